@@ -1,0 +1,51 @@
+"""What an adapter is: an open connection to one server that answers lists of questions.
+
+`tidegate.connections.<system>` has `connect(server, surroundings)`, which returns an `Adapter` and
+touches no network: the first `answer` does. Client libraries are imported inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tidegate.kit.question import Question
+
+Resolve = Callable[[str], str]
+
+
+def same_name(host: str) -> str:
+    return host
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an adapter gets from outside.
+
+    `resolve` turns a host name into the address to dial (local mode knows Service names);
+    `objects` answers Kubernetes questions from the watch caches; `timeout_s` bounds one answer.
+    """
+
+    resolve: Resolve = same_name
+    objects: Callable[[Any], Awaitable[Any]] | None = None
+    timeout_s: float = 3.0
+
+
+class Adapter(Protocol):
+    """`answer` returns one entry per question, in order: the answer or a `TidegateError` value.
+
+    It raises `Unreachable` or `Denied` when the server as a whole cannot answer; the round turns
+    that into one failure for everybody. A bad question fails alone.
+    """
+
+    batch: int
+    """Questions per call at most; the round splits longer lists."""
+
+    wake_gap_s: float
+    """Least time between a wake-up and the answer before it; 0.25 where calls cost nothing."""
+
+    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]: ...
+
+    async def close(self) -> None:
+        """Safe when never opened, and safe twice."""

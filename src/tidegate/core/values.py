@@ -1,0 +1,167 @@
+"""The nouns of a decision: readings go in, memory, actions and reasons come out.
+
+Only values live here. The steps that compute with them are the other files of this room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from tidegate.base.errors import Failure
+
+TargetType = Literal["AverageValue", "Value", "Utilization"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalMetric:
+    """A metric that the HPA asks us for.
+
+    `name` carries the trigger's index (`s0-redis-jobs`); `target` is in the metric's own unit.
+    """
+
+    name: str
+    target: float
+    target_type: TargetType = "AverageValue"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceMetric:
+    """A cpu or memory metric that the HPA reads itself; `target` as written by the user.
+
+    `target` is whole percent for Utilization ("50"), a quantity for AverageValue ("500m").
+    """
+
+    name: str
+    target: str
+    target_type: TargetType
+    container: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a trigger said, and when: values, or a failure. Never both, never silently zero.
+
+    `values` are parallel to the trigger's external metrics. `active` is the scaler's own verdict;
+    None leaves the comparison with the activation target to `interpret`. `snapshot` is what the
+    asker saw of its own world at the moment the question was sent (a ScaledJob's Jobs).
+    """
+
+    at: datetime
+    values: tuple[float, ...] = ()
+    active: bool | None = None
+    failure: Failure | None = None
+    snapshot: Any = None
+
+    def is_same_news(self, other: Reading | None) -> bool:
+        """Whether `other` would lead to the same decision (its moment apart)."""
+        return (
+            other is not None
+            and self.values == other.values
+            and self.active == other.active
+            and self.failure == other.failure
+            and self.snapshot == other.snapshot
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerView:
+    """One trigger as a decision sees it: what it wants, and its kept reading (None: not asked yet)."""
+
+    index: int
+    type: str
+    name: str = ""
+    metrics: tuple[ExternalMetric, ...] = ()
+    resource: ResourceMetric | None = None
+    activation: float = 0.0
+    reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One link of the chain: a code from a closed set, one sentence, the numbers it used."""
+
+    code: str
+    text: str
+    numbers: tuple[tuple[str, float | int | str], ...] = ()
+
+
+# --- actions: what should be done, as values; the operator, the simulator and a dry run carry them out
+
+
+@dataclass(frozen=True, slots=True)
+class SetReplicas:
+    """Write `replicas` through the target's /scale."""
+
+    replicas: int
+    previous: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyHpa:
+    """Create the HPA, or bring the existing one to this shape (name, labels, annotations, spec)."""
+
+    body: dict[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteHpa:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateJobs:
+    """Claim round `round`, then create the Jobs with ordinals 0 … count-1 in parallel."""
+
+    round: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJobs:
+    """Delete these Jobs; `propagation` is Background or Foreground, `why` a reason code."""
+
+    names: tuple[str, ...]
+    propagation: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatchStatus:
+    """Merge patch of the object's status; sent only where it changes something."""
+
+    status: dict[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EmitEvent:
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+Action = SetReplicas | ApplyHpa | DeleteHpa | CreateJobs | DeleteJobs | PatchStatus | EmitEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Everything a decision keeps. Small, serialisable; rebuilt from status after a restart."""
+
+    last_active: datetime | None = None
+    is_active: bool | None = None
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Memory for the next time, what to do now, why, and when to decide again without news.
+
+    `due` is the next moment at which the same inputs would decide otherwise (a cooldown's end),
+    None when only news can change the decision.
+    """
+
+    memory: Memory
+    actions: tuple[Action, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    due: datetime | None = None
