@@ -7,7 +7,7 @@ JSON dictionaries in their wire shape; every read returns a copy of its own. Kin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -37,7 +37,7 @@ class Objects(Protocol):
     ) -> list[Object]:
         """All objects of the kind (in a namespace; with these labels), sorted by namespace/name."""
 
-    def owned(self, uid: str) -> list[tuple[Resource, Object]]:
+    def owned(self, uid: str) -> Sequence[tuple[Resource, Object]]:
         """Objects that name `uid` among their ownerReferences (indexed, never scanned)."""
 
     async def create(self, resource: Resource, body: Object) -> Object:
