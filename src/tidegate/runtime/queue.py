@@ -1,0 +1,137 @@
+"""A keyed work queue: level-triggered, without duplicates, one worker per key at a time.
+
+A key says only *who* needs a look; the worker looks at the world as it is. Adding a key that waits
+already changes nothing; adding one that is being worked on makes it run once more afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from tidegate.runtime.clock import Clock
+
+Key = TypeVar("Key", bound=Hashable)
+log = logging.getLogger(__name__)
+
+
+class Queue(Generic[Key]):
+    """Keys and the moment at which each is due.
+
+    `gap_s` is the least time between two looks at one key: a burst of causes costs one look.
+    A look that raises is repeated after `retry_s`, doubling up to `retry_max_s`; what it raised is
+    logged when it changes, not each time.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        look: Callable[[Key], Awaitable[None]],
+        *,
+        gap_s: float = 0.0,
+        retry_s: float = 0.25,
+        retry_max_s: float = 60.0,
+    ) -> None:
+        self.clock = clock
+        self.look = look
+        self.gap_s = gap_s
+        self.retry_s = retry_s
+        self.retry_max_s = retry_max_s
+        self.looks = 0
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, int, Key]] = []
+        self._running: set[Key] = set()
+        self._again: dict[Key, float] = {}
+        self._last: dict[Key, float] = {}
+        self._failures: dict[Key, tuple[int, str]] = {}
+        self._counter = 0
+        self._news = asyncio.Event()
+
+    def add(self, key: Key, *, delay_s: float = 0.0) -> None:
+        """Look at `key` after `delay_s`; an earlier date that is set already stands."""
+        due = self.clock.monotonic() + delay_s
+        if key in self._running:
+            self._again[key] = min(due, self._again.get(key, due))
+            return
+        last = self._last.get(key)
+        if last is not None:
+            due = max(due, last + self.gap_s)
+        if key in self._due and self._due[key] <= due:
+            return
+        self._due[key] = due
+        self._counter += 1
+        heapq.heappush(self._heap, (due, self._counter, key))
+        self._news.set()
+
+    def forget(self, key: Key) -> None:
+        """No look at `key` until it is added again."""
+        self._due.pop(key, None)
+        self._again.pop(key, None)
+        self._last.pop(key, None)
+        self._failures.pop(key, None)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing runs and nothing is due now (dates in the future do not count)."""
+        now = self.clock.monotonic()
+        return not self._running and all(due > now for due in self._due.values())
+
+    async def run(self, workers: int = 8) -> None:
+        """Works until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._next()
+            try:
+                await self.look(key)
+            except Exception as error:
+                self._fail(key, error)
+            else:
+                self._failures.pop(key, None)
+            finally:
+                self._finish(key)
+
+    async def _next(self) -> Key:
+        while True:
+            now = self.clock.monotonic()
+            while self._heap:
+                due, _, key = self._heap[0]
+                if self._due.get(key) != due:
+                    heapq.heappop(self._heap)
+                    continue
+                if due > now:
+                    break
+                heapq.heappop(self._heap)
+                del self._due[key]
+                self._running.add(key)
+                self.looks += 1
+                return key
+            await self._wait(self._heap[0][0] - now if self._heap else None)
+
+    async def _wait(self, seconds: float | None) -> None:
+        self._news.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    def _finish(self, key: Key) -> None:
+        self._running.discard(key)
+        self._last[key] = self.clock.monotonic()
+        if key in self._again:
+            self.add(key, delay_s=max(0.0, self._again.pop(key) - self.clock.monotonic()))
+
+    def _fail(self, key: Key, error: Exception) -> None:
+        count, text = self._failures.get(key, (0, ""))
+        if str(error) != text:
+            log.warning("look failed, will be repeated", extra={"key": str(key)}, exc_info=error)
+        self._failures[key] = (count + 1, str(error))
+        delay_s = min(self.retry_max_s, self.retry_s * 2 ** min(count, 16))
+        self._again[key] = min(self.clock.monotonic() + delay_s, self._again.get(key, float("inf")))
