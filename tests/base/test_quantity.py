@@ -97,8 +97,9 @@ def test_what_is_no_number_is_never_written(value):
         (-math.inf, "0"),
         (-1.0, "0"),
         (0.0004, "0"),
-        (0.0125, "12m"),  # half to even on the binary value
-        (0.0375, "37m"),  # the binary value lies just below the half
+        (0.0625, "62m"),  # exactly half: to even
+        (0.0125, "13m"),  # the binary value lies just above the half
+        (1.0005, "1"),  # the binary value lies just below the half
         (2.5, "2500m"),
         (7.0, "7"),
     ],

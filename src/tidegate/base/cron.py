@@ -14,6 +14,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _SECOND, _MINUTE, _DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 _HORIZON_YEARS = 5
+_NEVER = timedelta.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +80,18 @@ class Schedule:
         while True:
             local = _local(moment, place)
             wall = self._next_wall(local, last_year)
-            ahead = wall - local if wall else None
+            ahead = _NEVER if wall is None else wall - local
             # While the offset stays the same, local time runs evenly and the wall time is found
             # by adding. A clock set back can only bring back a wall time of the last day, so two
             # days are looked at closely and the rest is skipped.
-            if (change := _first_change(moment, min(ahead or 2 * _DAY, 2 * _DAY), place)) is not None:
+            if (change := _first_change(moment, min(ahead, 2 * _DAY), place)) is not None:
                 moment = change
-            elif ahead is None:
-                return None
             elif ahead <= 2 * _DAY:
                 return moment + ahead
+            elif ahead == _NEVER:
+                return None
             else:
-                moment += max(ahead - 2 * _DAY, _MINUTE)
+                moment += ahead - 2 * _DAY
 
     def _next_wall(self, local: datetime, last_year: int) -> datetime | None:
         """The first matching wall-clock minute at or after `local`, as if no clock ever changed."""

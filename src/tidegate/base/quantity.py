@@ -43,9 +43,9 @@ def format_quantity(value: float | Decimal) -> str:
 
     Rounds half to even, a float on its binary value (as C's `%.3f`). NaN and infinities: ValueError.
     """
-    if not math.isfinite(value):
-        raise ValueError(f"{value} cannot be written as a quantity")
     number = value if isinstance(value, Decimal) else Decimal(value)
+    if not number.is_finite():
+        raise ValueError(f"{value} cannot be written as a quantity")
     if number and number.adjusted() >= 19:
         number = Decimal(_MAX).copy_sign(number)
     number = _capped(number.quantize(_MILLI, rounding=ROUND_HALF_EVEN, context=_EXACT))
