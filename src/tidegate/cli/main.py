@@ -1,0 +1,62 @@
+"""The command line: one file per command, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from tidegate import __version__
+from tidegate.base.errors import TidegateError
+
+COMMANDS = {
+    "up": "Run the control plane on this machine; kubectl can talk to it.",
+    "demo": "Run the CSV pipeline to its end and check every file.",
+    "apply": "Create or change the objects of manifests.",
+    "get": "List objects as a table, or as JSON or YAML.",
+    "describe": "Show one object, its conditions and its events.",
+    "logs": "Print what a pod wrote.",
+    "delete": "Delete objects.",
+    "crds": "Print the custom resource definitions.",
+    "version": "Print the version.",
+}
+
+
+class Commands(click.Group):
+    """Knows every command's name and summary without importing it, so that --help starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"tidegate.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tidegate")
+def tidegate() -> None:
+    """Event-driven autoscaling that speaks KEDA, on Kubernetes and without it.
+
+    Start with `tidegate up`, then point kubectl at the kubeconfig it names.
+    """
+
+
+def main() -> None:
+    """Runs the command line; an error of ours is one line on standard error and exit code 1."""
+    try:
+        tidegate()
+    except TidegateError as error:
+        print(f"tidegate: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
