@@ -2,7 +2,8 @@
 
 A scaler module subclasses one of these, declares its settings with `tidegate.kit.settings`, and
 is registered by existing in `tidegate.scalers`. It never opens a socket, reads a clock, logs,
-retries or keeps state.
+retries or keeps state. It does not know its index, its object's name or (but for `Native`) its
+metric type: those belong to the framework.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import ClassVar
 from tidegate.base.problems import Problem
 from tidegate.core.values import ResourceMetric
 from tidegate.kit.question import Ask
+from tidegate.kit.settings import declared, role_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,12 @@ class Measured:
     active: bool | None = None
 
 
+@declared
 class Scaler:
-    """Base of every scaler; subclass `Polled`, `Clocked` or `Native`.
+    """Base of every scaler; subclass `Polled`, `Clocked` or `Native`, decorated with `@declared`.
 
-    `types` are the trigger types this class reads, written nowhere else.
+    `types` are the trigger types this class reads, written nowhere else; `type` is the one that
+    the user wrote. Equal triggers make equal scalers.
     """
 
     types: ClassVar[tuple[str, ...]] = ()
@@ -49,6 +53,7 @@ class Scaler:
         return iter(())
 
 
+@declared
 class Polled(Scaler):
     """Asks a server."""
 
@@ -56,10 +61,19 @@ class Polled(Scaler):
         """The metric's name without its index prefix, already normalised."""
         raise NotImplementedError
 
+    def metric_target(self) -> float:
+        """The metric's target in its own unit: the setting declared with `target`."""
+        return role_value(self, "target", 1.0)
+
+    def activation_target(self) -> float:
+        """The value above which the trigger is active: the setting declared with `activation`."""
+        return role_value(self, "activation", 0.0)
+
     async def measure(self, ask: Ask, now: datetime) -> Measured | float:
         raise NotImplementedError
 
 
+@declared
 class Clocked(Polled):
     """Depends on the clock alone: asks nothing, is never polled, says when its value changes next."""
 
@@ -68,8 +82,14 @@ class Clocked(Polled):
         raise NotImplementedError
 
 
+@declared
 class Native(Scaler):
-    """A metric that the HPA reads itself (cpu, memory); nothing is measured here."""
+    """A metric that the HPA reads itself (cpu, memory); nothing is measured here.
+
+    `metric_type` is the trigger's own, as written; the class checks it.
+    """
+
+    metric_type: str = ""
 
     def resource_metric(self) -> ResourceMetric:
         raise NotImplementedError

@@ -1,0 +1,62 @@
+"""The trigger types. A module here that declares a scaler is its registration: there is no list.
+
+A type's module is imported when the type is first looked for, by name where the file is called
+after the type (`kubernetes-workload` in `kubernetes_workload.py`), else by looking through all.
+Scalers import no client library, so neither does finding one.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from types import ModuleType
+
+from tidegate.kit.scaler import Scaler
+
+
+def find(trigger_type: str) -> type[Scaler] | None:
+    """The class that reads triggers of this type, None when there is none."""
+    name = trigger_type.replace("-", "_")
+    if name in _module_names():
+        kind = _declared_in(name).get(trigger_type)
+        if kind is not None:
+            return kind
+    return _all().get(trigger_type)
+
+
+def types() -> tuple[str, ...]:
+    """Every trigger type, in alphabetical order."""
+    return tuple(sorted(_all()))
+
+
+def module_of(kind: type[Scaler]) -> ModuleType:
+    """The module that declares `kind`; its docstring is the trigger's page."""
+    return importlib.import_module(kind.__module__)
+
+
+@functools.cache
+def _module_names() -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules(__path__))
+
+
+@functools.cache
+def _declared_in(name: str) -> dict[str, type[Scaler]]:
+    module = importlib.import_module(f"{__name__}.{name}")
+    return {
+        trigger_type: kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, Scaler) and kind.__module__ == module.__name__
+        for trigger_type in kind.types
+    }
+
+
+@functools.cache
+def _all() -> dict[str, type[Scaler]]:
+    found: dict[str, type[Scaler]] = {}
+    for name in sorted(_module_names()):
+        for trigger_type, kind in _declared_in(name).items():
+            if trigger_type in found:
+                raise TypeError(f"{kind} and {found[trigger_type]} both read triggers of type {trigger_type}")
+            found[trigger_type] = kind
+    return found

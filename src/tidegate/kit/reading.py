@@ -1,0 +1,170 @@
+"""How a trigger's texts become a scaler: all values read, all problems told at once.
+
+A message shows a value only where the user wrote it in the trigger's metadata and it is no
+secret: what comes from the environment or a TriggerAuthentication often comes from a Secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tidegate.base.problems import Problem
+from tidegate.kit.scaler import Native, Scaler, Scope
+from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Declared, Source, settings_of
+
+FROM_ENV = "FromEnv"
+METRIC_TYPE = "metricType"
+
+
+class Trigger(Protocol):
+    """What is read of an entry under `triggers` beside its metadata."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def metric_type(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """A trigger's texts: its metadata, the target container's environment, its authentication."""
+
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    auth: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def build(
+    kind: type[Scaler], trigger: Trigger, sources: Sources, scope: Scope
+) -> Scaler | tuple[Problem, ...]:
+    """The scaler that a trigger declares, or every problem with it (at least one).
+
+    A problem's path is the setting's name, or `metricType`; `field_path` completes it.
+    """
+    problems = [*_metric_type_problems(kind, trigger)]
+    values: dict[str, Any] = {"type": trigger.type, "scope": scope}
+    if issubclass(kind, Native):
+        values["metric_type"] = trigger.metric_type or ""
+    for one in settings_of(kind):
+        value = _read(one, sources)
+        if isinstance(value, Problem):
+            problems.append(value)
+        else:
+            values[one.attribute] = value
+    scaler = _partial(kind, values) if problems else kind(**values)
+    problems += _checked(scaler)
+    return tuple(problems) or scaler
+
+
+def announcements(kind: type[Scaler], sources: Sources) -> tuple[Problem, ...]:
+    """What to tell about settings that work but should no longer be written."""
+    return tuple(
+        Problem(one.name, one.setting.announcement)
+        for one in settings_of(kind)
+        if one.setting.announcement and _find(one, sources) is not None
+    )
+
+
+def unread_keys(kind: type[Scaler], sources: Sources) -> tuple[str, ...]:
+    """Keys of the metadata that no setting of `kind` reads: ignored, and often misspelt."""
+    known: set[str] = set()
+    for one in settings_of(kind):
+        for name in one.setting.names:
+            if METADATA in one.setting.sources:
+                known.add(name)
+            if ENVIRONMENT in one.setting.sources:
+                known.add(name + FROM_ENV)
+    return tuple(key for key in sources.metadata if key not in known)
+
+
+def field_path(problem: Problem) -> str:
+    """Where a problem of `build` stands within its trigger: `metadata.listLength`, `metricType`."""
+    return METRIC_TYPE if problem.path == METRIC_TYPE else f"metadata.{problem.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    text: str
+    key: str
+    source: Source
+
+
+def _find(one: Declared, sources: Sources) -> _Found | None:
+    """The first text that is not blank: by source in the declared order, then by name."""
+    for source in one.setting.sources:
+        for name in one.setting.names:
+            key, text = name, ""
+            if source is METADATA:
+                text = sources.metadata.get(name, "")
+            elif source is AUTHENTICATION:
+                text = sources.auth.get(name, "")
+            elif variable := sources.metadata.get(name + FROM_ENV, "").strip():
+                key, text = variable, sources.env.get(variable, "")
+            if text := text.strip():
+                return _Found(text, key, source)
+    return None
+
+
+def _read(one: Declared, sources: Sources) -> Any:
+    """The setting's value, or the problem with it."""
+    found = _find(one, sources)
+    if found is None:
+        return _missing(one) if one.is_required else one.default
+    if one.setting.removal:
+        return Problem(one.name, one.setting.removal, "FieldValueForbidden")
+    try:
+        return one.read(found.text)
+    except ValueError as error:
+        reason = "FieldValueNotSupported" if one.shape.choices else "FieldValueInvalid"
+        return Problem(one.name, f"{_subject(one, found)} {error}", reason)
+
+
+def _missing(one: Declared) -> Problem:
+    names = ",".join(one.setting.names)
+    sources = " ".join(source.value for source in one.setting.sources)
+    return Problem(one.name, f'missing required parameter "{names}" in [{sources}]', "FieldValueRequired")
+
+
+def _subject(one: Declared, found: _Found) -> str:
+    if found.source is ENVIRONMENT:
+        return f"the value of environment variable {found.key}"
+    if found.source is AUTHENTICATION:
+        return f"the value of authentication parameter {found.key}"
+    return "its value" if one.setting.is_secret else f'"{found.text}"'
+
+
+def _metric_type_problems(kind: type[Scaler], trigger: Trigger) -> Iterator[Problem]:
+    if trigger.metric_type == "Utilization" and not issubclass(kind, Native):
+        yield Problem(
+            METRIC_TYPE,
+            "'Utilization' metric type is unsupported for external metrics, "
+            "allowed values are 'Value' or 'AverageValue'",
+            "FieldValueNotSupported",
+        )
+
+
+def _partial(kind: type[Scaler], values: Mapping[str, Any]) -> Scaler:
+    """A scaler with only `values` set, for `check` alone."""
+    scaler = object.__new__(kind)
+    for attribute, value in values.items():
+        object.__setattr__(scaler, attribute, value)
+    return scaler
+
+
+def _checked(scaler: Scaler) -> list[Problem]:
+    """The problems between settings, as far as the settings they compare could be read.
+
+    A check ends where it touches a setting that is already a problem of its own.
+    """
+    problems: list[Problem] = []
+    try:
+        for problem in scaler.check():
+            problems.append(problem)
+    except AttributeError as error:
+        unread = {one.attribute for one in settings_of(type(scaler)) if not hasattr(scaler, one.attribute)}
+        if error.obj is not scaler or error.name not in unread:
+            raise
+    return problems

@@ -1,0 +1,187 @@
+"""Redis: whom to ask, what to ask, and the settings by which every Redis trigger names its server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from tidegate.base.problems import Problem
+from tidegate.kit.scaler import Polled
+from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting
+from tidegate.kit.tls import Tls
+
+Mode = Literal["single", "cluster", "sentinel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user and a password. Without a password nothing is sent, as with the Redis clients."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """A Redis, a cluster's seeds, or the sentinels that know the master.
+
+    `addresses` are `host:port` (IPv6 hosts in brackets); `master` and `sentinel_login` belong to
+    the sentinel mode, where `login` is for the master alone.
+    """
+
+    system: ClassVar[str] = "redis"
+
+    addresses: tuple[str, ...]
+    mode: Mode = "single"
+    database: int = 0
+    login: Login = Login()
+    tls: Tls | None = None
+    master: str = ""
+    sentinel_login: Login = Login()
+
+    def label(self) -> str:
+        where = ", ".join(self.addresses)
+        if self.mode == "sentinel":
+            return f"Redis master {self.master} (sentinels {where})"
+        database = f"/{self.database}" if self.database else ""
+        return f"Redis {'cluster ' if self.mode == 'cluster' else ''}{where}{database}"
+
+
+@dataclass(frozen=True, slots=True)
+class RedisLength:
+    """How many items the list, set, sorted set or hash `key` has: an int, 0 for a missing key."""
+
+    server: RedisServer
+    key: str
+
+
+_MAE = (METADATA, AUTHENTICATION, ENVIRONMENT)
+_MEA = (METADATA, ENVIRONMENT, AUTHENTICATION)
+
+
+@declared
+class RedisAccess(Polled):
+    """The settings of a Redis server; subclass it for each kind of measurement."""
+
+    mode: ClassVar[Mode] = "single"
+
+    addresses: tuple[str, ...] = setting(
+        "address", "addresses", doc="`host:port`, or several.", default=(), sources=_MAE
+    )
+    hosts: tuple[str, ...] = setting(
+        "host", "hosts", doc="Host, or several; goes with `port`.", default=(), sources=_MEA
+    )
+    ports: tuple[str, ...] = setting(
+        "port", "ports", doc="Port, or one for each host.", default=(), sources=_MEA
+    )
+    username: str = setting("username", doc="ACL user; used only with a password.", default="", sources=_MEA)
+    password: str = setting("password", doc="Password.", default="", sources=_MEA, secret=True)
+    database_index: int = setting("databaseIndex", doc="Database; a cluster has only 0.", default=0)
+    sentinel_username: str = setting(
+        "sentinelUsername", doc="ACL user at the sentinels.", default="", sources=_MAE
+    )
+    sentinel_password: str = setting(
+        "sentinelPassword", doc="Password at the sentinels.", default="", sources=_MAE, secret=True
+    )
+    sentinel_master: str = setting(
+        "sentinelMaster", doc="The master's name at the sentinels.", default="", sources=_MAE
+    )
+    enable_tls: bool | None = setting("enableTLS", doc="Speak TLS.", default=None)
+    tls: Literal["enable", "disable", ""] = setting(
+        "tls", doc="Speak TLS; instead of `enableTLS`.", default="", sources=(AUTHENTICATION,)
+    )
+    unsafe_ssl: bool = setting("unsafeSsl", doc="Accept any certificate and name.", default=False)
+    ca: str = setting("ca", doc="CA certificates (PEM).", default="", sources=(AUTHENTICATION,))
+    cert: str = setting(
+        "cert", "Cert", doc="Client certificate (PEM).", default="", sources=(AUTHENTICATION,)
+    )
+    key: str = setting("key", doc="Client key (PEM).", default="", sources=(AUTHENTICATION,), secret=True)
+    key_password: str = setting(
+        "keyPassword", doc="Password of the client key.", default="", sources=(AUTHENTICATION,), secret=True
+    )
+
+    def check(self) -> Iterator[Problem]:
+        if self.mode == "sentinel" and not self.sentinel_master:
+            yield Problem("sentinelMaster", "the sentinels need a master's name", "FieldValueRequired")
+        if not self.addresses and not (self.hosts and self.ports):
+            yield Problem(
+                "address",
+                "no addresses or hosts given. address should be a comma separated list of host:port "
+                "or set the host/port values",
+                "FieldValueRequired",
+            )
+        elif self.hosts and self.ports and len(self.hosts) != len(self.ports):
+            yield Problem(
+                "host",
+                "not enough hosts or ports given. number of hosts should be equal to the number of ports",
+            )
+        else:
+            yield from self._bad_addresses()
+        if self.enable_tls is not None and self.tls:
+            yield Problem(
+                "enableTLS", "unable to set `tls` in both ScaledObject and TriggerAuthentication together"
+            )
+
+    def server(self) -> RedisServer:
+        """Whom this trigger asks."""
+        addresses = tuple(address for address in self._all_addresses() if address)
+        if self.mode == "single":
+            addresses = addresses[:1]
+        is_sentinel = self.mode == "sentinel"
+        return RedisServer(
+            addresses=addresses,
+            mode=self.mode,
+            database=0 if self.mode == "cluster" else max(0, self.database_index),
+            login=_login(self.username, self.password),
+            tls=self._tls() if self.enable_tls or self.tls == "enable" else None,
+            master=self.sentinel_master if is_sentinel else "",
+            sentinel_login=_login(self.sentinel_username, self.sentinel_password) if is_sentinel else Login(),
+        )
+
+    def _tls(self) -> Tls:
+        return Tls(self.ca, self.cert, self.key, self.key_password, not self.unsafe_ssl)
+
+    def _all_addresses(self) -> tuple[str, ...]:
+        pairs = zip(self.hosts, self.ports, strict=False)
+        return self.addresses + tuple(f"{_bracketed(host)}:{port}" for host, port in pairs)
+
+    def _bad_addresses(self) -> Iterator[Problem]:
+        addresses = self._all_addresses()
+        for number, address in enumerate(addresses, 1):
+            if address and not _is_address(address):
+                shown = f"address {number}" if "@" in address else f'"{address}"'
+                name = "address" if number <= len(self.addresses) else "host"
+                yield Problem(name, f"{shown} is not host:port")
+        if not any(addresses):
+            yield Problem("address", "no address is left when blank ones are dropped", "FieldValueRequired")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host (without brackets) and port of `host:port`. ValueError when it is none."""
+    host, colon, port = address.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 host needs brackets")
+    if not colon or not host or any(sign in host for sign in "/@[] \t"):
+        raise ValueError("is not host:port")
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise ValueError("its port is not a number from 1 to 65535")
+    return host, int(port)
+
+
+def _is_address(address: str) -> bool:
+    try:
+        split_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _login(username: str, password: str) -> Login:
+    return Login(username, password) if password else Login()

@@ -1,0 +1,90 @@
+"""Length of a Redis list, or the number of members of a set, sorted set or hash.
+
+```yaml
+triggers:
+- type: redis
+  metadata:
+    address: redis.default:6379
+    listName: jobs
+    listLength: "5"
+```
+
+One replica is wanted for each `listLength` items. A missing key has the length 0; a key of another
+kind (a string, a stream) is an error of this trigger alone. All triggers with the same server share
+one connection, and their keys are asked for together.
+
+The addresses of a cluster are seeds; each key is asked for at the node that owns it:
+
+```yaml
+triggers:
+- type: redis-cluster
+  metadata:
+    addresses: redis-0.redis:6379, redis-1.redis:6379, redis-2.redis:6379
+    listName: jobs
+```
+
+With sentinels the addresses are theirs, and the master that they name is asked. The sentinels have
+a login of their own; the TLS settings serve both:
+
+```yaml
+triggers:
+- type: redis-sentinel
+  metadata:
+    addresses: sentinel-0:26379, sentinel-1:26379, sentinel-2:26379
+    sentinelMaster: mymaster
+    listName: jobs
+  authenticationRef:
+    name: redis
+---
+apiVersion: keda.sh/v1alpha1
+kind: TriggerAuthentication
+metadata:
+  name: redis
+spec:
+  secretTargetRef:
+  - parameter: password
+    name: redis
+    key: password
+```
+
+Source: https://redis.io/docs/latest/commands/llen/
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from tidegate.base.names import normalize
+from tidegate.kit.answers import count
+from tidegate.kit.question import Ask
+from tidegate.kit.settings import activation, declared, setting, target
+from tidegate.kit.systems.redis import Mode, RedisAccess, RedisLength
+
+
+@declared
+class RedisList(RedisAccess):
+    types: ClassVar[tuple[str, ...]] = ("redis",)
+
+    list_name: str = setting("listName", doc="Key whose length is measured.")
+    list_length: int = target("listLength", doc="Items that one replica should carry.", default=5)
+    activation_list_length: int = activation("activationListLength", doc="Active above this length.")
+
+    def metric_name(self) -> str:
+        return normalize(f"redis-{self.list_name}")
+
+    async def measure(self, ask: Ask, now: datetime) -> float:
+        question = RedisLength(self.server(), self.list_name)
+        return count(await ask(question), question)
+
+
+@declared
+class RedisClusterList(RedisList):
+    types: ClassVar[tuple[str, ...]] = ("redis-cluster",)
+    mode: ClassVar[Mode] = "cluster"
+
+
+@declared
+class RedisSentinelList(RedisList):
+    types: ClassVar[tuple[str, ...]] = ("redis-sentinel",)
+    mode: ClassVar[Mode] = "sentinel"
