@@ -150,9 +150,14 @@ class Declared:
         return tuple(self.shape.parse(item.strip()) for item in text.split(self.setting.separator))
 
 
-@functools.cache
-def settings_of(kind: Any) -> tuple[Declared, ...]:
+def settings_of(kind: type) -> tuple[Declared, ...]:
     """The settings of a declared class, those of its bases first."""
+    key: Any = kind  # mypy does not see that a class of hashable objects is hashable itself
+    return _settings_of(key)
+
+
+@functools.cache
+def _settings_of(kind: type) -> tuple[Declared, ...]:
     hints = typing.get_type_hints(kind, include_extras=True)
     return tuple(
         Declared(field.name, field.metadata[_KEY], shape_of(hints[field.name]), field.default)
