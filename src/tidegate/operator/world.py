@@ -1,0 +1,107 @@
+"""What the operator sees of the cluster: one watch per kind, started when the kind is first needed.
+
+Everything is read from these caches; a kind that is not listed yet is a failure, never "none".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidegate.api.decode import decode
+from tidegate.base.errors import Unreachable
+from tidegate.kube.caches import Cache
+from tidegate.kube.client import Client
+from tidegate.kube.discovery import Discovery
+from tidegate.kube.resource import (
+    CLUSTER_TRIGGER_AUTHENTICATIONS,
+    CONFIG_MAPS,
+    HPAS,
+    JOBS,
+    SCALED_JOBS,
+    SCALED_OBJECTS,
+    SECRETS,
+    TRIGGER_AUTHENTICATIONS,
+    Resource,
+)
+
+Object = dict[str, Any]
+OnChange = Callable[[Resource, Any, Any], None]
+
+TYPED = (SCALED_OBJECTS, SCALED_JOBS)
+FOLLOWED = (
+    *TYPED,
+    TRIGGER_AUTHENTICATIONS,
+    CLUSTER_TRIGGER_AUTHENTICATIONS,
+    SECRETS,
+    CONFIG_MAPS,
+    HPAS,
+    JOBS,
+)
+
+
+class World:
+    """Caches by kind. `on_change(resource, old, new)` hears of every change of a followed kind."""
+
+    def __init__(self, client: Client, on_change: OnChange) -> None:
+        self.client = client
+        self.discovery = Discovery(client)
+        self._on_change = on_change
+        self._caches: dict[Resource, Cache[Any]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Follows the kinds until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            for resource in FOLLOWED:
+                self.cache(resource)
+            for cache in self._caches.values():
+                tasks.create_task(cache.run())
+            await asyncio.get_running_loop().create_future()
+
+    def cache(self, resource: Resource) -> Cache[Any]:
+        """The kind's cache; a kind that nobody has asked for yet begins to be followed now."""
+        known = self._caches.get(resource)
+        if known is not None:
+            return known
+        cache: Cache[Any] = (
+            Cache(self.client, resource, decode=decode)
+            if resource in TYPED
+            else Cache(self.client, resource)
+        )
+        cache.subscribe(lambda old, new: self._on_change(resource, old, new))
+        self._caches[resource] = cache
+        if self._tasks is not None and resource not in FOLLOWED:
+            self._tasks.create_task(cache.run())
+        return cache
+
+    @property
+    def is_synced(self) -> bool:
+        """Every kind that is always followed has been listed once."""
+        return all(resource in self._caches and self._caches[resource].is_synced for resource in FOLLOWED)
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Any | None:
+        """The object as last seen, None when there is none; `Unreachable` before the first list."""
+        cache = self.cache(resource)
+        if not cache.is_synced:
+            raise Unreachable(
+                f"read {resource.plural} from the watch cache",
+                answer="they have not been listed yet",
+                next_step="if this stays, check that the API server answers and that we may list them",
+            )
+        return cache.get(namespace, name)
+
+    def labelled(self, resource: Resource, namespace: str, label: tuple[str, str]) -> list[Any]:
+        """Objects of a namespace with this label; `Unreachable` before the first list."""
+        self.get(resource, namespace, "")
+        key, value = label
+        return [one for one in self.cache(resource).by_label(key, value) if namespace_of(one) == namespace]
+
+
+def namespace_of(one: Mapping[str, Any] | Any) -> str:
+    """The namespace of a typed or an untyped object."""
+    if isinstance(one, Mapping):
+        return str(one["metadata"].get("namespace", ""))
+    return one.metadata.namespace or ""
