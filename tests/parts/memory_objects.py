@@ -1,0 +1,286 @@
+"""`tidegate.local.objects.Objects` in memory, for tests of what is written against that contract.
+
+Honest where controllers can tell: versions, conflicts, silent no-ops, generations, finalizers,
+grace of Pods, the owner index. It knows no schema: defaults are the test's own business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from tests.parts.jumping_loop import LoopClock
+
+from tidegate.base.times import format_time
+from tidegate.kube.resource import (
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    HPAS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    ApiError,
+    Resource,
+)
+from tidegate.local.objects import Change, Object
+from tidegate.runtime.clock import Clock
+
+Place = tuple[str, str, str, str]
+WITH_GENERATION = {one.kind for one in (DEPLOYMENTS, REPLICA_SETS, JOBS, HPAS, PODS, ENDPOINT_SLICES)}
+SCALED = {DEPLOYMENTS.kind, REPLICA_SETS.kind}
+
+
+class MemoryObjects:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or LoopClock()
+        self.version = 0
+        self.writes = 0
+        self.refuse: Callable[[Resource, Object], ApiError | None] = lambda resource, body: None
+        self._letters = random.Random(1)
+        self._stored: dict[Place, tuple[Resource, Object]] = {}
+        self._subscribers: list[tuple[set[Resource], Callable[[Change], None]]] = []
+
+    # --- reads
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        found = self._stored.get(_place(resource, namespace, name))
+        return copy.deepcopy(found[1]) if found else None
+
+    def list(
+        self, resource: Resource, namespace: str = "", labels: Mapping[str, str] | None = None
+    ) -> list[Object]:
+        return [
+            copy.deepcopy(one)
+            for (_, _, place, _), (kind, one) in sorted(self._stored.items(), key=lambda item: item[0][2:])
+            if kind == resource
+            and (not namespace or place == namespace)
+            and (labels or {}).items() <= (one["metadata"].get("labels") or {}).items()
+        ]
+
+    def owned(self, uid: str) -> Sequence[tuple[Resource, Object]]:
+        return [
+            (resource, copy.deepcopy(one))
+            for resource, one in self._stored.values()
+            if any(ref["uid"] == uid for ref in one["metadata"].get("ownerReferences") or [])
+        ]
+
+    # --- writes
+
+    async def create(self, resource: Resource, body: Object) -> Object:
+        await self._turn()
+        error = self.refuse(resource, body)
+        if error is not None:
+            raise error
+        new = copy.deepcopy(body)
+        metadata = new.setdefault("metadata", {})
+        if not resource.is_namespaced:
+            metadata.pop("namespace", None)
+        self._check_namespace(resource, metadata.get("namespace", ""))
+        if "name" not in metadata:
+            metadata["name"] = metadata["generateName"] + "".join(self._letters.choices("bcdfgh", k=5))
+        place = _place(resource, metadata.get("namespace", ""), metadata["name"])
+        if place in self._stored:
+            raise ApiError(409, "AlreadyExists", f'{resource.plural} "{metadata["name"]}" already exists')
+        self.version += 1
+        metadata["uid"] = f"uid-{self.version}"
+        metadata["creationTimestamp"] = format_time(self.clock.now())
+        if resource.kind in WITH_GENERATION:
+            metadata["generation"] = 1
+        if resource == NAMESPACES:
+            new.setdefault("spec", {})["finalizers"] = ["kubernetes"]
+            new["status"] = {"phase": "Active"}
+        new = {"apiVersion": resource.api_version, "kind": resource.kind, **new}
+        return self._store("ADDED", resource, place, new, None)
+
+    async def update(self, resource: Resource, body: Object, subresource: str = "") -> Object:
+        await self._turn()
+        metadata = body["metadata"]
+        place = _place(resource, metadata.get("namespace", ""), metadata["name"])
+        old = self._must_find(place)
+        _check_version(resource, metadata, old)
+        new = copy.deepcopy(body)
+        if subresource == "status":
+            new = {**copy.deepcopy(old), "status": new.get("status")}
+        elif subresource == "scale":
+            new = copy.deepcopy(old)
+            new["spec"]["replicas"] = body["spec"]["replicas"]
+        elif subresource == "finalize":
+            new = {**copy.deepcopy(old), "spec": new["spec"]}
+        elif "status" in old:
+            new["status"] = copy.deepcopy(old["status"])
+        return self._replace(resource, place, old, new)
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, patch: Object, subresource: str = ""
+    ) -> Object:
+        await self._turn()
+        place = _place(resource, namespace, name)
+        old = self._must_find(place)
+        _check_version(resource, patch.get("metadata") or {}, old)
+        new = _merged(copy.deepcopy(old), patch)
+        if subresource == "status":
+            new = {**copy.deepcopy(old), "status": new.get("status")}
+        elif subresource == "scale":
+            assert resource.kind in SCALED, f"{resource.kind} has no scale"
+        return self._replace(resource, place, old, new)
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
+        grace_s: int | None = None,
+        uid: str = "",
+    ) -> None:
+        await self._turn()
+        place = _place(resource, namespace, name)
+        old = self._must_find(place)
+        if uid and old["metadata"]["uid"] != uid:
+            raise ApiError(409, "Conflict", "the uid in the precondition is another one")
+        new = copy.deepcopy(old)
+        finalizer = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
+        if finalizer and finalizer not in (new["metadata"].get("finalizers") or []):
+            new["metadata"]["finalizers"] = [*(new["metadata"].get("finalizers") or []), finalizer]
+        grace = _grace(resource, old) if grace_s is None else grace_s
+        new["metadata"].setdefault("deletionTimestamp", format_time(self.clock.now()))
+        new["metadata"]["deletionGracePeriodSeconds"] = grace
+        if resource == NAMESPACES:
+            new["status"] = {"phase": "Terminating"}
+        self._replace(resource, place, old, new)
+
+    def subscribe(self, resources: Iterable[Resource], on_change: Callable[[Change], None]) -> None:
+        self._subscribers.append((set(resources), on_change))
+
+    async def event(
+        self, about: Object, type: Literal["Normal", "Warning"], reason: str, message: str, source: str
+    ) -> None:
+        metadata = about["metadata"]
+        namespace = metadata.get("namespace", "default")
+        for found in self.list(EVENTS, namespace):
+            same = found["involvedObject"]["uid"] == metadata["uid"]
+            if same and (found["reason"], found["message"]) == (reason, message):
+                patch = {"count": found["count"] + 1}
+                await self.patch(EVENTS, namespace, found["metadata"]["name"], patch)
+                return
+        body = {
+            "metadata": {"generateName": f"{metadata['name']}.", "namespace": namespace},
+            "involvedObject": {"kind": about["kind"], "name": metadata["name"], "uid": metadata["uid"]},
+            "type": type,
+            "reason": reason,
+            "message": message,
+            "count": 1,
+            "source": {"component": source},
+        }
+        await self.create(EVENTS, body)
+
+    # --- what tests look at
+
+    def events(self, reason: str) -> list[str]:
+        """The messages of the events of this reason."""
+        return [one["message"] for one in self.list(EVENTS) if one["reason"] == reason]
+
+    # --- inside
+
+    async def _turn(self) -> None:
+        """Every write lets the others run first, as waiting for a commit does."""
+        self.writes += 1
+        await asyncio.sleep(0)
+
+    def _must_find(self, place: Place) -> Object:
+        if place not in self._stored:
+            raise ApiError(404, "NotFound", f'{place[1]} "{place[3]}" not found')
+        return self._stored[place][1]
+
+    def _check_namespace(self, resource: Resource, namespace: str) -> None:
+        if not resource.is_namespaced:
+            return
+        found = self._stored.get(_place(NAMESPACES, "", namespace))
+        if found and found[1]["metadata"].get("deletionTimestamp"):
+            raise ApiError(403, "Forbidden", f"namespace {namespace} is being terminated")
+
+    def _replace(self, resource: Resource, place: Place, old: Object, new: Object) -> Object:
+        for field in ("uid", "creationTimestamp", "resourceVersion", "generation"):
+            if field in old["metadata"]:
+                new["metadata"][field] = old["metadata"][field]
+        if not new["metadata"].get("finalizers"):
+            new["metadata"].pop("finalizers", None)
+        metadata = new["metadata"]
+        if metadata.get("deletionTimestamp") and _is_released(resource, new):
+            del self._stored[place]
+            self.version += 1
+            metadata["resourceVersion"] = str(self.version)
+            self._tell(Change("DELETED", resource, copy.deepcopy(new), copy.deepcopy(old)))
+            return copy.deepcopy(new)
+        if new == old:
+            return copy.deepcopy(old)
+        if _content(new) != _content(old) and "generation" in metadata:
+            metadata["generation"] += 1
+        return self._store("MODIFIED", resource, place, new, old)
+
+    def _store(
+        self,
+        type: Literal["ADDED", "MODIFIED"],
+        resource: Resource,
+        place: Place,
+        new: Object,
+        old: Object | None,
+    ) -> Object:
+        self.version += 1
+        new["metadata"]["resourceVersion"] = str(self.version)
+        self._stored[place] = (resource, new)
+        self._tell(Change(type, resource, copy.deepcopy(new), copy.deepcopy(old)))
+        return copy.deepcopy(new)
+
+    def _tell(self, change: Change) -> None:
+        for resources, on_change in self._subscribers:
+            if change.resource in resources:
+                on_change(change)
+
+
+def _place(resource: Resource, namespace: str, name: str) -> Place:
+    return (resource.group, resource.plural, namespace if resource.is_namespaced else "", name)
+
+
+def _check_version(resource: Resource, metadata: Mapping[str, Any], old: Object) -> None:
+    version = metadata.get("resourceVersion")
+    if version is not None and version != old["metadata"]["resourceVersion"]:
+        raise ApiError(409, "Conflict", f"Operation cannot be fulfilled on {resource.plural}: modified")
+
+
+def _content(found: Object) -> Object:
+    return {key: value for key, value in found.items() if key not in ("metadata", "status")}
+
+
+def _grace(resource: Resource, pod: Object) -> int:
+    if resource != PODS or not pod["spec"].get("nodeName"):
+        return 0
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    return int(pod["spec"].get("terminationGracePeriodSeconds", 30))
+
+
+def _is_released(resource: Resource, found: Object) -> bool:
+    """Nothing holds a deleted object any more."""
+    metadata = found["metadata"]
+    if metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds"):
+        return False
+    return not (resource == NAMESPACES and found["spec"].get("finalizers"))
+
+
+def _merged(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, Mapping):
+        return copy.deepcopy(patch)
+    result = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _merged(result.get(key), value)
+    return result
