@@ -92,10 +92,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class SetReplicas:
-    """Write `replicas` through the target's /scale."""
+    """Write `replicas` through the target's /scale; then tell `then`, or `otherwise` where it failed."""
 
     replicas: int
     previous: int
+    then: EmitEvent | None = None
+    otherwise: EmitEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,15 @@ class CreateJobs:
 
 @dataclass(frozen=True, slots=True)
 class DeleteJobs:
-    """Delete these Jobs; `propagation` is Background or Foreground, `why` a reason code."""
+    """Delete these Jobs, then tell `then`; `propagation` is Background or Foreground, `why` a reason code.
+
+    A Job that is gone already counts as deleted.
+    """
 
     names: tuple[str, ...]
     propagation: str
     why: str
+    then: EmitEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +151,27 @@ Action = SetReplicas | ApplyHpa | DeleteHpa | CreateJobs | DeleteJobs | PatchSta
 
 
 @dataclass(frozen=True, slots=True)
+class Created:
+    """The Jobs that one round asked for, by name. Kept until every reading is newer than `at`."""
+
+    at: datetime
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything a decision keeps. Small, serialisable; rebuilt from status after a restart."""
+    """Everything a decision keeps. Small, serialisable; rebuilt from status after a restart.
+
+    `is_active` is the last verdict (None: none yet), `failures` what was told of each failing
+    trigger by index, `round` the last round of a ScaledJob, `created` the Jobs of rounds that some
+    reading cannot know of.
+    """
 
     last_active: datetime | None = None
     is_active: bool | None = None
     round: int = 0
+    failures: tuple[tuple[int, str], ...] = ()
+    created: tuple[Created, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
