@@ -1,0 +1,228 @@
+"""The adapter for a Redis Cluster: each key is asked for at the node that owns its slot.
+
+    keys → by owner → one pipeline per node, side by side → MOVED / ASK: those keys again elsewhere
+
+The map of slots is read from any node, and again when a node answers MOVED or fails. A dead node
+fails its own keys; only when no node answers is the cluster as a whole unreachable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.crc import key_slot
+from redis.exceptions import ResponseError
+
+from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unreachable
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.redis.lengths import Elsewhere, Kinds, Outcome, by_pairs
+from tidegate.connections.redis.link import Cut, Link, reply_error
+from tidegate.connections.redis.opening import Opening, first_answer, keyed
+from tidegate.kit.question import Question
+from tidegate.kit.systems.redis import RedisServer
+
+HOPS = 4
+"""Nodes at which one key is asked for in one batch, at most."""
+
+CANDIDATES = 3
+"""Known nodes, beside the seeds, that are asked for the map of slots."""
+
+_Target = tuple[str, bool]
+"""A node's address, and whether it answers only this once (a slot on its way to it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Which node owns which slots: ranges in rising order of their first slot."""
+
+    ranges: tuple[tuple[int, int, str], ...] = ()
+    firsts: tuple[int, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, ranges: Iterable[tuple[int, int, str]]) -> Slots:
+        ordered = tuple(sorted(ranges))
+        return cls(ordered, tuple(first for first, _, _ in ordered))
+
+    def owner(self, key: str) -> str | None:
+        """`host:port` of the node that has `key`, None when its slot is not served."""
+        slot = key_slot(key.encode())
+        position = bisect_right(self.firsts, slot) - 1
+        if position < 0 or slot > self.ranges[position][1]:
+            return None
+        return self.ranges[position][2]
+
+
+class ClusterConnection:
+    """One connection per node that owns asked keys; one round trip per node and batch."""
+
+    batch = 1000
+    wake_gap_s = 0.25
+
+    def __init__(self, server: RedisServer, surroundings: Surroundings) -> None:
+        self._server = server
+        self._opening = Opening(server, surroundings)
+        self._lock = asyncio.Lock()
+        self._links: dict[str, Link] = {}
+        self._slots: Slots | None = None
+        self._kinds = Kinds()
+
+    @property
+    def round_trips(self) -> int:
+        """Batches sent since the adapter was made, to all nodes, those for the map of slots included."""
+        return self._opening.traffic.round_trips
+
+    @property
+    def connections(self) -> int:
+        """Connections opened since the adapter was made."""
+        return self._opening.traffic.connections
+
+    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
+        async with self._lock:
+            return await keyed(questions, self._lengths)
+
+    async def close(self) -> None:
+        links, self._links, self._slots = self._links, {}, None
+        for link in links.values():
+            await link.close()
+
+    async def _lengths(self, keys: Sequence[str]) -> Sequence[int | TidegateError]:
+        outcomes: dict[str, Outcome] = {key: self._moving(key) for key in keys}
+        targets = self._placed(await self._current_slots(), outcomes)
+        failures: list[TidegateError] = []
+        has_answer = not targets
+        for _ in range(HOPS):
+            answers = await asyncio.gather(*(self._ask(*target, group) for target, group in targets.items()))
+            asked, targets = targets, {}
+            for ((address, _), group), answer in zip(asked.items(), answers, strict=True):
+                if isinstance(answer, TidegateError):
+                    failures.append(answer)
+                    outcomes |= dict.fromkeys(group, answer)
+                else:
+                    has_answer = True
+                    outcomes |= _settled(group, answer)
+                    for target, key in _redirected(group, answer, address):
+                        targets.setdefault(target, []).append(key)
+            if any(not is_once for _, is_once in targets):
+                self._slots = None
+            if not targets:
+                break
+        if failures:
+            self._slots = None
+            if not has_answer:
+                raise failures[0]
+        return [one if not isinstance(one := outcomes[key], Elsewhere) else self._moving(key) for key in keys]
+
+    def _placed(self, slots: Slots, outcomes: dict[str, Outcome]) -> dict[_Target, list[str]]:
+        """The keys by the node to ask; those without one get their outcome at once."""
+        targets: dict[_Target, list[str]] = {}
+        for key in outcomes:
+            owner = slots.owner(key)
+            if owner is None:
+                outcomes[key] = self._unserved(key)
+            else:
+                targets.setdefault((owner, False), []).append(key)
+        return targets
+
+    async def _ask(self, address: str, is_asking: bool, keys: Sequence[str]) -> list[Outcome] | TidegateError:
+        """The outcomes of one node's keys, or why the node gave none."""
+        try:
+            try:
+                link = await self._usable_link(address)
+                return await by_pairs(link, keys, self._kinds, is_asking=is_asking)
+            except Cut:
+                link = await self._usable_link(address)
+                return await by_pairs(link, keys, self._kinds, is_asking=is_asking)
+        except TidegateError as error:
+            return error
+
+    async def _usable_link(self, address: str) -> Link:
+        link = self._links.get(address)
+        if link is not None and await link.is_clean():
+            return link
+        if link is not None:
+            await link.close()
+        link = Link(address, await self._opening.dialling(), self._server.login)
+        await link.open()
+        self._links[address] = link
+        return link
+
+    async def _current_slots(self) -> Slots:
+        if self._slots is None:
+            seeds = [address for address in self._server.addresses if address]
+            known = [address for address, link in self._links.items() if link.is_open]
+            candidates = list(dict.fromkeys((*known[:CANDIDATES], *seeds)))
+            self._slots = await first_answer(candidates, self._map)
+            owners = {owner for _, _, owner in self._slots.ranges}
+            for address in [address for address in self._links if address not in owners]:
+                await self._links.pop(address).close()
+        return self._slots
+
+    async def _map(self, address: str) -> Slots:
+        link = Link(address, await self._opening.dialling(), self._server.login)
+        await link.open()
+        try:
+            (reply,) = await link.exchange([("CLUSTER", "SLOTS")])
+        finally:
+            await link.close()
+        return read_slots(reply, address, link.label)
+
+    def _moving(self, key: str) -> TidegateError:
+        return Unreachable(
+            f"read the length of key {key}", on=self._server.label(), answer="its slot keeps moving"
+        )
+
+    def _unserved(self, key: str) -> TidegateError:
+        self._slots = None
+        return Unreachable(
+            f"read the length of key {key}",
+            on=self._server.label(),
+            answer="no node of the cluster serves its slot",
+            next_step="check the cluster's state",
+        )
+
+
+def read_slots(reply: Any, asked: str, label: str) -> Slots:
+    """The map in a reply to CLUSTER SLOTS: `[[first, last, [host, port, …], replicas …], …]`.
+
+    An empty host means the node that was `asked`. Misconfigured when it is no cluster.
+    """
+    attempted = "read which node has which slots"
+    if isinstance(reply, ResponseError):
+        if "cluster support disabled" in str(reply):
+            raise Misconfigured(
+                attempted,
+                on=label,
+                answer="it is not part of a cluster",
+                next_step="use the trigger type redis",
+            )
+        raise reply_error(reply, attempted, label)
+    try:
+        ranges = []
+        for first, last, (host, port, *_), *_ in reply:
+            name = (host or b"").decode()
+            address = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+            ranges.append((int(first), int(last), _completed(address, asked)))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise Malformed(attempted, on=label, answer="a reply that is no list of slot ranges") from error
+    return Slots.of(ranges)
+
+
+def _completed(address: str, asked: str) -> str:
+    """`address`, with the host of the node that was `asked` where it names none (`:6379`, `?:6379`)."""
+    host, _, port = address.rpartition(":")
+    return f"{asked.rpartition(':')[0]}:{port}" if host in ("", "?") else address
+
+
+def _settled(keys: Sequence[str], answer: Sequence[Outcome]) -> dict[str, Outcome]:
+    pairs = zip(keys, answer, strict=True)
+    return {key: one for key, one in pairs if not isinstance(one, Elsewhere)}
+
+
+def _redirected(keys: Sequence[str], answer: Sequence[Outcome], asked: str) -> Iterable[tuple[_Target, str]]:
+    for key, one in zip(keys, answer, strict=True):
+        if isinstance(one, Elsewhere):
+            yield (_completed(one.address, asked), one.is_once), key

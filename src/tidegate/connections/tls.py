@@ -1,0 +1,63 @@
+"""TLS contexts from PEM texts. Making one reads the system's roots: share it, and make it in a thread."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tidegate.base.errors import Misconfigured
+from tidegate.kit.tls import Tls
+
+
+def client_context(tls: Tls) -> ssl.SSLContext:
+    """The context that `tls` describes. Misconfigured names the parameter that cannot be read."""
+    context = ssl.create_default_context()
+    if not tls.is_verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.ca:
+        try:
+            context.load_verify_locations(cadata=tls.ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise _unreadable("ca", "it holds no certificate in PEM form") from error
+    if tls.cert and tls.key:
+        if tls.key_password and "ENCRYPTED" not in tls.key:
+            raise _unreadable("key", "a keyPassword is given but the key is not encrypted")
+        _load_pair(context, tls)
+    return context
+
+
+def _load_pair(context: ssl.SSLContext, tls: Tls) -> None:
+    with _file(tls.cert) as cert, _file(tls.key) as key:
+        try:
+            # A password is always given: without one OpenSSL would ask for it on the terminal.
+            context.load_cert_chain(cert, key, password=tls.key_password)
+        except (ssl.SSLError, ValueError) as error:
+            reason = getattr(error, "reason", None) or "not PEM"
+            raise _unreadable("cert and key", f"{str(reason).replace('_', ' ').lower()}") from error
+
+
+@contextmanager
+def _file(text: str) -> Iterator[str]:
+    """A path under which `text` can be read: `ssl` takes paths alone. In memory where that exists."""
+    if hasattr(os, "memfd_create"):
+        number = os.memfd_create("tidegate")
+        try:
+            os.write(number, text.encode())
+            yield f"/proc/self/fd/{number}"
+        finally:
+            os.close(number)
+    else:
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(text)
+            file.flush()
+            yield file.name
+
+
+def _unreadable(parameter: str, answer: str) -> Misconfigured:
+    return Misconfigured(
+        f"use the TLS parameter {parameter}", answer=answer, next_step="give the PEM text itself, not a path"
+    )
