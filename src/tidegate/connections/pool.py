@@ -1,83 +1,63 @@
-"""The open connections, found by server value: equal servers share one, and unused ones close.
+"""The open connections, found by server value: equal servers share one adapter.
 
-A rotated secret is another value, hence another connection; the old one goes idle.
+A rotated secret is another value, hence another connection. Whoever stops using an adapter closes
+it (the rounds do so when nobody has asked for a while); the pool forgets it then.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tidegate.connections
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.kit.question import Question, Server
-from tidegate.runtime.clock import Clock
 
-IDLE_S = 300.0
-"""A connection without a question for this long is closed; the next question opens it again."""
+_NO_SYSTEMS = frozenset({"adapter", "pool", "tls"})
 
 
 class Kept:
-    """An adapter that remembers when it was last asked. `adapter` is the system's own."""
+    """An adapter of the pool; closing it takes it out. `adapter` is the system's own."""
 
-    def __init__(self, adapter: Adapter, clock: Clock) -> None:
+    def __init__(self, adapter: Adapter, forget: Callable[[], object]) -> None:
         self.adapter = adapter
         self.batch = adapter.batch
         self.wake_gap_s = adapter.wake_gap_s
-        self._clock = clock
-        self._asking = 0
-        self._used_at = clock.monotonic()
+        self._forget = forget
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
-        self._asking += 1
-        try:
-            return await self.adapter.answer(questions)
-        finally:
-            self._asking -= 1
-            self._used_at = self._clock.monotonic()
-
-    def is_idle(self, idle_s: float) -> bool:
-        return not self._asking and self._clock.monotonic() - self._used_at >= idle_s
+        return await self.adapter.answer(questions)
 
     async def close(self) -> None:
+        self._forget()
         await self.adapter.close()
 
 
 class Connections:
-    """One adapter per server value. `run` closes idle ones, `close` closes all."""
+    """One adapter per server value; the module of a system is imported with its first server."""
 
-    def __init__(self, surroundings: Surroundings, clock: Clock, *, idle_s: float = IDLE_S) -> None:
+    def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._clock = clock
-        self._idle_s = idle_s
         self._kept: dict[Server, Kept] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def adapter(self, server: Server) -> Kept:
         """The server's adapter, made but not opened. Unsupported when its system is unknown here."""
         kept = self._kept.get(server)
         if kept is None:
-            kept = self._kept[server] = Kept(self._connect(server), self._clock)
+            kept = Kept(self._connect(server), lambda: self._kept.pop(server, None))
+            self._kept[server] = kept
         return kept
-
-    async def run(self) -> None:
-        """Close what is idle, until cancelled."""
-        while True:
-            await self._clock.sleep(self._idle_s / 2)
-            await self.close_idle()
-
-    async def close_idle(self) -> None:
-        idle = [server for server, kept in self._kept.items() if kept.is_idle(self._idle_s)]
-        for kept in [self._kept.pop(server) for server in idle]:
-            await kept.close()
 
     async def close(self) -> None:
         """Close all connections; safe twice, and a question afterwards opens anew."""
-        kept, self._kept = list(self._kept.values()), {}
-        for one in kept:
-            await one.close()
+        for kept in list(self._kept.values()):
+            await kept.close()
 
     def _connect(self, server: Server) -> Adapter:
         if server.system not in _systems():
@@ -100,8 +80,4 @@ class Connections:
 
 
 def _systems() -> set[str]:
-    return {module.name for module in pkgutil.iter_modules(tidegate.connections.__path__)} - {
-        "adapter",
-        "pool",
-        "tls",
-    }
+    return {module.name for module in pkgutil.iter_modules(tidegate.connections.__path__)} - _NO_SYSTEMS

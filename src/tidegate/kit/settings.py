@@ -151,7 +151,7 @@ class Declared:
 
 
 def settings_of(kind: type) -> tuple[Declared, ...]:
-    """The settings of a declared class, those of its bases first."""
+    """The settings of a declared class, its own before those of its bases."""
     key: Any = kind  # mypy does not see that a class of hashable objects is hashable itself
     return _settings_of(key)
 
@@ -159,10 +159,12 @@ def settings_of(kind: type) -> tuple[Declared, ...]:
 @functools.cache
 def _settings_of(kind: type) -> tuple[Declared, ...]:
     hints = typing.get_type_hints(kind, include_extras=True)
+    fields = {field.name: field for field in dataclasses.fields(kind) if _KEY in field.metadata}
+    order = dict.fromkeys(name for base in kind.__mro__ for name in vars(base).get("__annotations__", {}))
     return tuple(
-        Declared(field.name, field.metadata[_KEY], shape_of(hints[field.name]), field.default)
-        for field in dataclasses.fields(kind)
-        if _KEY in field.metadata
+        Declared(name, fields[name].metadata[_KEY], shape_of(hints[name]), fields[name].default)
+        for name in order
+        if name in fields
     )
 
 

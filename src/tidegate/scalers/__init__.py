@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from types import ModuleType
 
 from tidegate.kit.scaler import Scaler
 
@@ -30,9 +29,9 @@ def types() -> tuple[str, ...]:
     return tuple(sorted(_all()))
 
 
-def module_of(kind: type[Scaler]) -> ModuleType:
-    """The module that declares `kind`; its docstring is the trigger's page."""
-    return importlib.import_module(kind.__module__)
+def prose_of(kind: type[Scaler]) -> str:
+    """What the module that declares `kind` tells its users: the text of the reference page."""
+    return importlib.import_module(kind.__module__).__doc__ or ""
 
 
 @functools.cache
