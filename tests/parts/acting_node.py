@@ -13,7 +13,7 @@ from tidegate.kube.resource import PODS, ApiError
 from tidegate.local.objects import Change, Object, Objects
 
 Outcome = tuple[float, str] | None
-"""Seconds after which the Pod ends, and its last phase; None runs until it is deleted."""
+"""Seconds after which the Pod ends, and its last phase; `Pending` never starts it; None runs until it is deleted."""
 
 
 class ActingNode:
@@ -52,8 +52,10 @@ class ActingNode:
         self.started.append(pod["metadata"]["name"])
         running = sum(not task.done() for task in self._lives.values())
         self.most_at_once = max(self.most_at_once, running)
-        await self._write(pod, "Running")
         outcome = self.outcome(pod)
+        if outcome is not None and outcome[1] == "Pending":
+            return
+        await self._write(pod, "Running")
         if outcome is None:
             await asyncio.Event().wait()
             return

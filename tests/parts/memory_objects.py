@@ -7,11 +7,11 @@ grace of Pods, the owner index. It knows no schema: defaults are the test's own 
 from __future__ import annotations
 
 import asyncio
-import copy
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+import msgspec
 from tests.parts.jumping_loop import LoopClock
 
 from tidegate.base.times import format_time
@@ -49,13 +49,13 @@ class MemoryObjects:
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         found = self._stored.get(_place(resource, namespace, name))
-        return copy.deepcopy(found[1]) if found else None
+        return _copy(found[1]) if found else None
 
     def list(
         self, resource: Resource, namespace: str = "", labels: Mapping[str, str] | None = None
     ) -> list[Object]:
         return [
-            copy.deepcopy(one)
+            _copy(one)
             for (_, _, place, _), (kind, one) in sorted(self._stored.items(), key=lambda item: item[0][2:])
             if kind == resource
             and (not namespace or place == namespace)
@@ -64,7 +64,7 @@ class MemoryObjects:
 
     def owned(self, uid: str) -> Sequence[tuple[Resource, Object]]:
         return [
-            (resource, copy.deepcopy(one))
+            (resource, _copy(one))
             for resource, one in self._stored.values()
             if any(ref["uid"] == uid for ref in one["metadata"].get("ownerReferences") or [])
         ]
@@ -76,7 +76,7 @@ class MemoryObjects:
         error = self.refuse(resource, body)
         if error is not None:
             raise error
-        new = copy.deepcopy(body)
+        new = _copy(body)
         metadata = new.setdefault("metadata", {})
         if not resource.is_namespaced:
             metadata.pop("namespace", None)
@@ -103,16 +103,16 @@ class MemoryObjects:
         place = _place(resource, metadata.get("namespace", ""), metadata["name"])
         old = self._must_find(place)
         _check_version(resource, metadata, old)
-        new = copy.deepcopy(body)
+        new = _copy(body)
         if subresource == "status":
-            new = {**copy.deepcopy(old), "status": new.get("status")}
+            new = {**_copy(old), "status": new.get("status")}
         elif subresource == "scale":
-            new = copy.deepcopy(old)
+            new = _copy(old)
             new["spec"]["replicas"] = body["spec"]["replicas"]
         elif subresource == "finalize":
-            new = {**copy.deepcopy(old), "spec": new["spec"]}
+            new = {**_copy(old), "spec": new["spec"]}
         elif "status" in old:
-            new["status"] = copy.deepcopy(old["status"])
+            new["status"] = _copy(old["status"])
         return self._replace(resource, place, old, new)
 
     async def patch(
@@ -122,9 +122,9 @@ class MemoryObjects:
         place = _place(resource, namespace, name)
         old = self._must_find(place)
         _check_version(resource, patch.get("metadata") or {}, old)
-        new = _merged(copy.deepcopy(old), patch)
+        new = _merged(_copy(old), patch)
         if subresource == "status":
-            new = {**copy.deepcopy(old), "status": new.get("status")}
+            new = {**_copy(old), "status": new.get("status")}
         elif subresource == "scale":
             assert resource.kind in SCALED, f"{resource.kind} has no scale"
         return self._replace(resource, place, old, new)
@@ -144,7 +144,7 @@ class MemoryObjects:
         old = self._must_find(place)
         if uid and old["metadata"]["uid"] != uid:
             raise ApiError(409, "Conflict", "the uid in the precondition is another one")
-        new = copy.deepcopy(old)
+        new = _copy(old)
         finalizer = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
         if finalizer and finalizer not in (new["metadata"].get("finalizers") or []):
             new["metadata"]["finalizers"] = [*(new["metadata"].get("finalizers") or []), finalizer]
@@ -216,10 +216,10 @@ class MemoryObjects:
             del self._stored[place]
             self.version += 1
             metadata["resourceVersion"] = str(self.version)
-            self._tell(Change("DELETED", resource, copy.deepcopy(new), copy.deepcopy(old)))
-            return copy.deepcopy(new)
+            self._tell(Change("DELETED", resource, _copy(new), _copy(old)))
+            return _copy(new)
         if new == old:
-            return copy.deepcopy(old)
+            return _copy(old)
         if _content(new) != _content(old) and "generation" in metadata:
             metadata["generation"] += 1
         return self._store("MODIFIED", resource, place, new, old)
@@ -235,13 +235,17 @@ class MemoryObjects:
         self.version += 1
         new["metadata"]["resourceVersion"] = str(self.version)
         self._stored[place] = (resource, new)
-        self._tell(Change(type, resource, copy.deepcopy(new), copy.deepcopy(old)))
-        return copy.deepcopy(new)
+        self._tell(Change(type, resource, _copy(new), _copy(old)))
+        return _copy(new)
 
     def _tell(self, change: Change) -> None:
         for resources, on_change in self._subscribers:
             if change.resource in resources:
                 on_change(change)
+
+
+def _copy(value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _place(resource: Resource, namespace: str, name: str) -> Place:
@@ -276,7 +280,7 @@ def _is_released(resource: Resource, found: Object) -> bool:
 
 def _merged(target: Any, patch: Any) -> Any:
     if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
+        return _copy(patch)
     result = dict(target) if isinstance(target, Mapping) else {}
     for key, value in patch.items():
         if value is None:

@@ -1,0 +1,143 @@
+"""One server as the rounds know it: its adapter, the questions that wait for it, and its back-off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import islice
+
+from tidegate.base.errors import Failure, TidegateError
+from tidegate.connections.adapter import Adapter
+from tidegate.kit.question import Question, Server
+from tidegate.measure.backoff import hold_s
+from tidegate.measure.followed import Followed, Run
+from tidegate.measure.schedule import GRID_S, PHASE_QUESTIONS, Lane, next_aligned, origin_s
+
+IDLE_S = 60.0
+"""A connection that nobody follows is closed after this, or after two intervals of its last asker."""
+
+_LONGEST_INTERVAL_S = 60.0
+
+
+class Connection:
+    """`server` None stands for triggers that ask nobody: they have due times but no adapter.
+
+    At most one call is under way. `starting` is due now, `wanted` at the next slot (the value tells
+    whether its reading is reported), `missed` failed with the server and is due when the hold ends.
+    """
+
+    __slots__ = (
+        "adapter",
+        "asked_at",
+        "error",
+        "failure",
+        "held_until",
+        "idle_s",
+        "is_busy",
+        "is_watched_idle",
+        "label",
+        "lanes",
+        "missed",
+        "next_slot",
+        "origin",
+        "pending",
+        "server",
+        "starting",
+        "strikes",
+        "wanted",
+    )
+
+    def __init__(self, server: Server | None) -> None:
+        self.server = server
+        self.label = server.label() if server is not None else ""
+        self.origin = origin_s(server) if server is not None else 0.0
+        self.adapter: Adapter | None = None
+        self.lanes: dict[float, Lane[Followed]] = {}
+        self.pending: dict[Question, list[Run]] = {}
+        self.starting: list[tuple[Followed, bool, float | None]] = []
+        self.wanted: dict[Followed, bool] = {}
+        self.missed: dict[Followed, None] = {}
+        self.is_busy = False
+        self.is_watched_idle = False
+        self.error: TidegateError | None = None
+        self.failure: Failure | None = None
+        self.strikes = 0
+        self.held_until = -math.inf
+        self.asked_at = -math.inf
+        self.next_slot = math.inf
+        self.idle_s = IDLE_S
+
+    @property
+    def batch(self) -> int:
+        """Questions per call."""
+        return min(self.adapter.batch, PHASE_QUESTIONS) if self.adapter is not None else PHASE_QUESTIONS
+
+    @property
+    def gap_s(self) -> float:
+        """Least time between answers that no poll asked for."""
+        return self.adapter.wake_gap_s if self.adapter is not None else GRID_S
+
+    def open(self, connect: Callable[[Server], Adapter]) -> Adapter:
+        """The adapter, made on first use. Raises whatever `connect` raises."""
+        if self.adapter is None:
+            assert self.server is not None
+            self.adapter = connect(self.server)
+        return self.adapter
+
+    def is_held(self, now_s: float) -> bool:
+        return now_s < self.held_until
+
+    def slot(self, now_s: float) -> float:
+        """When a wake-up of now is served: on the grid, and not within the gap of a metered server."""
+        is_metered = self.gap_s > GRID_S
+        earliest_s = max(now_s, self.asked_at + self.gap_s) if is_metered else now_s
+        return next_aligned(earliest_s, self.origin, GRID_S)
+
+    def strike(self, error: TidegateError, now_s: float) -> bool:
+        """Counts a failure of the whole server and holds it; whether this kind of failure is news."""
+        is_news = self.failure is None or self.failure.kind != error.kind
+        self.strikes += 1
+        error.__traceback__ = None
+        self.error = error
+        self.failure = Failure.of(error)
+        shortest = min(self.lanes, default=_LONGEST_INTERVAL_S)
+        self.held_until = now_s + hold_s(error.kind, self.strikes, shortest, min(self.gap_s, shortest))
+        return is_news
+
+    def recover(self) -> bool:
+        """Forgets its failures; whether there were any."""
+        had_failed = self.failure is not None
+        self.strikes = 0
+        self.error = self.failure = None
+        self.held_until = -math.inf
+        return had_failed
+
+    def take_batch(self) -> dict[Question, list[Run]]:
+        """The questions of the next call with the runs that wait for them; nothing for nobody."""
+        if len(self.pending) <= self.batch:
+            taken = self.take_pending()
+        else:
+            taken = {question: self.pending[question] for question in islice(self.pending, self.batch)}
+            for question in taken:
+                del self.pending[question]
+        batch = {}
+        for question, runs in taken.items():
+            live = [run for run in runs if not run.followed.is_gone]
+            if live:
+                batch[question] = live
+        return batch
+
+    def take_pending(self) -> dict[Question, list[Run]]:
+        pending, self.pending = self.pending, {}
+        return pending
+
+    def drop(self, followed: Followed) -> None:
+        """Takes a trigger out of every list but the runs under way."""
+        self.wanted.pop(followed, None)
+        self.missed.pop(followed, None)
+        if followed.seat is not None:
+            lane = self.lanes[followed.interval_s]
+            lane.leave(followed, followed.seat)
+            followed.seat = None
+            if not lane.phases:
+                del self.lanes[followed.interval_s]

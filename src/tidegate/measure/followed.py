@@ -1,0 +1,213 @@
+"""A followed trigger, and one measurement of it while it is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tidegate.base.errors import Failure, TidegateError, sentence
+from tidegate.core.values import Reading
+from tidegate.kit.question import ASK, Question
+from tidegate.kit.scaler import Measured, Polled
+
+if TYPE_CHECKING:
+    from tidegate.measure.connection import Connection
+    from tidegate.measure.schedule import Seat
+
+TriggerKey = tuple[str, int]
+"""Uid of the object, index of the trigger."""
+
+Snapshot = Callable[[], Any]
+
+MOST_WAVES = 100
+"""A scaler that asks more often than this in one measurement does not come to an end."""
+
+# Polls are never exactly one interval apart, and the first measurement lies anywhere before the first poll.
+_ROUNDING_S = 0.01
+
+
+class Followed:
+    """What a round knows of one trigger. Another scaler under the same key is another `Followed`."""
+
+    __slots__ = (
+        "asked_at",
+        "change",
+        "connection",
+        "counted_at",
+        "failed_polls",
+        "first_due",
+        "has_crashed",
+        "interval_s",
+        "is_gone",
+        "is_wanted_again",
+        "key",
+        "reading",
+        "run",
+        "scaler",
+        "seat",
+        "snapshot",
+        "told",
+        "waiting",
+    )
+
+    def __init__(self, key: TriggerKey, scaler: Polled, interval_s: float, snapshot: Snapshot | None) -> None:
+        self.key = key
+        self.scaler = scaler
+        self.interval_s = interval_s
+        self.snapshot = snapshot
+        self.connection: Connection | None = None
+        self.seat: Seat[Followed] | None = None
+        self.reading: Reading | None = None
+        self.told: Reading | None = None
+        self.run: Run | None = None
+        self.waiting: list[asyncio.Future[Reading]] = []
+        self.asked_at = -math.inf
+        self.change: datetime | None = None
+        self.failed_polls = 0
+        self.first_due = 0.0
+        self.counted_at = -math.inf
+        self.has_crashed = False
+        self.is_gone = False
+        self.is_wanted_again = False
+
+    def keep(self, reading: Reading, asked_at: float) -> None:
+        """Stores a reading that was asked for at `asked_at` (monotonic)."""
+        self.reading = reading
+        self.asked_at = asked_at
+        if reading.failure is None:
+            self.failed_polls = 0
+            self.counted_at = -math.inf
+        elif self._is_counted_anew(asked_at):
+            self.failed_polls += 1
+            self.counted_at = asked_at
+
+    def _is_counted_anew(self, asked_at: float) -> bool:
+        """Whether a failure of now belongs to another polling interval than the one counted last."""
+        if asked_at - self.counted_at < self.interval_s / 2:
+            return False
+        start = self.first_due - _ROUNDING_S
+        now, counted = ((at - start) // self.interval_s for at in (asked_at, self.counted_at))
+        return bool(now != counted)
+
+    def answer_waiting(self, reading: Reading) -> None:
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(reading)
+
+
+class Run:
+    """One measurement: a coroutine that hands out questions and is resumed with their answers.
+
+    `at` and `asked_at` are the moments (wall, monotonic) at which its first question was sent.
+    """
+
+    __slots__ = (
+        "asked_at",
+        "at",
+        "coroutine",
+        "crash",
+        "due",
+        "followed",
+        "got",
+        "is_told",
+        "outcome",
+        "questions",
+        "snapshot",
+        "struck",
+        "waves",
+    )
+
+    def __init__(self, followed: Followed, now: datetime, *, is_told: bool, due: float | None = None) -> None:
+        self.followed = followed
+        self.is_told = is_told
+        self.due = due
+        self.coroutine: Coroutine[Any, Any, Any] = followed.scaler.measure(ASK, now)
+        self.questions: tuple[Question, ...] = ()
+        self.got: dict[Question, Any] = {}
+        self.outcome: Measured | Failure | None = None
+        self.crash: Exception | None = None
+        self.struck: Connection | None = None
+        self.at: datetime | None = None
+        self.asked_at: float | None = None
+        self.snapshot: Any = None
+        self.waves = 0
+
+    def mark_sent(self, at: datetime, asked_at: float) -> None:
+        """To be called right before the first question goes out: looks at the asker's own world."""
+        self.at = at
+        self.asked_at = asked_at
+        if self.followed.snapshot is not None:
+            try:
+                self.snapshot = self.followed.snapshot()
+            except Exception as error:
+                self.crash = error
+
+    def advance(self, answers: tuple[Any, ...] | None) -> bool:
+        """Runs up to the next questions (True) or to the outcome (False). Never raises."""
+        self.got = {}
+        if self.crash is not None:
+            self.fail(self.crash)
+            return False
+        try:
+            self.questions = self._next_questions(answers)
+        except TidegateError as error:
+            # One error answers thousands of runs; each raise would lengthen its traceback.
+            error.__traceback__ = None
+            self.outcome = Failure.of(error)
+            return False
+        except Exception as error:
+            self.fail(error)
+            return False
+        return bool(self.questions)
+
+    def fail(self, error: Exception) -> None:
+        """A defect of one scaler must not stop the others: it becomes the outcome."""
+        self.coroutine.close()
+        self.crash = error
+        answer = f"unexpected {type(error).__name__}"
+        # The error's own text may hold anything, a secret too: it goes to the log only.
+        self.outcome = Failure(
+            "Malformed", sentence("measure the trigger", "", answer, "please report this defect")
+        )
+
+    def _next_questions(self, answers: tuple[Any, ...] | None) -> tuple[Question, ...]:
+        """The next questions; none when the measurement has ended with an outcome."""
+        try:
+            questions = self.coroutine.send(answers)
+        except StopIteration as done:
+            self.outcome = _checked(done.value)
+            return ()
+        if not isinstance(questions, tuple) or not questions:
+            raise TypeError("a scaler may await nothing but ask(...)")
+        self.waves += 1
+        if self.waves > MOST_WAVES:
+            raise RuntimeError(f"a scaler asked more than {MOST_WAVES} times in one measurement")
+        return questions
+
+    def answers(self) -> tuple[Any, ...] | None:
+        """The answers in the order of the questions; None while some are missing."""
+        try:
+            return tuple([self.got[question] for question in self.questions])
+        except KeyError:
+            return None
+
+    def reading(self, at: datetime) -> Reading:
+        """The outcome as a reading; `at` for a measurement that asked nothing."""
+        moment = self.at or at
+        if isinstance(self.outcome, Measured):
+            return Reading(moment, self.outcome.values, self.outcome.active, snapshot=self.snapshot)
+        return Reading(moment, failure=self.outcome, snapshot=self.snapshot)
+
+
+def _checked(result: Any) -> Measured | Failure:
+    """What a scaler returned, as numbers; anything that is not a finite number is a failure."""
+    measured = result if isinstance(result, Measured) else Measured((result,))
+    for value in measured.values:
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            shown = value if isinstance(value, float) else f"a {type(value).__name__}"
+            return Failure("Malformed", sentence("measure the trigger", "", f"{shown} is not a number"))
+    return Measured(tuple(float(value) for value in measured.values), measured.active)

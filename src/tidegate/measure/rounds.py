@@ -1,0 +1,254 @@
+"""Rounds: what is due is asked once, one list per server, and the last reading is kept.
+
+    follow ──► seat in a lane ──► due, woken or asked for ──► runs step side by side ──► questions
+                                                                  ▲                        │ one list
+    kept reading ◄── outcome ◄────────────────────────────────────┴──── answers ◄── adapter ◄ per server
+
+One scheduler holds a heap of due moments; one task per server exists only while there is work for
+it. Long loops give way every few hundred steps, so that no batch holds the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from tidegate.base.errors import Failure, sentence
+from tidegate.connections.adapter import Adapter
+from tidegate.core.values import Reading
+from tidegate.kit.question import Question, Server
+from tidegate.kit.scaler import Clocked, Polled
+from tidegate.measure.connection import Connection
+from tidegate.measure.counters import Counters
+from tidegate.measure.followed import Followed, Run, Snapshot, TriggerKey
+from tidegate.measure.readings import Readings
+from tidegate.measure.schedule import GRID_S, Agenda, Lane, Phase
+from tidegate.measure.serving import CHUNK, EARLY_S, Serving
+from tidegate.runtime.clock import Clock
+
+# A clock trigger looks at the wall clock at least this often: that clock may be set, a machine may sleep.
+_CLOCK_CHECK_S = 60.0
+_LEAST_CLOCK_WAIT_S = 0.001
+
+
+class Rounds:
+    """Measures followed triggers and keeps their readings.
+
+    `connect` makes the adapter of a server and touches no network. `on_reading` is called for each
+    reading that polls and wake-ups bring, when it is other news than the last reported one, and
+    always when it carries a snapshot. `on_server` hears once when a server fails, once when the kind
+    of failure changes, and once (None) when it answers again. All callbacks must return at once.
+    `timeout_s` bounds one call of an adapter.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        connect: Callable[[Server], Adapter],
+        on_reading: Callable[[TriggerKey, Reading], None],
+        *,
+        on_server: Callable[[str, Failure | None], None] | None = None,
+        timeout_s: float = 10.0,
+    ) -> None:
+        self._clock = clock
+        self._followed: dict[TriggerKey, Followed] = {}
+        self._newcomers: list[Followed] = []
+        self._alert = asyncio.Event()
+        self._agenda = Agenda(self._alert.set)
+        self._readings = Readings(clock, on_reading)
+        self._serving = Serving(clock, self._agenda, self._readings, connect, on_server, timeout_s)
+
+    @property
+    def counters(self) -> Counters:
+        return self._readings.counters
+
+    # --- what callers say
+
+    def follow(
+        self, key: TriggerKey, scaler: Polled, *, interval_s: float, snapshot: Snapshot | None = None
+    ) -> None:
+        """Measures this trigger from now on, first at once.
+
+        An equal scaler under the same key keeps its reading and schedule; another one replaces it.
+        `snapshot` is called right before a question is sent, and goes into the reading.
+        """
+        interval_s = max(interval_s, GRID_S)
+        known = self._followed.get(key)
+        if known is not None and type(known.scaler) is type(scaler) and known.scaler == scaler:
+            known.snapshot = snapshot
+            self._change_interval(known, interval_s)
+            return
+        followed = Followed(key, scaler, interval_s, snapshot)
+        if known is not None:
+            followed.waiting, known.waiting = known.waiting, []
+            self._remove(known)
+        self._followed[key] = followed
+        self._newcomers.append(followed)
+        self._alert.set()
+
+    def forget(self, key: TriggerKey) -> None:
+        """Stops measuring; a connection that nobody needs any more is closed later."""
+        followed = self._followed.pop(key, None)
+        if followed is not None:
+            self._remove(followed)
+            followed.answer_waiting(self._unread("is no longer followed"))
+
+    def wake(self, keys: Iterable[TriggerKey]) -> None:
+        """Measures these triggers at the next slot of their servers: at most four times a second."""
+        for key in keys:
+            followed = self._followed.get(key)
+            if followed is not None and followed.connection is not None:
+                self._serving.want(followed, is_told=True)
+
+    def latest(self, key: TriggerKey) -> Reading | None:
+        """The kept reading; None before the first."""
+        followed = self._followed.get(key)
+        return followed.reading if followed is not None else None
+
+    def failed_polls(self, key: TriggerKey) -> int:
+        """Polling intervals in a row that brought a failure, however often it was asked within one."""
+        followed = self._followed.get(key)
+        return followed.failed_polls if followed is not None else 0
+
+    async def fresh(self, key: TriggerKey, max_age_s: float) -> Reading:
+        """A reading not older than `max_age_s`: the kept one, or that of a round all askers share.
+
+        A server that is being left alone answers with its failure at once; one whose calls are
+        metered (`wake_gap_s`) is not asked more often than that. Such a reading is not reported.
+        """
+        followed = self._followed.get(key)
+        if followed is None:
+            return self._unread("is not followed")
+        if isinstance(followed.scaler, Clocked):
+            self._readings.compute(followed, is_told=False)
+            return followed.reading or self._unread("has no reading")
+        connection = followed.connection
+        now_s = self._clock.monotonic()
+        if connection is not None:
+            gap_s = connection.gap_s if connection.gap_s > GRID_S else 0.0
+            if followed.reading is not None and now_s - followed.asked_at <= max(max_age_s, gap_s):
+                return followed.reading
+            if connection.is_held(now_s):
+                self._serving.hold(followed, connection, is_told=False)
+                return followed.reading or self._unread("has no reading")
+            if followed.run is None:
+                self._serving.want(followed, is_told=False)
+        future: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
+        followed.waiting.append(future)
+        return await future
+
+    async def run(self) -> None:
+        """Serves until cancelled; then closes every connection. May be called once."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._serving.group = group
+                while True:
+                    await self._seat_newcomers()
+                    self._agenda.act(self._clock.monotonic() + EARLY_S)
+                    await self._until_due()
+        finally:
+            self._serving.group = None
+            for followed in self._followed.values():
+                if followed.run is not None:
+                    followed.run.coroutine.close()
+                followed.answer_waiting(self._unread("is no longer measured"))
+            await self._serving.close_all()
+
+    # --- what falls due
+
+    async def _until_due(self) -> None:
+        if self._newcomers:
+            return
+        self._alert.clear()
+        due_s = self._agenda.next_due()
+        timer = asyncio.get_running_loop().call_at(due_s, self._alert.set) if due_s is not None else None
+        try:
+            await self._alert.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def _seat_newcomers(self) -> None:
+        """Learns each newcomer's server from its first question and puts it on the next slot."""
+        newcomers, self._newcomers = self._newcomers, []
+        for count, followed in enumerate(newcomers, start=1):
+            if not followed.is_gone:
+                self._seat(followed)
+            if count % CHUNK == 0:
+                await asyncio.sleep(0)
+
+    def _seat(self, followed: Followed) -> None:
+        if isinstance(followed.scaler, Clocked):
+            followed.connection = self._serving.connection(None)
+            self._tick(followed, self._clock.monotonic())
+            return
+        questions, connection = self._first_questions(followed)
+        followed.connection = connection
+        self._place(followed, connection, questions)
+        self._serving.want(followed, is_told=True)
+
+    def _first_questions(self, followed: Followed) -> tuple[tuple[Question, ...], Connection]:
+        """What the trigger asks first, and of whom; nobody where it does not come so far."""
+        probe = Run(followed, self._clock.now(), is_told=False)
+        questions = probe.questions if probe.advance(None) else ()
+        probe.coroutine.close()
+        try:
+            return questions, self._serving.connection(questions[0].server if questions else None)
+        except Exception:
+            # The measurement itself meets the same defect and says so.
+            return (), self._serving.connection(None)
+
+    def _place(self, followed: Followed, connection: Connection, questions: tuple[Question, ...]) -> None:
+        lane = connection.lanes.get(followed.interval_s)
+        if lane is None:
+            lane = connection.lanes[followed.interval_s] = Lane(connection.origin, followed.interval_s)
+        followed.seat, is_new = lane.place(followed, questions)
+        phase = followed.seat.phase
+        due_s = lane.due_after(phase, self._clock.monotonic())
+        followed.first_due = due_s
+        if is_new:
+            self._agenda.add(due_s, partial(self._poll, connection, lane, phase))
+
+    def _change_interval(self, followed: Followed, interval_s: float) -> None:
+        connection, seat = followed.connection, followed.seat
+        if interval_s == followed.interval_s:
+            return
+        if connection is not None and seat is not None:
+            connection.drop(followed)
+            followed.interval_s = interval_s
+            self._place(followed, connection, seat.questions)
+        followed.interval_s = interval_s
+
+    def _poll(
+        self, connection: Connection, lane: Lane[Followed], phase: Phase[Followed], due_s: float
+    ) -> None:
+        if connection.lanes.get(lane.interval_s) is not lane or not lane.has(phase):
+            return
+        connection.starting.extend((followed, True, due_s) for followed in phase.members())
+        if not lane.dissolve(phase):
+            after_s = max(due_s, self._clock.monotonic())
+            self._agenda.add(lane.due_after(phase, after_s), partial(self._poll, connection, lane, phase))
+        self._serving.kick(connection)
+
+    def _tick(self, followed: Followed, due_s: float) -> None:
+        """A clock trigger's own timer: computes when its value may have changed."""
+        if followed.is_gone:
+            return
+        now = self._clock.now()
+        if followed.reading is None or (followed.change is not None and now >= followed.change):
+            followed.change = self._readings.compute(followed, is_told=True)
+        if followed.change is not None:
+            wait_s = (followed.change - now).total_seconds()
+            wait_s = max(_LEAST_CLOCK_WAIT_S, min(wait_s, _CLOCK_CHECK_S))
+            self._agenda.add(self._clock.monotonic() + wait_s, partial(self._tick, followed))
+
+    def _remove(self, followed: Followed) -> None:
+        followed.is_gone = True
+        if followed.connection is not None:
+            followed.connection.drop(followed)
+            self._serving.watch_idle(followed.connection)
+
+    def _unread(self, state: str) -> Reading:
+        failure = Failure("Unreachable", sentence("read the trigger", "", f"it {state}"))
+        return Reading(self._clock.now(), failure=failure)
