@@ -13,7 +13,7 @@ from tidegate.kube.resource import PODS, ApiError
 from tidegate.local.objects import Change, Object, Objects
 
 Outcome = tuple[float, str] | None
-"""Seconds after which the Pod ends, and its last phase; `Pending` never starts it; None runs until it is deleted."""
+"""Seconds until the Pod ends, and its last phase. `Pending` never starts; None runs until deleted."""
 
 
 class ActingNode:
