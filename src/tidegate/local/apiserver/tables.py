@@ -13,7 +13,8 @@ from tidegate.local.apiserver import columns, jsonpath
 from tidegate.local.apiserver.answers import Accepted, bad_request, encode
 from tidegate.local.apiserver.columns import BUILT_IN, GENERIC, Column
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.reads import Page, Reads, Row
+from tidegate.local.apiserver.reads import Page, Reads
+from tidegate.local.apiserver.rows import Row
 
 META_GROUP = "meta.k8s.io"
 META_VERSION = f"{META_GROUP}/v1"
@@ -23,6 +24,7 @@ SHAPES = (
     ("PartialObjectMetadataList", META_GROUP, "v1"),
 )
 Included = Literal["None", "Metadata", "Object"]
+Form = tuple[str, str, str, str]
 _INCLUDED: dict[str, Included] = {"None": "None", "": "Metadata", "Metadata": "Metadata", "Object": "Object"}
 
 
@@ -50,22 +52,19 @@ def shape_of(asked: Accepted, include_object: str) -> Shape:
 
 
 class Renderer:
-    """Writes rows of one kind in one shape."""
+    """Writes rows of one kind in one shape. Renderers of equal `form` write the same bytes."""
 
     def __init__(self, reads: Reads, kind: Kind, shape: Shape) -> None:
         self._reads = reads
         self._kind = kind
         self._shape = shape
         self._columns = columns_of(kind)
+        columns_text = ",".join(f"{column.name}:{column.type}" for column in self._columns)
+        self.form: Form = (kind.resource.version, shape.name, shape.included, columns_text)
 
     @property
-    def form(self) -> tuple[str, str, str]:
-        """What tells two renderings of an object apart; equal forms may share bytes."""
-        return self._kind.resource.version, self._shape.name, self._shape.included
-
-    @property
-    def is_aging(self) -> bool:
-        """Whether the bytes depend on the moment, as ages in a Table do."""
+    def has_columns(self) -> bool:
+        """Whether the first event of a stream differs from later ones."""
         return self._shape.name == "Table"
 
     def page(self, page: Page, now: datetime) -> bytes:
@@ -83,10 +82,15 @@ class Renderer:
         bodies = (self._reads.body(self._kind, row) for row in page.rows)
         return _joined(self._kind.list_name, resource.api_version, metadata, bodies)
 
-    def one(self, row: Row, now: datetime) -> bytes:
-        """A single object's answer, and the `object` of a watch event."""
+    def one(self, row: Row, now: datetime, *, has_columns: bool = True) -> bytes:
+        """A single object's answer, and the `object` of a watch event.
+
+        A Table's columns are told once a stream: later events leave them out (`has_columns`).
+        """
         if self._shape.name == "Table":
-            return self._table([row], {"resourceVersion": str(row.version)}, now)
+            metadata = {"resourceVersion": str(row.version)}
+            body = decode(self._reads.body(self._kind, row))
+            return self._table_of([body], metadata, now, has_columns=has_columns)
         if self._shape.name == "PartialObjectMetadata":
             return self._partial(row)
         return self._reads.body(self._kind, row)
@@ -117,13 +121,20 @@ class Renderer:
         bodies = (decode(self._reads.body(self._kind, row)) for row in rows)
         return self._table_of(bodies, metadata, now)
 
-    def _table_of(self, bodies: Iterable[dict[str, Any]], metadata: dict[str, Any], now: datetime) -> bytes:
+    def _table_of(
+        self,
+        bodies: Iterable[dict[str, Any]],
+        metadata: dict[str, Any],
+        now: datetime,
+        *,
+        has_columns: bool = True,
+    ) -> bytes:
         return encode(
             {
                 "kind": "Table",
                 "apiVersion": META_VERSION,
                 "metadata": metadata,
-                "columnDefinitions": [_definition(column) for column in self._columns],
+                "columnDefinitions": [_definition(column) for column in self._columns] if has_columns else [],
                 "rows": [self._row(body, now) for body in bodies],
             }
         )
