@@ -8,24 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
 from tidegate.kit.scaler import Native, Scaler, Scope
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Declared, Source, settings_of
 
 FROM_ENV = "FromEnv"
 METRIC_TYPE = "metricType"
-
-
-class Trigger(Protocol):
-    """What is read of an entry under `triggers` beside its metadata."""
-
-    @property
-    def type(self) -> str: ...
-
-    @property
-    def metric_type(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,66 @@
+"""cpu and memory: the metric that the HPA gets, and the mistakes that are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidegate import scalers
+from tidegate.api.triggers import Trigger
+from tidegate.base.problems import Problem
+from tidegate.core.values import ResourceMetric
+from tidegate.kit import reading
+from tidegate.kit.reading import Sources
+from tidegate.kit.scaler import Native, Scaler, Scope
+
+
+def build(kind: str, metric_type: str | None, metadata: dict[str, str]) -> Scaler | tuple[Problem, ...]:
+    found = scalers.find(kind)
+    assert found is not None
+    trigger = Trigger(type=kind, metadata=metadata, metric_type=metric_type)
+    return reading.build(found, trigger, Sources(metadata), Scope("shop"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric_type", "metadata", "metric"),
+    [
+        ("cpu", "Utilization", {"value": "60"}, ResourceMetric("cpu", "60", "Utilization")),
+        ("cpu", "Utilization", {"value": "+060"}, ResourceMetric("cpu", "60", "Utilization")),
+        ("cpu", "AverageValue", {"value": "500m"}, ResourceMetric("cpu", "500m", "AverageValue")),
+        (
+            "memory",
+            "AverageValue",
+            {"value": "512Mi", "containerName": "web"},
+            ResourceMetric("memory", "512Mi", "AverageValue", "web"),
+        ),
+    ],
+)
+def test_the_hpa_gets_the_metric_as_written(
+    kind: str, metric_type: str, metadata: dict[str, str], metric: ResourceMetric
+) -> None:
+    scaler = build(kind, metric_type, metadata)
+    assert isinstance(scaler, Native), scaler
+    assert scaler.resource_metric() == metric
+
+
+@pytest.mark.parametrize(
+    ("metric_type", "metadata", "told"),
+    [
+        (None, {"value": "60"}, {"metricType": "unknown metric type: , allowed values are 'Utilization'"}),
+        ("Value", {"value": "60"}, {"metricType": "unknown metric type: Value"}),
+        ("Utilization", {"value": "60%"}, {"value": '"60%" is not whole percent'}),
+        ("Utilization", {"value": "0.6"}, {"value": '"0.6" is not whole percent'}),
+        ("Utilization", {"value": "2147483648"}, {"value": "is not whole percent"}),
+        ("AverageValue", {"value": "lots"}, {"value": '"lots" is not a quantity'}),
+        ("AverageValue", {}, {"value": 'missing required parameter "value"'}),
+        (
+            "Value",
+            {"value": "60", "type": "Utilization"},
+            {"type": "The 'type' setting is DEPRECATED", "metricType": "unknown metric type"},
+        ),
+    ],
+)
+def test_mistakes_are_told(metric_type: str | None, metadata: dict[str, str], told: dict[str, str]) -> None:
+    problems = build("cpu", metric_type, metadata)
+    assert isinstance(problems, tuple)
+    assert [problem.path for problem in problems] == list(told)
+    assert all(told[problem.path] in problem.message for problem in problems)
