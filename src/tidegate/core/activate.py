@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidegate.api.scaledobject import COOLDOWN_S, ScaledObjectSpec
-from tidegate.core.annotations import Pause
+from tidegate.core.annotated import Pause
 from tidegate.core.interpret import Picture
 from tidegate.core.reasons import Code, because
 from tidegate.core.values import Reason
@@ -110,7 +110,7 @@ def _lower_to(floor: int, limits: Limits, situation: Situation, now: datetime) -
         since, cooldown_s = situation.created_at or now, limits.initial_cooldown_s
         code, elapsed = Code.INITIAL_COOLDOWN, "age_s"
     end = since + timedelta(seconds=cooldown_s)
-    if now > end or (situation.last_active is None and cooldown_s == 0):
+    if now > end or cooldown_s == 0:
         return Outcome(floor, because(Code.DEACTIVATED, current=current, replicas=floor))
     numbers = {elapsed: int((now - since).total_seconds()), "cooldown_s": cooldown_s}
     return Outcome(None, because(code, current=current, **numbers), end + _MOMENT)

@@ -1,0 +1,250 @@
+"""The decision about a ScaledJob: how many Jobs to start, which to delete, what to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tidegate.api.conditions import Condition, find
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.base.errors import Failure
+from tidegate.base.names import job_name
+from tidegate.core import annotated, describe, remember, words
+from tidegate.core import jobs as counting
+from tidegate.core.interpret import Picture, interpret
+from tidegate.core.jobs import Asked, JobView, Queue, Running
+from tidegate.core.reasons import Code, because
+from tidegate.core.values import (
+    Action,
+    Created,
+    CreateJobs,
+    Decision,
+    DeleteJobs,
+    EmitEvent,
+    Memory,
+    Reason,
+    TriggerView,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the triggers say, and the queue it makes."""
+
+    triggers: tuple[TriggerView, ...]
+    picture: Picture
+    queue: Queue
+
+    @property
+    def is_known(self) -> bool:
+        """Whether activity can be told: not while triggers are only waiting for their first reading."""
+        return self.queue.is_active or not self.picture.unread or bool(self.picture.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What is done about Jobs, why, and the memory with it."""
+
+    memory: Memory
+    actions: tuple[Action, ...]
+    reasons: tuple[Reason, ...]
+
+
+def decide_scaled_job(
+    object: ScaledJob,
+    jobs: tuple[JobView, ...] | Failure,
+    triggers: tuple[TriggerView, ...],
+    memory: Memory,
+    now: datetime,
+    check: Failure | None = None,
+) -> Decision:
+    """What becomes of a ScaledJob now.
+
+    `jobs` are its Jobs, those included that were created here and are not in the cache yet. A
+    reading's snapshot is the same as it was when the question was sent, or a Failure; a trigger that
+    only follows the clock has none. `check` is what is wrong with the object itself.
+    """
+    if annotated.is_set(object.metadata.annotations, annotated.PAUSED):
+        return _paused(object, memory, check)
+    picture = interpret(triggers)
+    strategy = object.spec.scaling_strategy
+    mode = (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
+    heard = Heard(
+        triggers, picture, counting.queue_of(triggers, picture, mode, counting.range_of(object.spec))
+    )
+    kept = replace(
+        memory,
+        last_active=remember.last_active(memory, heard.queue.is_active, now),
+        is_active=heard.queue.is_active if heard.is_known else memory.is_active,
+        round=max(memory.round, annotated.round_of(object.metadata.annotations)),
+        failures=describe.told_failures(picture),
+        created=counting.still_needed(memory.created, triggers),
+    )
+    asked = counting.asked_of(triggers, picture)
+    if isinstance(jobs, Failure):
+        steps, check = _unlisted(kept, jobs), check or jobs
+    elif isinstance(asked, Failure):
+        steps, check = _unlisted(kept, asked), check or asked
+    else:
+        steps = _steps(object, jobs, asked, heard.queue, kept, now)
+    saying: tuple[Action, ...] = (
+        *_patches(object, heard, steps.memory, check, now),
+        *describe.failure_events(memory, picture),
+    )
+    return Decision(steps.memory, (*steps.actions, *saying), (*_said(heard), *steps.reasons))
+
+
+def _count(object: ScaledJob, queue: Queue, running: Running) -> tuple[int, tuple[Reason, ...]]:
+    """How many Jobs to create. The minimum comes first: it does not depend on any reading."""
+    room = counting.range_of(object.spec)
+    if running.now < room.minimum:
+        count = room.minimum - running.now
+        numbers = {"minimum": room.minimum, "running": running.now}
+        return count, (because(Code.MINIMUM_JOBS, count=count, **numbers),)
+    wanted = counting.wanted_jobs(object.spec.scaling_strategy, queue, running, room)
+    count = max(0, min(wanted, room.maximum - running.counted))
+    numbers = {"queue": queue.length, "wanted": queue.wanted, "running": running.counted}
+    code = (
+        because(Code.JOBS_CREATED, count=count, **numbers) if count else because(Code.ENOUGH_JOBS, **numbers)
+    )
+    if count < wanted:
+        return count, (code, because(Code.JOBS_CAPPED, count=count, wanted=wanted, maximum=room.maximum))
+    return count, (code,)
+
+
+def _steps(
+    object: ScaledJob,
+    views: tuple[JobView, ...],
+    asked: tuple[Asked, ...],
+    queue: Queue,
+    memory: Memory,
+    now: datetime,
+) -> Steps:
+    """The round to create and the Jobs to delete."""
+    count, reasons = _count(object, queue, counting.running_of(views, asked, memory.created))
+    actions: tuple[Action, ...] = ()
+    if count:
+        memory = _with_round(object, memory, count, now)
+        actions = (CreateJobs(memory.round, count),)
+    old = _outdated(object, views)
+    if old:
+        return Steps(
+            memory, (*actions, *_rollout(object, old)), (*reasons, because(Code.ROLLED_OUT, count=len(old)))
+        )
+    expired = counting.history(views, asked, object.spec)
+    if expired:
+        deletion = DeleteJobs(expired, "Background", Code.HISTORY_TRIMMED)
+        return Steps(
+            memory, (*actions, deletion), (*reasons, because(Code.HISTORY_TRIMMED, count=len(expired)))
+        )
+    return Steps(memory, actions, reasons)
+
+
+def _unlisted(memory: Memory, failure: Failure) -> Steps:
+    """Who cannot list creates nothing and deletes nothing."""
+    return Steps(memory, (), (because(Code.JOBS_UNREADABLE, failure=failure.message),))
+
+
+def _with_round(object: ScaledJob, memory: Memory, count: int, now: datetime) -> Memory:
+    """The memory with the next round in it; its Jobs' names are known before they exist."""
+    number = memory.round + 1
+    name, uid = object.metadata.name, object.metadata.uid
+    names = tuple(job_name(name, uid, number, ordinal) for ordinal in range(count))
+    return replace(memory, round=number, created=(*memory.created, Created(now, names)))
+
+
+def _outdated(object: ScaledJob, views: tuple[JobView, ...]) -> tuple[str, ...]:
+    """Jobs of another generation, finished ones too, where the manifest says `immediate` literally."""
+    rollout = object.spec.rollout
+    named = object.spec.rollout_strategy or (rollout.strategy if rollout is not None else None)
+    if named != "immediate":
+        return ()
+    generation = str(object.metadata.generation)
+    return tuple(one.name for one in views if one.generation != generation)
+
+
+def _rollout(object: ScaledJob, names: tuple[str, ...]) -> tuple[Action, ...]:
+    rollout = object.spec.rollout
+    is_foreground = rollout is not None and rollout.propagation_policy == "foreground"
+    return (
+        words.rollout_started(len(names)),
+        DeleteJobs(
+            names,
+            "Foreground" if is_foreground else "Background",
+            Code.ROLLED_OUT,
+            words.rollout_completed(len(names)),
+        ),
+    )
+
+
+def _patches(
+    object: ScaledJob, heard: Heard, memory: Memory, check: Failure | None, now: datetime
+) -> tuple[Action, ...]:
+    """The status patch and the events of its changes."""
+    is_active = heard.queue.is_active
+    conditions = (_ready(heard, check), *_active(heard), *_unpaused(object))
+    fields = {
+        **describe.trigger_fields(object.spec.triggers),
+        "lastActiveTime": describe.last_active_time(object.status, is_active, memory.last_active, now),
+        "externalMetricNames": describe.metric_names(heard.triggers),
+        "triggersActivity": describe.activity(heard.triggers, heard.picture),
+    }
+    return (
+        *describe.patches(object.status, describe.Account(conditions, fields)),
+        *describe.events("ScaledJob", object.status.conditions, conditions),
+        *_activity_events(object, heard),
+    )
+
+
+def _ready(heard: Heard, check: Failure | None) -> Condition:
+    if check is not None:
+        return words.check_failed("ScaledJob", check)
+    if heard.picture.failures:
+        return words.triggers_failed("ScaledJob", is_active=heard.queue.is_active)
+    return words.ready("ScaledJob")
+
+
+def _active(heard: Heard) -> tuple[Condition, ...]:
+    if heard.queue.is_active:
+        return (words.active(words.ACTIVE_TEXT),)
+    return (words.inactive(),) if heard.is_known else ()
+
+
+def _activity_events(object: ScaledJob, heard: Heard) -> tuple[EmitEvent, ...]:
+    """Told when the stored condition changes."""
+    before = find(object.status.conditions, "Active")
+    status = "True" if heard.queue.is_active else "False"
+    if not heard.is_known or (before is not None and before.status == status):
+        return ()
+    return (words.job_activity(is_active=heard.queue.is_active),)
+
+
+def _unpaused(object: ScaledJob) -> tuple[Condition, ...]:
+    before = find(object.status.conditions, "Paused")
+    return (words.unpaused("ScaledJob"),) if before is not None and before.status == "True" else ()
+
+
+def _said(heard: Heard) -> tuple[Reason, ...]:
+    """What the triggers say, as the first link of the chain."""
+    picture = heard.picture
+    if picture.active_metrics:
+        return (because(Code.ACTIVE, metrics=";".join(picture.active_metrics)),)
+    if picture.failures:
+        return (because(Code.UNKNOWN, failed=len(picture.failures), triggers=len(picture.states)),)
+    if picture.unread:
+        return (because(Code.UNREAD, unread=picture.unread, triggers=len(picture.states)),)
+    return (because(Code.INACTIVE),)
+
+
+def _paused(object: ScaledJob, memory: Memory, check: Failure | None) -> Decision:
+    """Paused: running Jobs finish, nothing is created, cleaned up or rolled out."""
+    ready = words.ready_while_paused("ScaledJob")
+    if check is not None:
+        ready = words.check_failed("ScaledJob", check)
+    conditions = (ready, words.paused("ScaledJob"))
+    fields = describe.trigger_fields(object.spec.triggers)
+    actions: tuple[Action, ...] = (
+        *describe.patches(object.status, describe.Account(conditions, fields)),
+        *describe.events("ScaledJob", object.status.conditions, conditions),
+    )
+    return Decision(memory, actions, (because(Code.PAUSED),))

@@ -1,0 +1,246 @@
+"""How many Jobs a ScaledJob starts, and which finished ones go.
+
+Too many Jobs cost money, and the order of looking decides. A value was asked for at a moment, and
+its reading carries the Jobs as they were then (its snapshot): each was either still to take its
+message, or had taken one that the value may still count. So a Job counts as running against a
+reading when it
+
+    is unfinished now,
+    or was unfinished in the snapshot        (it has ended since: its message may be in the value),
+    or is not in the snapshot                (made since: it takes a message that is in the value),
+    or was made by a round at or after the reading, seen or not.
+
+A Job that ends in between can only make us start too few; the next reading makes up for it.
+
+Source: KEDA's documentation, "ScaledJob: scaling strategy" and "multipleScalersCalculation".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from tidegate.api.scaledjob import JOBS_HISTORY, ScaledJobSpec, ScalingStrategy
+from tidegate.api.scaledobject import REPLICAS_MAX
+from tidegate.base.errors import Failure
+from tidegate.core.interpret import Picture
+from tidegate.core.replicas import MILLI, milli
+from tidegate.core.values import Created, TriggerView
+
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A Job of a ScaledJob. `generation` is its annotation ("" where it is missing).
+
+    `is_pending`: unfinished, and no pod of it has started. A Job that was asked for and is not in the
+    cache yet is one too: unfinished, pending, known by its name.
+    """
+
+    name: str
+    uid: str = ""
+    generation: str = ""
+    is_finished: bool = False
+    is_failed: bool = False
+    is_pending: bool = False
+    completed_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """How many Jobs may be unfinished: `minimum` always, `scaled` more by the queues, `maximum` in all."""
+
+    minimum: int
+    scaled: int
+    maximum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One metric of an active trigger: its length, and the Jobs it is worth (not rounded)."""
+
+    length: Fraction
+    wanted: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What the triggers ask for together: the queue's length, and the Jobs it is worth."""
+
+    is_active: bool
+    length: int = 0
+    wanted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Unfinished Jobs as they are `now`, and as they count against the readings."""
+
+    now: int
+    counted: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was known when a reading's question was sent."""
+
+    at: datetime
+    jobs: tuple[JobView, ...]
+
+
+def range_of(spec: ScaledJobSpec) -> Range:
+    """The range of a ScaledJob. Without maxReplicaCount, 100 Jobs come on top of the minimum (KEDA)."""
+    minimum = spec.min_replica_count or 0
+    if spec.max_replica_count is None:
+        return Range(minimum, REPLICAS_MAX, REPLICAS_MAX + minimum)
+    maximum = spec.max_replica_count
+    if minimum > maximum:
+        return Range(maximum, maximum, maximum)
+    return Range(minimum, maximum - minimum, maximum)
+
+
+def queue_of(triggers: tuple[TriggerView, ...], picture: Picture, mode: str, room: Range) -> Queue:
+    """The active triggers' values as one queue; `mode` is multipleScalersCalculation ("" is max).
+
+    Worked: lengths 20, 10, 5 with targets 1, 2, 3: max 20 → 20 Jobs; min 5 → 2; avg 12 → 9 (the mean of
+    20, 5 and 5/3, rounded up); sum 35 → 27.
+    """
+    active = {one.index for one in picture.states if one.state == "active"}
+    entries = [entry for trigger in triggers if trigger.index in active for entry in _entries(trigger, room)]
+    is_active, length, wanted = _combined(entries, mode)
+    return Queue(
+        is_active or room.minimum > 0,
+        math.ceil(length),
+        math.ceil(min(wanted, Fraction(room.scaled))),
+    )
+
+
+def asked_of(triggers: tuple[TriggerView, ...], picture: Picture) -> tuple[Asked, ...] | Failure:
+    """What the used readings knew of the Jobs; a failure where one of them could not list them."""
+    active = {one.index for one in picture.states if one.state == "active"}
+    asked = []
+    for trigger in triggers:
+        reading = trigger.reading
+        if trigger.index not in active or reading is None or reading.snapshot is None:
+            continue
+        if isinstance(reading.snapshot, Failure):
+            return reading.snapshot
+        asked.append(Asked(reading.at, reading.snapshot))
+    return tuple(asked)
+
+
+def running_of(jobs: tuple[JobView, ...], asked: tuple[Asked, ...], created: tuple[Created, ...]) -> Running:
+    """The Jobs that count as running, by the rule at the top. A Job is known by its name."""
+    unfinished = {one.name for one in jobs if not one.is_finished}
+    pending = {one.name for one in jobs if one.is_pending and not one.is_finished}
+    counted = set(unfinished)
+    for question in asked:
+        known = {one.name for one in question.jobs}
+        counted |= {one.name for one in question.jobs if not one.is_finished}
+        later = {one.name for one in jobs} - known
+        later |= {name for one in created if one.at >= question.at for name in one.names} - known
+        counted |= later
+        pending |= later | {one.name for one in question.jobs if one.is_pending and not one.is_finished}
+    return Running(len(unfinished), len(counted), len(pending))
+
+
+def still_needed(created: tuple[Created, ...], triggers: tuple[TriggerView, ...]) -> tuple[Created, ...]:
+    """The rounds that some usable reading cannot know of; the others are in its snapshot."""
+    moments = [
+        trigger.reading.at
+        for trigger in triggers
+        if trigger.reading is not None
+        and trigger.reading.failure is None
+        and trigger.reading.snapshot is not None
+    ]
+    oldest = min(moments, default=None)
+    return tuple(one for one in created if oldest is not None and one.at >= oldest)
+
+
+def wanted_jobs(strategy: ScalingStrategy | None, queue: Queue, running: Running, room: Range) -> int:
+    """Jobs to create by the strategy, before the bound; never negative.
+
+    `default` takes the value to count the messages in work, `accurate` to count only those that no
+    Job has taken, `eager` fills the free places.
+    """
+    if not queue.is_active:
+        return 0
+    busy, pending, most = running.counted - room.minimum, running.pending, room.scaled
+    name = strategy.strategy if strategy is not None else None
+    steps, count = queue.length, queue.wanted - busy
+    if name == "accurate":
+        count = min(queue.wanted - pending, most - busy)
+    elif name == "eager":
+        steps, count = most, min(most - busy - pending, queue.wanted)
+    elif name == "custom" and strategy is not None:
+        share = _share(strategy.custom_scaling_running_job_percentage)
+        if share is not None:
+            deduction = strategy.custom_scaling_queue_length_deduction or 0
+            count = min(queue.wanted - deduction - int(busy * share), most)
+    return max(0, min(steps, count))
+
+
+def expired(jobs: Iterable[JobView], limit: int | None) -> tuple[str, ...]:
+    """The names of Jobs beyond the limit (None: 100): the oldest by completion, creation, name."""
+    kept = JOBS_HISTORY if limit is None else limit
+    ordered = sorted(jobs, key=lambda one: (one.completed_at or _NEVER, one.created_at or _NEVER, one.name))
+    return tuple(one.name for one in ordered[: max(0, len(ordered) - kept)])
+
+
+def history(jobs: tuple[JobView, ...], asked: tuple[Asked, ...], spec: ScaledJobSpec) -> tuple[str, ...]:
+    """The finished Jobs to delete by the history limits: complete ones first, then failed ones.
+
+    One that a used reading did not know as finished stays until the next reading: it still counts.
+    """
+    finished = [one for one in jobs if one.is_finished]
+    names = (
+        *expired((one for one in finished if not one.is_failed), spec.successful_jobs_history_limit),
+        *expired((one for one in finished if one.is_failed), spec.failed_jobs_history_limit),
+    )
+    known = [{one.name for one in question.jobs if one.is_finished} for question in asked]
+    return tuple(name for name in names if all(name in one for one in known))
+
+
+def _entries(trigger: TriggerView, room: Range) -> list[Entry]:
+    """One entry per metric. A Value target asks for no Job: there is nothing to divide by."""
+    values = trigger.reading.values if trigger.reading is not None else ()
+    entries = []
+    for metric, value in zip(trigger.metrics, values, strict=False):
+        length = Fraction(milli(value), MILLI)
+        target = milli(metric.target) if metric.target_type == "AverageValue" else 0
+        wanted = length * MILLI / target if target else Fraction(0)
+        entries.append(Entry(length, min(wanted, Fraction(room.scaled))))
+    return entries
+
+
+def _combined(entries: list[Entry], mode: str) -> tuple[bool, Fraction, Fraction]:
+    """(active, length, wanted). Equal lengths are told apart by what they want, never by their order."""
+    if mode == "avg" and entries:
+        count = len(entries)
+        lengths, wanted = sum(one.length for one in entries), sum(one.wanted for one in entries)
+        return True, Fraction(lengths) / count, Fraction(wanted) / count
+    if mode == "sum" and entries:
+        lengths, wanted = sum(one.length for one in entries), sum(one.wanted for one in entries)
+        return True, Fraction(lengths), Fraction(wanted)
+    if mode == "min" and entries:
+        least = min(entries, key=lambda one: (one.length, one.wanted))
+        return True, least.length, least.wanted
+    most = max(entries, key=lambda one: (one.length, one.wanted), default=None)
+    if most is None or most.length <= 0:
+        return False, Fraction(0), Fraction(0)
+    return True, most.length, most.wanted
+
+
+def _share(text: str | None) -> Fraction | None:
+    """The share of running Jobs; None where it is no number (the default strategy is used then)."""
+    if text is None or _FLOAT.fullmatch(text) is None:
+        return None
+    return Fraction(text)

@@ -1,0 +1,50 @@
+"""What is carried from one decision to the next, and how it is rebuilt after a restart."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tidegate.api.conditions import find
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.times import parse_time
+from tidegate.core.annotated import round_of
+from tidegate.core.values import Memory
+
+
+def memory_from(object: ScaledObject | ScaledJob, now: datetime) -> Memory:
+    """The memory after a restart. Nothing is lowered earlier than without it.
+
+    Active=True in the status means active until now: lastActiveTime may be a minute old. So does an
+    unknown activity of an object that was active once.
+    """
+    active = find(object.status.conditions, "Active")
+    status = active.status if active is not None else "Unknown"
+    written = object.status.last_active_time
+    is_maybe_active = status == "True" or (status == "Unknown" and bool(written))
+    return Memory(
+        last_active=whole_second(now) if is_maybe_active else _moment(written, now),
+        is_active=None if status == "Unknown" else status == "True",
+        round=round_of(object.metadata.annotations),
+    )
+
+
+def last_active(memory: Memory, is_active: bool, now: datetime) -> datetime | None:
+    """When the object was last active.
+
+    Decisions are made when something changes: an object that was active at the last one was so
+    until now. Whole seconds, as the status keeps them, so that a restart changes nothing.
+    """
+    return whole_second(now) if is_active or memory.is_active else memory.last_active
+
+
+def whole_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
+
+
+def _moment(text: str | None, now: datetime) -> datetime | None:
+    """A stored moment; one that somebody wrote wrongly counts as now."""
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return whole_second(now)
