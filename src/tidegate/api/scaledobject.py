@@ -135,10 +135,10 @@ class ScaledObjectSpec(Wire, frozen=True):
 
 
 class GroupVersionKindResource(Wire, frozen=True):
-    group: str
-    version: str
-    kind: str
-    resource: str
+    group: Annotated[str, Meta(description="Group of its API.")]
+    version: Annotated[str, Meta(description="Version of its API.")]
+    kind: Annotated[str, Meta(description="Its kind.")]
+    resource: Annotated[str, Meta(description="Plural of its kind, in lower case.")]
 
 
 class ScaledObjectStatus(Wire, frozen=True):

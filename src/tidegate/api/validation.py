@@ -1,0 +1,64 @@
+"""Everything that is refused about one of our objects, found without looking at the cluster.
+
+Schema first, then the rules of KEDA's webhook that need nothing but the object. A trigger's own
+parameters are not looked at: KEDA accepts them at admission, and so do we.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tidegate.api.authentication_rules import authentication_problems
+from tidegate.api.checks import shown
+from tidegate.api.decode import KINDS
+from tidegate.api.kinds import API_VERSION
+from tidegate.api.scaledjob_rules import scaled_job_problems
+from tidegate.api.scaledobject_rules import scaled_object_problems, scaled_object_warnings
+from tidegate.api.schema import Schema, object_schema
+from tidegate.api.structural import apply_defaults, prune, validate
+from tidegate.base.problems import Problem
+
+_RULES: dict[str, Callable[[dict[str, Any]], Iterator[Problem]]] = {
+    "ScaledObject": scaled_object_problems,
+    "ScaledJob": scaled_job_problems,
+    "TriggerAuthentication": authentication_problems,
+    "ClusterTriggerAuthentication": authentication_problems,
+}
+
+
+def problems(body: dict[str, Any]) -> list[Problem]:
+    """All of them, those of the schema first, each with its path and value. `body` is not changed.
+
+    An update that only removes finalizers must not be asked: it is always allowed.
+    """
+    kind = body.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS or body.get("apiVersion") != API_VERSION:
+        return [_unknown_kind(body)]
+    schema = schema_of(kind)
+    body = copy.deepcopy(body)
+    prune(schema, body)
+    apply_defaults(schema, body)
+    return [*validate(schema, body), *_RULES[kind](body)]
+
+
+def warnings(body: dict[str, Any]) -> list[str]:
+    """What is accepted although it has no effect."""
+    return list(scaled_object_warnings(body)) if body.get("kind") == "ScaledObject" else []
+
+
+@functools.cache
+def schema_of(kind: str) -> Schema:
+    """The structural schema of one of our kinds; shared, not to be changed."""
+    return object_schema(KINDS[kind])
+
+
+def _unknown_kind(body: dict[str, Any]) -> Problem:
+    if body.get("apiVersion") != API_VERSION:
+        message = f'Unsupported value: {shown(body.get("apiVersion"))}: supported values: "{API_VERSION}"'
+        return Problem("apiVersion", message, "FieldValueNotSupported")
+    choices = ", ".join(f'"{name}"' for name in KINDS)
+    message = f"Unsupported value: {shown(body.get('kind'))}: supported values: {choices}"
+    return Problem("kind", message, "FieldValueNotSupported")
