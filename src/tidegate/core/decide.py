@@ -24,7 +24,6 @@ from tidegate.core.activate import Outcome, Situation, activate, limits_of
 from tidegate.core.annotated import Pause
 from tidegate.core.decide_jobs import decide_scaled_job
 from tidegate.core.interpret import Picture, interpret
-from tidegate.core.jobs import JobView
 from tidegate.core.reasons import Code, because
 from tidegate.core.remember import memory_from
 from tidegate.core.values import (
@@ -32,6 +31,7 @@ from tidegate.core.values import (
     Decision,
     DeleteHpa,
     EmitEvent,
+    JobView,
     Memory,
     Reason,
     SetReplicas,

@@ -12,7 +12,7 @@ from tidegate.base.names import job_name
 from tidegate.core import annotated, describe, remember, words
 from tidegate.core import jobs as counting
 from tidegate.core.interpret import Picture, interpret
-from tidegate.core.jobs import Asked, JobView, Queue, Running
+from tidegate.core.jobs import Asked, Queue, Running
 from tidegate.core.reasons import Code, because
 from tidegate.core.values import (
     Action,
@@ -21,6 +21,7 @@ from tidegate.core.values import (
     Decision,
     DeleteJobs,
     EmitEvent,
+    JobView,
     Memory,
     Reason,
     TriggerView,

@@ -29,28 +29,10 @@ from tidegate.api.scaledobject import REPLICAS_MAX
 from tidegate.base.errors import Failure
 from tidegate.core.interpret import Picture
 from tidegate.core.replicas import MILLI, milli
-from tidegate.core.values import Created, TriggerView
+from tidegate.core.values import Created, JobView, TriggerView
 
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A Job of a ScaledJob. `generation` is its annotation ("" where it is missing).
-
-    `is_pending`: unfinished, and no pod of it has started. A Job that was asked for and is not in the
-    cache yet is one too: unfinished, pending, known by its name.
-    """
-
-    name: str
-    uid: str = ""
-    generation: str = ""
-    is_finished: bool = False
-    is_failed: bool = False
-    is_pending: bool = False
-    completed_at: datetime | None = None
-    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

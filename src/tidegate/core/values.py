@@ -40,12 +40,31 @@ class ResourceMetric:
 
 
 @dataclass(frozen=True, slots=True)
+class JobView:
+    """A Job of a ScaledJob. `generation` is its annotation ("" where it is missing).
+
+    `is_pending`: unfinished, and no pod of it has started. A Job that was asked for and is not shown
+    yet is one too: unfinished, pending, known by its name.
+    """
+
+    name: str
+    uid: str = ""
+    generation: str = ""
+    is_finished: bool = False
+    is_failed: bool = False
+    is_pending: bool = False
+    completed_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a trigger said, and when: values, or a failure. Never both, never silently zero.
 
     `values` are parallel to the trigger's external metrics. `active` is the scaler's own verdict;
-    None leaves the comparison with the activation target to `interpret`. `snapshot` is what the
-    asker saw of its own world at the moment the question was sent (a ScaledJob's Jobs).
+    None leaves the comparison with the activation target to `interpret`. `at` is the moment the
+    question was sent. `snapshot` is what the asker saw of its own world then: for a ScaledJob its Jobs
+    (`tuple[JobView, ...]`, or a `Failure` where they could not be listed), else None.
     """
 
     at: datetime
