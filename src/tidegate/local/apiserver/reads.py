@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
+from tidegate.base.selectors import parse_field_selector, parse_selector
+from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.refusals import bad_request, not_found
+from tidegate.local.apiserver.rows import Entry, Place, Row, encode
+from tidegate.local.apiserver.scale import scale_of
+from tidegate.local.apiserver.storage import Store
+from tidegate.local.apiserver.versions import body_of
 from tidegate.local.objects import Object
 
-
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """A stored object: its JSON and what is looked up without parsing it. Never a shared dict."""
-
-    namespace: str
-    name: str
-    version: int
-    uid: str
-    body: bytes
-    labels: dict[str, str]
-    owners: tuple[str, ...] = ()
-    is_deleting: bool = False
-
-    def parse(self) -> Object:
-        """A fresh dictionary, the caller's own."""
-        raise NotImplementedError
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One committed write in the watch log. For DELETED, `row` is the last state with the new version."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED"]
-    version: int
-    row: Row
-    previous: Row | None = None
+Entries = list[Entry]
+_PLACE_FIELDS = ("metadata.name", "metadata.namespace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +36,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows sorted by namespace/name, and the store's version at that moment."""
+    """Rows sorted by namespace/name, and the version from which a watch misses nothing.
+
+    Further pages keep the version of the first: what changed meanwhile comes with the watch.
+    """
 
     rows: list[Row]
     version: int
@@ -60,31 +48,85 @@ class Page:
 
 
 class Reads:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
     def get(self, kind: Kind, namespace: str, name: str) -> Row:
         """The row; NotFound (404) as ApiError."""
-        raise NotImplementedError
+        row = self._store.get(kind.key, (namespace, name))
+        if row is None:
+            raise not_found(kind, name)
+        return row
+
+    def scale(self, kind: Kind, namespace: str, name: str) -> bytes:
+        """The object's autoscaling/v1 Scale."""
+        return encode(scale_of(kind, self.get(kind, namespace, name).parse()))
 
     def list(self, kind: Kind, query: Query) -> Page:
-        """400 for a bad selector, 410 Expired for a continue token that is too old."""
-        raise NotImplementedError
+        """400 for a bad selector or token, 410 Expired for a continue token that is too old."""
+        matches = self.matcher(query.labels, query.fields)
+        version, after = self._store.version, None
+        if query.continue_token:
+            version, after = _read_token(query.continue_token)
+            self._store.since(kind.key, version)
+        rows = self._store.rows(kind.key, query.namespace, after)
+        has_selectors = bool(query.labels or query.fields)
+        if has_selectors:
+            rows = [row for row in rows if matches(row)]
+        if not query.limit or len(rows) <= query.limit:
+            return Page(rows, version)
+        kept = rows[: query.limit]
+        remaining = None if has_selectors else len(rows) - len(kept)
+        return Page(kept, version, _token(version, kept[-1].place), remaining)
 
     def body(self, kind: Kind, row: Row) -> bytes:
         """The row's JSON in the version of `kind` (objects of another stored version are converted)."""
-        raise NotImplementedError
+        return body_of(kind, row)
 
     @property
     def version(self) -> int:
         """The newest committed resourceVersion."""
-        raise NotImplementedError
+        return self._store.version
 
-    def since(self, kind: Kind, version: int) -> list[Entry]:
+    def since(self, kind: Kind, version: int) -> Entries:
         """Committed writes after `version`, oldest first; 410 Expired as ApiError when not kept."""
-        raise NotImplementedError
+        return self._store.since(kind.key, version)
 
-    def listen(self, kind: Kind, on_entries: Callable[[list[Entry]], None]) -> Callable[[], None]:
+    def listen(self, kind: Kind, on_entries: Callable[[Entries], None]) -> Callable[[], None]:
         """Calls `on_entries` on the loop after each commit, in order; the result ends it."""
-        raise NotImplementedError
+        return self._store.listen([kind.key], on_entries)
 
     def matcher(self, labels: str, fields: str) -> Callable[[Row], bool]:
         """Whether a row passes both selectors (texts); 400 for a bad one. Parses only for fields."""
-        raise NotImplementedError
+        try:
+            by_labels, by_fields = parse_selector(labels), parse_field_selector(fields)
+        except ValueError as error:
+            raise bad_request(str(error)) from error
+        is_about_place = all(path in _PLACE_FIELDS for path, _, _ in by_fields.terms)
+
+        def matches(row: Row) -> bool:
+            if labels and not by_labels.matches(row.labels):
+                return False
+            if not by_fields.terms:
+                return True
+            return by_fields.matches(_place_only(row) if is_about_place else row.parse())
+
+        return matches
+
+
+def _place_only(row: Row) -> Object:
+    return {"metadata": {"name": row.name, "namespace": row.namespace}}
+
+
+def _token(version: int, place: Place) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((version, *place))).decode()
+
+
+def _read_token(token: str) -> tuple[int, Place]:
+    try:
+        version, namespace, name = msgspec.json.decode(
+            base64.urlsafe_b64decode(token.encode()), type=tuple[int, str, str]
+        )
+    except (binascii.Error, msgspec.MsgspecError, UnicodeEncodeError, ValueError) as error:
+        raise ApiError(400, "BadRequest", f"continue: {token!r} is not a token of this server") from error
+    return version, (namespace, name)

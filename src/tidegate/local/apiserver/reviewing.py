@@ -1,0 +1,86 @@
+"""The review of a write, in the order of its steps: decode, conform, check, ask the admissions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from tidegate.base.problems import Problem
+from tidegate.kube.resource import ApiError
+from tidegate.local.apiserver import admission, checks, customs, fields, immutable
+from tidegate.local.apiserver.crdchecks import crd_warnings
+from tidegate.local.apiserver.identity import metadata_problems
+from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.refusals import invalid, strict
+from tidegate.local.objects import Object
+
+FieldValidation = Literal["Strict", "Warn", "Ignore"]
+
+
+class Review:
+    """Refuses with every problem at once (422); what only needs saying comes back as warnings."""
+
+    def __init__(self, admissions: Sequence[admission.Admission]) -> None:
+        self._admissions = admissions
+
+    def decode(self, kind: Kind, body: Object, validation: FieldValidation) -> list[str]:
+        """Prunes what no built-in kind has. 422 for values of a wrong type, 400 under Strict."""
+        findings = fields.prune(kind, body)
+        if findings.problems:
+            raise _invalid(kind, body, findings.problems)
+        return _unknown(findings.unknown, validation)
+
+    def judge(
+        self,
+        kind: Kind,
+        new: Object,
+        old: Object | None,
+        validation: FieldValidation,
+        problems: Sequence[Problem],
+    ) -> list[str]:
+        """Validates a complete object; `problems` were found on the way here."""
+        found = list(problems)
+        warnings: list[str] = []
+        if kind.is_custom:
+            unknown, wrong = customs.conform(kind, new)
+            warnings += _unknown(unknown, validation)
+            found += [*metadata_problems(kind, new["metadata"]), *wrong]
+        else:
+            found += checks.problems(kind, new)
+        if old is not None:
+            found += immutable.problems(kind, old, new)
+        refused, said = admission.review(
+            self._admissions, "CREATE" if old is None else "UPDATE", kind, new, old
+        )
+        found = admission.together(found, refused)
+        warnings += said
+        if kind.key == customs.CRD_KEY:
+            warnings += crd_warnings(new)
+        if found:
+            raise _invalid(kind, new, found)
+        return warnings
+
+    def conform(self, kind: Kind, new: Object, validation: FieldValidation) -> list[str]:
+        """A custom object after a write to its status."""
+        unknown, wrong = customs.conform(kind, new)
+        if wrong:
+            raise _invalid(kind, new, wrong)
+        return _unknown(unknown, validation)
+
+    def farewell(self, kind: Kind, old: Object) -> list[str]:
+        """What the admissions say about a deletion."""
+        refused, said = admission.review(self._admissions, "DELETE", kind, None, old)
+        if refused:
+            raise _invalid(kind, old, refused)
+        return said
+
+
+def _invalid(kind: Kind, body: Object, problems: Sequence[Problem]) -> ApiError:
+    meta = body["metadata"]
+    return invalid(kind, str(meta.get("name", "")), problems, str(meta.get("uid", "")))
+
+
+def _unknown(paths: Sequence[str], validation: FieldValidation) -> list[str]:
+    if paths and validation == "Strict":
+        raise strict(paths)
+    return [f'unknown field "{path}"' for path in paths] if validation == "Warn" else []

@@ -1,0 +1,87 @@
+"""The Scale of an object that has replicas: read from it, and written back into it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.base.problems import Problem
+from tidegate.base.selectors import format_label_selector
+from tidegate.local.apiserver.kinds import Kind, ScalePaths
+from tidegate.local.apiserver.refusals import bad_request, invalid, not_found
+from tidegate.local.objects import Object
+
+_KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def scale_of(kind: Kind, body: Object) -> Object:
+    """The autoscaling/v1 Scale; `status.selector` is a label selector as text, as the HPA needs it."""
+    paths = _paths(kind)
+    meta = body["metadata"]
+    status: dict[str, Any] = {"replicas": _number(body, paths.status)}
+    selector = _at(body, paths.selector)
+    if isinstance(selector, dict):
+        selector = format_label_selector(selector)
+    if selector:
+        status["selector"] = selector
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {field: meta[field] for field in _KEPT if field in meta},
+        "spec": {"replicas": _number(body, paths.spec)},
+        "status": status,
+    }
+
+
+def scaled(kind: Kind, body: Object, scale: Any) -> Object:
+    """`body` (which becomes ours) with the replicas, and the resourceVersion asked for, of a Scale.
+
+    Without a resourceVersion in the Scale, the body's own stands. 400 or 422 for a bad Scale.
+    """
+    name = body["metadata"]["name"]
+    if not isinstance(scale, dict) or scale.get("kind", "Scale") != "Scale":
+        raise bad_request("the body must be an autoscaling/v1 Scale")
+    spec, meta = scale.get("spec") or {}, scale.get("metadata") or {}
+    if not isinstance(spec, dict) or not isinstance(meta, dict):
+        raise bad_request("the metadata and spec of a Scale must be maps")
+    if meta.get("name") not in (None, "", name):
+        raise bad_request(
+            f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+        )
+    replicas = spec.get("replicas", 0)
+    if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
+        problem = Problem("spec.replicas", f"Invalid value: {replicas!r}: must be a whole number >= 0")
+        raise invalid(kind, name, [problem], body["metadata"].get("uid", ""))
+    for field in ("resourceVersion", "uid"):
+        if meta.get(field):
+            body["metadata"][field] = meta[field]
+    _put(body, _paths(kind).spec, replicas)
+    return body
+
+
+def _paths(kind: Kind) -> ScalePaths:
+    if kind.scale is None:
+        raise not_found(kind, "scale")
+    return kind.scale
+
+
+def _at(body: Object, path: str) -> Any:
+    found: Any = body
+    for part in path.strip(".").split(".") if path else ():
+        found = found.get(part) if isinstance(found, dict) else None
+    return found if path else None
+
+
+def _number(body: Object, path: str) -> int:
+    found = _at(body, path)
+    return found if isinstance(found, int) else 0
+
+
+def _put(body: Object, path: str, value: int) -> None:
+    *parents, last = path.strip(".").split(".")
+    place = body
+    for part in parents:
+        inner = place.get(part)
+        if not isinstance(inner, dict):
+            inner = place[part] = {}
+        place = inner
+    place[last] = value
