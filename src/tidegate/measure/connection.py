@@ -17,6 +17,7 @@ IDLE_S = 60.0
 """A connection that nobody follows is closed after this, or after two intervals of its last asker."""
 
 _LONGEST_INTERVAL_S = 60.0
+_HOLD_TOLERANCE_S = 0.005
 
 
 class Connection:
@@ -85,7 +86,8 @@ class Connection:
         return self.adapter
 
     def is_held(self, now_s: float) -> bool:
-        return now_s < self.held_until
+        """A slot at the end of the hold may be served a little early: it is not held any more."""
+        return now_s < self.held_until - _HOLD_TOLERANCE_S
 
     def slot(self, now_s: float) -> float:
         """When a wake-up of now is served: on the grid, and not within the gap of a metered server."""

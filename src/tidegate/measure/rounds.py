@@ -29,7 +29,7 @@ from tidegate.runtime.clock import Clock
 
 # A clock trigger looks at the wall clock at least this often: that clock may be set, a machine may sleep.
 _CLOCK_CHECK_S = 60.0
-_LEAST_CLOCK_WAIT_S = 0.001
+_LEAST_CLOCK_WAIT_S = 0.005
 
 
 class Rounds:

@@ -176,7 +176,9 @@ class Agenda:
         return self._heap[0][0] if self._heap else None
 
     def act(self, until_s: float) -> None:
-        """Does all that is due not later than `until_s`."""
+        """Does all that is due not later than `until_s`; what that adds waits for the next time."""
+        due = []
         while self._heap and self._heap[0][0] <= until_s:
-            due_s, _, act = heapq.heappop(self._heap)
+            due.append(heapq.heappop(self._heap))
+        for due_s, _, act in due:
             act(due_s)
