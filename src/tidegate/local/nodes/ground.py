@@ -1,0 +1,67 @@
+"""What a node and its pods stand on: passed in once, shared by all pods of the node."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS
+from tidegate.local.nodes.addresses import Addresses
+from tidegate.local.nodes.environment import Refers
+from tidegate.local.nodes.images import ImageMap
+from tidegate.local.nodes.names import Named
+from tidegate.local.nodes.processes import Sweeper
+from tidegate.local.objects import Objects
+from tidegate.runtime.clock import Clock
+
+NODE = "local"
+SOURCE = "kubelet"
+
+
+@dataclass(slots=True)
+class Ground:
+    """`refused` says why private mounts are not possible here, "" when they are.
+
+    `services` are all Services by (namespace, name), kept current by the node.
+    """
+
+    objects: Objects
+    clock: Clock
+    folder: Path
+    node_id: str
+    images: ImageMap
+    inherited: Mapping[str, str]
+    services: Mapping[tuple[str, str], Named]
+    sweeper: Sweeper
+    addresses: Addresses
+    refused: str = ""
+
+    @property
+    def pods(self) -> Path:
+        return self.folder / "pods"
+
+    @property
+    def claims(self) -> Path:
+        return self.folder / "volumes"
+
+    def pod_folder(self, uid: str) -> Path:
+        return self.pods / uid
+
+    def refers(self, namespace: str) -> Refers:
+        return Refers(
+            find_config_map=lambda name: self.objects.get(CONFIG_MAPS, namespace, name),
+            find_secret=lambda name: self.objects.get(SECRETS, namespace, name),
+            cpu=Decimal(os.cpu_count() or 1),
+            memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        )
+
+    def claim_uid(self, namespace: str) -> Callable[[str], str | None]:
+        def find(name: str) -> str | None:
+            claim: dict[str, Any] | None = self.objects.get(CLAIMS, namespace, name)
+            return claim["metadata"]["uid"] if claim else None
+
+        return find

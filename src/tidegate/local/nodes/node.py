@@ -1,0 +1,236 @@
+"""The node: Pods bound to it become processes, Services get listeners, and both survive the server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES
+from tidegate.local.nodes import names
+from tidegate.local.nodes.addresses import Addresses
+from tidegate.local.nodes.ground import NODE, SOURCE, Ground
+from tidegate.local.nodes.images import ImageMap
+from tidegate.local.nodes.instances import LAUNCHER
+from tidegate.local.nodes.logs import LogClock
+from tidegate.local.nodes.mounts import remove
+from tidegate.local.nodes.names import Named
+from tidegate.local.nodes.pods import PodTask
+from tidegate.local.nodes.processes import UID_VARIABLE, Sweeper, sweep
+from tidegate.local.nodes.proxies import Proxies
+from tidegate.local.nodes.reports import FINISHED
+from tidegate.local.nodes.streams import Streams
+from tidegate.local.objects import Change, Objects
+from tidegate.local.streams import PodStreams
+from tidegate.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+LEAVE_S = 15.0
+WATCHED = (PODS, SERVICES, CONFIG_MAPS, SECRETS, CLAIMS)
+
+
+class Node:
+    """Runs the Pods whose nodeName is `local`, in `folder` (created, mode 0700).
+
+    `images` defaults to the built-in table after `<folder>/images.yaml`; `inherited` is the part of the
+    server's environment that pods may see (PATH, HOME, LANG, TMPDIR are taken from it).
+    """
+
+    def __init__(
+        self,
+        objects: Objects,
+        folder: Path,
+        clock: Clock,
+        images: ImageMap | None = None,
+        inherited: Mapping[str, str] | None = None,
+    ) -> None:
+        folder = folder.resolve()
+        node_id = _identity(folder)
+        self._services: dict[tuple[str, str], Named] = {}
+        self._ground = Ground(
+            objects=objects,
+            clock=clock,
+            folder=folder,
+            node_id=node_id,
+            images=images or ImageMap(folder / "images.yaml"),
+            inherited=dict(os.environ) if inherited is None else inherited,
+            services=self._services,
+            sweeper=Sweeper(node_id),
+            addresses=Addresses(),
+        )
+        self._objects = objects
+        self._pods: dict[str, PodTask] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._doomed: dict[str, tuple[str, str]] = {}
+        self._is_open = False
+        self._proxies = Proxies(self._services, self._on_names, self._tell_service)
+        self._log_clock = LogClock(self._ground.clock)
+        self._streams = Streams(objects, self._pods, self._ground)
+
+    @property
+    def streams(self) -> PodStreams:
+        return self._streams
+
+    def resolve(self, host: str, namespace: str = "default") -> str:
+        """The address of a Service named as pods name it; any other host as it is."""
+        return names.find(host, namespace, self._services) or host
+
+    async def run(self) -> None:
+        """Adopts what an earlier server left, then keeps pods and Services as the objects say."""
+        self._objects.subscribe(WATCHED, self._on_change)
+        self._ground.refused = await asyncio.to_thread(refused)
+        if self._ground.refused:
+            log.warning("no private mounts on this machine", extra={"answer": self._ground.refused})
+        for service in self._objects.list(SERVICES):
+            self._proxies.on_service(service, False)
+        mine = []
+        for pod in self._objects.list(PODS):
+            self._proxies.on_pod(pod, False)
+            if pod["spec"].get("nodeName") == NODE:
+                mine.append(pod)
+                if not _is_finished(pod):
+                    self._ground.addresses.keep(
+                        pod["metadata"]["uid"], (pod.get("status") or {}).get("podIP", "")
+                    )
+        self._proxies.look()
+        self._is_open = True
+        for pod in mine:
+            self._follow(pod)
+        await self._clear_orphans({pod["metadata"]["uid"] for pod in mine})
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._proxies.run())
+            group.create_task(self._log_clock.run(self._pods))
+
+    async def stop(self, kill_pods: bool = False) -> None:
+        """Lets go of the pods, which live on; with `kill_pods` their processes end, the Pods stay.
+
+        A later server starts what was killed anew, without counting it as a failure.
+        """
+        self._is_open = False
+        if kill_pods:
+            for pod in self._pods.values():
+                pod.end_with_node()
+            if self._running:
+                await asyncio.wait(self._running.values(), timeout=LEAVE_S)
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        if kill_pods:
+            await asyncio.to_thread(sweep, self._ground.node_id, lambda _: True)
+
+    def _on_change(self, change: Change) -> None:
+        metadata, is_gone = change.object["metadata"], change.type == "DELETED"
+        if change.resource == SERVICES:
+            self._proxies.on_service(change.object, is_gone)
+            self._proxies.look()
+        elif change.resource == PODS:
+            self._proxies.on_pod(change.object, is_gone)
+            if change.object["spec"].get("nodeName") == NODE and self._is_open:
+                self._follow(change.object, is_gone)
+        else:
+            if change.resource == CLAIMS and is_gone:
+                self._doomed[metadata["uid"]] = (metadata["namespace"], metadata["name"])
+                self._remove_volumes()
+            for pod in self._pods.values():
+                if pod.namespace == metadata["namespace"]:
+                    pod.wake()
+
+    def _follow(self, pod: Mapping[str, Any], is_gone: bool = False) -> None:
+        metadata = pod["metadata"]
+        uid = metadata["uid"]
+        if uid in self._pods:
+            self._pods[uid].wake()
+        elif is_gone and not self._ground.pod_folder(uid).exists():
+            return
+        elif is_gone or metadata.get("deletionTimestamp") or not _is_finished(pod):
+            self._begin(PodTask(self._ground, metadata["namespace"], metadata["name"], uid))
+
+    def _begin(self, pod: PodTask) -> None:
+        self._pods[pod.uid] = pod
+        task = asyncio.create_task(pod.run(), name=f"pod {pod.namespace}/{pod.name}")
+        self._running[pod.uid] = task
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._pods.pop(pod.uid, None)
+            self._running.pop(pod.uid, None)
+            self._look_again(pod)
+            self._remove_volumes()
+
+        task.add_done_callback(done)
+
+    def _look_again(self, pod: PodTask) -> None:
+        """A change that came while the task was ending must not be lost."""
+        if not self._is_open:
+            return
+        current = self._objects.get(PODS, pod.namespace, pod.name)
+        if current is not None and current["metadata"]["uid"] == pod.uid:
+            self._follow(current)
+        elif not pod.is_cleared and self._ground.pod_folder(pod.uid).exists():
+            self._begin(PodTask(self._ground, pod.namespace, pod.name, pod.uid))
+
+    async def _clear_orphans(self, known: set[str]) -> None:
+        """Directories and processes of Pods that are no more."""
+        on_disk = set(os.listdir(self._ground.pods))
+        for uid in on_disk - known:
+            self._begin(PodTask(self._ground, "", "", uid))
+
+        def is_orphan(marks: Mapping[str, str]) -> bool:
+            return marks.get(UID_VARIABLE, "") not in known | on_disk
+
+        left = await asyncio.to_thread(sweep, self._ground.node_id, is_orphan)
+        if left:
+            log.warning("processes of removed pods could not be ended", extra={"count": left})
+
+    def _remove_volumes(self) -> None:
+        """Directories of deleted claims, once no pod runs on them."""
+        for uid, (namespace, name) in list(self._doomed.items()):
+            pods = [pod for pod in self._objects.list(PODS, namespace) if not _is_finished(pod)]
+            volumes = [volume for pod in pods for volume in pod["spec"].get("volumes") or []]
+            claims = [volume.get("persistentVolumeClaim") or {} for volume in volumes]
+            if all(claim.get("claimName") != name for claim in claims):
+                del self._doomed[uid]
+                asyncio.get_running_loop().run_in_executor(None, remove, self._ground.claims / uid)
+
+    def _on_names(self) -> None:
+        for pod in self._pods.values():
+            pod.write_hosts()
+
+    async def _tell_service(self, service: Mapping[str, Any], message: str) -> None:
+        await self._objects.event(dict(service), "Warning", "FailedToListen", message, SOURCE)
+
+
+def _is_finished(pod: Mapping[str, Any]) -> bool:
+    return (pod.get("status") or {}).get("phase") in FINISHED
+
+
+def _identity(folder: Path) -> str:
+    """Marks the processes of this directory's pods among those of others on the machine."""
+    for place in (folder, folder / "pods", folder / "volumes"):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / "node-id"
+    with suppress(FileNotFoundError):
+        if text := file.read_text().strip():
+            return text
+    fresh = folder / "node-id.new"
+    fresh.write_text(f"{uuid.uuid4()}\n")
+    os.replace(fresh, file)
+    return file.read_text().strip()
+
+
+def refused() -> str:
+    """Why this machine does not allow private mounts; "" when it does."""
+    command = [sys.executable, "-I", "-S", str(LAUNCHER), "probe"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if done.returncode == 0 else (done.stdout or done.stderr).strip() or "refused"
