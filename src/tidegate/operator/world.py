@@ -67,9 +67,7 @@ class World:
         if known is not None:
             return known
         cache: Cache[Any] = (
-            Cache(self.client, resource, decode=decode)
-            if resource in TYPED
-            else Cache(self.client, resource)
+            Cache(self.client, resource, decode=decode) if resource in TYPED else Cache(self.client, resource)
         )
         cache.subscribe(lambda old, new: self._on_change(resource, old, new))
         self._caches[resource] = cache

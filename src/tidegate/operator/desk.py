@@ -1,0 +1,150 @@
+"""What the looks at ScaledObjects and ScaledJobs have in common.
+
+Both prepare the object (finalizer), plan it, follow its triggers, decide, and carry the decision out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.errors import Failure
+from tidegate.core.decide import memory_from
+from tidegate.core.values import Decision, EmitEvent, PatchStatus, Reading, TriggerView
+from tidegate.kube.resource import ApiError
+from tidegate.measure.rounds import Rounds
+from tidegate.operator.known import Key, Known, Register
+from tidegate.operator.planning import Plan, basis, plan
+from tidegate.operator.references import References
+from tidegate.operator.world import World
+from tidegate.operator.writer import Place, Writer
+from tidegate.runtime.clock import Clock
+
+FINALIZER = "finalizer.keda.sh"
+Object = dict[str, Any]
+
+
+class Desk:
+    """The operator's tools, shared by the looks. `again(key, delay_s)` asks for another look."""
+
+    def __init__(
+        self, world: World, writer: Writer, rounds: Rounds, clock: Clock, again: Callable[[Key, float], None]
+    ) -> None:
+        self.world = world
+        self.writer = writer
+        self.rounds = rounds
+        self.clock = clock
+        self.again = again
+        self.register = Register()
+        self.references = References(world, writer)
+        self.decisions = 0
+
+    def known(self, key: Key, object: ScaledObject | ScaledJob) -> Known:
+        """What we know of it. Another object under the same name starts anew."""
+        known = self.register.by_key.get(key)
+        if known is None or known.uid != object.metadata.uid:
+            self.forget(key)
+            known = Known(key, object.metadata.uid, memory_from(object, self.clock.now()))
+            self.register.enter(known)
+        return known
+
+    def forget(self, key: Key) -> None:
+        """The object is gone: nothing of it is measured any more."""
+        known = self.register.leave(key)
+        if known is not None:
+            for index in known.followed:
+                self.rounds.forget((known.uid, index))
+
+    async def prepare(self, place: Place, object: ScaledObject | ScaledJob, labels: Object) -> bool:
+        """Sets finalizer and labels where they are missing. True when that was needed."""
+        metadata = object.metadata
+        missing = {key: value for key, value in labels.items() if metadata.labels.get(key) != value}
+        if FINALIZER in metadata.finalizers and not missing:
+            return False
+        change: Object = {"finalizers": [*dict.fromkeys((*metadata.finalizers, FINALIZER))]}
+        if missing:
+            change["labels"] = missing
+        await self.writer.metadata(place, change, metadata.resource_version)
+        return True
+
+    async def release(self, place: Place, object: ScaledObject | ScaledJob) -> None:
+        """The end of an object: tells, drops our finalizer and forgets."""
+        self.forget((place.resource, place.namespace, place.name))
+        if FINALIZER not in object.metadata.finalizers:
+            return
+        await self.references.drop(place, object.spec.triggers)
+        kind = place.resource.kind
+        await self.writer.event(place, EmitEvent("Warning", f"{kind}Deleted", f"{kind} was deleted"))
+        kept = [one for one in object.metadata.finalizers if one != FINALIZER]
+        try:
+            await self.writer.metadata(place, {"finalizers": kept or None}, object.metadata.resource_version)
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise
+
+    async def planned(
+        self, known: Known, object: ScaledObject | ScaledJob, template: Object | None, container: str | None
+    ) -> Plan:
+        """The object's plan, made again where something it depends on has changed."""
+        present = basis(object, template)
+        if known.plan is None or known.is_stale or known.basis != present:
+            made = plan(object, template, container, self.world)
+            self.register.plan(known, made, present)
+        assert known.plan is not None
+        if known.plan.warnings != known.warned:
+            known.warned = known.plan.warnings
+            for text in known.plan.warnings:
+                place = self.place(known)
+                await self.writer.event(place, EmitEvent("Warning", "KEDAScalerInfo", text))
+        return known.plan
+
+    def follow(
+        self, known: Known, interval_s: int, snapshot: Callable[[], tuple[Any, ...] | Failure] | None
+    ) -> None:
+        """Measures the plan's triggers, and no others."""
+        assert known.plan is not None
+        wanted = known.plan.scalers()
+        for index, scaler in wanted:
+            self.rounds.follow((known.uid, index), scaler, interval_s=interval_s, snapshot=snapshot)
+        indexes = frozenset(index for index, _ in wanted)
+        for index in known.followed - indexes:
+            self.rounds.forget((known.uid, index))
+        known.followed = indexes
+
+    def unfollow(self, known: Known) -> None:
+        for index in known.followed:
+            self.rounds.forget((known.uid, index))
+        known.followed = frozenset()
+
+    def views(self, known: Known) -> tuple[TriggerView, ...]:
+        """The planned triggers with their kept readings."""
+        assert known.plan is not None
+
+        def latest(index: int) -> Reading | None:
+            return self.rounds.latest((known.uid, index))
+
+        return known.plan.views(latest, self.clock.now())
+
+    def decided(self, known: Known, decision: Decision) -> None:
+        """Keeps a decision, and its next date."""
+        self.decisions += 1
+        known.decision = decision
+        if decision.due is not None:
+            delay_s = (decision.due - self.clock.now()).total_seconds()
+            self.again(known.key, max(0.0, delay_s))
+
+    async def say(self, place: Place, decision: Decision, more: Object) -> None:
+        """The status in one patch (with `more` fields that differ), then the events."""
+        patches = [action.status for action in decision.actions if isinstance(action, PatchStatus)]
+        status = {key: value for patch in patches for key, value in patch.items()} | more
+        if status:
+            await self.writer.status(place, status)
+        for action in decision.actions:
+            if isinstance(action, EmitEvent):
+                await self.writer.event(place, action)
+
+    def place(self, known: Known) -> Place:
+        resource, namespace, name = known.key
+        return Place(resource, namespace, name, known.uid)

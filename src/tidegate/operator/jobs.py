@@ -1,0 +1,83 @@
+"""The body of a Job that a ScaledJob creates.
+
+Source: KEDA, "ScaledJob specification": labels, annotations and the pod template's defaults.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate import __version__
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.base.names import job_name
+from tidegate.core.annotations import ROUND
+
+Object = dict[str, Any]
+
+NAME_LABEL = "scaledjob.keda.sh/name"
+GENERATION = "scaledjob.keda.sh/generation"
+EXCLUDED_LABELS = "scaledjob.keda.sh/job-excluded-labels"
+ORDINAL = "tidegate.dev/ordinal"
+# Of no meaning on a Job, and large.
+NOT_COPIED = {ROUND, "kubectl.kubernetes.io/last-applied-configuration"}
+
+
+def bodies(owner: ScaledJob, spec: Object, round: int, count: int) -> list[Object]:
+    """The Jobs of a round, by ordinal. `spec` is the wire shape of the JobSpec to use."""
+    return [body(owner, spec, round, ordinal) for ordinal in range(count)]
+
+
+def body(owner: ScaledJob, spec: Object, round: int, ordinal: int) -> Object:
+    """One Job: its name, and so its identity, follows from owner, round and ordinal."""
+    metadata = owner.metadata
+    excluded = set(metadata.annotations.get(EXCLUDED_LABELS, "").split(","))
+    labels = {
+        "app.kubernetes.io/name": metadata.name,
+        "app.kubernetes.io/version": __version__,
+        "app.kubernetes.io/part-of": metadata.name,
+        "app.kubernetes.io/managed-by": "keda-operator",
+        **{key: value for key, value in metadata.labels.items() if key not in excluded},
+        NAME_LABEL: metadata.name,
+    }
+    annotations = {
+        **{key: value for key, value in metadata.annotations.items() if key not in NOT_COPIED},
+        GENERATION: str(metadata.generation),
+        ROUND: str(round),
+        ORDINAL: str(ordinal),
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(metadata.name, metadata.uid, round, ordinal),
+            "namespace": metadata.namespace,
+            "labels": labels,
+            "annotations": annotations,
+            "ownerReferences": [
+                {
+                    "apiVersion": "keda.sh/v1alpha1",
+                    "kind": "ScaledJob",
+                    "name": metadata.name,
+                    "uid": metadata.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": _job_spec(metadata.name, spec),
+    }
+
+
+def _job_spec(name: str, spec: Object) -> Object:
+    template = spec.get("template") or {}
+    metadata = template.get("metadata") or {}
+    labels = {**(metadata.get("labels") or {}), NAME_LABEL: name}
+    pod = template.get("spec") or {}
+    return {
+        **spec,
+        "template": {
+            **template,
+            "metadata": {**metadata, "labels": labels},
+            "spec": {**pod, "restartPolicy": pod.get("restartPolicy") or "OnFailure"},
+        },
+    }

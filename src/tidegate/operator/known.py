@@ -1,0 +1,70 @@
+"""What the operator keeps of each object between two looks. Lost with the process, and rebuilt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.core.values import Decision, Memory
+from tidegate.kube.resource import Resource
+from tidegate.operator.planning import Plan
+from tidegate.operator.sight import Ledger
+
+Key = tuple[Resource, str, str]
+"""Resource, namespace and name of a ScaledObject or ScaledJob."""
+
+
+@dataclass(slots=True)
+class Known:
+    """One object's memory, plan and last decision. `is_stale`: something the plan read has changed."""
+
+    key: Key
+    uid: str
+    memory: Memory
+    plan: Plan | None = None
+    basis: Any = None
+    is_stale: bool = False
+    decision: Decision | None = None
+    warned: tuple[str, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
+    followed: frozenset[int] = frozenset()
+
+
+class Register:
+    """All known objects, by key and by uid, and who depends on what."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[Key, Known] = {}
+        self.by_uid: dict[str, Known] = {}
+        self._dependents: dict[Key, set[Key]] = {}
+
+    def enter(self, known: Known) -> None:
+        self.by_key[known.key] = known
+        self.by_uid[known.uid] = known
+
+    def leave(self, key: Key) -> Known | None:
+        """Forgets the object; returns what was known of it."""
+        known = self.by_key.pop(key, None)
+        if known is not None:
+            self.by_uid.pop(known.uid, None)
+            self._drop(known)
+        return known
+
+    def plan(self, known: Known, plan: Plan, basis: Any) -> None:
+        """A new plan, with what it depends on."""
+        self._drop(known)
+        known.plan, known.basis, known.is_stale = plan, basis, False
+        for read in plan.read:
+            self._dependents.setdefault(read, set()).add(known.key)
+
+    def dependents(self, changed: Key) -> list[Known]:
+        """Whose plans read this object."""
+        return [self.by_key[key] for key in self._dependents.get(changed, ()) if key in self.by_key]
+
+    def _drop(self, known: Known) -> None:
+        for read in known.plan.read if known.plan is not None else ():
+            keys = self._dependents.get(read)
+            if keys is not None:
+                keys.discard(known.key)
+                if not keys:
+                    del self._dependents[read]

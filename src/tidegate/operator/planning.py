@@ -1,0 +1,102 @@
+"""From an object and what it refers to, to the triggers that can be measured.
+
+A plan is made again when the object's spec, labels or annotations change, or when something that it
+read does: a Secret, a ConfigMap, a TriggerAuthentication, the target's pod template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.auth.resolve import Resolved, resolve
+from tidegate.base.errors import Failure
+from tidegate.base.problems import join
+from tidegate.core.values import Reading, TriggerView
+from tidegate.kit.reading import Sources
+from tidegate.kit.scaler import Polled
+from tidegate.kube.resource import Resource
+from tidegate.review.manifest import Review, TriggerPlan, review
+
+Object = dict[str, Any]
+ReadSet = frozenset[tuple[Resource, str, str]]
+Lookup = Callable[[Resource, str, str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an object comes to.
+
+    `failures` are by trigger index: what keeps it from being measured. `read` is all that the plan
+    depends on beside the object. `warnings` name forms that work but have a better one.
+    """
+
+    review: Review
+    failures: dict[int, Failure]
+    read: ReadSet
+    warnings: tuple[str, ...]
+
+    def scalers(self) -> list[tuple[int, Polled]]:
+        """The triggers to measure."""
+        return [
+            (one.index, one.scaler)
+            for one in self.review.triggers
+            if isinstance(one.scaler, Polled) and one.index not in self.failures
+        ]
+
+    def check(self, stage: str) -> Failure | None:
+        """Everything that is wrong with the object, in one text that begins with the stage."""
+        texts = [join(self.review.problems)] if self.review.problems else []
+        texts += dict.fromkeys(failure.message for failure in self.failures.values())
+        return Failure("Misconfigured", f"{stage}: {'; '.join(texts)}") if texts else None
+
+    def views(self, latest: Callable[[int], Reading | None], now: datetime) -> tuple[TriggerView, ...]:
+        """The triggers as a decision sees them; one that cannot be measured has a failure as reading."""
+        return tuple(self._view(one, latest, now) for one in self.review.triggers)
+
+    def _view(self, plan: TriggerPlan, latest: Callable[[int], Reading | None], now: datetime) -> TriggerView:
+        failure = self.failures.get(plan.index)
+        if failure is None and plan.scaler is None:
+            failure = Failure("Misconfigured", join(plan.problems) or "the trigger cannot be read")
+        reading = Reading(now, failure=failure) if failure is not None else latest(plan.index)
+        return TriggerView(
+            index=plan.index,
+            type=plan.trigger.type,
+            name=plan.trigger.name or "",
+            metrics=plan.metrics,
+            resource=plan.resource,
+            activation=plan.activation,
+            reading=reading,
+        )
+
+
+def plan(
+    object: ScaledObject | ScaledJob, template: Object | None, container: str | None, lookup: Lookup
+) -> Plan:
+    """The plan of an object whose target (or Job) has this pod template."""
+    failures: dict[int, Failure] = {}
+    warnings: list[str] = []
+    read: set[tuple[Resource, str, str]] = set()
+
+    def sources_for(index: int) -> Sources | Failure:
+        trigger = object.spec.triggers[index]
+        resolved = resolve(lookup, object.metadata.namespace, trigger, template, container)
+        read.update(resolved.read)
+        if not isinstance(resolved, Resolved):
+            failures[index] = resolved.failure
+            return resolved.failure
+        warnings.extend(resolved.warnings)
+        return Sources(trigger.metadata, resolved.env, resolved.params)
+
+    reviewed = review(object, sources_for)
+    return Plan(reviewed, failures, frozenset(read), tuple(dict.fromkeys(warnings)))
+
+
+def basis(object: ScaledObject | ScaledJob, template: Object | None) -> Any:
+    """What of the object a plan depends on; equal bases need no new plan."""
+    metadata = object.metadata
+    return (metadata.uid, metadata.generation, metadata.labels, metadata.annotations, template)

@@ -1,0 +1,161 @@
+"""One look at a ScaledJob: its Jobs, its triggers; then the decision, carried out.
+
+A creating round is claimed before it creates: the object is patched with the round's number on
+condition that nobody has changed it since we looked. Who loses the claim looks again.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.base.errors import Failure, TidegateError
+from tidegate.core.annotations import PAUSED, ROUND, is_set
+from tidegate.core.decide import decide_scaled_job
+from tidegate.core.values import CreateJobs, Decision, DeleteJobs, EmitEvent
+from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
+from tidegate.operator import jobs, sight
+from tidegate.operator.desk import Desk
+from tidegate.operator.known import Key, Known
+from tidegate.operator.writer import Place
+
+Object = dict[str, Any]
+TRIGGERS_STAGE = "ScaledJob doesn't have correct triggers specification"
+# What a Job gets from its own controller, and a template must not hand on.
+OWN_LABELS = {
+    "controller-uid",
+    "job-name",
+    "batch.kubernetes.io/controller-uid",
+    "batch.kubernetes.io/job-name",
+}
+
+
+class ScaledJobs:
+    """Looks at ScaledJobs."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    async def look(self, key: Key) -> None:
+        _, namespace, name = key
+        object: ScaledJob | None = self.desk.world.get(SCALED_JOBS, namespace, name)
+        if object is None:
+            self.desk.forget(key)
+            return
+        place = Place(SCALED_JOBS, namespace, name, object.metadata.uid)
+        if object.metadata.deletion_timestamp:
+            await self.desk.release(place, object)
+            return
+        if await self.desk.prepare(place, object, {}):
+            return
+        known = self.desk.known(key, object)
+        await self._settle(known)
+        spec = self._job_spec(object)
+        template = spec.get("template") if isinstance(spec, dict) else None
+        plan = await self.desk.planned(known, object, template, object.spec.env_source_container_name)
+        if is_set(object.metadata.annotations, PAUSED):
+            self.desk.unfollow(known)
+        else:
+            self.desk.follow(known, object.spec.polling_s, partial(self._sight, known))
+        check = spec if isinstance(spec, Failure) else plan.check(TRIGGERS_STAGE)
+        decision = decide_scaled_job(
+            object,
+            spec if isinstance(spec, Failure) else self._sight(known),
+            self.desk.views(known),
+            known.memory,
+            self.desk.clock.now(),
+            check,
+        )
+        if await self._carry_out(known, object, spec, decision):
+            known.memory = decision.memory
+            self.desk.decided(known, decision)
+        await self.desk.references.add(place, object.spec.triggers)
+
+    def _sight(self, known: Known) -> Any:
+        _, namespace, name = known.key
+        listed = partial(self.desk.world.labelled, JOBS, namespace, (jobs.NAME_LABEL, name))
+        return sight.look(listed, known.ledger)
+
+    async def _settle(self, known: Known) -> None:
+        """Jobs that should have been seen by now are looked up: one that does not exist stops counting."""
+        now_s = self.desk.clock.monotonic()
+        for name in known.ledger.overdue(now_s):
+            try:
+                await self.desk.world.client.get(JOBS, known.key[1], name)
+            except ApiError as error:
+                if error.code == 404:
+                    known.ledger.settle(name)
+        if known.ledger.unseen:
+            self.desk.again(known.key, sight.UNSEEN_S)
+
+    def _job_spec(self, object: ScaledJob) -> Object | Failure:
+        """The JobSpec to create Jobs from: written inline, or that of the Job it names."""
+        reference = object.spec.job_target_ref
+        if not reference.name:
+            return reference.job_spec()
+        namespace = object.metadata.namespace
+        try:
+            found = self.desk.world.get(JOBS, namespace, reference.name)
+        except TidegateError as error:
+            return Failure.of(error)
+        if found is None:
+            return Failure(
+                "Misconfigured",
+                f"jobTargetRef names the Job {namespace}/{reference.name}, which does not exist; "
+                "create it (with suspend: true), or write the template inline",
+            )
+        dropped = ("selector", "suspend", "manualSelector")
+        spec = {key: value for key, value in found["spec"].items() if key not in dropped}
+        template = dict(spec.get("template") or {})
+        metadata = dict(template.get("metadata") or {})
+        labels = metadata.get("labels") or {}
+        metadata["labels"] = {key: value for key, value in labels.items() if key not in OWN_LABELS}
+        return {**spec, "template": {**template, "metadata": metadata}}
+
+    async def _carry_out(
+        self, known: Known, object: ScaledJob, spec: Object | Failure, decision: Decision
+    ) -> bool:
+        """False when the round was lost to somebody else: then nothing of the decision stands."""
+        place = self.desk.place(known)
+        for action in decision.actions:
+            if isinstance(action, CreateJobs) and not isinstance(spec, Failure):
+                if not await self._claim(place, object, action.round):
+                    self.desk.again(known.key, 0.0)
+                    return False
+                await self._create(known, object, spec, action)
+            if isinstance(action, DeleteJobs):
+                for name in action.names:
+                    await self.desk.writer.delete(JOBS, place.namespace, name, action.propagation)
+                if action.then is not None:
+                    await self.desk.writer.event(place, action.then)
+        await self.desk.say(place, decision, {})
+        return True
+
+    async def _claim(self, place: Place, object: ScaledJob, round: int) -> bool:
+        """Whether the round is ours. From then on no other process creates it."""
+        try:
+            await self.desk.writer.metadata(
+                place, {"annotations": {ROUND: str(round)}}, object.metadata.resource_version
+            )
+        except ApiError as error:
+            if error.reason in ("Conflict", "NotFound"):
+                return False
+            raise
+        return True
+
+    async def _create(self, known: Known, object: ScaledJob, spec: Object, action: CreateJobs) -> None:
+        place = self.desk.place(known)
+        bodies = jobs.bodies(object, spec, action.round, action.count)
+        known.ledger.expect((body["metadata"]["name"] for body in bodies), self.desk.clock.monotonic())
+        made = await self.desk.writer.create_jobs(place.namespace, bodies)
+        for name, refusal in made.refused:
+            known.ledger.settle(name)
+            text = f"Failed to create job {name}: {refusal}"
+            await self.desk.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
+        if made.unknown:
+            text = f"the API server did not answer the creation of {', '.join(made.unknown)}; looking again"
+            await self.desk.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
+        if made.created:
+            text = f"Created {len(made.created)} jobs"
+            await self.desk.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))

@@ -1,0 +1,178 @@
+"""One look at a ScaledObject: its target, its HPA, its triggers; then the decision, carried out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.errors import Failure, TidegateError
+from tidegate.core.annotations import pause_of
+from tidegate.core.decide import HpaView, Seen, decide_scaled_object
+from tidegate.core.values import Decision, DeleteHpa, EmitEvent, SetReplicas
+from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
+from tidegate.operator import hpas
+from tidegate.operator.desk import Desk
+from tidegate.operator.known import Key, Known
+from tidegate.operator.planning import Plan
+from tidegate.operator.targets import Target, Targets
+from tidegate.operator.writer import Place
+from tidegate.review.hpa import hpa_name, wanted_hpa
+
+Object = dict[str, Any]
+LABEL = "scaledobject.keda.sh/name"
+TRIGGERS_STAGE = "ScaledObject doesn't have correct triggers specification"
+HPA_STAGE = "failed to ensure HPA is correctly created for ScaledObject"
+
+
+class ScaledObjects:
+    """Looks at ScaledObjects."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.targets = Targets(desk.world)
+
+    async def look(self, key: Key) -> None:
+        _, namespace, name = key
+        object: ScaledObject | None = self.desk.world.get(SCALED_OBJECTS, namespace, name)
+        if object is None:
+            self.desk.forget(key)
+            return
+        place = Place(SCALED_OBJECTS, namespace, name, object.metadata.uid)
+        if object.metadata.deletion_timestamp:
+            await self._restore(object)
+            await self.desk.release(place, object)
+            return
+        if await self.desk.prepare(place, object, {LABEL: name}):
+            return
+        known = self.desk.known(key, object)
+        target = await self.targets.look(object)
+        if target.replicas == Failure and not target.is_watched:
+            self.desk.again(key, object.spec.polling_s)
+        plan = await self.desk.planned(
+            known, object, target.template, object.spec.scale_target_ref.env_source_container_name
+        )
+        await self._decide(known, object, target, plan)
+        await self.desk.references.add(place, object.spec.triggers)
+
+    async def _decide(self, known: Known, object: ScaledObject, target: Target, plan: Plan) -> None:
+        desk, place = self.desk, self.desk.place(known)
+        check = target.failure or plan.check(TRIGGERS_STAGE)
+        hpa: HpaView | Failure | None
+        if pause_of(object.metadata.annotations).is_full:
+            desk.unfollow(known)
+            hpa = self._present_hpa(object)
+        else:
+            desk.follow(known, object.spec.polling_s, None)
+            hpa = await self._ensured_hpa(object, target, plan)
+            if isinstance(hpa, Failure) and check is None:
+                check = Failure(hpa.kind, f"{HPA_STAGE}: {hpa.message}")
+        if not target.is_watched and target.resource is not None:
+            desk.again(known.key, object.spec.polling_s)
+        fields = _changed(object, target.status_fields())
+        if fields:
+            object = _with_kind(object, target.kind_text)
+        decision = decide_scaled_object(
+            object,
+            Seen(target.replicas, hpa, check),
+            desk.views(known),
+            known.memory,
+            desk.clock.now(),
+        )
+        known.memory = decision.memory
+        desk.decided(known, decision)
+        await self._carry_out(place, target, decision, fields)
+
+    async def _carry_out(self, place: Place, target: Target, decision: Decision, fields: Object) -> None:
+        writer = self.desk.writer
+        refused: Exception | None = None
+        for action in decision.actions:
+            if isinstance(action, DeleteHpa):
+                await writer.delete(HPAS, place.namespace, action.name, "Background")
+            if isinstance(action, SetReplicas) and target.resource is not None:
+                try:
+                    await writer.replicas(target.resource, place.namespace, target.name, action.replicas)
+                except (ApiError, TidegateError) as error:
+                    refused = error
+                    if action.otherwise is not None:
+                        text = f"{action.otherwise.message}: {error}"
+                        await writer.event(place, EmitEvent("Warning", action.otherwise.reason, text))
+                else:
+                    if action.then is not None:
+                        await writer.event(place, action.then)
+        await self.desk.say(place, decision, fields)
+        if refused is not None:
+            raise refused
+
+    # --- the HPA
+
+    def _present_hpa(self, object: ScaledObject) -> HpaView | Failure | None:
+        name = object.status.hpa_name or hpa_name(object)
+        try:
+            found = self.desk.world.get(HPAS, object.metadata.namespace, name)
+        except TidegateError as error:
+            return Failure.of(error)
+        return hpas.view_of(found) if found is not None else None
+
+    async def _ensured_hpa(
+        self, object: ScaledObject, target: Target, plan: Plan
+    ) -> HpaView | Failure | None:
+        """The HPA as it should be. One that lacks a broken trigger's metric would lower too much:
+        while something is wrong, an existing HPA stays as it is."""
+        world, writer = self.desk.world, self.desk.writer
+        namespace, name = object.metadata.namespace, hpa_name(object)
+        present = self._present_hpa(object)
+        if isinstance(present, Failure) or target.resource is None or target.failure is not None:
+            return present
+        plans = [one for one in plan.review.triggers if one.scaler is not None]
+        is_whole = plan.check("") is None
+        if present is not None and (present.name != name) and is_whole:
+            await writer.delete(HPAS, namespace, present.name, "Background")
+            present = None
+        if (present is not None and not is_whole) or not plans:
+            return present
+        wanted = wanted_hpa(object, tuple(plans))
+        try:
+            found = world.get(HPAS, namespace, name)
+            if found is None:
+                await writer.create_hpa(namespace, wanted)
+            elif hpas.differs(found, wanted):
+                await writer.replace_hpa(namespace, hpas.rewritten(found, wanted))
+        except ApiError as error:
+            # AlreadyExists and Conflict: our cache is behind; the change that it will show wakes us.
+            if error.reason not in ("AlreadyExists", "Conflict"):
+                return Failure("Denied", str(error))
+        except TidegateError as error:
+            return Failure.of(error)
+        return present or HpaView(name)
+
+    # --- the end
+
+    async def _restore(self, object: ScaledObject) -> None:
+        """The replica count from before us, where the manifest asks for it; best effort, as in KEDA."""
+        advanced, original = object.spec.advanced, object.status.original_replica_count
+        if advanced is None or not advanced.restore_to_original_replica_count or original is None:
+            return
+        target = await self.targets.look(object)
+        if target.resource is None or target.replicas == original:
+            return
+        try:
+            await self.desk.writer.replicas(target.resource, object.metadata.namespace, target.name, original)
+        except (ApiError, TidegateError) as error:
+            place = Place(
+                SCALED_OBJECTS, object.metadata.namespace, object.metadata.name, object.metadata.uid
+            )
+            text = f"the original {original} replicas were not restored: {error}"
+            await self.desk.writer.event(place, EmitEvent("Warning", "ScaledObjectUpdateFailed", text))
+
+
+def _changed(object: ScaledObject, fields: Object) -> Object:
+    """Those of `fields` that the status does not show yet."""
+    present = msgspec.to_builtins(object.status)
+    return {key: value for key, value in fields.items() if present.get(key) != value}
+
+
+def _with_kind(object: ScaledObject, kind: str) -> ScaledObject:
+    status = msgspec.structs.replace(object.status, scale_target_kind=kind)
+    return msgspec.structs.replace(object, status=status)

@@ -1,0 +1,80 @@
+"""The Jobs of a ScaledJob as they are at the moment its question is sent.
+
+Jobs that this process has asked for count from before the request leaves until the watch shows them,
+or a read says that they are gone: a cache that lags behind must not lead to a second one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tidegate.base.errors import Failure, TidegateError
+from tidegate.base.times import parse_time
+from tidegate.core.decide import JobView
+
+# A Job that was created and is not seen after this long is looked up by name.
+UNSEEN_S = 10.0
+GENERATION = "scaledjob.keda.sh/generation"
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Jobs that one ScaledJob has asked for and does not see yet: name → since when (monotonic)."""
+
+    unseen: dict[str, float] = field(default_factory=dict)
+
+    def expect(self, names: Iterable[str], now_s: float) -> None:
+        self.unseen.update(dict.fromkeys(names, now_s))
+
+    def settle(self, name: str) -> None:
+        """The watch shows the Job, or it is known not to exist."""
+        self.unseen.pop(name, None)
+
+    def overdue(self, now_s: float) -> list[str]:
+        """Names to look up: they should have been seen by now."""
+        return [name for name, since_s in self.unseen.items() if now_s - since_s > UNSEEN_S]
+
+
+def look(listed: Callable[[], list[dict[str, Any]]], ledger: Ledger) -> tuple[JobView, ...] | Failure:
+    """The Jobs that `listed` shows and those still unseen; a Failure where they cannot be listed."""
+    try:
+        jobs = listed()
+    except TidegateError as error:
+        return Failure.of(error)
+    views = [view_of(job) for job in jobs]
+    for view in views:
+        ledger.settle(view.name)
+    views += [JobView(name=name, is_pending=True) for name in ledger.unseen]
+    return tuple(sorted(views, key=lambda view: view.name))
+
+
+def view_of(job: dict[str, Any]) -> JobView:
+    """A batch/v1 Job as a decision sees it."""
+    metadata, status = job["metadata"], job.get("status") or {}
+    done = finished_as(job)
+    return JobView(
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        generation=(metadata.get("annotations") or {}).get(GENERATION, ""),
+        is_finished=bool(done),
+        is_failed=done == "Failed",
+        is_pending=not done and not status.get("active"),
+        completed_at=_moment(status.get("completionTime")),
+        created_at=_moment(metadata.get("creationTimestamp")),
+    )
+
+
+def finished_as(job: dict[str, Any] | None) -> str:
+    """Complete or Failed, "" while the Job is unfinished; the first true condition decides."""
+    status = (job or {}).get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition.get("status") == "True" and condition.get("type") in ("Complete", "Failed"):
+            return str(condition["type"])
+    return ""
+
+
+def _moment(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None

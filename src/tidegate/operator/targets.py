@@ -1,0 +1,115 @@
+"""What a ScaledObject scales: found by discovery, read from a watch where we may, else through /scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.errors import Failure, TidegateError
+from tidegate.kube.resource import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, ApiError, Resource
+from tidegate.operator.world import World
+
+Object = dict[str, Any]
+# Their desired count stands in spec.replicas, so that their watch tells it.
+WATCHED = {("Deployment", "apps"): DEPLOYMENTS, ("StatefulSet", "apps"): STATEFUL_SETS}
+PLAIN = {DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A scale target as seen now.
+
+    `resource` is None when its kind is unknown. `failure` says why it cannot be scaled. `is_watched`:
+    a change of it wakes its object.
+    """
+
+    resource: Resource | None
+    name: str
+    replicas: int | Failure
+    template: Object | None = None
+    failure: Failure | None = None
+    is_watched: bool = False
+
+    @property
+    def kind_text(self) -> str:
+        """KEDA's `<group>/<version>.<Kind>`."""
+        one = self.resource
+        return f"{one.group}/{one.version}.{one.kind}" if one is not None else ""
+
+    def status_fields(self) -> Object:
+        """scaleTargetKind and scaleTargetGVKR of the status."""
+        one = self.resource
+        if one is None:
+            return {}
+        gvkr = {"group": one.group, "version": one.version, "kind": one.kind, "resource": one.plural}
+        return {"scaleTargetKind": self.kind_text, "scaleTargetGVKR": gvkr}
+
+
+class Targets:
+    """Looks at scale targets."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def look(self, object: ScaledObject) -> Target:
+        """The object's target as it is; what keeps it from being scaled is a value."""
+        ref, namespace = object.spec.scale_target_ref, object.metadata.namespace
+        try:
+            resource = await self._resource(ref.api_version or "apps/v1", ref.kind or "Deployment")
+        except (ApiError, TidegateError) as error:
+            failure = Failure(
+                "Misconfigured",
+                f"ScaledObject doesn't have correct scaleTargetRef specification: {error}",
+            )
+            return Target(None, ref.name, failure, failure=failure)
+        if resource in PLAIN:
+            return self._watched(resource, namespace, ref.name)
+        return await self._scaled(resource, namespace, ref.name)
+
+    async def _resource(self, api_version: str, kind: str) -> Resource:
+        group, _, _ = api_version.rpartition("/")
+        known = WATCHED.get((kind, group))
+        return known if known is not None else await self.world.discovery.resolve(api_version, kind)
+
+    def _watched(self, resource: Resource, namespace: str, name: str) -> Target:
+        try:
+            found = self.world.get(resource, namespace, name)
+        except TidegateError as error:
+            return Target(resource, name, Failure.of(error), is_watched=True)
+        if found is None:
+            return self._missing(resource, namespace, name, is_watched=True)
+        spec = found.get("spec") or {}
+        replicas = spec.get("replicas")
+        return Target(
+            resource, name, 1 if replicas is None else replicas, spec.get("template"), is_watched=True
+        )
+
+    async def _scaled(self, resource: Resource, namespace: str, name: str) -> Target:
+        client = self.world.client
+        try:
+            path_object = await client.get(resource, namespace, name)
+        except ApiError as error:
+            if error.code == 404:
+                return self._missing(resource, namespace, name)
+            return Target(resource, name, Failure("Denied", str(error)))
+        except TidegateError as error:
+            return Target(resource, name, Failure.of(error))
+        template = (path_object.get("spec") or {}).get("template")
+        try:
+            scale = await client.get(resource, namespace, name, subresource="scale")
+        except ApiError as error:
+            text = f"Target resource doesn't expose /scale subresource: {error}"
+            failure = Failure("Misconfigured", text)
+            return Target(resource, name, failure, template, failure)
+        except TidegateError as error:
+            return Target(resource, name, Failure.of(error), template)
+        return Target(resource, name, int((scale.get("spec") or {}).get("replicas") or 0), template)
+
+    def _missing(self, resource: Resource, namespace: str, name: str, *, is_watched: bool = False) -> Target:
+        failure = Failure(
+            "Misconfigured",
+            f"Target resource doesn't exist: there is no {resource.kind} {namespace}/{name}; "
+            "create it, or correct spec.scaleTargetRef",
+        )
+        return Target(resource, name, failure, failure=failure, is_watched=is_watched)

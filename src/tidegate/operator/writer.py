@@ -1,0 +1,136 @@
+"""Carrying actions out: every write the operator makes goes through here, one writer per object.
+
+A write that was done already is no error (a Job that exists and is ours, one that is gone); anything
+else is raised, so that the look is repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.base.errors import TidegateError, Unreachable
+from tidegate.core.values import EmitEvent
+from tidegate.kube.client import Client
+from tidegate.kube.events import Recorder
+from tidegate.kube.resource import HPAS, JOBS, ApiError, Resource
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+
+REFUSED = (ApiError, TidegateError)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object of ours stands, and how an event refers to it."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+
+    def reference(self) -> Object:
+        return {
+            "apiVersion": self.resource.api_version,
+            "kind": self.resource.kind,
+            "namespace": self.namespace,
+            "name": self.name,
+            "uid": self.uid,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """What became of a round: Jobs that exist now, refusals by name, and names nobody knows about."""
+
+    created: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+    unknown: tuple[str, ...]
+
+
+class Writer:
+    """The write side of the operator."""
+
+    def __init__(self, client: Client, recorder: Recorder) -> None:
+        self.client = client
+        self.recorder = recorder
+        self.status_writes = 0
+
+    async def event(self, place: Place, event: EmitEvent) -> None:
+        """Tells; a server that does not take events stops nothing."""
+        try:
+            await self.recorder.emit(place.reference(), event.type, event.reason, event.message)
+        except REFUSED as error:
+            log.warning("event not recorded", extra={"reason": event.reason, "error": error})
+
+    async def status(self, place: Place, status: Object) -> None:
+        """One merge patch of the status."""
+        self.status_writes += 1
+        await self.client.patch(
+            place.resource, place.namespace, place.name, {"status": status}, subresource="status"
+        )
+
+    async def metadata(self, place: Place, metadata: Object, version: str = "") -> Object:
+        """A merge patch of metadata; with `version`, only if the object is still that one (Conflict)."""
+        if version:
+            metadata = {**metadata, "resourceVersion": version}
+        return await self.client.patch(place.resource, place.namespace, place.name, {"metadata": metadata})
+
+    async def replicas(self, target: Resource, namespace: str, name: str, replicas: int) -> None:
+        """Sets the count through /scale."""
+        await self.client.patch(
+            target, namespace, name, {"spec": {"replicas": replicas}}, subresource="scale"
+        )
+
+    async def create_hpa(self, namespace: str, body: Object) -> None:
+        await self.client.create(HPAS, namespace, body)
+
+    async def replace_hpa(self, namespace: str, body: Object) -> None:
+        await self.client.replace(HPAS, namespace, body["metadata"]["name"], body)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, propagation: str) -> None:
+        """Gone already is gone."""
+        try:
+            await self.client.delete(resource, namespace, name, propagation=propagation)
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise
+
+    async def create_jobs(self, namespace: str, bodies: list[Object]) -> Creation:
+        """Creates side by side. A Job that exists already counts as created if it is the same one."""
+        results = await asyncio.gather(*(self._create_job(namespace, body) for body in bodies))
+        named = [(body["metadata"]["name"], result) for body, result in zip(bodies, results, strict=True)]
+        return Creation(
+            created=tuple(name for name, result in named if result is None),
+            refused=tuple((name, str(r)) for name, r in named if isinstance(r, ApiError)),
+            unknown=tuple(name for name, r in named if isinstance(r, Unreachable)),
+        )
+
+    async def _create_job(self, namespace: str, body: Object) -> ApiError | Unreachable | None:
+        try:
+            await self.client.create(JOBS, namespace, body)
+        except ApiError as error:
+            if error.reason == "AlreadyExists" and await self._is_same(namespace, body):
+                return None
+            return error
+        except Unreachable as error:
+            return error
+        return None
+
+    async def _is_same(self, namespace: str, body: Object) -> bool:
+        """Whether the Job that has the name is the one of this owner and round."""
+        try:
+            found = await self.client.get(JOBS, namespace, body["metadata"]["name"])
+        except REFUSED:
+            return False
+        return identity(found) == identity(body)
+
+
+def identity(job: Object) -> tuple[str, str]:
+    """Whose Job it is, and of which round."""
+    metadata = job["metadata"]
+    owners = [one["uid"] for one in metadata.get("ownerReferences") or () if one.get("controller")]
+    return (owners[0] if owners else "", (metadata.get("annotations") or {}).get("tidegate.dev/round", ""))
