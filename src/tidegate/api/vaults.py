@@ -55,7 +55,7 @@ class VaultCredential(Wire, frozen=True):
     ] = None
 
 
-class VaultPkiData(Wire, frozen=True):
+class VaultPki(Wire, frozen=True):
     common_name: Annotated[str | None, Meta(description="Common name of the certificate.")] = None
     alt_names: Annotated[str | None, Meta(description="Alternative names.")] = None
     ip_sans: Annotated[str | None, Meta(description="Alternative addresses.")] = None
@@ -73,7 +73,7 @@ class VaultSecret(Wire, frozen=True):
         Literal["", "secretV2", "secret", "pki"] | None,
         Meta(description="Kind of the secret; found out from the answer if not set."),
     ] = None
-    pki_data: Annotated[VaultPkiData | None, Meta(description="With type pki: the certificate wanted.")] = (
+    pki_data: Annotated[VaultPki | None, Meta(description="With type pki: the certificate wanted.")] = (
         None
     )
 

@@ -1,0 +1,206 @@
+"""What a (Cluster)TriggerAuthentication yields: parameters by name.
+
+Order: env, configMapTargetRef, secretTargetRef; a later one overwrites an equal parameter. With
+filePath the file is all there is. Sources that are not offered are refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tidegate.api.decode import decode_as
+from tidegate.api.triggerauthentication import (
+    ClusterTriggerAuthentication,
+    EnvRef,
+    TargetRef,
+    TriggerAuthentication,
+    TriggerAuthenticationSpec,
+)
+from tidegate.api.triggers import AuthenticationRef, Trigger
+from tidegate.auth.lookup import named
+from tidegate.auth.scope import Scope
+from tidegate.base.errors import Misconfigured, TidegateError, Unsupported
+from tidegate.kube.resource import (
+    CLUSTER_TRIGGER_AUTHENTICATIONS,
+    CONFIG_MAPS,
+    SECRETS,
+    TRIGGER_AUTHENTICATIONS,
+    Resource,
+)
+
+_OFFERED = "secretTargetRef, configMapTargetRef, env or filePath"
+_KINDS = (None, "", "TriggerAuthentication", "ClusterTriggerAuthentication")
+_KEYS_SHOWN = 8
+
+# A parameter and its value, or the error that came instead.
+Found = tuple[str, str | TidegateError]
+
+
+@dataclass(slots=True)
+class Parameters:
+    """`variables` are those of a Secret that stands in for a TriggerAuthentication."""
+
+    params: dict[str, str] = field(default_factory=dict, repr=False)
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
+    warnings: list[str] = field(default_factory=list)
+
+
+def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -> Parameters:
+    """The parameters of the trigger's authentication, none where it names none; adds to `errors`."""
+    ref = trigger.authentication_ref
+    if ref is None or not ref.name:
+        return Parameters()
+    try:
+        spec = _spec(scope, ref)
+        if spec is None:
+            return _secret_in_place(scope, ref)
+    except TidegateError as error:
+        errors.append(error)
+        return Parameters()
+    params: dict[str, str] = {}
+    for parameter, value in _values(scope, ref, spec, errors):
+        if isinstance(value, str):
+            params[parameter] = value
+        else:
+            errors.append(value)
+    return Parameters(params)
+
+
+def _spec(scope: Scope, ref: AuthenticationRef) -> TriggerAuthenticationSpec | None:
+    if ref.kind not in _KINDS:
+        raise Misconfigured(
+            "resolve authenticationRef",
+            answer=f'unknown trigger auth kind "{ref.kind}"',
+            next_step="use TriggerAuthentication or ClusterTriggerAuthentication",
+        )
+    body = scope.reader.get(_resource(ref), scope.namespace, ref.name)
+    if body is None:
+        return None
+    if ref.is_cluster:
+        return decode_as(ClusterTriggerAuthentication, body).spec
+    return decode_as(TriggerAuthentication, body).spec
+
+
+def _values(
+    scope: Scope, ref: AuthenticationRef, spec: TriggerAuthenticationSpec, errors: list[TidegateError]
+) -> Iterator[Found]:
+    about = _about(scope, ref)
+    for word in _not_offered(spec):
+        step = f"use {_OFFERED}"
+        errors.append(Unsupported(f"resolve {about}", answer=f"{word} is not supported", next_step=step))
+    if spec.file_path:
+        yield from _from_file(scope, ref, spec.file_path)
+        return
+    place = scope.options.cluster_namespace if ref.is_cluster else scope.namespace
+    secrets = scope.options.cluster_namespace if scope.options.is_secret_access_restricted else place
+    for variable in spec.env or ():
+        yield variable.parameter, _from_env(scope, about, variable)
+    for target in spec.config_map_target_ref or ():
+        yield target.parameter, _from_key(scope, about, CONFIG_MAPS, place, target)
+    for target in spec.secret_target_ref or ():
+        yield target.parameter, _from_key(scope, about, SECRETS, secrets, target)
+
+
+def _not_offered(spec: TriggerAuthenticationSpec) -> Iterator[str]:
+    if spec.pod_identity is not None and spec.pod_identity.provider != "none":
+        yield f'podIdentity provider "{spec.pod_identity.provider}"'
+    for word, is_used in (
+        ("hashiCorpVault", spec.hashi_corp_vault),
+        ("azureKeyVault", spec.azure_key_vault),
+        ("gcpSecretManager", spec.gcp_secret_manager),
+        ("awsSecretManager", spec.aws_secret_manager),
+        ("boundServiceAccountToken", spec.bound_service_account_token),
+        ("oauth2", spec.oauth2),
+    ):
+        if is_used:
+            yield word
+
+
+def _from_env(scope: Scope, about: str, variable: EnvRef) -> str | TidegateError:
+    attempted = f'resolve parameter "{variable.parameter}" of {about}'
+    try:
+        environment = scope.environment(variable.container_name or "")
+        value = environment.get(variable.name)
+    except TidegateError as error:
+        return error
+    if value is not None:
+        return value
+    return Misconfigured(
+        attempted,
+        answer=environment.why_not_set(variable.name),
+        next_step="set it in the pod template or correct spec.env",
+    )
+
+
+def _from_key(
+    scope: Scope, about: str, resource: Resource, namespace: str, target: TargetRef
+) -> str | TidegateError:
+    attempted = f'resolve parameter "{target.parameter}" of {about}'
+    where = named(resource, namespace, target.name)
+    try:
+        values = scope.reader.values(resource, namespace, target.name)
+    except TidegateError as error:
+        return error
+    if values is None:
+        return Misconfigured(
+            attempted, answer=f"there is no {where}", next_step="create it or correct the reference"
+        )
+    if target.key not in values:
+        keys = ", ".join(sorted(values)[:_KEYS_SHOWN]) or "none"
+        return Misconfigured(
+            attempted,
+            answer=f'{where} has no key "{target.key}" (it has: {keys})',
+            next_step="add the key or correct the reference",
+        )
+    return values[target.key]
+
+
+def _from_file(scope: Scope, ref: AuthenticationRef, path: str) -> Iterator[Found]:
+    attempted = f"resolve filePath of {_about(scope, ref)}"
+    if not ref.is_cluster:
+        answer = (
+            "filePath is only supported for ClusterTriggerAuthentication, got kind: TriggerAuthentication"
+        )
+        yield "", Misconfigured(attempted, answer=answer, next_step="use a ClusterTriggerAuthentication")
+    elif scope.options.read_file is None:
+        step = "start the operator with --filepath-auth-root-path"
+        yield "", Misconfigured(attempted, answer="filepath-auth-root-path not configured", next_step=step)
+    else:
+        try:
+            yield from scope.options.read_file(path).items()
+        except TidegateError as error:
+            yield "", error
+
+
+def _secret_in_place(scope: Scope, ref: AuthenticationRef) -> Parameters:
+    """A Secret of that name, where there is no TriggerAuthentication: its keys are the parameters."""
+    is_out_of_reach = (
+        scope.options.is_secret_access_restricted and scope.namespace != scope.options.cluster_namespace
+    )
+    values = None
+    if not ref.is_cluster and not is_out_of_reach:
+        values = scope.reader.values(SECRETS, scope.namespace, ref.name)
+    if values is None:
+        raise Misconfigured(
+            "resolve authenticationRef",
+            answer=f"there is no {_about(scope, ref)}",
+            next_step="create it or correct authenticationRef",
+        )
+    texts = {key: value for key, value in values.items() if isinstance(value, str)}
+    warnings = [
+        f'authenticationRef.name "{ref.name}" names a Secret, whose keys are used as parameters; the proper '
+        f"form is a TriggerAuthentication with one entry of spec.secretTargetRef per parameter, named here"
+    ]
+    if unreadable := sorted(set(values) - set(texts)):
+        keys = ", ".join(unreadable[:_KEYS_SHOWN])
+        warnings.append(f'keys of Secret "{ref.name}" that are no UTF-8 text are not used: {keys}')
+    return Parameters(texts, texts, warnings)
+
+
+def _resource(ref: AuthenticationRef) -> Resource:
+    return CLUSTER_TRIGGER_AUTHENTICATIONS if ref.is_cluster else TRIGGER_AUTHENTICATIONS
+
+
+def _about(scope: Scope, ref: AuthenticationRef) -> str:
+    return named(_resource(ref), "" if ref.is_cluster else scope.namespace, ref.name)

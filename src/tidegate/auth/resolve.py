@@ -1,0 +1,95 @@
+"""A trigger's parameters and environment, from what the cluster holds, as plain values.
+
+Nothing here fetches by itself: `Lookup` answers from watch caches. Every answer, good or bad, says
+what was looked at, so that a change there can wake whoever depends on it. A missing Secret, key
+or TriggerAuthentication is a failure that names it, never an empty parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.api.triggers import Trigger
+from tidegate.auth.authentication import Parameters, parameters_of
+from tidegate.auth.lookup import Key, Lookup, Reader
+from tidegate.auth.scope import Options, Scope
+from tidegate.base.errors import Failure, TidegateError
+
+__all__ = ["Options", "Resolved", "Unresolved", "resolve"]
+
+# Of several errors the most lasting one names the whole.
+_LASTING = ("Unsupported", "Misconfigured", "Denied", "Malformed", "Unreachable")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """`params` by parameter name; `env` holds the variables that the trigger's metadata names.
+
+    Both may carry secrets and are not shown.
+    """
+
+    params: dict[str, str] = field(default_factory=dict, repr=False)
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+    read: frozenset[Key] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved(Failure):
+    """A failure that knows what was read: a change there may heal it. Equal texts are the same news."""
+
+    read: frozenset[Key] = field(default=frozenset(), compare=False)
+
+
+def resolve(
+    lookup: Lookup,
+    namespace: str,
+    trigger: Trigger,
+    pod_template: Mapping[str, Any] | None,
+    env_container: str,
+    options: Options,
+) -> Resolved | Unresolved:
+    """What the trigger's settings may be read from, apart from its metadata; or all that is wrong.
+
+    `pod_template` is that of the scale target (None where it has none), `env_container` the container
+    whose environment `…FromEnv` keys name (empty: the first). The environment is only looked at
+    where the trigger or its authentication names a variable.
+    """
+    scope = Scope(Reader(lookup), namespace, pod_template, options)
+    errors: list[TidegateError] = []
+    found = parameters_of(scope, trigger, errors)
+    env = _named_variables(scope, trigger, env_container, found, errors)
+    read = frozenset(scope.reader.read)
+    if errors:
+        kind = min((error.kind for error in errors), key=_LASTING.index)
+        message = "; ".join(dict.fromkeys(str(error) for error in errors))
+        return Unresolved(kind, message, read)
+    return Resolved(found.params, env, read, tuple(found.warnings))
+
+
+def _named_variables(
+    scope: Scope, trigger: Trigger, env_container: str, found: Parameters, errors: list[TidegateError]
+) -> dict[str, str]:
+    """The variables that `…FromEnv` (and `…FromEnvFile`) keys name; adds to errors and warnings."""
+    env: dict[str, str] = {}
+    for key, name in trigger.metadata.items():
+        name = name.strip()
+        if "FromEnv" not in key or not name:
+            continue
+        try:
+            environment = scope.environment(env_container)
+            value = environment.get(name)
+        except TidegateError as error:
+            if name not in found.variables:
+                errors.append(error)
+                continue
+            value = None
+        if value is None:
+            value = found.variables.get(name)
+        if value is None:
+            found.warnings.append(f"{key}: {environment.why_not_set(name)}")
+        else:
+            env[name] = value
+    return env

@@ -1,0 +1,55 @@
+"""Where a resolution stands: the object's namespace and pod template, and the operator's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.auth.environment import Environment, container_environment, find_container
+from tidegate.auth.lookup import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The operator's own settings.
+
+    `cluster_namespace` holds what ClusterTriggerAuthentications refer to. With
+    `is_secret_access_restricted`, Secrets are read nowhere else. `read_file` reads parameter
+    files (`tidegate.auth.files.file_reader`); None: no root path is configured.
+    """
+
+    cluster_namespace: str = "keda"
+    is_secret_access_restricted: bool = False
+    read_file: Callable[[str], dict[str, str]] | None = None
+
+
+@dataclass(slots=True)
+class Scope:
+    """One resolution. Environments are looked at once per container."""
+
+    reader: Reader
+    namespace: str
+    pod_template: Mapping[str, Any] | None
+    options: Options
+    _environments: dict[str, Environment] = field(default_factory=dict)
+
+    def environment(self, container: str) -> Environment:
+        """The variables of that container (empty: the first); no variables without containers.
+
+        Misconfigured when there is no container of that name.
+        """
+        if container not in self._environments:
+            found = find_container(self.pod_template, container)
+            restricted = self.options.is_secret_access_restricted
+            self._environments[container] = (
+                Environment()
+                if found is None
+                else container_environment(
+                    self.reader,
+                    self.namespace,
+                    found,
+                    self.options.cluster_namespace if restricted else None,
+                )
+            )
+        return self._environments[container]
