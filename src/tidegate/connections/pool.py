@@ -22,7 +22,7 @@ _NO_SYSTEMS = frozenset({"adapter", "pool", "tls"})
 class Kept:
     """An adapter of the pool; closing it takes it out. `adapter` is the system's own."""
 
-    def __init__(self, adapter: Adapter, forget: Callable[[], object]) -> None:
+    def __init__(self, adapter: Adapter, forget: Callable[[Kept], None]) -> None:
         self.adapter = adapter
         self.batch = adapter.batch
         self.wake_gap_s = adapter.wake_gap_s
@@ -32,7 +32,7 @@ class Kept:
         return await self.adapter.answer(questions)
 
     async def close(self) -> None:
-        self._forget()
+        self._forget(self)
         await self.adapter.close()
 
 
@@ -50,9 +50,13 @@ class Connections:
         """The server's adapter, made but not opened. Unsupported when its system is unknown here."""
         kept = self._kept.get(server)
         if kept is None:
-            kept = Kept(self._connect(server), lambda: self._kept.pop(server, None))
+            kept = Kept(self._connect(server), lambda closed: self._forget(server, closed))
             self._kept[server] = kept
         return kept
+
+    def _forget(self, server: Server, closed: Kept) -> None:
+        if self._kept.get(server) is closed:
+            del self._kept[server]
 
     async def close(self) -> None:
         """Close all connections; safe twice, and a question afterwards opens anew."""

@@ -15,18 +15,29 @@ from tidegate.connections.redis.sentinel import MasterLink, find_master
 from tidegate.kit.question import Question
 from tidegate.kit.systems.redis import RedisServer
 
+RECHECK_S = 10.0
+"""How long sentinels are believed. A master that they have replaced may not know it itself."""
+
 
 class SingleConnection:
-    """One connection, one round trip for up to `batch` keys; opened by the first question."""
+    """One connection, one round trip for up to `batch` keys; opened by the first question.
+
+    Sentinels are asked for the master when it is dialled, and again every `recheck_s`.
+    """
 
     batch = 1000
     wake_gap_s = 0.25
 
-    def __init__(self, server: RedisServer, surroundings: Surroundings) -> None:
+    def __init__(
+        self, server: RedisServer, surroundings: Surroundings, *, recheck_s: float = RECHECK_S
+    ) -> None:
         self._server = server
         self._opening = Opening(server, surroundings)
         self._lock = asyncio.Lock()
         self._link: Link | None = None
+        self._master = ""
+        self._recheck_s = recheck_s
+        self._recheck_at = 0.0
         self._kinds = Kinds()
         self._may_script = True
 
@@ -68,15 +79,31 @@ class SingleConnection:
         return link, await by_pairs(link, keys, self._kinds)
 
     async def _usable_link(self) -> Link:
-        if self._link is not None and await self._link.is_clean():
+        if self._link is not None and await self._link.is_clean() and await self._is_master_still():
             return self._link
         await self.close()
-        server = self._server
+        server, dialling = self._server, await self._opening.dialling()
+        link: Link
         if server.mode == "sentinel":
-            master = await find_master(server, self._opening)
-            link: Link = MasterLink(master, await self._opening.dialling(), server.login, server.database)
+            await self._find_master()
+            link = MasterLink(self._master, dialling, server.login, server.database)
         else:
-            link = Link(server.addresses[0], await self._opening.dialling(), server.login, server.database)
+            link = Link(server.addresses[0], dialling, server.login, server.database)
         await link.open()
         self._link, self._may_script = link, True
         return link
+
+    async def _is_master_still(self) -> bool:
+        """Whether the sentinels still name the node we talk to. If none answers, it stays."""
+        if self._server.mode != "sentinel" or asyncio.get_running_loop().time() < self._recheck_at:
+            return True
+        before = self._master
+        try:
+            await self._find_master()
+        except TidegateError:
+            return True
+        return self._master == before
+
+    async def _find_master(self) -> None:
+        self._master = await find_master(self._server, self._opening)
+        self._recheck_at = asyncio.get_running_loop().time() + self._recheck_s

@@ -1,0 +1,151 @@
+"""TLS with a real Redis: trust, names, client certificates, encrypted keys."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import trustme
+
+from tidegate.base.errors import Malformed, Misconfigured, Unreachable
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.redis.single import SingleConnection
+from tidegate.kit.systems.redis import RedisLength, RedisServer
+from tidegate.kit.tls import Tls
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("redis-tls")]
+
+QUESTION = RedisLength(RedisServer(("any:1",)), "jobs")
+HOST = "redis.shop"
+
+
+class Process(Protocol):
+    port: int
+
+    def call(self, *command: Any) -> Any: ...
+
+
+@pytest.fixture(scope="module")
+def tls_program(missing: Callable[[str], None]) -> str:
+    """A redis-server that was built with TLS; the one inside the wheel was not."""
+    for candidate in ("/usr/bin/redis-server", shutil.which("redis-server")):
+        if candidate and Path(candidate).exists():
+            libraries = subprocess.run(["ldd", candidate], capture_output=True, text=True, check=False).stdout
+            if "libssl" in libraries:
+                return candidate
+    missing("no redis-server with TLS: apt install redis-server")
+    raise AssertionError
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def client(authority: trustme.CA) -> tuple[str, str]:
+    """A client certificate and its key, PEM."""
+    leaf = authority.issue_cert("client@shop")
+    return leaf.cert_chain_pems[0].bytes().decode(), leaf.private_key_pem.bytes().decode()
+
+
+@pytest.fixture(scope="module")
+def server(
+    tls_program: str,
+    authority: trustme.CA,
+    client: tuple[str, str],
+    start_redis: Callable[..., Process],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Process:
+    """Redis that speaks TLS alone, as redis.shop, and wants a client certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    files = {name: folder / name for name in ("ca.pem", "server.pem", "client.pem")}
+    authority.cert_pem.write_to_path(str(files["ca.pem"]))
+    authority.issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(str(files["server.pem"]))
+    files["client.pem"].write_text("".join(client))
+    server = start_redis(
+        "--tls-cert-file", str(files["server.pem"]), "--tls-key-file", str(files["server.pem"]),
+        "--tls-ca-cert-file", str(files["ca.pem"]), "--tls-auth-clients", "yes",
+        program=tls_program, is_tls=True, ssl=True, ssl_cert_reqs="none", ssl_check_hostname=False,
+        ssl_certfile=str(files["client.pem"]), ssl_keyfile=str(files["client.pem"]),
+    )  # fmt: skip
+    server.call("RPUSH", "jobs", 1, 2, 3)
+    return server
+
+
+async def answer(server: Process, tls: Tls | None, host: str = HOST) -> Any:
+    surroundings = Surroundings(resolve=lambda name: "127.0.0.1", timeout_s=5.0)
+    adapter = SingleConnection(RedisServer((f"{host}:{server.port}",), tls=tls), surroundings)
+    try:
+        return (await adapter.answer([QUESTION]))[0]
+    finally:
+        await adapter.close()
+
+
+def pem(authority: trustme.CA) -> str:
+    return authority.cert_pem.bytes().decode()
+
+
+async def test_a_client_with_a_certificate_gets_its_answer(
+    server: Process, authority: trustme.CA, client: tuple[str, str]
+) -> None:
+    assert await answer(server, Tls(pem(authority), *client)) == 3
+
+
+async def test_the_key_may_be_encrypted(
+    server: Process, authority: trustme.CA, client: tuple[str, str]
+) -> None:
+    cert, key = client
+    locked = encrypted(key, "hunter2")
+    assert await answer(server, Tls(pem(authority), cert, locked, "hunter2")) == 3
+    for password in ("", "hunter2-wrong"):
+        refused = await answer(server, Tls(pem(authority), cert, locked, password))
+        assert isinstance(refused, Misconfigured)
+        assert "hunter2" not in str(refused)
+
+
+async def test_a_client_without_a_certificate_is_not_served(server: Process, authority: trustme.CA) -> None:
+    with pytest.raises(Unreachable):
+        await answer(server, Tls(pem(authority)))
+
+
+async def test_a_certificate_nobody_vouches_for_is_not_trusted(
+    server: Process, client: tuple[str, str]
+) -> None:
+    with pytest.raises(Unreachable, match=r"certificate is not trusted .*check `ca`"):
+        await answer(server, Tls(pem(trustme.CA()), *client))
+
+
+async def test_a_certificate_for_another_name_is_not_trusted(
+    server: Process, authority: trustme.CA, client: tuple[str, str]
+) -> None:
+    with pytest.raises(Unreachable, match=r"not valid for 'other\.shop'"):
+        await answer(server, Tls(pem(authority), *client), host="other.shop")
+
+
+async def test_unsafe_accepts_any_certificate_and_name(server: Process, client: tuple[str, str]) -> None:
+    unsafe = Tls(pem(trustme.CA()), *client, is_verified=False)
+    assert await answer(server, unsafe, host="other.shop") == 3
+
+
+async def test_plain_text_to_a_tls_port_is_told(server: Process) -> None:
+    try:
+        outcome = await answer(server, None)
+    except Unreachable as error:
+        outcome = error
+    assert isinstance(outcome, Unreachable | Malformed)
+
+
+def encrypted(key: str, password: str) -> str:
+    from cryptography.hazmat.primitives import serialization
+
+    loaded = serialization.load_pem_private_key(key.encode(), None)
+    return loaded.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password.encode()),
+    ).decode()
