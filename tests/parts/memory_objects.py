@@ -106,9 +106,6 @@ class MemoryObjects:
         new = _copy(body)
         if subresource == "status":
             new = {**_copy(old), "status": new.get("status")}
-        elif subresource == "scale":
-            new = _copy(old)
-            new["spec"]["replicas"] = body["spec"]["replicas"]
         elif subresource == "finalize":
             new = {**_copy(old), "spec": new["spec"]}
         elif "status" in old:
@@ -122,11 +119,13 @@ class MemoryObjects:
         place = _place(resource, namespace, name)
         old = self._must_find(place)
         _check_version(resource, patch.get("metadata") or {}, old)
+        if subresource == "scale":
+            scale = _merged(_scale(resource, old), patch)
+            new = _merged(_copy(old), {"spec": {"replicas": scale["spec"]["replicas"]}})
+            return _scale(resource, self._replace(resource, place, old, new))
         new = _merged(_copy(old), patch)
         if subresource == "status":
             new = {**_copy(old), "status": new.get("status")}
-        elif subresource == "scale":
-            assert resource.kind in SCALED, f"{resource.kind} has no scale"
         return self._replace(resource, place, old, new)
 
     async def delete(
@@ -246,6 +245,20 @@ class MemoryObjects:
 
 def _copy(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _scale(resource: Resource, found: Object) -> Object:
+    if resource.kind not in SCALED:
+        raise ApiError(404, "NotFound", f"{resource.plural} have no scale")
+    labels = ((found["spec"].get("selector") or {}).get("matchLabels") or {}).items()
+    return {
+        "metadata": {key: found["metadata"][key] for key in ("name", "namespace", "resourceVersion")},
+        "spec": {"replicas": found["spec"].get("replicas", 1)},
+        "status": {
+            "replicas": (found.get("status") or {}).get("replicas", 0),
+            "selector": ",".join(f"{key}={value}" for key, value in labels),
+        },
+    }
 
 
 def _place(resource: Resource, namespace: str, name: str) -> Place:
