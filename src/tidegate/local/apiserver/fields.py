@@ -31,10 +31,12 @@ class Findings:
 
     unknown: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    is_secret: bool = False
 
     def wrong(self, path: str, value: Any, wanted: str) -> Any:
         """Notes the value and returns it as it is."""
-        self.problems.append(Problem(path, f"Invalid value: {show(value)}: is not {wanted}", TYPE_INVALID))
+        shown = "" if self.is_secret else f" {show(value)}:"
+        self.problems.append(Problem(path, f"Invalid value:{shown} is not {wanted}", TYPE_INVALID))
         return value
 
 
@@ -49,7 +51,7 @@ def show(value: Any) -> str:
 
 def prune(kind: Kind, body: dict[str, Any]) -> Findings:
     """Prunes a built-in object (or only a custom object's metadata) in place; says what was wrong."""
-    findings = Findings()
+    findings = Findings(is_secret=kind.key == "secrets")
     root = None if kind.is_custom else _table()[0].get(kind.key)
     if root is not None:
         _walks()[root](body, "", findings)

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
 from tidegate.base.names import is_dns_label, is_dns_subdomain, is_label_key, is_label_value
 from tidegate.base.problems import Problem
 from tidegate.base.times import format_time
@@ -100,11 +102,18 @@ def keep_identity(old: dict[str, Any], new: dict[str, Any]) -> None:
             new.pop(field, None)
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same; unlike Python, 1 and true are not."""
+    return bool(one == other) and msgspec.json.encode(one, order="deterministic") == msgspec.json.encode(
+        other, order="deterministic"
+    )
+
+
 def changed_outside_status(kind: Kind, old: Object, new: Object) -> bool:
     """Whether anything but metadata (and status, where it has its own endpoint) differs."""
     ignored = ("metadata", "status") if kind.has_status else ("metadata",)
     names = {*old, *new} - set(ignored)
-    return any(old.get(name) != new.get(name) for name in names)
+    return any(not same(old.get(name), new.get(name)) for name in names)
 
 
 def name_problem(kind: Kind, name: str, path: str = "metadata.name") -> Problem | None:

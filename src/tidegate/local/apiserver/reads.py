@@ -68,7 +68,7 @@ class Reads:
         version, after = self._store.version, None
         if query.continue_token:
             version, after = _read_token(query.continue_token)
-            self._store.since(kind.key, version)
+            self._store.check_kept(kind.key, version)
         rows = self._store.rows(kind.key, query.namespace, after)
         has_selectors = bool(query.labels or query.fields)
         if has_selectors:

@@ -50,6 +50,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     key: str = ""
 
 
+def decode(body: bytes) -> Object:
+    parsed: Object = _decode(body)
+    return parsed
+
+
 def encode(body: Object) -> bytes:
     return _encode(body)
 

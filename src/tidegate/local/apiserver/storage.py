@@ -9,7 +9,6 @@ fails with it, because each may rest on what was not stored; the next decision s
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from bisect import bisect_left, insort
 from collections import deque
@@ -120,10 +119,8 @@ class Store:
 
     def since(self, key: str, version: int) -> list[Entry]:
         """Entries after `version`, oldest first. 410 Expired when some are no longer kept."""
+        self.check_kept(key, version)
         log = self._logs.get(key)
-        floor = log.floor if log else self._floor
-        if version < floor or version > self._decided:
-            raise ApiError(410, "Expired", f"too old resource version: {version} ({floor})")
         found: list[Entry] = []
         for entry in reversed(log.entries) if log else ():
             if entry.version <= version:
@@ -131,6 +128,13 @@ class Store:
             found.append(entry)
         found.reverse()
         return found
+
+    def check_kept(self, key: str, version: int) -> None:
+        """410 Expired unless every entry after `version` is kept."""
+        log = self._logs.get(key)
+        floor = log.floor if log else self._floor
+        if version < floor or version > self._decided:
+            raise ApiError(410, "Expired", f"too old resource version: {version} ({floor})")
 
     def listen(self, keys: Iterable[str], on_entries: OnEntries) -> Callable[[], None]:
         """Calls `on_entries` on the loop after each commit that concerns `keys`; the result ends it."""
@@ -218,11 +222,12 @@ class Store:
             is_open = more is not None
             # Epochs only rise, so what is doomed stands before what is sound.
             sound = [write for write in batch if write.epoch > broken]
-            error: sqlite3.Error | None = None
+            error: Exception | None = None
             try:
                 if sound:
                     self._commit(sound)
-            except sqlite3.Error as caught:
+            except Exception as caught:
+                # Whatever it is, a dead thread would leave every later write unanswered.
                 error, broken = caught, sound[-1].epoch
             stored = sound if error is None else []
             failed = batch[: len(batch) - len(stored)]
@@ -239,7 +244,7 @@ class Store:
 
     # -- applying what was committed -----------------------------------------------------------
 
-    def _apply(self, stored: list[_Write], failed: list[_Write], error: sqlite3.Error | None) -> None:
+    def _apply(self, stored: list[_Write], failed: list[_Write], error: Exception | None) -> None:
         news: dict[OnEntries, list[Entry]] = {}
         for write in stored:
             entry = write.entry
@@ -264,7 +269,7 @@ class Store:
                     {"message": "a listener of the store failed", "exception": broken}
                 )
 
-    def _fail(self, writes: list[_Write], error: sqlite3.Error | None) -> None:
+    def _fail(self, writes: list[_Write], error: Exception | None) -> None:
         if any(write.epoch == self._epoch for write in writes):
             self._epoch += 1
             self._pending.clear()

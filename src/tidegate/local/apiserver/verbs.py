@@ -16,13 +16,13 @@ from tidegate.kube.resource import SERVICE_ACCOUNTS, ApiError
 from tidegate.local.apiserver import admission, defaults
 from tidegate.local.apiserver.completion import Completion
 from tidegate.local.apiserver.deletion import Deletion, deleted
-from tidegate.local.apiserver.identity import claim, generated_name, mint
+from tidegate.local.apiserver.identity import claim, generated_name, mint, same
 from tidegate.local.apiserver.journal import mark
 from tidegate.local.apiserver.kinds import BUILT_IN, Kind
 from tidegate.local.apiserver.patches import PatchType, patched
 from tidegate.local.apiserver.refusals import already_exists, forbidden, not_allowed, not_found
 from tidegate.local.apiserver.reviewing import FieldValidation, Review
-from tidegate.local.apiserver.rows import Entry, Row, encode, row_of
+from tidegate.local.apiserver.rows import Entry, Row, decode, encode, row_of
 from tidegate.local.apiserver.scale import scale_of, scaled
 from tidegate.local.apiserver.storage import Store
 from tidegate.local.apiserver.updating import (
@@ -105,12 +105,14 @@ class Verbs:
 
     async def update(self, target: Target, body: Object, options: Options = _PLAIN) -> Written:
         """200: PUT on the object or on its subresource (status, scale, finalize)."""
+        _check_endpoint(target)
         if target.subresource == "scale":
             return await self._scale(target, lambda _: body, options)
         return await self._settle(target, lambda: self._update(target, body, options))
 
     async def patch(self, target: Target, type: PatchType, patch: Any, options: Options = _PLAIN) -> Written:
         """200. Applied to the newest object; 409 only if the patch itself carries a resourceVersion."""
+        _check_endpoint(target)
         if type == "strategic" and target.kind.is_custom:
             raise ApiError(
                 415,
@@ -121,8 +123,8 @@ class Verbs:
             return await self._scale(target, lambda scale: patched(type, "scales", scale, patch), options)
 
         def decide() -> _Decided:
-            old = self._newest(target).parse()
-            return self._update(target, patched(type, target.kind.key, old, patch), options)
+            shown = self._shown(target)
+            return self._update(target, patched(type, target.kind.key, shown, patch), options)
 
         return await self._settle(target, decide)
 
@@ -198,7 +200,7 @@ class Verbs:
         elif kind.is_custom:
             warnings += self._review.conform(kind, new, options.field_validation)
         bump_generation(kind, old, new)
-        if new == old:
+        if same(new, old):
             return _Decided(Written(body_of(kind, row), tuple(warnings)))
         is_gone = is_finished(kind, new)
         decided = self._store_new("DELETED" if is_gone else "MODIFIED", target, new, row, options)
@@ -212,7 +214,7 @@ class Verbs:
         warnings = self._review.farewell(kind, old)
         if not is_gone:
             self._completion.mark_terminating(kind, new, old, self._clock.now())
-            if new == old:
+            if same(new, old):
                 return _Decided(Written(body_of(kind, row), tuple(warnings)))
         decided = self._store_new("DELETED" if is_gone else "MODIFIED", target, new, row, options)
         return _answer(decided, warnings, is_removed=is_gone)
@@ -221,13 +223,12 @@ class Verbs:
         plain = target._replace(subresource="")
 
         def decide() -> _Decided:
-            old = self._newest(plain).parse()
-            scale = change(scale_of(target.kind, old))
-            return self._update(plain, scaled(target.kind, old, scale), options)
+            shown = self._shown(plain)
+            scale = change(scale_of(target.kind, shown))
+            return self._update(plain, scaled(target.kind, shown, scale), options)
 
         written = await self._settle(plain, decide)
-        parent = Row("", "", 0, "", written.body, {}).parse()
-        return replace(written, body=encode(scale_of(target.kind, parent)))
+        return replace(written, body=encode(scale_of(target.kind, decode(written.body))))
 
     # -- storing -------------------------------------------------------------------------------
 
@@ -268,6 +269,10 @@ class Verbs:
             raise not_found(target.kind, target.name)
         return row
 
+    def _shown(self, target: Target) -> Object:
+        """The newest state in the version that the request speaks."""
+        return decode(body_of(target.kind, self._newest(target)))
+
     def _free_name(self, target: Target, prefix: str) -> str:
         for _ in range(_NAME_TRIES):
             name = generated_name(prefix)
@@ -300,6 +305,11 @@ class Verbs:
                 "field": "metadata.namespace",
             }
             raise forbidden(kind, target.name, why, [cause])
+
+
+def _check_endpoint(target: Target) -> None:
+    if target.subresource and target.kind.subresource(target.subresource) is None:
+        raise ApiError(404, "NotFound", "the server could not find the requested resource")
 
 
 def _answer(
