@@ -9,9 +9,9 @@ from msgspec import Meta
 from tidegate.api.kinds import Column, Kind
 from tidegate.api.meta import ObjectMeta
 from tidegate.api.vaults import (
-    AwsSecretManager,
+    AwsSecretStore,
     AzureKeyVault,
-    GcpSecretManager,
+    GcpSecretStore,
     HashiCorpVault,
     PodIdentity,
     SecretValue,
@@ -73,10 +73,10 @@ class TriggerAuthenticationSpec(Wire, frozen=True):
         None
     )
     gcp_secret_manager: Annotated[
-        GcpSecretManager | None, Meta(description="Parameters from Google Secret Manager.")
+        GcpSecretStore | None, Meta(description="Parameters from Google Secret Manager.")
     ] = None
     aws_secret_manager: Annotated[
-        AwsSecretManager | None, Meta(description="Parameters from AWS Secrets Manager.")
+        AwsSecretStore | None, Meta(description="Parameters from AWS Secrets Manager.")
     ] = None
     bound_service_account_token: Annotated[
         tuple[ServiceAccountTokenRef, ...] | None, Meta(description="Tokens of service accounts.")

@@ -73,9 +73,7 @@ class VaultSecret(Wire, frozen=True):
         Literal["", "secretV2", "secret", "pki"] | None,
         Meta(description="Kind of the secret; found out from the answer if not set."),
     ] = None
-    pki_data: Annotated[VaultPki | None, Meta(description="With type pki: the certificate wanted.")] = (
-        None
-    )
+    pki_data: Annotated[VaultPki | None, Meta(description="With type pki: the certificate wanted.")] = None
 
 
 class HashiCorpVault(Wire, frozen=True):
@@ -128,7 +126,7 @@ class GcpCredentials(Wire, frozen=True):
     client_secret: Annotated[SecretValue, Meta(description="Service account key, as JSON.")]
 
 
-class GcpSecretManager(Wire, frozen=True):
+class GcpSecretStore(Wire, frozen=True):
     secrets: Annotated[tuple[GcpSecret, ...], Meta(min_length=1, description="What is read.")]
     credentials: Annotated[
         GcpCredentials | None, Meta(description="What to log in with, without podIdentity.")
@@ -150,7 +148,7 @@ class AwsCredentials(Wire, frozen=True):
     access_token: Annotated[SecretValue | None, Meta(description="Session token.")] = None
 
 
-class AwsSecretManager(Wire, frozen=True):
+class AwsSecretStore(Wire, frozen=True):
     secrets: Annotated[tuple[AwsSecret, ...], Meta(min_length=1, description="What is read.")]
     credentials: Annotated[
         AwsCredentials | None, Meta(description="What to log in with, without podIdentity.")
