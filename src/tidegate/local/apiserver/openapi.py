@@ -22,6 +22,9 @@ from tidegate.local.apiserver.kinds import Kind, Kinds
 
 V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 META = "V1ObjectMeta"
+PLAIN_DESCRIPTION = (
+    "The fields and types of this built-in kind; see the Kubernetes reference for their meaning."
+)
 Body = dict[str, Any]
 
 _PLAIN: dict[str, Body] = {
@@ -80,7 +83,10 @@ def document(kinds: Iterable[Kind]) -> Body:
             schemas[name] = _custom_schema(kind)
         else:
             name = type_name(root)
-            schemas[name] = _struct(root) | {"x-kubernetes-group-version-kind": [_gvk(kind)]}
+            schemas[name] = _struct(root) | {
+                "description": PLAIN_DESCRIPTION,
+                "x-kubernetes-group-version-kind": [_gvk(kind)],
+            }
             wanted += _named_in(root)
         paths |= _paths(kind, name)
     while wanted:
@@ -173,7 +179,8 @@ def _paths(kind: Kind, schema: str) -> dict[str, Body]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "uniqueItems": True}}
         for name in (("namespace", "name") if resource.is_namespaced else ("name",))
     ]
-    return {
+    everywhere = {resource.path(): {"get": operation("list")}} if resource.is_namespaced else {}
+    return everywhere | {
         collection: {
             "get": operation("list"),
             "post": operation("post", *writes),

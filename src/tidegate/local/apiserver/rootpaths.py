@@ -23,8 +23,8 @@ EXTERNAL_METRICS = Kind(
 )
 VERSION = {
     "major": "1",
-    "minor": "33",
-    "gitVersion": "v1.33.0+tidegate",
+    "minor": "36",
+    "gitVersion": "v1.36.0+tidegate",
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "1970-01-01T00:00:00Z",
