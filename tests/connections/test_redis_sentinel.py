@@ -35,7 +35,9 @@ class Trio:
         logins = ("--requirepass", PASSWORD, "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
         self.master = start_redis(*logins, password=PASSWORD)
         self.master.call("RPUSH", "jobs", 1, 2, 3)
-        self.replica = start_redis(*logins, "--replicaof", f"127.0.0.1 {self.master.port}", password=PASSWORD)
+        self.replica = start_redis(
+            *logins, "--replicaof", "127.0.0.1", str(self.master.port), password=PASSWORD
+        )
         self.wait(lambda: self.replica.call("ROLE")[3] == b"connected", "the replica follows its master")
         file = folder / f"sentinel-{self.master.port}.conf"
         file.write_text(
