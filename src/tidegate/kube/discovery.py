@@ -1,0 +1,102 @@
+"""What the server serves: from a kind, or from the word a user types, to a resource."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tidegate.kube.client import Client
+from tidegate.kube.resource import ApiError, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A resource with the names it goes by and its subresources."""
+
+    resource: Resource
+    names: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    subresources: frozenset[str] = frozenset()
+
+
+class Discovery:
+    """Believes what it has learned; asks again for what it does not know, or not enough of."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known: dict[str, list[Served]] = {}
+
+    async def resolve(self, api_version: str, kind: str) -> Resource:
+        """The resource of a kind; ApiError `NotFound` where the server does not serve it."""
+        return (await self.served(api_version, kind)).resource
+
+    async def served(self, api_version: str, kind: str, subresource: str = "") -> Served:
+        """The same with its subresources, and with `subresource` among them (`scale`), else `NotFound`."""
+        found = _pick(self._known.get(api_version, ()), kind, subresource)
+        found = found or _pick(await self._learn(api_version), kind, subresource)
+        if found is not None:
+            return found
+        missing = f"{kind} of {api_version}" + (f" with the subresource {subresource}" if subresource else "")
+        details = {"kind": kind, "group": api_version.rpartition("/")[0]}
+        raise ApiError(404, "NotFound", f"the server does not serve {missing}", details)
+
+    async def named(self, word: str) -> Served:
+        """What a user means by `so`, `scaledobject`, `ScaledObjects` or `scaledobjects.keda.sh`."""
+        wanted = word.lower()
+        plural, _, group = wanted.partition(".")
+        for served in await self.all():
+            resource = served.resource
+            names = served.names | {resource.plural, resource.kind.lower()}
+            if wanted in names or (group and plural in names and resource.group == group):
+                return served
+        raise ApiError(404, "NotFound", f"the server does not serve {word!r}", {"kind": word})
+
+    async def all(self) -> list[Served]:
+        """All that is served, each group in its preferred version; the core group comes first."""
+        body = msgspec.json.decode(await self._client.request("GET", "/apis"))
+        versions = [group["preferredVersion"]["groupVersion"] for group in body.get("groups") or ()]
+        lists = await asyncio.gather(*(self._learn(one) for one in ["v1", *versions]))
+        return [served for one in lists for served in one]
+
+    async def _learn(self, api_version: str) -> list[Served]:
+        path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        try:
+            body = msgspec.json.decode(await self._client.request("GET", path))
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            # A group vanishes with the last of its definitions: then it serves nothing.
+            body = {}
+        self._known[api_version] = read_resources(api_version, body.get("resources") or ())
+        return self._known[api_version]
+
+
+def _pick(known: Iterable[Served], kind: str, subresource: str) -> Served | None:
+    for served in known:
+        if served.resource.kind == kind and (not subresource or subresource in served.subresources):
+            return served
+    return None
+
+
+def read_resources(api_version: str, entries: Collection[dict[str, Any]]) -> list[Served]:
+    """The entries of an APIResourceList; `pods/log` is a subresource of `pods`."""
+    group, _, version = api_version.rpartition("/")
+    whole = [entry for entry in entries if "/" not in entry["name"]]
+    below: dict[str, set[str]] = {}
+    for entry in entries:
+        plural, slash, subresource = entry["name"].partition("/")
+        if slash:
+            below.setdefault(plural, set()).add(subresource)
+    return [
+        Served(
+            Resource(group, version, entry["name"], entry["kind"], bool(entry.get("namespaced"))),
+            frozenset([*(entry.get("shortNames") or ()), entry.get("singularName") or entry["kind"].lower()]),
+            frozenset(entry.get("categories") or ()),
+            frozenset(below.get(entry["name"], ())),
+        )
+        for entry in whole
+    ]

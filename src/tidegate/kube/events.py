@@ -1,0 +1,155 @@
+"""core/v1 Events: what users read in `kubectl describe`.
+
+A repetition within some minutes raises the count of the Event that is there instead of adding one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tidegate.base.errors import TidegateError
+from tidegate.base.times import format_time
+from tidegate.kube.client import Client
+from tidegate.kube.resource import EVENTS, ApiError
+from tidegate.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+REPEATED_WITHIN = timedelta(minutes=10)
+REMEMBERED = 4_096
+MESSAGE_CHARS = 1_024
+"""The API refuses longer messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The object that an Event is about."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str = ""
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any]) -> Reference:
+        """From an object in its wire shape."""
+        meta = about["metadata"]
+        return cls(
+            about["apiVersion"],
+            about["kind"],
+            meta.get("namespace") or "",
+            meta["name"],
+            meta.get("uid") or "",
+            meta.get("resourceVersion") or "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What an Event says: `type` is Normal or Warning, `reason` one word in CamelCase."""
+
+    type: str
+    reason: str
+    message: str
+
+
+def event_body(about: Reference, news: News, source: str, now: datetime) -> dict[str, Any]:
+    """A new Event; of a cluster-scoped object it lives in the namespace `default`."""
+    involved = {
+        "apiVersion": about.api_version,
+        "kind": about.kind,
+        "name": about.name,
+        "namespace": about.namespace,
+        "uid": about.uid,
+        "resourceVersion": about.resource_version,
+    }
+    moment = format_time(now)
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": f"{about.name[:200]}.{int(now.timestamp() * 1_000_000):x}",
+            "namespace": about.namespace or "default",
+        },
+        "involvedObject": {name: value for name, value in involved.items() if value},
+        "reason": news.reason,
+        "message": _cut(news.message),
+        "type": news.type,
+        "source": {"component": source},
+        "reportingComponent": source,
+        "reportingInstance": "",
+        "count": 1,
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+    }
+
+
+def repetition(count: int, now: datetime) -> dict[str, Any]:
+    """The merge patch of an Event that has happened `count` times by now."""
+    return {"count": count, "lastTimestamp": format_time(now)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    namespace: str
+    name: str
+    count: int
+    last: datetime
+
+
+class Events:
+    """Writes Events as `source`. Never raises for a server that refuses: an Event is not worth it."""
+
+    def __init__(self, client: Client, clock: Clock, source: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._source = source
+        self._sent: OrderedDict[tuple[str, News], _Sent] = OrderedDict()
+        self._stamp = datetime.min.replace(tzinfo=clock.now().tzinfo)
+
+    async def emit(self, about: Reference, news: News) -> None:
+        """Adds the Event, or raises the count of an equal one of the last ten minutes."""
+        key = (about.uid or f"{about.kind}/{about.namespace}/{about.name}", news)
+        now = self._clock.now()
+        sent = self._sent.get(key)
+        try:
+            if sent is None or now - sent.last > REPEATED_WITHIN or not await self._repeat(sent, now):
+                sent = await self._add(about, news)
+            else:
+                sent = replace(sent, count=sent.count + 1, last=now)
+        except (ApiError, TidegateError) as error:
+            log.warning("event not written", extra={"reason": news.reason, "failure": str(error)})
+            return
+        self._sent[key] = sent
+        self._sent.move_to_end(key)
+        while len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+
+    async def _repeat(self, sent: _Sent, now: datetime) -> bool:
+        """Whether the Event was still there to be counted up."""
+        try:
+            await self._client.patch(EVENTS, sent.namespace, sent.name, repetition(sent.count + 1, now))
+        except ApiError as error:
+            if error.code == 404:
+                return False
+            raise
+        return True
+
+    async def _add(self, about: Reference, news: News) -> _Sent:
+        # Names are made of the moment: two Events never share one, even if the clock stands still.
+        self._stamp = max(self._clock.now(), self._stamp + timedelta(microseconds=1))
+        body = event_body(about, news, self._source, self._stamp)
+        meta = body["metadata"]
+        await self._client.create(EVENTS, meta["namespace"], body)
+        return _Sent(meta["namespace"], meta["name"], 1, self._stamp)
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MESSAGE_CHARS else message[: MESSAGE_CHARS - 1] + "…"

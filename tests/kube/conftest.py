@@ -1,0 +1,27 @@
+"""Puts `tests/parts` within reach, and serves a tiny API to each test that asks for one."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from parts.tinyapi import TinyApi, serving
+from tidegate.kube.client import Client
+from tidegate.kube.config import Config
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[TinyApi]:
+    tiny = TinyApi()
+    async with serving(tiny):
+        yield tiny
+
+
+@pytest.fixture
+async def client(api: TinyApi) -> AsyncIterator[Client]:
+    made = Client(Config(api.url))
+    yield made
+    await made.close()
