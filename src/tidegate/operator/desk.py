@@ -6,10 +6,12 @@ Both prepare the object (finalizer), plan it, follow its triggers, decide, and c
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.core.decide import memory_from
 from tidegate.core.values import Decision, EmitEvent, PatchStatus, Reading, TriggerView
@@ -26,19 +28,29 @@ FINALIZER = "finalizer.keda.sh"
 Object = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the operator works with: what it sees, how it writes and measures, when, and its settings."""
+
+    world: World
+    writer: Writer
+    rounds: Rounds
+    clock: Clock
+    options: Options
+
+
 class Desk:
     """The operator's tools, shared by the looks. `again(key, delay_s)` asks for another look."""
 
-    def __init__(
-        self, world: World, writer: Writer, rounds: Rounds, clock: Clock, again: Callable[[Key, float], None]
-    ) -> None:
-        self.world = world
-        self.writer = writer
-        self.rounds = rounds
-        self.clock = clock
+    def __init__(self, tools: Tools, again: Callable[[Key, float], None]) -> None:
+        self.world = tools.world
+        self.writer = tools.writer
+        self.rounds = tools.rounds
+        self.clock = tools.clock
+        self.options = tools.options
         self.again = again
         self.register = Register()
-        self.references = References(world, writer)
+        self.references = References(self.world, self.writer)
         self.decisions = 0
 
     def known(self, key: Key, object: ScaledObject | ScaledJob) -> Known:
@@ -90,7 +102,7 @@ class Desk:
         """The object's plan, made again where something it depends on has changed."""
         present = basis(object, template)
         if known.plan is None or known.is_stale or known.basis != present:
-            made = plan(object, template, container, self.world)
+            made = plan(object, template, container, self.world, self.options)
             self.register.plan(known, made, present)
         assert known.plan is not None
         if known.plan.warnings != known.warned:

@@ -28,6 +28,8 @@ class Known:
     warned: tuple[str, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
     followed: frozenset[int] = frozenset()
+    target: Key | None = None
+    replicas: int | None = None
 
 
 class Register:
@@ -37,6 +39,7 @@ class Register:
         self.by_key: dict[Key, Known] = {}
         self.by_uid: dict[str, Known] = {}
         self._dependents: dict[Key, set[Key]] = {}
+        self._targeting: dict[Key, set[Key]] = {}
 
     def enter(self, known: Known) -> None:
         self.by_key[known.key] = known
@@ -48,6 +51,7 @@ class Register:
         if known is not None:
             self.by_uid.pop(known.uid, None)
             self._drop(known)
+            self.aim(known, None)
         return known
 
     def plan(self, known: Known, plan: Plan, basis: Any) -> None:
@@ -60,6 +64,20 @@ class Register:
     def dependents(self, changed: Key) -> list[Known]:
         """Whose plans read this object."""
         return [self.by_key[key] for key in self._dependents.get(changed, ()) if key in self.by_key]
+
+    def aim(self, known: Known, target: Key | None) -> None:
+        """The object scales this target: a change of the target concerns it."""
+        if known.target == target:
+            return
+        if known.target is not None:
+            self._targeting[known.target].discard(known.key)
+        known.target = target
+        if target is not None:
+            self._targeting.setdefault(target, set()).add(known.key)
+
+    def targeting(self, target: Key) -> list[Known]:
+        """Who scales this target."""
+        return [self.by_key[key] for key in self._targeting.get(target, ()) if key in self.by_key]
 
     def _drop(self, known: Known) -> None:
         for read in known.plan.read if known.plan is not None else ():

@@ -13,7 +13,8 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.auth.resolve import Resolved, resolve
+from tidegate.auth.lookup import Lookup
+from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure
 from tidegate.base.problems import join
 from tidegate.core.values import Reading, TriggerView
@@ -24,7 +25,6 @@ from tidegate.review.manifest import Review, TriggerPlan, review
 
 Object = dict[str, Any]
 ReadSet = frozenset[tuple[Resource, str, str]]
-Lookup = Callable[[Resource, str, str], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,11 @@ class Plan:
 
 
 def plan(
-    object: ScaledObject | ScaledJob, template: Object | None, container: str | None, lookup: Lookup
+    object: ScaledObject | ScaledJob,
+    template: Object | None,
+    container: str | None,
+    lookup: Lookup,
+    options: Options,
 ) -> Plan:
     """The plan of an object whose target (or Job) has this pod template."""
     failures: dict[int, Failure] = {}
@@ -84,11 +88,11 @@ def plan(
 
     def sources_for(index: int) -> Sources | Failure:
         trigger = object.spec.triggers[index]
-        resolved = resolve(lookup, object.metadata.namespace, trigger, template, container)
+        resolved = resolve(lookup, object.metadata.namespace, trigger, template, container or "", options)
         read.update(resolved.read)
         if not isinstance(resolved, Resolved):
-            failures[index] = resolved.failure
-            return resolved.failure
+            failures[index] = resolved
+            return resolved
         warnings.extend(resolved.warnings)
         return Sources(trigger.metadata, resolved.env, resolved.params)
 

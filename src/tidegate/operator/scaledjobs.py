@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
-from tidegate.core.annotations import PAUSED, ROUND, is_set
+from tidegate.core.annotated import PAUSED, ROUND, is_set
 from tidegate.core.decide import decide_scaled_job
 from tidegate.core.values import CreateJobs, Decision, DeleteJobs, EmitEvent
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError

@@ -8,7 +8,7 @@ import msgspec
 
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure, TidegateError
-from tidegate.core.annotations import pause_of
+from tidegate.core.annotated import pause_of
 from tidegate.core.decide import HpaView, Seen, decide_scaled_object
 from tidegate.core.values import Decision, DeleteHpa, EmitEvent, SetReplicas
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
@@ -48,8 +48,8 @@ class ScaledObjects:
             return
         known = self.desk.known(key, object)
         target = await self.targets.look(object)
-        if target.replicas == Failure and not target.is_watched:
-            self.desk.again(key, object.spec.polling_s)
+        watched = (target.resource, namespace, target.name) if target.resource and target.is_watched else None
+        self.desk.register.aim(known, watched)
         plan = await self.desk.planned(
             known, object, target.template, object.spec.scale_target_ref.env_source_container_name
         )
@@ -70,6 +70,7 @@ class ScaledObjects:
                 check = Failure(hpa.kind, f"{HPA_STAGE}: {hpa.message}")
         if not target.is_watched and target.resource is not None:
             desk.again(known.key, object.spec.polling_s)
+        known.replicas = None if isinstance(target.replicas, Failure) else target.replicas
         fields = _changed(object, target.status_fields())
         if fields:
             object = _with_kind(object, target.kind_text)

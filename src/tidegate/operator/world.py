@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from tidegate.api.decode import decode
+import msgspec
+
+from tidegate.api.decode import decode_as
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Unreachable
 from tidegate.kube.caches import Cache
 from tidegate.kube.client import Client
@@ -19,6 +24,7 @@ from tidegate.kube.resource import (
     CONFIG_MAPS,
     HPAS,
     JOBS,
+    PODS,
     SCALED_JOBS,
     SCALED_OBJECTS,
     SECRETS,
@@ -29,9 +35,37 @@ from tidegate.kube.resource import (
 Object = dict[str, Any]
 OnChange = Callable[[Resource, Any, Any], None]
 
-TYPED = (SCALED_OBJECTS, SCALED_JOBS)
+
+class _Metadata(msgspec.Struct, gc=False):
+    name: str
+    namespace: str | None = ""
+    labels: dict[str, str] | None = None
+
+
+class _Spec(msgspec.Struct, gc=False, rename="camel"):
+    node_name: str | None = ""
+
+
+class _Status(msgspec.Struct, gc=False):
+    phase: str | None = ""
+
+
+class PodMark(msgspec.Struct, gc=False):
+    """Of a pod, what counting needs: name, labels, node and phase."""
+
+    metadata: _Metadata
+    spec: _Spec
+    status: _Status | None = None
+
+
+DECODERS: dict[Resource, Callable[[bytes], Any]] = {
+    SCALED_OBJECTS: partial(decode_as, ScaledObject),
+    SCALED_JOBS: partial(decode_as, ScaledJob),
+    PODS: msgspec.json.Decoder(PodMark).decode,
+}
 FOLLOWED = (
-    *TYPED,
+    SCALED_OBJECTS,
+    SCALED_JOBS,
     TRIGGER_AUTHENTICATIONS,
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     SECRETS,
@@ -66,8 +100,9 @@ class World:
         known = self._caches.get(resource)
         if known is not None:
             return known
+        decode = DECODERS.get(resource)
         cache: Cache[Any] = (
-            Cache(self.client, resource, decode=decode) if resource in TYPED else Cache(self.client, resource)
+            Cache(self.client, resource, decode=decode) if decode else Cache(self.client, resource)
         )
         cache.subscribe(lambda old, new: self._on_change(resource, old, new))
         self._caches[resource] = cache

@@ -7,17 +7,15 @@ else is raised, so that the look is repeated.
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from typing import Any
 
 from tidegate.base.errors import TidegateError, Unreachable
 from tidegate.core.values import EmitEvent
 from tidegate.kube.client import Client
-from tidegate.kube.events import Recorder
+from tidegate.kube.events import Events, News, Reference
 from tidegate.kube.resource import HPAS, JOBS, ApiError, Resource
 
-log = logging.getLogger(__name__)
 Object = dict[str, Any]
 
 REFUSED = (ApiError, TidegateError)
@@ -32,14 +30,9 @@ class Place:
     name: str
     uid: str
 
-    def reference(self) -> Object:
-        return {
-            "apiVersion": self.resource.api_version,
-            "kind": self.resource.kind,
-            "namespace": self.namespace,
-            "name": self.name,
-            "uid": self.uid,
-        }
+    def reference(self) -> Reference:
+        one = self.resource
+        return Reference(one.api_version, one.kind, self.namespace, self.name, self.uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +47,14 @@ class Creation:
 class Writer:
     """The write side of the operator."""
 
-    def __init__(self, client: Client, recorder: Recorder) -> None:
+    def __init__(self, client: Client, events: Events) -> None:
         self.client = client
-        self.recorder = recorder
+        self.events = events
         self.status_writes = 0
 
     async def event(self, place: Place, event: EmitEvent) -> None:
         """Tells; a server that does not take events stops nothing."""
-        try:
-            await self.recorder.emit(place.reference(), event.type, event.reason, event.message)
-        except REFUSED as error:
-            log.warning("event not recorded", extra={"reason": event.reason, "error": error})
+        await self.events.emit(place.reference(), News(event.type, event.reason, event.message))
 
     async def status(self, place: Place, status: Object) -> None:
         """One merge patch of the status."""

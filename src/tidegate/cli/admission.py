@@ -1,0 +1,66 @@
+"""What the local API asks before it stores one of KEDA's kinds.
+
+What KEDA's CRD or webhook refuses is refused, with all problems; trigger metadata that KEDA accepts
+is stored, and its problems become warnings that kubectl prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tidegate.api.decode import KINDS, decode
+from tidegate.api.kinds import API_VERSION
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.api.validation import problems
+from tidegate.base.errors import TidegateError
+from tidegate.base.problems import Problem
+from tidegate.kit.reading import Sources
+from tidegate.review.manifest import review
+
+if TYPE_CHECKING:
+    from tidegate.local.apiserver.kinds import Kind
+    from tidegate.local.objects import Object
+
+
+def admit(
+    operation: str, kind: Kind, new: Object | None, old: Object | None
+) -> tuple[Sequence[Problem], Sequence[str]]:
+    """(problems, warnings) of a write of ours; nothing about other kinds."""
+    if new is None or new.get("apiVersion") != API_VERSION or new.get("kind") not in KINDS:
+        return (), ()
+    if old is not None and new.get("spec") == old.get("spec"):
+        # The last finalizer of a broken object must be removable.
+        return (), ()
+    found = problems(new)
+    if found:
+        return found, ()
+    try:
+        object = decode(new)
+    except TidegateError as error:
+        return [Problem("", str(error))], ()
+    if not isinstance(object, ScaledObject | ScaledJob):
+        return (), ()
+    return (), [str(problem) for problem in offline_problems(object)]
+
+
+def offline_problems(object: ScaledObject | ScaledJob) -> list[Problem]:
+    """The problems of triggers that their metadata alone shows.
+
+    Of a trigger that takes parameters from elsewhere (a TriggerAuthentication, the environment), only
+    what stands in its metadata is judged: nobody can say here that the rest is missing.
+    """
+    reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata))
+    return [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
+
+
+def _may_come_from_elsewhere(object: ScaledObject | ScaledJob, problem: Problem) -> bool:
+    for index, trigger in enumerate(object.spec.triggers):
+        if not problem.path.startswith(f"spec.triggers[{index}]."):
+            continue
+        has_other = trigger.authentication_ref is not None or any(
+            "FromEnv" in key for key in trigger.metadata
+        )
+        return has_other and problem.path.rpartition(".")[2] not in (*trigger.metadata, "metricType", "type")
+    return False

@@ -1,0 +1,99 @@
+"""`tidegate up`: the control plane, the pods and the autoscaler on this machine, until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tidegate.cli.wiring import Local, Settings
+
+PORT = 7443
+
+
+def default_data_dir() -> Path:
+    """Where the state lives: under the user's state directory."""
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "tidegate"
+
+
+@click.command("up")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=default_data_dir,
+    show_default="~/.local/state/tidegate",
+    help="Where everything is kept.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any free one."
+)
+@click.option("--durable", is_flag=True, help="Survive a power cut, not only a crash (slower writes).")
+@click.option("--leave-pods", is_flag=True, help="Let pods run on when stopped; the next start adopts them.")
+@click.option("--plain", is_flag=True, help="Print one line per event even in a terminal.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--hpa-interval",
+    type=click.FloatRange(1, 300),
+    default=15.0,
+    show_default=True,
+    help="Seconds between two looks of the HPA controller.",
+)
+def command(
+    data_dir: Path,
+    port: int,
+    durable: bool,
+    leave_pods: bool,
+    plain: bool,
+    log_level: str,
+    log_format: str,
+    hpa_interval: float,
+) -> None:
+    """Run the control plane on this machine; kubectl can talk to it.
+
+    Pods run as processes. State lives in the data directory; a crash loses nothing, and pods that
+    were running are found again by the next start. When stopped (Ctrl-C), pods end and come back with
+    the next start.
+    """
+    from tidegate.cli.wiring import Settings
+    from tidegate.runtime import loop
+    from tidegate.telemetry import logs
+
+    logs.start(log_level, log_format)
+    settings = Settings(data_dir.expanduser().resolve(), port, durable, leave_pods, hpa_interval)
+    is_live = sys.stdout.isatty() and not plain
+    loop.run(lambda: _serve(settings, is_live))
+
+
+async def _serve(settings: Settings, is_live: bool) -> None:
+    from tidegate.cli import shown
+    from tidegate.cli.wiring import started
+    from tidegate.runtime.loop import stop_signals
+
+    stopping = stop_signals()
+    async with started(settings) as local:
+        _greet(local)
+        show = asyncio.create_task(shown.live(local) if is_live else shown.lines(local))
+        waiting = [asyncio.create_task(stopping.wait()), *local.tasks]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        show.cancel()
+        await asyncio.gather(show, return_exceptions=True)
+        waiting[0].cancel()
+        if not stopping.is_set():
+            # A part that must not end has ended: its own error says why.
+            for task in local.tasks:
+                if task.done():
+                    task.result()
+        click.echo("stopping …", err=True)
+
+
+def _greet(local: Local) -> None:
+    click.echo(f"tidegate is up at {local.server.url}")
+    click.echo(f"export KUBECONFIG={local.kubeconfig}")
+    sys.stdout.flush()

@@ -1,0 +1,197 @@
+"""The operator: what happens in the cluster and what triggers say becomes looks at objects.
+
+    watch ─► changed object, Secret, target, finished Job ─┐
+    rounds ─► a reading that is news ──────────────────────┼─► queue of keys ─► look ─► decide ─► writes
+    a decision's own date (a cooldown ends) ───────────────┘
+
+A key says only who needs a look. Looks at one object never overlap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tidegate.auth.resolve import Options
+from tidegate.base.errors import Failure
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.pool import Connections
+from tidegate.core.values import Reading, Reason
+from tidegate.kube.client import Client
+from tidegate.kube.events import Events
+from tidegate.kube.resource import HPAS, JOBS, SCALED_JOBS, SCALED_OBJECTS, Resource
+from tidegate.measure.rounds import Rounds
+from tidegate.operator.desk import Desk, Tools
+from tidegate.operator.known import Key, Known
+from tidegate.operator.podcounts import PodCounts
+from tidegate.operator.scaledjobs import ScaledJobs
+from tidegate.operator.scaledobjects import LABEL, ScaledObjects
+from tidegate.operator.sight import finished_as
+from tidegate.operator.world import World, namespace_of
+from tidegate.operator.writer import Writer
+from tidegate.runtime.clock import Clock
+from tidegate.runtime.queue import Queue
+
+log = logging.getLogger(__name__)
+
+SOURCE = "keda-operator"
+# At most four looks a second at one object, however many causes there are.
+GAP_S = 0.25
+FRESH_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An object for people: its metrics as last read, and the last reason."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    metrics: tuple[tuple[str, float | None, float], ...]
+    replicas: int | None
+    reason: Reason | None
+
+
+class Operator:
+    """Reconciles ScaledObjects and ScaledJobs against one API server. `run()` works until cancelled."""
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        surroundings: Surroundings,
+        options: Options,
+        *,
+        workers: int = 16,
+    ) -> None:
+        self.clock = clock
+        self.workers = workers
+        self.world = World(client, self._on_change)
+        surroundings = replace(surroundings, objects=PodCounts(self.world).answer)
+        self.connections = Connections(surroundings, clock)
+        self.rounds = Rounds(clock, self.connections.adapter, self._on_reading, on_server=self._on_server)
+        self.queue: Queue[Key] = Queue(clock, self._look, gap_s=GAP_S)
+        writer = Writer(client, Events(client, clock, SOURCE))
+        self.desk = Desk(Tools(self.world, writer, self.rounds, clock, options), self._again)
+        self._scaled_objects = ScaledObjects(self.desk)
+        self._scaled_jobs = ScaledJobs(self.desk)
+
+    async def run(self) -> None:
+        """Follows the cluster until cancelled. A crash at any point loses nothing that matters."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.world.run())
+            tasks.create_task(self.rounds.run())
+            tasks.create_task(self.connections.run())
+            while not self.world.is_synced:
+                await self.clock.sleep(0.01)
+            tasks.create_task(self.queue.run(self.workers))
+
+    async def external_metric(
+        self, namespace: str, name: str, labels: Mapping[str, str]
+    ) -> tuple[float, ...] | Failure:
+        """The HPA's question: the values of an external metric of a ScaledObject.
+
+        Answered from the kept reading while it is younger than the polling interval and 15 s.
+        """
+        owner = labels.get(LABEL, "")
+        known = self.desk.register.by_key.get((SCALED_OBJECTS, namespace, owner))
+        if known is None or known.plan is None:
+            return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner} that is measured")
+        for plan in known.plan.review.triggers:
+            for position, metric in enumerate(plan.metrics):
+                if metric.name.lower() == name.lower():
+                    return await self._value(known, plan.index, position)
+        return Failure("Misconfigured", f"no matching metrics found for {name} of {namespace}/{owner}")
+
+    async def _value(self, known: Known, index: int, position: int) -> tuple[float, ...] | Failure:
+        object = self.world.get(SCALED_OBJECTS, known.key[1], known.key[2])
+        polling_s = object.spec.polling_s if object is not None else FRESH_S
+        reading = await self.rounds.fresh((known.uid, index), min(float(polling_s), FRESH_S))
+        if reading.failure is not None:
+            return reading.failure
+        return reading.values[position : position + 1]
+
+    def rows(self) -> list[Row]:
+        """All objects as the live view shows them, by kind, namespace and name."""
+        found = []
+        for key, known in sorted(self.desk.register.by_key.items(), key=lambda item: item[0][0].kind):
+            metrics: list[tuple[str, float | None, float]] = []
+            for plan in known.plan.review.triggers if known.plan is not None else ():
+                reading = self.rounds.latest((known.uid, plan.index))
+                for position, metric in enumerate(plan.metrics):
+                    is_read = reading is not None and reading.failure is None
+                    value = reading.values[position] if is_read and reading is not None else None
+                    metrics.append((metric.name, value, metric.target))
+            reasons = known.decision.reasons if known.decision is not None else ()
+            found.append(Row(*key, tuple(metrics), known.replicas, reasons[-1] if reasons else None))
+        return found
+
+    # --- causes
+
+    def _look(self, key: Key) -> Any:
+        looks = self._scaled_objects if key[0] == SCALED_OBJECTS else self._scaled_jobs
+        return looks.look(key)
+
+    def _again(self, key: Key, delay_s: float) -> None:
+        self.queue.add(key, delay_s=delay_s)
+
+    def _on_reading(self, trigger: tuple[str, int], reading: Reading) -> None:
+        known = self.desk.register.by_uid.get(trigger[0])
+        if known is not None:
+            self.queue.add(known.key)
+
+    def _on_server(self, label: str, failure: Failure | None) -> None:
+        if failure is None:
+            log.info("server answers again", extra={"server": label})
+        else:
+            log.warning("server failed", extra={"server": label, "failure": failure.message})
+
+    def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
+        one = new if new is not None else old
+        namespace, name = namespace_of(one), name_of(one)
+        if resource in (SCALED_OBJECTS, SCALED_JOBS):
+            self.queue.add((resource, namespace, name))
+            return
+        if resource == JOBS:
+            self._on_job(namespace, old, new)
+        elif resource == HPAS:
+            self._on_hpa(namespace, one)
+        else:
+            self._on_target(resource, namespace, name, old, new)
+        for known in self.desk.register.dependents((resource, namespace, name)):
+            known.is_stale = True
+            self.queue.add(known.key)
+
+    def _on_job(self, namespace: str, old: Any, new: Any) -> None:
+        """A Job that has ended makes room: its ScaledJob measures at once instead of at the next poll."""
+        labels = (new or old)["metadata"].get("labels") or {}
+        known = self.desk.register.by_key.get(
+            (SCALED_JOBS, namespace, labels.get("scaledjob.keda.sh/name", ""))
+        )
+        if known is None:
+            return
+        if new is not None:
+            known.ledger.settle(new["metadata"]["name"])
+        was_running = old is not None and not finished_as(old)
+        if was_running and (new is None or finished_as(new)):
+            self.rounds.wake((known.uid, index) for index in known.followed)
+
+    def _on_hpa(self, namespace: str, hpa: Any) -> None:
+        for owner in hpa["metadata"].get("ownerReferences") or ():
+            if owner.get("kind") == SCALED_OBJECTS.kind:
+                self.queue.add((SCALED_OBJECTS, namespace, owner["name"]))
+
+    def _on_target(self, resource: Resource, namespace: str, name: str, old: Any, new: Any) -> None:
+        """A target's status changes often and matters to nobody; its spec does."""
+        if old is not None and new is not None and old.get("spec") == new.get("spec"):
+            return
+        for known in self.desk.register.targeting((resource, namespace, name)):
+            self.queue.add(known.key)
+
+
+def name_of(one: Any) -> str:
+    """The name of a typed or an untyped object."""
+    return str(one["metadata"]["name"]) if isinstance(one, Mapping) else str(one.metadata.name)
