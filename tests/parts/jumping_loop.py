@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+REAL_S = 10.0
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 
 
@@ -21,9 +22,16 @@ class Stuck(AssertionError):
 
 class _JumpingSelector(selectors.SelectSelector):
     passed_s = 0.0
+    is_busy: Callable[[], bool] = staticmethod(lambda: False)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
+        if not ready and self.is_busy() and timeout != 0:
+            # A thread is at work for us: it takes real time, in which ours stands still.
+            ready = super().select(REAL_S)
+            if not ready:
+                raise Stuck(f"a thread did not answer within {REAL_S} s")
+            return ready
         if not ready and timeout is None:
             raise Stuck("nothing can wake this loop any more")
         if not ready and timeout:
@@ -36,6 +44,10 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumps = _JumpingSelector()
         super().__init__(self._jumps)
+
+    def wait_while(self, is_busy: Callable[[], bool]) -> None:
+        """Time stands still while `is_busy()`: another thread owes an answer."""
+        self._jumps.is_busy = is_busy
 
     def time(self) -> float:
         return self._jumps.passed_s

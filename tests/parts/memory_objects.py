@@ -39,8 +39,6 @@ class MemoryObjects:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or LoopClock()
         self.version = 0
-        self.writes = 0
-        self.refuse: Callable[[Resource, Object], ApiError | None] = lambda resource, body: None
         self._letters = random.Random(1)
         self._stored: dict[Place, tuple[Resource, Object]] = {}
         self._subscribers: list[tuple[set[Resource], Callable[[Change], None]]] = []
@@ -73,9 +71,6 @@ class MemoryObjects:
 
     async def create(self, resource: Resource, body: Object) -> Object:
         await self._turn()
-        error = self.refuse(resource, body)
-        if error is not None:
-            raise error
         new = _copy(body)
         metadata = new.setdefault("metadata", {})
         if not resource.is_namespaced:
@@ -179,17 +174,10 @@ class MemoryObjects:
         }
         await self.create(EVENTS, body)
 
-    # --- what tests look at
-
-    def events(self, reason: str) -> list[str]:
-        """The messages of the events of this reason."""
-        return [one["message"] for one in self.list(EVENTS) if one["reason"] == reason]
-
     # --- inside
 
     async def _turn(self) -> None:
         """Every write lets the others run first, as waiting for a commit does."""
-        self.writes += 1
         await asyncio.sleep(0)
 
     def _must_find(self, place: Place) -> Object:

@@ -3,30 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.parts.acting_node import ActingNode, Outcome
-from tests.parts.jumping_loop import LoopClock, run
+from tests.parts.counted_objects import CountedObjects
+from tests.parts.jumping_loop import JumpingLoop, LoopClock, run
 from tests.parts.memory_objects import MemoryObjects
 from tests.parts.mortal_objects import MortalObjects
 
+from tidegate.local.apiserver.plane import open_plane
 from tidegate.local.controllers.controller import Controller, Reconciler
 from tidegate.local.objects import Object, Objects
 
 Team = Callable[[Objects, LoopClock], Iterable[Reconciler[Any]]]
+Outcomes = Callable[[Object], Outcome]
+Backing = Callable[[LoopClock], AbstractAsyncContextManager[Objects]]
+
+
+def runs_on(pod: Object) -> Outcome:
+    return None
+
+
+@asynccontextmanager
+async def in_memory(clock: LoopClock) -> AsyncIterator[Objects]:
+    yield MemoryObjects(clock)
+
+
+@asynccontextmanager
+async def on_the_plane(clock: LoopClock) -> AsyncIterator[Objects]:
+    """The API server's own objects, in a directory that goes with the test."""
+    with TemporaryDirectory() as directory:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, JumpingLoop)
+        loop.wait_while(lambda: True)
+        plane = await open_plane(Path(directory), clock)
+        try:
+            yield plane.objects
+        finally:
+            loop.wait_while(lambda: True)
+            await plane.close()
+            loop.wait_while(lambda: False)
 
 
 class World:
     """`start` and `kill` the controllers of `team` as often as you like; the node lives on."""
 
-    def __init__(self, team: Team, outcome: Callable[[Object], Outcome] = lambda pod: None) -> None:
+    def __init__(self, objects: Objects, team: Team, outcome: Outcomes) -> None:
         self.clock = LoopClock()
-        self.objects = MemoryObjects(self.clock)
+        self.objects = CountedObjects(objects)
         self.node = ActingNode(self.objects, outcome)
         self.node.start()
         self.team = team
         self._tasks: list[asyncio.Task[None]] = []
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, JumpingLoop)
+        loop.wait_while(lambda: self.objects.in_flight > 0)
 
     def start(self, objects: Objects | None = None) -> None:
         seen = objects or self.objects
@@ -52,59 +87,48 @@ class World:
 Scenario = Callable[[World], Any]
 
 
-def live(scenario: Scenario, team: Team, outcome: Callable[[Object], Outcome] = lambda pod: None) -> None:
+def live(
+    scenario: Scenario, team: Team, outcome: Outcomes = runs_on, *, backing: Backing = in_memory
+) -> None:
     """Runs `await scenario(world)` with the team at work."""
 
     async def main() -> None:
-        world = World(team, outcome)
-        world.start()
-        try:
-            await scenario(world)
-        finally:
-            await world.end()
+        async with backing(LoopClock()) as objects:
+            world = World(objects, team, outcome)
+            world.start()
+            try:
+                await scenario(world)
+            finally:
+                await world.end()
 
     run(main)
 
 
 def die_everywhere(
-    begin: Scenario,
-    check: Scenario,
-    team: Team,
-    outcome: Callable[[Object], Outcome] = lambda pod: None,
-    *,
-    lifetime_s: float = 60,
+    begin: Scenario, check: Scenario, team: Team, outcome: Outcomes = runs_on, *, lifetime_s: float = 60
 ) -> int:
     """Kills the team at its first write, at its second … each before and after the commit.
 
     Each time a fresh team takes over, and `check` looks at the world. Returns how many writes
     there were to die at.
     """
-    last = 1
-    while _die_at(last, False, (begin, check), (team, outcome), lifetime_s):
-        assert _die_at(last, True, (begin, check), (team, outcome), lifetime_s)
-        last += 1
-    return last - 1
 
-
-def _die_at(
-    last: int,
-    is_committed: bool,
-    scenarios: tuple[Scenario, Scenario],
-    cast: tuple[Team, Callable[[Object], Outcome]],
-    lifetime_s: float,
-) -> bool:
-    async def main() -> bool:
-        world = World(*cast)
+    async def die_at(last: int, is_committed: bool) -> bool:
+        world = World(MemoryObjects(), team, outcome)
         mortal = MortalObjects(world.objects, last, is_committed=is_committed)
         try:
-            await scenarios[0](world)
+            await begin(world)
             world.start(mortal)
             await world.pass_s(lifetime_s)
             await world.kill()
             world.start()
-            await scenarios[1](world)
+            await check(world)
         finally:
             await world.end()
         return mortal.is_dead
 
-    return run(main)
+    last = 1
+    while run(lambda: die_at(last, False)):
+        assert run(lambda: die_at(last, True))
+        last += 1
+    return last - 1

@@ -1,16 +1,16 @@
 """How many Jobs a ScaledJob starts, and which finished ones go.
 
 Too many Jobs cost money, and the order of looking decides. A value was asked for at a moment, and
-its reading carries the Jobs as they were then (its snapshot): each was either still to take its
-message, or had taken one that the value may still count. So a Job counts as running against a
-reading when it
+its reading carries the Jobs as they were then (its snapshot). A strategy computes what that value
+is worth against those Jobs, once: what was made since the question is taken off. So
 
-    is unfinished now,
-    or was unfinished in the snapshot        (it has ended since: its message may be in the value),
-    or is not in the snapshot                (made since: it takes a message that is in the value),
-    or was made by a round at or after the reading, seen or not.
+    unfinished in the snapshot   → runs, even if it has ended since: its message may be in the value
+    not in the snapshot          → made since, even if it has ended: it took a message of the value
+    of a round at or after the
+    reading, seen or not         → made since
 
-A Job that ends in between can only make us start too few; the next reading makes up for it.
+A Job that ends in between can only make us start too few; the next reading makes up for it. Deciding
+twice about one reading creates once.
 
 Source: KEDA's documentation, "ScaledJob: scaling strategy" and "multipleScalersCalculation".
 """
@@ -63,11 +63,19 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Unfinished Jobs as they are `now`, and as they count against the readings."""
+    """Jobs that count: unfinished `now`; unfinished and pending when the readings were asked for; made
+    `since`. `is_asked` is False where no reading has a snapshot: then they are as they are now.
+    """
 
     now: int
-    counted: int
-    pending: int
+    at_asking: int
+    pending: int = 0
+    since: int = 0
+    is_asked: bool = True
+
+    @property
+    def counted(self) -> int:
+        return self.at_asking + self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +130,17 @@ def asked_of(triggers: tuple[TriggerView, ...], picture: Picture) -> tuple[Asked
 def running_of(jobs: tuple[JobView, ...], asked: tuple[Asked, ...], created: tuple[Created, ...]) -> Running:
     """The Jobs that count as running, by the rule at the top. A Job is known by its name."""
     unfinished = {one.name for one in jobs if not one.is_finished}
-    pending = {one.name for one in jobs if one.is_pending and not one.is_finished}
-    counted = set(unfinished)
+    if not asked:
+        pending = sum(one.is_pending and not one.is_finished for one in jobs)
+        return Running(len(unfinished), len(unfinished), pending, is_asked=False)
+    then = [one for question in asked for one in question.jobs if not one.is_finished]
+    at_asking = {one.name for one in then}
+    since = set(unfinished)
     for question in asked:
-        known = {one.name for one in question.jobs}
-        counted |= {one.name for one in question.jobs if not one.is_finished}
-        later = {one.name for one in jobs} - known
-        later |= {name for one in created if one.at >= question.at for name in one.names} - known
-        counted |= later
-        pending |= later | {one.name for one in question.jobs if one.is_pending and not one.is_finished}
-    return Running(len(unfinished), len(counted), len(pending))
+        made = {name for one in created if one.at >= question.at for name in one.names}
+        since |= ({one.name for one in jobs} | made) - {one.name for one in question.jobs}
+    pending = len({one.name for one in then if one.is_pending})
+    return Running(len(unfinished), len(at_asking), pending, len(since - at_asking))
 
 
 def still_needed(created: tuple[Created, ...], triggers: tuple[TriggerView, ...]) -> tuple[Created, ...]:
@@ -151,23 +160,24 @@ def wanted_jobs(strategy: ScalingStrategy | None, queue: Queue, running: Running
     """Jobs to create by the strategy, before the bound; never negative.
 
     `default` takes the value to count the messages in work, `accurate` to count only those that no
-    Job has taken, `eager` fills the free places.
+    Job has taken, `eager` fills the free places. `custom` and `eager` ask anew with each reading, so
+    where there is no moment of asking (a clock trigger) `default` serves them.
     """
     if not queue.is_active:
         return 0
-    busy, pending, most = running.counted - room.minimum, running.pending, room.scaled
+    busy, pending, most = running.at_asking - room.minimum, running.pending, room.scaled
     name = strategy.strategy if strategy is not None else None
     steps, count = queue.length, queue.wanted - busy
     if name == "accurate":
         count = min(queue.wanted - pending, most - busy)
-    elif name == "eager":
+    elif name == "eager" and running.is_asked:
         steps, count = most, min(most - busy - pending, queue.wanted)
-    elif name == "custom" and strategy is not None:
+    elif name == "custom" and strategy is not None and running.is_asked:
         share = _share(strategy.custom_scaling_running_job_percentage)
         if share is not None:
             deduction = strategy.custom_scaling_queue_length_deduction or 0
-            count = min(queue.wanted - deduction - int(busy * share), most)
-    return max(0, min(steps, count))
+            count = min(queue.wanted - deduction - int(max(0, busy) * share), most)
+    return max(0, min(steps, count) - running.since)
 
 
 def expired(jobs: Iterable[JobView], limit: int | None) -> tuple[str, ...]:

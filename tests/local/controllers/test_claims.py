@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.parts.world import World, die_everywhere, live
+from tests.parts.world import World, die_everywhere
 
 from tidegate.kube.resource import CLAIMS, VOLUMES
 from tidegate.local.controllers.claims import Claims
@@ -22,7 +22,7 @@ def volumes(world: World) -> list[Object]:
     return world.objects.list(VOLUMES)
 
 
-def test_a_claim_is_bound_at_once_to_a_volume_of_its_own():
+def test_a_claim_is_bound_at_once_to_a_volume_of_its_own(live):
     async def scenario(world: World) -> None:
         made = await world.objects.create(CLAIMS, claim())
         await world.pass_s(1)
@@ -41,7 +41,7 @@ def test_a_claim_is_bound_at_once_to_a_volume_of_its_own():
     live(scenario, team)
 
 
-def test_the_volume_goes_with_its_claim_and_a_new_claim_gets_a_new_one():
+def test_the_volume_goes_with_its_claim_and_a_new_claim_gets_a_new_one(live):
     async def scenario(world: World) -> None:
         await world.objects.create(CLAIMS, claim())
         await world.pass_s(1)
@@ -57,7 +57,7 @@ def test_the_volume_goes_with_its_claim_and_a_new_claim_gets_a_new_one():
     live(scenario, team)
 
 
-def test_a_volume_made_by_hand_is_declined_with_a_reason():
+def test_a_volume_made_by_hand_is_declined_with_a_reason(live):
     async def scenario(world: World) -> None:
         await world.objects.create(VOLUMES, {"metadata": {"name": "mine"}, "spec": {"hostPath": {}}})
         await world.objects.create(CLAIMS, claim(volumeName="mine"))

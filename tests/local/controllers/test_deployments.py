@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.parts.acting_node import Outcome
-from tests.parts.world import World, die_everywhere, live
+from tests.parts.world import World, die_everywhere
 
 from tidegate.kube.resource import DEPLOYMENTS, PODS, REPLICA_SETS
 from tidegate.local.controllers import rollout
@@ -71,7 +71,7 @@ class Watch:
         self.fewest = min(self.fewest, sum(map(is_ready, pods)))
 
 
-def test_a_new_deployment_gets_its_replica_set_and_pods_and_says_so():
+def test_a_new_deployment_gets_its_replica_set_and_pods_and_says_so(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment())
         await world.pass_s(5)
@@ -97,7 +97,7 @@ def test_a_new_deployment_gets_its_replica_set_and_pods_and_says_so():
     live(scenario, team)
 
 
-def test_scaling_keeps_the_replica_set():
+def test_scaling_keeps_the_replica_set(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment(replicas=0))
         await world.pass_s(5)
@@ -127,7 +127,7 @@ def test_scaling_keeps_the_replica_set():
     ],
 )
 def test_a_rolling_update_stays_within_its_bounds(
-    replicas: int, rolling: dict[str, Any], most: int, fewest: int
+    live, replicas: int, rolling: dict[str, Any], most: int, fewest: int
 ):
     async def scenario(world: World) -> None:
         strategy = {"type": "RollingUpdate", "rollingUpdate": rolling}
@@ -146,7 +146,7 @@ def test_a_rolling_update_stays_within_its_bounds(
     live(scenario, team)
 
 
-def test_recreate_waits_until_the_old_pods_have_vanished():
+def test_recreate_waits_until_the_old_pods_have_vanished(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment(strategy={"type": "Recreate"}))
         await world.pass_s(5)
@@ -160,7 +160,7 @@ def test_recreate_waits_until_the_old_pods_have_vanished():
     live(scenario, team)
 
 
-def test_going_back_to_an_old_template_uses_its_replica_set_as_a_new_revision():
+def test_going_back_to_an_old_template_uses_its_replica_set_as_a_new_revision(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment())
         await world.pass_s(5)
@@ -180,7 +180,7 @@ def test_going_back_to_an_old_template_uses_its_replica_set_as_a_new_revision():
     live(scenario, team)
 
 
-def test_old_revisions_beyond_the_limit_are_deleted():
+def test_old_revisions_beyond_the_limit_are_deleted(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment(1, revisionHistoryLimit=2))
         for image in ("two", "three", "four", "five"):
@@ -201,7 +201,7 @@ def never_ready(image: str):
     return outcome
 
 
-def test_a_rollout_that_gets_nowhere_keeps_the_old_pods_and_is_called_stuck():
+def test_a_rollout_that_gets_nowhere_keeps_the_old_pods_and_is_called_stuck(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment(4, progressDeadlineSeconds=60))
         await world.pass_s(10)
@@ -219,7 +219,7 @@ def test_a_rollout_that_gets_nowhere_keeps_the_old_pods_and_is_called_stuck():
     live(scenario, team, never_ready("bad"))
 
 
-def test_too_few_available_pods_are_reported():
+def test_too_few_available_pods_are_reported(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment(image="bad"))
         await world.pass_s(10)
@@ -228,7 +228,7 @@ def test_too_few_available_pods_are_reported():
     live(scenario, team, never_ready("bad"))
 
 
-def test_a_paused_deployment_scales_and_does_not_roll_out():
+def test_a_paused_deployment_scales_and_does_not_roll_out(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment())
         await world.pass_s(5)
@@ -246,7 +246,7 @@ def test_a_paused_deployment_scales_and_does_not_roll_out():
     live(scenario, team)
 
 
-def test_an_orphaned_replica_set_is_adopted():
+def test_an_orphaned_replica_set_is_adopted(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment())
         await world.pass_s(5)
@@ -297,7 +297,7 @@ def test_killed_at_any_write_an_update_ends_well_and_within_its_bounds(strategy:
     assert die_everywhere(begin, check, team, lifetime_s=20) > 10
 
 
-def test_at_rest_nothing_is_written():
+def test_at_rest_nothing_is_written(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment())
         await world.pass_s(60)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.parts.world import World, die_everywhere, live
+from tests.parts.world import World, die_everywhere
 
 from tidegate.kube.resource import (
     CONFIG_MAPS,
@@ -57,7 +57,7 @@ def names(world: World, resource: Resource = CONFIG_MAPS) -> list[str]:
     return [one["metadata"]["name"] for one in world.objects.list(resource)]
 
 
-def test_dependants_of_dependants_go_with_the_first_owner():
+def test_dependants_of_dependants_go_with_the_first_owner(live):
     async def scenario(world: World) -> None:
         first = await make(world, "first")
         second = await make(world, "second", owned_by(first))
@@ -72,7 +72,7 @@ def test_dependants_of_dependants_go_with_the_first_owner():
     live(scenario, team)
 
 
-def test_one_living_owner_keeps_an_object_and_the_dead_reference_is_dropped():
+def test_one_living_owner_keeps_an_object_and_the_dead_reference_is_dropped(live):
     async def scenario(world: World) -> None:
         first, second = await make(world, "first"), await make(world, "second")
         await make(world, "child", owned_by(first), owned_by(second))
@@ -91,7 +91,7 @@ def test_one_living_owner_keeps_an_object_and_the_dead_reference_is_dropped():
 @pytest.mark.parametrize(
     "wrong", [{"uid": "another"}, {"name": "nobody"}, {"kind": "Secret", "name": "absent"}]
 )
-def test_an_owner_that_was_never_there_counts_as_absent_after_a_while(wrong: dict[str, Any]):
+def test_an_owner_that_was_never_there_counts_as_absent_after_a_while(live, wrong: dict[str, Any]):
     async def scenario(world: World) -> None:
         owner = await make(world, "owner")
         await make(world, "child", owned_by(owner, **wrong))
@@ -103,7 +103,7 @@ def test_an_owner_that_was_never_there_counts_as_absent_after_a_while(wrong: dic
     live(scenario, team)
 
 
-def test_an_owner_in_another_namespace_is_no_owner():
+def test_an_owner_in_another_namespace_is_no_owner(live):
     async def scenario(world: World) -> None:
         owner = await make(world, "owner")
         await world.objects.create(CONFIG_MAPS, named("child", owned_by(owner), namespace="elsewhere"))
@@ -113,7 +113,7 @@ def test_an_owner_in_another_namespace_is_no_owner():
     live(scenario, team)
 
 
-def test_an_owner_that_appears_in_time_is_believed():
+def test_an_owner_that_appears_in_time_is_believed(live):
     async def scenario(world: World) -> None:
         ref = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "uid-2"}
         await make(world, "child", ref)
@@ -127,7 +127,7 @@ def test_an_owner_that_appears_in_time_is_believed():
     live(scenario, team)
 
 
-def test_an_owner_of_a_kind_that_is_not_served_is_given_the_benefit_of_the_doubt():
+def test_an_owner_of_a_kind_that_is_not_served_is_given_the_benefit_of_the_doubt(live):
     async def scenario(world: World) -> None:
         ref = {"apiVersion": "example.com/v1", "kind": "Thing", "name": "x", "uid": "y"}
         await make(world, "child", ref)
@@ -137,7 +137,7 @@ def test_an_owner_of_a_kind_that_is_not_served_is_given_the_benefit_of_the_doubt
     live(scenario, team)
 
 
-def test_a_cluster_scoped_owner_may_own_in_any_namespace():
+def test_a_cluster_scoped_owner_may_own_in_any_namespace(live):
     async def scenario(world: World) -> None:
         node = await world.objects.create(NODES, {"metadata": {"name": "local"}})
         await make(world, "child", owned_by(node))
@@ -150,7 +150,7 @@ def test_a_cluster_scoped_owner_may_own_in_any_namespace():
     live(scenario, team)
 
 
-def test_in_the_foreground_the_owner_stays_until_its_blocking_dependants_are_gone():
+def test_in_the_foreground_the_owner_stays_until_its_blocking_dependants_are_gone(live):
     async def scenario(world: World) -> None:
         owner = await make(world, "owner")
         await make(world, "held", owned_by(owner, blocks=True), finalizers=["example.com/hold"])
@@ -165,7 +165,7 @@ def test_in_the_foreground_the_owner_stays_until_its_blocking_dependants_are_gon
     live(scenario, team)
 
 
-def test_in_the_foreground_nobody_waits_for_what_does_not_block():
+def test_in_the_foreground_nobody_waits_for_what_does_not_block(live):
     async def scenario(world: World) -> None:
         owner = await make(world, "owner")
         await make(world, "held", owned_by(owner), finalizers=["example.com/hold"])
@@ -179,7 +179,7 @@ def test_in_the_foreground_nobody_waits_for_what_does_not_block():
     live(scenario, team)
 
 
-def test_orphans_stay_and_name_no_owner():
+def test_orphans_stay_and_name_no_owner(live):
     async def scenario(world: World) -> None:
         owner, other = await make(world, "owner"), await make(world, "other")
         await make(world, "child", owned_by(owner), owned_by(other))
@@ -196,7 +196,7 @@ def test_orphans_stay_and_name_no_owner():
     live(scenario, team)
 
 
-def test_a_kind_that_arrives_later_is_followed():
+def test_a_kind_that_arrives_later_is_followed(live):
     def growing(objects, clock):
         kinds = list(KINDS)
         objects.subscribe([CRDS], lambda change: kinds.append(SCALED_JOBS))
@@ -246,7 +246,7 @@ async def web(world: World) -> None:
 
 
 @pytest.mark.parametrize("propagation", ["Background", "Foreground"])
-def test_a_deleted_deployment_takes_its_replica_sets_and_pods_along(propagation: Any):
+def test_a_deleted_deployment_takes_its_replica_sets_and_pods_along(live, propagation: Any):
     async def scenario(world: World) -> None:
         await web(world)
         await world.objects.delete(DEPLOYMENTS, "default", "web", propagation=propagation)
@@ -259,7 +259,7 @@ def test_a_deleted_deployment_takes_its_replica_sets_and_pods_along(propagation:
     live(scenario, whole_team)
 
 
-def test_a_namespace_that_goes_away_takes_everything_along():
+def test_a_namespace_that_goes_away_takes_everything_along(live):
     async def scenario(world: World) -> None:
         await web(world)
         assert names(world, SERVICE_ACCOUNTS) == ["default"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from tests.parts.world import World, die_everywhere, live
+from tests.parts.world import World, die_everywhere
 
 from tidegate.base.errors import Failure
 from tidegate.kube.resource import DEPLOYMENTS, HPAS, PODS, REPLICA_SETS, ApiError
@@ -101,7 +101,7 @@ def condition(world: World, type: str) -> tuple[str, str]:
     return one["status"], one["reason"]
 
 
-def test_the_target_follows_an_external_metric():
+def test_the_target_follows_an_external_metric(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -127,7 +127,7 @@ def test_the_target_follows_an_external_metric():
     live(scenario, scene.team)
 
 
-def test_several_series_add_up():
+def test_several_series_add_up(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -138,7 +138,7 @@ def test_several_series_add_up():
     live(scenario, scene.team)
 
 
-def test_a_target_at_zero_is_left_alone_and_nobody_is_asked_until_it_leaves_zero():
+def test_a_target_at_zero_is_left_alone_and_nobody_is_asked_until_it_leaves_zero(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -156,7 +156,7 @@ def test_a_target_at_zero_is_left_alone_and_nobody_is_asked_until_it_leaves_zero
     live(scenario, scene.team)
 
 
-def test_an_edited_spec_takes_effect_at_once():
+def test_an_edited_spec_takes_effect_at_once(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -172,7 +172,7 @@ def test_an_edited_spec_takes_effect_at_once():
 
 
 @pytest.mark.parametrize("broken", [Failure("Unreachable", "no route"), []])
-def test_a_metric_that_cannot_be_read_changes_nothing_and_is_told_once(broken: Any):
+def test_a_metric_that_cannot_be_read_changes_nothing_and_is_told_once(live, broken: Any):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -194,7 +194,7 @@ def test_a_metric_that_cannot_be_read_changes_nothing_and_is_told_once(broken: A
     live(scenario, scene.team)
 
 
-def test_a_reader_that_breaks_is_a_failure_and_no_zero():
+def test_a_reader_that_breaks_is_a_failure_and_no_zero(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -208,7 +208,7 @@ def test_a_reader_that_breaks_is_a_failure_and_no_zero():
     live(scenario, scene.team)
 
 
-def test_nothing_is_lowered_before_the_window_has_passed_not_even_after_a_restart():
+def test_nothing_is_lowered_before_the_window_has_passed_not_even_after_a_restart(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -226,7 +226,7 @@ def test_nothing_is_lowered_before_the_window_has_passed_not_even_after_a_restar
     live(scenario, scene.team)
 
 
-def test_a_missing_target_is_told_and_found_when_it_comes():
+def test_a_missing_target_is_told_and_found_when_it_comes(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -244,7 +244,7 @@ def test_a_missing_target_is_told_and_found_when_it_comes():
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Nonsense"])
-def test_a_target_without_a_scale_is_told(kind: str):
+def test_a_target_without_a_scale_is_told(live, kind: str):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -256,7 +256,7 @@ def test_a_target_without_a_scale_is_told(kind: str):
     live(scenario, scene.team)
 
 
-def test_a_refused_scale_is_told_and_tried_again():
+def test_a_refused_scale_is_told_and_tried_again(live):
     scene = Scene()
 
     class Refusing:
@@ -292,7 +292,7 @@ def test_a_refused_scale_is_told_and_tried_again():
     live(scenario, scene.team)
 
 
-def test_nothing_new_writes_nothing():
+def test_nothing_new_writes_nothing(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -333,7 +333,7 @@ def pod(name: str, request: str | None = "100m", is_ready: bool = True) -> Objec
     }
 
 
-def test_the_target_follows_the_use_of_cpu():
+def test_the_target_follows_the_use_of_cpu(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -349,7 +349,7 @@ def test_the_target_follows_the_use_of_cpu():
     live(scenario, scene.team)
 
 
-def test_a_pod_without_a_request_makes_utilization_unknown():
+def test_a_pod_without_a_request_makes_utilization_unknown(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
@@ -389,7 +389,7 @@ def test_no_reading_of_any_ready_pod_is_a_failure():
     assert isinstance(mean([Usage("a", 1.0)], [pod("a", is_ready=False)], 1.0, None), Failure)
 
 
-def test_a_metric_that_is_not_offered_is_a_failure():
+def test_a_metric_that_is_not_offered_is_a_failure(live):
     scene = Scene()
     metric = {"metric": {"name": "x"}, "target": {"type": "AverageValue", "averageValue": "1"}}
 
@@ -401,7 +401,7 @@ def test_a_metric_that_is_not_offered_is_a_failure():
     live(scenario, scene.team)
 
 
-def test_looks_are_an_interval_apart():
+def test_looks_are_an_interval_apart(live):
     scene = Scene(interval_s=20.0)
 
     async def scenario(world: World) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.parts.acting_node import Outcome
-from tests.parts.world import World, die_everywhere, live
+from tests.parts.world import World, die_everywhere
 
 from tidegate.kube.resource import JOBS, PODS, ApiError
 from tidegate.local.controllers import conditions, job_count
@@ -53,7 +53,7 @@ def by_attempt(*phases: str):
     return outcome
 
 
-def test_one_pod_runs_and_the_job_is_complete():
+def test_one_pod_runs_and_the_job_is_complete(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job())
         await world.pass_s(2)
@@ -85,7 +85,7 @@ def test_one_pod_runs_and_the_job_is_complete():
     live(scenario, team, after(10))
 
 
-def test_parallelism_bounds_what_runs_and_completions_what_succeeds():
+def test_parallelism_bounds_what_runs_and_completions_what_succeeds(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(parallelism=3, completions=8))
         await world.pass_s(300)
@@ -96,7 +96,7 @@ def test_parallelism_bounds_what_runs_and_completions_what_succeeds():
     live(scenario, team, after(10))
 
 
-def test_without_completions_the_first_success_lets_the_others_end_and_starts_no_more():
+def test_without_completions_the_first_success_lets_the_others_end_and_starts_no_more(live):
     async def scenario(world: World) -> None:
         body = job(parallelism=3)
         del body["spec"]["completions"]
@@ -108,7 +108,7 @@ def test_without_completions_the_first_success_lets_the_others_end_and_starts_no
     live(scenario, team, lambda pod: (10 + 5 * job_count.attempt(pod), "Succeeded"))
 
 
-def test_failures_are_repeated_after_10_s_and_then_twice_as_long():
+def test_failures_are_repeated_after_10_s_and_then_twice_as_long(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job())
         starts = []
@@ -125,7 +125,7 @@ def test_failures_are_repeated_after_10_s_and_then_twice_as_long():
 
 
 @pytest.mark.parametrize(("limit", "pods"), [(0, 1), (2, 3)])
-def test_more_failed_pods_than_the_limit_fail_the_job(limit: int, pods: int):
+def test_more_failed_pods_than_the_limit_fail_the_job(live, limit: int, pods: int):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(backoffLimit=limit))
         await world.pass_s(3000)
@@ -143,7 +143,7 @@ def test_more_failed_pods_than_the_limit_fail_the_job(limit: int, pods: int):
 @pytest.mark.parametrize(
     ("limit", "restarts", "expected"), [(0, 0, False), (0, 1, True), (3, 2, False), (3, 3, True)]
 )
-def test_restarts_in_place_count_against_the_limit(limit: int, restarts: int, expected: bool):
+def test_restarts_in_place_count_against_the_limit(live, limit: int, restarts: int, expected: bool):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(restart="OnFailure", backoffLimit=limit))
         await world.pass_s(5)
@@ -157,7 +157,7 @@ def test_restarts_in_place_count_against_the_limit(limit: int, restarts: int, ex
     live(scenario, team)
 
 
-def test_a_passed_deadline_ends_the_pods_before_the_job_has_failed():
+def test_a_passed_deadline_ends_the_pods_before_the_job_has_failed(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(parallelism=2, completions=2, activeDeadlineSeconds=30))
         await world.pass_s(29)
@@ -174,7 +174,7 @@ def test_a_passed_deadline_ends_the_pods_before_the_job_has_failed():
     live(scenario, team)
 
 
-def test_suspending_ends_the_pods_and_stops_the_clock_and_resuming_starts_both():
+def test_suspending_ends_the_pods_and_stops_the_clock_and_resuming_starts_both(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(activeDeadlineSeconds=50))
         await world.pass_s(20)
@@ -194,7 +194,7 @@ def test_suspending_ends_the_pods_and_stops_the_clock_and_resuming_starts_both()
     live(scenario, team)
 
 
-def test_a_job_that_begins_suspended_starts_nothing():
+def test_a_job_that_begins_suspended_starts_nothing(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(suspend=True))
         await world.pass_s(100)
@@ -204,7 +204,7 @@ def test_a_job_that_begins_suspended_starts_nothing():
     live(scenario, team, after(1))
 
 
-def test_a_finished_job_goes_when_its_time_to_live_has_passed():
+def test_a_finished_job_goes_when_its_time_to_live_has_passed(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(ttlSecondsAfterFinished=60))
         await world.pass_s(60)
@@ -215,7 +215,7 @@ def test_a_finished_job_goes_when_its_time_to_live_has_passed():
     live(scenario, team, after(10))
 
 
-def test_a_finished_pod_that_is_deleted_is_not_run_again():
+def test_a_finished_pod_that_is_deleted_is_not_run_again(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(completions=3))
         await world.pass_s(25)
@@ -230,7 +230,7 @@ def test_a_finished_pod_that_is_deleted_is_not_run_again():
     live(scenario, team, after(10))
 
 
-def test_a_pod_that_ends_and_is_deleted_before_anybody_looks_still_counts():
+def test_a_pod_that_ends_and_is_deleted_before_anybody_looks_still_counts(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job())
         await world.pass_s(5)
@@ -245,7 +245,7 @@ def test_a_pod_that_ends_and_is_deleted_before_anybody_looks_still_counts():
     live(scenario, team)
 
 
-def test_a_running_pod_that_is_deleted_is_replaced_and_is_no_failure():
+def test_a_running_pod_that_is_deleted_is_replaced_and_is_no_failure(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(backoffLimit=0))
         await world.pass_s(5)
@@ -259,7 +259,7 @@ def test_a_running_pod_that_is_deleted_is_replaced_and_is_no_failure():
     live(scenario, team, after(20))
 
 
-def test_a_replacement_waits_for_the_end_of_its_predecessor_where_the_policy_says_so():
+def test_a_replacement_waits_for_the_end_of_its_predecessor_where_the_policy_says_so(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(podReplacementPolicy="Failed"))
         await world.pass_s(5)
@@ -273,7 +273,7 @@ def test_a_replacement_waits_for_the_end_of_its_predecessor_where_the_policy_say
     live(scenario, team, after(20))
 
 
-def test_lowered_parallelism_ends_the_surplus():
+def test_lowered_parallelism_ends_the_surplus(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(parallelism=4, completions=4))
         await world.pass_s(5)
@@ -285,7 +285,7 @@ def test_lowered_parallelism_ends_the_surplus():
     live(scenario, team)
 
 
-def test_an_indexed_job_runs_each_index_to_its_end():
+def test_an_indexed_job_runs_each_index_to_its_end(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(completionMode="Indexed", completions=3, parallelism=2))
         await world.pass_s(500)
@@ -310,7 +310,7 @@ def test_an_indexed_job_runs_each_index_to_its_end():
     live(scenario, team, outcome)
 
 
-def test_a_refused_pod_is_told_and_tried_again():
+def test_a_refused_pod_is_told_and_tried_again(live):
     async def scenario(world: World) -> None:
         world.objects.refuse = lambda resource, body: (
             ApiError(422, "Invalid", "no such thing") if resource == PODS else None
@@ -327,7 +327,7 @@ def test_a_refused_pod_is_told_and_tried_again():
     live(scenario, team, after(1))
 
 
-def test_another_controllers_job_is_left_alone():
+def test_another_controllers_job_is_left_alone(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(managedBy="example.com/other"))
         await world.pass_s(50)
@@ -336,7 +336,7 @@ def test_another_controllers_job_is_left_alone():
     live(scenario, team)
 
 
-def test_a_job_at_rest_writes_nothing():
+def test_a_job_at_rest_writes_nothing(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job())
         await world.pass_s(60)
@@ -349,7 +349,7 @@ def test_a_job_at_rest_writes_nothing():
     live(scenario, team, after(10))
 
 
-def test_what_a_limit_does_not_cover_is_told():
+def test_what_a_limit_does_not_cover_is_told(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(podFailurePolicy={"rules": []}))
         await world.pass_s(5)

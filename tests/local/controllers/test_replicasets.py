@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.parts.world import World, die_everywhere, live
+from tests.parts.world import World, die_everywhere
 
 from tidegate.kube.resource import PODS, REPLICA_SETS, ApiError
 from tidegate.local.controllers.replicasets import ReplicaSets, least_valuable
@@ -31,7 +31,7 @@ def status(world: World) -> dict[str, Any]:
     return found["status"]
 
 
-def test_pods_follow_the_number_up_and_down():
+def test_pods_follow_the_number_up_and_down(live):
     async def scenario(world: World) -> None:
         await world.objects.create(REPLICA_SETS, replica_set(3))
         await world.pass_s(5)
@@ -53,7 +53,7 @@ def test_pods_follow_the_number_up_and_down():
     live(scenario, team)
 
 
-def test_a_deleted_pod_is_replaced():
+def test_a_deleted_pod_is_replaced(live):
     async def scenario(world: World) -> None:
         await world.objects.create(REPLICA_SETS, replica_set(2))
         await world.pass_s(5)
@@ -67,7 +67,7 @@ def test_a_deleted_pod_is_replaced():
     live(scenario, team)
 
 
-def test_a_relabelled_pod_is_released_and_replaced_and_a_fitting_orphan_adopted():
+def test_a_relabelled_pod_is_released_and_replaced_and_a_fitting_orphan_adopted(live):
     async def scenario(world: World) -> None:
         await world.objects.create(REPLICA_SETS, replica_set(2))
         await world.pass_s(5)
@@ -85,7 +85,7 @@ def test_a_relabelled_pod_is_released_and_replaced_and_a_fitting_orphan_adopted(
     live(scenario, team)
 
 
-def test_a_pod_is_available_when_it_was_ready_for_long_enough():
+def test_a_pod_is_available_when_it_was_ready_for_long_enough(live):
     async def scenario(world: World) -> None:
         await world.objects.create(REPLICA_SETS, replica_set(1, minReadySeconds=20))
         await world.pass_s(15)
@@ -97,7 +97,7 @@ def test_a_pod_is_available_when_it_was_ready_for_long_enough():
     live(scenario, team)
 
 
-def test_a_refusal_shows_in_the_status_and_goes_with_its_cause():
+def test_a_refusal_shows_in_the_status_and_goes_with_its_cause(live):
     async def scenario(world: World) -> None:
         world.objects.refuse = lambda resource, body: (
             ApiError(422, "Invalid", "no such thing") if resource == PODS else None
@@ -167,7 +167,7 @@ def test_killed_at_any_write_the_number_is_right_in_the_end():
     assert die_everywhere(begin, check, team) > 12
 
 
-def test_at_rest_nothing_is_written():
+def test_at_rest_nothing_is_written(live):
     async def scenario(world: World) -> None:
         await world.objects.create(REPLICA_SETS, replica_set(2))
         await world.pass_s(60)

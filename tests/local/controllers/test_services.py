@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.parts.world import World, die_everywhere, live
+from tests.parts.world import World, die_everywhere
 
 from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES
 from tidegate.local.controllers.endpoints import endpoints_of, slices_of
@@ -37,7 +37,7 @@ def offered(world: World) -> list[str]:
     return [one["targetRef"]["name"] for subset in found.get("subsets", []) for one in subset["addresses"]]
 
 
-def test_endpoints_follow_the_ready_pods():
+def test_endpoints_follow_the_ready_pods(live):
     async def scenario(world: World) -> None:
         await world.objects.create(SERVICES, service(8080))
         await world.pass_s(1)
@@ -66,7 +66,7 @@ def test_endpoints_follow_the_ready_pods():
     live(scenario, team)
 
 
-def test_a_service_without_selector_is_left_to_its_author():
+def test_a_service_without_selector_is_left_to_its_author(live):
     async def scenario(world: World) -> None:
         await world.objects.create(SERVICES, service(selector={}))
         await world.objects.create(PODS, pod("a"))
@@ -118,7 +118,7 @@ def test_killed_at_any_write_the_endpoints_are_right_in_the_end():
     assert die_everywhere(begin, check, team) >= 5
 
 
-def test_changes_that_a_service_cannot_see_write_nothing():
+def test_changes_that_a_service_cannot_see_write_nothing(live):
     async def scenario(world: World) -> None:
         await world.objects.create(SERVICES, service())
         await world.objects.create(PODS, pod("a"))
