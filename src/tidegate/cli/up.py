@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PORT = 7443
 
 
-def default_data_dir() -> Path:
+def default_directory() -> Path:
     """Where the state lives: under the user's state directory."""
     base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(base).expanduser() / "tidegate"
@@ -26,7 +26,7 @@ def default_data_dir() -> Path:
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    default=default_data_dir,
+    default=default_directory,
     show_default="~/.local/state/tidegate",
     help="Where everything is kept.",
 )

@@ -71,7 +71,7 @@ class Operator:
         self.workers = workers
         self.world = World(client, self._on_change)
         surroundings = replace(surroundings, objects=PodCounts(self.world).answer)
-        self.connections = Connections(surroundings, clock)
+        self.connections = Connections(surroundings)
         self.rounds = Rounds(clock, self.connections.adapter, self._on_reading, on_server=self._on_server)
         self.queue: Queue[Key] = Queue(clock, self._look, gap_s=GAP_S)
         writer = Writer(client, Events(client, clock, SOURCE))
@@ -84,7 +84,6 @@ class Operator:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.world.run())
             tasks.create_task(self.rounds.run())
-            tasks.create_task(self.connections.run())
             while not self.world.is_synced:
                 await self.clock.sleep(0.01)
             tasks.create_task(self.queue.run(self.workers))
