@@ -20,7 +20,7 @@ def difference(current: Object, wanted: Object) -> Object:
             below = difference(current[name], value)
             if below:
                 patch[name] = below
-        elif value != current[name] or type(value) is not type(current[name]):
+        elif not _is_same(current[name], value):
             patch[name] = value
     return patch
 
@@ -36,7 +36,7 @@ def changes(current: Object, patch: Object) -> Object:
         elif value is None:
             if name in current:
                 left[name] = None
-        elif name not in current or current[name] != value:
+        elif name not in current or not _is_same(current[name], value):
             left[name] = value
     return left
 
@@ -58,3 +58,8 @@ def apply(current: Object, patch: Object) -> Object:
 def guarded(patch: Object, resource_version: str) -> Object:
     """The same patch, refused with `Conflict` when the object is no longer at this version."""
     return {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": resource_version}}
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Equality of JSON: true is not 1."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -36,7 +36,7 @@ def origin_s(server: Server) -> float:
 
 def next_aligned(after_s: float, origin: float, step_s: float) -> float:
     """The first moment not before `after_s` that is a whole number of steps away from `origin`."""
-    return origin + math.ceil((after_s - origin) / step_s - _ROUNDING) * step_s
+    return origin + math.ceil((after_s - origin - _ROUNDING) / step_s) * step_s
 
 
 def phase_share(ordinal: int) -> float:

@@ -1,0 +1,99 @@
+"""Events: one per news, counted up when it repeats."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tidegate.kube.client import Client
+from tidegate.kube.config import Config
+from tidegate.kube.events import MESSAGE_CHARS, Events, News, Reference, event_body
+
+ABOUT = Reference("keda.sh/v1alpha1", "ScaledJob", "work", "csv", "u1", "7")
+NEWS = News("Warning", "KEDAScalerFailed", "redis does not answer")
+
+
+class SetClock:
+    """Shows what the test has set."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
+
+
+def shown(api):
+    return [(body["reason"], body["message"], body["count"]) for body in api.objects.values()]
+
+
+async def test_an_event_says_what_happened_to_whom(api, client):
+    clock = SetClock()
+    await Events(client, clock, "tidegate").emit(ABOUT, NEWS)
+    (path, event), *others = api.objects.items()
+    assert not others
+    assert path.startswith("/api/v1/namespaces/work/events/csv.")
+    assert event["involvedObject"] == {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledJob",
+        "namespace": "work",
+        "name": "csv",
+        "uid": "u1",
+        "resourceVersion": "7",
+    }
+    assert event["firstTimestamp"] == event["lastTimestamp"] == "2026-01-05T12:00:00Z"
+    assert (event["type"], event["source"]) == ("Warning", {"component": "tidegate"})
+
+
+async def test_a_repetition_raises_the_count_and_other_news_or_others_do_not(api, client):
+    clock = SetClock()
+    events = Events(client, clock, "tidegate")
+    for _ in range(3):
+        clock.moment += timedelta(seconds=60)
+        await events.emit(ABOUT, NEWS)
+    await events.emit(ABOUT, News("Warning", "KEDAScalerFailed", "another text"))
+    await events.emit(Reference("v1", "Pod", "work", "csv", "u2"), NEWS)
+    assert [count for _, _, count in shown(api)] == [3, 1, 1]
+    first = next(iter(api.objects.values()))
+    assert first["firstTimestamp"] == "2026-01-05T12:01:00Z"
+    assert first["lastTimestamp"] == "2026-01-05T12:03:00Z"
+
+
+async def test_after_a_long_silence_it_is_a_new_event(api, client):
+    clock = SetClock()
+    events = Events(client, clock, "tidegate")
+    await events.emit(ABOUT, NEWS)
+    clock.moment += timedelta(minutes=11)
+    await events.emit(ABOUT, NEWS)
+    assert [count for _, _, count in shown(api)] == [1, 1]
+
+
+async def test_an_event_that_has_expired_on_the_server_is_written_anew(api, client):
+    clock = SetClock()
+    events = Events(client, clock, "tidegate")
+    await events.emit(ABOUT, NEWS)
+    api.objects.clear()
+    await events.emit(ABOUT, NEWS)
+    assert [count for _, _, count in shown(api)] == [1]
+
+
+async def test_a_server_that_does_not_answer_costs_the_event_and_nothing_else(caplog):
+    client = Client(Config("http://127.0.0.1:1"))
+    await Events(client, SetClock(), "tidegate").emit(ABOUT, NEWS)
+    await client.close()
+    assert [record.message for record in caplog.records] == ["event not written"]
+
+
+def test_a_cluster_scoped_object_has_its_events_in_default_and_long_messages_are_cut():
+    about = Reference.of({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "local"}})
+    body = event_body(
+        about, News("Normal", "Ready", "x" * 2_000), "tidegate", datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    assert body["metadata"]["namespace"] == "default"
+    assert body["involvedObject"] == {"apiVersion": "v1", "kind": "Node", "name": "local"}
+    assert len(body["message"]) == MESSAGE_CHARS
