@@ -32,12 +32,14 @@ class KubernetesConnection:
         self._surroundings = surroundings
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
-        return [await self._one(question) for question in questions]
+        deadline = asyncio.get_running_loop().time() + self._surroundings.timeout_s
+        return [await self._one(question, deadline) for question in questions]
 
     async def close(self) -> None:
         """Nothing is held open."""
 
-    async def _one(self, question: Question) -> Any:
+    async def _one(self, question: Question, deadline: float) -> Any:
+        """The answer or the failure; past `deadline` only what needs no waiting is answered."""
         objects, attempted = self._surroundings.objects, f"answer {type(question).__name__}"
         if objects is None:
             return Unreachable(
@@ -47,7 +49,7 @@ class KubernetesConnection:
                 next_step="run the autoscaler, or name a kubeconfig",
             )
         try:
-            async with asyncio.timeout(self._surroundings.timeout_s):
+            async with asyncio.timeout_at(deadline):
                 return await objects(question)
         except TidegateError as error:
             return error
