@@ -1,7 +1,7 @@
 """The open connections, found by server value: equal servers share one adapter.
 
-A rotated secret is another value, hence another connection; the old one goes idle and is closed.
-An adapter that its user closes is forgotten at once.
+A rotated secret is another value, hence another connection. Whoever stops using an adapter closes
+it (the rounds do so when nobody has asked for a while); the pool forgets it then.
 """
 
 from __future__ import annotations
@@ -15,10 +15,6 @@ import tidegate.connections
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.kit.question import Question, Server
-from tidegate.runtime.clock import Clock
-
-IDLE_S = 300.0
-"""A connection without a question for this long is closed; the next question opens another."""
 
 _NO_SYSTEMS = frozenset({"adapter", "pool", "tls"})
 
@@ -26,26 +22,14 @@ _NO_SYSTEMS = frozenset({"adapter", "pool", "tls"})
 class Kept:
     """An adapter of the pool; closing it takes it out. `adapter` is the system's own."""
 
-    def __init__(self, adapter: Adapter, clock: Clock, forget: Callable[[Kept], None]) -> None:
+    def __init__(self, adapter: Adapter, forget: Callable[[Kept], None]) -> None:
         self.adapter = adapter
         self.batch = adapter.batch
         self.wake_gap_s = adapter.wake_gap_s
-        self._clock = clock
         self._forget = forget
-        self._asking = 0
-        self._used_at = clock.monotonic()
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
-        self._asking += 1
-        try:
-            return await self.adapter.answer(questions)
-        finally:
-            self._asking -= 1
-            self._used_at = self._clock.monotonic()
-
-    def is_idle(self, idle_s: float) -> bool:
-        """Whether nothing is asked now and nothing was for `idle_s`."""
-        return not self._asking and self._clock.monotonic() - self._used_at >= idle_s
+        return await self.adapter.answer(questions)
 
     async def close(self) -> None:
         self._forget(self)
@@ -55,10 +39,8 @@ class Kept:
 class Connections:
     """One adapter per server value; the module of a system is imported with its first server."""
 
-    def __init__(self, surroundings: Surroundings, clock: Clock, *, idle_s: float = IDLE_S) -> None:
+    def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._clock = clock
-        self._idle_s = idle_s
         self._kept: dict[Server, Kept] = {}
 
     def __len__(self) -> int:
@@ -68,19 +50,9 @@ class Connections:
         """The server's adapter, made but not opened. Unsupported when its system is unknown here."""
         kept = self._kept.get(server)
         if kept is None:
-            kept = Kept(self._connect(server), self._clock, lambda closed: self._forget(server, closed))
+            kept = Kept(self._connect(server), lambda closed: self._forget(server, closed))
             self._kept[server] = kept
         return kept
-
-    async def run(self) -> None:
-        """Close what is idle, until cancelled."""
-        while True:
-            await self._clock.sleep(self._idle_s / 2)
-            await self.close_idle()
-
-    async def close_idle(self) -> None:
-        for kept in [kept for kept in self._kept.values() if kept.is_idle(self._idle_s)]:
-            await kept.close()
 
     def _forget(self, server: Server, closed: Kept) -> None:
         if self._kept.get(server) is closed:
