@@ -182,7 +182,7 @@ class MemoryObjects:
 
     def _must_find(self, place: Place) -> Object:
         if place not in self._stored:
-            raise ApiError(404, "NotFound", f'{place[1]} "{place[3]}" not found')
+            raise ApiError(404, "NotFound", f'{".".join(filter(None, place[1::-1]))} "{place[3]}" not found')
         return self._stored[place][1]
 
     def _check_namespace(self, resource: Resource, namespace: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from tests.parts.jumping_loop import JumpingLoop, LoopClock, run
 from tests.parts.memory_objects import MemoryObjects
 from tests.parts.mortal_objects import MortalObjects
 
+from tidegate.kube.resource import NAMESPACES
 from tidegate.local.apiserver.plane import open_plane
 from tidegate.local.controllers.controller import Controller, Reconciler
 from tidegate.local.objects import Object, Objects
@@ -30,7 +32,9 @@ def runs_on(pod: Object) -> Outcome:
 
 @asynccontextmanager
 async def in_memory(clock: LoopClock) -> AsyncIterator[Objects]:
-    yield MemoryObjects(clock)
+    objects = MemoryObjects(clock)
+    await objects.create(NAMESPACES, {"metadata": {"name": "default"}})
+    yield objects
 
 
 @asynccontextmanager
@@ -46,7 +50,6 @@ async def on_the_plane(clock: LoopClock) -> AsyncIterator[Objects]:
         finally:
             loop.wait_while(lambda: True)
             await plane.close()
-            loop.wait_while(lambda: False)
 
 
 class World:
@@ -128,7 +131,7 @@ def die_everywhere(
         return mortal.is_dead
 
     last = 1
-    while run(lambda: die_at(last, False)):
-        assert run(lambda: die_at(last, True))
+    while run(partial(die_at, last, False)):
+        assert run(partial(die_at, last, True))
         last += 1
     return last - 1

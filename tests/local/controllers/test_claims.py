@@ -59,7 +59,8 @@ def test_the_volume_goes_with_its_claim_and_a_new_claim_gets_a_new_one(live):
 
 def test_a_volume_made_by_hand_is_declined_with_a_reason(live):
     async def scenario(world: World) -> None:
-        await world.objects.create(VOLUMES, {"metadata": {"name": "mine"}, "spec": {"hostPath": {}}})
+        spec = {"hostPath": {"path": "/x"}, "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}}
+        await world.objects.create(VOLUMES, {"metadata": {"name": "mine"}, "spec": spec})
         await world.objects.create(CLAIMS, claim(volumeName="mine"))
         await world.pass_s(1)
         (message,) = world.objects.events("ProvisioningFailed")

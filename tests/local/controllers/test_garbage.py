@@ -14,7 +14,6 @@ from tidegate.kube.resource import (
     NODES,
     PODS,
     REPLICA_SETS,
-    SCALED_JOBS,
     SECRETS,
     SERVICE_ACCOUNTS,
     Resource,
@@ -106,6 +105,7 @@ def test_an_owner_that_was_never_there_counts_as_absent_after_a_while(live, wron
 def test_an_owner_in_another_namespace_is_no_owner(live):
     async def scenario(world: World) -> None:
         owner = await make(world, "owner")
+        await world.objects.create(NAMESPACES, {"metadata": {"name": "elsewhere"}})
         await world.objects.create(CONFIG_MAPS, named("child", owned_by(owner), namespace="elsewhere"))
         await world.pass_s(10)
         assert names(world) == ["owner"]
@@ -139,11 +139,11 @@ def test_an_owner_of_a_kind_that_is_not_served_is_given_the_benefit_of_the_doubt
 
 def test_a_cluster_scoped_owner_may_own_in_any_namespace(live):
     async def scenario(world: World) -> None:
-        node = await world.objects.create(NODES, {"metadata": {"name": "local"}})
+        node = await world.objects.create(NODES, {"metadata": {"name": "other"}})
         await make(world, "child", owned_by(node))
         await world.pass_s(60)
         assert names(world) == ["child"]
-        await world.objects.delete(NODES, "", "local")
+        await world.objects.delete(NODES, "", "other")
         await world.pass_s(1)
         assert names(world) == []
 
@@ -196,20 +196,31 @@ def test_orphans_stay_and_name_no_owner(live):
     live(scenario, team)
 
 
+THINGS = Resource("example.com", "v1", "things", "Thing")
+
+
+def definition() -> Object:
+    version = {"name": "v1", "served": True, "storage": True}
+    version["schema"] = {"openAPIV3Schema": {"type": "object"}}
+    names = {"plural": "things", "singular": "thing", "kind": "Thing"}
+    spec = {"group": "example.com", "names": names, "scope": "Namespaced", "versions": [version]}
+    return {"metadata": {"name": "things.example.com"}, "spec": spec}
+
+
 def test_a_kind_that_arrives_later_is_followed(live):
     def growing(objects, clock):
         kinds = list(KINDS)
-        objects.subscribe([CRDS], lambda change: kinds.append(SCALED_JOBS))
+        objects.subscribe([CRDS], lambda change: kinds.append(THINGS))
         return [Garbage(objects, clock, lambda: kinds)]
 
     async def scenario(world: World) -> None:
-        await world.objects.create(CRDS, {"metadata": {"name": "scaledjobs.keda.sh"}})
+        await world.objects.create(CRDS, definition())
         await world.pass_s(1)
-        owner = await world.objects.create(SCALED_JOBS, named("owner"))
+        owner = await world.objects.create(THINGS, named("owner"))
         await make(world, "child", owned_by(owner))
         await world.pass_s(60)
         assert names(world) == ["child"]
-        await world.objects.delete(SCALED_JOBS, "default", "owner")
+        await world.objects.delete(THINGS, "default", "owner")
         await world.pass_s(1)
         assert names(world) == []
 
@@ -233,12 +244,10 @@ def test_killed_at_any_write_garbage_is_still_collected():
     assert die_everywhere(begin, check, team) >= 6
 
 
-async def web(world: World) -> None:
-    await world.objects.create(NAMESPACES, {"metadata": {"name": "default"}})
-    await world.pass_s(1)
+async def web(world: World, namespace: str = "default") -> None:
     labels = {"matchLabels": {"app": "web"}}
-    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c"}]}}
-    body = {"metadata": {"name": "web", "namespace": "default"}}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    body = {"metadata": {"name": "web", "namespace": namespace}}
     body["spec"] = {"replicas": 2, "selector": labels, "template": template}
     await world.objects.create(DEPLOYMENTS, body)
     await world.pass_s(5)
@@ -261,16 +270,20 @@ def test_a_deleted_deployment_takes_its_replica_sets_and_pods_along(live, propag
 
 def test_a_namespace_that_goes_away_takes_everything_along(live):
     async def scenario(world: World) -> None:
-        await web(world)
-        assert names(world, SERVICE_ACCOUNTS) == ["default"]
-        await make(world, "held", finalizers=["example.com/hold"])
-        await world.objects.delete(NAMESPACES, "", "default")
+        await world.objects.create(NAMESPACES, {"metadata": {"name": "team"}})
+        await world.pass_s(1)
+        accounts = [one["metadata"] for one in world.objects.list(SERVICE_ACCOUNTS, "team")]
+        assert [one["name"] for one in accounts] == ["default"]
+        await web(world, "team")
+        held = named("held", namespace="team", finalizers=["example.com/hold"])
+        await world.objects.create(CONFIG_MAPS, held)
+        await world.objects.delete(NAMESPACES, "", "team")
         await world.pass_s(10)
         assert names(world) == ["held"]
-        assert names(world, NAMESPACES) == ["default"]
-        await world.objects.patch(CONFIG_MAPS, "default", "held", {"metadata": {"finalizers": []}})
+        assert world.objects.get(NAMESPACES, "", "team")
+        await world.objects.patch(CONFIG_MAPS, "team", "held", {"metadata": {"finalizers": []}})
         await world.pass_s(5)
-        assert names(world, NAMESPACES) == []
+        assert world.objects.get(NAMESPACES, "", "team") is None
         assert [names(world, one) for one in (DEPLOYMENTS, REPLICA_SETS, PODS)] == [[], [], []]
 
     live(scenario, whole_team)

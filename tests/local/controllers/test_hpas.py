@@ -8,10 +8,10 @@ import pytest
 from tests.parts.world import World, die_everywhere
 
 from tidegate.base.errors import Failure
-from tidegate.kube.resource import DEPLOYMENTS, HPAS, PODS, REPLICA_SETS, ApiError
+from tidegate.kube.resource import DEPLOYMENTS, EVENTS, HPAS, PODS, REPLICA_SETS, ApiError
 from tidegate.local.controllers.hpa_samples import Samples, Usage, mean, requests_of
 from tidegate.local.controllers.hpas import Hpas
-from tidegate.local.objects import Object
+from tidegate.local.objects import Change, Object
 
 KINDS = [DEPLOYMENTS, REPLICA_SETS, PODS, HPAS]
 
@@ -74,7 +74,8 @@ def hpa(*metrics: dict[str, Any], kind: str = "Deployment", **spec: Any) -> Obje
 
 
 def deployment(replicas: int) -> Object:
-    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template}
     return {"metadata": {"name": "web", "namespace": "default"}, "spec": spec}
 
 
@@ -235,7 +236,7 @@ def test_a_missing_target_is_told_and_found_when_it_comes(live):
         await world.pass_s(60)
         assert condition(world, "AbleToScale") == ("False", "FailedGetScale")
         (message,) = world.objects.events("FailedGetScale")
-        assert message.endswith('deployments "web" not found')
+        assert message.endswith('deployments.apps "web" not found')
         await world.objects.create(DEPLOYMENTS, deployment(1))
         await world.pass_s(15)
         assert replicas(world) == 4
@@ -299,10 +300,11 @@ def test_nothing_new_writes_nothing(live):
         scene.metrics.external = [20.0]
         await begin(world, 4)
         await world.pass_s(30)
-        before = world.objects.version
+        changes: list[Change] = []
+        world.objects.subscribe([HPAS, DEPLOYMENTS, EVENTS], changes.append)
         await world.pass_s(600)
         assert len(scene.metrics.asked) >= 40
-        assert world.objects.version == before
+        assert changes == []
 
     live(scenario, scene.team)
 
@@ -328,7 +330,7 @@ def pod(name: str, request: str | None = "100m", is_ready: bool = True) -> Objec
     ready = [{"type": "Ready", "status": str(is_ready), "lastTransitionTime": "2026-01-05T08:00:00Z"}]
     return {
         "metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}},
-        "spec": {"containers": [{"name": "c", "resources": resources}]},
+        "spec": {"containers": [{"name": "c", "image": "i", "resources": resources}]},
         "status": {"phase": "Running", "conditions": ready},
     }
 

@@ -22,7 +22,7 @@ def job(name: str = "work", restart: str = "Never", **spec: Any) -> Object:
     spec = {"parallelism": 1, "completions": 1, "backoffLimit": 6, **spec}
     template = {
         "metadata": {"labels": {"app": "w"}},
-        "spec": {"restartPolicy": restart, "containers": [{"name": "c"}]},
+        "spec": {"restartPolicy": restart, "containers": [{"name": "c", "image": "i"}]},
     }
     return {"metadata": {"name": name, "namespace": "default"}, "spec": {"template": template, **spec}}
 

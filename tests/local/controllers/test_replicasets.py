@@ -16,7 +16,7 @@ def team(objects, clock):
 
 
 def replica_set(replicas: int, **spec: Any) -> Object:
-    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c"}]}}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template, **spec}
     return {"metadata": {"name": "web", "namespace": "default"}, "spec": spec}
 

@@ -26,7 +26,7 @@ def service(port: Any = 80, **spec: Any) -> Object:
 
 
 def pod(name: str, port: int = 8080, **labels: str) -> Object:
-    containers = [{"name": "c", "ports": [{"name": "http", "containerPort": port}]}]
+    containers = [{"name": "c", "image": "i", "ports": [{"name": "http", "containerPort": port}]}]
     metadata = {"name": name, "namespace": "default", "labels": {"app": "web", **labels}}
     return {"metadata": metadata, "spec": {"containers": containers}}
 
