@@ -8,7 +8,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.config import Config
 from tidegate.kube.events import MESSAGE_CHARS, Events, News, Reference, event_body
 
-ABOUT = Reference("keda.sh/v1alpha1", "ScaledJob", "work", "csv", "u1", "7")
+ABOUT = Reference("keda.sh/v1alpha1", "ScaledJob", "shop", "csv", "u1", "7")
 NEWS = News("Warning", "KEDAScalerFailed", "redis does not answer")
 
 
@@ -37,11 +37,11 @@ async def test_an_event_says_what_happened_to_whom(api, client):
     await Events(client, clock, "tidegate").emit(ABOUT, NEWS)
     (path, event), *others = api.objects.items()
     assert not others
-    assert path.startswith("/api/v1/namespaces/work/events/csv.")
+    assert path.startswith("/api/v1/namespaces/shop/events/csv.")
     assert event["involvedObject"] == {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledJob",
-        "namespace": "work",
+        "namespace": "shop",
         "name": "csv",
         "uid": "u1",
         "resourceVersion": "7",
@@ -57,7 +57,7 @@ async def test_a_repetition_raises_the_count_and_other_news_or_others_do_not(api
         clock.moment += timedelta(seconds=60)
         await events.emit(ABOUT, NEWS)
     await events.emit(ABOUT, News("Warning", "KEDAScalerFailed", "another text"))
-    await events.emit(Reference("v1", "Pod", "work", "csv", "u2"), NEWS)
+    await events.emit(Reference("v1", "Pod", "shop", "csv", "u2"), NEWS)
     assert [count for _, _, count in shown(api)] == [3, 1, 1]
     first = next(iter(api.objects.values()))
     assert first["firstTimestamp"] == "2026-01-05T12:01:00Z"

@@ -69,7 +69,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jump.now
 
     def _describe(self) -> str:
-        return "\n".join(f"  {task!r}" for task in asyncio.all_tasks(self))
+        return "\n".join(f"  {_place(task)}" for task in asyncio.all_tasks(self))
 
     def _run_once(self) -> None:
         # Only steps of tasks change places: callbacks are promised to run in the order of their calls.
@@ -82,6 +82,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._ready.clear()
         self._ready.extend(ready)
         super()._run_once()
+
+
+def _place(task: asyncio.Task[Any]) -> str:
+    """Where the innermost coroutine of a task waits."""
+    inner: Any = task.get_coro()
+    while hasattr(getattr(inner, "cr_await", None), "cr_frame"):
+        inner = inner.cr_await
+    return f"{inner.__qualname__}, line {inner.cr_frame.f_lineno} of {inner.cr_frame.f_code.co_filename}"
 
 
 def _is_step(handle: Any) -> bool:

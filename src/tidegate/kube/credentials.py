@@ -80,7 +80,7 @@ class Credentials:
         return Identity(headers, config.certificate, config.key)
 
     async def _ask_plugin(self, plugin: ExecPlugin) -> Identity:
-        status = await _run(plugin, _exec_info(plugin, self._config))
+        status = await _run(plugin, _exec_request(plugin, self._config))
         token = status.get("token")
         certificate = str(status.get("clientCertificateData") or "").encode()
         if not token and not certificate:
@@ -105,7 +105,7 @@ def _read_token(file: str) -> str:
         raise Denied("read the token", on=file, answer=answer, next_step="check the token's file") from error
 
 
-def _exec_info(plugin: ExecPlugin, config: Config) -> str:
+def _exec_request(plugin: ExecPlugin, config: Config) -> str:
     spec: dict[str, Any] = {"interactive": False}
     if plugin.wants_cluster:
         spec["cluster"] = {"server": config.server, "insecure-skip-tls-verify": config.is_insecure}
