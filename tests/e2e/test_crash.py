@@ -1,0 +1,185 @@
+"""kill -9 of `tidegate up` at any moment of the CSV pipeline: nothing lost, doubled or orphaned.
+
+TIDEGATE_CRASHES sets the number of kills, TIDEGATE_SEED repeats a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import needs_kubectl, needs_redis
+from parts.up import ROOT, Up
+
+from tidegate.base.errors import TidegateError
+from tidegate.cli import sales
+from tidegate.cli.manifests import load
+from tidegate.kube import config
+from tidegate.kube.client import Client
+from tidegate.kube.resource import CONFIG_MAPS, JOBS, ApiError
+from tidegate.operator.sight import finished_as
+
+pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("crash")]
+
+CRASHES = int(os.environ.get("TIDEGATE_CRASHES", "4"))
+QUEUE = "csvs-to-process"
+LABEL = "scaledjob.keda.sh/name=csv-processor"
+
+
+class Redis:
+    """A few questions to the pipeline's own Redis, past everything of ours."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def __call__(self, *words: str) -> str:
+        with socket.create_connection((self.address, 6379), timeout=5) as connection:
+            connection.sendall((" ".join(words) + "\r\n").encode())
+            return connection.recv(65536).decode()
+
+    def number(self, *words: str) -> int:
+        reply = self(*words)
+        assert reply.startswith(":"), reply
+        return int(reply[1:])
+
+    def process_id(self) -> str:
+        return next(line for line in self("INFO", "server").splitlines() if line.startswith("process_id"))
+
+
+class Onlooker(threading.Thread):
+    """Looks at the API as often as it can, and writes to it; survives the server's absence."""
+
+    def __init__(self, up: Up) -> None:
+        super().__init__(daemon=True)
+        self.up = up
+        self.is_over = threading.Event()
+        self.snapshots = 0
+        self.most_unfinished = 0
+        self.acknowledged: list[str] = []
+        self.wrong: list[str] = []
+
+    def run(self) -> None:
+        asyncio.run(self.look())
+
+    async def look(self) -> None:
+        client = Client(config.load(self.up.kubeconfig))
+        number = 0
+        while not self.is_over.is_set():
+            number += 1
+            name = f"note-{number}"
+            try:
+                body = {"metadata": {"name": name}, "data": {"number": str(number)}}
+                await client.create(CONFIG_MAPS, "default", body)
+                self.acknowledged.append(name)
+                listing = await client.list(JOBS, "default", labels=LABEL)
+            except (ApiError, TidegateError):
+                await asyncio.sleep(0.05)
+                continue
+            unfinished = sum(not finished_as(job) for job in listing.items)
+            self.snapshots += 1
+            self.most_unfinished = max(self.most_unfinished, unfinished)
+            await asyncio.sleep(0.02)
+        await client.close()
+
+
+def apply_pipeline(up: Up, pace_s: float) -> None:
+    """The example's manifests; only the pace of the work is ours."""
+    documents = [document.body for document in load((str(ROOT / "examples" / "csv-pipeline"),))]
+    for body in documents:
+        if body["kind"] == "ScaledJob":
+            container = body["spec"]["jobTargetRef"]["template"]["spec"]["containers"][0]
+            container["env"].append({"name": "PACE_S", "value": str(pace_s)})
+    up.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(documents))
+
+
+def unfinished_jobs(up: Up) -> list[dict[str, Any]]:
+    return [job for job in up.get("jobs", "-l", LABEL)["items"] if not finished_as(job)]
+
+
+def test_twenty_crashes_lose_double_and_orphan_nothing(tmp_path: Path) -> None:
+    needs_kubectl()
+    needs_redis()
+    seed = int(os.environ.get("TIDEGATE_SEED", str(random.SystemRandom().randrange(10**6))))
+    chance = random.Random(seed)
+    print(f"seed {seed}, {CRASHES} crashes (TIDEGATE_SEED={seed} repeats it)")
+    up = Up(tmp_path / "state")
+    up.start()
+    onlooker = Onlooker(up)
+    try:
+        apply_pipeline(up, pace_s=0.25)
+        up.kubectl("rollout", "status", "deployment/redis", "--timeout=30s")
+        pod = up.get("pods", "-l", "app=redis")["items"][0]
+        redis = Redis(pod["status"]["podIP"])
+        first = redis.process_id()
+        onlooker.start()
+
+        done = 0
+        for crash in range(CRASHES):
+            time.sleep(chance.uniform(0.2, 3.0))
+            up.kill()
+            time.sleep(chance.choice((0.0, 0.0, chance.uniform(0.0, 1.5))))
+            up.start()
+            finished = redis.number("LLEN", QUEUE) == 0 and not unfinished_jobs(up)
+            done = crash + 1
+            if finished:
+                break
+        print(f"{done} crashes happened before the pipeline was done")
+        assert done == CRASHES, "the pipeline was too fast for this number of crashes"
+
+        def is_done() -> bool:
+            return (
+                finished_as(up.get("job", "data-generator")) == "Complete"
+                and redis.number("LLEN", QUEUE) == 0
+                and not unfinished_jobs(up)
+            )
+
+        up.until("the pipeline is done", is_done, 240)
+        onlooker.is_over.set()
+        onlooker.join(timeout=30)
+        judge(up, onlooker, redis, first)
+    finally:
+        onlooker.is_over.set()
+        if onlooker.is_alive():
+            onlooker.join(timeout=30)
+        if up.process is None:
+            up.start()
+        up.kubectl("delete", "scaledjobs,jobs,deployments,pods", "--all", "--timeout=60s", check=False)
+        up.end()
+
+
+def judge(up: Up, onlooker: Onlooker, redis: Redis, first: str) -> None:
+    created = Counter(
+        (notes["tidegate.dev/round"], notes["tidegate.dev/ordinal"])
+        for verb, resource, _, _, notes in up.journal()
+        if verb == "create" and resource == "jobs.batch" and "tidegate.dev/round" in notes
+    )
+    assert [place for place, count in created.items() if count > 1] == [], "a Job was created twice"
+    assert len(created) == 181, "as many Jobs as files"
+    assert onlooker.snapshots > 0
+    assert onlooker.most_unfinished <= 5
+    assert redis(f"GET {QUEUE}:found-empty").startswith("$-1"), "a Job found the queue empty"
+
+    claim = up.get("pvc", "data-pvc")
+    verdict = sales.check(up.folder / "node" / "volumes" / claim["metadata"]["uid"])
+    assert verdict.wrong == []
+    assert verdict.files == 181
+
+    assert redis.process_id() == first, "Redis was restarted"
+    pods = {
+        pod["metadata"]["uid"]
+        for pod in up.get("pods", "-A")["items"]
+        if pod["status"].get("phase") not in ("Succeeded", "Failed")
+    }
+    assert set(up.processes().values()) <= pods, "a process without an owner"
+
+    kept = {one["metadata"]["name"] for one in up.get("configmaps")["items"]}
+    assert set(onlooker.acknowledged) - kept == set(), "an acknowledged write is gone"
