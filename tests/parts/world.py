@@ -108,7 +108,13 @@ def live(
 
 
 def die_everywhere(
-    begin: Scenario, check: Scenario, team: Team, outcome: Outcomes = runs_on, *, lifetime_s: float = 60
+    begin: Scenario,
+    check: Scenario,
+    team: Team,
+    outcome: Outcomes = runs_on,
+    *,
+    lifetime_s: float = 60,
+    backing: Backing = in_memory,
 ) -> int:
     """Kills the team at its first write, at its second … each before and after the commit.
 
@@ -117,18 +123,19 @@ def die_everywhere(
     """
 
     async def die_at(last: int, is_committed: bool) -> bool:
-        world = World(MemoryObjects(), team, outcome)
-        mortal = MortalObjects(world.objects, last, is_committed=is_committed)
-        try:
-            await begin(world)
-            world.start(mortal)
-            await world.pass_s(lifetime_s)
-            await world.kill()
-            world.start()
-            await check(world)
-        finally:
-            await world.end()
-        return mortal.is_dead
+        async with backing(LoopClock()) as objects:
+            world = World(objects, team, outcome)
+            mortal = MortalObjects(world.objects, last, is_committed=is_committed)
+            try:
+                await begin(world)
+                world.start(mortal)
+                await world.pass_s(lifetime_s)
+                await world.kill()
+                world.start()
+                await check(world)
+            finally:
+                await world.end()
+            return mortal.is_dead
 
     last = 1
     while run(partial(die_at, last, False)):

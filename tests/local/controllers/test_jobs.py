@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.parts.acting_node import Outcome
-from tests.parts.world import World, die_everywhere
+from tests.parts.world import World, die_everywhere, on_the_plane
 
 from tidegate.kube.resource import JOBS, PODS, ApiError
 from tidegate.local.controllers import conditions, job_count
@@ -381,6 +381,18 @@ def test_killed_at_any_write_nothing_is_lost_and_nothing_runs_twice(
 
     writes = die_everywhere(begin, check, team, by_attempt(*phases))
     assert writes >= 4 * pods
+
+
+def test_killed_at_any_write_of_the_real_store_one_pod_runs_once():
+    async def begin(world: World) -> None:
+        await world.objects.create(JOBS, job())
+
+    async def check(world: World) -> None:
+        await world.pass_s(100)
+        assert len(world.node.started) == 1
+        assert "Complete" in [type for type, _ in ended(world)]
+
+    assert die_everywhere(begin, check, team, after(5), backing=on_the_plane) >= 7
 
 
 def test_killed_at_any_write_a_deadline_is_still_kept():

@@ -21,6 +21,8 @@ Name = tuple[str, str]
 
 # After a refused write the world has already moved on; the pause only keeps two writers from racing.
 AGAIN_S = 0.05
+# A burst of changes (ten Pods that become ready) costs one look, not ten.
+GAP_S = 0.02
 
 
 class Reconciler(Protocol[Key]):
@@ -45,7 +47,7 @@ class Controller(Generic[Key]):
         self.reconciler = reconciler
         self.objects = objects
         self.workers = workers
-        self.queue: Queue[Key] = Queue(clock, self._look, retry_s=0.1)
+        self.queue: Queue[Key] = Queue(clock, self._look, gap_s=GAP_S, retry_s=0.1)
         self._followed: set[Resource] = set()
         self._is_running = False
 
