@@ -38,11 +38,8 @@ def team(objects, clock):
 
 
 def template() -> Object:
-    containers = [{"name": "c", "image": "i"}]
-    return {
-        "metadata": {"labels": {"app": "web"}},
-        "spec": {"restartPolicy": restart, "containers": containers},
-    }
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    return {"metadata": {"labels": {"app": "web"}}, "spec": spec}
 
 
 def named(name: str, **content: object) -> Object:
