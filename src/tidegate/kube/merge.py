@@ -62,4 +62,8 @@ def guarded(patch: Object, resource_version: str) -> Object:
 
 def _is_same(one: Any, other: Any) -> bool:
     """Equality of JSON: true is not 1."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
