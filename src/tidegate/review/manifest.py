@@ -1,0 +1,208 @@
+"""A whole ScaledObject or ScaledJob as values: its scalers, its metrics, everything wrong with it.
+
+Used by whoever reads manifests: the operator, admission, the command line. A broken trigger never
+takes the healthy ones with it: each has a plan of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from tidegate import scalers
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.api.trigger_rules import trigger_problems
+from tidegate.api.triggers import Trigger
+from tidegate.base.errors import Failure
+from tidegate.base.problems import Problem
+from tidegate.core.values import ExternalMetric, ResourceMetric, TargetType
+from tidegate.kit import reading
+from tidegate.kit.reading import Sources
+from tidegate.kit.scaler import Native, Polled, Scaler, Scope
+
+_EXTERNAL_TYPES: dict[str, TargetType] = {
+    "": "AverageValue",
+    "AverageValue": "AverageValue",
+    "Value": "Value",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPlan:
+    """One trigger, ready to be measured: or why it is not.
+
+    `scaler` is None where there are `problems`, or where its parameters could not be fetched
+    (`failure`). `metrics` are parallel to the values it measures; `resource` is what the HPA reads.
+    """
+
+    index: int
+    trigger: Trigger
+    scaler: Scaler | None = None
+    metrics: tuple[ExternalMetric, ...] = ()
+    resource: ResourceMetric | None = None
+    activation: float = 0.0
+    problems: tuple[Problem, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What is wrong, each problem with its path in the manifest; the triggers in their order.
+
+    `notices` are about what works but should be written otherwise, or has no effect.
+    """
+
+    problems: tuple[Problem, ...]
+    triggers: tuple[TriggerPlan, ...]
+    notices: tuple[Problem, ...] = ()
+
+
+def review(object: ScaledObject | ScaledJob, sources_for: Callable[[int], Sources | Failure]) -> Review:
+    """Everything about the object that can be said without measuring.
+
+    `sources_for` gives a trigger's texts by its index, or why they cannot be had; it is asked once for
+    each trigger of a known type.
+    """
+    plans: list[TriggerPlan] = []
+    notices: list[Problem] = []
+    for index, trigger in enumerate(object.spec.triggers):
+        kind = scalers.find(trigger.type)
+        if kind is None:
+            plans.append(TriggerPlan(index, trigger, problems=(_unknown_type(index, trigger),)))
+            continue
+        sources = sources_for(index)
+        if isinstance(sources, Failure):
+            plans.append(TriggerPlan(index, trigger, failure=sources))
+            continue
+        plans.append(_planned(object, index, kind, sources))
+        notices += _notices(object, index, kind, sources)
+    problems = (
+        *_rules(object),
+        *(problem for plan in plans for problem in plan.problems),
+        *_duplicate_metrics(object, plans),
+    )
+    return Review(problems, tuple(plans), (*_object_notices(object), *notices))
+
+
+def _planned(
+    object: ScaledObject | ScaledJob, index: int, kind: type[Scaler], sources: Sources
+) -> TriggerPlan:
+    trigger = object.spec.triggers[index]
+    if isinstance(object, ScaledJob):
+        if issubclass(kind, Native):
+            return TriggerPlan(index, trigger, problems=(_needs_hpa(index, trigger),))
+        # It has no meaning without an HPA; the problem is the object's.
+        trigger = msgspec.structs.replace(trigger, metric_type=None)
+    scope = Scope(object.metadata.namespace, _is_metric_source(object))
+    built = reading.build(kind, trigger, sources, scope)
+    if isinstance(built, tuple):
+        return TriggerPlan(index, trigger, problems=tuple(_placed(index, problem) for problem in built))
+    if isinstance(built, Native):
+        return TriggerPlan(index, trigger, built, resource=built.resource_metric())
+    target_type = _EXTERNAL_TYPES.get(trigger.metric_type or "")
+    if target_type is None:
+        return TriggerPlan(index, trigger, problems=(_unknown_metric_type(index, trigger),))
+    if not isinstance(built, Polled):
+        raise TypeError(f"{kind} is neither Polled nor Native")
+    metric = ExternalMetric(f"s{index}-{built.metric_name()}", built.metric_target(), target_type)
+    return TriggerPlan(index, trigger, built, (metric,), activation=built.activation_target())
+
+
+def _rules(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
+    """What is wrong with the triggers beside their own settings, and with the replica counts."""
+    if not object.spec.triggers:
+        message = "no triggers defined in the ScaledObject/ScaledJob"
+        yield Problem("spec.triggers", message, "FieldValueRequired")
+    yield from trigger_problems(
+        {
+            "triggers": [
+                {"type": one.type, "name": one.name, "useCachedMetrics": one.use_cached_metrics}
+                for one in object.spec.triggers
+            ]
+        }
+    )
+    if isinstance(object, ScaledObject):
+        yield from _replica_problems(object)
+        return
+    for index, trigger in enumerate(object.spec.triggers):
+        if trigger.metric_type:
+            message = "Cannot set metricType in ScaledJob triggers"
+            yield Problem(f"spec.triggers[{index}].metricType", message, "FieldValueForbidden")
+
+
+def _replica_problems(object: ScaledObject) -> Iterator[Problem]:
+    """The bounds, in the operator's words. A written minimum of 0 counts as 1 here, as in KEDA."""
+    spec = object.spec
+    least = 0 if spec.min_replica_count is None else max(1, spec.min_replica_count)
+    if least > spec.replicas_max:
+        message = f"MinReplicaCount={least} must be less than MaxReplicaCount={spec.replicas_max}"
+        yield Problem("spec.minReplicaCount", message)
+    if spec.idle_replica_count is not None and spec.idle_replica_count >= least:
+        message = f"IdleReplicaCount={spec.idle_replica_count} must be less than MinReplicaCount={least}"
+        yield Problem("spec.idleReplicaCount", message)
+    if _is_metric_source(object):
+        message = "composite metrics are not served by this version: each trigger counts for itself"
+        yield Problem("spec.advanced.scalingModifiers", message, "FieldValueNotSupported")
+
+
+def _duplicate_metrics(object: ScaledObject | ScaledJob, plans: list[TriggerPlan]) -> Iterator[Problem]:
+    """External metrics that an HPA could not tell apart; names are compared without case, as asked for."""
+    seen: set[str] = set()
+    for plan in plans:
+        for metric in plan.metrics:
+            if metric.name.lower() in seen:
+                message = (
+                    f"metricName {metric.name} defined multiple times in ScaledObject {object.metadata.name}"
+                )
+                yield Problem(f"spec.triggers[{plan.index}]", message, "FieldValueDuplicate")
+            seen.add(metric.name.lower())
+
+
+def _object_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
+    if isinstance(object, ScaledObject) and object.spec.fallback is not None:
+        message = "not served by this version: while triggers fail, the number of replicas is held"
+        yield Problem("spec.fallback", message, "FieldValueNotSupported")
+
+
+def _notices(
+    object: ScaledObject | ScaledJob, index: int, kind: type[Scaler], sources: Sources
+) -> Iterator[Problem]:
+    """What is told of a trigger that is right: deprecated settings, keys and fields without effect."""
+    for announcement in reading.announcements(kind, sources):
+        yield _placed(index, announcement)
+    for key in reading.unread_keys(kind, sources):
+        message = f"no setting of {object.spec.triggers[index].type} triggers has this name; it is ignored"
+        yield Problem(f"spec.triggers[{index}].metadata.{key}", message)
+    if isinstance(object, ScaledJob) and object.spec.triggers[index].use_cached_metrics:
+        message = "has no effect in a ScaledJob: no HPA asks for its metrics"
+        yield Problem(f"spec.triggers[{index}].useCachedMetrics", message)
+
+
+def _is_metric_source(object: ScaledObject | ScaledJob) -> bool:
+    """Whether a formula consumes the triggers' values."""
+    advanced = object.spec.advanced if isinstance(object, ScaledObject) else None
+    modifiers = advanced.scaling_modifiers if advanced is not None else None
+    return modifiers is not None and modifiers.is_set
+
+
+def _placed(index: int, problem: Problem) -> Problem:
+    path = f"spec.triggers[{index}].{reading.field_path(problem)}"
+    return Problem(path, problem.message, problem.reason)
+
+
+def _unknown_type(index: int, trigger: Trigger) -> Problem:
+    message = f"no scaler found for type: {trigger.type}"
+    return Problem(f"spec.triggers[{index}].type", message, "FieldValueNotSupported")
+
+
+def _needs_hpa(index: int, trigger: Trigger) -> Problem:
+    message = f"{trigger.type} is read by an HPA, and a ScaledJob has none"
+    return Problem(f"spec.triggers[{index}].type", message, "FieldValueNotSupported")
+
+
+def _unknown_metric_type(index: int, trigger: Trigger) -> Problem:
+    message = f"unknown metric type: {trigger.metric_type}, allowed values are 'Value' or 'AverageValue'"
+    return Problem(f"spec.triggers[{index}].metricType", message, "FieldValueNotSupported")
