@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tidegate.local.nodes.names import Named
 
@@ -251,9 +251,9 @@ class Side(asyncio.Protocol):
         self._is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.pause_reading()
+        # Not asserted: uvloop's transports keep the interface without inheriting from it.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.pause_reading()
         if self._on_accept is not None:
             self._on_accept(self)
 
