@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 import tidegate
-from tidegate.api.hpa import encode_behavior
 from tidegate.api.kinds import API_VERSION
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Misconfigured
@@ -106,7 +107,9 @@ def _behavior(object: ScaledObject) -> dict[str, Any]:
     advanced = object.spec.advanced
     config = advanced.horizontal_pod_autoscaler_config if advanced is not None else None
     given = config.behavior if config is not None else None
-    behavior = encode_behavior(given) if given is not None else {}
+    behavior: dict[str, Any] = {}
+    if given is not None:
+        behavior = msgspec.json.decode(msgspec.json.encode(given))
     pause = pause_of(object.metadata.annotations)
     for direction, is_paused in (
         ("scaleDown", pause.is_scale_in_paused),
