@@ -10,7 +10,6 @@ A key says only who needs a look. Looks at one object never overlap.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,8 +33,6 @@ from tidegate.operator.world import World, namespace_of
 from tidegate.operator.writer import Writer
 from tidegate.runtime.clock import Clock
 from tidegate.runtime.queue import Queue
-
-log = logging.getLogger(__name__)
 
 SOURCE = "keda-operator"
 # At most four looks a second at one object, however many causes there are.
@@ -72,7 +69,7 @@ class Operator:
         self.world = World(client, self._on_change)
         surroundings = replace(surroundings, objects=PodCounts(self.world).answer)
         self.connections = Connections(surroundings)
-        self.rounds = Rounds(clock, self.connections.adapter, self._on_reading, on_server=self._on_server)
+        self.rounds = Rounds(clock, self.connections.adapter, self._on_reading)
         self.queue: Queue[Key] = Queue(clock, self._look, gap_s=GAP_S)
         writer = Writer(client, Events(client, clock, SOURCE))
         self.desk = Desk(Tools(self.world, writer, self.rounds, clock, options), self._again)
@@ -141,12 +138,6 @@ class Operator:
         known = self.desk.register.by_uid.get(trigger[0])
         if known is not None:
             self.queue.add(known.key)
-
-    def _on_server(self, label: str, failure: Failure | None) -> None:
-        if failure is None:
-            log.info("server answers again", extra={"server": label})
-        else:
-            log.warning("server failed", extra={"server": label, "failure": failure.message})
 
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
         one = new if new is not None else old

@@ -249,6 +249,10 @@ class Side(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._other: Side | None = None
         self._is_lost = False
+        # uvloop starts reading after connection_made whatever was said there: what comes before the
+        # other end exists is kept, and no more is read.
+        self._early: list[bytes] = []
+        self._has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not asserted: uvloop's transports keep the interface without inheriting from it.
@@ -260,6 +264,11 @@ class Side(asyncio.Protocol):
     def join(self, other: Side) -> None:
         self._other, other._other = other, self
         for one in (self, other):
+            early, one._early = one._early, []
+            for chunk in early:
+                one.data_received(chunk)
+            if one._has_ended:
+                one.eof_received()
             if one._is_lost:
                 one.connection_lost(None)
             elif one._transport is not None:
@@ -270,10 +279,15 @@ class Side(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, chunk: bytes) -> None:
-        if self._other is not None and self._other._transport is not None:
+        if self._other is None:
+            self._early.append(chunk)
+            if self._transport is not None:
+                self._transport.pause_reading()
+        elif self._other._transport is not None:
             self._other._transport.write(chunk)
 
     def eof_received(self) -> bool:
+        self._has_ended = True
         if self._other is not None and self._other._transport is not None and not self._other._is_lost:
             self._other._transport.write_eof()
         return True
