@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES
+from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES, ApiError
 from tidegate.local.nodes import names
 from tidegate.local.nodes.addresses import Addresses
 from tidegate.local.nodes.ground import NODE, SOURCE, Ground
@@ -205,7 +205,8 @@ class Node:
             pod.write_hosts()
 
     async def _tell_service(self, service: Mapping[str, Any], message: str) -> None:
-        await self._objects.event(dict(service), "Warning", "FailedToListen", message, SOURCE)
+        with suppress(ApiError):
+            await self._objects.event(dict(service), "Warning", "FailedToListen", message, SOURCE)
 
 
 def _is_finished(pod: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from tidegate.kube.resource import PODS, ApiError
@@ -41,8 +42,11 @@ class Reports:
     async def event(
         self, pod: Mapping[str, Any] | None, kind: Literal["Normal", "Warning"], reason: str, message: str
     ) -> None:
+        """Tells about the Pod, if it is still there. What cannot be told (a namespace on its way out
+        takes no events) never holds up the work."""
         if pod is not None:
-            await self._ground.objects.event(dict(pod), kind, reason, message, SOURCE)
+            with suppress(ApiError):
+                await self._ground.objects.event(dict(pod), kind, reason, message, SOURCE)
 
     async def once(self, pod: Mapping[str, Any], reason: str, message: str) -> None:
         """A Warning that is repeated only after something else was told about the same reason."""
