@@ -41,7 +41,7 @@ class ActingNode:
 
     def _look(self, pod: Object) -> None:
         uid = pod["metadata"]["uid"]
-        if not pod["spec"].get("nodeName"):
+        if pod["spec"].get("nodeName") != "local":
             return
         if pod["metadata"].get("deletionTimestamp"):
             self._ends.setdefault(uid, asyncio.create_task(self._end(pod)))

@@ -190,7 +190,8 @@ class MemoryObjects:
             return
         found = self._stored.get(_place(NAMESPACES, "", namespace))
         if found and found[1]["metadata"].get("deletionTimestamp"):
-            raise ApiError(403, "Forbidden", f"namespace {namespace} is being terminated")
+            causes = [{"reason": "NamespaceTerminating"}]
+            raise ApiError(403, "Forbidden", f"namespace {namespace} is ending", {"causes": causes})
 
     def _replace(self, resource: Resource, place: Place, old: Object, new: Object) -> Object:
         for field in ("uid", "creationTimestamp", "resourceVersion", "generation"):

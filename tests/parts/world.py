@@ -69,7 +69,7 @@ class World:
     def start(self, objects: Objects | None = None) -> None:
         seen = objects or self.objects
         for reconciler in self.team(seen, self.clock):
-            self._tasks.append(asyncio.create_task(Controller(reconciler, seen, self.clock).run()))
+            self._tasks.append(asyncio.create_task(Controller(reconciler, seen, self.clock, workers=3).run()))
 
     async def kill(self) -> None:
         for task in self._tasks:

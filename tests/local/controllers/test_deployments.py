@@ -227,6 +227,31 @@ def test_too_few_available_pods_are_reported(live):
     live(scenario, team, never_ready("bad"))
 
 
+def test_a_first_rollout_that_gets_nowhere_is_called_stuck(live):
+    async def scenario(world: World) -> None:
+        await world.objects.create(DEPLOYMENTS, deployment(image="bad", progressDeadlineSeconds=60))
+        await world.pass_s(50)
+        assert condition(world, "Progressing")[0] == "True"
+        await world.pass_s(20)
+        assert condition(world, "Progressing") == ("False", "ProgressDeadlineExceeded")
+
+    live(scenario, team, never_ready("bad"))
+
+
+def test_a_new_template_without_replicas_is_reported_too(live):
+    async def scenario(world: World) -> None:
+        await world.objects.create(DEPLOYMENTS, deployment(0))
+        await world.pass_s(5)
+        await change(world, image="two")
+        await world.pass_s(5)
+        newest = max(world.objects.list(REPLICA_SETS), key=rollout.revision)["metadata"]["name"]
+        (one,) = [one for one in found(world)["status"]["conditions"] if one["type"] == "Progressing"]
+        assert one["reason"] == "NewReplicaSetAvailable"
+        assert newest in one["message"]
+
+    live(scenario, team)
+
+
 def test_a_paused_deployment_scales_and_does_not_roll_out(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment())
@@ -329,6 +354,27 @@ def test_surge_rounds_up_and_unavailability_down(replicas: int, surge: Any, unav
 def sized(name: str, size: int, available: int) -> Object:
     metadata = {"name": name, "creationTimestamp": "2026-01-05T08:00:00Z"}
     return {"metadata": metadata, "spec": {"replicas": size}, "status": {"availableReplicas": available}}
+
+
+@pytest.mark.parametrize(
+    ("new", "olds", "expected"),
+    [
+        ((5, 0), [(10, 0)], [8]),
+        ((5, 5), [(10, 0)], [3]),
+        ((5, 5), [(10, 10)], [3]),
+        ((5, 2), [(10, 10)], [6]),
+        ((5, 5), [(5, 5), (5, 0)], [3, 0]),
+        ((5, 0), [(8, 8)], None),
+    ],
+)
+def test_unhealthy_old_pods_go_first_and_healthy_ones_when_new_ones_are_up(new, olds, expected):
+    body = deployment(10, strategy={"rollingUpdate": {"maxSurge": 5, "maxUnavailable": 2}})
+    others = [sized(f"old{index}", *old) for index, old in enumerate(olds)]
+    steps = rollout.rolling(body, sized("new", *new), others)
+    if expected is None:
+        assert [one["metadata"]["name"] for one, _ in steps] == ["new"]
+    else:
+        assert [size for _, size in steps] == expected
 
 
 counts = st.integers(0, 8)

@@ -127,6 +127,27 @@ def test_an_owner_that_appears_in_time_is_believed(live):
     live(scenario, team)
 
 
+def test_a_suspicion_that_was_cleared_does_not_shorten_the_next(live):
+    async def scenario(world: World) -> None:
+        owner = await make(world, "owner")
+
+        async def name_owner(**changes: Any) -> None:
+            patch = {"metadata": {"ownerReferences": [owned_by(owner, **changes)]}}
+            await world.objects.patch(CONFIG_MAPS, "default", "child", patch)
+
+        await make(world, "child", owned_by(owner, uid="wrong"))
+        await world.pass_s(2)
+        await name_owner()
+        await world.pass_s(20)
+        await name_owner(uid="wrong")
+        await world.pass_s(2)
+        await name_owner()
+        await world.pass_s(20)
+        assert names(world) == ["child", "owner"]
+
+    live(scenario, team)
+
+
 def test_an_owner_of_a_kind_that_is_not_served_is_given_the_benefit_of_the_doubt(live):
     async def scenario(world: World) -> None:
         ref = {"apiVersion": "example.com/v1", "kind": "Thing", "name": "x", "uid": "y"}

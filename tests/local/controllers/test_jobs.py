@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.parts.acting_node import Outcome
+from tests.parts.jumping_loop import START
 from tests.parts.world import World, die_everywhere, on_the_plane
 
+from tidegate.base.times import format_time
 from tidegate.kube.resource import JOBS, PODS, ApiError
 from tidegate.local.controllers import conditions, job_count
-from tidegate.local.controllers.jobs import Jobs
+from tidegate.local.controllers.jobs import Jobs, pod_of
 from tidegate.local.controllers.scheduler import Scheduler
 from tidegate.local.objects import Object
 
@@ -408,14 +411,72 @@ def test_killed_at_any_write_a_deadline_is_still_kept():
     assert die_everywhere(begin, check, team) > 6
 
 
+def pod(number: int, phase: str, finished_s: int = 0, *, is_deleting: bool = False) -> Object:
+    metadata = {
+        "name": f"p{number}",
+        "annotations": {job_count.ATTEMPT: str(number)},
+        "creationTimestamp": "2026-01-05T08:00:00Z",
+    }
+    if is_deleting:
+        metadata["deletionTimestamp"] = "2026-01-05T08:00:00Z"
+    moment = format_time(START + timedelta(seconds=finished_s))
+    return {
+        "metadata": metadata,
+        "status": {
+            "phase": phase,
+            "containerStatuses": [{"state": {"terminated": {"finishedAt": moment}}}],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        ([pod(0, "Succeeded")], ({0}, set(), 0, 0)),
+        ([pod(0, "Succeeded", is_deleting=True)], ({0}, set(), 0, 0)),
+        ([pod(0, "Failed")], (set(), {0}, 0, 0)),
+        ([pod(0, "Failed", is_deleting=True)], (set(), set(), 0, 0)),
+        ([pod(0, "Running"), pod(1, "Pending")], (set(), set(), 2, 0)),
+        ([pod(0, "Running", is_deleting=True)], (set(), set(), 0, 1)),
+    ],
+)
+def test_each_pod_is_counted_for_what_it_is(pods: list[Object], expected: Any):
+    counted = job_count.count(job(), pods)
+    found = (set(counted.succeeded), set(counted.failed), len(counted.active), len(counted.terminating))
+    assert found == expected
+
+
+def test_what_was_counted_stays_counted():
+    body = job(completions=9) | {"status": {"completedIndexes": "0-2,5", "failedIndexes": "3"}}
+    counted = job_count.count(body, [pod(5, "Succeeded"), pod(6, "Succeeded")])
+    assert set(counted.succeeded) == {0, 1, 2, 5, 6}
+    assert set(counted.failed) == {3}
+    assert job_count.next_attempts(job(completions=9, parallelism=2), counted) == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("pods", "seconds"),
+    [
+        ([], 0),
+        ([pod(0, "Failed", 5)], 15),
+        ([pod(0, "Failed", 5), pod(1, "Failed", 30)], 50),
+        ([pod(number, "Failed", number) for number in range(6)], 325),
+        ([pod(number, "Failed", number) for number in range(40)], 399),
+        ([pod(0, "Failed", 5), pod(1, "Succeeded", 20), pod(2, "Failed", 30)], 40),
+        ([pod(0, "Failed", 5), pod(1, "Succeeded", 20)], 0),
+        ([pod(0, "Failed", 5, is_deleting=True)], 0),
+    ],
+)
+def test_the_wait_doubles_with_each_failure_since_the_last_success(pods: list[Object], seconds: int):
+    assert job_count.backoff_left_s(pods, START) == seconds
+
+
 @pytest.mark.parametrize("text", ["", "0", "0-3,5", "2,4,6-9"])
 def test_ranges_read_what_they_write(text: str):
     assert job_count.format_ranges(job_count.parse_ranges(text)) == text
 
 
 def test_every_number_of_a_job_has_a_name_of_its_own():
-    from tidegate.local.controllers.jobs import pod_of
-
     body = job("a" * 70)
     body["metadata"]["uid"] = "u"
     names = {pod_of(body, number)["metadata"]["name"] for number in range(3000)}
@@ -424,8 +485,6 @@ def test_every_number_of_a_job_has_a_name_of_its_own():
 
 
 def test_conditions_keep_their_moment_while_they_stay():
-    from tests.parts.jumping_loop import START
-
     first = conditions.with_condition([], {"type": "A", "status": "True"}, START)
     later = START.replace(hour=20)
     assert conditions.with_condition(first, {"type": "A", "status": "True"}, later) == first

@@ -53,12 +53,14 @@ def test_pods_follow_the_number_up_and_down(live):
     live(scenario, team)
 
 
-def test_a_deleted_pod_is_replaced(live):
+def test_a_deleted_pod_is_replaced_while_it_still_ends(live):
     async def scenario(world: World) -> None:
         await world.objects.create(REPLICA_SETS, replica_set(2))
         await world.pass_s(5)
         first = world.objects.list(PODS)[0]["metadata"]
         await world.objects.delete(PODS, "default", first["name"])
+        await world.pass_s(0.5)
+        assert len(world.objects.list(PODS)) == 3
         await world.pass_s(5)
         left = world.objects.list(PODS)
         assert len(left) == 2

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from tidegate.kube.resource import CRDS, ApiError, Resource
+from tidegate.local.controllers.events import is_ending_namespace
 from tidegate.local.objects import Change, Objects
 from tidegate.runtime.clock import Clock
 from tidegate.runtime.queue import Queue
@@ -19,8 +20,10 @@ Key = TypeVar("Key", bound=Hashable)
 Name = tuple[str, str]
 """Namespace and name: the key of every controller that follows one kind."""
 
-# After a refused write the world has already moved on; the pause only keeps two writers from racing.
+# After a conflict the world has already moved on; the pause only keeps two writers from racing.
 AGAIN_S = 0.05
+# What vanished under our hands, or a namespace that ends, is no fault to report: look again in a while.
+VANISHED_S = 1.0
 # A burst of changes (ten Pods that become ready) costs one look, not ten.
 GAP_S = 0.02
 
@@ -42,7 +45,7 @@ class Controller(Generic[Key]):
     """A reconciler with its queue. `run()` works until cancelled."""
 
     def __init__(
-        self, reconciler: Reconciler[Key], objects: Objects, clock: Clock, *, workers: int = 16
+        self, reconciler: Reconciler[Key], objects: Objects, clock: Clock, *, workers: int = 8
     ) -> None:
         self.reconciler = reconciler
         self.objects = objects
@@ -84,8 +87,11 @@ class Controller(Generic[Key]):
         try:
             delay_s = await self.reconciler.reconcile(key)
         except ApiError as error:
-            if error.reason not in ("Conflict", "NotFound"):
+            if error.reason == "Conflict":
+                delay_s = AGAIN_S
+            elif error.reason == "NotFound" or is_ending_namespace(error):
+                delay_s = VANISHED_S
+            else:
                 raise
-            delay_s = AGAIN_S
         if delay_s is not None:
             self.queue.add(key, delay_s=max(delay_s, 0.0))

@@ -10,6 +10,12 @@ from tidegate.local.objects import Object, Objects
 log = logging.getLogger(__name__)
 
 
+def is_ending_namespace(error: ApiError) -> bool:
+    """Whether a create was refused because its namespace is being deleted."""
+    causes = error.details.get("causes") or []
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+
+
 class Events:
     """Events in the name of one controller (`source`)."""
 
@@ -31,5 +37,5 @@ class Events:
 
     async def create_failed(self, about: Object, error: ApiError) -> None:
         """Why no Pod appears. A namespace that is going away needs no explanation."""
-        if error.reason != "Forbidden":
+        if not is_ending_namespace(error):
             await self.warn(about, "FailedCreate", f"Error creating: {error}")

@@ -19,6 +19,8 @@ Item = TypeVar("Item")
 # Letters and digits that cannot spell words, as Kubernetes uses for generated names.
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 AT_ONCE = 64
+# The most Pods that one look creates: what was asked for may change meanwhile.
+BURST = 500
 
 
 def phase(pod: Object) -> str:

@@ -102,7 +102,7 @@ class ReplicaSets:
             else:
                 await self.events.normal(found, "SuccessfulCreate", f"Created pod: {name}")
 
-        await pods_.each(range(max(count, 0)), create)
+        await pods_.each(range(min(max(count, 0), pods_.BURST)), create)
         if refused:
             await self.events.create_failed(found, refused[0])
             return refused[0]

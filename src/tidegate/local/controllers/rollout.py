@@ -107,20 +107,20 @@ def rolling(deployment: Object, new: Object, olds: Sequence[Object]) -> Sizes:
 
 
 def _shrink(deployment: Object, new: Object, olds: Sequence[Object]) -> Sizes:
-    """Unhealthy old Pods go first: they are no loss. Healthy ones go as far as availability allows."""
+    """Unhealthy old Pods go first: they are no loss. Healthy ones go as far as availability allows.
+
+    What may go is all that is neither needed nor not yet up: when every unhealthy old Pod has gone,
+    the rest of it is exactly the number of available Pods above the least.
+    """
     sizes = [replicas(one) for one in olds]
     least = replicas(deployment) - bounds(deployment)[1]
     unready = replicas(new) - available(new)
-    may_go = sum(sizes) + replicas(new) - least - unready
-    for index, one in enumerate(olds):
-        step = min(sizes[index] - available(one), max(may_go, 0))
-        sizes[index] -= step
-        may_go -= step
-    spare = min(sum(map(available, olds)) + available(new) - least, may_go)
-    for index, size in enumerate(sizes):
-        step = min(size, max(spare, 0))
-        sizes[index] -= step
-        spare -= step
+    may_go = max(sum(sizes) + replicas(new) - least - unready, 0)
+    for kept in ([available(one) for one in olds], [0 for _ in olds]):
+        for index, least_size in enumerate(kept):
+            step = min(sizes[index] - least_size, may_go)
+            sizes[index] -= step
+            may_go -= step
     return [(one, size) for one, size in zip(olds, sizes, strict=True) if size != replicas(one)]
 
 
