@@ -186,6 +186,20 @@ def test_in_the_foreground_the_owner_stays_until_its_blocking_dependants_are_gon
     live(scenario, team)
 
 
+def test_in_the_foreground_nobody_waits_for_a_dependant_that_was_released(live):
+    async def scenario(world: World) -> None:
+        owner = await make(world, "owner")
+        await make(world, "held", owned_by(owner, blocks=True), finalizers=["example.com/hold"])
+        await world.objects.delete(CONFIG_MAPS, "default", "owner", propagation="Foreground")
+        await world.pass_s(1)
+        assert names(world) == ["held", "owner"]
+        await world.objects.patch(CONFIG_MAPS, "default", "held", {"metadata": {"ownerReferences": []}})
+        await world.pass_s(1)
+        assert names(world) == ["held"]
+
+    live(scenario, team)
+
+
 def test_in_the_foreground_nobody_waits_for_what_does_not_block(live):
     async def scenario(world: World) -> None:
         owner = await make(world, "owner")
