@@ -17,9 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import needs_kubectl, needs_redis
-from parts.up import ROOT, Up
 
+from parts.up import ROOT, Up, needs_kubectl, needs_redis
 from tidegate.base.errors import TidegateError
 from tidegate.cli import sales
 from tidegate.cli.manifests import load

@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import needs_redis
-from parts.up import ROOT, Up
 
+from parts.up import ROOT, Up, needs_redis
 from tidegate.cli import sales
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]

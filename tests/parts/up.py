@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 
@@ -38,8 +40,11 @@ class Up:
         begin = self.output.stat().st_size if self.output.exists() else 0
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tidegate.cli.main", "up", "--data-dir", str(self.folder)]
-                + ["--port", str(self.port), *self.flags],
+                [
+                    *(sys.executable, "-m", "tidegate.cli.main", "up"),
+                    *("--data-dir", str(self.folder), "--port", str(self.port)),
+                    *self.flags,
+                ],
                 stdout=out,
                 stderr=out,
             )
@@ -110,7 +115,9 @@ class Up:
             rows = database.execute(
                 "SELECT verb, resource, name, uid, annotations FROM journal ORDER BY rv"
             ).fetchall()
-        return [(verb, resource, name, uid, json.loads(text or "{}")) for verb, resource, name, uid, text in rows]
+        return [
+            (verb, resource, name, uid, json.loads(text or "{}")) for verb, resource, name, uid, text in rows
+        ]
 
     def until(self, what: str, is_true: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         """Waits for `is_true`; fails with `what` and the server's last words."""
@@ -132,3 +139,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def needs_kubectl() -> None:
+    if shutil.which(kubectl()) is None:
+        missing("kubectl is missing; `make demo` installs one into .venv")
+
+
+def needs_redis() -> None:
+    if shutil.which("redis-server") is None and not (Path(sys.prefix) / "bin" / "redis-server").exists():
+        missing("redis-server is missing; `make demo` installs one on x86-64, else: apt install redis-server")
+
+
+def missing(reason: str) -> None:
+    """A skip on a user's machine, a failure in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
