@@ -19,6 +19,7 @@ from tidegate.kube.transport import Call, Transport, read_all
 from tidegate.kube.watching import WatchEvent, events
 from tidegate.runtime.clock import Clock, SystemClock
 
+JSON = "application/json"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -155,9 +156,10 @@ class Client:
         query: Mapping[str, str] | None = None,
         silence_s: float | None = None,
         on_open: Callable[[], None] | None = None,
+        accept: str = JSON,
     ) -> AsyncGenerator[bytes]:
         """A reply in the pieces in which it comes (logs, watches), however long it takes."""
-        call = Call("GET", path, query or {}, total_s=None, read_s=silence_s)
+        call = Call("GET", path, query or {}, accept=accept, total_s=None, read_s=silence_s)
         async with self._transport.open(call) as response:
             if on_open is not None:
                 on_open()
@@ -214,20 +216,19 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> bytes:
         """The reply to any request; `body` is encoded as JSON."""
         encoded = msgspec.json.encode(body) if body is not None else None
-        call = Call(method, path, query or {}, encoded, content_type)
+        call = Call(method, path, query or {}, encoded, content_type, accept)
         async with self._transport.open(call) as response:
             if self._on_warning is not None:
                 for header in response.headers.getall("Warning", ()):
                     self._on_warning(_warning(header))
             return await read_all(response)
 
-    async def _json(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
-    ) -> Object:
+    async def _json(self, method: str, path: str, body: Any = None, content_type: str = JSON) -> Object:
         query = {"fieldManager": FIELD_MANAGER} if method in ("POST", "PUT", "PATCH") else {}
         raw = await self.request(method, path, query=query, body=body, content_type=content_type)
         try:

@@ -17,6 +17,10 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _NEXT_STEP = "name a kubeconfig with --kubeconfig or KUBECONFIG"
 
 
+class Unconfigured(Misconfigured):
+    """Nothing names an API server: no kubeconfig anywhere, and this is not a pod."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExecPlugin:
     """A program that prints credentials. Source: client.authentication.k8s.io ExecCredential."""
@@ -51,7 +55,7 @@ class Config:
 def load(
     path: str | Path | None = None, *, context: str = "", environ: Mapping[str, str] | None = None
 ) -> Config:
-    """The configuration to use; Misconfigured with all that was looked at if there is none.
+    """The configuration to use; Unconfigured with all that was looked at if there is none.
 
     `path`, else the files of KUBECONFIG, else the service account of the pod, else ~/.kube/config.
     """
@@ -67,7 +71,7 @@ def load(
     if home.exists():
         return from_kubeconfigs([home], context)
     answer = f"KUBECONFIG is not set, this is not a pod, and {home} does not exist"
-    raise Misconfigured("find a Kubernetes API", answer=answer, next_step=_NEXT_STEP)
+    raise Unconfigured("find a Kubernetes API", answer=answer, next_step=_NEXT_STEP)
 
 
 def in_cluster(environ: Mapping[str, str], account: Path = SERVICE_ACCOUNT) -> Config:

@@ -46,21 +46,26 @@ class Discovery:
 
     async def named(self, word: str) -> Served:
         """What a user means by `so`, `scaledobject`, `ScaledObjects` or `scaledobjects.keda.sh`."""
-        wanted = word.lower()
-        plural, _, group = wanted.partition(".")
-        for served in await self.all():
-            resource = served.resource
-            names = served.names | {resource.plural, resource.kind.lower()}
-            if wanted in names or (group and plural in names and resource.group == group):
-                return served
+        found = find(await self.all(), word)
+        if found is not None:
+            return found
         raise ApiError(404, "NotFound", f"the server does not serve {word!r}", {"kind": word})
 
     async def all(self) -> list[Served]:
         """All that is served, each group in its preferred version; the core group comes first."""
         body = msgspec.json.decode(await self._client.request("GET", "/apis"))
         versions = [group["preferredVersion"]["groupVersion"] for group in body.get("groups") or ()]
-        lists = await asyncio.gather(*(self._learn(one) for one in ["v1", *versions]))
+        lists = await asyncio.gather(self._learn("v1"), *(self._learn_if_up(one) for one in versions))
         return [served for one in lists for served in one]
+
+    async def _learn_if_up(self, api_version: str) -> list[Served]:
+        """Nothing where the extension server of a group is down: the other groups stay within reach."""
+        try:
+            return await self._learn(api_version)
+        except ApiError as error:
+            if error.code != 503:
+                raise
+            return []
 
     async def _learn(self, api_version: str) -> list[Served]:
         path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
@@ -73,6 +78,18 @@ class Discovery:
             body = {}
         self._known[api_version] = read_resources(api_version, body.get("resources") or ())
         return self._known[api_version]
+
+
+def find(known: Iterable[Served], word: str) -> Served | None:
+    """The first that goes by this name: plural, singular, kind or short name, bare or with its group."""
+    wanted = word.lower()
+    name, _, group = wanted.partition(".")
+    for served in known:
+        resource = served.resource
+        names = served.names | {resource.plural, resource.kind.lower()}
+        if wanted in names or (group and name in names and resource.group == group):
+            return served
+    return None
 
 
 def _pick(known: Iterable[Served], kind: str, subresource: str) -> Served | None:

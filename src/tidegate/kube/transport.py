@@ -59,6 +59,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str = "application/json"
+    accept: str = "application/json"
     total_s: float | None = REQUEST_S
     read_s: float | None = None
 
@@ -130,7 +131,7 @@ class Transport:
 
         identity = await self._credentials.identity()
         session = await self._session_for(identity)
-        headers = dict(identity.headers)
+        headers = {**identity.headers, "Accept": call.accept}
         if call.body is not None:
             headers["Content-Type"] = call.content_type
         return await session.request(
@@ -160,7 +161,6 @@ class Transport:
                 socket_factory=_socket,
             )
             headers = {
-                "Accept": "application/json",
                 "Accept-Encoding": "identity",
                 "User-Agent": f"tidegate/{tidegate.__version__}",
             }
