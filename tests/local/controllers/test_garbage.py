@@ -322,3 +322,17 @@ def test_a_namespace_that_goes_away_takes_everything_along(live):
         assert [names(world, one) for one in (DEPLOYMENTS, REPLICA_SETS, PODS)] == [[], [], []]
 
     live(scenario, whole_team)
+
+
+def test_nothing_lives_on_in_a_namespace_that_went_at_once(live):
+    async def scenario(world: World) -> None:
+        made = await world.objects.create(NAMESPACES, {"metadata": {"name": "team"}})
+        await web(world, "team")
+        made = world.objects.get(NAMESPACES, "", "team") or made
+        await world.objects.update(NAMESPACES, {**made, "spec": {"finalizers": []}}, subresource="finalize")
+        await world.objects.delete(NAMESPACES, "", "team")
+        assert world.objects.get(NAMESPACES, "", "team") is None
+        await world.pass_s(10)
+        assert [names(world, one) for one in (DEPLOYMENTS, REPLICA_SETS, PODS)] == [[], [], []]
+
+    live(scenario, whole_team)

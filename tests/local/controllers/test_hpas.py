@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -23,11 +23,14 @@ class Metrics:
         self.external: Sequence[float] | Failure | Exception = [0.0]
         self.usage: Sequence[Usage] | Failure = []
         self.asked: list[Any] = []
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
     async def read_external(
         self, namespace: str, name: str, labels: Mapping[str, str]
     ) -> Sequence[float] | Failure:
         self.asked.append((namespace, name, dict(labels)))
+        if self.meanwhile is not None:
+            await self.meanwhile()
         if isinstance(self.external, Exception):
             raise self.external
         return self.external
@@ -289,6 +292,45 @@ def test_a_refused_scale_is_told_and_tried_again(live):
         world.start()
         await world.pass_s(1)
         assert replicas(world) == 4
+
+    live(scenario, scene.team)
+
+
+def test_a_target_that_was_taken_to_zero_meanwhile_is_not_woken(live):
+    scene = Scene()
+
+    async def scenario(world: World) -> None:
+        async def deactivate() -> None:
+            await world.objects.patch(DEPLOYMENTS, "default", "web", {"spec": {"replicas": 0}})
+
+        scene.metrics.external = [50.0]
+        scene.metrics.meanwhile = deactivate
+        await begin(world, 1)
+        await world.pass_s(100)
+        assert replicas(world) == 0
+        assert condition(world, "ScalingActive") == ("False", "ScalingDisabled")
+        assert world.objects.events("SuccessfulRescale") == []
+
+    live(scenario, scene.team)
+
+
+def test_a_restart_does_not_forget_what_was_lowered_just_now(live):
+    scene = Scene()
+    slowly = {
+        "stabilizationWindowSeconds": 0,
+        "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}],
+    }
+
+    async def scenario(world: World) -> None:
+        scene.metrics.external = [5.0]
+        await begin(world, 8, hpa(behavior={"scaleDown": {"selectPolicy": "Max", **slowly}}))
+        assert replicas(world) == 7
+        await world.kill()
+        world.start()
+        await world.pass_s(50)
+        assert replicas(world) == 7
+        await world.pass_s(30)
+        assert replicas(world) == 6
 
     live(scenario, scene.team)
 

@@ -66,6 +66,21 @@ def test_endpoints_follow_the_ready_pods(live):
     live(scenario, team)
 
 
+def test_slices_go_with_the_ports_they_were_for(live):
+    async def scenario(world: World) -> None:
+        await world.objects.create(SERVICES, service("http"))
+        await world.objects.create(PODS, pod("a", 8080))
+        await world.objects.create(PODS, pod("b", 9090))
+        await world.pass_s(1)
+        slices = world.objects.list(ENDPOINT_SLICES)
+        assert sorted(one["ports"][0]["port"] for one in slices) == [8080, 9090]
+        await world.objects.delete(PODS, "default", "a")
+        await world.pass_s(5)
+        assert [one["ports"][0]["port"] for one in world.objects.list(ENDPOINT_SLICES)] == [9090]
+
+    live(scenario, team)
+
+
 def test_a_service_without_selector_is_left_to_its_author(live):
     async def scenario(world: World) -> None:
         await world.objects.create(SERVICES, service(selector={}))

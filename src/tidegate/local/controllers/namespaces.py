@@ -29,24 +29,31 @@ class Namespaces:
 
     async def reconcile(self, key: str) -> float | None:
         found = self.objects.get(NAMESPACES, "", key)
-        if found is None:
-            return None
-        if not is_deleting(found):
+        if found is not None and not is_deleting(found):
             await self._ensure_account(key)
             return None
-        left = [
-            (kind, one) for kind in self.kinds() if kind.is_namespaced for one in self.objects.list(kind, key)
-        ]
-        if left:
-            await each([(kind, one) for kind, one in left if not is_deleting(one)], self._delete)
+        # Also when it is gone already: nothing may live in a namespace that is not there.
+        if await self._empty(key):
             return POLL_S
-        finalizers = found["spec"].get("finalizers") or []
-        if OURS in finalizers:
-            kept = [one for one in finalizers if one != OURS]
-            await self.objects.update(
-                NAMESPACES, {**found, "spec": {**found["spec"], "finalizers": kept}}, subresource="finalize"
-            )
+        if found is None:
+            return None
+        spec = found.get("spec") or {}
+        kept = [one for one in spec.get("finalizers") or [] if one != OURS]
+        if kept != spec.get("finalizers"):
+            released = {**found, "spec": {**spec, "finalizers": kept}}
+            await self.objects.update(NAMESPACES, released, subresource="finalize")
         return None
+
+    async def _empty(self, namespace: str) -> bool:
+        """Deletes everything in the namespace; whether something was left to delete."""
+        left = [
+            (kind, one)
+            for kind in self.kinds()
+            if kind.is_namespaced
+            for one in self.objects.list(kind, namespace)
+        ]
+        await each([(kind, one) for kind, one in left if not is_deleting(one)], self._delete)
+        return bool(left)
 
     async def _ensure_account(self, namespace: str) -> None:
         if self.objects.get(SERVICE_ACCOUNTS, namespace, "default") is None:
