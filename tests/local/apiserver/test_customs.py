@@ -224,6 +224,31 @@ async def test_admissions_are_asked_in_order_and_their_problems_join_the_schemas
     await plane.close()
 
 
+async def test_rules_that_came_later_do_not_keep_a_deleted_object_from_going(
+    tmp_path: Any, clock: Any, api: Any
+) -> None:
+    is_strict = False
+
+    def admit(operation: str, kind: Any, new: Any, old: Any) -> Any:
+        is_refused = is_strict and kind.is_custom and new is not None
+        return [Problem("spec", "no longer allowed")] if is_refused else [], []
+
+    plane = await open_plane(tmp_path / "other", clock, admissions=[admit])
+    there = type(api)(plane)
+    await there.create(CRDS, api.definition())
+    body = widget()
+    body["metadata"]["finalizers"] = ["example.org/busy"]
+    await there.create(api.WIDGETS, body)
+    is_strict = True
+    narrow = api.definition(schema={"openAPIV3Schema": {"type": "object", "required": ["other"]}})
+    await plane.verbs.update(there.target(CRDS, "widgets.example.org"), narrow)
+    target, let_go = there.target(api.WIDGETS, "w"), {"metadata": {"finalizers": None}}
+    assert (await api.refusal(plane.verbs.patch(target, "merge", let_go))).code == 422
+    await plane.verbs.delete(target)
+    assert (await plane.verbs.patch(target, "merge", let_go)).is_removed
+    await plane.close()
+
+
 async def test_a_scale_is_read_from_and_written_into_the_object(widgets: Any) -> None:
     await widgets.create(widgets.WIDGETS, widget(size=4))
     status = widgets.target(widgets.WIDGETS, "w", "status")

@@ -154,6 +154,14 @@ async def test_an_event_about_something_without_a_namespace_stands_in_default(ob
     assert len(event["message"]) == 1024
 
 
+async def test_an_event_about_a_name_that_events_may_not_bear_is_told_all_the_same(objects: Any) -> None:
+    role = {"apiVersion": "v1", "kind": "ClusterRole", "metadata": {"name": "system:Node_x", "uid": "u"}}
+    await objects.event(role, "Normal", "Seen", "seen", "tests")
+    (event,) = objects.list(EVENTS, "default")
+    assert event["involvedObject"]["name"] == "system:Node_x"
+    assert event["metadata"]["name"].startswith("system-node-x.")
+
+
 async def test_news_from_a_namespace_that_ends_is_dropped(objects: Any) -> None:
     await objects.create(NAMESPACES, {"metadata": {"name": "team"}})
     about = await objects.create(CONFIG_MAPS, config_map(namespace="team"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime, timedelta
 
 import msgspec
@@ -33,7 +34,7 @@ def event_body(about: Object, type: str, reason: str, message: str, source: str)
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{meta['name'][:_NAME_MAX].rstrip('.-')}.{digest}",
+            "name": f"{_plain(meta['name'])}.{digest}",
             "namespace": meta.get("namespace") or "default",
         },
         "involvedObject": involved,
@@ -44,6 +45,11 @@ def event_body(about: Object, type: str, reason: str, message: str, source: str)
         "reportingComponent": source,
         "reportingInstance": "",
     }
+
+
+def _plain(name: str) -> str:
+    """A name that an Event may bear, for objects whose kinds allow more."""
+    return re.sub(r"[^a-z0-9.-]+", "-", name.lower())[:_NAME_MAX].strip(".-") or "object"
 
 
 def first(body: Object, now: datetime) -> Object:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidegate import __version__
 from tidegate.kube.resource import NAMESPACES, NODES
 from tidegate.local.apiserver.admission import Admission
 from tidegate.local.apiserver.completion import Completion
@@ -110,6 +111,18 @@ def _node() -> dict[str, object]:
         "status": {
             "capacity": capacity,
             "allocatable": capacity,
+            "nodeInfo": {
+                "machineID": "",
+                "systemUUID": "",
+                "bootID": "",
+                "kernelVersion": machine.release,
+                "osImage": machine.sysname,
+                "operatingSystem": labels["kubernetes.io/os"],
+                "architecture": labels["kubernetes.io/arch"],
+                "containerRuntimeVersion": "processes",
+                "kubeletVersion": f"tidegate-{__version__}",
+                "kubeProxyVersion": "",
+            },
             "addresses": [{"type": "Hostname", "address": NODE_NAME}],
             "conditions": [
                 {

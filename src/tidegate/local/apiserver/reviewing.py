@@ -9,7 +9,7 @@ from tidegate.base.problems import Problem
 from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver import admission, checks, customs, fields, immutable
 from tidegate.local.apiserver.crdchecks import crd_warnings
-from tidegate.local.apiserver.identity import metadata_problems
+from tidegate.local.apiserver.identity import changed_outside_status, metadata_problems
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.refusals import invalid, strict
 from tidegate.local.objects import Object
@@ -41,6 +41,11 @@ class Review:
         """Validates a complete object; `problems` were found on the way here."""
         found = list(problems)
         warnings: list[str] = []
+        if old is not None and _only_lets_go(kind, old, new):
+            found += metadata_problems(kind, new["metadata"])
+            if found:
+                raise _invalid(kind, new, found)
+            return warnings
         if kind.is_custom:
             unknown, wrong = customs.conform(kind, new)
             warnings += _unknown(unknown, validation)
@@ -73,6 +78,12 @@ class Review:
         if refused:
             raise _invalid(kind, old, refused)
         return said
+
+
+def _only_lets_go(kind: Kind, old: Object, new: Object) -> bool:
+    """Whether a write to a deleted object leaves its content alone: rules that came later than the
+    object must not keep its finalizers from being taken away."""
+    return "deletionTimestamp" in old["metadata"] and not changed_outside_status(kind, old, new)
 
 
 def _invalid(kind: Kind, body: Object, problems: Sequence[Problem]) -> ApiError:

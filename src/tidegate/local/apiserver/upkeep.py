@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from tidegate.kube.resource import EVENTS, ApiError
 from tidegate.local.apiserver.customs import CLEANUP, CRD_KEY, custom_key, kinds_of
@@ -12,6 +13,8 @@ from tidegate.local.apiserver.rows import Entry, Row
 from tidegate.local.apiserver.storage import Store
 from tidegate.local.apiserver.verbs import Target, Verbs
 from tidegate.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
 
 _EXPIRY_S = 60.0
 _RETRY_S = 5.0
@@ -66,7 +69,16 @@ class Upkeep:
                 await self._clock.sleep(_RETRY_S)
 
     async def _empty(self, definition: Row) -> bool:
-        """Deletes the definition's objects, then lets the definition go; whether that is done."""
+        """Deletes the definition's objects, then lets the definition go; whether that is under way."""
+        try:
+            return await self._let_go(definition)
+        except ApiError as error:
+            log.warning(
+                "cannot empty a definition", extra={"definition": definition.name, "answer": str(error)}
+            )
+            return False
+
+    async def _let_go(self, definition: Row) -> bool:
         key = definition.name
         kinds = kinds_of(definition.parse())
         if kinds:
@@ -77,12 +89,9 @@ class Upkeep:
             return True
         held = (definition.parse()["metadata"].get("finalizers")) or []
         kept = [name for name in held if name != CLEANUP]
-        try:
-            await self._verbs.patch(
-                Target(_CRDS, "", definition.name), "merge", {"metadata": {"finalizers": kept}}
-            )
-        except ApiError as error:
-            return error.code == 404
+        await self._verbs.patch(
+            Target(_CRDS, "", definition.name), "merge", {"metadata": {"finalizers": kept}}
+        )
         return True
 
     def _listen_until_empty(self, key: str) -> None:
@@ -100,7 +109,10 @@ class Upkeep:
     async def _expire_events(self) -> None:
         while True:
             await self._clock.sleep(_EXPIRY_S)
-            await self.expire_events()
+            try:
+                await self.expire_events()
+            except ApiError as error:
+                log.warning("cannot expire events", extra={"answer": str(error)})
 
     async def expire_events(self) -> None:
         """Deletes events that last happened more than an hour ago, a slice of the loop at a time."""
