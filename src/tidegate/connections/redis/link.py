@@ -69,6 +69,18 @@ class _Stream(Connection):
             arguments |= {"ssl": self._tls, "server_hostname": self.host}
         return arguments
 
+    async def disconnect(
+        self,
+        nowait: bool = False,
+        error: Exception | None = None,
+        failure_count: int | None = None,
+        health_check_failed: bool = False,
+    ) -> None:
+        """As redis-py does, but without waiting for TLS' mutual goodbye when there is no time."""
+        if nowait and self._writer is not None:
+            self._writer.transport.abort()
+        await super().disconnect(nowait, error, failure_count, health_check_failed)
+
 
 class Link:
     """An open connection to `address` (`host:port`, as the user or the cluster names it)."""
@@ -143,6 +155,7 @@ class Link:
 
     async def close(self) -> None:
         await self._stream.disconnect(nowait=True)
+        await asyncio.sleep(0)  # the socket itself is closed in the loop's next turn
 
     def _error(self, error: BaseException, attempted: str) -> TidegateError:
         if isinstance(error, AuthenticationError | AuthorizationError):
