@@ -110,10 +110,11 @@ class ImageMap:
                 f'image "{image}" stands for the program "{entry.command[0]}", which is not on PATH{where}: '
                 f"install it, or map the image to another program in {self._shown()}"
             )
-        # A leading word that is no option (a configuration file) has to stay the first.
-        given = list(args)
-        leading = [given.pop(0)] if given and not given[0].startswith("-") else []
         own = [expand(word, values) for word in (*entry.command[1:], *entry.args)]
+        given = list(args)
+        # A leading word that is no option (a configuration file) has to stay before options.
+        has_options = bool(own) and own[0].startswith("-")
+        leading = [given.pop(0)] if has_options and given and not given[0].startswith("-") else []
         env_of_entry = {name: expand(value, values) for name, value in entry.env.items()}
         return Program([found, *leading, *own, *given], env_of_entry, entry.working_dir, _folder(found))
 

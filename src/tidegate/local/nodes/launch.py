@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from signal import SIG_DFL, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGXFSZ, signal
+from signal import SIG_DFL, SIG_IGN, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGXFSZ, signal
 
 NEWNS, NEWUTS, NEWUSER = 0x20000, 0x4000000, 0x10000000
 RDONLY, REMOUNT, BIND, REC, UNBINDABLE, PRIVATE = 1, 32, 4096, 16384, 1 << 17, 1 << 18
@@ -286,6 +286,7 @@ def become(program: bytes, args: list[bytes], env: dict[bytes, bytes]) -> None:
     try:
         os.execve(program, args, env)
     except OSError as error:
+        signal(SIGPIPE, SIG_IGN)  # the server may have stopped listening
         shown = args[0].decode(errors="replace")
         raise CannotStart("StartError", f'exec: "{shown}": {error.strerror}') from error
 

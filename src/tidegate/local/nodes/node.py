@@ -33,7 +33,7 @@ from tidegate.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
-LEAVE_S = 15.0
+LEAVE_S = 8.0
 WATCHED = (PODS, SERVICES, CONFIG_MAPS, SECRETS, CLAIMS)
 
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 ORPHAN_GRACE_S = 2.0
 DEFAULT_GRACE_S = 30.0
-LEAVING_GRACE_S = 10.0
+LEAVING_GRACE_S = 5.0
 RETRY_S = 10.0
 ERROR_FIRST_S, ERROR_MAX_S = 1.0, 30.0
 IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff")
@@ -287,6 +287,8 @@ class PodTask:
                 waking.cancel()
                 newest = self._reports.pod()
                 shorter_s = ORPHAN_GRACE_S if newest is None else grace_s(newest)
+                if self._is_leaving:
+                    shorter_s = min(shorter_s, LEAVING_GRACE_S)
                 if shorter_s < left_s and not stopping.done():
                     stopping.cancel()
                     await asyncio.wait({stopping})
