@@ -372,3 +372,16 @@ async def test_a_server_that_is_not_ready_is_unreachable_as_a_whole(connect: Con
         with pytest.raises(Unreachable):
             await adapter.answer(lengths("list"))
         await adapter.close()
+
+
+async def test_a_server_in_protected_mode_denies_everybody(connect: Connect) -> None:
+    async def deny(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10000)
+        writer.write(b"-DENIED Redis is running in protected mode because no password is set\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(deny, "127.0.0.1", 0) as listener:
+        adapter = connect(f"127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+        with pytest.raises(Denied, match="protected mode"):
+            await adapter.answer(lengths("list"))

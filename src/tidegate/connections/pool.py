@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tidegate.connections
@@ -45,6 +45,9 @@ class Connections:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def __iter__(self) -> Iterator[Kept]:
+        return iter(tuple(self._kept.values()))
 
     def adapter(self, server: Server) -> Kept:
         """The server's adapter, made but not opened. Unsupported when its system is unknown here."""

@@ -144,6 +144,8 @@ class Link:
                     try:
                         replies.append(await stream.read_response())
                     except ResponseError as error:
+                        if str(error).startswith("DENIED"):  # protected mode: nobody is served
+                            raise
                         replies.append(error)
         except (RedisError, OSError, TimeoutError) as error:
             await self.close()
