@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests.local.nodes.conftest import Machine, until
 
 from tidegate.kube.resource import PODS, SERVICES
+from tidegate.local.nodes.forwarding import Listener
 from tidegate.local.nodes.proxies import Backend, chosen, named, targets
 
 ADDRESSES = (f"127.64.{os.getpid() % 250}.{n}" for n in itertools.count(1))
@@ -67,6 +69,51 @@ async def test_connections_go_to_ready_pods_in_turn_and_are_refused_without_one(
     await answers(address, 7001, {"b:hi"})
     await machine.objects.delete(PODS, "default", "b")
     await answers(address, 7001, set())
+
+
+@pytest.fixture
+async def echo() -> AsyncIterator[Listener]:
+    """A listener in front of an echo server; its `targets` tell where that is."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listener = Listener(set())
+    listener.targets = [server.sockets[0].getsockname()[:2]]
+    yield listener
+    listener.close()
+    server.close()
+
+
+async def test_bytes_go_both_ways_whole_and_nothing_stays_open_afterwards(echo: Listener) -> None:
+    address = next(ADDRESSES)
+    await echo.open((address, 7002))
+    sent = os.urandom(3_000_000)
+    reader, writer = await asyncio.open_connection(address, 7002)
+    writer.write(sent)
+    writer.write_eof()
+    assert await reader.read(-1) == sent
+    writer.close()
+    await until(lambda: not echo._sides)
+
+
+async def test_a_target_that_refuses_is_passed_over(echo: Listener) -> None:
+    address = next(ADDRESSES)
+    echo.targets.insert(0, ("127.64.255.254", 1))
+    await echo.open((address, 7002))
+    assert [await ask(address, 7002) for _ in range(3)] == ["hi"] * 3
+
+
+async def test_a_client_is_reset_when_no_target_answers(echo: Listener) -> None:
+    address = next(ADDRESSES)
+    echo.targets = [("127.64.255.254", 1)]
+    await echo.open((address, 7002))
+    with pytest.raises(ConnectionError):
+        await ask(address, 7002)
 
 
 async def test_a_pod_finds_services_by_name_also_those_that_come_later(machine: Machine) -> None:

@@ -7,21 +7,16 @@ That order also lets the first pod bind its port on all addresses before a liste
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
+from tidegate.local.nodes.forwarding import Address, Listener, Side
 from tidegate.local.nodes.names import Named
-
-log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
 SETTLE_S = 0.02
-CONNECT_S = 5.0
 Key = tuple[str, str]
-Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +92,7 @@ class Proxies:
         self._services: dict[Key, Mapping[str, Any]] = {}
         self._pods: dict[str, dict[str, Backend]] = {}
         self._listeners: dict[tuple[Key, Address], Listener] = {}
+        self._open_sides: set[Side] = set()
         self._dirty: set[Key] = set()
         self._wake = asyncio.Event()
         self._told: set[tuple[Key, str]] = set()
@@ -163,6 +159,8 @@ class Proxies:
         finally:
             for listener in self._listeners.values():
                 listener.close()
+            for side in list(self._open_sides):
+                side.abort()
 
     async def _serve(self, key: Key) -> None:
         service = self._services.get(key)
@@ -176,7 +174,7 @@ class Proxies:
         for owner, at in [one for one in self._listeners if one[0] == key and one[1] not in wanted]:
             self._listeners.pop((owner, at)).close()
         for at, to in wanted.items():
-            listener = self._listeners.get((key, at)) or Listener()
+            listener = self._listeners.get((key, at)) or Listener(self._open_sides)
             listener.targets = to
             if (key, at) not in self._listeners and service is not None:
                 await self._open(key, at, listener, service)
@@ -202,105 +200,3 @@ class Proxies:
         if (key, message) not in self._told:
             self._told.add((key, message))
             await self._tell(service, message)
-
-
-class Listener:
-    """One address of a Service. `targets` may be replaced while it listens; open connections stay."""
-
-    def __init__(self) -> None:
-        self.targets: list[Address] = []
-        self._next = 0
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def open(self, at: Address) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Side(self._accept), *at)
-
-    def _accept(self, client: Side) -> None:
-        task = asyncio.create_task(self._connect(client))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _connect(self, client: Side) -> None:
-        loop = asyncio.get_running_loop()
-        for _ in range(len(self.targets)):
-            target = self.targets[self._next % len(self.targets)]
-            self._next += 1
-            with suppress(OSError):
-                async with asyncio.timeout(CONNECT_S):
-                    _, pod = await loop.create_connection(Side, *target)
-                client.join(pod)
-                return
-        client.abort()
-
-    def close(self) -> None:
-        """Refuses from now on; what is connected stays until one side closes."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-
-class Side(asyncio.Protocol):
-    """One end of a forwarded connection; passes on bytes, ends and pressure to the other."""
-
-    def __init__(self, on_accept: Callable[[Side], None] | None = None) -> None:
-        self._on_accept = on_accept
-        self._transport: asyncio.Transport | None = None
-        self._other: Side | None = None
-        self._is_lost = False
-        # uvloop starts reading after connection_made whatever was said there: what comes before the
-        # other end exists is kept, and no more is read.
-        self._early: list[bytes] = []
-        self._has_ended = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not asserted: uvloop's transports keep the interface without inheriting from it.
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.pause_reading()
-        if self._on_accept is not None:
-            self._on_accept(self)
-
-    def join(self, other: Side) -> None:
-        self._other, other._other = other, self
-        for one in (self, other):
-            early, one._early = one._early, []
-            for chunk in early:
-                one.data_received(chunk)
-            if one._has_ended:
-                one.eof_received()
-            if one._is_lost:
-                one.connection_lost(None)
-            elif one._transport is not None:
-                one._transport.resume_reading()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def data_received(self, chunk: bytes) -> None:
-        if self._other is None:
-            self._early.append(chunk)
-            if self._transport is not None:
-                self._transport.pause_reading()
-        elif self._other._transport is not None:
-            self._other._transport.write(chunk)
-
-    def eof_received(self) -> bool:
-        self._has_ended = True
-        if self._other is not None and self._other._transport is not None and not self._other._is_lost:
-            self._other._transport.write_eof()
-        return True
-
-    def pause_writing(self) -> None:
-        if self._other is not None and self._other._transport is not None and not self._other._is_lost:
-            self._other._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self._other is not None and self._other._transport is not None and not self._other._is_lost:
-            self._other._transport.resume_reading()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._is_lost = True
-        if self._other is not None and self._other._transport is not None:
-            self._other._transport.close()
