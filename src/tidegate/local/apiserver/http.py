@@ -30,6 +30,7 @@ BACKLOG = 2048
 BODY_BYTES = 3 * 1024 * 1024
 KEEPALIVE_S = 300.0
 SHUTDOWN_S = 2.0
+LINGER_S = 0.05
 RENEWAL_S = 12 * 3600.0
 HEALTH = ("/healthz", "/livez", "/readyz")
 
@@ -122,8 +123,15 @@ class Server:
             self._renewal = None
         self._feeds.close()
         if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+            runner, self._runner = self._runner, None
+            connections = [] if runner.server is None else runner.server.connections
+            transports = [connection.transport for connection in connections if connection.transport]
+            await runner.cleanup()
+            # What was written still goes out; peers that never close TLS on their side are not waited for.
+            await asyncio.sleep(LINGER_S)
+            for transport in transports:
+                transport.abort()
+            await asyncio.sleep(0)
 
     async def _renew(self, context: ssl.SSLContext, names: tuple[str, ...]) -> None:
         """Later connections get a certificate that is made before the old one expires."""
