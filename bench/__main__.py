@@ -1,0 +1,83 @@
+"""Runs the benchmark and writes `bench/results/<date>-<machine>.md` and `.json`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import machine, push, rounds, startup
+from bench.figures import Figure, table
+
+RESULTS = Path(__file__).parent / "results"
+PARTS = ("starting", "push", "rounds")
+
+
+def main() -> int:
+    """The exit code: 1 when a count that must hold does not."""
+    options = _options()
+    about = machine.description()
+    figures: list[Figure] = []
+    for title, measure in _plan(options):
+        print(f"measuring {title} …", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:
+            figures += measure(Path(folder))
+    text = _page(about, figures)
+    print(text)
+    if not options.dry:
+        _write(about, figures, text)
+    broken = [figure for figure in figures if figure.is_broken]
+    for figure in broken:
+        print(f"BROKEN: {figure.part}: {figure.name} is {figure.value:g}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part (repeatable)")
+    parser.add_argument("--triggers", type=int, nargs="+", default=[1, 1_000, 10_000])
+    parser.add_argument(
+        "--window", type=float, default=rounds.WINDOW_S, help="seconds of quiet time measured"
+    )
+    parser.add_argument("--pushes", type=int, default=push.PUSHES)
+    parser.add_argument("--dry", action="store_true", help="print only, write no file")
+    return parser.parse_args()
+
+
+def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[Figure]]]]:
+    wanted = options.only or PARTS
+    plan: list[tuple[str, Callable[[Path], list[Figure]]]] = []
+    if "starting" in wanted:
+        plan.append(("starts", startup.measure))
+    if "push" in wanted:
+        plan.append(("pushes", partial(push.measure, pushes=options.pushes)))
+    if "rounds" in wanted:
+        for size in options.triggers:
+            plan.append(
+                (f"{size:,} triggers", partial(rounds.measure, triggers=size, window_s=options.window))
+            )
+    return plan
+
+
+def _page(about: dict[str, Any], figures: list[Figure]) -> str:
+    lines = ["# Benchmark", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
+    return "\n".join(lines) + "\n" + table(figures)
+
+
+def _write(about: dict[str, Any], figures: list[Figure], text: str) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{about['date'][:10]}-{machine.slug()}"
+    path.with_name(path.name + ".md").write_text(text)
+    body = msgspec.json.encode({"machine": about, "figures": [figure.as_json() for figure in figures]})
+    path.with_name(path.name + ".json").write_bytes(msgspec.json.format(body, indent=1) + b"\n")
+    print(f"written: {path}.md and .json", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

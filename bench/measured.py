@@ -1,0 +1,153 @@
+"""The operator alone in a process, with its counters: started, left until it is quiet, then measured.
+
+Run as `python -m bench.measured KUBECONFIG OBJECTS WINDOW_S`; prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.machine import rss_mb
+from tidegate.auth.resolve import Options
+from tidegate.connections.adapter import Surroundings
+from tidegate.kube.client import Client
+from tidegate.kube.config import load
+from tidegate.measure.counters import Lateness
+from tidegate.operator.operator import Operator
+from tidegate.runtime import loop
+from tidegate.runtime.clock import SystemClock
+
+PATIENCE_S = 900.0
+# No look at an object within this long: nothing is left to do but to measure.
+QUIET_S = 3.0
+PROBE_S = 0.002
+
+
+@dataclass(slots=True)
+class Stalls:
+    """How long the loop kept a timer waiting, by the wall and in processor time of its own thread."""
+
+    wall_s: list[float] = field(default_factory=list)
+    own_s: list[float] = field(default_factory=list)
+
+    async def watch(self) -> None:
+        """Probes until cancelled."""
+        running = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        while True:
+            due_s, own_s = running.time() + PROBE_S, time.thread_time()
+            running.call_at(due_s, arrived.set)
+            await arrived.wait()
+            arrived.clear()
+            self.wall_s.append(running.time() - due_s)
+            self.own_s.append(time.thread_time() - own_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The operator's counters at a moment."""
+
+    at_s: float
+    cpu_s: float
+    round_trips: int
+    dialled: int
+    status_writes: int
+    decisions: int
+    readings: int
+
+    @staticmethod
+    def of(operator: Operator) -> Count:
+        adapters: list[Any] = [kept.adapter for kept in operator.connections]
+        return Count(
+            time.monotonic(),
+            time.process_time(),
+            sum(one.round_trips for one in adapters),
+            sum(one.connections for one in adapters),
+            operator.desk.writer.status_writes,
+            operator.desk.decisions,
+            operator.rounds.counters.answers,
+        )
+
+
+async def measure(kubeconfig: Path, objects: int, window_s: float) -> dict[str, float]:
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
+    client = Client(load(kubeconfig))
+    operator = Operator(client, SystemClock(), Surroundings(), Options(cluster_namespace="default"))
+    running = asyncio.create_task(operator.run())
+    starting = Stalls()
+    watching = asyncio.create_task(starting.watch())
+    quiet_s = await _until_quiet(operator, objects, running)
+    start = {
+        "start_s": quiet_s - began_s,
+        "start_cpu_s": time.process_time() - began_cpu_s,
+        "start_stall_s": max(starting.wall_s),
+        "start_stall_own_s": max(starting.own_s),
+        "start_status_writes": operator.desk.writer.status_writes,
+    }
+    watching.cancel()
+    stalls = Stalls()
+    watching = asyncio.create_task(stalls.watch())
+    lateness = operator.rounds.counters.lateness = Lateness()
+    before = Count.of(operator)
+    collected = sum(one["collections"] for one in gc.get_stats())
+    await asyncio.sleep(window_s)
+    after = Count.of(operator)
+    watching.cancel()
+    result = start | {
+        "window_s": after.at_s - before.at_s,
+        "cpu_s": after.cpu_s - before.cpu_s,
+        "round_trips": after.round_trips - before.round_trips,
+        "dialled": after.dialled,
+        "open_connections": len(operator.connections),
+        "status_writes": after.status_writes - before.status_writes,
+        "decisions": after.decisions - before.decisions,
+        "readings": after.readings - before.readings,
+        "late_p50_s": lateness.quantile_s(0.5),
+        "late_p99_s": lateness.quantile_s(0.99),
+        "late_max_s": lateness.max_s,
+        "stall_s": max(stalls.wall_s),
+        "stall_own_s": max(stalls.own_s),
+        "rss_mb": rss_mb(),
+        "rss_most_mb": rss_mb(field="VmHWM"),
+        "collections": sum(one["collections"] for one in gc.get_stats()) - collected,
+    }
+    running.cancel()
+    await asyncio.gather(running, watching, return_exceptions=True)
+    await client.close()
+    return result
+
+
+async def _until_quiet(operator: Operator, objects: int, running: asyncio.Task[None]) -> float:
+    """Every object is decided with a reading, and none has been looked at for a while; since when."""
+    looks, since_s = -1, time.monotonic()
+    deadline_s = since_s + PATIENCE_S
+    while True:
+        await asyncio.sleep(0.1)
+        if running.done():
+            running.result()
+        now_s = time.monotonic()
+        if operator.queue.looks != looks or not operator.queue.is_idle:
+            looks, since_s = operator.queue.looks, now_s
+        if now_s - since_s >= QUIET_S and _read(operator) == objects:
+            return since_s
+        if now_s > deadline_s:
+            raise SystemExit(f"not quiet within {PATIENCE_S:g} s: {_read(operator)} of {objects} are read")
+
+
+def _read(operator: Operator) -> int:
+    """Objects whose trigger has a value."""
+    readings = (operator.rounds.latest((uid, 0)) for uid in operator.desk.register.by_uid)
+    return sum(reading is not None and reading.failure is None for reading in readings)
+
+
+if __name__ == "__main__":
+    found = loop.run(lambda: measure(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    print(msgspec.json.encode(found).decode())

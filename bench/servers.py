@@ -1,0 +1,102 @@
+"""The processes that are measured or measured against: a real Redis, and `tidegate up`."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+PATIENCE_S = 60.0
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[redis.Redis]:
+    """A redis-server of our own, in memory only, on a free port; the client's pool tells the port."""
+    program = shutil.which("redis-server", path=f"{Path(sys.executable).parent}") or shutil.which(
+        "redis-server"
+    )
+    if program is None:
+        raise SystemExit("redis-server is missing; `make demo` installs one on x86-64")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    arguments += ["--save", "", "--appendonly", "no", "--logfile", str(folder / "redis.log")]
+    process = subprocess.Popen([program, *arguments])
+    client = redis.Redis(port=port)
+    try:
+        _until_answers(client, process)
+        yield client
+    finally:
+        client.close()
+        end(process)
+
+
+def port_of(client: redis.Redis) -> int:
+    return int(client.connection_pool.connection_kwargs["port"])
+
+
+def _until_answers(client: redis.Redis, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            client.ping()
+        except redis.ConnectionError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+class Up:
+    """A `tidegate up` that serves; its output is a pipe, hence no terminal."""
+
+    def __init__(self, folder: Path) -> None:
+        began_s = time.monotonic()
+        self.kubeconfig = folder / "kubeconfig"
+        self.process = subprocess.Popen(
+            [tidegate(), "up", "--data-dir", str(folder), "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith(b"export KUBECONFIG="):
+                break
+        else:
+            raise SystemExit(f"`tidegate up` ended with code {self.process.wait()} before it served")
+        self.ready_s = time.monotonic() - began_s
+
+    def stop(self) -> float:
+        """Asks it to stop; the seconds that took."""
+        began_s = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        end(self.process)
+        return time.monotonic() - began_s
+
+
+def tidegate() -> str:
+    """The command as it is installed beside this interpreter."""
+    return str(Path(sys.executable).parent / "tidegate")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process of ours; by force when it does not within a minute."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
