@@ -22,6 +22,7 @@ from tidegate.base.errors import Misconfigured, Unreachable
 
 if TYPE_CHECKING:
     from tidegate.cli.sales import Verdict
+    from tidegate.connections.pool import Connections
     from tidegate.kube.client import Client
 
 NAMESPACE = "default"
@@ -192,6 +193,21 @@ async def _watch(client: Client, progress: Progress, version: str) -> None:
 
 async def _until_done(client: Client, progress: Progress, watching: asyncio.Task[None]) -> None:
     """Returns when the generator is done, the queue is empty and no Job is unfinished."""
+    from tidegate.connections.adapter import Surroundings
+    from tidegate.connections.pool import Connections
+
+    connections = Connections(Surroundings(timeout_s=1.0))
+    try:
+        await _until_quiet(client, progress, watching, connections)
+    finally:
+        await connections.close()
+    click.echo("\r\x1b[K" if sys.stdout.isatty() else "", nl=False)
+    click.echo(progress.line())
+
+
+async def _until_quiet(
+    client: Client, progress: Progress, watching: asyncio.Task[None], connections: Connections
+) -> None:
     shown_s = 0.0
     generated = False
     quiet = 0
@@ -199,7 +215,7 @@ async def _until_done(client: Client, progress: Progress, watching: asyncio.Task
         if watching.done():
             watching.result()
         generated = generated or await _is_generated(client)
-        progress.queued = await _queue_length(client)
+        progress.queued = await _queue_length(client, connections)
         is_empty = generated and progress.queued == 0 and not progress.unfinished
         # An empty queue must stay empty: a Job may be about to be created in vain.
         quiet = quiet + 1 if is_empty and progress.complete | progress.failed else 0
@@ -209,8 +225,6 @@ async def _until_done(client: Client, progress: Progress, watching: asyncio.Task
             shown_s = progress.elapsed_s
             click.echo(progress.line())
         await asyncio.sleep(0.3)
-    click.echo("\r\x1b[K" if sys.stdout.isatty() else "", nl=False)
-    click.echo(progress.line())
 
 
 async def _is_generated(client: Client) -> bool:
@@ -223,22 +237,22 @@ async def _is_generated(client: Client) -> bool:
     return state == "Complete"
 
 
-async def _queue_length(client: Client) -> int | None:
+async def _queue_length(client: Client, connections: Connections) -> int | None:
     """The length of the list, asked through the Service's address; None while nobody answers."""
-    from redis.asyncio import Redis
-    from redis.exceptions import RedisError
-
+    from tidegate.base.errors import TidegateError
+    from tidegate.kit.systems.redis import RedisLength, RedisServer
     from tidegate.kube.resource import SERVICES
 
     service = await client.get(SERVICES, NAMESPACE, "redis")
     address = service["spec"].get("clusterIP")
     if not address:
         return None
+    server = RedisServer(addresses=(f"{address}:6379",))
     try:
-        async with Redis(host=address, socket_connect_timeout=1, socket_timeout=1) as redis:
-            return int(await redis.llen(QUEUE))
-    except (RedisError, OSError):
+        [length] = await connections.adapter(server).answer([RedisLength(server, QUEUE)])
+    except TidegateError:
         return None
+    return length if isinstance(length, int) else None
 
 
 def _report(progress: Progress, verdict: Verdict, data: Path) -> bool:
