@@ -238,9 +238,13 @@ def test_a_pod_that_ends_and_is_deleted_before_anybody_looks_still_counts(live):
         await world.objects.create(JOBS, job())
         await world.pass_s(5)
         (pod,) = world.objects.list(PODS)
-        pod["status"]["phase"] = "Succeeded"
-        await world.objects.update(PODS, pod, subresource="status")
-        await world.objects.delete(PODS, "default", pod["metadata"]["name"])
+        name = pod["metadata"]["name"]
+        # A first change is looked at at once, so the next ones wait until the gap has passed.
+        await world.objects.patch(PODS, "default", name, {"metadata": {"annotations": {"x": "y"}}})
+        await world.pass_s(0.001)
+        await world.objects.patch(PODS, "default", name, {"status": {"phase": "Succeeded"}}, "status")
+        await world.objects.delete(PODS, "default", name)
+        assert "succeeded" not in status(world)
         await world.pass_s(60)
         assert len(world.node.started) == 1
         assert status(world)["succeeded"] == 1
@@ -328,6 +332,47 @@ def test_a_refused_pod_is_told_and_tried_again(live):
         assert ("Complete", "CompletionsReached") in ended(world)
 
     live(scenario, team, after(1))
+
+
+def test_a_name_that_somebody_else_has_is_passed_over(live):
+    async def scenario(world: World) -> None:
+        await world.kill()
+        made = await world.objects.create(JOBS, job())
+        taken = pod_of(made, 0)
+        del taken["metadata"]["ownerReferences"]
+        await world.objects.create(PODS, taken)
+        world.start()
+        await world.pass_s(60)
+        assert ("Complete", "CompletionsReached") in ended(world)
+        names = [pod["metadata"]["name"] for pod in world.objects.list(PODS)]
+        assert sorted(names) == sorted([taken["metadata"]["name"], pod_of(made, 1)["metadata"]["name"]])
+
+    live(scenario, team, after(5))
+
+
+def test_a_repeated_create_meets_itself(live):
+    class Forgetful:
+        """Objects that do not show whom a Job owns: as if the create had not been seen yet."""
+
+        def __init__(self, objects) -> None:
+            self.objects = objects
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.objects, name)
+
+        def owned(self, uid: str) -> list[Any]:
+            return []
+
+    async def scenario(world: World) -> None:
+        await world.objects.create(JOBS, job())
+        await world.pass_s(5)
+        await world.kill()
+        world.start(Forgetful(world.objects))
+        await world.pass_s(5)
+        assert len(world.objects.list(PODS)) == 1
+        assert world.objects.events("FailedCreate") == []
+
+    live(scenario, team)
 
 
 def test_another_controllers_job_is_left_alone(live):
