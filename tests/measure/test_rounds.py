@@ -77,6 +77,24 @@ def test_thousands_of_questions_take_one_call_per_thousand_spread_over_the_inter
     tell(story)
 
 
+def test_when_triggers_leave_the_rest_moves_together_and_nobody_waits_longer_than_an_interval(tell):
+    async def story(clock):
+        async with measuring(clock, **{f"a{n}": n for n in range(1_500)}) as (rounds, world):
+            for n in range(1_500):
+                rounds.follow((f"u{n}", 0), Count(f"a{n}"), interval_s=10)
+            await clock.sleep(15)
+            for n in range(0, 1_500, 2):
+                rounds.forget((f"u{n}", 0))
+            start = clock.monotonic()
+            await clock.sleep(60)
+            asked = [call.at for call in world.between(start, math.inf) if "a1" in call.articles]
+            assert all(b - a < 10.1 for a, b in pairwise([start, *asked, clock.monotonic()]))
+            late = world.between(start + 30, start + 60)
+            assert [len(call.articles) for call in late] == [750] * 3
+
+    tell(story)
+
+
 def test_a_server_with_a_small_batch_gets_several_calls_one_after_the_other(tell):
     async def story(clock):
         async with measuring(clock, **{f"a{n}": n for n in range(7)}) as (rounds, world):
@@ -287,6 +305,46 @@ def test_a_wake_up_while_the_question_is_under_way_asks_again(tell):
     tell(story)
 
 
+def test_a_wake_up_during_a_later_wave_asks_again_from_the_beginning(tell):
+    other = Shop("other")
+
+    async def story(clock):
+        async with measuring(clock, a=1, b=2) as (rounds, world):
+            stops = (Stock(HERE, "a"), Stock(other, "b"))
+            rounds.follow(("u", 0), Chain(stops), interval_s=3_600, snapshot=clock.monotonic)
+            await clock.sleep(PAST_THE_POLL_S)
+            world.delay_s = 1.0
+            rounds.wake([("u", 0)])
+            await clock.sleep(1.6)
+            assert world.calls[-1].shop == other
+            woken = clock.monotonic()
+            rounds.wake([("u", 0)])
+            await clock.sleep(5)
+            assert rounds.latest(("u", 0)).snapshot > woken
+            assert len(world.between(woken, math.inf)) == 2
+
+    tell(story)
+
+
+def test_a_poll_that_finds_an_unreported_measurement_under_way_reports_it(tell):
+    other = Shop("other")
+
+    async def story(clock):
+        async with measuring(clock, a=1, b=2) as (rounds, world):
+            stops = (Stock(HERE, "a"), Stock(other, "b"))
+            rounds.follow(("u", 0), Chain(stops), interval_s=3_600)
+            await clock.sleep(PAST_THE_POLL_S + 3_600 - 61.2)
+            calls = len(world.calls)
+            world.stock["a"] = 10
+            world.delay_s = 1.0
+            assert (await rounds.fresh(("u", 0), 1)).values == (12.0,)
+            await clock.sleep(2)
+            assert len(world.calls) == calls + 2
+            assert world.readings[-1][2].values == (12.0,)
+
+    tell(story)
+
+
 def test_a_metered_server_is_woken_no_more_often_than_it_says(tell):
     async def story(clock):
         async with measuring(clock, a=1) as (rounds, world):
@@ -481,6 +539,22 @@ def test_a_young_reading_is_answered_without_asking(tell):
     tell(story)
 
 
+def test_the_age_of_a_reading_counts_from_the_moment_of_the_question(tell):
+    async def story(clock):
+        async with measuring(clock, a=1) as (rounds, world):
+            rounds.follow(("u", 0), Count("a"), interval_s=3_600)
+            await clock.sleep(PAST_THE_POLL_S)
+            await rounds.fresh(("u", 0), 0)
+            calls, asked = len(world.calls), world.calls[-1].at
+            await clock.sleep(asked + 5 - clock.monotonic())
+            await rounds.fresh(("u", 0), 5.1)
+            assert len(world.calls) == calls
+            await rounds.fresh(("u", 0), 4.9)
+            assert len(world.calls) == calls + 1
+
+    tell(story)
+
+
 def test_an_old_reading_is_replaced_by_one_round_that_all_askers_share_and_that_reports_nothing(tell):
     async def story(clock):
         async with measuring(clock, a=1, b=1) as (rounds, world):
@@ -584,6 +658,7 @@ def test_a_dead_server_is_one_problem_and_everybody_elses_rounds_go_on(tell):
             failures = {rounds.latest((f"dead{n}", 0)).failure for n in range(500)}
             assert failures == {Failure.of(world.trouble[dead])}
             assert world.news == [("dead", failures.pop())]
+            assert world.trouble[dead].__traceback__ is None, "one error for many must not grow"
             assert sum(call.shop == HERE for call in world.calls) in (60, 61, 62)
             assert len([1 for _, key, _ in world.readings if key[0].startswith("dead")]) == 500
 
@@ -605,6 +680,10 @@ def test_a_dead_server_is_tried_less_and_less_but_once_per_interval_and_heals_wi
             await clock.sleep(10.6)
             assert rounds.latest(("u", 0)).values == (1.0,)
             assert [failure is None for _, failure in world.news] == [False, True]
+            world.trouble[HERE] = Unreachable("connect", on="shop")
+            broken = clock.monotonic()
+            await clock.sleep(16)
+            assert len(world.between(broken, math.inf)) >= 3, "what is over does not count any more"
 
     tell(story)
 
