@@ -13,7 +13,7 @@ import pytest
 from tests.parts.memory_objects import MemoryObjects
 
 from tidegate.kube.resource import PODS, SERVICES
-from tidegate.local.nodes import ImageMap, Node
+from tidegate.local.nodes import Node
 from tidegate.local.streams import LogOptions
 from tidegate.runtime.clock import SystemClock
 
@@ -32,10 +32,12 @@ async def until(look: Callable[[], T]) -> T:
 class Machine:
     """One node and what a test asks of it."""
 
-    def __init__(self, folder: Path, objects: MemoryObjects, images: ImageMap | None = None) -> None:
+    def __init__(
+        self, folder: Path, objects: MemoryObjects, refuses: Callable[[], str] | None = None
+    ) -> None:
         self.folder = folder
         self.objects = objects
-        self.node = Node(objects, folder, SystemClock(), images)
+        self.node = Node(objects, folder, SystemClock(), refuses=refuses)
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:

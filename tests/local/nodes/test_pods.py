@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.local.nodes.conftest import Machine, pod, processes, until
+from tests.parts.memory_objects import MemoryObjects
 
+from tidegate.base.errors import Failure
 from tidegate.kube.resource import CONFIG_MAPS, EVENTS, PODS, SECRETS
 from tidegate.local.streams import LogOptions
+from tidegate.runtime.clock import SystemClock
 
 
 def terminated(machine: Machine, name: str) -> dict[str, Any]:
@@ -271,3 +276,58 @@ async def test_many_pods_start_at_once(machine: Machine) -> None:
     await asyncio.gather(*(machine.apply(f"p{n}", "sh", "-c", f"exit {n % 2}") for n in range(12)))
     for n in range(12):
         await machine.phase(f"p{n}", "Failed" if n % 2 else "Succeeded")
+
+
+async def test_mounted_files_follow_their_config_map(machine: Machine) -> None:
+    metadata = {"name": "cfg", "namespace": "default"}
+    await machine.objects.create(CONFIG_MAPS, {"metadata": metadata, "data": {"k": "old"}})
+    mounts = {"volumeMounts": [{"name": "v", "mountPath": "/cfg"}]}
+    waits = "until grep -q new /cfg/k; do sleep 0.02; done"
+    volumes = [{"name": "v", "configMap": {"name": "cfg"}}]
+    await machine.apply("a", "sh", "-c", waits, container=mounts, volumes=volumes)
+    await machine.phase("a", "Running")
+    await machine.objects.patch(CONFIG_MAPS, "default", "cfg", {"data": {"k": "new"}})
+    await machine.phase("a", "Succeeded")
+
+
+async def test_usage_is_measured_by_pod(machine: Machine) -> None:
+    await machine.apply("busy", "sh", "-c", "while :; do :; done", labels={"app": "x"})
+    await machine.apply("idle", "sleep", "60", labels={"app": "x"})
+    await machine.apply("other", "sleep", "60")
+    for name in ("busy", "idle", "other"):
+        await machine.phase(name, "Running")
+    cpu = await machine.node.usage("default", "app=x", "cpu")
+    memory = await machine.node.usage("default", "app=x", "memory", "c")
+    assert isinstance(cpu, dict)
+    assert isinstance(memory, dict)
+    assert set(cpu) == set(memory) == {"busy", "idle"}
+    assert cpu["busy"] > 10 * cpu["idle"]
+    assert 1 < min(memory.values()) / 100_000 < 1000
+    assert isinstance(await machine.node.usage("default", "app=x", "disk"), Failure)
+
+
+@pytest.fixture
+async def unable(tmp_path: Path) -> AsyncIterator[Machine]:
+    """A machine that refuses private mounts."""
+    one = Machine(tmp_path / "state", MemoryObjects(SystemClock()), lambda: "Operation not permitted")
+    one.start()
+    yield one
+    await one.stop()
+
+
+async def test_without_private_mounts_a_pod_that_needs_none_runs(unable: Machine) -> None:
+    await unable.service("svc", "127.64.255.1", 7001, 7000)
+    env = [{"name": "URL", "value": "redis://svc.default.svc.cluster.local:7001"}]
+    await unable.apply("a", "sh", "-c", "echo $URL; pwd", container={"env": env})
+    await unable.phase("a", "Succeeded")
+    url, directory = (await unable.log("a")).split()
+    assert url == "redis://127.64.255.1:7001"
+    assert directory.startswith(str(unable.folder))
+
+
+async def test_without_private_mounts_a_pod_that_needs_them_says_what_to_do(unable: Machine) -> None:
+    mounts = {"volumeMounts": [{"name": "v", "mountPath": "/app/data"}]}
+    await unable.apply("a", "true", container=mounts, volumes=[{"name": "v"}])
+    told = (await until(lambda: events(unable, "FailedMount")))[0]
+    for word in ("/app/data", "Operation not permitted", "unprivileged_userns_clone", "root"):
+        assert word in told

@@ -8,11 +8,12 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tidegate.base.errors import Failure
 from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES, ApiError
 from tidegate.local.nodes import names
 from tidegate.local.nodes.addresses import Addresses
@@ -27,6 +28,7 @@ from tidegate.local.nodes.processes import UID_VARIABLE, Sweeper, sweep
 from tidegate.local.nodes.proxies import Proxies
 from tidegate.local.nodes.reports import FINISHED
 from tidegate.local.nodes.streams import Streams
+from tidegate.local.nodes.usage import Meter
 from tidegate.local.objects import Change, Objects
 from tidegate.local.streams import PodStreams
 from tidegate.runtime.clock import Clock
@@ -41,7 +43,8 @@ class Node:
     """Runs the Pods whose nodeName is `local`, in `folder` (created, mode 0700).
 
     `images` defaults to the built-in table after `<folder>/images.yaml`; `inherited` is the part of the
-    server's environment that pods may see (PATH, HOME, LANG, TMPDIR are taken from it).
+    server's environment that pods may see (PATH, HOME, LANG, TMPDIR are taken from it). `refuses` says
+    why private mounts are not possible here, "" when they are; it runs on a thread.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Node:
         clock: Clock,
         images: ImageMap | None = None,
         inherited: Mapping[str, str] | None = None,
+        refuses: Callable[[], str] | None = None,
     ) -> None:
         folder = folder.resolve()
         node_id = _identity(folder)
@@ -66,6 +70,7 @@ class Node:
             sweeper=Sweeper(node_id),
             addresses=Addresses(),
         )
+        self._refuses = refuses or refused
         self._objects = objects
         self._pods: dict[str, PodTask] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -73,6 +78,7 @@ class Node:
         self._is_open = False
         self._proxies = Proxies(self._services, self._on_names, self._tell_service)
         self._log_clock = LogClock(self._ground.clock)
+        self._meter = Meter(objects, self._pods, clock)
         self._streams = Streams(objects, self._pods, self._ground)
 
     @property
@@ -83,10 +89,16 @@ class Node:
         """The address of a Service named as pods name it; any other host as it is."""
         return names.find(host, namespace, self._services) or host
 
+    async def usage(
+        self, namespace: str, selector: str, resource: str, container: str = ""
+    ) -> dict[str, float] | Failure:
+        """`cpu` (cores) or `memory` (bytes) by pod name; see `Meter.usage`."""
+        return await self._meter.usage(namespace, selector, resource, container)
+
     async def run(self) -> None:
         """Adopts what an earlier server left, then keeps pods and Services as the objects say."""
         self._objects.subscribe(WATCHED, self._on_change)
-        self._ground.refused = await asyncio.to_thread(refused)
+        self._ground.refused = await asyncio.to_thread(self._refuses)
         if self._ground.refused:
             log.warning("no private mounts on this machine", extra={"answer": self._ground.refused})
         for service in self._objects.list(SERVICES):
@@ -142,7 +154,7 @@ class Node:
                 self._remove_volumes()
             for pod in self._pods.values():
                 if pod.namespace == metadata["namespace"]:
-                    pod.wake()
+                    pod.refresh()
 
     def _follow(self, pod: Mapping[str, Any], is_gone: bool = False) -> None:
         metadata = pod["metadata"]

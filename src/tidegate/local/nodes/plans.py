@@ -34,8 +34,7 @@ def plan(ground: Ground, pod: Mapping[str, Any], container: Mapping[str, Any], n
     env |= {name: value for name, value in program.env.items() if name not in env}
     env["PATH"] = os.pathsep.join([env.get("PATH", os.defpath), *program.folders])
     folder = ground.pod_folder(metadata["uid"])
-    volumes = Volumes(folder / ".volumes", ground.claims, ground.claim_uid(metadata["namespace"]))
-    wanted = binds(container, volumes.prepare(pod, refers), env)
+    wanted = binds(container, fill_volumes(ground, pod, refers), env)
     words = program.args
     cwd = container.get("workingDir") or program.working_dir
     if ground.refused:
@@ -51,6 +50,13 @@ def plan(ground: Ground, pod: Mapping[str, Any], container: Mapping[str, Any], n
     env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
     hostname = env["HOSTNAME"][:HOSTNAME_LENGTH]
     return Plan(words, env, cwd or "/", hostname, wanted, is_private=not ground.refused)
+
+
+def fill_volumes(ground: Ground, pod: Mapping[str, Any], refers: Refers) -> dict[str, Path]:
+    """The pod's volumes with their present content. Raises `Unmountable`."""
+    metadata = pod["metadata"]
+    folder = ground.pod_folder(metadata["uid"]) / ".volumes"
+    return Volumes(folder, ground.claims, ground.claim_uid(metadata["namespace"])).prepare(pod, refers)
 
 
 def _inherited(ground: Ground) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from tidegate.base.errors import Misconfigured
@@ -56,6 +57,14 @@ class PodTask:
         pod = self._reports.pod()
         if pod is not None and any(container.is_alive for container in self.containers):
             plans.write_hosts(self._ground, pod)
+
+    def refresh(self) -> None:
+        """Something the Pod may refer to has changed: mounted files follow, what waited looks again."""
+        pod = self._reports.pod()
+        if pod is not None and any(container.is_alive for container in self.containers):
+            with suppress(Unmountable):  # what is gone stays as it was for those who run
+                plans.fill_volumes(self._ground, pod, self._ground.refers(self.namespace))
+        self._wake.set()
 
     def end_with_node(self) -> None:
         """Asks for the processes to be ended without the Pod: they start anew with the next server."""
@@ -143,7 +152,10 @@ class PodTask:
         for container in self.containers:
             seen = await container.settle(self._ground.sweeper, now)
             if seen is not None and seen.failure is not None:
-                await self._reports.event(pod, "Warning", "Failed", f"Error: {seen.failure[1]}")
+                reason, told = seen.failure
+                is_mount = reason == "FailedMount"
+                event = (reason, told) if is_mount else ("Failed", f"Error: {told}")
+                await self._reports.event(pod, "Warning", *event)
             if container.takes_note_of_start():
                 self._probe(pod, container, False)
                 await self._reports.event(pod, "Normal", "Started", f"Started container {container.name}")
