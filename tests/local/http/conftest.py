@@ -29,6 +29,7 @@ class EchoPods:
     asked: list[LogOptions] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     more: asyncio.Event = field(default_factory=asyncio.Event)
+    is_broken: bool = False
 
     async def logs(
         self, namespace: str, name: str, container: str, options: LogOptions
@@ -42,6 +43,8 @@ class EchoPods:
             yield f"{namespace}/{name}/{container}\n".encode() + LOG
             if options.follow:
                 await self.more.wait()
+                if self.is_broken:
+                    raise ApiError(500, "InternalError", "the log is gone")
                 yield b"four\n"
         finally:
             self.ended.append(name)

@@ -101,6 +101,23 @@ async def test_a_followed_log_goes_on_and_is_let_go_when_the_client_leaves(pod: 
     assert pod.pods.ended == ["p", "p"]
 
 
+async def test_a_log_that_breaks_in_its_middle_is_cut_off_and_not_followed_by_another_answer(
+    pod: Served,
+) -> None:
+    headers = {"Authorization": f"Bearer {pod.token}"}
+    pod.pods.is_broken = True
+    url = f"{pod.server.url}{POD}/log?follow=true"
+    async with pod.session.get(url, headers=headers) as response:
+        assert response.status == 200
+        pod.pods.more.set()
+        with pytest.raises(aiohttp.ClientError):
+            await response.content.read()
+
+
+async def test_a_log_is_only_read(pod: Served) -> None:
+    assert (await pod.call("POST", f"{POD}/log"))[0] == 405
+
+
 # -- exec ----------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from tidegate.kube.resource import ApiError
 
 JSON_TYPE = "application/json"
+STREAM = web.RequestKey("stream", web.StreamResponse)
 _encoder = msgspec.json.Encoder()
 
 
@@ -88,6 +89,22 @@ def failure_answer(error: ApiError, warnings: Iterable[str] = ()) -> web.Respons
     if retry_after := error.details.get("retryAfterSeconds"):
         response.headers["Retry-After"] = str(retry_after)
     return response
+
+
+async def open_stream(request: web.Request, media_type: str) -> web.StreamResponse:
+    """An answer that is written piece by piece. From here on an error can only cut it off."""
+    response = web.StreamResponse(headers={"Content-Type": media_type, "Cache-Control": "no-cache, private"})
+    await response.prepare(request)
+    request[STREAM] = response
+    return response
+
+
+def cut_off(request: web.Request) -> web.StreamResponse | None:
+    """The streamed answer of a request that broke in its middle, its connection dropped; None if unopened."""
+    stream = request.get(STREAM)
+    if stream is not None and request.transport is not None:
+        request.transport.abort()
+    return stream
 
 
 def success_body(details: Mapping[str, Any]) -> dict[str, Any]:

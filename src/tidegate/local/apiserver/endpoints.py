@@ -50,13 +50,17 @@ class Endpoints:
 
     def verb(self, request: web.Request, path: Path) -> str:
         """The API's word for what a request does (`list`, `watch`, `create`, `connect` …)."""
-        if path.plural == "pods" and path.subresource in ("exec", "log", *NOT_OFFERED):
-            return "get" if path.subresource == "log" else "connect"
+        if path.plural == "pods" and path.subresource in ("exec", *NOT_OFFERED):
+            return "connect"
         words = OBJECT_VERBS if path.name else COLLECTION_VERBS
         verb = words.get(request.method, request.method.lower())
         if request.method == "GET" and flag(request.query, "watch"):
             return "watch"
         return "create" if path.subresource and request.method == "POST" else verb
+
+    def has(self, path: Path) -> bool:
+        """Whether the kind is served; counted are only requests about what exists."""
+        return self._plane.kinds.find(path.group, path.version, path.plural) is not None
 
     async def serve(self, request: web.Request, path: Path, verb: str) -> web.StreamResponse:
         """The answer; every refusal is an `ApiError`."""
@@ -96,12 +100,12 @@ class Endpoints:
         sub = kind.subresource(path.subresource)
         if sub is None or not path.name:
             raise no_such_path()
-        if kind.key == "pods" and sub.name == "log" and request.method == "GET":
-            return await self._streams.log(request, path)
         if kind.key == "pods" and sub.name == "exec":
             return await self._streams.exec(request, path)
         if verb not in sub.verbs:
             raise self._refusal(request, kind)
+        if kind.key == "pods" and sub.name == "log":
+            return await self._streams.log(request, path)
         target = Target(kind, path.namespace, path.name, path.subresource)
         if verb != "get":
             return await self._write(request, target, verb)

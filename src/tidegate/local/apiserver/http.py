@@ -15,7 +15,7 @@ from aiohttp import web
 from tidegate.base.errors import Misconfigured
 from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver import security
-from tidegate.local.apiserver.answers import failure_answer, no_such_path, not_allowed
+from tidegate.local.apiserver.answers import cut_off, failure_answer, no_such_path, not_allowed
 from tidegate.local.apiserver.endpoints import Endpoints
 from tidegate.local.apiserver.paths import parse_path
 from tidegate.local.apiserver.plane import Plane
@@ -148,16 +148,17 @@ class Server:
             self._let_in(request)
             return await self._answer(request)
         except ApiError as error:
-            return failure_answer(error)
+            failure = error
         except web.HTTPRequestEntityTooLarge:
-            too_large = f"the body of the request is larger than {BODY_BYTES} bytes"
-            return failure_answer(ApiError(413, "RequestEntityTooLarge", too_large))
+            message = f"the body of the request is larger than {BODY_BYTES} bytes"
+            failure = ApiError(413, "RequestEntityTooLarge", message)
         except ConnectionError:
             raise
         except Exception as error:
             log.exception("a request broke", extra={"method": request.method, "path": request.path})
             message = f"an error on the server: {type(error).__name__}: {error}"
-            return failure_answer(ApiError(500, "InternalError", message))
+            failure = ApiError(500, "InternalError", message)
+        return cut_off(request) or failure_answer(failure)
 
     def _let_in(self, request: web.Request) -> None:
         """Raises for requests of other sites' pages, under foreign names, or without the token."""
@@ -177,13 +178,14 @@ class Server:
         path = parse_path(request.rel_url.raw_path)
         if path is not None and not self._root_paths.has(path):
             verb = self._endpoints.verb(request, path)
-            name = f"{path.plural}/{path.subresource}" if path.subresource else path.plural
-            self.requests[verb, name] += 1
+            if self._endpoints.has(path):
+                name = f"{path.plural}/{path.subresource}" if path.subresource else path.plural
+                self.requests[verb, name] += 1
             return await self._endpoints.serve(request, path, verb)
         if request.method not in ("GET", "HEAD"):
             raise not_allowed(f"{request.method} is not allowed on {request.path}")
-        self.requests["get", request.path] += 1
         answer = await self._root_paths.answer(request, self.url)
         if answer is None:
             raise no_such_path()
+        self.requests["get", "/".join(request.path.split("/", 4)[:4])] += 1
         return answer

@@ -40,7 +40,7 @@ class Credentials:
     token: str
 
 
-def ensure_data_dir(data_dir: Path) -> None:
+def ensure_private_dir(data_dir: Path) -> None:
     """Creates the directory; it and its secrets are for its owner alone (0700)."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     data_dir.chmod(0o700)
@@ -51,7 +51,7 @@ def ensure_credentials(data_dir: Path, names: Iterable[str], now: datetime) -> C
 
     `names` are host names and addresses the certificate is valid for, beside the loopback ones.
     """
-    ensure_data_dir(data_dir)
+    ensure_private_dir(data_dir)
     folder = data_dir / "tls"
     folder.mkdir(exist_ok=True, mode=0o700)
     wanted = tuple(dict.fromkeys((*LOOPBACK_NAMES, *names)))

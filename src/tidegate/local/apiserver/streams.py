@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS
-from tidegate.local.apiserver.answers import bad_request, not_offered
+from tidegate.local.apiserver.answers import STREAM, bad_request, not_offered, open_stream
 from tidegate.local.apiserver.channels import MESSAGE_BYTES, PROTOCOLS, Session
 from tidegate.local.apiserver.kinds import Kinds
 from tidegate.local.apiserver.paths import Path, flag, number
@@ -42,8 +42,7 @@ class Streams:
             await asyncio.wait([first], timeout=HEADERS_AFTER_S if options.follow else None)
             if first.done():
                 first.result()
-            response = web.StreamResponse(headers={"Content-Type": "text/plain", "Cache-Control": "no-cache"})
-            await response.prepare(request)
+            response = await open_stream(request, "text/plain")
             chunk = await first
             while chunk is not None:
                 async with asyncio.timeout(WRITE_S):
@@ -75,6 +74,7 @@ class Streams:
         if not readiness.ok or readiness.protocol is None:
             raise bad_request(f"the websocket must offer one of the protocols {', '.join(PROTOCOLS)}")
         await socket.prepare(request)
+        request[STREAM] = socket
         session = Session(socket, request.query)
         place = (path.namespace, path.name, container, command)
         call = self._pods.exec(*place, session.stdin, session.stdout, session.stderr, session.is_terminal)

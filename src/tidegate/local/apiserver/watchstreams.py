@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from tidegate.kube.resource import ApiError
-from tidegate.local.apiserver.answers import JSON_TYPE, bad_request
+from tidegate.local.apiserver.answers import JSON_TYPE, bad_request, cut_off, open_stream
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import Path, flag, number
 from tidegate.local.apiserver.reads import Query, Reads
@@ -90,7 +90,7 @@ class WatchStreams:
             watcher.offer(entry, {}, now)
         self._feeds.add(kind, watcher)
         try:
-            response = await _open(request)
+            response = await open_stream(request, JSON_TYPE)
             try:
                 for piece in self._initial(watcher, rows):
                     await _write(response, piece)
@@ -99,8 +99,7 @@ class WatchStreams:
                 await self._follow(response, watcher, asked)
                 await response.write_eof()
             except (TimeoutError, ConnectionError):
-                if request.transport is not None:
-                    request.transport.abort()
+                cut_off(request)
             return response
         finally:
             self._feeds.remove(kind, watcher)
@@ -149,16 +148,10 @@ class WatchStreams:
                 return
 
     async def _write_alone(self, request: web.Request, line: bytes) -> web.StreamResponse:
-        response = await _open(request)
+        response = await open_stream(request, JSON_TYPE)
         await response.write(line)
         await response.write_eof()
         return response
-
-
-async def _open(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": JSON_TYPE, "Cache-Control": "no-cache, private"})
-    await response.prepare(request)
-    return response
 
 
 async def _write(response: web.StreamResponse, piece: bytes) -> None:
