@@ -43,6 +43,8 @@ class Queue(Generic[Key]):
         self.looks = 0
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
+        self._ready: asyncio.Queue[Key] = asyncio.Queue()
+        self._waiting: set[Key] = set()
         self._running: set[Key] = set()
         self._again: dict[Key, float] = {}
         self._last: dict[Key, float] = {}
@@ -55,6 +57,8 @@ class Queue(Generic[Key]):
         due = self.clock.monotonic() + delay_s
         if key in self._running:
             self._again[key] = min(due, self._again.get(key, due))
+            return
+        if key in self._waiting:
             return
         last = self._last.get(key)
         if last is not None:
@@ -77,17 +81,21 @@ class Queue(Generic[Key]):
     def is_idle(self) -> bool:
         """Nothing runs and nothing is due now (dates in the future do not count)."""
         now = self.clock.monotonic()
-        return not self._running and all(due > now for due in self._due.values())
+        return not self._running and not self._waiting and all(due > now for due in self._due.values())
 
     async def run(self, workers: int = 8) -> None:
         """Works until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._dispatch())
             for _ in range(workers):
                 group.create_task(self._work())
 
     async def _work(self) -> None:
         while True:
-            key = await self._next()
+            key = await self._ready.get()
+            self._waiting.discard(key)
+            self._running.add(key)
+            self.looks += 1
             try:
                 await self.look(key)
             except Exception as error:
@@ -97,34 +105,35 @@ class Queue(Generic[Key]):
             finally:
                 self._finish(key)
 
-    async def _next(self) -> Key:
+    async def _dispatch(self) -> None:
+        """Hands over what is due. Only this task watches the time, so a key wakes one worker."""
         while True:
             now = self.clock.monotonic()
-            while self._heap:
-                due, _, key = self._heap[0]
-                if self._due.get(key) != due:
-                    heapq.heappop(self._heap)
-                    continue
-                if due > now:
-                    break
-                heapq.heappop(self._heap)
-                del self._due[key]
-                self._running.add(key)
-                self.looks += 1
-                return key
+            while self._heap and (self._heap[0][0] <= now or self._is_outdated(self._heap[0])):
+                entry = heapq.heappop(self._heap)
+                if not self._is_outdated(entry):
+                    key = entry[2]
+                    del self._due[key]
+                    self._waiting.add(key)
+                    self._ready.put_nowait(key)
             await self._wait(self._heap[0][0] - now if self._heap else None)
 
+    def _is_outdated(self, entry: tuple[float, int, Key]) -> bool:
+        """Whether the key has got another date, or was forgotten, since the entry was made."""
+        return self._due.get(entry[2]) != entry[0]
+
     async def _wait(self, seconds: float | None) -> None:
-        self._news.clear()
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
         except TimeoutError:
             pass
+        self._news.clear()
 
     def _finish(self, key: Key) -> None:
         self._running.discard(key)
-        self._last[key] = self.clock.monotonic()
+        if self.gap_s:
+            self._last[key] = self.clock.monotonic()
         if key in self._again:
             self.add(key, delay_s=max(0.0, self._again.pop(key) - self.clock.monotonic()))
 

@@ -126,8 +126,9 @@ def _namespace(body: Object) -> None:
     meta = body["metadata"]
     meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta["name"]}
     if "deletionTimestamp" not in meta:
-        body.setdefault("spec", {"finalizers": ["kubernetes"]})
-        body.setdefault("status", {"phase": "Active"})
+        # A client may send `spec: {}`: without the finalizer the namespace would go before its content.
+        body["spec"] = {"finalizers": ["kubernetes"], **(body.get("spec") or {})}
+        body["status"] = {"phase": "Active", **(body.get("status") or {})}
 
 
 def _claim(body: Object) -> None:

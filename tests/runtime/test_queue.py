@@ -1,0 +1,150 @@
+"""The keyed queue: no duplicates, one look per key at a time, gaps, retries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from parts import virtualtime
+from tidegate.runtime.queue import Queue
+
+
+class Watched:
+    """Looks that take `busy_s`, noted with their moments; the first `failures` raise."""
+
+    def __init__(self, clock: virtualtime.VirtualClock, busy_s: float = 0.0, failures: int = 0) -> None:
+        self.clock = clock
+        self.busy_s = busy_s
+        self.failures = failures
+        self.looks: list[tuple[str, float]] = []
+        self.now = 0
+        self.most = 0
+
+    async def look(self, key: str) -> None:
+        self.looks.append((key, round(self.clock.monotonic(), 3)))
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await self.clock.sleep(self.busy_s)
+            if self.failures:
+                self.failures -= 1
+                raise ValueError("not yet")
+        finally:
+            self.now -= 1
+
+
+def play(
+    scene: Callable[[Queue[str], Watched], Awaitable[None]],
+    *,
+    busy_s: float = 0.0,
+    failures: int = 0,
+    gap_s: float = 0.0,
+) -> Watched:
+    """The looks of a queue while `scene` adds to it."""
+
+    async def story(clock: virtualtime.VirtualClock) -> Watched:
+        watched = Watched(clock, busy_s, failures)
+        queue = Queue(clock, watched.look, gap_s=gap_s, retry_s=1.0, retry_max_s=4.0)
+        task = asyncio.create_task(queue.run())
+        await scene(queue, watched)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return watched
+
+    return virtualtime.run(story)
+
+
+def times(watched: Watched) -> list[float]:
+    start = watched.looks[0][1]
+    return [round(moment - start, 3) for _, moment in watched.looks]
+
+
+def test_a_key_that_waits_is_looked_at_once() -> None:
+    async def scene(queue: Queue[str], watched: Watched) -> None:
+        for _ in range(100):
+            queue.add("a")
+        await watched.clock.sleep(1)
+
+    assert [key for key, _ in play(scene).looks] == ["a"]
+
+
+def test_a_key_added_while_it_is_worked_on_runs_once_more_afterwards_and_never_beside_itself() -> None:
+    async def scene(queue: Queue[str], watched: Watched) -> None:
+        queue.add("a")
+        await watched.clock.sleep(0.5)
+        queue.add("a")
+        queue.add("a")
+        await watched.clock.sleep(5)
+
+    watched = play(scene, busy_s=1.0)
+    assert times(watched) == [0.0, 1.0]
+    assert watched.most == 1
+
+
+def test_different_keys_are_looked_at_side_by_side() -> None:
+    async def scene(queue: Queue[str], watched: Watched) -> None:
+        for key in "abcd":
+            queue.add(key)
+        await watched.clock.sleep(5)
+
+    watched = play(scene, busy_s=1.0)
+    assert times(watched) == [0.0] * 4
+    assert watched.most == 4
+
+
+def test_an_earlier_date_stands_and_a_nearer_one_replaces_it() -> None:
+    async def scene(queue: Queue[str], watched: Watched) -> None:
+        queue.add("start")
+        queue.add("a", delay_s=2)
+        queue.add("a", delay_s=9)
+        queue.add("b", delay_s=9)
+        queue.add("b", delay_s=3)
+        await watched.clock.sleep(20)
+
+    watched = play(scene)
+    assert [key for key, _ in watched.looks] == ["start", "a", "b"]
+    assert times(watched) == [0.0, 2.0, 3.0]
+
+
+def test_looks_at_one_key_keep_their_gap() -> None:
+    async def scene(queue: Queue[str], watched: Watched) -> None:
+        for _ in range(40):
+            queue.add("a")
+            await watched.clock.sleep(0.05)
+        await watched.clock.sleep(5)
+
+    moments = times(play(scene, gap_s=0.25))
+    assert all(later - earlier >= 0.25 for earlier, later in zip(moments, moments[1:], strict=False))
+    assert len(moments) in (9, 10)
+
+
+def test_a_look_that_fails_is_repeated_with_growing_pauses_and_others_go_on() -> None:
+    async def scene(queue: Queue[str], watched: Watched) -> None:
+        queue.add("a")
+        await watched.clock.sleep(30)
+
+    assert times(play(scene, failures=4)) == [0.0, 1.0, 3.0, 7.0, 11.0]
+
+
+def test_a_forgotten_key_is_not_looked_at() -> None:
+    async def scene(queue: Queue[str], watched: Watched) -> None:
+        queue.add("a", delay_s=1)
+        queue.add("b", delay_s=1)
+        queue.forget("a")
+        await watched.clock.sleep(3)
+
+    assert [key for key, _ in play(scene).looks] == ["b"]
+
+
+@pytest.mark.parametrize("delay_s, is_idle", [(0.0, False), (10.0, True)])
+def test_it_is_idle_when_nothing_is_due_now(delay_s: float, is_idle: bool) -> None:
+    seen: list[bool] = []
+
+    async def scene(queue: Queue[str], watched: Watched) -> None:
+        queue.add("a", delay_s=delay_s)
+        seen.append(queue.is_idle)
+
+    play(scene)
+    assert seen == [is_idle]
