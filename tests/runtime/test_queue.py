@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_looks_at_one_key_keep_their_gap() -> None:
         await watched.clock.sleep(5)
 
     moments = times(play(scene, gap_s=0.25))
-    assert all(later - earlier >= 0.25 for earlier, later in zip(moments, moments[1:], strict=False))
+    assert all(later - earlier >= 0.25 for earlier, later in pairwise(moments))
     assert len(moments) in (9, 10)
 
 
@@ -138,7 +139,7 @@ def test_a_forgotten_key_is_not_looked_at() -> None:
     assert [key for key, _ in play(scene).looks] == ["b"]
 
 
-@pytest.mark.parametrize("delay_s, is_idle", [(0.0, False), (10.0, True)])
+@pytest.mark.parametrize(("delay_s", "is_idle"), [(0.0, False), (10.0, True)])
 def test_it_is_idle_when_nothing_is_due_now(delay_s: float, is_idle: bool) -> None:
     seen: list[bool] = []
 
