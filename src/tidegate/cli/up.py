@@ -34,6 +34,11 @@ def default_directory() -> Path:
     "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any free one."
 )
 @click.option("--durable", is_flag=True, help="Survive a power cut, not only a crash (slower writes).")
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A table of your own: which program an image stands for.",
+)
 @click.option("--leave-pods", is_flag=True, help="Let pods run on when stopped; the next start adopts them.")
 @click.option("--plain", is_flag=True, help="Print one line per event even in a terminal.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
@@ -54,6 +59,7 @@ def command(
     log_level: str,
     log_format: str,
     hpa_interval: float,
+    images: Path | None,
 ) -> None:
     """Run the control plane on this machine; kubectl can talk to it.
 
@@ -66,7 +72,7 @@ def command(
     from tidegate.telemetry import logs
 
     logs.start(log_level, log_format)
-    settings = Settings(data_dir.expanduser().resolve(), port, durable, leave_pods, hpa_interval)
+    settings = Settings(data_dir.expanduser().resolve(), port, durable, leave_pods, hpa_interval, images)
     is_live = sys.stdout.isatty() and not plain
     loop.run(lambda: _serve(settings, is_live))
 

@@ -28,6 +28,7 @@ from tidegate.local.apiserver.http import Listen, Server
 from tidegate.local.apiserver.plane import Plane, open_plane
 from tidegate.local.controllers.hpa_samples import Usage
 from tidegate.local.controllers.run import run_controllers
+from tidegate.local.nodes.images import ImageMap
 from tidegate.local.nodes.node import Node
 from tidegate.local.objects import Objects
 from tidegate.operator.operator import Operator
@@ -43,6 +44,7 @@ class Settings:
     is_durable: bool = False
     leaves_pods: bool = False
     hpa_interval_s: float = 15.0
+    images: Path | None = None
 
 
 @dataclass(slots=True)
@@ -65,7 +67,8 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     plane = await open_plane(settings.data_dir, clock, is_durable=settings.is_durable, admissions=[admit])
     try:
         await define(plane.objects)
-        node = Node(plane.objects, settings.data_dir / "node", clock)
+        images = ImageMap(settings.images) if settings.images is not None else None
+        node = Node(plane.objects, settings.data_dir / "node", clock, images)
         metrics = Metrics()
         server = Server(
             plane,
