@@ -44,6 +44,7 @@ class Container:
         self._wake = wake
         self._watch: Watch | None = None
         self._status_fd: int | None = None
+        self._on_launched: Callable[[], None] = _nothing
         self._is_starting = False
         self._has_news = False
         self._ended = asyncio.Event()
@@ -130,18 +131,25 @@ class Container:
         self._ended.set()
         self._wake()
 
-    def start(self, plan: Plan, record: Record) -> None:
-        """A new instance, complete on disk before its launcher starts."""
+    def start(self, plan: Plan, record: Record, on_launched: Callable[[], None]) -> None:
+        """A new instance, complete on disk before its launcher starts.
+
+        `on_launched` is called once: when the command runs, or when it is certain that it will not.
+        """
         self._last_number += 1
         instance = write(self._folder, self._last_number, plan, record)
         self._ended.clear()
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             pid = instance.launch(writing)
+        except OSError:
+            os.close(reading)
+            raise
         finally:
             os.close(writing)
         self._watch = Watch(pid, os.pidfd_open(pid), self._on_exit)
         self._status_fd, self._is_starting, self._has_news = reading, True, True
+        self._on_launched = on_launched
         asyncio.get_running_loop().add_reader(reading, self._on_status)
         self._history.append((instance, Seen("unclaimed")))
         self.waiting = lifecycle.waiting("ContainerCreating")
@@ -151,7 +159,9 @@ class Container:
         self._close_status()
         if is_begun and self.current is not None:
             self._is_starting = False
-            self._history[-1] = (self.current, self.current.look())
+            # Alive until its end has been noticed, even if that was a moment ago: ends are taken note
+            # of in one place only.
+            self._history[-1] = (self.current, Seen("alive", self.current.look().claim))
             self._wake()
 
     def _close_status(self) -> None:
@@ -159,6 +169,7 @@ class Container:
             asyncio.get_running_loop().remove_reader(self._status_fd)
             os.close(self._status_fd)
             self._status_fd = None
+            self._on_launched()
 
     async def settle(self, sweeper: Sweeper, now: float) -> Seen | None:
         """Takes note of an end; what has just ended, once, after nothing of it is left running."""
@@ -279,6 +290,10 @@ class Container:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
+
+
+def _nothing() -> None:
+    return None
 
 
 def _terminated(seen: Seen) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tidegate.runtime.clock import Clock
 
 NODE = "local"
 SOURCE = "kubelet"
+LAUNCHES = 2 * (os.cpu_count() or 1)
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Ground:
     sweeper: Sweeper
     addresses: Addresses
     refused: str = ""
+    # Launchers at work; more at once would only take the processors from those that run.
+    launches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LAUNCHES))
 
     @property
     def pods(self) -> Path:

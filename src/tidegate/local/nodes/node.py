@@ -191,12 +191,12 @@ class Node:
 
     async def _clear_orphans(self, known: set[str]) -> None:
         """Directories and processes of Pods that are no more."""
-        on_disk = set(os.listdir(self._ground.pods))
-        for uid in on_disk - known:
+        for uid in set(os.listdir(self._ground.pods)) - known:
             self._begin(PodTask(self._ground, "", "", uid))
 
         def is_orphan(marks: Mapping[str, str]) -> bool:
-            return marks.get(UID_VARIABLE, "") not in known | on_disk
+            # Asked of the disk as it is then: a pod that comes meanwhile has its directory first.
+            return not self._ground.pod_folder(marks.get(UID_VARIABLE, "")).exists()
 
         left = await asyncio.to_thread(sweep, self._ground.node_id, is_orphan)
         if left:

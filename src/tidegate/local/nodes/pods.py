@@ -212,7 +212,16 @@ class PodTask:
             container.waiting = lifecycle.waiting(IMAGE_REASONS[is_known], str(error))
             await self._reports.once(pod, "Failed", str(error))
             return RETRY_S
-        container.start(plan, container.next_record(plan))
+        await self._ground.launches.acquire()
+        newest = self._reports.pod()
+        if newest is None or newest["metadata"].get("deletionTimestamp"):
+            self._ground.launches.release()
+            return 0.0
+        try:
+            container.start(plan, container.next_record(plan), self._ground.launches.release)
+        except OSError:
+            self._ground.launches.release()
+            raise
         await self._reports.event(pod, "Normal", "Created", f"Created container: {container.name}")
         return None
 
