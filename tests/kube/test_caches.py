@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from parts.tinyapi import TinyApi, serving, status, until
+from parts.tinyapi import TinyApi, serving, status
+from parts.waiting import until
 from tidegate.kube.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.config import Config

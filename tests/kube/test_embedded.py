@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from parts.tinyapi import until
+from parts.waiting import until
 from tidegate.kube.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.config import load

@@ -6,20 +6,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from tests.parts.jumping_loop import LoopClock
-
 from tidegate.base.times import format_time
 from tidegate.kube.resource import PODS, ApiError
 from tidegate.local.objects import Change, Object, Objects
+from tidegate.runtime.clock import Clock
 
 Outcome = tuple[float, str] | None
 """Seconds until the Pod ends, and its last phase. `Pending` never starts; None runs until deleted."""
 
 
 class ActingNode:
-    def __init__(self, objects: Objects, outcome: Callable[[Object], Outcome] = lambda pod: None) -> None:
+    def __init__(self, objects: Objects, clock: Clock, outcome: Callable[[Object], Outcome]) -> None:
         self.objects = objects
-        self.clock = LoopClock()
+        self.clock = clock
         self.outcome = outcome
         self.started: list[str] = []
         self.most_at_once = 0

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from tests.parts.jumping_loop import LoopClock
 
 from tidegate.base.times import format_time
 from tidegate.kube.resource import (
@@ -36,8 +35,11 @@ SCALED = {DEPLOYMENTS.kind, REPLICA_SETS.kind}
 
 
 class MemoryObjects:
-    def __init__(self, clock: Clock | None = None) -> None:
-        self.clock = clock or LoopClock()
+    """`series` goes into every uid: two tests at once on one machine may need uids of their own."""
+
+    def __init__(self, clock: Clock, series: str = "uid") -> None:
+        self.clock = clock
+        self.series = series
         self.version = 0
         self._letters = random.Random(1)
         self._stored: dict[Place, tuple[Resource, Object]] = {}
@@ -82,7 +84,7 @@ class MemoryObjects:
         if place in self._stored:
             raise ApiError(409, "AlreadyExists", f'{resource.plural} "{metadata["name"]}" already exists')
         self.version += 1
-        metadata["uid"] = f"uid-{self.version}"
+        metadata["uid"] = f"{self.series}-{self.version}"
         metadata["creationTimestamp"] = format_time(self.clock.now())
         if resource.kind in WITH_GENERATION:
             metadata["generation"] = 1

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
 
-from tidegate.kube.resource import Resource
-from tidegate.local.objects import Change, Object, Objects
-
-Result = TypeVar("Result")
+from parts.forwarded_objects import ForwardedObjects, Result, Write
+from tidegate.local.objects import Objects
 
 
-class MortalObjects:
+class MortalObjects(ForwardedObjects):
     """Dies at write `last`: before it, or just after it was committed (`is_committed`)."""
 
     def __init__(self, objects: Objects, last: int, *, is_committed: bool) -> None:
-        self.objects = objects
+        super().__init__(objects)
         self.last = last
         self.is_committed = is_committed
         self.writes = 0
@@ -25,40 +21,7 @@ class MortalObjects:
     def is_dead(self) -> bool:
         return self.writes >= self.last
 
-    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
-        return self.objects.get(resource, namespace, name)
-
-    def list(
-        self, resource: Resource, namespace: str = "", labels: Mapping[str, str] | None = None
-    ) -> list[Object]:
-        return self.objects.list(resource, namespace, labels)
-
-    def owned(self, uid: str) -> Sequence[tuple[Resource, Object]]:
-        return self.objects.owned(uid)
-
-    def subscribe(self, resources: Iterable[Resource], on_change: Callable[[Change], None]) -> None:
-        self.objects.subscribe(resources, on_change)
-
-    async def create(self, resource: Resource, body: Object) -> Object:
-        return await self._write(lambda: self.objects.create(resource, body))
-
-    async def update(self, resource: Resource, body: Object, subresource: str = "") -> Object:
-        return await self._write(lambda: self.objects.update(resource, body, subresource))
-
-    async def patch(
-        self, resource: Resource, namespace: str, name: str, patch: Object, subresource: str = ""
-    ) -> Object:
-        return await self._write(lambda: self.objects.patch(resource, namespace, name, patch, subresource))
-
-    async def delete(self, resource: Resource, namespace: str, name: str, **options: Any) -> None:
-        await self._write(lambda: self.objects.delete(resource, namespace, name, **options))
-
-    async def event(
-        self, about: Object, type: Literal["Normal", "Warning"], reason: str, message: str, source: str
-    ) -> None:
-        await self._write(lambda: self.objects.event(about, type, reason, message, source))
-
-    async def _write(self, write: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    async def _write(self, write: Write[Result]) -> Result:
         if not self.is_dead:
             self.writes += 1
             if not self.is_dead:

@@ -172,10 +172,3 @@ async def serving(api: TinyApi, port: int = 0, tls: Any = None) -> AsyncIterator
     finally:
         api.end_watches()
         await runner.cleanup()
-
-
-async def until(condition: Callable[[], Any], within_s: float = 2.0) -> None:
-    """Returns as soon as the condition holds; fails when it does not come to hold."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110  what is waited for happens in a server, not in a task
-            await asyncio.sleep(0.005)

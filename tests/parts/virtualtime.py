@@ -5,7 +5,8 @@
         virtualtime.run(story, seed=1)
 
 When every task waits, the clock jumps to the next timer. When no timer is left either, nothing can
-ever wake: that is `Stuck`, with the tasks that wait. Sockets and threads have no place here.
+ever wake: that is `Stuck`, with the tasks that wait. Sockets have no place here; threads that owe an
+answer are waited for if the test says so (`wait_while`).
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
-"""The wall clock when the loop's own clock shows 0: a Monday noon."""
+REAL_S = 10.0
+START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+"""The wall clock when the loop's own clock shows 0: a Monday morning."""
 
 
 class Stuck(AssertionError):
@@ -48,12 +50,27 @@ class _Jump(selectors.SelectSelector):
         super().__init__()
         self.now = 0.0
         self.waiting: Callable[[], str] = str
+        self.is_owed: Callable[[], bool] | None = None
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        if self.is_owed is not None and (answers := self._answers(timeout)):
+            return answers
         if timeout is None:
             raise Stuck(f"nothing can wake these tasks any more:\n{self.waiting()}")
-        self.now += max(0.0, timeout)
+        if timeout > 0:
+            # At least a microsecond, so that rounding never leaves a timer just ahead of us for ever.
+            self.now += max(timeout, 1e-6)
         return []
+
+    def _answers(self, timeout: float | None) -> list[Any]:
+        """What threads have sent. While they owe something, real time passes and ours stands still."""
+        assert self.is_owed is not None
+        if timeout == 0 or not self.is_owed():
+            return super().select(0)
+        answers = super().select(REAL_S)
+        if not answers:
+            raise Stuck(f"a thread did not answer within {REAL_S:g} s:\n{self.waiting()}")
+        return answers
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -67,6 +84,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jump.now
+
+    def wait_while(self, is_owed: Callable[[], bool]) -> None:
+        """The clock does not jump while `is_owed()`: another thread is at work for us."""
+        self._jump.is_owed = is_owed
 
     def _describe(self) -> str:
         return "\n".join(f"  {_place(task)}" for task in asyncio.all_tasks(self))

@@ -10,20 +10,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.parts.acting_node import ActingNode, Outcome
-from tests.parts.counted_objects import CountedObjects
-from tests.parts.jumping_loop import JumpingLoop, LoopClock, run
-from tests.parts.memory_objects import MemoryObjects
-from tests.parts.mortal_objects import MortalObjects
-
+from parts.acting_node import ActingNode, Outcome
+from parts.counted_objects import CountedObjects
+from parts.memory_objects import MemoryObjects
+from parts.mortal_objects import MortalObjects
+from parts.virtualtime import VirtualClock, VirtualLoop, run
 from tidegate.kube.resource import NAMESPACES
 from tidegate.local.apiserver.plane import open_plane
 from tidegate.local.controllers.controller import Controller, Reconciler
 from tidegate.local.objects import Object, Objects
 
-Team = Callable[[Objects, LoopClock], Iterable[Reconciler[Any]]]
+Team = Callable[[Objects, VirtualClock], Iterable[Reconciler[Any]]]
 Outcomes = Callable[[Object], Outcome]
-Backing = Callable[[LoopClock], AbstractAsyncContextManager[Objects]]
+Backing = Callable[[VirtualClock], AbstractAsyncContextManager[Objects]]
 
 
 def runs_on(pod: Object) -> Outcome:
@@ -31,18 +30,18 @@ def runs_on(pod: Object) -> Outcome:
 
 
 @asynccontextmanager
-async def in_memory(clock: LoopClock) -> AsyncIterator[Objects]:
+async def in_memory(clock: VirtualClock) -> AsyncIterator[Objects]:
     objects = MemoryObjects(clock)
     await objects.create(NAMESPACES, {"metadata": {"name": "default"}})
     yield objects
 
 
 @asynccontextmanager
-async def on_the_plane(clock: LoopClock) -> AsyncIterator[Objects]:
+async def on_the_plane(clock: VirtualClock) -> AsyncIterator[Objects]:
     """The API server's own objects, in a directory that goes with the test."""
     with TemporaryDirectory() as directory:
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, JumpingLoop)
+        assert isinstance(loop, VirtualLoop)
         loop.wait_while(lambda: True)
         plane = await open_plane(Path(directory), clock)
         try:
@@ -55,15 +54,15 @@ async def on_the_plane(clock: LoopClock) -> AsyncIterator[Objects]:
 class World:
     """`start` and `kill` the controllers of `team` as often as you like; the node lives on."""
 
-    def __init__(self, objects: Objects, team: Team, outcome: Outcomes) -> None:
-        self.clock = LoopClock()
+    def __init__(self, clock: VirtualClock, objects: Objects, team: Team, outcome: Outcomes) -> None:
+        self.clock = clock
         self.objects = CountedObjects(objects)
-        self.node = ActingNode(self.objects, outcome)
+        self.node = ActingNode(self.objects, clock, outcome)
         self.node.start()
         self.team = team
         self._tasks: list[asyncio.Task[None]] = []
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, JumpingLoop)
+        assert isinstance(loop, VirtualLoop)
         loop.wait_while(lambda: self.objects.in_flight > 0)
 
     def start(self, objects: Objects | None = None) -> None:
@@ -95,16 +94,16 @@ def live(
 ) -> None:
     """Runs `await scenario(world)` with the team at work."""
 
-    async def main() -> None:
-        async with backing(LoopClock()) as objects:
-            world = World(objects, team, outcome)
+    async def story(clock: VirtualClock) -> None:
+        async with backing(clock) as objects:
+            world = World(clock, objects, team, outcome)
             world.start()
             try:
                 await scenario(world)
             finally:
                 await world.end()
 
-    run(main)
+    run(story)
 
 
 def die_everywhere(
@@ -122,9 +121,9 @@ def die_everywhere(
     there were to die at.
     """
 
-    async def die_at(last: int, is_committed: bool) -> bool:
-        async with backing(LoopClock()) as objects:
-            world = World(objects, team, outcome)
+    async def die_at(last: int, is_committed: bool, clock: VirtualClock) -> bool:
+        async with backing(clock) as objects:
+            world = World(clock, objects, team, outcome)
             mortal = MortalObjects(world.objects, last, is_committed=is_committed)
             try:
                 await begin(world)

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.parts import world
+
+from parts import world
 
 
 @pytest.fixture(params=[world.in_memory, world.on_the_plane], ids=["memory", "plane"])

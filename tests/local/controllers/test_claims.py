@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.parts.world import World, die_everywhere
-
+from parts.world import World, die_everywhere
 from tidegate.kube.resource import CLAIMS, VOLUMES
 from tidegate.local.controllers.claims import Claims
 from tidegate.local.objects import Object

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterable
 
 import pytest
-from tests.parts.world import World
 
+from parts.world import World
 from tidegate.kube.resource import CONFIG_MAPS, ApiError, Resource
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.ownership import key_of

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.parts.acting_node import Outcome
-from tests.parts.world import World, die_everywhere
 
+from parts.acting_node import Outcome
+from parts.world import World, die_everywhere
 from tidegate.kube.resource import DEPLOYMENTS, PODS, REPLICA_SETS
 from tidegate.local.controllers import rollout
 from tidegate.local.controllers.deployments import Deployments

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from tests.parts.world import World, die_everywhere
 
+from parts.world import World, die_everywhere
 from tidegate.base.errors import Failure
 from tidegate.kube.resource import DEPLOYMENTS, EVENTS, HPAS, PODS, REPLICA_SETS, ApiError
 from tidegate.local.controllers.hpa_samples import Samples, Usage, mean, requests_of

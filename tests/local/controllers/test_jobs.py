@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.parts.acting_node import Outcome
-from tests.parts.jumping_loop import START
-from tests.parts.world import World, die_everywhere, on_the_plane
 
+from parts.acting_node import Outcome
+from parts.virtualtime import START
+from parts.world import World, die_everywhere, on_the_plane
 from tidegate.base.times import format_time
 from tidegate.kube.resource import JOBS, PODS, ApiError
 from tidegate.local.controllers import conditions, job_count

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.parts.world import World
-
+from parts.world import World
 from tidegate.kube.resource import (
     CLAIMS,
     CONFIG_MAPS,

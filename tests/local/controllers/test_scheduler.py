@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.parts.world import World, die_everywhere
 
+from parts.world import World, die_everywhere
 from tidegate.kube.resource import PODS
 from tidegate.local.controllers import conditions
 from tidegate.local.controllers.scheduler import Scheduler

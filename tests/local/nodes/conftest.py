@@ -2,152 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
-from tests.parts.memory_objects import MemoryObjects
 
-from tidegate.kube.resource import PODS, SERVICES
-from tidegate.local.nodes import Node
-from tidegate.local.streams import LogOptions
-from tidegate.runtime.clock import SystemClock
-
-T = TypeVar("T")
-PATIENCE_S = 10.0
-
-
-async def until(look: Callable[[], T]) -> T:
-    """The first true answer."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not (found := look()):  # noqa: ASYNC110 (what is looked at is outside this process)
-            await asyncio.sleep(0.005)
-    return found
-
-
-class Machine:
-    """One node and what a test asks of it."""
-
-    def __init__(
-        self, folder: Path, objects: MemoryObjects, refuses: Callable[[], str] | None = None
-    ) -> None:
-        self.folder = folder
-        self.objects = objects
-        self.node = Node(objects, folder, SystemClock(), refuses=refuses)
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._running = asyncio.create_task(self.node.run())
-
-    async def stop(self, kill_pods: bool = True) -> None:
-        await self.node.stop(kill_pods)
-        if self._running is not None:
-            self._running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
-
-    async def apply(
-        self, name: str, *command: str, container: dict[str, Any] | None = None, **spec: Any
-    ) -> str:
-        """Creates a pod of one container; its uid."""
-        body = pod(name, *command, container=container, **spec)
-        return str((await self.objects.create(PODS, body))["metadata"]["uid"])
-
-    async def service(self, name: str, address: str, port: int, target: int, **selector: str) -> None:
-        spec = {"clusterIP": address, "selector": selector, "ports": [{"port": port, "targetPort": target}]}
-        await self.objects.create(
-            SERVICES, {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
-        )
-
-    def pod(self, name: str) -> dict[str, Any]:
-        found = self.objects.get(PODS, "default", name)
-        assert found is not None
-        return found
-
-    def container(self, name: str) -> dict[str, Any]:
-        statuses = (self.pod(name).get("status") or {}).get("containerStatuses")
-        return statuses[0] if statuses else {"state": {}}
-
-    async def phase(self, name: str, *phases: str) -> dict[str, Any]:
-        """The pod once it is in one of these phases."""
-        return await until(lambda: self._in(name, phases))
-
-    def _in(self, name: str, phases: tuple[str, ...]) -> dict[str, Any] | None:
-        found = self.pod(name)
-        return found if (found.get("status") or {}).get("phase") in phases else None
-
-    async def waiting(self, name: str, *reasons: str) -> dict[str, Any]:
-        """The waiting state once it has one of these reasons."""
-
-        def look() -> dict[str, Any] | None:
-            state = self.container(name)["state"].get("waiting")
-            return state if state and state["reason"] in reasons else None
-
-        return await until(look)
-
-    async def gone(self, name: str) -> None:
-        await until(lambda: self.objects.get(PODS, "default", name) is None)
-
-    async def log(self, name: str, options: LogOptions | None = None, container: str = "") -> str:
-        chunks = self.node.streams.logs("default", name, container, options or LogOptions())
-        return b"".join([chunk async for chunk in chunks]).decode()
-
-    async def exec(
-        self, name: str, *command: str, stdin: bytes | None = None, tty: bool = False
-    ) -> tuple[int, str, str]:
-        """Exit code, standard output, standard error."""
-        out, err = bytearray(), bytearray()
-
-        async def keep_out(chunk: bytes) -> None:
-            out.extend(chunk)
-
-        async def keep_err(chunk: bytes) -> None:
-            err.extend(chunk)
-
-        async def feed() -> AsyncIterator[bytes]:
-            yield stdin or b""
-
-        given = feed() if stdin is not None else None
-        code = await self.node.streams.exec(
-            "default", name, "", list(command), given, keep_out, keep_err, tty
-        )
-        return code, out.decode(), err.decode()
-
-
-def pod(name: str, *command: str, container: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
-    first = {"name": "c", "image": "busybox", "command": list(command), **(container or {})}
-    labels = spec.pop("labels", {"app": name})
-    return {
-        "metadata": {"name": name, "namespace": "default", "labels": labels},
-        "spec": {
-            "nodeName": "local",
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 5,
-            "containers": [first],
-            **spec,
-        },
-        "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]},
-    }
-
-
-def processes(mark: str) -> list[int]:
-    """Pids of living processes that have `mark` in their environment."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError):
-                if mark.encode() in Path(f"/proc/{entry}/environ").read_bytes():
-                    found.append(int(entry))
-    return found
+from parts.machine import Machine, own_objects
 
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    one = Machine(tmp_path / "state", MemoryObjects(SystemClock()))
+    one = Machine(tmp_path / "state", own_objects())
     one.start()
     yield one
     await one.stop()

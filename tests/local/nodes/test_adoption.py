@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.local.nodes.conftest import Machine, pod, processes, until
-from tests.local.nodes.kept_objects import KeptObjects
 
+from parts.kept_objects import KeptObjects
+from parts.machine import Machine, pod, processes, until
 from tidegate.kube.resource import PODS
 from tidegate.local.nodes import instances
 from tidegate.local.nodes.instances import LAUNCHER, Instance, Plan, Record
 
-SERVER = Path(__file__).with_name("kept_objects.py")
+TESTS = Path(__file__).parents[2]
 
 
 class Doomed:
@@ -36,8 +36,8 @@ class Doomed:
         return [(await objects.create(PODS, one))["metadata"]["uid"] for one in pods]
 
     def serve(self, die_at: int = 0) -> None:
-        argv = [sys.executable, str(SERVER), str(self.folder / "state"), str(self.file), str(die_at)]
-        self.process = subprocess.Popen(argv)
+        arguments = [str(self.folder / "state"), str(self.file), str(die_at)]
+        self.process = subprocess.Popen([sys.executable, "-m", "parts.kept_objects", *arguments], cwd=TESTS)
 
     def look(self, name: str) -> dict[str, Any]:
         found = KeptObjects(self.file).get(PODS, "default", name)

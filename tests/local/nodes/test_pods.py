@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.local.nodes.conftest import Machine, pod, processes, until
-from tests.parts.memory_objects import MemoryObjects
 
+from parts.machine import Machine, own_objects, pod, processes, until
 from tidegate.base.errors import Failure
 from tidegate.kube.resource import CONFIG_MAPS, EVENTS, PODS, SECRETS
 from tidegate.local.streams import LogOptions
-from tidegate.runtime.clock import SystemClock
 
 
 def terminated(machine: Machine, name: str) -> dict[str, Any]:
@@ -309,7 +307,7 @@ async def test_usage_is_measured_by_pod(machine: Machine) -> None:
 @pytest.fixture
 async def unable(tmp_path: Path) -> AsyncIterator[Machine]:
     """A machine that refuses private mounts."""
-    one = Machine(tmp_path / "state", MemoryObjects(SystemClock()), lambda: "Operation not permitted")
+    one = Machine(tmp_path / "state", own_objects(), lambda: "Operation not permitted")
     one.start()
     yield one
     await one.stop()

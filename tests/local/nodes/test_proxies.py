@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from tests.local.nodes.conftest import Machine, until
 
+from parts.machine import Machine, until
 from tidegate.kube.resource import PODS, SERVICES
 from tidegate.local.nodes.forwarding import Listener
 from tidegate.local.nodes.proxies import Backend, chosen, named, targets

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.local.nodes.conftest import Machine, until
-from tests.parts.memory_objects import MemoryObjects
 
+from parts.machine import Machine, own_objects, until
 from tidegate.kube.resource import ApiError
 from tidegate.local.nodes.logs import NOTE, Stamper, Times, begin
 from tidegate.local.streams import LogOptions
@@ -188,7 +187,7 @@ async def test_a_command_in_a_pod_that_does_not_run_is_refused(machine: Machine)
 
 
 async def test_the_log_of_a_finished_pod_is_read_by_a_later_server(tmp_path: Path) -> None:
-    objects = MemoryObjects()
+    objects = own_objects()
     for turn in range(2):
         machine = Machine(tmp_path / "state", objects)
         machine.start()

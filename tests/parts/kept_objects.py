@@ -1,13 +1,15 @@
 """Objects in a file, so that a second process can go on where a killed one was; and a server to kill.
 
-python kept_objects.py FOLDER FILE DIE_AT   runs a node; it kills itself just before (odd)
-                                          or after (even) a write has happened
+    python -m parts.kept_objects FOLDER FILE DIE_AT
+
+runs a node that kills itself just before (odd) or after (even) a write has happened.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -15,23 +17,18 @@ from typing import Any
 
 import msgspec
 
-ROOT = Path(__file__).parents[3]
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
-
-from tests.parts.memory_objects import MemoryObjects  # noqa: E402
-
-from tidegate.kube.resource import CONFIG_MAPS, EVENTS, PODS, SERVICES, Resource  # noqa: E402
-from tidegate.local.nodes import Node  # noqa: E402
-from tidegate.local.objects import Change  # noqa: E402
-from tidegate.runtime.clock import SystemClock  # noqa: E402
+from parts.memory_objects import MemoryObjects
+from tidegate.kube.resource import CONFIG_MAPS, EVENTS, PODS, SERVICES, Resource
+from tidegate.local.nodes import Node
+from tidegate.local.objects import Change
+from tidegate.runtime.clock import SystemClock
 
 KINDS = {resource.plural: resource for resource in (PODS, SERVICES, CONFIG_MAPS, EVENTS)}
 
 
 class KeptObjects(MemoryObjects):
     def __init__(self, file: Path, die_at: int = 0) -> None:
-        super().__init__(SystemClock())
+        super().__init__(SystemClock(), secrets.token_hex(8))
         self._file = file
         self._die_at = die_at
         self._points = 0

@@ -1,0 +1,17 @@
+"""Waiting for what another process, thread or server brings about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+
+async def until(look: Callable[[], Found], within_s: float = 2.0) -> Found:
+    """The first true answer of `look`; fails when there is none in time."""
+    async with asyncio.timeout(within_s):
+        while not (found := look()):  # noqa: ASYNC110 (what is looked at may be outside this loop)
+            await asyncio.sleep(0.002)
+    return found
