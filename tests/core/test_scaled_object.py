@@ -250,8 +250,10 @@ def test_messages_are_kedas() -> None:
         return condition(status_after(object, decision), type)[2]
 
     assert said("Ready", BUSY) == "ScaledObject is defined correctly and is ready for scaling"
-    assert said("Ready", DOWN) == "Triggers defined in ScaledObject are not working correctly"
-    assert said("Ready", BUSY, DOWN) == "Some triggers defined in ScaledObject are not working correctly"
+    whole = f"Triggers defined in ScaledObject are not working correctly: {BROKEN.message}"
+    assert said("Ready", DOWN) == said("Ready", DOWN, DOWN) == whole
+    partly = f"Some triggers defined in ScaledObject are not working correctly: {BROKEN.message}"
+    assert said("Ready", BUSY, DOWN) == partly
     assert said("Ready", BUSY, current=BROKEN) == (
         f"Error getting current replicas count for ScaleTarget: {BROKEN.message}"
     )

@@ -206,7 +206,9 @@ def _ready(seen: Seen, picture: Picture, is_active: bool) -> Condition:
     if isinstance(seen.replicas, Failure):
         return words.replicas_unreadable(seen.replicas)
     if picture.failures:
-        return words.triggers_failed("ScaledObject", is_active=is_active)
+        return words.triggers_failed(
+            "ScaledObject", (failure for _, failure in picture.failures), is_active=is_active
+        )
     return words.ready("ScaledObject")
 
 

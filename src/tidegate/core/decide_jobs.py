@@ -201,7 +201,11 @@ def _ready(heard: Heard, check: Failure | None) -> Condition:
     if check is not None:
         return words.check_failed("ScaledJob", check)
     if heard.picture.failures:
-        return words.triggers_failed("ScaledJob", is_active=heard.queue.is_active)
+        return words.triggers_failed(
+            "ScaledJob",
+            (failure for _, failure in heard.picture.failures),
+            is_active=heard.queue.is_active,
+        )
     return words.ready("ScaledJob")
 
 

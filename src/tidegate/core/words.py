@@ -1,11 +1,13 @@
 """What a ScaledObject or ScaledJob says: conditions and events in KEDA's words, kept to the letter.
 
-Tools compare these reasons and messages. Everything said once per change is told by `decide`; what
-belongs to carrying an action out (a failed creation) is told by whoever carries it out.
+Tools compare these reasons and messages; where a cause is added, it comes after KEDA's own sentence.
+Everything said once per change is told by `decide`; what belongs to carrying an action out (a failed
+creation) is told by whoever carries it out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from tidegate.api.conditions import Condition
@@ -46,12 +48,16 @@ def check_failed(kind: Kind, failure: Failure) -> Condition:
     return _ready("False", f"{kind}CheckFailed", failure.message)
 
 
-def triggers_failed(kind: Kind, *, is_active: bool) -> Condition:
-    """Ready while triggers fail: Unknown when others are active, False when none is."""
+def triggers_failed(kind: Kind, failures: Iterable[Failure], *, is_active: bool) -> Condition:
+    """Ready while triggers fail: Unknown when others are active, False when none is.
+
+    KEDA's sentence, then the causes: events are forgotten after an hour, a failure may last longer.
+    """
+    causes = "; ".join(sorted({failure.message for failure in failures}))
     if is_active:
-        text = f"Some triggers defined in {kind} are not working correctly"
+        text = f"Some triggers defined in {kind} are not working correctly: {causes}"
         return _ready("Unknown", "PartialTriggerError", text)
-    return _ready("False", "TriggerError", f"Triggers defined in {kind} are not working correctly")
+    return _ready("False", "TriggerError", f"Triggers defined in {kind} are not working correctly: {causes}")
 
 
 def replicas_unreadable(failure: Failure) -> Condition:
