@@ -53,9 +53,34 @@ def main() -> None:
     """Runs the command line; an error of ours is one line on standard error and exit code 1."""
     try:
         tidegate()
-    except TidegateError as error:
-        print(f"tidegate: {error}", file=sys.stderr)
+    except Exception as error:
+        lines = told(error)
+        if lines is None:
+            raise
+        for line in lines:
+            print(f"tidegate: {line}", file=sys.stderr)
         sys.exit(1)
+
+
+def told(error: BaseException) -> list[str] | None:
+    """The lines that tell a user of this error. None for a defect, whose traceback is of use.
+
+    Of a group of errors every one is told, unless one of them is a defect.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        lines: list[str] = []
+        for one in error.exceptions:
+            found = told(one)
+            if found is None:
+                return None
+            lines += found
+        return list(dict.fromkeys(lines))
+    if isinstance(error, TidegateError):
+        return [str(error)]
+    if isinstance(error, OSError):
+        on = f"{error.filename}: " if error.filename else ""
+        return [f"{on}{(error.strerror or str(error)).lower()}"]
+    return None
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ class Database:
         return Misconfigured(
             "read the database",
             on=str(self.file),
-            answer=answer,
+            answer=" ".join(answer.split()),
             next_step=next_step
             or "move the file away (with its -wal and -shm) to start empty, or restore it from a copy",
         )

@@ -15,9 +15,17 @@ class Hold:
     """A held directory. The kernel lets go of it when the process ends, kill -9 included."""
 
     def __init__(self, directory: Path) -> None:
-        """Makes the directory (0700) if need be. Misconfigured when another process holds it."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Makes the directory (0700) if need be. Misconfigured when we cannot, or another one holds it."""
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Misconfigured(
+                "open the data directory",
+                on=str(directory),
+                answer=(error.strerror or str(error)).lower(),
+                next_step="choose a directory that you may write to with --data-dir",
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
