@@ -42,17 +42,19 @@ def admit(
         return [Problem("", str(error))], ()
     if not isinstance(object, ScaledObject | ScaledJob):
         return (), ()
-    return (), [str(problem) for problem in offline_problems(object)]
+    return (), [str(problem) for problem in remarks(object)]
 
 
-def offline_problems(object: ScaledObject | ScaledJob) -> list[Problem]:
-    """The problems of triggers that their metadata alone shows.
+def remarks(object: ScaledObject | ScaledJob) -> list[Problem]:
+    """The problems of triggers that their metadata alone shows, then what works but has no effect or a
+    better form.
 
     Of a trigger that takes parameters from elsewhere (a TriggerAuthentication, the environment), only
     what stands in its metadata is judged: nobody can say here that the rest is missing.
     """
     reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata))
-    return [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
+    problems = [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
+    return [*problems, *reviewed.notices]
 
 
 def _may_come_from_elsewhere(object: ScaledObject | ScaledJob, problem: Problem) -> bool:
