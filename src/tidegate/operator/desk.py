@@ -5,10 +5,12 @@ Both prepare the object (finalizer), plan it, follow its triggers, decide, and c
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from tidegate.api.decode import decode_as
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
@@ -17,7 +19,7 @@ from tidegate.core.decide import memory_from
 from tidegate.core.values import Decision, EmitEvent, PatchStatus, Reading, TriggerView
 from tidegate.kube.resource import ApiError
 from tidegate.measure.rounds import Rounds
-from tidegate.operator.known import Key, Known, Register
+from tidegate.operator.known import Ahead, Key, Known, Register
 from tidegate.operator.planning import Plan, basis, plan
 from tidegate.operator.references import References
 from tidegate.operator.world import World
@@ -25,7 +27,10 @@ from tidegate.operator.writer import Place, Writer
 from tidegate.runtime.clock import Clock
 
 FINALIZER = "finalizer.keda.sh"
+# A reading of this age shows the present: only such ones may take a target to zero.
+MOMENT_S = 1.0
 Object = dict[str, Any]
+Watched = TypeVar("Watched", ScaledObject, ScaledJob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +88,22 @@ class Desk:
 
     async def release(self, place: Place, object: ScaledObject | ScaledJob) -> None:
         """The end of an object: tells, drops our finalizer and forgets."""
-        self.forget((place.resource, place.namespace, place.name))
+        known = self.register.by_key.get((place.resource, place.namespace, place.name))
+        if known is not None:
+            await self.stop(known)
+            self.forget(known.key)
         if FINALIZER not in object.metadata.finalizers:
             return
-        await self.references.drop(place, object.spec.triggers)
-        kind = place.resource.kind
-        await self.writer.event(place, EmitEvent("Warning", f"{kind}Deleted", f"{kind} was deleted"))
         kept = [one for one in object.metadata.finalizers if one != FINALIZER]
         try:
             await self.writer.metadata(place, {"finalizers": kept or None}, object.metadata.resource_version)
         except ApiError as error:
             if error.reason != "NotFound":
                 raise
+            return
+        kind = place.resource.kind
+        await self.writer.event(place, EmitEvent("Warning", f"{kind}Deleted", f"{kind} was deleted"))
+        await self.references.drop(place, object.spec.triggers)
 
     async def planned(
         self, known: Known, object: ScaledObject | ScaledJob, template: Object | None, container: str | None
@@ -106,16 +115,16 @@ class Desk:
             self.register.plan(known, made, present)
         assert known.plan is not None
         if known.plan.warnings != known.warned:
+            news = [text for text in known.plan.warnings if text not in known.warned]
             known.warned = known.plan.warnings
-            for text in known.plan.warnings:
-                place = self.place(known)
-                await self.writer.event(place, EmitEvent("Warning", "KEDAScalerInfo", text))
+            for text in news:
+                await self.writer.event(self.place(known), EmitEvent("Warning", "KEDAScalerInfo", text))
         return known.plan
 
-    def follow(
+    async def follow(
         self, known: Known, interval_s: int, snapshot: Callable[[], tuple[Any, ...] | Failure] | None
     ) -> None:
-        """Measures the plan's triggers, and no others."""
+        """Measures the plan's triggers, and no others. Told once, when it begins."""
         assert known.plan is not None
         wanted = known.plan.scalers()
         for index, scaler in wanted:
@@ -124,11 +133,33 @@ class Desk:
         for index in known.followed - indexes:
             self.rounds.forget((known.uid, index))
         known.followed = indexes
+        if known.is_replanned:
+            # What has changed does not wait for the poll, even where the trigger reads as before.
+            known.is_replanned = False
+            self.rounds.wake((known.uid, index) for index in indexes)
+        if known.is_started:
+            return
+        known.is_started = True
+        types = dict.fromkeys(
+            one.trigger.type for one in known.plan.review.triggers if one.scaler is not None
+        )
+        for text in ("Started scalers watch", *(f"Scaler {one} is built" for one in types)):
+            await self.writer.event(self.place(known), EmitEvent("Normal", "KEDAScalersStarted", text))
 
-    def unfollow(self, known: Known) -> None:
+    async def stop(self, known: Known) -> None:
+        """Measures nothing of the object any more. Told once."""
         for index in known.followed:
             self.rounds.forget((known.uid, index))
         known.followed = frozenset()
+        if known.is_started:
+            known.is_started = False
+            text = "Stopped scalers watch"
+            await self.writer.event(self.place(known), EmitEvent("Normal", "KEDAScalersStopped", text))
+
+    async def refresh(self, known: Known) -> None:
+        """Returns when no kept reading of the object is older than a moment."""
+        keys = [(known.uid, index) for index in known.followed]
+        await asyncio.gather(*(self.rounds.fresh(key, MOMENT_S) for key in keys))
 
     def views(self, known: Known) -> tuple[TriggerView, ...]:
         """The planned triggers with their kept readings."""
@@ -147,15 +178,35 @@ class Desk:
             delay_s = (decision.due - self.clock.now()).total_seconds()
             self.again(known.key, max(0.0, delay_s))
 
-    async def say(self, place: Place, decision: Decision, more: Object) -> None:
+    async def say(
+        self, known: Known, object: ScaledObject | ScaledJob, decision: Decision, more: Object
+    ) -> None:
         """The status in one patch (with `more` fields that differ), then the events."""
+        place = self.place(known)
         patches = [action.status for action in decision.actions if isinstance(action, PatchStatus)]
         status = {key: value for patch in patches for key, value in patch.items()} | more
         if status:
-            await self.writer.status(place, status)
+            self.wrote(known, object, await self.writer.status(place, status))
         for action in decision.actions:
             if isinstance(action, EmitEvent):
                 await self.writer.event(place, action)
+
+    def newest(self, known: Known, cached: Watched) -> Watched:
+        """The object as the cache shows it, or as our own last write left it where the cache is behind."""
+        ahead = known.ahead
+        if ahead is not None and cached.metadata.resource_version in ahead.older:
+            newest: Watched = ahead.object
+            return newest
+        known.ahead = None
+        return cached
+
+    def wrote(self, known: Known, before: ScaledObject | ScaledJob, after: Object) -> None:
+        """A write of ours made `after` of the object that was looked at: nothing of it is done twice."""
+        older = {before.metadata.resource_version}
+        if known.ahead is not None:
+            older |= known.ahead.older | {known.ahead.object.metadata.resource_version}
+        written = decode_as(type(before), after)
+        known.ahead = Ahead(frozenset(older - {written.metadata.resource_version}), written)
 
     def place(self, known: Known) -> Place:
         resource, namespace, name = known.key

@@ -64,6 +64,19 @@ def rewritten(found: Object, wanted: Object) -> Object:
     return {**found, "metadata": metadata, "spec": wanted["spec"]}
 
 
+def cautious(found: Object | None, wanted: Object) -> Object:
+    """`wanted` while metrics are missing from it: the metrics stay as they are, a new HPA only raises."""
+    spec = wanted["spec"]
+    if found is not None:
+        return {
+            **wanted,
+            "spec": {**spec, "metrics": (found.get("spec") or {}).get("metrics") or spec["metrics"]},
+        }
+    behavior = spec.get("behavior") or {}
+    held = {**behavior, "scaleDown": {**(behavior.get("scaleDown") or {}), "selectPolicy": "Disabled"}}
+    return {**wanted, "spec": {**spec, "behavior": held}}
+
+
 def view_of(hpa: Object) -> HpaView:
     """An HPA as a decision sees it."""
     conditions = (hpa.get("status") or {}).get("conditions") or ()

@@ -14,9 +14,22 @@ Key = tuple[Resource, str, str]
 """Resource, namespace and name of a ScaledObject or ScaledJob."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """The object as our last write left it, and the versions that are known to be older."""
+
+    older: frozenset[str]
+    object: Any
+
+
 @dataclass(slots=True)
 class Known:
-    """One object's memory, plan and last decision. `is_stale`: something the plan read has changed."""
+    """One object's memory, plan and last decision.
+
+    `is_stale`: something the plan read has changed. `ahead`: what we wrote and the cache may not show
+    yet. `is_started`: its triggers are followed, and that was told. `is_replanned`: its plan is newer than
+    what was last asked.
+    """
 
     key: Key
     uid: str
@@ -24,6 +37,9 @@ class Known:
     plan: Plan | None = None
     basis: Any = None
     is_stale: bool = False
+    is_started: bool = False
+    is_replanned: bool = False
+    ahead: Ahead | None = None
     decision: Decision | None = None
     warned: tuple[str, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
@@ -57,7 +73,7 @@ class Register:
     def plan(self, known: Known, plan: Plan, basis: Any) -> None:
         """A new plan, with what it depends on."""
         self._drop(known)
-        known.plan, known.basis, known.is_stale = plan, basis, False
+        known.plan, known.basis, known.is_stale, known.is_replanned = plan, basis, False, True
         for read in plan.read:
             self._dependents.setdefault(read, set()).add(known.key)
 

@@ -21,7 +21,7 @@ from tidegate.connections.pool import Connections
 from tidegate.core.values import Reading, Reason
 from tidegate.kube.client import Client
 from tidegate.kube.events import Events
-from tidegate.kube.resource import HPAS, JOBS, SCALED_JOBS, SCALED_OBJECTS, Resource
+from tidegate.kube.resource import HPAS, JOBS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.desk import Desk, Tools
 from tidegate.operator.known import Key, Known
@@ -127,9 +127,23 @@ class Operator:
 
     # --- causes
 
-    def _look(self, key: Key) -> Any:
+    async def _look(self, key: Key) -> None:
         looks = self._scaled_objects if key[0] == SCALED_OBJECTS else self._scaled_jobs
-        return looks.look(key)
+        try:
+            await looks.look(key)
+        except ApiError as error:
+            # Conflict: our cache is behind. NotFound: perhaps the object itself is gone.
+            if error.reason == "Conflict":
+                self._again(key, GAP_S)
+            elif error.reason != "NotFound" or await self._exists(key):
+                raise
+
+    async def _exists(self, key: Key) -> bool:
+        try:
+            await self.world.client.get(*key)
+        except ApiError as error:
+            return error.reason != "NotFound"
+        return True
 
     def _again(self, key: Key, delay_s: float) -> None:
         self.queue.add(key, delay_s=delay_s)
@@ -147,16 +161,22 @@ class Operator:
             return
         if resource == JOBS:
             self._on_job(namespace, old, new)
+            self._on_target(resource, namespace, name, old, new)
         elif resource == HPAS:
             self._on_hpa(namespace, one)
         else:
             self._on_target(resource, namespace, name, old, new)
+        if is_same_but_for_status(old, new):
+            return
         for known in self.desk.register.dependents((resource, namespace, name)):
             known.is_stale = True
             self.queue.add(known.key)
 
     def _on_job(self, namespace: str, old: Any, new: Any) -> None:
-        """A Job that has ended makes room: its ScaledJob measures at once instead of at the next poll."""
+        """A Job that has ended makes room: its ScaledJob measures at once instead of at the next poll.
+
+        Not so its clock triggers: no Job takes anything off a clock, and it would start the next at once.
+        """
         labels = (new or old)["metadata"].get("labels") or {}
         known = self.desk.register.by_key.get(
             (SCALED_JOBS, namespace, labels.get("scaledjob.keda.sh/name", ""))
@@ -167,7 +187,12 @@ class Operator:
             known.ledger.settle(new["metadata"]["name"])
         was_running = old is not None and not finished_as(old)
         if was_running and (new is None or finished_as(new)):
-            self.rounds.wake((known.uid, index) for index in known.followed)
+            clocks = known.plan.clocks() if known.plan is not None else frozenset()
+            asked = known.followed - clocks
+            self.rounds.wake((known.uid, index) for index in asked)
+            if not asked:
+                # Its minimum of Jobs and its history do not wait for a measurement.
+                self.queue.add(known.key)
 
     def _on_hpa(self, namespace: str, hpa: Any) -> None:
         for owner in hpa["metadata"].get("ownerReferences") or ():
@@ -180,6 +205,14 @@ class Operator:
             return
         for known in self.desk.register.targeting((resource, namespace, name)):
             self.queue.add(known.key)
+
+
+def is_same_but_for_status(old: Any, new: Any) -> bool:
+    """Whether an untyped object says the same as before to those who read it."""
+    if old is None or new is None:
+        return False
+    keys = (old.keys() | new.keys()) - {"metadata", "status"}
+    return all(old.get(key) == new.get(key) for key in keys)
 
 
 def name_of(one: Any) -> str:

@@ -1,7 +1,7 @@
 """From an object and what it refers to, to the triggers that can be measured.
 
-A plan is made again when the object's spec, labels or annotations change, or when something that it
-read does: a Secret, a ConfigMap, a TriggerAuthentication, the target's pod template.
+A plan is made again when the object's spec changes, or when something that it read does: a Secret, a
+ConfigMap, a TriggerAuthentication, the target's pod template.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tidegate.base.errors import Failure
 from tidegate.base.problems import join
 from tidegate.core.values import Reading, TriggerView
 from tidegate.kit.reading import Sources
-from tidegate.kit.scaler import Polled
+from tidegate.kit.scaler import Clocked, Polled
 from tidegate.kube.resource import Resource
 from tidegate.review.manifest import Review, TriggerPlan, review
 
@@ -47,6 +47,10 @@ class Plan:
             for one in self.review.triggers
             if isinstance(one.scaler, Polled) and one.index not in self.failures
         ]
+
+    def clocks(self) -> frozenset[int]:
+        """The triggers that only follow the clock."""
+        return frozenset(index for index, scaler in self.scalers() if isinstance(scaler, Clocked))
 
     def check(self, stage: str) -> Failure | None:
         """Everything that is wrong with the object, in one text that begins with the stage."""
@@ -97,10 +101,10 @@ def plan(
         return Sources(trigger.metadata, resolved.env, resolved.params)
 
     reviewed = review(object, sources_for)
+    warnings += [str(notice) for notice in reviewed.notices]
     return Plan(reviewed, failures, frozenset(read), tuple(dict.fromkeys(warnings)))
 
 
 def basis(object: ScaledObject | ScaledJob, template: Object | None) -> Any:
     """What of the object a plan depends on; equal bases need no new plan."""
-    metadata = object.metadata
-    return (metadata.uid, metadata.generation, metadata.labels, metadata.annotations, template)
+    return (object.metadata.uid, object.metadata.generation, template)

@@ -50,14 +50,18 @@ class ScaledJobs:
         if await self.desk.prepare(place, object, {}):
             return
         known = self.desk.known(key, object)
+        object = self.desk.newest(known, object)
         await self._settle(known)
+        named = object.spec.job_target_ref.name
+        self.desk.register.aim(known, (JOBS, namespace, named) if named else None)
         spec = self._job_spec(object)
         template = spec.get("template") if isinstance(spec, dict) else None
         plan = await self.desk.planned(known, object, template, object.spec.env_source_container_name)
         if is_set(object.metadata.annotations, PAUSED):
-            self.desk.unfollow(known)
+            await self.desk.stop(known)
         else:
-            self.desk.follow(known, object.spec.polling_s, partial(self._sight, known))
+            await self.desk.follow(known, object.spec.polling_s, partial(self._sight, known))
+            await self._tick(known, object.spec.polling_s)
         check = spec if isinstance(spec, Failure) else plan.check(TRIGGERS_STAGE)
         decision = decide_scaled_job(
             object,
@@ -71,6 +75,19 @@ class ScaledJobs:
             known.memory = decision.memory
             self.desk.decided(known, decision)
         await self.desk.references.add(place, object.spec.triggers)
+
+    async def _tick(self, known: Known, polling_s: int) -> None:
+        """A clock trigger that is active starts anew what has ended, at the pace of the polling interval."""
+        for index in known.plan.clocks() if known.plan is not None else ():
+            key = (known.uid, index)
+            reading = self.desk.rounds.latest(key)
+            if reading is None or not any(reading.values):
+                continue
+            rest_s = polling_s - (self.desk.clock.now() - reading.at).total_seconds()
+            if rest_s <= 0:
+                await self.desk.rounds.fresh(key, 0.0)
+                rest_s = polling_s
+            self.desk.again(known.key, rest_s)
 
     def _sight(self, known: Known) -> Any:
         _, namespace, name = known.key
@@ -86,6 +103,9 @@ class ScaledJobs:
             except ApiError as error:
                 if error.code == 404:
                     known.ledger.settle(name)
+            except TidegateError:
+                # Nobody can tell: it goes on counting.
+                continue
         if known.ledger.unseen:
             self.desk.again(known.key, sight.UNSEEN_S)
 
@@ -120,7 +140,7 @@ class ScaledJobs:
         place = self.desk.place(known)
         for action in decision.actions:
             if isinstance(action, CreateJobs) and not isinstance(spec, Failure):
-                if not await self._claim(place, object, action.round):
+                if not await self._claim(known, object, action.round):
                     self.desk.again(known.key, 0.0)
                     return False
                 await self._create(known, object, spec, action)
@@ -129,19 +149,20 @@ class ScaledJobs:
                     await self.desk.writer.delete(JOBS, place.namespace, name, action.propagation)
                 if action.then is not None:
                     await self.desk.writer.event(place, action.then)
-        await self.desk.say(place, decision, {})
+        await self.desk.say(known, object, decision, {})
         return True
 
-    async def _claim(self, place: Place, object: ScaledJob, round: int) -> bool:
+    async def _claim(self, known: Known, object: ScaledJob, round: int) -> bool:
         """Whether the round is ours. From then on no other process creates it."""
         try:
-            await self.desk.writer.metadata(
-                place, {"annotations": {ROUND: str(round)}}, object.metadata.resource_version
+            claimed = await self.desk.writer.metadata(
+                self.desk.place(known), {"annotations": {ROUND: str(round)}}, object.metadata.resource_version
             )
         except ApiError as error:
             if error.reason in ("Conflict", "NotFound"):
                 return False
             raise
+        self.desk.wrote(known, object, claimed)
         return True
 
     async def _create(self, known: Known, object: ScaledJob, spec: Object, action: CreateJobs) -> None:
@@ -149,12 +170,19 @@ class ScaledJobs:
         bodies = jobs.bodies(object, spec, action.round, action.count)
         known.ledger.expect((body["metadata"]["name"] for body in bodies), self.desk.clock.monotonic())
         made = await self.desk.writer.create_jobs(place.namespace, bodies)
-        for name, refusal in made.refused:
+        for name, _ in made.refused:
             known.ledger.settle(name)
-            text = f"Failed to create job {name}: {refusal}"
-            await self.desk.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
-        if made.unknown:
-            text = f"the API server did not answer the creation of {', '.join(made.unknown)}; looking again"
+        # Without the Job's own name: the next round's refusal is the same news.
+        general = f"{place.name}-"
+        texts = [
+            f"Failed to create job {general}: {said.replace(name, general)}" for name, said in made.refused
+        ]
+        texts += [
+            f"It is not known whether a job {general} was created: {said.replace(name, general)}; "
+            "it counts as running until it is seen or known not to exist"
+            for name, said in made.unknown
+        ]
+        for text in dict.fromkeys(texts):
             await self.desk.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
         if made.created:
             text = f"Created {len(made.created)} jobs"

@@ -23,6 +23,8 @@ from tidegate.review.hpa import hpa_name, wanted_hpa
 Object = dict[str, Any]
 LABEL = "scaledobject.keda.sh/name"
 TRIGGERS_STAGE = "ScaledObject doesn't have correct triggers specification"
+# What has not been listed yet will be, any moment.
+SOON_S = 1.0
 HPA_STAGE = "failed to ensure HPA is correctly created for ScaledObject"
 
 
@@ -47,6 +49,7 @@ class ScaledObjects:
         if await self.desk.prepare(place, object, {LABEL: name}):
             return
         known = self.desk.known(key, object)
+        object = self.desk.newest(known, object)
         target = await self.targets.look(object)
         watched = (target.resource, namespace, target.name) if target.resource and target.is_watched else None
         self.desk.register.aim(known, watched)
@@ -57,44 +60,46 @@ class ScaledObjects:
         await self.desk.references.add(place, object.spec.triggers)
 
     async def _decide(self, known: Known, object: ScaledObject, target: Target, plan: Plan) -> None:
-        desk, place = self.desk, self.desk.place(known)
-        check = target.failure or plan.check(TRIGGERS_STAGE)
+        desk = self.desk
         hpa: HpaView | Failure | None
         if pause_of(object.metadata.annotations).is_full:
-            desk.unfollow(known)
+            await desk.stop(known)
             hpa = self._present_hpa(object)
         else:
-            desk.follow(known, object.spec.polling_s, None)
+            await desk.follow(known, object.spec.polling_s, None)
             hpa = await self._ensured_hpa(object, target, plan)
-            if isinstance(hpa, Failure) and check is None:
-                check = Failure(hpa.kind, f"{HPA_STAGE}: {hpa.message}")
-        if not target.is_watched and target.resource is not None:
-            desk.again(known.key, object.spec.polling_s)
+        if isinstance(hpa, Failure) or not target.wakes:
+            desk.again(known.key, object.spec.polling_s if target.is_certain else SOON_S)
         known.replicas = None if isinstance(target.replicas, Failure) else target.replicas
+        seen = Seen(target.replicas, hpa, _check(target, plan, hpa))
         fields = _changed(object, target.status_fields())
-        if fields:
-            object = _with_kind(object, target.kind_text)
-        decision = decide_scaled_object(
-            object,
-            Seen(target.replicas, hpa, check),
-            desk.views(known),
-            known.memory,
-            desk.clock.now(),
-        )
+        shown = _with_kind(object, target.kind_text) if fields else object
+        decision = decide_scaled_object(shown, seen, desk.views(known), known.memory, desk.clock.now())
+        if _lowers(decision):
+            # The kept readings may be a polling interval old: nothing goes to zero on those.
+            await desk.refresh(known)
+            decision = decide_scaled_object(shown, seen, desk.views(known), known.memory, desk.clock.now())
         known.memory = decision.memory
         desk.decided(known, decision)
-        await self._carry_out(place, target, decision, fields)
+        await self._carry_out(known, object, target, decision, fields)
 
-    async def _carry_out(self, place: Place, target: Target, decision: Decision, fields: Object) -> None:
-        writer = self.desk.writer
+    async def _carry_out(
+        self, known: Known, object: ScaledObject, target: Target, decision: Decision, fields: Object
+    ) -> None:
+        writer, place = self.desk.writer, self.desk.place(known)
         refused: Exception | None = None
         for action in decision.actions:
             if isinstance(action, DeleteHpa):
                 await writer.delete(HPAS, place.namespace, action.name, "Background")
             if isinstance(action, SetReplicas) and target.resource is not None:
                 try:
-                    await writer.replicas(target.resource, place.namespace, target.name, action.replicas)
+                    await writer.replicas(
+                        target.resource, place.namespace, target.name, action.replicas, action.previous
+                    )
                 except (ApiError, TidegateError) as error:
+                    if isinstance(error, ApiError) and error.reason == "Conflict":
+                        # Not what was decided upon: look again.
+                        raise
                     refused = error
                     if action.otherwise is not None:
                         text = f"{action.otherwise.message}: {error}"
@@ -102,7 +107,7 @@ class ScaledObjects:
                 else:
                     if action.then is not None:
                         await writer.event(place, action.then)
-        await self.desk.say(place, decision, fields)
+        await self.desk.say(known, object, decision, fields)
         if refused is not None:
             raise refused
 
@@ -119,8 +124,8 @@ class ScaledObjects:
     async def _ensured_hpa(
         self, object: ScaledObject, target: Target, plan: Plan
     ) -> HpaView | Failure | None:
-        """The HPA as it should be. One that lacks a broken trigger's metric would lower too much:
-        while something is wrong, an existing HPA stays as it is."""
+        """The HPA as it should be. One that lacks a broken trigger's metric would lower too much: while
+        something is wrong, an existing one keeps its metrics, and a new one only raises."""
         world, writer = self.desk.world, self.desk.writer
         namespace, name = object.metadata.namespace, hpa_name(object)
         present = self._present_hpa(object)
@@ -128,14 +133,18 @@ class ScaledObjects:
             return present
         plans = [one for one in plan.review.triggers if one.scaler is not None]
         is_whole = plan.check("") is None
-        if present is not None and (present.name != name) and is_whole:
-            await writer.delete(HPAS, namespace, present.name, "Background")
-            present = None
-        if (present is not None and not is_whole) or not plans:
+        if not plans or (present is None and isinstance(target.replicas, Failure)):
             return present
         wanted = wanted_hpa(object, tuple(plans))
         try:
+            if present is not None and present.name != name:
+                if not is_whole:
+                    return present
+                await writer.delete(HPAS, namespace, present.name, "Background")
+                present = None
             found = world.get(HPAS, namespace, name)
+            if not is_whole:
+                wanted = hpas.cautious(found, wanted)
             if found is None:
                 await writer.create_hpa(namespace, wanted)
             elif hpas.differs(found, wanted):
@@ -151,14 +160,20 @@ class ScaledObjects:
     # --- the end
 
     async def _restore(self, object: ScaledObject) -> None:
-        """The replica count from before us, where the manifest asks for it; best effort, as in KEDA."""
+        """The replica count from before us, where the manifest asks for it; best effort, as in KEDA.
+
+        The HPA goes first: it must not change the count that was just restored.
+        """
         advanced, original = object.spec.advanced, object.status.original_replica_count
         if advanced is None or not advanced.restore_to_original_replica_count or original is None:
             return
         target = await self.targets.look(object)
-        if target.resource is None or target.replicas == original:
+        if target.resource is None:
             return
         try:
+            hpa = self._present_hpa(object)
+            if isinstance(hpa, HpaView):
+                await self.desk.writer.delete(HPAS, object.metadata.namespace, hpa.name, "Background")
             await self.desk.writer.replicas(target.resource, object.metadata.namespace, target.name, original)
         except (ApiError, TidegateError) as error:
             place = Place(
@@ -166,6 +181,18 @@ class ScaledObjects:
             )
             text = f"the original {original} replicas were not restored: {error}"
             await self.desk.writer.event(place, EmitEvent("Warning", "ScaledObjectUpdateFailed", text))
+
+
+def _check(target: Target, plan: Plan, hpa: HpaView | Failure | None) -> Failure | None:
+    """Everything that is wrong with the object, in one text."""
+    found = [one for one in (target.failure, plan.check(TRIGGERS_STAGE)) if one is not None]
+    if isinstance(hpa, Failure) and not found:
+        found = [Failure(hpa.kind, f"{HPA_STAGE}: {hpa.message}")]
+    return Failure(found[0].kind, "; ".join(one.message for one in found)) if found else None
+
+
+def _lowers(decision: Decision) -> bool:
+    return any(isinstance(one, SetReplicas) and one.replicas < one.previous for one in decision.actions)
 
 
 def _changed(object: ScaledObject, fields: Object) -> Object:

@@ -13,6 +13,8 @@ from tidegate.operator.world import World
 Object = dict[str, Any]
 # Their desired count stands in spec.replicas, so that their watch tells it.
 WATCHED = {("Deployment", "apps"): DEPLOYMENTS, ("StatefulSet", "apps"): STATEFUL_SETS}
+# How long the first look waits for the list of a kind that nobody has followed before.
+FIRST_LIST_S = 2.0
 PLAIN = {DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS}
 
 
@@ -30,6 +32,16 @@ class Target:
     template: Object | None = None
     failure: Failure | None = None
     is_watched: bool = False
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the server was seen to have it, or not to."""
+        return self.failure is not None or not isinstance(self.replicas, Failure)
+
+    @property
+    def wakes(self) -> bool:
+        """Whether a change of it is certain to be heard: else it must be looked at again."""
+        return self.is_watched and self.is_certain
 
     @property
     def kind_text(self) -> str:
@@ -64,15 +76,19 @@ class Targets:
             )
             return Target(None, ref.name, failure, failure=failure)
         if resource in PLAIN:
-            return self._watched(resource, namespace, ref.name)
+            return await self._watched(resource, namespace, ref.name)
         return await self._scaled(resource, namespace, ref.name)
 
     async def _resource(self, api_version: str, kind: str) -> Resource:
         group, _, _ = api_version.rpartition("/")
         known = WATCHED.get((kind, group))
-        return known if known is not None else await self.world.discovery.resolve(api_version, kind)
+        if known is not None and self.world.has_listed(known):
+            return known
+        found = await self.world.discovery.resolve(api_version, kind)
+        return known or found
 
-    def _watched(self, resource: Resource, namespace: str, name: str) -> Target:
+    async def _watched(self, resource: Resource, namespace: str, name: str) -> Target:
+        await self.world.listed(resource, FIRST_LIST_S)
         try:
             found = self.world.get(resource, namespace, name)
         except TidegateError as error:

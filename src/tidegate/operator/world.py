@@ -6,6 +6,7 @@ Everything is read from these caches; a kind that is not listed yet is a failure
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -31,6 +32,8 @@ from tidegate.kube.resource import (
     TRIGGER_AUTHENTICATIONS,
     Resource,
 )
+
+log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 OnChange = Callable[[Resource, Any, Any], None]
@@ -104,16 +107,37 @@ class World:
         cache: Cache[Any] = (
             Cache(self.client, resource, decode=decode) if decode else Cache(self.client, resource)
         )
-        cache.subscribe(lambda old, new: self._on_change(resource, old, new))
+        cache.subscribe(partial(self._hear, resource))
         self._caches[resource] = cache
         if self._tasks is not None and resource not in FOLLOWED:
             self._tasks.create_task(cache.run())
         return cache
 
+    def _hear(self, resource: Resource, old: Any, new: Any) -> None:
+        """A defect met in one change must not end the watch of all."""
+        try:
+            self._on_change(resource, old, new)
+        except Exception:
+            log.exception("a change was not understood", extra={"resource": resource.plural})
+
     @property
     def is_synced(self) -> bool:
         """Every kind that is always followed has been listed once."""
         return all(resource in self._caches and self._caches[resource].is_synced for resource in FOLLOWED)
+
+    def has_listed(self, resource: Resource) -> bool:
+        """Whether the kind is followed and has been listed."""
+        return resource in self._caches and self._caches[resource].is_synced
+
+    async def listed(self, resource: Resource, within_s: float) -> None:
+        """Begins to follow the kind; the one who does waits a little for its first list."""
+        if resource in self._caches:
+            return
+        try:
+            async with asyncio.timeout(within_s):
+                await self.cache(resource).synced()
+        except TimeoutError:
+            log.info("list takes long", extra={"resource": resource.plural})
 
     def get(self, resource: Resource, namespace: str, name: str) -> Any | None:
         """The object as last seen, None when there is none; `Unreachable` before the first list."""

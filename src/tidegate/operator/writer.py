@@ -37,11 +37,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """What became of a round: Jobs that exist now, refusals by name, and names nobody knows about."""
+    """What became of a round: Jobs that exist now, refusals by name, and names that nobody knows about,
+    with what came instead of an answer.
+    """
 
     created: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
-    unknown: tuple[str, ...]
+    unknown: tuple[tuple[str, str], ...]
 
 
 class Writer:
@@ -56,10 +58,10 @@ class Writer:
         """Tells; a server that does not take events stops nothing."""
         await self.events.emit(place.reference(), News(event.type, event.reason, event.message))
 
-    async def status(self, place: Place, status: Object) -> None:
-        """One merge patch of the status."""
+    async def status(self, place: Place, status: Object) -> Object:
+        """One merge patch of the status; the object as it is then."""
         self.status_writes += 1
-        await self.client.patch(
+        return await self.client.patch(
             place.resource, place.namespace, place.name, {"status": status}, subresource="status"
         )
 
@@ -69,11 +71,22 @@ class Writer:
             metadata = {**metadata, "resourceVersion": version}
         return await self.client.patch(place.resource, place.namespace, place.name, {"metadata": metadata})
 
-    async def replicas(self, target: Resource, namespace: str, name: str, replicas: int) -> None:
-        """Sets the count through /scale."""
-        await self.client.patch(
-            target, namespace, name, {"spec": {"replicas": replicas}}, subresource="scale"
-        )
+    async def replicas(
+        self, target: Resource, namespace: str, name: str, replicas: int, previous: int | None = None
+    ) -> None:
+        """Sets the count through /scale. With `previous`, only if that is still the count (Conflict):
+        a cache that is behind must not lower what an HPA has raised since.
+        """
+        patch: Object = {"spec": {"replicas": replicas}}
+        if previous is not None:
+            scale = await self.client.get(target, namespace, name, subresource="scale")
+            found = int((scale.get("spec") or {}).get("replicas") or 0)
+            if found != previous:
+                raise ApiError(
+                    409, "Conflict", f"{target.plural} {name} has {found} replicas, not {previous}"
+                )
+            patch["metadata"] = {"resourceVersion": scale["metadata"]["resourceVersion"]}
+        await self.client.patch(target, namespace, name, patch, subresource="scale")
 
     async def create_hpa(self, namespace: str, body: Object) -> None:
         await self.client.create(HPAS, namespace, body)
@@ -95,28 +108,34 @@ class Writer:
         named = [(body["metadata"]["name"], result) for body, result in zip(bodies, results, strict=True)]
         return Creation(
             created=tuple(name for name, result in named if result is None),
-            refused=tuple((name, str(r)) for name, r in named if isinstance(r, ApiError)),
-            unknown=tuple(name for name, r in named if isinstance(r, Unreachable)),
+            refused=tuple((name, str(r)) for name, r in named if r is not None and is_refusal(r)),
+            unknown=tuple((name, str(r)) for name, r in named if r is not None and not is_refusal(r)),
         )
 
-    async def _create_job(self, namespace: str, body: Object) -> ApiError | Unreachable | None:
+    async def _create_job(self, namespace: str, body: Object) -> ApiError | TidegateError | None:
         try:
             await self.client.create(JOBS, namespace, body)
         except ApiError as error:
-            if error.reason == "AlreadyExists" and await self._is_same(namespace, body):
-                return None
-            return error
-        except Unreachable as error:
+            if error.reason != "AlreadyExists":
+                return error
+            return await self._taken(namespace, body, error)
+        except TidegateError as error:
             return error
         return None
 
-    async def _is_same(self, namespace: str, body: Object) -> bool:
-        """Whether the Job that has the name is the one of this owner and round."""
+    async def _taken(self, namespace: str, body: Object, taken: ApiError) -> ApiError | TidegateError | None:
+        """None where the Job that has the name is the one of this owner and round."""
         try:
             found = await self.client.get(JOBS, namespace, body["metadata"]["name"])
-        except REFUSED:
-            return False
-        return identity(found) == identity(body)
+        except REFUSED as error:
+            # It may be ours: it counts until somebody can tell.
+            return Unreachable(f"see whose Job {body['metadata']['name']} is", answer=str(error))
+        return None if identity(found) == identity(body) else taken
+
+
+def is_refusal(error: ApiError | TidegateError) -> bool:
+    """Whether the server has certainly not done it. An internal error or a timeout may come after it."""
+    return isinstance(error, ApiError) and error.code < 500
 
 
 def identity(job: Object) -> tuple[str, str]:
