@@ -95,7 +95,7 @@ FIELDS = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(FIELDS, st.sampled_from(CHANGES), st.integers(0, 2 * 86400))
 def test_any_next_moment_is_the_first_one_a_search_finds(fields, change, offset_s):
     zone, start = change

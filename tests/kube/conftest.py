@@ -1,12 +1,8 @@
-"""Puts `tests/parts` within reach, and serves a tiny API to each test that asks for one."""
+"""Serves a tiny API to each test that asks for one."""
 
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from parts.tinyapi import TinyApi, serving
 from tidegate.kube.client import Client

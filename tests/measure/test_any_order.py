@@ -49,7 +49,7 @@ async def _fresh(rounds, clock, key, max_age_s):
     return clock.monotonic() - start
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=st.lists(steps, max_size=30), seed=st.integers(0, 1_000))
 def test_in_the_end_every_followed_trigger_reads_the_truth_and_nobody_was_asked_twice_at_once(steps, seed):
     async def story(clock):

@@ -38,13 +38,13 @@ def test_rounds_of_different_intervals_meet():
 
 def test_an_origin_is_the_same_in_every_process():
     code = (
-        f"import sys; sys.path.insert(0, {TESTS!r}); from parts.fakeservers import Shop;"
+        "from parts.fakeservers import Shop;"
         "from tidegate.measure.schedule import origin_s; print(origin_s(Shop('a')))"
     )
     seen = {
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed},
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": TESTS},
             capture_output=True,
             text=True,
             check=True,

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.kube.resource import ApiError
@@ -49,7 +49,6 @@ def test_a_merge_patch_does_what_its_standard_says(document: Any, patch: Any, ex
 
 
 @given(JSON, JSON)
-@settings(deadline=None)
 def test_merging_twice_is_merging_once(document: Any, patch: Any) -> None:
     once = merge_patch(document, patch)
     assert merge_patch(once, patch) == once
@@ -319,7 +318,6 @@ def test_a_strategic_patch_that_makes_no_sense_is_none(patch: Any) -> None:
 @given(
     st.dictionaries(st.sampled_from("abc"), JSON, max_size=3), st.dictionaries(st.sampled_from("abc"), JSON)
 )
-@settings(deadline=None)
 def test_without_directives_and_merged_lists_a_strategic_patch_is_applied_once_and_for_all(
     current: dict[str, Any], patch: dict[str, Any]
 ) -> None:
@@ -328,7 +326,6 @@ def test_without_directives_and_merged_lists_a_strategic_patch_is_applied_once_a
 
 
 @given(st.lists(st.sampled_from("abcdef"), unique=True), st.lists(st.sampled_from("abcdef"), unique=True))
-@settings(deadline=None)
 def test_an_order_never_loses_or_doubles_an_item(live: list[str], order: list[str]) -> None:
     current = containers(*({"name": name} for name in live))
     merged = strategic_merge("deployments.apps", current, ordered("".join(order)))

@@ -1,0 +1,15 @@
+"""How many examples a property is tried with, for every test.
+
+`full` is the default, of `pytest` and `make test`; `make check` takes `quick`. No property has a
+deadline, nor is drawing examples timed: a busy machine proves nothing against a law.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "full", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("quick", settings.get_profile("full"), max_examples=25)
+settings.load_profile("full")
