@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
 CONNECT_S = 5.0
+RESET = struct.pack("ii", 1, 0)  # linger on, for no time
 Address = tuple[str, int]
 
 
@@ -92,7 +95,10 @@ class Side(asyncio.Protocol):
                 one._open.resume_reading()
 
     def abort(self) -> None:
+        """Resets the connection, so that its other end never takes it for one that ended well."""
         if self._transport is not None:
+            if self._open and (own := self._transport.get_extra_info("socket")) is not None:
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._transport.abort()
 
     def data_received(self, chunk: bytes) -> None:
