@@ -161,6 +161,41 @@ async def test_a_shorter_grace_cuts_a_running_one_short(machine: Machine) -> Non
     assert processes(uid) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "phase"), [("sleep 60", "Failed"), ("trap 'exit 0' TERM; sleep 60 & wait", "Succeeded")]
+)
+async def test_a_deleted_pod_that_a_finalizer_holds_says_how_it_ended_and_rests(
+    machine: Machine, command: str, phase: str
+) -> None:
+    body = pod("a", "sh", "-c", f"echo on; {command}", restartPolicy="Always")
+    body["metadata"]["finalizers"] = ["example.com/hold"]
+    uid = (await machine.objects.create(PODS, body))["metadata"]["uid"]
+    await machine.phase("a", "Running")
+    await until(lambda: (machine.folder / "pods" / uid / "c/0/log").read_bytes())
+    await machine.objects.delete(PODS, "default", "a")
+    await machine.phase("a", phase)
+    await until(lambda: machine.pod("a")["metadata"]["deletionGracePeriodSeconds"] == 0)
+    version = machine.objects.version
+    for _ in range(5):
+        await machine.objects.patch(PODS, "default", "a", {"metadata": {"labels": {"told": str(version)}}})
+    assert processes(uid) == []
+    assert machine.pod("a")["status"]["phase"] == phase
+    assert machine.objects.version == version + 1
+    assert await machine.log("a") == "on\n"
+    await machine.objects.patch(PODS, "default", "a", {"metadata": {"finalizers": None}})
+    await machine.gone("a")
+    await until(lambda: not (machine.folder / "pods" / uid).exists())
+
+
+async def test_a_pod_deleted_before_it_could_start_rests_too(machine: Machine) -> None:
+    body = pod("a", "sleep", "60", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "none"}}])
+    body["metadata"]["finalizers"] = ["example.com/hold"]
+    await machine.objects.create(PODS, body)
+    await until(lambda: events(machine, "FailedMount"))
+    await machine.objects.delete(PODS, "default", "a")
+    await machine.phase("a", "Failed")
+
+
 async def test_a_crash_is_restarted_at_once_and_then_waits(machine: Machine) -> None:
     await machine.apply("a", "sh", "-c", "echo run $TIDEGATE_INSTANCE; exit 1", restartPolicy="OnFailure")
     waiting = await machine.waiting("a", "CrashLoopBackOff")

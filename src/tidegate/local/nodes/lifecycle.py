@@ -122,6 +122,12 @@ def phase(policy: str, views: Sequence[ContainerView]) -> str:
     return "Failed" if policy == "Never" else "Running"
 
 
+def last_phase(views: Sequence[ContainerView]) -> str:
+    """The phase of a pod that was ended: nothing of it runs, and nothing is started again."""
+    ended = all(view.exit_code == 0 for view in views if view.role == "main")
+    return "Succeeded" if ended and phase("Never", views) == "Succeeded" else "Failed"
+
+
 def is_initialized(views: Sequence[ContainerView]) -> bool:
     """Init containers have completed, sidecars have started (and may have ended since)."""
     return all(

@@ -163,7 +163,7 @@ class Node:
             self._pods[uid].wake()
         elif is_gone and not self._ground.pod_folder(uid).exists():
             return
-        elif is_gone or metadata.get("deletionTimestamp") or not _is_finished(pod):
+        elif is_gone or metadata.get("deletionGracePeriodSeconds") or not _is_finished(pod):
             self._begin(PodTask(self._ground, metadata["namespace"], metadata["name"], uid))
 
     def _begin(self, pod: PodTask) -> None:

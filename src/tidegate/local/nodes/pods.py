@@ -219,7 +219,7 @@ class PodTask:
             return 0.0
         try:
             container.start(plan, container.next_record(plan), self._ground.launches.release)
-        except OSError:
+        except BaseException:
             self._ground.launches.release()
             raise
         await self._reports.event(pod, "Normal", "Created", f"Created container: {container.name}")
@@ -280,21 +280,31 @@ class PodTask:
         self._is_over = True
 
     async def _terminate(self, pod: dict[str, Any]) -> None:
-        """Ends the processes, then removes the object: it is there as long as they are."""
+        """Ends the processes, then removes the object: it is there as long as they are.
+
+        One that finalizers hold says that it has ended, and keeps its logs until it is gone.
+        """
         await self._stop_patiently(pod)
         current = self._reports.pod()
         if current is not None:
-            if address := (current.get("status") or {}).get("podIP"):
-                now = self._ground.clock.now()
-                await self._reports.write(
-                    current, lifecycle.pod_status(current, self._views(pod), address, now)
-                )
+            await self._reports.write(current, self._last_status(current))
             try:
                 await self._ground.objects.delete(PODS, self.namespace, self.name, grace_s=0, uid=self.uid)
             except ApiError as error:
                 if error.code not in (404, 409):
                     raise
-        await self._clear_away()
+        if self._reports.pod() is None:
+            await self._clear_away()
+        else:
+            self._ground.addresses.release(self.uid)
+            self._is_over = True
+
+    def _last_status(self, pod: dict[str, Any]) -> dict[str, Any]:
+        views = self._views(pod)
+        ending = {"phase": lifecycle.last_phase(views)}
+        if address := (pod.get("status") or {}).get("podIP"):
+            return lifecycle.pod_status(pod, views, address, self._ground.clock.now()) | ending
+        return ending
 
     async def _stop_patiently(self, pod: dict[str, Any]) -> None:
         """Stops with the grace of the newest deletion: a shorter one, or a forced one, cuts it short."""
