@@ -103,6 +103,7 @@ class Container:
                 # Whoever should have started it may still come: after this it gives up.
                 seen = Seen("void") if instance.take() else instance.look()
             self._last_number = instance.number
+            instance.seal(seen)
             if seen.state != "void":
                 self._history.append((instance, seen))
         if self.is_alive:
@@ -184,6 +185,7 @@ class Container:
             self.waiting = lifecycle.waiting("RunContainerError", "the launcher ended before the command")
             self.retry_at = now + lifecycle.BACKOFF_FIRST_S
             return None
+        self.current.seal(seen)
         self._history[-1] = (self.current, seen)
         if self.is_alive:
             self._hold()

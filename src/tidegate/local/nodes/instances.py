@@ -129,9 +129,15 @@ class Instance:
         return msgspec.json.decode((self.path / "record").read_bytes(), type=Record)
 
     def look(self) -> Seen:
-        claim = self._claim()
-        if claim is None:
-            return Seen("void" if (self.path / "claim").exists() else "unclaimed")
+        # Read once: a launcher may claim between two looks at the file.
+        try:
+            words = (self.path / "claim").read_text().split()
+        except FileNotFoundError:
+            return Seen("unclaimed")
+        if words[0] == SERVER:
+            return Seen("void")
+        pid, start, session, session_start = (int(word) for word in words[:4])
+        claim = Claim(pid, start, session, session_start, words[4], float(words[5]))
         if claim.is_running:
             return Seen("alive", claim)
         # Whatever was written was written before the processes ended: only now is it the last word.
@@ -145,15 +151,11 @@ class Instance:
             code, finished_at = (128, claim.at) if failure else (KILLED, time.time())
         return Seen("ended", claim, code, failure, finished_at)
 
-    def _claim(self) -> Claim | None:
-        try:
-            words = (self.path / "claim").read_text().split()
-        except FileNotFoundError:
-            return None
-        if words[0] == SERVER:
-            return None
-        pid, start, session, session_start = (int(word) for word in words[:4])
-        return Claim(pid, start, session, session_start, words[4], float(words[5]))
+    def seal(self, seen: Seen) -> None:
+        """Writes down an end that nobody was left to write down, with the moment it was noticed."""
+        if seen.state == "ended" and self._exit()[0] is None:
+            with suppress(OSError):
+                (self.path / "exit").write_text(f"{seen.code}\n")
 
     def _exit(self) -> tuple[int | None, float]:
         file = self.path / "exit"
