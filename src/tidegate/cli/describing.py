@@ -33,7 +33,7 @@ def described(item: Object, events: list[Object], now: datetime) -> str:
     if conditions:
         parts += ["Conditions:", *_table(_conditions(conditions, now))]
     parts += ["Events:", *_table(_events(events, now))] if events else ["Events:  <none>"]
-    return "\n".join(parts) + "\n"
+    return "".join(f"{part.rstrip()}\n" for part in parts)
 
 
 def guarded(item: Object) -> Object:

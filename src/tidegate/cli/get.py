@@ -125,7 +125,7 @@ class Tabled:
         )
         self._style: Style = style
         self._printers = {resource: Printer(resource, style) for resource in resources}
-        self._last: Resource | None = None
+        self._begun: set[Resource] = set()
 
     async def show(self) -> bool:
         from tidegate.cli.tables import fetch
@@ -157,13 +157,13 @@ class Tabled:
         return is_content
 
     def print(self, resource: Resource, table: Table) -> None:
-        """The rows; a head where the table changes."""
+        """The rows, below a head where they are the first of their kind."""
         if not table.rows:
             return
-        is_new = self._last != resource
-        if is_new and self._last is not None:
+        is_new = resource not in self._begun
+        if is_new and self._begun:
             click.echo()
-        self._last = resource
+        self._begun.add(resource)
         printer: Printer = self._printers[resource]
         click.echo("\n".join(printer.lines(table, has_head=is_new and self._style.has_head)))
 
