@@ -1,125 +1,14 @@
-"""A served control plane of its own for each test, and the clients that talk to it."""
+"""A served control plane of its own for each test."""
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
-from tidegate.kube.resource import ApiError
-from tidegate.local.apiserver.http import Server
-from tidegate.local.apiserver.plane import Plane, open_plane
-from tidegate.local.streams import LogOptions
-from tidegate.runtime.clock import SystemClock
-
-LOG = b"one\ntwo\nthree\n"
-
-
-@dataclass
-class EchoPods:
-    """Pods whose log is three lines, and whose commands are four words we know."""
-
-    asked: list[LogOptions] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    more: asyncio.Event = field(default_factory=asyncio.Event)
-    is_broken: bool = False
-
-    async def logs(
-        self, namespace: str, name: str, container: str, options: LogOptions
-    ) -> AsyncIterator[bytes]:
-        self.asked.append(options)
-        if options.previous:
-            raise ApiError(
-                400, "BadRequest", f'previous terminated container "{container}" in pod "{name}" not found'
-            )
-        try:
-            yield f"{namespace}/{name}/{container}\n".encode() + LOG
-            if options.follow:
-                await self.more.wait()
-                if self.is_broken:
-                    raise ApiError(500, "InternalError", "the log is gone")
-                yield b"four\n"
-        finally:
-            self.ended.append(name)
-
-    async def exec(
-        self,
-        namespace: str,
-        name: str,
-        container: str,
-        command: list[str],
-        stdin: AsyncIterator[bytes] | None,
-        stdout: Callable[[bytes], Awaitable[None]],
-        stderr: Callable[[bytes], Awaitable[None]],
-        tty: bool,
-    ) -> int:
-        if command[0] == "echo":
-            await stdout(" ".join(command[1:]).encode() + b"\n")
-        elif command[0] == "cat" and stdin is not None:
-            async for chunk in stdin:
-                await stdout(chunk)
-        elif command[0] == "fail":
-            await stderr(b"it broke\n")
-            return int(command[1])
-        elif command[0] == "wait":
-            try:
-                await stdout(b"waiting\n")
-                await asyncio.Event().wait()
-            finally:
-                self.ended.append(name)
-        elif command[0] == "refuse":
-            raise ApiError(400, "BadRequest", f'container "{container}" is not running')
-        return 0
-
-
-@dataclass
-class Served:
-    """A running server, and what a test needs to ask it."""
-
-    server: Server
-    plane: Plane
-    pods: EchoPods
-    session: aiohttp.ClientSession
-    directory: Path
-
-    @property
-    def token(self) -> str:
-        return (self.directory / "token").read_text()
-
-    async def call(
-        self, method: str, path: str, body: Any = None, **options: Any
-    ) -> tuple[int, Any, aiohttp.ClientResponse]:
-        """Status, decoded body, response."""
-        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
-        async with self.session.request(
-            method, self.server.url + path, json=body, headers=headers, **options
-        ) as response:
-            raw = await response.read()
-            is_json = response.content_type == "application/json"
-            return response.status, await response.json() if is_json else raw, response
-
-
-@asynccontextmanager
-async def serving(directory: Path) -> AsyncIterator[Served]:
-    plane = await open_plane(directory, SystemClock())
-    pods = EchoPods()
-    server = Server(plane, pods, directory, SystemClock())
-    await server.start()
-    context = ssl.create_default_context(cafile=str(directory / "tls" / "ca.crt"))
-    upkeep = asyncio.create_task(plane.run())
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session:
-        yield Served(server, plane, pods, session, directory)
-    await server.stop()
-    upkeep.cancel()
-    await asyncio.gather(upkeep, return_exceptions=True)
-    await plane.close()
+from parts.served import Served, serving
 
 
 @pytest.fixture

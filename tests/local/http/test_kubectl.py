@@ -9,14 +9,12 @@ import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from parts.served import Served
 from tidegate.kube.resource import CONFIG_MAPS, DEPLOYMENTS, JOBS, NAMESPACES, PODS
-
-if TYPE_CHECKING:
-    from conftest import Served
 
 pytestmark = pytest.mark.real
 

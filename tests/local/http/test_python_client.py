@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from kubernetes import client, config, dynamic, stream, watch
 
+from parts.served import Served
 from tidegate.kube.resource import CONFIG_MAPS, PODS
-
-if TYPE_CHECKING:
-    from conftest import Served
 
 pytestmark = pytest.mark.real
 
@@ -26,7 +24,13 @@ def threaded(served: Served) -> Threaded:
 
     def call(function: Callable[[client.ApiClient], Any]) -> Any:
         with config.new_client_from_config(str(served.server.kubeconfig)) as api:
-            return function(api)
+            try:
+                return function(api)
+            finally:
+                # The client leaves kept connections to the garbage collector; a caught error may hold them.
+                pools = api.rest_client.pool_manager.pools
+                for key in tuple(pools.keys()):
+                    pools[key].close()
 
     async def run(function: Callable[[client.ApiClient], Any]) -> Any:
         async with asyncio.timeout(20):
@@ -138,9 +142,11 @@ async def test_logs_and_exec(threaded: Threaded) -> None:
                 tty=False,
                 _preload_content=False,
             )
-            session.run_forever(timeout=5)
-            assert (session.read_stdout(), session.read_stderr(), session.returncode) == expected
-            session.sock.shutdown()  # once the server has closed, the client's close leaves its socket open
+            try:
+                session.run_forever(timeout=5)
+                assert (session.read_stdout(), session.read_stderr(), session.returncode) == expected
+            finally:
+                session.sock.shutdown()  # once the server has closed, the client's close leaves its socket
 
     await threaded(conversation)
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 
+from parts.served import Served
 from tidegate.base.errors import Misconfigured
 from tidegate.local.apiserver.http import Listen, Server
 from tidegate.runtime.clock import SystemClock
-
-if TYPE_CHECKING:
-    from conftest import Served
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}

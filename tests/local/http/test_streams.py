@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
 
+from parts.served import Served
 from tidegate.kube.resource import PODS
 from tidegate.local.streams import LogOptions
-
-if TYPE_CHECKING:
-    from conftest import Served
 
 POD = "/api/v1/namespaces/default/pods/p"
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"

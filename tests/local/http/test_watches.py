@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
+from parts.served import Served
 from tidegate.kube.resource import CONFIG_MAPS
 from tidegate.local.apiserver.kinds import BUILT_IN
 from tidegate.local.apiserver.rows import Entry, Row
 from tidegate.local.apiserver.tables import Renderer, Shape
 from tidegate.local.apiserver.watches import QUEUE_FRAMES, Watcher, seen_as
-
-if TYPE_CHECKING:
-    import aiohttp
-    from conftest import Served
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
