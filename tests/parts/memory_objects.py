@@ -23,6 +23,8 @@ from tidegate.kube.resource import (
     NAMESPACES,
     PODS,
     REPLICA_SETS,
+    SCALED_JOBS,
+    SCALED_OBJECTS,
     ApiError,
     Resource,
 )
@@ -30,7 +32,8 @@ from tidegate.local.objects import Change, Object
 from tidegate.runtime.clock import Clock
 
 Place = tuple[str, str, str, str]
-WITH_GENERATION = {one.kind for one in (DEPLOYMENTS, REPLICA_SETS, JOBS, HPAS, PODS, ENDPOINT_SLICES)}
+OURS = (SCALED_OBJECTS, SCALED_JOBS)
+WITH_GENERATION = {one.kind for one in (DEPLOYMENTS, REPLICA_SETS, JOBS, HPAS, PODS, ENDPOINT_SLICES, *OURS)}
 SCALED = {DEPLOYMENTS.kind, REPLICA_SETS.kind}
 
 

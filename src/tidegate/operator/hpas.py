@@ -67,14 +67,19 @@ def rewritten(found: Object, wanted: Object) -> Object:
 def cautious(found: Object | None, wanted: Object) -> Object:
     """`wanted` while metrics are missing from it: the metrics stay as they are, a new HPA only raises."""
     spec = wanted["spec"]
+    present = (found or {}).get("spec") or {}
     if found is not None:
-        return {
-            **wanted,
-            "spec": {**spec, "metrics": (found.get("spec") or {}).get("metrics") or spec["metrics"]},
-        }
-    behavior = spec.get("behavior") or {}
-    held = {**behavior, "scaleDown": {**(behavior.get("scaleDown") or {}), "selectPolicy": "Disabled"}}
-    return {**wanted, "spec": {**spec, "behavior": held}}
+        spec = {**spec, "metrics": present.get("metrics") or spec["metrics"]}
+    if found is None or _policy_down(present) == "Disabled":
+        behavior = spec.get("behavior") or {}
+        down = {**(behavior.get("scaleDown") or {}), "selectPolicy": "Disabled"}
+        spec = {**spec, "behavior": {**behavior, "scaleDown": down}}
+    return {**wanted, "spec": spec}
+
+
+def _policy_down(spec: Object) -> str:
+    down = (spec.get("behavior") or {}).get("scaleDown") or {}
+    return str(down.get("selectPolicy") or "")
 
 
 def view_of(hpa: Object) -> HpaView:

@@ -10,15 +10,16 @@ A key says only who needs a look. Looks at one object never overlap.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
-from tidegate.connections.adapter import Surroundings
+from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.pool import Connections
 from tidegate.core.values import Reading, Reason
+from tidegate.kit.question import Server
 from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
@@ -53,7 +54,10 @@ class Row:
 
 
 class Operator:
-    """Reconciles ScaledObjects and ScaledJobs against one API server. `run()` works until cancelled."""
+    """Reconciles ScaledObjects and ScaledJobs against one API server. `run()` works until cancelled.
+
+    `connect` makes the adapters of triggers' servers; by default those of `tidegate.connections`.
+    """
 
     def __init__(
         self,
@@ -63,13 +67,14 @@ class Operator:
         options: Options,
         *,
         workers: int = 16,
+        connect: Callable[[Server], Adapter] | None = None,
     ) -> None:
         self.clock = clock
         self.workers = workers
         self.world = World(client, self._on_change)
         surroundings = replace(surroundings, objects=PodCounts(self.world).answer)
         self.connections = Connections(surroundings)
-        self.rounds = Rounds(clock, self.connections.adapter, self._on_reading)
+        self.rounds = Rounds(clock, connect or self.connections.adapter, self._on_reading)
         self.queue: Queue[Key] = Queue(clock, self._look, gap_s=GAP_S)
         writer = Writer(client, Events(client, clock, SOURCE))
         self.desk = Desk(Tools(self.world, writer, self.rounds, clock, options), self._again)

@@ -1,0 +1,323 @@
+"""Rounds of ScaledJobs against an API that is slow, contradicts, loses answers and refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parts import virtualtime
+from parts.cluster import Cluster, operating, redis
+from parts.memory_client import Write
+from tidegate.base.errors import Unreachable
+from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
+
+HOUR_S = 3_600
+
+
+def is_claim(write: Write) -> bool:
+    annotations = (write.body or {}).get("metadata", {}).get("annotations") or {}
+    return write.resource == SCALED_JOBS and "tidegate.dev/round" in annotations
+
+
+def rounds_of(cluster: Cluster) -> list[tuple[str, str]]:
+    found = [one["metadata"]["annotations"] for one in cluster.objects.list(JOBS, "shop")]
+    return sorted((one["tidegate.dev/round"], one["tidegate.dev/ordinal"]) for one in found)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_queue_of_three_starts_three_jobs_and_no_fourth(seed: int) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=3) as cluster:
+            await cluster.scaled_job(pollingInterval=5)
+            await clock.sleep(120)
+            assert rounds_of(cluster) == [("1", "0"), ("1", "1"), ("1", "2")]
+            assert cluster.reasons("crunch").count("KEDAJobsCreated") == 1
+
+    virtualtime.run(story, seed=seed)
+
+
+def test_a_lost_claim_means_looking_again_and_doubles_nothing() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=2) as cluster:
+            interruptions = iter(range(3))
+
+            async def interrupt(write: Write) -> None:
+                if is_claim(write) and next(interruptions, None) is not None:
+                    labels = {"metadata": {"labels": {"seen": str(clock.monotonic())}}}
+                    await cluster.patch(SCALED_JOBS, "crunch", labels)
+
+            cluster.client.before = interrupt
+            await cluster.scaled_job(pollingInterval=60)
+            await clock.sleep(30)
+            assert rounds_of(cluster) == [("1", "0"), ("1", "1")]
+            assert next(interruptions, None) is None
+
+    virtualtime.run(story)
+
+
+def test_a_round_that_somebody_else_has_claimed_is_not_created_a_second_time() -> None:
+    """Another process of ours took round 1 and died: its number is gone, its names are never used."""
+
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            await cluster.scaled_job(metadata={"annotations": {"tidegate.dev/round": "1"}})
+            await clock.sleep(30)
+            assert rounds_of(cluster) == [("2", "0")]
+
+    virtualtime.run(story)
+
+
+def test_our_own_job_that_exists_already_counts_as_created() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            is_done: list[str] = []
+
+            async def first(write: Write) -> None:
+                if write.verb == "create" and write.resource == JOBS and not is_done:
+                    is_done.append(write.name)
+                    await cluster.objects.create(JOBS, write.body)
+
+            cluster.client.before = first
+            await cluster.scaled_job(pollingInterval=5)
+            await clock.sleep(60)
+            assert cluster.jobs() == is_done
+            assert ("Normal", "KEDAJobsCreated", "Created 1 jobs", 1) in cluster.events("crunch")
+            assert "KEDAJobCreateFailed" not in cluster.reasons("crunch")
+
+    virtualtime.run(story)
+
+
+def test_a_foreign_job_of_that_name_is_left_alone_and_the_next_round_has_another_name() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            foreign: list[str] = []
+
+            async def first(write: Write) -> None:
+                if write.verb == "create" and write.resource == JOBS and not foreign:
+                    foreign.append(write.name)
+                    await cluster.create(JOBS, write.name, spec={})
+
+            cluster.client.before = first
+            await cluster.scaled_job(pollingInterval=5)
+            await clock.sleep(60)
+            assert rounds_of_own(cluster) == [("2", "0")]
+            (told,) = [one for one in cluster.events("crunch") if one[1] == "KEDAJobCreateFailed"]
+            assert told[2].startswith("Failed to create job crunch-: ")
+            assert "already exists" in told[2]
+
+    virtualtime.run(story)
+
+
+def rounds_of_own(cluster: Cluster) -> list[tuple[str, str]]:
+    found = [cluster.objects.get(JOBS, "shop", name) or {} for name in cluster.jobs()]
+    annotations = [one["metadata"]["annotations"] for one in found]
+    return [(one["tidegate.dev/round"], one["tidegate.dev/ordinal"]) for one in annotations]
+
+
+def test_a_create_whose_answer_is_lost_is_not_doubled() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=2) as cluster:
+            cluster.client.lag_s = 20
+            cluster.client.lost = lambda write: write.verb == "create" and write.resource == JOBS
+            await cluster.scaled_job(pollingInterval=1)
+            await clock.sleep(120)
+            assert len(cluster.jobs()) == 2
+            assert "KEDAJobCreateFailed" in cluster.reasons("crunch")
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Unreachable("create the Job", answer="connection refused"),
+        ApiError(504, "Timeout", "request did not complete within the requested timeout"),
+    ],
+    ids=["nobody answers", "the server gives up"],
+)
+def test_a_create_that_never_arrived_counts_until_it_is_known_and_is_made_up_for(trouble: Exception) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+
+            async def refuse(write: Write) -> None:
+                if write.verb == "create" and write.resource == JOBS and clock.monotonic() < 30:
+                    raise trouble
+
+            cluster.client.before = refuse
+            await cluster.scaled_job(pollingInterval=1)
+            await clock.sleep(9)
+            attempts = [one for one in cluster.client.writes if one.resource == JOBS]
+            assert len(attempts) == 1, "unknown is not absent"
+            await clock.sleep(81)
+            assert len(cluster.jobs()) == 1
+
+    virtualtime.run(story)
+
+
+def test_a_refusal_is_told_once_with_a_count_however_often_it_comes() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=2) as cluster:
+
+            async def refuse(write: Write) -> None:
+                if write.verb == "create" and write.resource == JOBS:
+                    message = f'Job.batch "{write.name}" is invalid: spec.template: Required value'
+                    raise ApiError(422, "Invalid", message)
+
+            cluster.client.before = refuse
+            await cluster.scaled_job(pollingInterval=10)
+            await clock.sleep(95)
+            (told,) = [one for one in cluster.events("crunch") if one[1] == "KEDAJobCreateFailed"]
+            text = (
+                'Failed to create job crunch-: Job.batch "crunch-" is invalid: spec.template: Required value'
+            )
+            assert told[:3] == ("Warning", "KEDAJobCreateFailed", text)
+            assert 8 <= told[3] <= 11, "once per poll"
+
+    virtualtime.run(story)
+
+
+def test_while_jobs_cannot_be_listed_none_is_created() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=3) as cluster:
+            cluster.client.unlisted.add(JOBS)
+            await cluster.scaled_job(pollingInterval=1)
+            await clock.sleep(120)
+            assert cluster.jobs() == []
+            cluster.client.unlisted.clear()
+            await clock.sleep(120)
+            assert len(cluster.jobs()) == 3
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("lag_s", [0.1, 3.0, 45.0])
+def test_a_cache_that_lags_behind_doubles_no_job_and_no_word(lag_s: float) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=3) as cluster:
+            cluster.client.lag_s = lag_s
+            await cluster.scaled_job(pollingInterval=1)
+            await clock.sleep(300)
+            assert len(cluster.jobs()) == 3
+            told = cluster.reasons("crunch")
+            for reason in ("ScaledJobReady", "ScaledJobActive", "KEDAJobsCreated"):
+                assert told.count(reason) == 1, reason
+
+    virtualtime.run(story)
+
+
+def test_a_finished_job_makes_room_at_once() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=3) as cluster:
+            await cluster.scaled_job(pollingInterval=HOUR_S, maxReplicaCount=1)
+            await clock.sleep(2)
+            for _ in range(2):
+                (job,) = cluster.unfinished()
+                cluster.redis.lists["jobs"] -= 1
+                await cluster.finish(job)
+                await clock.sleep(1)
+            assert len(cluster.jobs()) == 3
+            assert len(cluster.unfinished()) == 1
+
+    virtualtime.run(story)
+
+
+def test_a_job_that_failed_or_was_deleted_makes_room_too() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=5) as cluster:
+            await cluster.scaled_job(pollingInterval=HOUR_S, maxReplicaCount=1)
+            await clock.sleep(2)
+            await cluster.finish(cluster.unfinished()[0], "Failed")
+            await clock.sleep(1)
+            await cluster.objects.delete(JOBS, "shop", cluster.unfinished()[0], grace_s=0)
+            await clock.sleep(1)
+            assert len(cluster.unfinished()) == 1
+            assert rounds_of(cluster)[-1][0] == "3"
+
+    virtualtime.run(story)
+
+
+def test_a_storm_of_finished_jobs_is_looked_at_four_times_a_second() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=0) as cluster:
+            await cluster.scaled_job(pollingInterval=HOUR_S, minReplicaCount=20, maxReplicaCount=20)
+            await clock.sleep(5)
+            before, until = cluster.operator.queue.looks, clock.monotonic() + 5
+            while clock.monotonic() < until:
+                for job in cluster.unfinished()[:2]:
+                    await cluster.finish(job)
+                await clock.sleep(0.02)
+            assert 5 < cluster.operator.queue.looks - before <= 5 * 4 + 2
+
+    virtualtime.run(story)
+
+
+def test_jobs_of_a_clock_are_started_anew_at_the_polling_interval_and_not_when_they_end() -> None:
+    """No Job takes anything off a clock: a new one at each end would never stop."""
+    always = {
+        "type": "cron",
+        "metadata": {
+            "timezone": "UTC",
+            "start": "0 0 * * *",
+            "end": "59 23 * * *",
+            "desiredReplicas": "2",
+        },
+    }
+
+    async def story(clock: Any) -> None:
+        async with operating(clock) as cluster:
+            await cluster.scaled_job("tick", always, pollingInterval=30)
+            for _ in range(600):
+                for job in cluster.unfinished("tick"):
+                    await cluster.finish(job)
+                await clock.sleep(1)
+            assert 38 <= len(cluster.jobs("tick")) <= 42
+
+    virtualtime.run(story)
+
+
+def test_a_job_named_as_template_is_waited_for_and_used_at_once() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            reference = {"apiVersion": "batch/v1", "kind": "Job", "name": "model"}
+            await cluster.create(
+                SCALED_JOBS,
+                "crunch",
+                spec={"jobTargetRef": reference, "triggers": [redis()], "pollingInterval": HOUR_S},
+            )
+            await clock.sleep(2)
+            status, reason, message = cluster.condition(SCALED_JOBS, "crunch", "Ready")
+            assert (status, reason) == ("False", "ScaledJobCheckFailed")
+            assert "names the Job shop/model, which does not exist" in message
+            template = {"metadata": {"labels": {"job-name": "model", "a": "b"}}, "spec": {"containers": []}}
+            await cluster.create(JOBS, "model", spec={"suspend": True, "template": template})
+            await clock.sleep(2)
+            assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
+            (job,) = cluster.jobs()
+            spec = (cluster.objects.get(JOBS, "shop", job) or {})["spec"]
+            assert "suspend" not in spec
+            labels = {"a": "b", "scaledjob.keda.sh/name": "crunch"}
+            assert spec["template"]["metadata"]["labels"] == labels
+
+    virtualtime.run(story)
+
+
+def test_a_paused_scaled_job_starts_nothing_and_goes_on_when_unpaused() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=2) as cluster:
+            pause = {"autoscaling.keda.sh/paused": "true"}
+            await cluster.scaled_job(metadata={"annotations": pause}, pollingInterval=5)
+            await clock.sleep(60)
+            assert cluster.jobs() == []
+            assert cluster.condition(SCALED_JOBS, "crunch", "Paused")[:2] == ("True", "ScaledJobPaused")
+            unpause = {"metadata": {"annotations": {"autoscaling.keda.sh/paused": None}}}
+            await cluster.patch(SCALED_JOBS, "crunch", unpause)
+            await clock.sleep(2)
+            assert len(cluster.jobs()) == 2
+            assert cluster.condition(SCALED_JOBS, "crunch", "Paused")[:2] == ("False", "ScaledJobUnpaused")
+            assert cluster.reasons("crunch")[:2] == ["ScaledJobReady", "ScaledJobPaused"]
+            await cluster.patch(SCALED_JOBS, "crunch", {"metadata": {"annotations": pause}})
+            await clock.sleep(2)
+            assert cluster.reasons("crunch").count("KEDAScalersStopped") == 1
+
+    virtualtime.run(story)

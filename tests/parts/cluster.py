@@ -1,0 +1,164 @@
+"""An operator on a clock that jumps, its API in memory, and a Redis whose lists are a dictionary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from parts.memory_client import MemoryClient, Write
+from parts.memory_objects import MemoryObjects
+from tidegate.auth.resolve import Options
+from tidegate.base.errors import Denied, TidegateError
+from tidegate.connections.adapter import Surroundings
+from tidegate.kit.question import Question, Server
+from tidegate.kube.resource import (
+    DEPLOYMENTS,
+    EVENTS,
+    HPAS,
+    JOBS,
+    SCALED_JOBS,
+    SCALED_OBJECTS,
+    Resource,
+)
+from tidegate.operator.operator import Operator
+from tidegate.runtime.clock import Clock
+
+Object = dict[str, Any]
+LABEL = "scaledjob.keda.sh/name"
+
+
+class Redis:
+    """`lists` by name. `trouble` is what every call meets; `password`, if set, must be given."""
+
+    def __init__(self) -> None:
+        self.lists: dict[str, float] = {}
+        self.trouble: TidegateError | None = None
+        self.password = ""
+
+    def connect(self, server: Server) -> Connection:
+        return Connection(self, server)
+
+
+class Connection:
+    batch = 1000
+    wake_gap_s = 0.25
+
+    def __init__(self, redis: Redis, server: Any) -> None:
+        self.redis = redis
+        self.server = server
+
+    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
+        await asyncio.sleep(0.001)
+        if self.redis.trouble is not None:
+            raise self.redis.trouble
+        if self.redis.password and self.server.login.password != self.redis.password:
+            raise Denied("log in", on=self.server.label(), answer="wrong password")
+        return [self.redis.lists.get(one.key, 0) for one in questions]  # type: ignore[attr-defined]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Cluster:
+    """What a test says and sees."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.objects = MemoryObjects(clock)
+        self.client = MemoryClient(self.objects, clock)
+        self.redis = Redis()
+        self.operator = Operator(
+            self.client,  # type: ignore[arg-type]
+            clock,
+            Surroundings(),
+            Options(cluster_namespace="keda"),
+            connect=self.redis.connect,
+        )
+
+    async def create(self, resource: Resource, name: str, **fields: Any) -> Object:
+        metadata = {"name": name, "namespace": "shop", **fields.pop("metadata", {})}
+        return await self.objects.create(resource, {"metadata": metadata, **fields})
+
+    async def deployment(self, name: str = "web", replicas: int = 0) -> Object:
+        spec = {"replicas": replicas, "template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}
+        return await self.create(DEPLOYMENTS, name, spec=spec)
+
+    async def scaled_object(self, name: str = "web", *triggers: Object, **spec: Any) -> Object:
+        metadata = spec.pop("metadata", {})
+        body = {"scaleTargetRef": {"name": name}, "triggers": list(triggers or (redis(),)), **spec}
+        return await self.create(SCALED_OBJECTS, name, metadata=metadata, spec=body)
+
+    async def scaled_job(self, name: str = "crunch", *triggers: Object, **spec: Any) -> Object:
+        metadata = spec.pop("metadata", {})
+        template = {"spec": {"containers": [{"name": "c", "image": "i"}]}}
+        body = {"jobTargetRef": {"template": template}, "triggers": list(triggers or (redis(),)), **spec}
+        return await self.create(SCALED_JOBS, name, metadata=metadata, spec=body)
+
+    async def patch(self, resource: Resource, name: str, patch: Object, subresource: str = "") -> None:
+        await self.objects.patch(resource, "shop", name, patch, subresource)
+
+    async def finish(self, name: str, how: str = "Complete") -> None:
+        """The Job ends."""
+        condition = {"type": how, "status": "True"}
+        await self.patch(JOBS, name, {"status": {"conditions": [condition]}}, "status")
+
+    def jobs(self, name: str = "crunch") -> list[str]:
+        return [one["metadata"]["name"] for one in self.objects.list(JOBS, "shop", {LABEL: name})]
+
+    def unfinished(self, name: str = "crunch") -> list[str]:
+        jobs = self.objects.list(JOBS, "shop", {LABEL: name})
+        return [one["metadata"]["name"] for one in jobs if not (one.get("status") or {}).get("conditions")]
+
+    def replicas(self, name: str = "web") -> int:
+        found = self.objects.get(DEPLOYMENTS, "shop", name)
+        assert found is not None
+        return int(found["spec"]["replicas"])
+
+    def hpa(self, name: str = "keda-hpa-web") -> Object | None:
+        return self.objects.get(HPAS, "shop", name)
+
+    def condition(self, resource: Resource, name: str, type: str) -> tuple[str, str, str]:
+        """Status, reason and message of a condition; empty where it is missing."""
+        found = self.objects.get(resource, "shop", name) or {}
+        for one in (found.get("status") or {}).get("conditions") or ():
+            if one["type"] == type:
+                return one["status"], one.get("reason", ""), one.get("message", "")
+        return "", "", ""
+
+    def events(self, name: str) -> list[tuple[str, str, str, int]]:
+        """Type, reason, message and count of what was told of an object, in order."""
+        return [
+            (one["type"], one["reason"], one["message"], one["count"])
+            for one in self.objects.list(EVENTS, "shop")
+            if one["involvedObject"]["name"] == name
+        ]
+
+    def reasons(self, name: str) -> list[str]:
+        return [reason for _, reason, _, count in self.events(name) for _ in range(count)]
+
+    def status_writes(self) -> list[Write]:
+        return [one for one in self.client.writes if one.subresource == "status"]
+
+
+def redis(list_name: str = "jobs", **metadata: str) -> Object:
+    return {
+        "type": "redis",
+        "metadata": {"address": "redis:6379", "listName": list_name, "listLength": "1", **metadata},
+    }
+
+
+@asynccontextmanager
+async def operating(clock: Clock, **lists: float) -> AsyncIterator[Cluster]:
+    """A cluster whose operator runs while the block does; its defects are raised at the end."""
+    cluster = Cluster(clock)
+    cluster.redis.lists.update(lists)
+    running = asyncio.create_task(cluster.operator.run())
+    try:
+        yield cluster
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    if not running.cancelled() and running.exception() is not None:
+        raise AssertionError("the operator ended") from running.exception()

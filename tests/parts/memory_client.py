@@ -1,0 +1,180 @@
+"""`tidegate.kube.client.Client` without a network: the verbs on `MemoryObjects`, and all that may go wrong.
+
+Watches show a change `lag_s` later. `before` runs ahead of every write and may change the world or
+raise; a write named in `lost` is carried out, but its answer never comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from parts.memory_objects import MemoryObjects
+from tidegate.base.errors import Unreachable
+from tidegate.kube.client import MERGE, Listing, Page
+from tidegate.kube.resource import (
+    CLUSTER_TRIGGER_AUTHENTICATIONS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    EVENTS,
+    HPAS,
+    JOBS,
+    PODS,
+    SCALED_JOBS,
+    SCALED_OBJECTS,
+    SECRETS,
+    TRIGGER_AUTHENTICATIONS,
+    ApiError,
+    Resource,
+)
+from tidegate.kube.watching import WatchEvent
+from tidegate.local.objects import Change
+from tidegate.runtime.clock import Clock
+
+Object = dict[str, Any]
+KEDA = (SCALED_OBJECTS, SCALED_JOBS, TRIGGER_AUTHENTICATIONS, CLUSTER_TRIGGER_AUTHENTICATIONS)
+SERVED = (*KEDA, SECRETS, CONFIG_MAPS, HPAS, JOBS, PODS, DEPLOYMENTS, EVENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A request that changes something."""
+
+    verb: str
+    resource: Resource
+    name: str
+    subresource: str = ""
+    body: Any = None
+
+
+async def nothing(write: Write) -> None:
+    """Lets every write through."""
+
+
+class MemoryClient:
+    def __init__(self, objects: MemoryObjects, clock: Clock) -> None:
+        self.objects = objects
+        self.clock = clock
+        self.writes: list[Write] = []
+        self.before: Callable[[Write], Awaitable[None]] = nothing
+        self.lost: Callable[[Write], bool] = lambda write: False
+        self.unlisted: set[Resource] = set()
+        self.lag_s = 0.0
+        self._log: list[tuple[float, int, str, Resource, bytes]] = []
+        self._news = asyncio.Event()
+        objects.subscribe(SERVED, self._record)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _record(self, change: Change) -> None:
+        raw = msgspec.json.encode(change.object)
+        version = int(change.object["metadata"]["resourceVersion"])
+        self._log.append((self.clock.monotonic(), version, change.type, change.resource, raw))
+        self._news.set()
+
+    # --- reading
+
+    async def request(self, method: str, path: str, **_: Any) -> bytes:
+        """Discovery: the resources of one group and version."""
+        api_version = path.removeprefix("/apis/").removeprefix("/api/")
+        found = [one for one in SERVED if one.api_version == api_version]
+        if not found:
+            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        entries = [
+            {"name": one.plural, "kind": one.kind, "namespaced": one.is_namespaced, "verbs": []}
+            for one in found
+        ]
+        return msgspec.json.encode({"kind": "APIResourceList", "resources": entries})
+
+    async def get(self, resource: Resource, namespace: str, name: str, *, subresource: str = "") -> Object:
+        await asyncio.sleep(0)
+        found = self.objects.get(resource, namespace, name)
+        if found is None:
+            raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found')
+        if subresource == "scale":
+            spec = {"replicas": found["spec"].get("replicas", 1)}
+            return {"metadata": found["metadata"], "spec": spec}
+        return found
+
+    async def list(self, resource: Resource, namespace: str = "", **_: str) -> Listing:
+        return Listing(self.objects.list(resource, namespace), str(self.objects.version))
+
+    async def pages(self, resource: Resource, namespace: str = "", **_: str) -> AsyncGenerator[Page]:
+        if resource in self.unlisted:
+            raise ApiError(403, "Forbidden", f"{resource.plural} is forbidden")
+        await asyncio.sleep(0)
+        items = [msgspec.json.encode(one) for one in self.objects.list(resource, namespace)]
+        yield Page(items, str(self.objects.version))
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        resource_version: str = "",
+        on_open: Callable[[], None] | None = None,
+        **_: str,
+    ) -> AsyncGenerator[WatchEvent]:
+        if on_open is not None:
+            on_open()
+        seen, position = int(resource_version or 0), 0
+        while True:
+            while position < len(self._log):
+                at_s, version, kind, changed, raw = self._log[position]
+                position += 1
+                if changed != resource or version <= seen:
+                    continue
+                await self.clock.sleep(at_s + self.lag_s - self.clock.monotonic())
+                yield WatchEvent(kind, raw)
+            await self._more(position)
+
+    async def _more(self, position: int) -> None:
+        while position >= len(self._log):
+            self._news.clear()
+            await self._news.wait()
+
+    # --- writing
+
+    async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
+        write = Write("create", resource, body["metadata"]["name"], body=body)
+        metadata = {**body["metadata"], **({"namespace": namespace} if namespace else {})}
+        return await self._write(write, lambda: self.objects.create(resource, {**body, "metadata": metadata}))
+
+    async def replace(
+        self, resource: Resource, namespace: str, name: str, body: Object, subresource: str = ""
+    ) -> Object:
+        write = Write("replace", resource, name, subresource, body)
+        return await self._write(write, lambda: self.objects.update(resource, body, subresource))
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: Any,
+        *,
+        subresource: str = "",
+        content_type: str = MERGE,
+    ) -> Object:
+        assert content_type == MERGE
+        write = Write("patch", resource, name, subresource, patch)
+        return await self._write(
+            write, lambda: self.objects.patch(resource, namespace, name, patch, subresource)
+        )
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, propagation: str = "") -> Object:
+        write = Write("delete", resource, name)
+        return await self._write(write, lambda: self.objects.delete(resource, namespace, name)) or {}
+
+    async def _write(self, write: Write, carry_out: Callable[[], Awaitable[Any]]) -> Any:
+        self.writes.append(write)
+        await self.before(write)
+        result = await carry_out()
+        if self.lost(write):
+            raise Unreachable(f"{write.verb} {write.name}", answer="the connection was lost")
+        return result
