@@ -5,11 +5,13 @@ What lies between the minimum and the maximum belongs to the HPA. First match de
     active    below the minimum with an idle count, or at 0   → raise to max(1, minimum)
               otherwise                                        → left to the HPA
     unknown   (a trigger fails or is not measured yet)         → held
+              (in fallback it counts as active)
     inactive  above the idle count, or above 0 with minimum 0  → idle or 0, after the cooldown
               below the minimum, no idle count                 → raise to the minimum at once
               otherwise                                        → held
 
-Source: KEDA's behaviour; ours is that a failing trigger never lets the target go to zero.
+Source: KEDA's behaviour; ours is that a failing trigger never lets the target go to zero, whatever
+`fallback.replicas` says.
 """
 
 from __future__ import annotations
@@ -75,12 +77,14 @@ def activate(limits: Limits, situation: Situation, picture: Picture, now: dateti
         if current == 0 or (limits.idle is not None and current < limits.minimum):
             return _raise_from_idle(limits, situation)
         return Outcome(None, because(Code.LEFT_TO_HPA, current=current))
-    if picture.failures:
+    if picture.is_unread:
+        return Outcome(None, because(Code.UNREAD, unread=picture.unread, triggers=len(picture.states)))
+    if picture.is_unknown and picture.composed is not None:
+        return Outcome(None, because(Code.COMPOSITE_HELD, current=current))
+    if picture.is_unknown:
         return Outcome(
             None, because(Code.UNKNOWN, failed=len(picture.failures), triggers=len(picture.states))
         )
-    if picture.unread:
-        return Outcome(None, because(Code.UNREAD, unread=picture.unread, triggers=len(picture.states)))
     floor = 0 if limits.idle is None else limits.idle
     if current > floor and (limits.idle is not None or limits.minimum == 0):
         return _lower_to(floor, limits, situation, now)

@@ -2,7 +2,7 @@
 
 These functions hold the ifs; the steps they call compute, one file each:
 
-    ScaledObject   annotations → interpret → activate → describe   (1..N belongs to the HPA)
+    ScaledObject   annotations → interpret → fallback → formula → activate → describe   (1..N: the HPA)
     ScaledJob      annotations → interpret → jobs → describe
 
 Pure: the same arguments decide the same. Deciding again after the actions were carried out changes
@@ -11,7 +11,7 @@ nothing. `memory_from` rebuilds the memory after a restart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,11 +19,14 @@ from tidegate.api.conditions import Condition, find
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
 from tidegate.base.times import parse_time
-from tidegate.core import annotated, describe, remember, words
-from tidegate.core.activate import Outcome, Situation, activate, limits_of
+from tidegate.core import annotated, describe, fallback, remember, words
+from tidegate.core.activate import Situation, activate, limits_of
 from tidegate.core.annotated import Pause
+from tidegate.core.chain import Finding, chain
 from tidegate.core.decide_jobs import decide_scaled_job
-from tidegate.core.interpret import Picture, interpret
+from tidegate.core.interpret import COMPOSITE_METRIC
+from tidegate.core.modifiers import Composite, modifiers_of
+from tidegate.core.picture import net_of, picture_of
 from tidegate.core.reasons import Code, because
 from tidegate.core.remember import memory_from
 from tidegate.core.values import (
@@ -31,9 +34,10 @@ from tidegate.core.values import (
     Decision,
     DeleteHpa,
     EmitEvent,
+    HpaView,
     JobView,
     Memory,
-    Reason,
+    Seen,
     SetReplicas,
     TriggerView,
 )
@@ -48,48 +52,29 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class HpaView:
-    """The object's HPA. `scaling_active` is its condition of that type, None while it has none."""
-
-    name: str
-    scaling_active: Condition | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the cluster shows of a ScaledObject's world.
-
-    `replicas` is the target's spec.replicas. `hpa` None: there is none. `check` is what is wrong with
-    the object itself (its triggers' metadata, its target, its HPA): stage and cause in one text. What
-    still works goes on.
-    """
-
-    replicas: int | Failure
-    hpa: HpaView | Failure | None = None
-    check: Failure | None = None
-
-
 def decide_scaled_object(
     object: ScaledObject,
     seen: Seen,
     triggers: tuple[TriggerView, ...],
     memory: Memory,
     now: datetime,
+    composite: Composite | None = None,
 ) -> Decision:
-    """What becomes of a ScaledObject now."""
+    """What becomes of a ScaledObject now. `composite` where it has valid scalingModifiers."""
     pause = annotated.pause_of(object.metadata.annotations)
     if pause.is_full:
         return _paused(object, seen, pause, memory)
-    picture = interpret(triggers)
+    net = net_of(object, memory)
+    picture = picture_of(object, seen, triggers, memory, composite)
     is_forced = annotated.is_set(object.metadata.annotations, annotated.FORCE_ACTIVATION)
     is_active = picture.is_active or is_forced
-    is_known = is_active or not picture.unread or bool(picture.failures)
+    is_known = is_active or not picture.is_unread
     kept = replace(
         memory,
         last_active=remember.last_active(memory, is_active, now),
         is_active=is_active if is_known else memory.is_active,
         failures=describe.told_failures(picture),
+        failed_before=fallback.failed_before(net, picture, triggers),
     )
     outcome = None
     if not isinstance(seen.replicas, Failure):
@@ -98,33 +83,30 @@ def decide_scaled_object(
             seen.replicas, is_forced, pause, kept.last_active, parse_time(created) if created else None
         )
         outcome = activate(limits_of(object.spec), situation, picture, now)
+    found = Finding(seen, triggers, picture, net, composite, outcome, is_forced)
 
+    health = _health(object, found)
     conditions = (
-        _ready(seen, picture, is_active),
-        *_active(seen, outcome, is_active, is_forced, is_known),
-        *((words.NO_FALLBACK,) if object.spec.fallback is None else ()),
+        _ready(found, is_active),
+        *_active(found, is_active, is_known),
+        *_fallback(found, health),
         *_paused_condition(object, pause),
         *_hpa_active(seen),
     )
     fields = {
         **_target_fields(object, seen),
+        **_trigger_fields(object, found),
         "pausedReplicaCount": None,
         "lastActiveTime": describe.last_active_time(object.status, is_active, kept.last_active, now),
-        "externalMetricNames": describe.metric_names(triggers),
-        "resourceMetricNames": describe.resource_names(triggers),
-        "triggersActivity": describe.activity(triggers, picture),
+        "health": health,
     }
-    told = (
+    actions: tuple[Action, ...] = (
+        *_writes(object, found),
+        *describe.patches(object.status, describe.Account(conditions, fields)),
         *describe.failure_events(memory, picture),
         *describe.events("ScaledObject", object.status.conditions, conditions),
     )
-    actions: tuple[Action, ...] = (
-        *_writes(object, seen, outcome, picture, is_forced),
-        *describe.patches(object.status, describe.Account(conditions, fields)),
-        *told,
-    )
-    reasons = _chain(seen, outcome, picture, is_forced)
-    return Decision(kept, actions, reasons, outcome.due if outcome else None)
+    return Decision(kept, actions, chain(found), _due(object, found, now))
 
 
 def _paused(object: ScaledObject, seen: Seen, pause: Pause, memory: Memory) -> Decision:
@@ -158,29 +140,18 @@ def _paused(object: ScaledObject, seen: Seen, pause: Pause, memory: Memory) -> D
     return Decision(memory, tuple(actions), (reason,))
 
 
-def _chain(seen: Seen, outcome: Outcome | None, picture: Picture, is_forced: bool) -> tuple[Reason, ...]:
-    """Why the triggers count as active, inactive or unknown, then what was made of it."""
-    reasons: list[Reason] = []
-    if any(one.state == "active" for one in picture.states):
-        reasons.append(because(Code.ACTIVE, metrics=";".join(picture.active_metrics)))
-    elif picture.is_native_only:
-        reasons.append(because(Code.NATIVE_ONLY))
-    elif is_forced:
-        reasons.append(because(Code.FORCED))
-    elif not picture.failures and not picture.unread:
-        reasons.append(because(Code.INACTIVE))
-    if outcome is not None:
-        reasons.append(outcome.reason)
-    elif isinstance(seen.replicas, Failure):
-        reasons.append(because(Code.TARGET_UNREADABLE, failure=seen.replicas.message))
-    return tuple(reasons)
+def _due(object: ScaledObject, found: Finding, now: datetime) -> datetime | None:
+    """When a cooldown ends or, if sooner, when a failing trigger has been polled once more."""
+    moments = [found.outcome.due if found.outcome is not None else None]
+    if found.net is not None:
+        polling_s = object.spec.polling_s
+        moments.append(fallback.next_count(found.net, found.triggers, found.picture, polling_s, now))
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
-def _writes(
-    object: ScaledObject, seen: Seen, outcome: Outcome | None, picture: Picture, is_forced: bool
-) -> tuple[SetReplicas, ...]:
+def _writes(object: ScaledObject, found: Finding) -> tuple[SetReplicas, ...]:
     """The write, if any, with what it tells; raising to the minimum tells nothing, as in KEDA."""
-    current = seen.replicas
+    current, outcome, picture = found.seen.replicas, found.outcome, found.picture
     if outcome is None or outcome.replicas is None or isinstance(current, Failure):
         return ()
     step = (
@@ -192,7 +163,7 @@ def _writes(
     otherwise: EmitEvent | None = None
     if outcome.reason.code == Code.ACTIVATED:
         cause = "triggered by " + ";".join(picture.active_metrics)
-        if is_forced and not picture.is_active:
+        if found.is_forced and not picture.is_active:
             cause = "caused by forced activation annotation"
         then, otherwise = words.activated(step, cause), words.activation_failed(step)
     elif outcome.reason.code == Code.DEACTIVATED:
@@ -200,29 +171,43 @@ def _writes(
     return (SetReplicas(outcome.replicas, current, then, otherwise),)
 
 
-def _ready(seen: Seen, picture: Picture, is_active: bool) -> Condition:
+def _ready(found: Finding, is_active: bool) -> Condition:
+    """Ready. While none is active and a fallback is there to wait for, failing triggers do not count."""
+    seen, picture = found.seen, found.picture
     if seen.check is not None:
         return words.check_failed("ScaledObject", seen.check)
     if isinstance(seen.replicas, Failure):
         return words.replicas_unreadable(seen.replicas)
-    if picture.failures:
-        return words.triggers_failed(
-            "ScaledObject", (failure for _, failure in picture.failures), is_active=is_active
-        )
+    is_formula_broken = picture.composed is not None and picture.composed.is_own
+    if picture.errors and (is_active or is_formula_broken or found.net is None):
+        return words.triggers_failed("ScaledObject", picture.errors, is_active=is_active)
     return words.ready("ScaledObject")
 
 
-def _active(
-    seen: Seen, outcome: Outcome | None, is_active: bool, is_forced: bool, is_known: bool
-) -> tuple[Condition, ...]:
+def _active(found: Finding, is_active: bool, is_known: bool) -> tuple[Condition, ...]:
     """Active, or nothing where this decision cannot tell."""
-    if outcome is None and seen.check is not None:
+    if found.outcome is None and found.seen.check is not None:
         return (words.activity_unknown("ScaledObject"),)
     if is_active:
-        return (words.active(words.FORCED_TEXT if is_forced else words.ACTIVE_TEXT),)
-    if outcome is not None and outcome.is_cooling:
+        return (words.active(words.FORCED_TEXT if found.is_forced else words.ACTIVE_TEXT),)
+    if found.outcome is not None and found.outcome.is_cooling:
         return (words.cooling(),)
     return (words.inactive(),) if is_known else ()
+
+
+def _health(object: ScaledObject, found: Finding) -> dict[str, Any] | None:
+    if found.net is None:
+        return fallback.kept_health(found.triggers, object.status.health)
+    return fallback.health(found.net, found.triggers, found.picture, object.status.health) or None
+
+
+def _fallback(found: Finding, health: dict[str, Any] | None) -> tuple[Condition, ...]:
+    """Fallback, or nothing while no metric that it could apply to was measured."""
+    if found.net is None:
+        return (words.NO_FALLBACK,)
+    if health is None:
+        return ()
+    return (words.FALLBACK_EXISTS if fallback.is_in_use(found.net, health) else words.NO_FALLBACK,)
 
 
 def _paused_condition(object: ScaledObject, pause: Pause) -> tuple[Condition, ...]:
@@ -240,6 +225,16 @@ def _hpa_active(seen: Seen) -> tuple[Condition, ...]:
         return ()
     active = seen.hpa.scaling_active
     return (words.hpa_active(active.status, active.reason or "", active.message or ""),)
+
+
+def _trigger_fields(object: ScaledObject, found: Finding) -> dict[str, Any]:
+    """The status fields about metrics."""
+    return {
+        "externalMetricNames": describe.metric_names(found.triggers),
+        "resourceMetricNames": describe.resource_names(found.triggers),
+        "compositeScalerName": COMPOSITE_METRIC if modifiers_of(object.spec) is not None else None,
+        "triggersActivity": describe.activity(found.triggers, found.picture),
+    }
 
 
 def _target_fields(object: ScaledObject, seen: Seen) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def merged(present: tuple[Condition, ...], changes: Iterable[Condition]) -> tupl
 def events(
     kind: words.Kind, present: tuple[Condition, ...], changes: Iterable[Condition]
 ) -> tuple[EmitEvent, ...]:
-    """What is told of conditions that change: ready, a failed check, paused, unpaused."""
+    """What is told of conditions that change: ready, a failed check, fallback, paused, unpaused."""
     told: list[EmitEvent] = []
     for after in changes:
         before = find(present, after.type)
@@ -77,6 +77,8 @@ def events(
             told.append(words.became_ready(kind))
         if after.type == "Ready" and after.reason == f"{kind}CheckFailed" and after != before:
             told.append(words.told(after, is_warning=True))
+        if after.type == "Fallback" and _is_true(before) != _is_true(after):
+            told.append(words.fallback_changed(is_active=_is_true(after)))
         if after.type == "Paused" and _is_true(before) != _is_true(after):
             told.append(words.told(after))
     return tuple(told)
@@ -85,13 +87,14 @@ def events(
 def failure_events(memory: Memory, picture: Picture) -> tuple[EmitEvent, ...]:
     """One event for each failure that is news; equal failures of several triggers are one."""
     known = set(memory.failures)
-    news = [failure for index, failure in picture.failures if (index, failure.message) not in known]
-    return tuple(dict.fromkeys(words.scaler_failed(failure) for failure in news))
+    news = [failure for index, failure in picture.broken if (index, failure.message) not in known]
+    is_source = picture.composed is not None
+    return tuple(dict.fromkeys(words.scaler_failed(failure, is_source=is_source) for failure in news))
 
 
 def told_failures(picture: Picture) -> tuple[tuple[int, str], ...]:
     """What memory keeps of the failures, so that each is told once."""
-    return tuple((index, failure.message) for index, failure in picture.failures)
+    return tuple((index, failure.message) for index, failure in picture.broken)
 
 
 def last_active_time(
@@ -122,8 +125,8 @@ def resource_names(triggers: tuple[TriggerView, ...]) -> list[str]:
 
 
 def activity(triggers: tuple[TriggerView, ...], picture: Picture) -> dict[str, Any]:
-    """Exactly one entry for each external metric."""
-    active = set(picture.active_metrics)
+    """Exactly one entry for each external metric: whether it is active for itself, formula or not."""
+    active = set(picture.busy_metrics)
     return {name: {"isActive": name in active} for name in metric_names(triggers)}
 
 

@@ -2,7 +2,7 @@
 
 Three states, because "I do not know" is not "nothing to do": unknown never scales to zero. A NaN or
 an infinity is a failure. cpu and memory triggers are read by the HPA and say nothing here; an object
-that has no others is active.
+that has no others is active. Where a formula composes one metric, that metric alone speaks.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Literal
 from tidegate.base.errors import Failure
 from tidegate.core.values import TriggerView
 
+COMPOSITE_METRIC = "composite-metric"
+
 State = Literal["active", "inactive", "unknown", "native"]
 
 
@@ -21,34 +23,87 @@ State = Literal["active", "inactive", "unknown", "native"]
 class TriggerState:
     """What one trigger says. `failure` is None for an unknown one that was not measured yet.
 
-    `active_metrics` are its metrics above activation.
+    `active_metrics` are its metrics above activation. `failed` counts its failures in a row towards a
+    fallback (0 where there is none, or it does not take part). `is_fallen`: there were too many, so the
+    fallback speaks for it, and it is active.
     """
 
     index: int
     state: State
     active_metrics: tuple[str, ...] = ()
     failure: Failure | None = None
+    failed: int = 0
+    is_fallen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What the composite metric says: a value, or a failure, or (both None) that a source is unread.
+
+    `is_active` may be known where the value is not. `is_fallen`: the value is the fallback's.
+    `is_own`: the failure is the formula's, and not one of a trigger.
+    """
+
+    value: float | None = None
+    is_active: bool = False
+    failure: Failure | None = None
+    is_fallen: bool = False
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What all triggers say, in their order."""
+    """What all triggers say, in their order; `composed` where a formula speaks for them."""
 
     states: tuple[TriggerState, ...]
+    composed: Composed | None = None
 
     @property
     def is_active(self) -> bool:
         """One trigger is active, or all are cpu or memory and none has failed."""
+        if self.composed is not None:
+            return self.composed.is_active
         return any(one.state == "active" for one in self.states) or self.is_native_only
 
     @property
     def is_native_only(self) -> bool:
-        return bool(self.states) and all(one.state == "native" for one in self.states)
+        """All are cpu or memory: nothing but the HPA reads them."""
+        is_native = bool(self.states) and all(one.state == "native" for one in self.states)
+        return is_native and self.composed is None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Nothing is known to be active, and something could be."""
+        if self.composed is not None:
+            return self.composed.value is None and not self.composed.is_active
+        return not self.is_active and any(one.state == "unknown" for one in self.states)
+
+    @property
+    def is_unread(self) -> bool:
+        """Unknown only because the first measurements are still to come."""
+        failed = self.failures if self.composed is None else self.composed.failure
+        return self.is_unknown and not failed
 
     @property
     def failures(self) -> tuple[tuple[int, Failure], ...]:
-        """The failing triggers by index."""
-        return tuple((one.index, one.failure) for one in self.states if one.failure is not None)
+        """The failing triggers by index, but for those that the fallback speaks for."""
+        return tuple(
+            (one.index, one.failure) for one in self.states if one.failure is not None and not one.is_fallen
+        )
+
+    @property
+    def errors(self) -> tuple[Failure, ...]:
+        """What keeps the object from being ready: failing triggers, and a failing formula."""
+        own = tuple(failure for index, failure in self.broken if index < 0)
+        return (*(failure for _, failure in self.failures), *own)
+
+    @property
+    def broken(self) -> tuple[tuple[int, Failure], ...]:
+        """All failures by index, those with a fallback too; a formula's own has index -1."""
+        found = [(one.index, one.failure) for one in self.states if one.failure is not None]
+        if self.composed is not None and self.composed.is_own and self.composed.failure is not None:
+            found.append((-1, self.composed.failure))
+        return tuple(found)
 
     @property
     def unread(self) -> int:
@@ -57,6 +112,14 @@ class Picture:
 
     @property
     def active_metrics(self) -> tuple[str, ...]:
+        """The metrics that make the object active."""
+        if self.composed is not None:
+            return (COMPOSITE_METRIC,) if self.composed.is_active else ()
+        return self.busy_metrics
+
+    @property
+    def busy_metrics(self) -> tuple[str, ...]:
+        """The triggers' metrics that are active each for itself, formula or not."""
         return tuple(name for one in self.states for name in one.active_metrics)
 
 

@@ -21,6 +21,15 @@ class Code(StrEnum):
     INACTIVE = "Inactive"
     UNKNOWN = "Unknown"
     UNREAD = "NotMeasuredYet"
+    # fallback and formula
+    FALLBACK = "FallbackActive"
+    FALLBACK_PENDING = "FallbackPending"
+    FALLBACK_IMPOSSIBLE = "FallbackImpossible"
+    FALLBACK_NIL = "FallbackLeftToFormula"
+    COMPOSITE = "Composite"
+    COMPOSITE_FALLBACK = "CompositeFallback"
+    COMPOSITE_UNKNOWN = "CompositeUnknown"
+    COMPOSITE_HELD = "CompositeHeld"
     # 0 <-> 1 <-> idle
     ACTIVATED = "Activated"
     DEACTIVATED = "Deactivated"
@@ -65,6 +74,15 @@ SENTENCES: dict[Code, str] = {
     Code.INACTIVE: "no trigger is active",
     Code.UNKNOWN: "{failed} of {triggers} triggers cannot be read and none is active: the number is held",
     Code.UNREAD: "{unread} of {triggers} triggers are not measured yet: the number is held",
+    Code.FALLBACK: "{metric} failed {failed} times, threshold {threshold}: {replicas} replicas ({behavior})",
+    Code.FALLBACK_PENDING: "{metric} failed {failed} times: the fallback counts above {threshold}",
+    Code.FALLBACK_IMPOSSIBLE: "{metric} failed {failed} times, threshold {threshold}, "
+    "but the fallback is unknown: {failure}",
+    Code.FALLBACK_NIL: "{metric} failed {failed} times, threshold {threshold}: nil in the formula",
+    Code.COMPOSITE: "the formula gives {value} ({sources}), active above {activation}",
+    Code.COMPOSITE_FALLBACK: "composite-metric is {value} by the fallback for a target of {target}",
+    Code.COMPOSITE_UNKNOWN: "the formula has no value: {failure}",
+    Code.COMPOSITE_HELD: "composite-metric is unknown: {current} replicas are held",
     Code.ACTIVATED: "raised from {current} to {replicas}",
     Code.DEACTIVATED: "lowered from {current} to {replicas}",
     Code.RAISED_TO_MIN: "raised from {current} to the minimum {replicas}",

@@ -26,6 +26,7 @@ def memory_from(object: ScaledObject | ScaledJob, now: datetime) -> Memory:
         last_active=whole_second(now) if is_maybe_active else _moment(written, now),
         is_active=None if status == "Unknown" else status == "True",
         round=round_of(object.metadata.annotations),
+        failed_before=_failures(object) if isinstance(object, ScaledObject) else (),
     )
 
 
@@ -36,6 +37,12 @@ def last_active(memory: Memory, is_active: bool, now: datetime) -> datetime | No
     until now. Whole seconds, as the status keeps them, so that a restart changes nothing.
     """
     return whole_second(now) if is_active or memory.is_active else memory.last_active
+
+
+def _failures(object: ScaledObject) -> tuple[tuple[str, int], ...]:
+    """What status.health counted before the restart: a fallback in use stays in use."""
+    counted = ((name, one.number_of_failures or 0) for name, one in (object.status.health or {}).items())
+    return tuple((name, failed) for name, failed in counted if failed > 0)
 
 
 def whole_second(moment: datetime) -> datetime:

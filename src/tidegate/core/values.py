@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from tidegate.api.conditions import Condition
 from tidegate.base.errors import Failure
 
 TargetType = Literal["AverageValue", "Value", "Utilization"]
@@ -86,7 +87,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class TriggerView:
-    """One trigger as a decision sees it: what it wants, and its kept reading (None: not asked yet)."""
+    """One trigger as a decision sees it: what it wants, and its kept reading (None: not asked yet).
+
+    `failed_polls` are the polling intervals in a row that brought a failure; 0 for one that cannot be
+    asked at all.
+    """
 
     index: int
     type: str
@@ -95,6 +100,31 @@ class TriggerView:
     resource: ResourceMetric | None = None
     activation: float = 0.0
     reading: Reading | None = None
+    failed_polls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HpaView:
+    """The object's HPA. `scaling_active` is its condition of that type, None while it has none."""
+
+    name: str
+    scaling_active: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the cluster shows of a ScaledObject's world.
+
+    `replicas` is the target's spec.replicas, `ready` how many of its pods are running and ready (None:
+    nobody counted them; only a fallback of a Value metric needs them). `hpa` None: there is none.
+    `check` is what is wrong with the object itself (its triggers' metadata, its target, its HPA): stage
+    and cause in one text. What still works goes on.
+    """
+
+    replicas: int | Failure
+    hpa: HpaView | Failure | None = None
+    check: Failure | None = None
+    ready: int | Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +213,8 @@ class Memory:
 
     `is_active` is the last verdict (None: none yet), `failures` what was told of each failing
     trigger by index, `round` the last round of a ScaledJob, `created` the Jobs of rounds that some
-    reading cannot know of.
+    reading cannot know of. `failed_before` are the failures in a row, by metric, from before a restart:
+    they count until the metric is read.
     """
 
     last_active: datetime | None = None
@@ -191,6 +222,7 @@ class Memory:
     round: int = 0
     failures: tuple[tuple[int, str], ...] = ()
     created: tuple[Created, ...] = ()
+    failed_before: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,12 @@ NO_FALLBACK = Condition(
     reason="NoFallbackFound",
     message="No fallbacks are active on this scaled object",
 )
+FALLBACK_EXISTS = Condition(
+    type="Fallback",
+    status="True",
+    reason="FallbackExists",
+    message="At least one trigger is falling back on this scaled object",
+)
 ACTIVE_TEXT = "Scaling is performed because triggers are active"
 FORCED_TEXT = "Scaling is performed because activation is being forced by annotation"
 INACTIVE_TEXT = "Scaling is not performed because triggers are not active"
@@ -117,8 +123,18 @@ def became_ready(kind: Kind) -> EmitEvent:
     return EmitEvent("Normal", f"{kind}Ready", f"{kind} is ready for scaling")
 
 
-def scaler_failed(failure: Failure) -> EmitEvent:
-    return EmitEvent("Warning", "KEDAScalerFailed", failure.message)
+def scaler_failed(failure: Failure, *, is_source: bool = False) -> EmitEvent:
+    """A trigger fails; `is_source`: one that a formula reads, or the formula itself."""
+    return EmitEvent(
+        "Warning", "KEDAMetricSourceFailed" if is_source else "KEDAScalerFailed", failure.message
+    )
+
+
+def fallback_changed(*, is_active: bool) -> EmitEvent:
+    if is_active:
+        return EmitEvent("Normal", "ScaledObjectFallbackActivated", "ScaledObject fallback is active")
+    text = "ScaledObject fallback is no longer active"
+    return EmitEvent("Normal", "ScaledObjectFallbackDeactivated", text)
 
 
 def job_activity(*, is_active: bool) -> EmitEvent:
