@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from tidegate.runtime.collector import short_collections
+
 Result = TypeVar("Result")
 
 
@@ -20,7 +22,7 @@ def run(main: Callable[[], Coroutine[Any, Any, Result]], *, is_fast: bool = True
             factory = uvloop.new_event_loop
         except ImportError:
             pass
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with short_collections(), asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main())
 
 
