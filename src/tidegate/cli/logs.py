@@ -116,7 +116,7 @@ async def logs(session: Session, asked: Asked) -> bool:
         return True
     streams = [stream for pod in pods for stream in containers(pod, asked)]
     if not asked.follow or len(streams) == 1:
-        results = [await _read(session, asked, stream) for stream in streams]
+        results = [await _read(session, asked, stream, is_only=len(streams) == 1) for stream in streams]
     elif len(streams) > MOST_STREAMS:
         raise Misconfigured(
             f"follow {len(streams)} containers",
@@ -231,10 +231,11 @@ def containers(pod: Object, asked: Asked) -> list[Stream]:
     return [Stream(metadata.get("namespace", ""), metadata["name"], one) for one in chosen]
 
 
-async def _read(session: Session, asked: Asked, stream: Stream) -> bool:
+async def _read(session: Session, asked: Asked, stream: Stream, *, is_only: bool = False) -> bool:
     """Prints one log, whole lines at a time; whether it could be read.
 
-    When it is followed, a container that has not started yet is waited for.
+    The only log is printed as it was written; of several, the last lines are completed. When they are
+    followed, a container that has not started yet is waited for.
     """
     from tidegate.kube.resource import PODS, ApiError
 
@@ -251,7 +252,7 @@ async def _read(session: Session, asked: Asked, stream: Stream) -> bool:
                 async for piece in opened:
                     rest = _print(rest + piece, title)
                 if rest:
-                    click.echo(title + rest, nl=False)
+                    click.echo(title + rest, nl=not is_only)
             return True
         except ApiError as error:
             is_waiting = asked.follow and "waiting to start" in error.message
