@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -228,6 +229,67 @@ async def test_a_process_lost_with_the_machine_starts_again_without_counting(doo
     await machine.phase("a", "Succeeded")
     assert machine.container("a")["restartCount"] == 0
     assert machine.container("a")["containerID"].endswith("/c/1")
+
+
+async def test_files_left_empty_by_a_loss_of_power_are_a_lost_machine(doomed: Doomed) -> None:
+    (uid,) = await doomed.create(pod("a", "true"))
+    instance = prepared(doomed.folder / "state" / "pods" / uid / "c", doomed.folder / "marks")
+    for name in ("claim", "record", "plan"):
+        (instance.path / name).write_bytes(b"")
+    machine = doomed.again()
+    await machine.phase("a", "Succeeded")
+    assert machine.container("a")["containerID"].endswith("/c/1")
+
+
+@pytest.mark.parametrize(("marked_s", "state"), [(1, "ended"), (0, "lost"), (-1, "lost")])
+def test_what_ended_by_itself_before_the_node_stopped_is_not_run_again(
+    tmp_path: Path, marked_s: int, state: str
+) -> None:
+    instance = prepared(tmp_path / "c", tmp_path / "marks")
+    (instance.path / "claim").write_text("1 1 1 1 another-boot 1700000000.0\n")
+    (instance.path / "exit").write_text("0\n")
+    instance.mark_lost()
+    os.utime(instance.path / "exit", (1_700_000_000, 1_700_000_000))
+    os.utime(instance.path / "lost", (1_700_000_000 + marked_s,) * 2)
+    assert instance.look().state == state
+
+
+def test_half_a_plan_is_never_run(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    plan = Plan(["/bin/sh", "-c", "x" * 2000], {}, cwd="/", is_private=False)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # takes a part, as a full disk does
+    try:
+        with pytest.raises(OSError, match="too large"):
+            instances.write(tmp_path / "c", 0, plan, Record())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert instances.instances(tmp_path / "c") == []
+
+
+def test_the_exit_code_is_kept_on_a_disk_that_is_full(tmp_path: Path) -> None:
+    """On a small disk of its own, in namespaces of its own; skipped where the machine allows none."""
+    full = (
+        'mount -t tmpfs -o size=64k tmpfs "$1" || exit 99; cd "$1"; printf %s "$3" >exit;'
+        ' cat /dev/zero >fill 2>/dev/null; sh -c "$2" "$1" sh -c "exit 7"; cat exit'
+    )
+    argv = [
+        "unshare",
+        "-rm",
+        "sh",
+        "-c",
+        full,
+        "sh",
+        str(tmp_path),
+        instances.SHIM,
+        instances.NO_EXIT.decode(),
+    ]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+    except FileNotFoundError:
+        pytest.skip("no unshare on this machine")
+    if done.returncode in (1, 99) and not done.stdout:
+        pytest.skip(f"no disk of its own: {done.stderr}")
+    assert done.stdout.startswith("7\n")
 
 
 async def test_a_container_killed_with_its_shell_counts_as_killed(machine: Machine) -> None:

@@ -142,13 +142,14 @@ class Container:
         self._ended.clear()
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            pid = instance.launch(writing)
+            pid, pidfd = instance.launch(writing)
         except OSError:
             os.close(reading)
+            remove(instance.path)
             raise
         finally:
             os.close(writing)
-        self._watch = Watch(pid, os.pidfd_open(pid), self._on_exit)
+        self._watch = Watch(pid, pidfd, self._on_exit)
         self._status_fd, self._is_starting, self._has_news = reading, True, True
         self._on_launched = on_launched
         asyncio.get_running_loop().add_reader(reading, self._on_status)
@@ -176,22 +177,28 @@ class Container:
         """Takes note of an end; what has just ended, once, after nothing of it is left running."""
         if not self._ended.is_set() or self.current is None:
             return None
-        self._ended.clear()
         self._close_status()
         self._is_starting = False
         seen = self.current.look()
-        if seen.state == "void" or (seen.state == "unclaimed" and self.current.take()):
+        if seen.state == "unclaimed":
+            seen = Seen("void") if self.current.take() else self.current.look()
+        if seen.state == "alive":
+            self._ended.clear()
+            self._history[-1] = (self.current, seen)
+            self._hold()
+            return None
+        if seen.state == "void":
+            self._ended.clear()
             self._history.pop()
             self.waiting = lifecycle.waiting("RunContainerError", "the launcher ended before the command")
             self.retry_at = now + lifecycle.BACKOFF_FIRST_S
             return None
-        self.current.seal(seen)
-        self._history[-1] = (self.current, seen)
-        if self.is_alive:
-            self._hold()
-            return None
         self._stop_probes()
         await sweeper.sweep(self._uid, self.current.name)
+        self.current.seal(seen)
+        # Only now: what fails on the way here is done again at the next look.
+        self._ended.clear()
+        self._history[-1] = (self.current, seen)
         self._prune()
         return seen
 

@@ -6,7 +6,7 @@
         claim    who runs it: the launcher's process, or "server" for nobody, ever
         log      standard output and error, written by the process itself
         failed   why the launcher could not become the command
-        exit     the exit code, written by the shell that waits for the command
+        exit     the exit code, written by the shell that waits for the command, into room kept for it
         lost     the server ended it together with itself: not a failure
 
 The directory appears whole (by rename) before anything starts. Whoever links `claim` first decides:
@@ -31,9 +31,12 @@ from tidegate.local.nodes.processes import machine, started_at
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 # The shell waits and writes the exit code, whoever else lives or dies. TERM reaches the whole group;
-# the traps keep the shell alive for the code and are back to default in the command.
-SHIM = 'trap : TERM INT HUP; "$@"; echo $? >"$0/exit"'
+# the traps keep the shell alive for the code and are back to default in the command. `<>` writes over
+# what is there: a disk that is full by then does not turn a success into a failure.
+SHIM = 'trap : TERM INT HUP; "$@"; echo $? 1<>"$0/exit"'
+NO_EXIT = b"-" * 8
 SERVER = "server"
+CLAIM_WORDS = 6
 KILLED = 137
 State = Literal["unclaimed", "alive", "ended", "lost", "void"]
 
@@ -126,7 +129,10 @@ class Instance:
         return self.path / "log"
 
     def record(self) -> Record:
-        return msgspec.json.decode((self.path / "record").read_bytes(), type=Record)
+        try:
+            return msgspec.json.decode((self.path / "record").read_bytes(), type=Record)
+        except msgspec.DecodeError:  # written shortly before the machine lost power
+            return Record()
 
     def look(self) -> Seen:
         # Read once: a launcher may claim between two looks at the file.
@@ -134,22 +140,35 @@ class Instance:
             words = (self.path / "claim").read_text().split()
         except FileNotFoundError:
             return Seen("unclaimed")
-        if words[0] == SERVER:
+        if words == [SERVER]:
             return Seen("void")
-        pid, start, session, session_start = (int(word) for word in words[:4])
-        claim = Claim(pid, start, session, session_start, words[4], float(words[5]))
+        claim = self._claim(words)
         if claim.is_running:
             return Seen("alive", claim)
         # Whatever was written was written before the processes ended: only now is it the last word.
-        if (self.path / "lost").exists():
-            return Seen("lost", claim)
         code, finished_at = self._exit()
+        if self._is_lost(None if code is None else finished_at):
+            return Seen("lost", claim)
         failure = self._failure()
         if code is None and failure is None and claim.machine != machine():
             return Seen("lost", claim)
         if code is None:
             code, finished_at = (128, claim.at) if failure else (KILLED, time.time())
         return Seen("ended", claim, code, failure, finished_at)
+
+    def _claim(self, words: Sequence[str]) -> Claim:
+        if len(words) != CLAIM_WORDS:  # written shortly before the machine lost power
+            return Claim(0, 0, 0, 0, "", (self.path / "claim").stat().st_mtime)
+        pid, start, session, session_start = (int(word) for word in words[:4])
+        return Claim(pid, start, session, session_start, words[4], float(words[5]))
+
+    def _is_lost(self, finished_at: float | None) -> bool:
+        """Whether the server ended it. What had finished by itself before that is finished."""
+        try:
+            marked_at = (self.path / "lost").stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return finished_at is None or finished_at >= marked_at
 
     def seal(self, seen: Seen) -> None:
         """Writes down an end that nobody was left to write down, with the moment it was noticed."""
@@ -160,8 +179,8 @@ class Instance:
     def _exit(self) -> tuple[int | None, float]:
         file = self.path / "exit"
         with suppress(OSError, ValueError):
-            text = file.read_text()
-            if text.endswith("\n"):
+            text, end, _ = file.read_text().partition("\n")
+            if end:
                 return int(text), file.stat().st_mtime
         return None, 0.0
 
@@ -188,8 +207,8 @@ class Instance:
         """What ends from now on ends because the server wants it, not by its own fault."""
         (self.path / "lost").touch()
 
-    def launch(self, status_fd: int) -> int:
-        """Starts the launcher in a session of its own; the pid of the session leader.
+    def launch(self, status_fd: int) -> tuple[int, int]:
+        """Starts the launcher in a session of its own; pid and pidfd of the session leader.
 
         `status_fd` gets "+" when the command is about to run and "-" when it cannot.
         """
@@ -197,7 +216,7 @@ class Instance:
         env = {name: value for name, value in self.record().env.items() if name.startswith("TIDEGATE_")}
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
-            return os.posix_spawn(
+            pid = os.posix_spawn(
                 "/bin/sh",
                 [*argv, "run", str(self.path)],
                 {**env, "PATH": os.defpath},
@@ -209,6 +228,13 @@ class Instance:
             )
         finally:
             os.close(null)
+        try:
+            return pid, os.pidfd_open(pid)
+        except OSError:
+            # What nobody can watch must not run: it would be started a second time.
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
 
 
 def instances(folder: Path) -> list[Instance]:
@@ -225,11 +251,10 @@ def write(folder: Path, number: int, plan: Plan, record: Record) -> Instance:
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"new-{number}"
     fresh.mkdir(mode=0o700, exist_ok=True)
-    for name, content in (("plan", plan.words()), ("record", msgspec.json.encode(asdict(record)))):
-        file = os.open(fresh / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(file, content)
-        finally:
-            os.close(file)
+    contents = {"plan": plan.words(), "record": msgspec.json.encode(asdict(record)), "exit": NO_EXIT}
+    for name, content in contents.items():
+        # Not one bare write: a disk that is nearly full takes a part, and half a plan is another plan.
+        with open(os.open(fresh / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
     os.rename(fresh, folder / str(number))
     return Instance(folder / str(number))
