@@ -46,15 +46,20 @@ def admit(
 
 
 def remarks(object: ScaledObject | ScaledJob) -> list[Problem]:
-    """The problems of triggers that their metadata alone shows, then what works but has no effect or a
-    better form.
+    """The problems of triggers that their metadata shows, then what has no effect or a better form."""
+    problems, notices = judged(object)
+    return [*problems, *notices]
+
+
+def judged(object: ScaledObject | ScaledJob) -> tuple[list[Problem], tuple[Problem, ...]]:
+    """(problems, notices) without a cluster.
 
     Of a trigger that takes parameters from elsewhere (a TriggerAuthentication, the environment), only
     what stands in its metadata is judged: nobody can say here that the rest is missing.
     """
     reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata))
     problems = [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
-    return [*problems, *reviewed.notices]
+    return problems, reviewed.notices
 
 
 def _may_come_from_elsewhere(object: ScaledObject | ScaledJob, problem: Problem) -> bool:

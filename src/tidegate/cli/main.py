@@ -18,6 +18,8 @@ COMMANDS = {
     "describe": "Show one object, its conditions and its events.",
     "logs": "Print what a pod wrote.",
     "delete": "Delete objects.",
+    "validate": "Check manifests as admission will, without a server.",
+    "poll": "Measure each trigger of a manifest once, against the real source.",
     "crds": "Print the custom resource definitions.",
     "version": "Print the version.",
 }

@@ -6,9 +6,10 @@ like stay the text that was written.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,25 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object with the place it was written at (`file.yaml:12`)."""
+    """One object with the place it was written at (`file.yaml:12`), and its YAML for finer places."""
 
     body: dict[str, Any]
     place: str
+    node: yaml.Node | None = field(default=None, repr=False, compare=False)
+
+    def place_of(self, path: str) -> str:
+        """Where a field stands (`spec.triggers[1].metadata.listLength`), or the nearest above it."""
+        name = self.place.rpartition(":")[0]
+        node = self.node
+        if node is None:
+            return self.place
+        line = node.start_mark.line
+        for step in re.findall(r"[^.\[\]]+|\[\d+\]", path):
+            found = _step(node, step)
+            if found is None:
+                break
+            line, node = found
+        return f"{name}:{line + 1}"
 
 
 class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
@@ -101,18 +117,32 @@ def _parse(name: str, text: str) -> list[Document]:
             if body is None:
                 continue
             place = f"{name}:{node.start_mark.line + 1}"
-            found += _unfold(body, place)
+            found += _unfold(body, place, node)
     finally:
         loader.dispose()
     return found
 
 
-def _unfold(body: Any, place: str) -> list[Document]:
+def _step(node: yaml.Node, step: str) -> tuple[int, yaml.Node] | None:
+    """One step down: the line and the node of a member or an item."""
+    if step.startswith("[") and isinstance(node, yaml.SequenceNode):
+        number = int(step[1:-1])
+        if number < len(node.value):
+            item = node.value[number]
+            return item.start_mark.line, item
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return key.start_mark.line, value
+    return None
+
+
+def _unfold(body: Any, place: str, node: yaml.Node | None) -> list[Document]:
     if not isinstance(body, dict):
         raise ValueError(f"{place} is not an object")
     missing = [field for field in ("apiVersion", "kind") if not isinstance(body.get(field), str)]
     if missing:
         raise ValueError(f"{place} has no {' and no '.join(missing)}")
     if body["kind"].endswith("List") and isinstance(body.get("items"), list):
-        return [one for item in body["items"] for one in _unfold(item, place)]
-    return [Document(body, place)]
+        return [one for item in body["items"] for one in _unfold(item, place, None)]
+    return [Document(body, place, node)]

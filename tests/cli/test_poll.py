@@ -1,0 +1,96 @@
+"""`tidegate poll`: real sources, asked once; failures told with a next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.api.decode import decode
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.cli.poll import as_stored, asked_for, command
+
+ROOT = Path(__file__).parents[2]
+ALWAYS = (
+    (ROOT / "examples/office-hours/office-hours.yaml")
+    .read_text()
+    .replace("0 8 * * 1-5", '"* * * * *"')
+    .replace("0 18 * * 1-5", "0 0 29 2 *")
+)
+
+
+def run(*words: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(command, list(words), input=stdin)
+
+
+def scaled_object(**spec: int) -> ScaledObject:
+    triggers = [{"type": "cron", "metadata": {}}]
+    body = {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "web"},
+        "spec": {"scaleTargetRef": {"name": "web"}, "triggers": triggers, **spec},
+    }
+    found = decode(body)
+    assert isinstance(found, ScaledObject)
+    return found
+
+
+def test_a_clock_answers_without_any_server() -> None:
+    result = run("-f", "-", "-o", "json", stdin=ALWAYS)
+    [answer] = msgspec.json.decode(result.stdout)
+    assert answer["failure"] == ""
+    assert answer["value"] in (0.0, 3.0)
+    assert result.exit_code == 0
+
+
+def test_a_missing_secret_is_named_and_nothing_is_asked() -> None:
+    result = run("-f", str(ROOT / "examples/queue-worker/03-scaling.yaml"))
+    assert "there is no Secret default/queue-password" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_a_server_that_cannot_be_reached_is_told_with_a_next_step_and_never_its_password() -> None:
+    manifests = "\n---\n".join(
+        (ROOT / "examples/queue-worker" / name).read_text() for name in ("01-redis.yaml", "03-scaling.yaml")
+    )
+    manifests = manifests.replace("queue.default.svc.cluster.local:6379", "127.0.0.1:1")
+    result = run("-f", "-", stdin=manifests)
+    assert "connection refused" in result.stderr
+    assert "check that the server runs" in result.stderr
+    assert "change-me" not in result.stdout + result.stderr
+    assert result.exit_code == 1
+
+
+def test_files_without_triggers_are_an_error() -> None:
+    result = run("-f", str(ROOT / "examples/csv-pipeline/01-redis.yaml"))
+    assert result.exit_code != 0
+
+
+def test_the_texts_of_a_secret_are_read_as_a_server_would_keep_them() -> None:
+    kept = as_stored({"kind": "Secret", "stringData": {"a": "x"}, "data": {"b": "eQ=="}})
+    assert kept["data"] == {"a": "eA==", "b": "eQ=="}
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "is_active", "expected"),
+    [(42, 5, True, 9), (0, 5, False, 0), (1, 5, True, 1), (1000, 5, True, 100), (5, 0, True, None)],
+)
+def test_a_value_asks_for_replicas(
+    value: float, target: float, is_active: bool, expected: int | None
+) -> None:
+    assert asked_for(scaled_object(), value, target, is_active=is_active) == expected
+
+
+@given(st.floats(0, 1e6), st.floats(0.001, 1e3), st.integers(0, 20), st.integers(20, 200))
+def test_what_is_asked_for_stays_within_the_bounds(
+    value: float, target: float, least: int, most: int
+) -> None:
+    object = scaled_object(minReplicaCount=least, maxReplicaCount=most)
+    found = asked_for(object, value, target, is_active=True)
+    assert found is not None
+    assert max(1, least) <= found <= most
