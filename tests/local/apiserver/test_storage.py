@@ -152,6 +152,17 @@ async def test_a_version_older_than_the_log_is_expired_and_none_is_skipped_in_si
         assert (caught.value.code, caught.value.reason) == (410, "Expired")
 
 
+async def test_the_log_forgets_by_size_too_so_that_large_objects_do_not_fill_the_memory(file: Path) -> None:
+    store = Store(Database(file), log_bytes=5000)
+    for index in range(10):
+        await put(store, "a", f"{index}" * 1000)
+    kept = store.since("things", 7)
+    assert [entry.version for entry in kept] == [8, 9, 10]
+    with pytest.raises(ApiError, match="too old"):
+        store.since("things", 3)
+    await store.close()
+
+
 async def test_a_version_from_the_future_is_expired_too(store: Store) -> None:
     await put(store, "a")
     with pytest.raises(ApiError) as caught:

@@ -98,6 +98,7 @@ def test_the_kubeconfig_names_the_server_its_authority_and_the_token(tmp_path: P
         ("Bearer sécret", False),
         ("secret", False),
         ("", False),
+        (b"Bearer \xff\xfe".decode("utf-8", "surrogateescape"), False),
     ],
 )
 def test_only_the_token_lets_in(header: str, is_in: bool) -> None:

@@ -250,6 +250,16 @@ async def test_a_reader_slower_than_the_writes_is_cut_off_and_what_is_queued_sta
     assert watcher.drain().count(b"\n") == QUEUE_FRAMES
 
 
+async def test_no_bookmark_covers_what_a_slow_reader_was_not_told(served: Served) -> None:
+    watcher = Watcher(Renderer(served.plane.reads, KIND, Shape()), lambda row: True, 0)
+    now = served.server._clock.now()
+    watcher.offer(Entry("ADDED", 1, row(1)), {}, now)
+    assert watcher.up_to(1).endswith(watcher.bookmark(1))
+    for version in range(2, QUEUE_FRAMES + 10):
+        watcher.offer(Entry("MODIFIED", version, row(version), row(version - 1)), {}, now)
+    assert b"BOOKMARK" not in watcher.up_to(QUEUE_FRAMES + 10)
+
+
 async def test_equal_forms_share_their_bytes_and_a_write_is_never_told_twice(served: Served) -> None:
     watchers = [Watcher(Renderer(served.plane.reads, KIND, Shape()), lambda row: True, 0) for _ in range(3)]
     frames: dict[Any, bytes] = {}

@@ -124,7 +124,8 @@ def is_authorized(header: str, token: str) -> bool:
     scheme, _, given = header.partition(" ")
     if scheme.lower() != "bearer":
         return False
-    return hmac.compare_digest(given.strip().encode(), token.encode())
+    # Bytes that are no text arrive as surrogates; they are no token of ours either.
+    return hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
 
 
 def is_own_host(header: str, names: Iterable[str]) -> bool:

@@ -22,6 +22,7 @@ from tidegate.local.apiserver.database import Database, Mark, Put
 from tidegate.local.apiserver.rows import Entry, Place, Row
 
 LOG_ENTRIES = 5_000
+LOG_BYTES = 64 * 1024 * 1024
 
 OnEntries = Callable[[list[Entry]], None]
 
@@ -57,24 +58,31 @@ class _Table:
 class _Log:
     """The newest entries of one storage key; `floor` is the version before the oldest kept one."""
 
-    __slots__ = ("entries", "floor")
+    __slots__ = ("_bytes", "entries", "floor")
 
     def __init__(self, floor: int) -> None:
         self.entries: deque[Entry] = deque()
         self.floor = floor
+        self._bytes = 0
 
-    def add(self, entry: Entry, limit: int) -> None:
+    def add(self, entry: Entry, entries: int, size: int) -> None:
+        """Keeps the newest `entries`, and no more than `size` bytes of them."""
         self.entries.append(entry)
-        while len(self.entries) > limit:
-            self.floor = self.entries.popleft().version
+        self._bytes += len(entry.row.body)
+        while len(self.entries) > entries or self._bytes > size:
+            oldest = self.entries.popleft()
+            self._bytes -= len(oldest.row.body)
+            self.floor = oldest.version
 
 
 class Store:
     """Belongs to the loop it is opened on; only the commits run in a thread of their own."""
 
-    def __init__(self, database: Database, *, log_entries: int = LOG_ENTRIES) -> None:
+    def __init__(
+        self, database: Database, *, log_entries: int = LOG_ENTRIES, log_bytes: int = LOG_BYTES
+    ) -> None:
         self._database = database
-        self._log_entries = log_entries
+        self._log_entries, self._log_bytes = log_entries, log_bytes
         self._tables: dict[str, _Table] = {}
         self._owned: dict[str, dict[tuple[str, Place], None]] = {}
         self._logs: dict[str, _Log] = {}
@@ -288,7 +296,7 @@ class Store:
         log = self._logs.get(key)
         if log is None:
             log = self._logs[key] = _Log(self._floor)
-        log.add(entry, self._log_entries)
+        log.add(entry, self._log_entries, self._log_bytes)
 
     def _put(self, key: str, row: Row) -> None:
         table = self._tables.get(key)

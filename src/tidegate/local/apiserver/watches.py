@@ -72,6 +72,10 @@ class Watcher:
     def bookmark(self, version: int, annotations: dict[str, str] | None = None) -> bytes:
         return event_line("BOOKMARK", self._renderer.bookmark(version, annotations or {}))
 
+    def up_to(self, version: int) -> bytes:
+        """All that is queued, then a bookmark of `version`; none when it would cover what was left out."""
+        return self.drain() if self.is_over else self.drain() + self.bookmark(version)
+
     def end(self) -> None:
         """No more events; what is queued is still written."""
         self.is_over = True

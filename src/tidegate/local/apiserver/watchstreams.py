@@ -142,7 +142,7 @@ class WatchStreams:
             is_last = now >= deadline
             if asked.has_bookmarks and (is_last or now >= bookmark_at):
                 # Whatever the bookmark's version covers goes out before it.
-                await _write(response, watcher.drain() + watcher.bookmark(self._reads.version))
+                await _write(response, watcher.up_to(self._reads.version))
                 bookmark_at = now + BOOKMARK_S
             if is_last:
                 return
