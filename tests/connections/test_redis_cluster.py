@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
+from parts.redis_servers import RedisProcess
+from parts.waiting import wait_until
 from tidegate.base.errors import Malformed, Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.redis.cluster import ClusterConnection, Slots, read_slots
@@ -21,16 +22,7 @@ KEYS = ("b", "c", "a")
 SLOTS = 16384
 
 
-class Process(Protocol):
-    port: int
-    address: str
-
-    def call(self, *command: Any) -> Any: ...
-    def start(self) -> Process: ...
-    def stop(self) -> None: ...
-
-
-def make_cluster(start_redis: Callable[..., Process]) -> list[Process]:
+def make_cluster(start_redis: Callable[..., RedisProcess]) -> list[RedisProcess]:
     """Three nodes that share the slots, as `redis-cli --cluster create` would make them."""
     nodes = [start_redis("--cluster-enabled", "yes", "--cluster-node-timeout", "1000") for _ in range(3)]
     for number, node in enumerate(nodes):
@@ -42,19 +34,18 @@ def make_cluster(start_redis: Callable[..., Process]) -> list[Process]:
     return nodes
 
 
-def settle(nodes: list[Process]) -> None:
+def settle(nodes: list[RedisProcess]) -> None:
     """Returns when every node says that all slots are served and knows all others."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+
+    def is_settled() -> bool:
         states = [node.call("CLUSTER", "INFO") for node in nodes]
-        if all(b"cluster_known_nodes:3" in state and b"cluster_state:ok" in state for state in states):
-            return
-        time.sleep(0.02)
-    raise AssertionError("the cluster has not come together")
+        return all(b"cluster_known_nodes:3" in state and b"cluster_state:ok" in state for state in states)
+
+    wait_until(is_settled, "the cluster comes together", 20)
 
 
 @pytest.fixture(scope="module")
-def nodes(start_redis: Callable[..., Process]) -> list[Process]:
+def nodes(start_redis: Callable[..., RedisProcess]) -> list[RedisProcess]:
     nodes = make_cluster(start_redis)
     for node, key in zip(nodes, KEYS, strict=True):
         node.call("RPUSH", key, 1, 2, 3)
@@ -81,7 +72,7 @@ def lengths(*keys: str) -> list[RedisLength]:
 
 
 @pytest.mark.real
-async def test_each_key_is_asked_for_at_its_owner(nodes: list[Process], connect: Any) -> None:
+async def test_each_key_is_asked_for_at_its_owner(nodes: list[RedisProcess], connect: Any) -> None:
     adapter = connect(nodes[0].address)
     keys = [form.format(key) for key in KEYS for form in ("{}", "{{{}}}set", "{{{}}}missing")]
     for _ in range(2):
@@ -89,7 +80,7 @@ async def test_each_key_is_asked_for_at_its_owner(nodes: list[Process], connect:
 
 
 @pytest.mark.real
-async def test_a_batch_is_one_round_trip_for_each_node(nodes: list[Process], connect: Any) -> None:
+async def test_a_batch_is_one_round_trip_for_each_node(nodes: list[RedisProcess], connect: Any) -> None:
     adapter = connect(*(node.address for node in nodes))
     questions = lengths(*(f"{{{key}}}{number}" for number in range(300) for key in KEYS))
     await adapter.answer(questions)
@@ -100,14 +91,16 @@ async def test_a_batch_is_one_round_trip_for_each_node(nodes: list[Process], con
 
 
 @pytest.mark.real
-async def test_a_key_without_a_length_fails_alone(nodes: list[Process], connect: Any) -> None:
+async def test_a_key_without_a_length_fails_alone(nodes: list[RedisProcess], connect: Any) -> None:
     good, bad = await connect(nodes[0].address).answer(lengths("a", "{a}string"))
     assert good == 3
     assert isinstance(bad, Malformed)
 
 
 @pytest.mark.real
-async def test_seeds_that_are_dead_do_not_matter_while_one_lives(nodes: list[Process], connect: Any) -> None:
+async def test_seeds_that_are_dead_do_not_matter_while_one_lives(
+    nodes: list[RedisProcess], connect: Any
+) -> None:
     adapter = connect("127.0.0.1:1", nodes[1].address, "nowhere.invalid:6379")
     assert await adapter.answer(lengths(*KEYS)) == [3, 3, 3]
 
@@ -120,7 +113,7 @@ async def test_no_seed_at_all_is_unreachable(connect: Any) -> None:
 
 @pytest.mark.real
 async def test_a_slot_is_followed_while_it_moves_and_when_it_has_moved(
-    start_redis: Callable[..., Process], connect: Any
+    start_redis: Callable[..., RedisProcess], connect: Any
 ) -> None:
     source, target, other = nodes = make_cluster(start_redis)
     slot = source.call("CLUSTER", "KEYSLOT", "b")
@@ -150,7 +143,7 @@ async def test_a_slot_is_followed_while_it_moves_and_when_it_has_moved(
 
 @pytest.mark.real
 async def test_a_dead_node_fails_its_own_keys_alone(
-    start_redis: Callable[..., Process], connect: Any
+    start_redis: Callable[..., RedisProcess], connect: Any
 ) -> None:
     nodes = make_cluster(start_redis)
     for node in nodes:
@@ -168,7 +161,7 @@ async def test_a_dead_node_fails_its_own_keys_alone(
 
 @pytest.mark.real
 async def test_a_server_outside_a_cluster_is_told_apart(
-    start_redis: Callable[..., Process], connect: Any
+    start_redis: Callable[..., RedisProcess], connect: Any
 ) -> None:
     (answer,) = await connect(start_redis().address).answer(lengths("a"))
     assert isinstance(answer, Misconfigured)
@@ -176,7 +169,9 @@ async def test_a_server_outside_a_cluster_is_told_apart(
 
 
 @pytest.mark.real
-async def test_a_node_asked_as_a_single_server_says_which_keys_are_elsewhere(nodes: list[Process]) -> None:
+async def test_a_node_asked_as_a_single_server_says_which_keys_are_elsewhere(
+    nodes: list[RedisProcess],
+) -> None:
     adapter = SingleConnection(RedisServer((nodes[0].address,)), Surroundings())
     own, elsewhere = await adapter.answer(lengths(KEYS[0], KEYS[1]))
     await adapter.close()

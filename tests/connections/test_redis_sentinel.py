@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
+from parts.redis_servers import RedisProcess
+from parts.waiting import wait_until
 from tidegate.base.errors import Denied, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.redis.single import SingleConnection
@@ -20,25 +21,17 @@ PASSWORD, SENTINEL_PASSWORD = "hunter2-master", "hunter2-sentinel"
 QUESTION = RedisLength(RedisServer(("any:1",)), "jobs")
 
 
-class Process(Protocol):
-    port: int
-    address: str
-
-    def call(self, *command: Any) -> Any: ...
-    def stop(self) -> None: ...
-
-
 class Trio:
     """A master, its replica, and a sentinel that watches them."""
 
-    def __init__(self, start_redis: Callable[..., Process], folder: Path) -> None:
+    def __init__(self, start_redis: Callable[..., RedisProcess], folder: Path) -> None:
         logins = ("--requirepass", PASSWORD, "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
         self.master = start_redis(*logins, password=PASSWORD)
         self.master.call("RPUSH", "jobs", 1, 2, 3)
         self.replica = start_redis(
             *logins, "--replicaof", "127.0.0.1", str(self.master.port), password=PASSWORD
         )
-        self.wait(lambda: self.replica.call("ROLE")[3] == b"connected", "the replica follows its master")
+        wait_until(lambda: self.replica.call("ROLE")[3] == b"connected", "the replica follows its master", 30)
         file = folder / f"sentinel-{self.master.port}.conf"
         file.write_text(
             f"sentinel monitor main 127.0.0.1 {self.master.port} 1\n"
@@ -48,20 +41,16 @@ class Trio:
         self.sentinel = start_redis(
             str(file), "--sentinel", "--requirepass", SENTINEL_PASSWORD, password=SENTINEL_PASSWORD
         )
-        self.wait(lambda: bool(self.sentinel.call("SENTINEL", "REPLICAS", "main")), "the sentinel sees it")
-
-    def wait(self, is_so: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + 30
-        while not is_so():
-            assert time.monotonic() < deadline, f"not within 30 s: {what}"
-            time.sleep(0.05)
+        wait_until(
+            lambda: bool(self.sentinel.call("SENTINEL", "REPLICAS", "main")), "the sentinel sees it", 30
+        )
 
     def master_port(self) -> int:
         return int(self.sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")[1])
 
 
 @pytest.fixture(scope="module")
-def trio(start_redis: Callable[..., Process], tmp_path_factory: pytest.TempPathFactory) -> Trio:
+def trio(start_redis: Callable[..., RedisProcess], tmp_path_factory: pytest.TempPathFactory) -> Trio:
     return Trio(start_redis, tmp_path_factory.mktemp("sentinel"))
 
 
@@ -121,7 +110,7 @@ async def test_both_logins_are_needed(trio: Trio, connect: Any, wrong: str) -> N
 
 
 @pytest.fixture
-def own_trio(start_redis: Callable[..., Process], tmp_path: Path) -> Trio:
+def own_trio(start_redis: Callable[..., RedisProcess], tmp_path: Path) -> Trio:
     """A trio that a test may break."""
     return Trio(start_redis, tmp_path)
 
@@ -131,7 +120,7 @@ async def test_the_new_master_is_asked_after_a_failover(own_trio: Trio, connect:
     assert await adapter.answer([QUESTION]) == [3]
     own_trio.master.stop()
     replica = own_trio.replica
-    own_trio.wait(lambda: own_trio.master_port() == replica.port, "the sentinel names the new master")
+    wait_until(lambda: own_trio.master_port() == replica.port, "the sentinel names the new master", 30)
     replica.call("RPUSH", "jobs", 4)
     assert await adapter.answer([QUESTION]) == [4]
 

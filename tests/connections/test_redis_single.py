@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
+from parts.proxy import Proxy
+from parts.redis_servers import RedisProcess
 from tidegate.base.errors import Denied, Malformed, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.redis.single import SingleConnection
@@ -20,32 +22,12 @@ PASSWORD = "hunter2-hunter2"
 NOBODY = Login()
 
 
-class Process(Protocol):
-    port: int
-    address: str
-
-    def call(self, *command: Any) -> Any: ...
-    def start(self) -> Process: ...
-    def stop(self) -> None: ...
-
-
-class Proxy(Protocol):
-    port: int
-    address: str
-    mode: str
-    connections: int
-    turns: int
-    heard: asyncio.Event
-
-    def cut(self) -> None: ...
-
-
 Connect = Callable[..., SingleConnection]
 ProxyFor = Callable[[int], Awaitable[Proxy]]
 
 
 @pytest.fixture(scope="module")
-def server(start_redis: Callable[..., Process]) -> Process:
+def server(start_redis: Callable[..., RedisProcess]) -> RedisProcess:
     """Redis with one key of each kind, and users who may do less and less."""
     server = start_redis()
     server.call("RPUSH", "list", 1, 2, 3)
@@ -89,7 +71,7 @@ def login(user: str) -> Login:
 
 
 @WAYS
-async def test_each_kind_of_key_has_its_length(server: Process, connect: Connect, user: str) -> None:
+async def test_each_kind_of_key_has_its_length(server: RedisProcess, connect: Connect, user: str) -> None:
     adapter = connect(server.address, login(user))
     for _ in range(2):
         answers = await adapter.answer(lengths("list", "set", "zset", "hash", "missing"))
@@ -97,7 +79,7 @@ async def test_each_kind_of_key_has_its_length(server: Process, connect: Connect
 
 
 @WAYS
-async def test_a_key_without_a_length_fails_alone(server: Process, connect: Connect, user: str) -> None:
+async def test_a_key_without_a_length_fails_alone(server: RedisProcess, connect: Connect, user: str) -> None:
     adapter = connect(server.address, login(user))
     first, string, stream, last = await adapter.answer(lengths("list", "string", "stream", "hash"))
     assert (first, last) == (3, 1)
@@ -109,7 +91,7 @@ async def test_a_key_without_a_length_fails_alone(server: Process, connect: Conn
 
 @WAYS
 async def test_a_thousand_keys_are_one_round_trip_on_one_connection(
-    server: Process, connect: Connect, proxy_for: ProxyFor, user: str
+    server: RedisProcess, connect: Connect, proxy_for: ProxyFor, user: str
 ) -> None:
     proxy = await proxy_for(server.port)
     adapter = connect(proxy.address, login(user))
@@ -124,7 +106,7 @@ async def test_a_thousand_keys_are_one_round_trip_on_one_connection(
     assert (proxy.connections, adapter.connections) == (1, 1)
 
 
-async def test_a_key_the_user_may_not_read_is_denied_alone(server: Process, connect: Connect) -> None:
+async def test_a_key_the_user_may_not_read_is_denied_alone(server: RedisProcess, connect: Connect) -> None:
     adapter = connect(server.address, login("narrow"))
     for _ in range(2):
         allowed, forbidden = await adapter.answer(lengths("list", "set"))
@@ -133,7 +115,7 @@ async def test_a_key_the_user_may_not_read_is_denied_alone(server: Process, conn
         assert "key set" in str(forbidden)
 
 
-async def test_a_key_may_become_another_kind(server: Process, connect: Connect) -> None:
+async def test_a_key_may_become_another_kind(server: RedisProcess, connect: Connect) -> None:
     adapter = connect(server.address, login("reader"))
     for command, length in ((("HSET", "turning", "a", 1, "b", 2), 2), (("RPUSH", "turning", 1), 1)):
         server.call("DEL", "turning")
@@ -143,7 +125,7 @@ async def test_a_key_may_become_another_kind(server: Process, connect: Connect) 
     assert await adapter.answer(lengths("turning")) == [0]
 
 
-async def test_the_database_is_selected(server: Process, connect: Connect) -> None:
+async def test_the_database_is_selected(server: RedisProcess, connect: Connect) -> None:
     server.call(
         "EVAL", "redis.call('SELECT', 3) redis.call('DEL', 'there') redis.call('RPUSH', 'there', 1)", 0
     )
@@ -152,7 +134,7 @@ async def test_the_database_is_selected(server: Process, connect: Connect) -> No
     assert await connect(server.address).answer(questions) == [0, 3]
 
 
-async def test_a_question_of_another_system_is_refused_alone(server: Process, connect: Connect) -> None:
+async def test_a_question_of_another_system_is_refused_alone(server: RedisProcess, connect: Connect) -> None:
     other, length = await connect(server.address).answer([PodCount("shop", "app=web"), *lengths("list")])
     assert isinstance(other, Unsupported)
     assert length == 3
@@ -164,7 +146,7 @@ async def test_a_question_of_another_system_is_refused_alone(server: Process, co
     ids=["none", "password", "password of a user", "user"],
 )
 async def test_whom_the_server_does_not_know_is_denied(
-    start_redis: Callable[..., Process], connect: Connect, wrong: Login
+    start_redis: Callable[..., RedisProcess], connect: Connect, wrong: Login
 ) -> None:
     server = start_redis("--requirepass", PASSWORD, password=PASSWORD)
     adapter = connect(server.address, wrong)
@@ -176,13 +158,13 @@ async def test_whom_the_server_does_not_know_is_denied(
     server.stop()
 
 
-async def test_a_password_for_a_server_without_one_is_denied(server: Process, connect: Connect) -> None:
+async def test_a_password_for_a_server_without_one_is_denied(server: RedisProcess, connect: Connect) -> None:
     with pytest.raises(Denied, match="password"):
         await connect(server.address, Login("", PASSWORD)).answer(lengths("list"))
 
 
 async def test_a_server_that_repeats_what_it_was_sent_gives_no_password_away(
-    start_redis: Callable[..., Process], connect: Connect
+    start_redis: Callable[..., RedisProcess], connect: Connect
 ) -> None:
     server = start_redis("--rename-command", "AUTH", "")
     (answer,) = await connect(server.address, Login("", PASSWORD)).answer(lengths("list"))
@@ -193,7 +175,7 @@ async def test_a_server_that_repeats_what_it_was_sent_gives_no_password_away(
 
 
 async def test_a_server_that_is_down_is_named_and_found_again(
-    start_redis: Callable[..., Process], connect: Connect
+    start_redis: Callable[..., RedisProcess], connect: Connect
 ) -> None:
     server = start_redis()
     adapter = connect(server.address)
@@ -212,7 +194,7 @@ async def test_a_host_that_has_no_address_is_named(connect: Connect) -> None:
         await connect("nowhere.invalid:6379").answer(lengths("list"))
 
 
-async def test_the_name_is_resolved_before_it_is_dialled(server: Process, connect: Connect) -> None:
+async def test_the_name_is_resolved_before_it_is_dialled(server: RedisProcess, connect: Connect) -> None:
     names = {"redis.shop": "127.0.0.1", "other.shop": "127.0.0.1"}
     adapter = connect(f"redis.shop:{server.port}", resolve=lambda host: names.get(host, host))
     assert await adapter.answer(lengths("list")) == [3]
@@ -222,7 +204,7 @@ async def test_the_name_is_resolved_before_it_is_dialled(server: Process, connec
 
 
 async def test_a_server_that_says_nothing_is_given_up_and_asked_again_later(
-    server: Process, connect: Connect, proxy_for: ProxyFor
+    server: RedisProcess, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(server.port)
     adapter = connect(proxy.address, timeout_s=0.2)
@@ -234,7 +216,7 @@ async def test_a_server_that_says_nothing_is_given_up_and_asked_again_later(
 
 
 async def test_a_login_that_is_never_answered_is_given_up(
-    server: Process, connect: Connect, proxy_for: ProxyFor
+    server: RedisProcess, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(server.port)
     proxy.mode = "stall"
@@ -243,7 +225,7 @@ async def test_a_login_that_is_never_answered_is_given_up(
 
 
 async def test_a_connection_that_was_cut_in_between_is_not_noticed(
-    server: Process, connect: Connect, proxy_for: ProxyFor
+    server: RedisProcess, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(server.port)
     adapter = connect(proxy.address)
@@ -254,7 +236,7 @@ async def test_a_connection_that_was_cut_in_between_is_not_noticed(
 
 
 async def test_a_connection_cut_in_the_middle_is_tried_once_more(
-    server: Process, connect: Connect, proxy_for: ProxyFor
+    server: RedisProcess, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(server.port)
     adapter = connect(proxy.address)
@@ -269,7 +251,7 @@ async def test_a_connection_cut_in_the_middle_is_tried_once_more(
 
 
 async def test_garbage_is_malformed_and_the_connection_is_not_used_again(
-    server: Process, connect: Connect, proxy_for: ProxyFor
+    server: RedisProcess, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(server.port)
     adapter = connect(proxy.address)
@@ -283,7 +265,7 @@ async def test_garbage_is_malformed_and_the_connection_is_not_used_again(
 
 
 async def test_an_answer_that_nobody_waits_for_is_never_taken_for_the_next(
-    server: Process, connect: Connect, proxy_for: ProxyFor
+    server: RedisProcess, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(server.port)
     adapter = connect(proxy.address)
@@ -297,7 +279,9 @@ async def test_an_answer_that_nobody_waits_for_is_never_taken_for_the_next(
     assert await adapter.answer(lengths("zset", "hash")) == [4, 1]
 
 
-async def test_questions_at_the_same_time_get_their_own_answers(server: Process, connect: Connect) -> None:
+async def test_questions_at_the_same_time_get_their_own_answers(
+    server: RedisProcess, connect: Connect
+) -> None:
     adapter = connect(server.address)
     keys = ("list", "set", "zset", "hash") * 5
     answers = await asyncio.gather(*(adapter.answer(lengths(key)) for key in keys))
@@ -305,7 +289,7 @@ async def test_questions_at_the_same_time_get_their_own_answers(server: Process,
     assert adapter.connections == 1
 
 
-async def test_closing_is_safe_before_opening_and_twice(server: Process, connect: Connect) -> None:
+async def test_closing_is_safe_before_opening_and_twice(server: RedisProcess, connect: Connect) -> None:
     adapter = connect(server.address)
     await adapter.close()
     assert await adapter.answer(lengths("list")) == [3]

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import trustme
 
+from parts.loopback import missing
+from parts.redis_servers import RedisProcess
 from tidegate.base.errors import Malformed, Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.redis.single import SingleConnection
@@ -23,22 +25,15 @@ QUESTION = RedisLength(RedisServer(("any:1",)), "jobs")
 HOST = "redis.shop"
 
 
-class Process(Protocol):
-    port: int
-
-    def call(self, *command: Any) -> Any: ...
-
-
 @pytest.fixture(scope="module")
-def tls_program(missing: Callable[[str], None]) -> str:
+def tls_program() -> str:
     """A redis-server that was built with TLS; the one inside the wheel was not."""
     for candidate in ("/usr/bin/redis-server", shutil.which("redis-server")):
         if candidate and Path(candidate).exists():
             libraries = subprocess.run(["ldd", candidate], capture_output=True, text=True, check=False).stdout
             if "libssl" in libraries:
                 return candidate
-    missing("no redis-server with TLS: apt install redis-server")
-    raise AssertionError
+    return missing("no redis-server with TLS: apt install redis-server")
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +53,9 @@ def server(
     tls_program: str,
     authority: trustme.CA,
     client: tuple[str, str],
-    start_redis: Callable[..., Process],
+    start_redis: Callable[..., RedisProcess],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Process:
+) -> RedisProcess:
     """Redis that speaks TLS alone, as redis.shop, and wants a client certificate."""
     folder = tmp_path_factory.mktemp("tls")
     files = {name: folder / name for name in ("ca.pem", "server.pem", "client.pem")}
@@ -77,7 +72,7 @@ def server(
     return server
 
 
-async def answer(server: Process, tls: Tls | None, host: str = HOST) -> Any:
+async def answer(server: RedisProcess, tls: Tls | None, host: str = HOST) -> Any:
     surroundings = Surroundings(resolve=lambda name: "127.0.0.1", timeout_s=5.0)
     adapter = SingleConnection(RedisServer((f"{host}:{server.port}",), tls=tls), surroundings)
     try:
@@ -91,13 +86,13 @@ def pem(authority: trustme.CA) -> str:
 
 
 async def test_a_client_with_a_certificate_gets_its_answer(
-    server: Process, authority: trustme.CA, client: tuple[str, str]
+    server: RedisProcess, authority: trustme.CA, client: tuple[str, str]
 ) -> None:
     assert await answer(server, Tls(pem(authority), *client)) == 3
 
 
 async def test_the_key_may_be_encrypted(
-    server: Process, authority: trustme.CA, client: tuple[str, str]
+    server: RedisProcess, authority: trustme.CA, client: tuple[str, str]
 ) -> None:
     cert, key = client
     locked = encrypted(key, "hunter2")
@@ -108,31 +103,33 @@ async def test_the_key_may_be_encrypted(
         assert "hunter2" not in str(refused)
 
 
-async def test_a_client_without_a_certificate_is_not_served(server: Process, authority: trustme.CA) -> None:
+async def test_a_client_without_a_certificate_is_not_served(
+    server: RedisProcess, authority: trustme.CA
+) -> None:
     with pytest.raises(Unreachable):
         await answer(server, Tls(pem(authority)))
 
 
 async def test_a_certificate_nobody_vouches_for_is_not_trusted(
-    server: Process, client: tuple[str, str]
+    server: RedisProcess, client: tuple[str, str]
 ) -> None:
     with pytest.raises(Unreachable, match=r"certificate is not trusted .*check `ca`"):
         await answer(server, Tls(pem(trustme.CA()), *client))
 
 
 async def test_a_certificate_for_another_name_is_not_trusted(
-    server: Process, authority: trustme.CA, client: tuple[str, str]
+    server: RedisProcess, authority: trustme.CA, client: tuple[str, str]
 ) -> None:
     with pytest.raises(Unreachable, match=r"not valid for 'other\.shop'"):
         await answer(server, Tls(pem(authority), *client), host="other.shop")
 
 
-async def test_unsafe_accepts_any_certificate_and_name(server: Process, client: tuple[str, str]) -> None:
+async def test_unsafe_accepts_any_certificate_and_name(server: RedisProcess, client: tuple[str, str]) -> None:
     unsafe = Tls(pem(trustme.CA()), *client, is_verified=False)
     assert await answer(server, unsafe, host="other.shop") == 3
 
 
-async def test_plain_text_to_a_tls_port_is_told(server: Process) -> None:
+async def test_plain_text_to_a_tls_port_is_told(server: RedisProcess) -> None:
     try:
         outcome = await answer(server, None)
     except Unreachable as error:

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
+from parts.loopback import free_port, missing
+from parts.redis_servers import redis_program
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
@@ -133,24 +133,10 @@ def kubectl() -> str:
     return str(own) if own.exists() else shutil.which("kubectl") or "kubectl"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def needs_kubectl() -> None:
     if shutil.which(kubectl()) is None:
         missing("kubectl is missing; `make demo` installs one into .venv")
 
 
 def needs_redis() -> None:
-    if shutil.which("redis-server") is None and not (Path(sys.prefix) / "bin" / "redis-server").exists():
-        missing("redis-server is missing; `make demo` installs one on x86-64, else: apt install redis-server")
-
-
-def missing(reason: str) -> None:
-    """A skip on a user's machine, a failure in CI."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    redis_program()

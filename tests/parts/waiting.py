@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,3 +16,11 @@ async def until(look: Callable[[], Found], within_s: float = 2.0) -> Found:
         while not (found := look()):  # noqa: ASYNC110 (what is looked at may be outside this loop)
             await asyncio.sleep(0.002)
     return found
+
+
+def wait_until(is_so: Callable[[], bool], what: str, within_s: float) -> None:
+    """Returns once it is so; fails with `what` when it does not come about. For code without a loop."""
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        time.sleep(0.01)
