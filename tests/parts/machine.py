@@ -15,7 +15,7 @@ from parts import waiting
 from parts.memory_objects import MemoryObjects
 from tidegate.kube.resource import PODS, SERVICES
 from tidegate.local.nodes import Node
-from tidegate.local.streams import LogOptions
+from tidegate.local.streams import Command, LogOptions
 from tidegate.runtime.clock import SystemClock
 
 until = partial(waiting.until, within_s=10.0)
@@ -110,9 +110,8 @@ class Machine:
             yield stdin or b""
 
         given = feed() if stdin is not None else None
-        code = await self.node.streams.exec(
-            "default", name, "", list(command), given, keep_out, keep_err, tty
-        )
+        whole = Command(command, given, keep_out, keep_err, tty)
+        code = await self.node.streams.exec("default", name, "", whole)
         return code, out.decode(), err.decode()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ import aiohttp
 from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver.http import Server
 from tidegate.local.apiserver.plane import Plane, open_plane
-from tidegate.local.streams import LogOptions
+from tidegate.local.streams import Command, LogOptions
 from tidegate.runtime.clock import SystemClock
 
 LOG = b"one\ntwo\nthree\n"
@@ -48,32 +48,23 @@ class EchoPods:
         finally:
             self.ended.append(name)
 
-    async def exec(
-        self,
-        namespace: str,
-        name: str,
-        container: str,
-        command: list[str],
-        stdin: AsyncIterator[bytes] | None,
-        stdout: Callable[[bytes], Awaitable[None]],
-        stderr: Callable[[bytes], Awaitable[None]],
-        tty: bool,
-    ) -> int:
-        if command[0] == "echo":
-            await stdout(" ".join(command[1:]).encode() + b"\n")
-        elif command[0] == "cat" and stdin is not None:
-            async for chunk in stdin:
-                await stdout(chunk)
-        elif command[0] == "fail":
-            await stderr(b"it broke\n")
-            return int(command[1])
-        elif command[0] == "wait":
+    async def exec(self, namespace: str, name: str, container: str, command: Command) -> int:
+        word, *rest = command.words
+        if word == "echo":
+            await command.stdout(" ".join(rest).encode() + b"\n")
+        elif word == "cat" and command.stdin is not None:
+            async for chunk in command.stdin:
+                await command.stdout(chunk)
+        elif word == "fail":
+            await command.stderr(b"it broke\n")
+            return int(rest[0])
+        elif word == "wait":
             try:
-                await stdout(b"waiting\n")
+                await command.stdout(b"waiting\n")
                 await asyncio.Event().wait()
             finally:
                 self.ended.append(name)
-        elif command[0] == "refuse":
+        elif word == "refuse":
             raise ApiError(400, "BadRequest", f'container "{container}" is not running')
         return 0
 

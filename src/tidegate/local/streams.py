@@ -30,6 +30,21 @@ class LogOptions:
     limit_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Words to run inside a container, and where its bytes come from and go to.
+
+    `stdin` ends when the client closes it; None is an empty input. Awaiting `stdout` and `stderr` is
+    the back-pressure. With `has_terminal` everything comes out of `stdout`.
+    """
+
+    words: tuple[str, ...]
+    stdin: AsyncIterator[bytes] | None
+    stdout: Callable[[bytes], Awaitable[None]]
+    stderr: Callable[[bytes], Awaitable[None]]
+    has_terminal: bool = False
+
+
 class PodStreams(Protocol):
     def logs(self, namespace: str, name: str, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """The log's bytes as they are read. `container` "" is the only one of the pod.
@@ -38,19 +53,8 @@ class PodStreams(Protocol):
         frees whatever follows the file.
         """
 
-    async def exec(
-        self,
-        namespace: str,
-        name: str,
-        container: str,
-        command: list[str],
-        stdin: AsyncIterator[bytes] | None,
-        stdout: Callable[[bytes], Awaitable[None]],
-        stderr: Callable[[bytes], Awaitable[None]],
-        tty: bool,
-    ) -> int:
+    async def exec(self, namespace: str, name: str, container: str, command: Command) -> int:
         """The exit code of `command`, run as the container runs: its environment, directory, mounts.
 
-        `stdin` ends when the client closes it; None is an empty input. Awaiting `stdout` and `stderr`
-        is the back-pressure. Cancelling the call ends the command.
+        Cancelling the call ends the command.
         """

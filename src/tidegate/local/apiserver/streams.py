@@ -17,7 +17,7 @@ from tidegate.local.apiserver.kinds import Kinds
 from tidegate.local.apiserver.paths import Path, flag, number
 from tidegate.local.apiserver.reads import Reads
 from tidegate.local.apiserver.tables import decode
-from tidegate.local.streams import LogOptions, PodStreams
+from tidegate.local.streams import Command, LogOptions, PodStreams
 
 HEADERS_AFTER_S = 0.5
 WRITE_S = 600.0
@@ -61,8 +61,8 @@ class Streams:
         """A websocket of channels, closed after a Status on its own channel."""
         pod = self._pod(path)
         container = container_name(pod, request.query.get("container", ""))
-        command = request.query.getall("command", [])
-        if not command:
+        words = tuple(request.query.getall("command", []))
+        if not words:
             raise bad_request("you must specify at least one command for the container")
         phase = (pod.get("status") or {}).get("phase")
         if phase in ("Succeeded", "Failed"):
@@ -76,9 +76,8 @@ class Streams:
         await socket.prepare(request)
         request[STREAM] = socket
         session = Session(socket, request.query)
-        place = (path.namespace, path.name, container, command)
-        call = self._pods.exec(*place, session.stdin, session.stdout, session.stderr, session.is_terminal)
-        await session.run(call)
+        command = Command(words, session.stdin, session.stdout, session.stderr, session.is_terminal)
+        await session.run(self._pods.exec(path.namespace, path.name, container, command))
         return socket
 
     def _pod(self, path: Path) -> dict[str, Any]:

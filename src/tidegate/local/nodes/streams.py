@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from tidegate.kube.resource import PODS, ApiError
@@ -12,7 +12,7 @@ from tidegate.local.nodes.ground import Ground
 from tidegate.local.nodes.instances import Instance, instances
 from tidegate.local.nodes.pods import PodTask
 from tidegate.local.objects import Objects
-from tidegate.local.streams import LogOptions
+from tidegate.local.streams import Command, LogOptions
 
 
 class Streams:
@@ -33,22 +33,12 @@ class Streams:
         async for chunk in logs.read(instance, options, self._ground.clock):
             yield chunk
 
-    async def exec(
-        self,
-        namespace: str,
-        name: str,
-        container: str,
-        command: list[str],
-        stdin: AsyncIterator[bytes] | None,
-        stdout: Callable[[bytes], Awaitable[None]],
-        stderr: Callable[[bytes], Awaitable[None]],
-        tty: bool,
-    ) -> int:
-        """See `PodStreams.exec`. With `tty` everything comes out of `stdout`."""
+    async def exec(self, namespace: str, name: str, container: str, command: Command) -> int:
+        """See `PodStreams.exec`."""
         inside = self._inside(self._pod(namespace, name), container)
-        if tty:
-            return await exec.stream_tty(inside, command, stdin, stdout)
-        return await exec.stream(inside, command, stdin, stdout, stderr)
+        if command.has_terminal:
+            return await exec.stream_tty(inside, command.words, command.stdin, command.stdout)
+        return await exec.stream(inside, command.words, command.stdin, command.stdout, command.stderr)
 
     def _pod(self, namespace: str, name: str) -> dict[str, Any]:
         pod = self._objects.get(PODS, namespace, name)
