@@ -179,6 +179,22 @@ async def test_a_command_ends_when_its_caller_leaves(machine: Machine) -> None:
     assert (await machine.exec("a", "sh", "-c", seen))[1] == "0\n"
 
 
+async def test_a_slow_reader_gets_all_that_a_command_wrote_before_it_ended(machine: Machine) -> None:
+    await machine.apply("a", "sleep", "60")
+    await machine.phase("a", "Running")
+    got = 0
+
+    async def slow(chunk: bytes) -> None:
+        nonlocal got
+        if not got:
+            await asyncio.sleep(1.2 * LINGER_S)
+        got += len(chunk)
+
+    command = ["head", "-c", "150000", "/dev/zero"]
+    assert await machine.node.streams.exec("default", "a", "", command, None, slow, slow, False) == 0
+    assert got == 150_000
+
+
 async def test_a_command_in_a_pod_that_does_not_run_is_refused(machine: Machine) -> None:
     await machine.apply("a", "true")
     await machine.phase("a", "Succeeded")

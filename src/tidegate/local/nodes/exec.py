@@ -52,7 +52,7 @@ async def run(inside: Inside, command: Sequence[str], timeout_s: float) -> tuple
 
     try:
         async with asyncio.timeout(timeout_s):
-            code = await _finish(process, [_drain(process.stdout, keep)])
+            code = await _finish(process, [_piped(process.stdout, keep)])
     finally:
         await _end(process)
     return code, b"".join(kept)[:OUTPUT_BYTES].decode("utf-8", "replace")
@@ -78,7 +78,7 @@ async def stream(
     assert process.stderr is not None
     feeding = asyncio.create_task(_feed(process.stdin, stdin)) if stdin is not None else None
     try:
-        return await _finish(process, [_drain(process.stdout, stdout), _drain(process.stderr, stderr)])
+        return await _finish(process, [_piped(process.stdout, stdout), _piped(process.stderr, stderr)])
     finally:
         await _end(process, feeding)
 
@@ -105,30 +105,57 @@ async def stream_tty(
         os.close(slave)
     feeding = asyncio.create_task(_type(master, stdin)) if stdin is not None else None
     try:
-        return await _finish(process, [_drain_terminal(master, stdout)])
+        return await _finish(process, [Drain(lambda: _typed(master), stdout)])
     finally:
         await _end(process, feeding)
         os.close(master)
 
 
-async def _finish(process: Process, drains: Sequence[Awaitable[None]]) -> int:
-    """The exit code once the command has ended and its output is out (or somebody else holds it open)."""
-    draining = asyncio.gather(*drains)
+async def _finish(process: Process, drains: Sequence[Drain]) -> int:
+    """The exit code once the command has ended and its output is out (or somebody else holds it open).
+
+    A client that takes its time gets all of it: only the wait for more output is cut short.
+    """
+    draining = [asyncio.ensure_future(drain.run()) for drain in drains]
     try:
         code = await process.wait()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                await asyncio.shield(draining)
+        for drain, task in zip(drains, draining, strict=True):
+            while not task.done():
+                seen = drain.chunks
+                done, _ = await asyncio.wait({task}, timeout=LINGER_S)
+                if not done and drain.is_idle and drain.chunks == seen:
+                    break
+            if task.done():
+                task.result()
     finally:
-        draining.cancel()
-        with suppress(asyncio.CancelledError, OSError):
-            await draining
+        for task in draining:
+            task.cancel()
+        await asyncio.gather(*draining, return_exceptions=True)
     return code if code >= 0 else 128 - code
 
 
-async def _drain(source: asyncio.StreamReader, sink: Sink) -> None:
-    while chunk := await source.read(CHUNK_BYTES):
-        await sink(chunk)
+class Drain:
+    """Passes on output until its end; `read` gives the next piece, b"" at the end."""
+
+    def __init__(self, read: Callable[[], Awaitable[bytes]], sink: Sink) -> None:
+        self.chunks = 0
+        self.is_idle = False
+        self._read = read
+        self._sink = sink
+
+    async def run(self) -> None:
+        while True:
+            self.is_idle = True
+            chunk = await self._read()
+            self.is_idle = False
+            if not chunk:
+                return
+            self.chunks += 1
+            await self._sink(chunk)
+
+
+def _piped(source: asyncio.StreamReader, sink: Sink) -> Drain:
+    return Drain(lambda: source.read(CHUNK_BYTES), sink)
 
 
 async def _feed(target: asyncio.StreamWriter | None, source: AsyncIterator[bytes]) -> None:
@@ -140,18 +167,15 @@ async def _feed(target: asyncio.StreamWriter | None, source: AsyncIterator[bytes
     target.close()
 
 
-async def _drain_terminal(master: int, sink: Sink) -> None:
+async def _typed(master: int) -> bytes:
     while True:
         await _ready(master, is_reading=True)
         try:
-            chunk = os.read(master, CHUNK_BYTES)
+            return os.read(master, CHUNK_BYTES)
         except BlockingIOError:
             continue
         except OSError:  # EIO: nobody holds the other side any more
-            return
-        if not chunk:
-            return
-        await sink(chunk)
+            return b""
 
 
 async def _type(master: int, source: AsyncIterator[bytes]) -> None:

@@ -6,6 +6,7 @@ pairs beside it; a line is as old as the first note that covers it, give or take
 
 from __future__ import annotations
 
+import asyncio
 import bisect
 import io
 import os
@@ -129,11 +130,12 @@ def _tail(file: BinaryIO, size: int, lines: int) -> int:
         begin = max(0, end - CHUNK_BYTES)
         file.seek(begin)
         chunk = file.read(end - begin)
-        while (at := chunk.rfind(b"\n")) >= 0:
+        at = chunk.rfind(b"\n")
+        while at >= 0:
             missing -= 1
             if missing == 0:
                 return begin + at + 1
-            chunk = chunk[:at]
+            at = chunk.rfind(b"\n", 0, at)
         end = begin
     return 0
 
@@ -168,7 +170,8 @@ async def read(instance: Instance, options: LogOptions, clock: Clock) -> AsyncIt
         return
     left = options.limit_bytes
     with file:
-        start = begin(file, instance.path, options, clock.now().timestamp())
+        # On a thread: a long tail, or a log without line ends, is read in whole.
+        start = await asyncio.to_thread(begin, file, instance.path, options, clock.now().timestamp())
         file.seek(start)
         stamper = Stamper(start, _moments(instance, clock)) if options.timestamps else None
         async for chunk in _chunks(file, instance, options.follow, clock):
@@ -182,13 +185,15 @@ async def read(instance: Instance, options: LogOptions, clock: Clock) -> AsyncIt
 
 def _moments(instance: Instance, clock: Clock) -> Callable[[int], float]:
     """When a byte was written, by the newest notes; what no note covers yet is new."""
-    times = Times.read(instance.path)
+    times, read_at = Times.read(instance.path), clock.monotonic()
     ended = instance.look()
 
     def moment(offset: int) -> float:
-        nonlocal times
-        if not times.sizes or offset >= times.sizes[-1]:
-            times = Times.read(instance.path)
+        nonlocal times, read_at
+        is_past = not times.sizes or offset >= times.sizes[-1]
+        # Not for each line: between two notes there may be thousands, and none comes after the end.
+        if is_past and ended.state == "alive" and clock.monotonic() - read_at >= PAUSE_S / 2:
+            times, read_at = Times.read(instance.path), clock.monotonic()
         return times.moment(offset, ended.finished_at or clock.now().timestamp())
 
     return moment
