@@ -137,13 +137,7 @@ def test_what_has_no_effect_is_a_notice_and_no_problem() -> None:
     misspelt = {**WORKLOAD, "metadata": {**WORKLOAD["metadata"], "valeu": "3"}}  # type: ignore[dict-item]
     found = reviewed(scaled_object(triggers=[misspelt], fallback={"failureThreshold": 3, "replicas": 2}))
     assert found.problems == ()
-    assert [notice.path for notice in found.notices] == ["spec.fallback", "spec.triggers[0].metadata.valeu"]
+    assert [notice.path for notice in found.notices] == ["spec.triggers[0].metadata.valeu"]
     cached = reviewed(scaled_job(triggers=[{**WORKLOAD, "useCachedMetrics": True}]))
     assert cached.problems == ()
     assert [notice.path for notice in cached.notices] == ["spec.triggers[0].useCachedMetrics"]
-
-
-def test_composite_metrics_are_refused_honestly() -> None:
-    modifiers = {"scalingModifiers": {"formula": "a + 1", "target": "2"}}
-    found = reviewed(scaled_object(triggers=[{**WORKLOAD, "name": "a"}], advanced=modifiers))
-    assert [problem.path for problem in found.problems] == ["spec.advanced.scalingModifiers"]

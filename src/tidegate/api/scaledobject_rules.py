@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from tidegate.api.checks import shown
 from tidegate.api.scaledobject import REPLICAS_MAX
 from tidegate.api.trigger_rules import (
     RESOURCE_TRIGGERS,
@@ -48,6 +49,15 @@ def scaled_object_warnings(body: Object) -> Iterator[str]:
             "CooldownPeriod is configured but is not relevant. CooldownPeriod is only relevant when "
             "minReplicaCount = 0 or idleReplicaCount is set"
         )
+    yield from _modifier_warnings(spec)
+
+
+def _modifier_warnings(spec: Object) -> Iterator[str]:
+    """KEDA admits these and then never gets further; the object will be told not to be ready."""
+    modifiers = part(spec, "advanced", "scalingModifiers")
+    activation = text(modifiers, "activationTarget")
+    if activation and decimal_of(activation) is None:
+        yield f"spec.advanced.scalingModifiers.activationTarget: {shown(activation)} is not a number"
 
 
 def _replica_problems(spec: Object) -> Iterator[Problem]:
@@ -87,16 +97,17 @@ def _modifier_problems(spec: Object) -> Iterator[Problem]:
         yield required(f"{path}.formula", "it is mandatory when scalingModifiers are set")
     if not target:
         yield required(f"{path}.target", "formula is given but target is empty")
-    elif not _is_above_zero(target):
+    elif (decimal_of(target) or 0.0) <= 0:
         yield invalid(f"{path}.target", target, "must be a number above 0")
 
 
-def _is_above_zero(value: str) -> bool:
+def decimal_of(value: str) -> float | None:
+    """The finite number that a text of scalingModifiers stands for; None where it is none."""
     try:
         number = float(value)
     except ValueError:
-        return False
-    return number > 0 and math.isfinite(number) and "_" not in value and value == value.strip()
+        return None
+    return number if math.isfinite(number) and "_" not in value and value == value.strip() else None
 
 
 def _name_problems(body: Object, spec: Object) -> Iterator[Problem]:

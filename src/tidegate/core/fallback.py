@@ -176,11 +176,16 @@ def next_count(
     An equal failure is no news, so nobody else would say so.
     """
     moments = [
-        max(trigger.reading.at + timedelta(seconds=polling_s), now) + _LATER
+        poll_after(trigger.reading.at, 1, polling_s, now) + _LATER
         for trigger, state in zip(triggers, picture.states, strict=True)
         if 0 < state.failed <= net.threshold and trigger.reading is not None
     ]
     return min(moments, default=None)
+
+
+def poll_after(last: datetime, polls: int, polling_s: int, now: datetime) -> datetime:
+    """About when so many more polls will have been made, `last` being the moment of the latest."""
+    return max(last + timedelta(seconds=polling_s), now) + timedelta(seconds=polling_s * (polls - 1))
 
 
 def _entry(failed: int) -> dict[str, Any]:

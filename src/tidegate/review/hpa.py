@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Misconfigured
 from tidegate.base.quantity import metric_quantity
 from tidegate.core.annotated import HPA_EXCLUDED_LABELS, pause_of
+from tidegate.core.modifiers import Composite, modifiers_of
 from tidegate.core.values import ExternalMetric, ResourceMetric
 from tidegate.review.manifest import TriggerPlan
 
@@ -28,12 +28,15 @@ def hpa_name(object: ScaledObject) -> str:
     return (config.name if config is not None else None) or HPA_PREFIX + object.metadata.name
 
 
-def wanted_hpa(object: ScaledObject, plans: tuple[TriggerPlan, ...]) -> dict[str, Any]:
+def wanted_hpa(
+    object: ScaledObject, plans: tuple[TriggerPlan, ...], composite: Composite | None = None
+) -> dict[str, Any]:
     """The whole autoscaling/v2 body, a value of its own.
 
-    Misconfigured when no trigger has a metric: an HPA without any would follow cpu.
+    With scalingModifiers (`composite`) one metric stands for all external ones. Misconfigured when
+    there is no metric, as where the modifiers cannot be used: an HPA without any would follow cpu.
     """
-    metrics = _metrics(object, plans)
+    metrics = _metrics(object, plans, composite)
     if not metrics:
         namespace, name = object.metadata.namespace, object.metadata.name
         raise Misconfigured(
@@ -120,13 +123,15 @@ def _behavior(object: ScaledObject) -> dict[str, Any]:
     return behavior
 
 
-def _metrics(object: ScaledObject, plans: Iterable[TriggerPlan]) -> list[dict[str, Any]]:
+def _metrics(
+    object: ScaledObject, plans: tuple[TriggerPlan, ...], composite: Composite | None
+) -> list[dict[str, Any]]:
     """All metrics, sorted by type, else in the order of the triggers."""
-    metrics = []
-    for plan in plans:
-        metrics += [_external(object, metric) for metric in plan.metrics]
-        if plan.resource is not None:
-            metrics.append(_resource(plan.resource))
+    external = [metric for plan in plans for metric in plan.metrics]
+    if modifiers_of(object.spec) is not None:
+        external = [composite.metric] if composite is not None else []
+    metrics = [_external(object, metric) for metric in external]
+    metrics += [_resource(plan.resource) for plan in plans if plan.resource is not None]
     return sorted(metrics, key=lambda metric: str(metric["type"]))
 
 

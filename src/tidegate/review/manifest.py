@@ -18,10 +18,12 @@ from tidegate.api.trigger_rules import trigger_problems
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Failure
 from tidegate.base.problems import Problem
+from tidegate.core.modifiers import Composite, modifiers_of
 from tidegate.core.values import ExternalMetric, ResourceMetric, TargetType
 from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Native, Polled, Scaler, Scope
+from tidegate.review.modifiers import composite_of, modifier_notices
 
 _EXTERNAL_TYPES: dict[str, TargetType] = {
     "": "AverageValue",
@@ -52,12 +54,14 @@ class TriggerPlan:
 class Review:
     """What is wrong, each problem with its path in the manifest; the triggers in their order.
 
-    `notices` are about what works but should be written otherwise, or has no effect.
+    `notices` are about what works but should be written otherwise, or has no effect. `composite` is what
+    a ScaledObject's scalingModifiers come to; None without any, and with such as cannot work.
     """
 
     problems: tuple[Problem, ...]
     triggers: tuple[TriggerPlan, ...]
     notices: tuple[Problem, ...] = ()
+    composite: Composite | None = None
 
 
 def review(object: ScaledObject | ScaledJob, sources_for: Callable[[int], Sources | Failure]) -> Review:
@@ -79,12 +83,15 @@ def review(object: ScaledObject | ScaledJob, sources_for: Callable[[int], Source
             continue
         plans.append(_planned(object, index, kind, sources))
         notices += _notices(object, index, kind, sources)
+    composed = composite_of(object) if isinstance(object, ScaledObject) else None
     problems = (
         *_rules(object),
+        *(composed if isinstance(composed, tuple) else ()),
         *(problem for plan in plans for problem in plan.problems),
         *_duplicate_metrics(object, plans),
     )
-    return Review(problems, tuple(plans), (*_object_notices(object), *notices))
+    composite = composed if isinstance(composed, Composite) else None
+    return Review(problems, tuple(plans), (*_object_notices(object), *notices), composite)
 
 
 def _planned(
@@ -134,7 +141,10 @@ def _rules(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
 
 
 def _replica_problems(object: ScaledObject) -> Iterator[Problem]:
-    """The bounds, in the operator's words. A written minimum of 0 counts as 1 here, as in KEDA."""
+    """The bounds and the fallback, in the operator's words.
+
+    A written minimum of 0 counts as 1 here, as in KEDA.
+    """
     spec = object.spec
     least = 0 if spec.min_replica_count is None else max(1, spec.min_replica_count)
     if least > spec.replicas_max:
@@ -143,9 +153,11 @@ def _replica_problems(object: ScaledObject) -> Iterator[Problem]:
     if spec.idle_replica_count is not None and spec.idle_replica_count >= least:
         message = f"IdleReplicaCount={spec.idle_replica_count} must be less than MinReplicaCount={least}"
         yield Problem("spec.idleReplicaCount", message)
-    if _is_metric_source(object):
-        message = "composite metrics are not served by this version: each trigger counts for itself"
-        yield Problem("spec.advanced.scalingModifiers", message, "FieldValueNotSupported")
+    fallback, modifiers = spec.fallback, modifiers_of(spec)
+    is_left_to_formula = fallback is not None and fallback.behavior == "scalingModifiers"
+    if is_left_to_formula and (modifiers is None or not modifiers.formula):
+        message = "scalingModifiers fallback behavior requires scalingModifiers.formula to be defined"
+        yield Problem("spec.fallback.behavior", message)
 
 
 def _duplicate_metrics(object: ScaledObject | ScaledJob, plans: list[TriggerPlan]) -> Iterator[Problem]:
@@ -162,9 +174,8 @@ def _duplicate_metrics(object: ScaledObject | ScaledJob, plans: list[TriggerPlan
 
 
 def _object_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
-    if isinstance(object, ScaledObject) and object.spec.fallback is not None:
-        message = "not served by this version: while triggers fail, the number of replicas is held"
-        yield Problem("spec.fallback", message, "FieldValueNotSupported")
+    if isinstance(object, ScaledObject):
+        yield from modifier_notices(object)
 
 
 def _notices(
@@ -183,9 +194,7 @@ def _notices(
 
 def _is_metric_source(object: ScaledObject | ScaledJob) -> bool:
     """Whether a formula consumes the triggers' values."""
-    advanced = object.spec.advanced if isinstance(object, ScaledObject) else None
-    modifiers = advanced.scaling_modifiers if advanced is not None else None
-    return modifiers is not None and modifiers.is_set
+    return isinstance(object, ScaledObject) and modifiers_of(object.spec) is not None
 
 
 def _placed(index: int, problem: Problem) -> Problem:
