@@ -3,7 +3,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first Python that is new enough and can make environments; a name on PATH may be an empty shell.
+PYTHON ?= $(shell for one in python3.13 python3.12 python3.11 python3; do \
+  if $$one -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+  then command -v $$one; exit; fi; done; command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # Tests run side by side: two workers suit two cores, CI and laptops alike.
