@@ -37,7 +37,7 @@ def test_a_queue_of_three_starts_three_jobs_and_no_fourth(seed: int) -> None:
     virtualtime.run(story, seed=seed)
 
 
-def test_a_lost_claim_means_looking_again_and_doubles_nothing() -> None:
+def test_a_lost_claim_means_looking_again_and_doubles_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async def story(clock: Any) -> None:
         async with operating(clock, jobs=2) as cluster:
             interruptions = iter(range(3))
@@ -52,6 +52,7 @@ def test_a_lost_claim_means_looking_again_and_doubles_nothing() -> None:
             await clock.sleep(30)
             assert rounds_of(cluster) == [("1", "0"), ("1", "1")]
             assert next(interruptions, None) is None
+            assert caplog.text == "", "it is nothing that people must know"
 
     virtualtime.run(story)
 
@@ -192,7 +193,9 @@ def test_while_jobs_cannot_be_listed_none_is_created() -> None:
 
 
 @pytest.mark.parametrize("lag_s", [0.1, 3.0, 45.0])
-def test_a_cache_that_lags_behind_doubles_no_job_and_no_word(lag_s: float) -> None:
+def test_a_cache_that_lags_behind_doubles_no_job_and_no_word(
+    lag_s: float, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story(clock: Any) -> None:
         async with operating(clock, jobs=3) as cluster:
             cluster.client.lag_s = lag_s
@@ -202,6 +205,7 @@ def test_a_cache_that_lags_behind_doubles_no_job_and_no_word(lag_s: float) -> No
             told = cluster.reasons("crunch")
             for reason in ("ScaledJobReady", "ScaledJobActive", "KEDAJobsCreated"):
                 assert told.count(reason) == 1, reason
+            assert caplog.text == ""
 
     virtualtime.run(story)
 

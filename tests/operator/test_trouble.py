@@ -172,7 +172,8 @@ def test_everything_that_is_wrong_with_an_object_stands_in_one_condition() -> No
                 "spec.triggers[2].type: no scaler found for type: telepathy",
             ):
                 assert text in message
-            assert ("Warning", "ScaledObjectCheckFailed", message, 1) in cluster.events("web")
+            told = [one for one in cluster.events("web") if one[1] == "ScaledObjectCheckFailed"]
+            assert told == [("Warning", "ScaledObjectCheckFailed", message, 1)]
 
     virtualtime.run(story)
 
