@@ -88,9 +88,7 @@ def _message(raw: bytes, name: str, depth: int) -> dict[str, Any]:
             decoded = _value(field.type, wire, value, depth)
             if not field.name:
                 body |= decoded
-            elif decoded is not None and not (
-                field.is_left_out_when_zero and decoded in ("", 0)
-            ):
+            elif decoded is not None and not (field.is_left_out_when_zero and decoded in ("", 0)):
                 body[field.name] = decoded
     return body
 
