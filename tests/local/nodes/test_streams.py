@@ -10,8 +10,9 @@ import pytest
 
 from parts.machine import Machine, own_objects, until
 from tidegate.kube.resource import ApiError
+from tidegate.local.nodes.exec import LINGER_S
 from tidegate.local.nodes.logs import NOTE, Stamper, Times, begin
-from tidegate.local.streams import LogOptions
+from tidegate.local.streams import Command, LogOptions
 
 LINES = b"one\ntwo\nthree\nlast"
 
@@ -190,8 +191,8 @@ async def test_a_slow_reader_gets_all_that_a_command_wrote_before_it_ended(machi
             await asyncio.sleep(1.2 * LINGER_S)
         got += len(chunk)
 
-    command = ["head", "-c", "150000", "/dev/zero"]
-    assert await machine.node.streams.exec("default", "a", "", command, None, slow, slow, False) == 0
+    command = Command(("head", "-c", "150000", "/dev/zero"), None, slow, slow)
+    assert await machine.node.streams.exec("default", "a", "", command) == 0
     assert got == 150_000
 
 
