@@ -83,7 +83,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         operator = Operator(
             client, clock, Surroundings(resolve=node.resolve), Options(cluster_namespace="default")
         )
-        metrics.operator = operator
+        metrics.operator, metrics.node = operator, node
         tasks = [
             asyncio.create_task(work, name=name)
             for name, work in (
@@ -149,10 +149,11 @@ async def define(objects: Objects) -> None:
 
 
 class Metrics:
-    """The HPA's questions on their way to the operator, which is made after those who ask."""
+    """The HPA's questions on their way to the operator and the node."""
 
     def __init__(self) -> None:
         self.operator: Operator | None = None
+        self.node: Node | None = None
 
     async def values(
         self, namespace: str, name: str, labels: Mapping[str, str]
@@ -165,12 +166,15 @@ class Metrics:
     async def usage(
         self, namespace: str, selector: str, resource: str, container: str
     ) -> tuple[Usage, ...] | Failure:
-        """cpu and memory of pods: not measured by this version of the local node."""
-        return Failure(
-            "Unsupported",
-            f"cannot read {resource} of the pods: local mode does not measure cpu and memory yet; "
-            "use a trigger with an external metric",
-        )
+        """cpu (cores) and memory (bytes) of pods, as the node measures their processes."""
+        if self.node is None:
+            return Failure("Unreachable", "the node is starting")
+        if resource not in ("cpu", "memory"):
+            return Failure("Unsupported", f"cannot measure {resource} of pods: only cpu and memory are")
+        used = await self.node.usage(namespace, selector, resource, container)
+        if isinstance(used, Failure):
+            return used
+        return tuple(Usage(pod, amount) for pod, amount in used.items())
 
     async def as_list(self, namespace: str, name: str, selector: str) -> dict[str, Any]:
         """For `kubectl get --raw /apis/external.metrics.k8s.io/…`: an ExternalMetricValueList."""
