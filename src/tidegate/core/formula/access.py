@@ -52,6 +52,9 @@ def call(name: str, builtin: Builtin, runs: list[Run], at: int) -> Run:
     takes = builtin.takes + builtin.takes[-1:] * (len(runs) - len(builtin.takes))
     checks = [None if kinds == ANYTHING or name in NIL_PASSES else _PYTHON[kinds] for kinds in takes]
 
+    if len(runs) == 1 and checks[0] is not None:
+        return _call_of_one(name, builtin, runs[0], at)
+
     def run(frame: Frame) -> Any:
         values = [part(frame) for part in runs]
         for value, check, kinds in zip(values, checks, takes, strict=False):
@@ -60,9 +63,24 @@ def call(name: str, builtin: Builtin, runs: list[Run], at: int) -> Run:
         try:
             return compute(frame, *values)
         except Trouble as trouble:
-            if trouble.at is None:
-                trouble.at = at
-            raise
+            raise trouble.placed(at) from None
+
+    return run
+
+
+def _call_of_one(name: str, builtin: Builtin, part: Run, at: int) -> Run:
+    """The usual call, with nothing to loop over."""
+    compute, kinds = builtin.compute, builtin.takes[0]
+    check = _PYTHON[kinds]
+
+    def run(frame: Frame) -> Any:
+        value = part(frame)
+        if type(value) not in check:
+            raise Trouble(f"{name} takes {listed(kinds)}, not {described(value)}", at)
+        try:
+            return compute(frame, value)
+        except Trouble as trouble:
+            raise trouble.placed(at) from None
 
     return run
 

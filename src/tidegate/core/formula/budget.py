@@ -37,6 +37,12 @@ class Trouble(Exception):
         self.at = at
         self.is_numeric = is_numeric
 
+    def placed(self, at: int) -> Trouble:
+        """This trouble, at `at` where it has no place yet."""
+        if self.at is None:
+            self.at = at
+        return self
+
 
 def charge(frame: Frame, steps: int) -> None:
     """Take `steps` from the evaluation's budget; Trouble where it is used up."""

@@ -7,11 +7,12 @@ reads a clock (now, date, duration, timezone) and what no number needs (JSON, ba
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tidegate.core.formula import texts
 from tidegate.core.formula.budget import Frame, Trouble, charge, grow, spell
+from tidegate.core.formula.operators import Mismatch
 from tidegate.core.formula.types import (
     ANY,
     FLOAT,
@@ -22,6 +23,7 @@ from tidegate.core.formula.types import (
     array_of,
     item_of,
     kind_of,
+    may_be,
 )
 from tidegate.core.formula.values import (
     as_index,
@@ -69,9 +71,23 @@ def _item(arguments: list[Type]) -> Type:
 
 
 def _of_numbers(arguments: list[Type]) -> Type:
-    """The one kind of number among arguments and the items of arrays, else unknown."""
-    kinds = {item_of(one) if one.kind == "array" else one for one in arguments}
-    return kinds.pop() if kinds in ({INT}, {FLOAT}) else ANY
+    """The one kind of number among the arguments; unknown where they differ or are arrays."""
+    first = arguments[0]
+    return first if first.is_number and all(one == first for one in arguments) else ANY
+
+
+def _average(arguments: list[Type]) -> Type:
+    return FLOAT if all(one.is_number for one in arguments) else ANY
+
+
+def _at_key(arguments: list[Type]) -> Type:
+    base, key = arguments
+    if not may_be(base, ("array", "map", "nil")):
+        raise Mismatch(f"get takes an array or a map, not {base}")
+    wanted: Kind = "int" if base.kind == "array" else "string"
+    if base.kind in ("array", "map") and not may_be(key, (wanted,)):
+        raise Mismatch(f"get from {base} takes {Type(wanted)}, not {key}")
+    return item_of(base)
 
 
 def _array(arguments: list[Type]) -> Type:
@@ -103,8 +119,11 @@ def _half_away(number: float) -> int:
     return whole + int(math.copysign(1, number)) if abs(number - whole) >= 0.5 else whole
 
 
-def _extreme(name: str, choose: Callable[[list[float]], float]) -> Callable[..., Any]:
+def _extreme(name: str, choose: Callable[[Sequence[float]], float]) -> Callable[..., Any]:
     def compute(frame: Frame, *values: Any) -> Any:
+        # The usual call, max(a, b), needs no search for arrays.
+        if all(map(is_number, values)):
+            return choose(values)
         if len(values) == 1 and values[0] is None:
             return None
         found = numbers(frame, name, list(values))
@@ -148,7 +167,7 @@ def _last(frame: Frame, value: Any) -> Any:
 
 def _get(frame: Frame, value: Any, key: Any) -> Any:
     """The item at `key`, nil where there is none."""
-    if type(value) is list or type(value) is str:
+    if type(value) is list:
         index = as_index(key)
         return value[index] if -len(value) <= index < len(value) else None
     if type(value) is dict:
@@ -249,11 +268,11 @@ BUILTINS: dict[str, Builtin] = {
     "len": Builtin((("array", "map", "string"),), _always(INT), _len, 1),
     "max": Builtin(_AGGREGATE, _of_numbers, _extreme("max", max), 1, is_open=True),
     "min": Builtin(_AGGREGATE, _of_numbers, _extreme("min", min), 1, is_open=True),
-    "mean": Builtin(_AGGREGATE, _always(FLOAT), _mean, 1, is_open=True),
-    "median": Builtin(_AGGREGATE, _always(FLOAT), _median, 1, is_open=True),
+    "mean": Builtin(_AGGREGATE, _average, _mean, 1, is_open=True),
+    "median": Builtin(_AGGREGATE, _average, _median, 1, is_open=True),
     "first": Builtin(_ARRAY, _item, _first, 1),
     "last": Builtin(_ARRAY, _item, _last, 1),
-    "get": Builtin((ANYTHING, ANYTHING), _item, _get, 2),
+    "get": Builtin((ANYTHING, ANYTHING), _at_key, _get, 2),
     "take": Builtin((("array",), ("int",)), _array, _take, 2),
     "keys": Builtin((("map",),), _always(array_of(STRING)), _keys, 1),
     "values": Builtin((("map",),), _always(array_of(ANY)), _values, 1),

@@ -131,7 +131,7 @@ def _tried(formula: Formula) -> Formula | tuple[Problem, ...]:
 
 
 def _wrong_result(ready: Ready) -> list[Mistake]:
-    if may_be(ready.type, ("int", "float", "string", "nil")):
+    if may_be(ready.type, ("int", "float", "string")):
         return []
     return [Mistake(f"a formula must give a number, not {ready.type}", 0)]
 

@@ -77,7 +77,14 @@ def _one(loop: Loop) -> Ready:
 
 
 def _count(loop: Loop) -> Ready:
-    return Ready(INT, lambda frame: sum(1 for _ in loop.hits(frame, loop.items(frame))))
+    def run(frame: Frame) -> int:
+        found = 0
+        for _, result in loop.results(frame, loop.items(frame)):
+            if truth(result, loop.at):
+                found += 1
+        return found
+
+    return Ready(INT, run)
 
 
 def _filter(loop: Loop) -> Ready:

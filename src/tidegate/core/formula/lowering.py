@@ -82,9 +82,9 @@ class Lowering:
             self._height -= 1
 
     def _wrong(self, message: str, at: int) -> Ready:
-        mistake = Mistake(message, at)
-        if len(self.mistakes) < _MISTAKES and mistake not in self.mistakes:
-            self.mistakes.append(mistake)
+        # A name that is wrong everywhere, or a limit that is passed everywhere, is said once.
+        if len(self.mistakes) < _MISTAKES and all(message != known.message for known in self.mistakes):
+            self.mistakes.append(Mistake(message, at))
         return Ready(ANY, _never)
 
     def _slots(self, count: int) -> int:

@@ -252,8 +252,12 @@ def _range(sign: str, left: Ready, right: Ready, at: int) -> Ready:
         raise Mismatch(f"`..` needs two integers, not {left.type} and {right.type}")
 
     def run(frame: Frame) -> list[int]:
-        first, last = as_index(left.run(frame)), as_index(right.run(frame))
-        grow(frame, max(last - first + 1, 0))
+        one, other = left.run(frame), right.run(frame)
+        try:
+            first, last = as_index(one), as_index(other)
+            grow(frame, max(last - first + 1, 0))
+        except Trouble as trouble:
+            raise trouble.placed(at) from None
         return list(range(first, last + 1))
 
     return Ready(array_of(INT), run)
