@@ -23,11 +23,11 @@ demo: $(VENV)/.demo ## run the CSV pipeline from the first message to the last f
 test: $(VENV)/.test tools ## every test: unit, real servers, kubectl, end to end, crashes
 	@$(BIN)/pytest -q -n $(JOBS) --dist loadgroup
 
+# Layers, budgets and generated files are held by tests/repo.
 check: $(VENV)/.test ## format, lint, types, layers, generated files, unit tests; under a minute
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo --no-timing >/tmp/tidegate-layers.$$$$ || { cat /tmp/tidegate-layers.$$$$; rm -f /tmp/tidegate-layers.$$$$; exit 1; }; rm -f /tmp/tidegate-layers.$$$$
 	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not real and not e2e"
 
 bench: $(VENV)/.test ## measure, and write a table to bench/results/
