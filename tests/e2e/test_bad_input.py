@@ -25,6 +25,7 @@ spec:
   minReplicaCount: -1
   maxReplicaCount: ten
   idleReplicaCount: 3
+  coolDownPeriod: 5
   triggers:
     - type: redis
       metadata: {address: "r:6379", listName: q, listLength: 5}
@@ -75,6 +76,7 @@ def test_what_keda_refuses_is_refused_with_all_causes_and_not_stored(up: Up) -> 
         "spec.idleReplicaCount: Invalid value: 3",
         "spec.triggers[0].metadata.listLength: Invalid value: 5",
         "spec.triggers[1].type: Required value",
+        "spec.coolDownPeriod: Forbidden: unknown field",
     ):
         assert cause in said
     assert up.get("scaledobjects")["items"] == []

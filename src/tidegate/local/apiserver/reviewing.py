@@ -41,6 +41,7 @@ class Review:
         """Validates a complete object; `problems` were found on the way here."""
         found = list(problems)
         warnings: list[str] = []
+        unknown: Sequence[str] = ()
         if old is not None and _only_lets_go(kind, old, new):
             found += metadata_problems(kind, new["metadata"])
             if found:
@@ -48,7 +49,6 @@ class Review:
             return warnings
         if kind.is_custom:
             unknown, wrong = customs.conform(kind, new)
-            warnings += _unknown(unknown, validation)
             found += [*metadata_problems(kind, new["metadata"]), *wrong]
         else:
             found += checks.problems(kind, new)
@@ -61,9 +61,12 @@ class Review:
         warnings += said
         if kind.key == customs.CRD_KEY:
             warnings += crd_warnings(new)
+        if found and validation == "Strict":
+            # One answer for all that is wrong; alone, an unknown field gets the API's own answer to it.
+            found += [Problem(path, "Forbidden: unknown field", "FieldValueForbidden") for path in unknown]
         if found:
             raise _invalid(kind, new, found)
-        return warnings
+        return [*_unknown(unknown, validation), *warnings]
 
     def conform(self, kind: Kind, new: Object, validation: FieldValidation) -> list[str]:
         """A custom object after a write to its status."""
