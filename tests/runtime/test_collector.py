@@ -15,13 +15,12 @@ def many() -> list[Any]:
 
 
 def test_what_survives_a_long_collection_is_not_visited_again() -> None:
-    kept = []
     with short_collections():
-        before = gc.get_freeze_count()
         kept = many()
         gc.collect()
-        assert gc.get_freeze_count() - before >= MANY
-        assert len(gc.get_objects()) < MANY
+        # All but what is too little to take long.
+        assert gc.get_freeze_count() > MANY / 2
+        assert len(gc.get_objects()) < MANY / 2
     assert len(kept) == MANY
 
 
@@ -31,7 +30,7 @@ def test_what_is_set_aside_is_freed_when_nobody_refers_to_it() -> None:
         gc.collect()
         frozen = gc.get_freeze_count()
         kept.clear()
-        assert gc.get_freeze_count() <= frozen - MANY
+        assert gc.get_freeze_count() < frozen - MANY / 2
 
 
 def test_afterwards_the_collector_is_as_it_was() -> None:

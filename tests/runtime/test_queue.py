@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from parts import virtualtime
+from tidegate.runtime.clock import SystemClock
 from tidegate.runtime.queue import Queue
 
 
@@ -149,3 +150,21 @@ def test_it_is_idle_when_nothing_is_due_now(delay_s: float, is_idle: bool) -> No
 
     play(scene)
     assert seen == [is_idle]
+
+
+async def test_looks_that_wait_for_nothing_let_others_run_in_between() -> None:
+    looked: list[int] = []
+
+    async def look(key: int) -> None:
+        looked.append(key)
+
+    queue: Queue[int] = Queue(SystemClock(), look)
+    for key in range(1000):
+        queue.add(key)
+    running = asyncio.create_task(queue.run(4))
+    seen = set()
+    while len(looked) < 1000:
+        await asyncio.sleep(0)
+        seen.add(len(looked))
+    running.cancel()
+    assert len(seen) > 100

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LONG_S = 0.005
-# Objects made since the last collection of the youngest: a batch of a server stays below it.
-YOUNG = 5_000
+# A batch of a server makes fewer objects than the youngest generation holds. The oldest is visited
+# after some 40,000 survivors at the earliest: early enough for that visit not to take long.
+THRESHOLDS = (2_000, 10, 2)
 _FULL = 2
 
 
@@ -25,7 +26,7 @@ def short_collections() -> Iterator[None]:
     """Keeps collections short until the block is left; then the collector is as it was before."""
     before = gc.get_threshold()
     watch = _Watch()
-    gc.set_threshold(YOUNG, *before[1:])
+    gc.set_threshold(*THRESHOLDS)
     gc.callbacks.append(watch)
     try:
         yield
