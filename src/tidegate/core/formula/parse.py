@@ -32,7 +32,7 @@ _SAME = {"||": "or", "&&": "and", "!": "not", "^": "**"}
 _WORDS_OF_VALUES = {"true": True, "false": False, "nil": None}
 # Calls with a predicate: whether it may be left out, and whether an argument may follow it.
 _PREDICATES: dict[str, tuple[bool, bool]] = {
-    **dict.fromkeys(["all", "none", "any", "one", "filter", "map"], (False, False)),
+    **dict.fromkeys(["all", "none", "any", "one", "filter", "map", "groupBy"], (False, False)),
     **dict.fromkeys(["find", "findIndex", "findLast", "findLastIndex"], (False, False)),
     **dict.fromkeys(["count", "sum"], (True, False)),
     **dict.fromkeys(["sortBy", "reduce"], (False, True)),
