@@ -13,6 +13,7 @@ import pytest
 from parts.machine import Machine, own_objects, pod, processes, until
 from tidegate.base.errors import Failure
 from tidegate.kube.resource import CONFIG_MAPS, EVENTS, PODS, SECRETS
+from tidegate.local.nodes.plans import names
 from tidegate.local.streams import LogOptions
 
 
@@ -321,6 +322,31 @@ async def test_mounted_files_follow_their_config_map(machine: Machine) -> None:
     await machine.phase("a", "Running")
     await machine.objects.patch(CONFIG_MAPS, "default", "cfg", {"data": {"k": "new"}})
     await machine.phase("a", "Succeeded")
+
+
+@pytest.mark.parametrize(
+    ("spec", "container"),
+    [
+        ({"volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "wanted"}}]}}]}, {}),
+        ({"volumes": [{"name": "v", "secret": {"secretName": "wanted"}}]}, {}),
+        ({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "wanted"}}]}, {}),
+        ({}, {"envFrom": [{"configMapRef": {"name": "wanted"}}]}),
+        ({}, {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "wanted", "key": "k"}}}]}),
+    ],
+)
+def test_a_pod_hears_of_all_that_it_refers_to(spec: dict[str, Any], container: dict[str, Any]) -> None:
+    assert "wanted" in names(pod("a", "true", container=container, **spec)["spec"])
+    assert "other" not in names(pod("a", "true", container=container, **spec)["spec"])
+
+
+async def test_files_that_cannot_be_written_are_told_and_the_pod_goes_on(machine: Machine) -> None:
+    metadata = {"name": "cfg", "namespace": "default"}
+    await machine.objects.create(CONFIG_MAPS, {"metadata": metadata, "data": {"k": "old"}})
+    await machine.apply("a", "sleep", "60", volumes=[{"name": "v", "configMap": {"name": "cfg"}}])
+    await machine.phase("a", "Running")
+    await machine.objects.patch(CONFIG_MAPS, "default", "cfg", {"data": {"k" * 300: "new"}})
+    await until(lambda: any("refresh" in told for told in events(machine, "FailedMount")))
+    assert machine.pod("a")["status"]["phase"] == "Running"
 
 
 async def test_usage_is_measured_by_pod(machine: Machine) -> None:

@@ -43,6 +43,8 @@ class Ground:
     refused: str = ""
     # Launchers at work; more at once would only take the processors from those that run.
     launches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LAUNCHES))
+    # Held by the pod that rewrites its mounted files: all at once would hold up the loop.
+    refills: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def pods(self) -> Path:

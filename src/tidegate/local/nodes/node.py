@@ -154,7 +154,7 @@ class Node:
                 self._remove_volumes()
             for pod in self._pods.values():
                 if pod.namespace == metadata["namespace"]:
-                    pod.refresh()
+                    pod.refresh(metadata["name"])
 
     def _follow(self, pod: Mapping[str, Any], is_gone: bool = False) -> None:
         metadata = pod["metadata"]

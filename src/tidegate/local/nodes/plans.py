@@ -59,6 +59,22 @@ def fill_volumes(ground: Ground, pod: Mapping[str, Any], refers: Refers) -> dict
     return Volumes(folder, ground.claims, ground.claim_uid(metadata["namespace"])).prepare(pod, refers)
 
 
+def names(spec: Mapping[str, Any]) -> frozenset[str]:
+    """The names of all that a pod may refer to (and some more): ConfigMaps, Secrets, claims."""
+    found: set[str] = set()
+    left: list[Any] = [spec.get("volumes")]
+    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+        left += [container.get("env"), container.get("envFrom")]
+    while left:
+        value = left.pop()
+        if isinstance(value, Mapping):
+            found.update(str(value[key]) for key in ("name", "secretName", "claimName") if key in value)
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return frozenset(found)
+
+
 def _inherited(ground: Ground) -> Mapping[str, str]:
     # Programs that came with this installation (redis-cli from a wheel, say) are found last.
     path = os.pathsep.join([ground.inherited.get("PATH", os.defpath), str(Path(sys.prefix) / "bin")])

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from tidegate.base.errors import Misconfigured
@@ -47,6 +46,8 @@ class PodTask:
         self._wake = asyncio.Event()
         self._is_over = False
         self._is_leaving = False
+        self._is_stale = False
+        self._names: frozenset[str] | None = None
         self.is_cleared = False
 
     def wake(self) -> None:
@@ -58,13 +59,11 @@ class PodTask:
         if pod is not None and any(container.is_alive for container in self.containers):
             plans.write_hosts(self._ground, pod)
 
-    def refresh(self) -> None:
-        """Something the Pod may refer to has changed: mounted files follow, what waited looks again."""
-        pod = self._reports.pod()
-        if pod is not None and any(container.is_alive for container in self.containers):
-            with suppress(Unmountable):  # what is gone stays as it was for those who run
-                plans.fill_volumes(self._ground, pod, self._ground.refers(self.namespace))
-        self._wake.set()
+    def refresh(self, name: str) -> None:
+        """A ConfigMap, Secret or claim has changed: mounted files follow, what waited looks again."""
+        if self._names is None or name in self._names:
+            self._is_stale = True
+            self._wake.set()
 
     def end_with_node(self) -> None:
         """Asks for the processes to be ended without the Pod: they start anew with the next server."""
@@ -117,6 +116,8 @@ class PodTask:
         if not self._ground.addresses.keep(self.uid, status.get("podIP", "")):
             return await self._admit(pod)
         await self._settle(pod)
+        if self._is_stale:
+            await self._refill(pod)
         overdue_s = self._overdue_s(pod)
         if overdue_s is not None and overdue_s <= 0:
             await self._reports.event(pod, "Warning", *OVERDUE)
@@ -125,7 +126,22 @@ class PodTask:
         retry_s = await self._report(pod, None)
         return min((due_s for due_s in (*dues, overdue_s, retry_s) if due_s is not None), default=None)
 
+    async def _refill(self, pod: Mapping[str, Any]) -> None:
+        """The mounted files as they are to be now, for one pod after the other."""
+        self._is_stale = False
+        if not any(container.is_alive for container in self.containers):
+            return
+        async with self._ground.refills:
+            try:
+                plans.fill_volumes(self._ground, pod, self._ground.refers(self.namespace))
+            except Unmountable:
+                pass  # what is gone stays as it was for those who run
+            except OSError as error:
+                await self._reports.once(pod, "FailedMount", f"cannot refresh the volumes: {error}")
+            await asyncio.sleep(0)
+
     def _meet(self, pod: Mapping[str, Any]) -> None:
+        self._names = plans.names(pod["spec"])
         for spec in pod["spec"].get("initContainers") or []:
             role: Role = "sidecar" if spec.get("restartPolicy") == "Always" else "init"
             self.containers.append(Container(self.uid, self._folder, spec, role, self.wake))
