@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from parts.decisions import (
@@ -27,18 +28,37 @@ from parts.decisions import (
 )
 from tidegate.api.hpa import HpaSpec, decode_hpa_spec
 from tidegate.base.errors import Failure
+from tidegate.core.answer import external_metric
 from tidegate.core.behavior import Change, HpaMemory, Recommendation, recommended
 from tidegate.core.decide import Seen, decide_scaled_job, decide_scaled_object, memory_from
+from tidegate.core.fallback import replicas_of, value_of
+from tidegate.core.formula import Formula, compile_formula
 from tidegate.core.hpa import Sample, step
 from tidegate.core.hpa import memory_from as hpa_memory_from
+from tidegate.core.modifiers import Composite, modifiers_of
+from tidegate.core.picture import net_of, picture_of
 from tidegate.core.reasons import SENTENCES, Code, because
-from tidegate.core.values import CreateJobs, Decision, EmitEvent, JobView, Memory, TriggerView
+from tidegate.core.replicas import Tolerance, wanted_by
+from tidegate.core.values import (
+    CreateJobs,
+    Decision,
+    EmitEvent,
+    ExternalMetric,
+    JobView,
+    Memory,
+    TriggerView,
+)
 
 NOW_S = 100_000
 VALUES = st.one_of(
     st.integers(0, 40).map(float), st.just(BROKEN), st.none(), st.just(float("nan")), st.just(float("inf"))
 )
 COUNTS = st.integers(0, 12)
+KINDS = st.sampled_from(["AverageValue", "Value"])
+# Rising in each trigger, as a law about load asks for; `/` and nil fail now and then.
+FORMULAS = ("t0", "t0 ?? t1 ?? 3", "t0 + t1", "max(t0, t1)", "t0 / (t1 - t1)", "t0 > 5 ? nil : t0")
+BEHAVIORS = ("static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower")
+BEHAVIORS += ("scalingModifiers",)
 SWITCHES = st.sampled_from(["force-activation", "paused-scale-in", "paused-scale-out", "paused"])
 
 
@@ -54,6 +74,16 @@ def objects(draw: st.DrawFn) -> Any:
     }
     if minimum and draw(st.booleans()):
         spec["idleReplicaCount"] = draw(st.integers(0, minimum - 1))
+    formula = draw(st.sampled_from([None, None, *FORMULAS]))
+    if formula is not None:
+        spec["advanced"] = {"scalingModifiers": {"formula": formula, "target": "5"}}
+    if draw(st.booleans()):
+        behavior = draw(st.sampled_from(BEHAVIORS))
+        spec["fallback"] = {
+            "failureThreshold": draw(st.integers(0, 3)),
+            "replicas": draw(st.integers(0, 12)),
+            "behavior": behavior,
+        }
     annotations = {f"autoscaling.keda.sh/{name}": "true" for name in draw(st.sets(SWITCHES))}
     if draw(st.booleans()):
         annotations.pop("autoscaling.keda.sh/paused", None)
@@ -64,9 +94,21 @@ def objects(draw: st.DrawFn) -> Any:
 def triggers(draw: st.DrawFn) -> tuple[TriggerView, ...]:
     count = draw(st.integers(1, 4))
     return tuple(
-        cpu(index) if draw(st.integers(0, 5)) == 0 else trigger(draw(VALUES), index, when=at(NOW_S))
+        cpu(index) if draw(st.integers(0, 5)) == 0 else polled(draw(VALUES), index, draw(st.integers(0, 5)))
         for index in range(count)
     )
+
+
+def polled(value: Any, index: int, failed_polls: int = 0) -> TriggerView:
+    """A trigger named t<index>; its failures count only while it fails."""
+    view = trigger(value, index, when=at(NOW_S), name=f"t{index}")
+    is_failing = view.reading is not None and view.reading.failure is not None
+    return replace(view, failed_polls=failed_polls if is_failing else 0)
+
+
+def composite_of(object: Any) -> Composite | None:
+    modifiers = modifiers_of(object.spec)
+    return COMPOSITES[modifiers.formula] if modifiers is not None and modifiers.formula else None
 
 
 MEMORIES = st.builds(
@@ -77,7 +119,7 @@ MEMORIES = st.builds(
 
 
 def decided(object: Any, current: int, views: tuple[TriggerView, ...], memory: Memory) -> Decision:
-    return decide_scaled_object(object, Seen(current), views, memory, at(NOW_S))
+    return decide_scaled_object(object, Seen(current), views, memory, at(NOW_S), composite_of(object))
 
 
 def is_unknown(view: TriggerView) -> bool:
@@ -87,14 +129,71 @@ def is_unknown(view: TriggerView) -> bool:
     return reading.failure is not None or not all(abs(value) < float("inf") for value in reading.values)
 
 
+def compiled(text: str) -> Composite:
+    formula = compile_formula(text, ("t0", "t1"))
+    assert isinstance(formula, Formula)
+    return Composite(ExternalMetric("composite-metric", 5.0), formula, frozenset(formula.uses))
+
+
+COMPOSITES = {text: compiled(text) for text in FORMULAS}
+
+
 @given(objects(), COUNTS, triggers(), MEMORIES)
 def test_what_is_unknown_never_lowers(
     object: Any, current: int, views: tuple[TriggerView, ...], memory: Memory
 ) -> None:
-    if not any(is_unknown(view) for view in views):
+    """Whatever the fallback says, in it and on the way to it."""
+    composite = composite_of(object)
+    if composite is not None:
+        # what the formula does not read does not matter
+        sources = [view for view in views if view.name in composite.sources]
+        assume(any(is_unknown(view) for view in sources))
+    elif not any(is_unknown(view) for view in views):
         views = (*views, trigger(BROKEN, len(views)))
     written = replicas_set(decided(object, current, views, memory))
     assert written is None or written > current
+
+
+@given(objects(), COUNTS, st.integers(0, 35), triggers(), MEMORIES)
+def test_the_hpa_is_told_what_the_decision_saw(
+    object: Any, current: int, ready: int, views: tuple[TriggerView, ...], memory: Memory
+) -> None:
+    """A finite number or a failure for every metric, and never zero for what is unknown."""
+    composite, seen = composite_of(object), Seen(current, ready=ready)
+    picture = picture_of(object, seen, views, memory, composite)
+    composed = picture.composed
+    if composed is not None:
+        answer = external_metric("composite-metric", object, seen, views, memory, composite)
+        assert isinstance(answer, Failure) == (composed.value is None)
+        if not isinstance(answer, Failure):
+            assert composed.is_active == (answer[0] > 0) or composed.is_fallen
+    for view, state in zip(views, picture.states, strict=True):
+        for metric in view.metrics:
+            answer = external_metric(metric.name, object, seen, views, memory, composite)
+            if is_unknown(view) and not state.is_fallen:
+                assert isinstance(answer, Failure)
+            if not isinstance(answer, Failure):
+                assert len(answer) == 1
+                assert abs(answer[0]) < float("inf")
+
+
+@given(objects(), st.integers(1, 12), st.integers(1, 12), st.sampled_from([0.5, 1, 2.5, 3.333, 47]), KINDS)
+def test_a_fallback_is_worth_exactly_its_replicas(
+    object: Any, current: int, ready: int, target: float, kind: Any
+) -> None:
+    net = net_of(object, Memory())
+    assume(net is not None)
+    assert net is not None
+    metric, seen = ExternalMetric("m", target, kind), Seen(current, ready=ready)
+    value, replicas = value_of(net, metric, seen), replicas_of(net.fallback, current)
+    assert isinstance(value, float)
+    assert isinstance(replicas, int)
+    sample = Sample("m", kind, target, value, ready=ready)
+    exact = Tolerance(Fraction(0), Fraction(0))
+    if kind == "AverageValue":
+        assert wanted_by(sample, current, exact)[0] == replicas
+    else:
+        assert wanted_by(sample, current, exact)[0] in (replicas, current)
 
 
 @given(objects(), COUNTS, triggers(), MEMORIES)
@@ -171,10 +270,19 @@ def test_a_restart_never_lowers_earlier(
     standing = current if written is None else written
     object = status_after(object, first)
     now = at(NOW_S + later_s)
-    kept = decide_scaled_object(object, Seen(standing), views, first.memory, now)
-    restarted = decide_scaled_object(object, Seen(standing), views, memory_from(object, now), now)
+    composite = composite_of(object)
+    kept = decide_scaled_object(object, Seen(standing), views, first.memory, now, composite)
+    rebuilt = memory_from(object, now)
+    restarted = decide_scaled_object(object, Seen(standing), views, rebuilt, now, composite)
     counts = [standing if (n := replicas_set(one)) is None else n for one in (kept, restarted)]
     assert counts[1] >= min(counts[0], standing)
+
+
+def moved_by(views: tuple[TriggerView, ...], by: timedelta) -> tuple[TriggerView, ...]:
+    return tuple(
+        replace(view, reading=replace(view.reading, at=view.reading.at + by)) if view.reading else view
+        for view in views
+    )
 
 
 @given(objects(), COUNTS, triggers(), MEMORIES, st.integers(1, 10_000))
@@ -185,7 +293,8 @@ def test_moving_the_clock_and_the_memory_together_changes_nothing(
     memory = replace(memory, last_active=last_active)
     moved = replace(memory, last_active=last_active + by)
     one = decided(object, current, views, memory)
-    other = decide_scaled_object(object, Seen(current), views, moved, at(NOW_S) + by)
+    later, composite = moved_by(views, by), composite_of(object)
+    other = decide_scaled_object(object, Seen(current), later, moved, at(NOW_S) + by, composite)
     assert replicas_set(one) == replicas_set(other)
     assert [reason.code for reason in one.reasons] == [reason.code for reason in other.reasons]
     assert (one.due and one.due + by) == other.due
@@ -257,7 +366,6 @@ def samples(values: list[float | None], kind: Any, ready: int) -> tuple[Sample, 
     )
 
 
-KINDS = st.sampled_from(["AverageValue", "Value"])
 LISTS = st.lists(HPA_VALUES, min_size=1, max_size=3)
 
 
