@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tidegate.api.checks import shown
 from tidegate.api.scaledobject import REPLICAS_MAX
 from tidegate.api.trigger_rules import (
     RESOURCE_TRIGGERS,
@@ -49,15 +48,6 @@ def scaled_object_warnings(body: Object) -> Iterator[str]:
             "CooldownPeriod is configured but is not relevant. CooldownPeriod is only relevant when "
             "minReplicaCount = 0 or idleReplicaCount is set"
         )
-    yield from _modifier_warnings(spec)
-
-
-def _modifier_warnings(spec: Object) -> Iterator[str]:
-    """KEDA admits these and then never gets further; the object will be told not to be ready."""
-    modifiers = part(spec, "advanced", "scalingModifiers")
-    activation = text(modifiers, "activationTarget")
-    if activation and decimal_of(activation) is None:
-        yield f"spec.advanced.scalingModifiers.activationTarget: {shown(activation)} is not a number"
 
 
 def _replica_problems(spec: Object) -> Iterator[Problem]:
