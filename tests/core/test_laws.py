@@ -57,8 +57,13 @@ COUNTS = st.integers(0, 12)
 KINDS = st.sampled_from(["AverageValue", "Value"])
 # Rising in each trigger, as a law about load asks for; `/` and nil fail now and then.
 FORMULAS = ("t0", "t0 ?? t1 ?? 3", "t0 + t1", "max(t0, t1)", "t0 / (t1 - t1)", "t0 > 5 ? nil : t0")
-BEHAVIORS = ("static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower")
-BEHAVIORS += ("scalingModifiers",)
+BEHAVIORS = (
+    "static",
+    "currentReplicas",
+    "currentReplicasIfHigher",
+    "currentReplicasIfLower",
+    "scalingModifiers",
+)
 SWITCHES = st.sampled_from(["force-activation", "paused-scale-in", "paused-scale-out", "paused"])
 
 
