@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 
 import click
@@ -53,6 +54,8 @@ def tidegate() -> None:
 
 def main() -> None:
     """Runs the command line; an error of ours is one line on standard error and exit code 1."""
+    # Commands print what failed; only a server starts a log of its own.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         tidegate()
     except Exception as error:

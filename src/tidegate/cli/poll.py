@@ -51,10 +51,7 @@ def command(files: tuple[str, ...], kubeconfig: str, namespace: str, output: str
     """
     from tidegate.cli.manifests import load
     from tidegate.runtime import loop
-    from tidegate.telemetry import logs
 
-    # The answers tell what failed.
-    logs.start("critical")
     documents = load(files)
     for document in documents:
         document.body.setdefault("metadata", {}).setdefault("namespace", namespace)

@@ -165,10 +165,11 @@ class Desk:
         """The planned triggers with their kept readings."""
         assert known.plan is not None
 
-        def latest(index: int) -> Reading | None:
-            return self.rounds.latest((known.uid, index))
+        def kept(index: int) -> tuple[Reading | None, int]:
+            key = (known.uid, index)
+            return self.rounds.latest(key), self.rounds.failed_polls(key)
 
-        return known.plan.views(latest, self.clock.now())
+        return known.plan.views(kept, self.clock.now())
 
     def decided(self, known: Known, decision: Decision) -> None:
         """Keeps a decision, and its next date."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.core.values import Decision, Memory
+from tidegate.core.values import Decision, Memory, Seen
 from tidegate.kube.resource import Resource
 from tidegate.operator.planning import Plan
 from tidegate.operator.sight import Ledger
@@ -46,6 +46,7 @@ class Known:
     followed: frozenset[int] = frozenset()
     target: Key | None = None
     replicas: int | None = None
+    seen: Seen | None = None
 
 
 class Register:

@@ -18,14 +18,15 @@ from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.pool import Connections
+from tidegate.core import answer
 from tidegate.core.values import Reading, Reason
 from tidegate.kit.question import Server
 from tidegate.kube.client import Client
 from tidegate.kube.events import Events
-from tidegate.kube.resource import HPAS, JOBS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
+from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.desk import Desk, Tools
-from tidegate.operator.known import Key, Known
+from tidegate.operator.known import Key
 from tidegate.operator.podcounts import PodCounts
 from tidegate.operator.scaledjobs import ScaledJobs
 from tidegate.operator.scaledobjects import LABEL, ScaledObjects
@@ -38,7 +39,6 @@ from tidegate.runtime.queue import Queue
 SOURCE = "keda-operator"
 # At most four looks a second at one object, however many causes there are.
 GAP_S = 0.25
-FRESH_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +95,23 @@ class Operator:
     ) -> tuple[float, ...] | Failure:
         """The HPA's question: the values of an external metric of a ScaledObject.
 
-        Answered from the kept reading while it is younger than the polling interval and 15 s.
+        Answered from kept readings while they are fresh enough (`core.answer.max_age_s`), in fallback with
+        the fallback's value, and for the composite metric by the formula.
         """
         owner = labels.get(LABEL, "")
         known = self.desk.register.by_key.get((SCALED_OBJECTS, namespace, owner))
-        if known is None or known.plan is None:
+        object = self.world.get(SCALED_OBJECTS, namespace, owner) if known is not None else None
+        if known is None or known.plan is None or known.seen is None or object is None:
             return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner} that is measured")
-        for plan in known.plan.review.triggers:
-            for position, metric in enumerate(plan.metrics):
-                if metric.name.lower() == name.lower():
-                    return await self._value(known, plan.index, position)
-        return Failure("Misconfigured", f"no matching metrics found for {name} of {namespace}/{owner}")
-
-    async def _value(self, known: Known, index: int, position: int) -> tuple[float, ...] | Failure:
-        object = self.world.get(SCALED_OBJECTS, known.key[1], known.key[2])
-        polling_s = object.spec.polling_s if object is not None else FRESH_S
-        reading = await self.rounds.fresh((known.uid, index), min(float(polling_s), FRESH_S))
-        if reading.failure is not None:
-            return reading.failure
-        return reading.values[position : position + 1]
+        composite = known.plan.review.composite
+        indexes = answer.asked(name, object, self.desk.views(known), composite)
+        for index in set(indexes) & known.followed:
+            is_cached = bool(object.spec.triggers[index].use_cached_metrics)
+            age_s = answer.max_age_s(object.spec.polling_s, is_cached=is_cached)
+            await self.rounds.fresh((known.uid, index), age_s)
+        return answer.external_metric(
+            name, object, known.seen, self.desk.views(known), known.memory, composite
+        )
 
     def rows(self) -> list[Row]:
         """All objects as the live view shows them, by kind, namespace and name."""
@@ -163,6 +161,9 @@ class Operator:
         namespace, name = namespace_of(one), name_of(one)
         if resource in (SCALED_OBJECTS, SCALED_JOBS):
             self.queue.add((resource, namespace, name))
+            return
+        if resource == PODS:
+            # Counted at polls; no plan reads one.
             return
         if resource == JOBS:
             self._on_job(namespace, old, new)

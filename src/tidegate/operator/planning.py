@@ -24,6 +24,8 @@ from tidegate.kube.resource import Resource
 from tidegate.review.manifest import Review, TriggerPlan, review
 
 Object = dict[str, Any]
+Kept = tuple[Reading | None, int]
+"""A trigger's kept reading, and the polling intervals in a row that brought a failure."""
 ReadSet = frozenset[tuple[Resource, str, str]]
 
 
@@ -58,15 +60,15 @@ class Plan:
         texts += dict.fromkeys(failure.message for failure in self.failures.values())
         return Failure("Misconfigured", f"{stage}: {'; '.join(texts)}") if texts else None
 
-    def views(self, latest: Callable[[int], Reading | None], now: datetime) -> tuple[TriggerView, ...]:
+    def views(self, kept: Callable[[int], Kept], now: datetime) -> tuple[TriggerView, ...]:
         """The triggers as a decision sees them; one that cannot be measured has a failure as reading."""
-        return tuple(self._view(one, latest, now) for one in self.review.triggers)
+        return tuple(self._view(one, kept, now) for one in self.review.triggers)
 
-    def _view(self, plan: TriggerPlan, latest: Callable[[int], Reading | None], now: datetime) -> TriggerView:
+    def _view(self, plan: TriggerPlan, kept: Callable[[int], Kept], now: datetime) -> TriggerView:
         failure = self.failures.get(plan.index)
         if failure is None and plan.scaler is None:
             failure = Failure("Misconfigured", join(plan.problems) or "the trigger cannot be read")
-        reading = Reading(now, failure=failure) if failure is not None else latest(plan.index)
+        reading, failed_polls = (Reading(now, failure=failure), 0) if failure else kept(plan.index)
         return TriggerView(
             index=plan.index,
             type=plan.trigger.type,
@@ -75,6 +77,7 @@ class Plan:
             resource=plan.resource,
             activation=plan.activation,
             reading=reading,
+            failed_polls=failed_polls,
         )
 
 

@@ -30,8 +30,7 @@ class PodCounts:
         found = [
             pod
             for pod in cache.list(question.namespace)
-            if (pod.status is None or pod.status.phase not in ENDED)
-            and selector.matches(pod.metadata.labels or {})
+            if pod.phase not in ENDED and selector.matches(pod.metadata.labels or {})
         ]
         if question.is_grouped_by_node:
             return len({pod.spec.node_name for pod in found if pod.spec.node_name})

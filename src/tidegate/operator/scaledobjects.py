@@ -16,6 +16,7 @@ from tidegate.operator import hpas
 from tidegate.operator.desk import Desk
 from tidegate.operator.known import Key, Known
 from tidegate.operator.planning import Plan
+from tidegate.operator.readypods import ReadyPods
 from tidegate.operator.targets import Target, Targets
 from tidegate.operator.writer import Place
 from tidegate.review.hpa import hpa_name, wanted_hpa
@@ -34,6 +35,7 @@ class ScaledObjects:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.targets = Targets(desk.world)
+        self.ready = ReadyPods(desk.world)
 
     async def look(self, key: Key) -> None:
         _, namespace, name = key
@@ -71,17 +73,24 @@ class ScaledObjects:
         if isinstance(hpa, Failure) or not target.wakes:
             desk.again(known.key, object.spec.polling_s if target.is_certain else SOON_S)
         known.replicas = None if isinstance(target.replicas, Failure) else target.replicas
-        seen = Seen(target.replicas, hpa, _check(target, plan, hpa))
+        ready = await self.ready.count(object, target, plan)
+        seen = Seen(target.replicas, hpa, _check(target, plan, hpa), ready)
+        known.seen = seen
         fields = _changed(object, target.status_fields())
         shown = _with_kind(object, target.kind_text) if fields else object
-        decision = decide_scaled_object(shown, seen, desk.views(known), known.memory, desk.clock.now())
+        decision = self._decided(known, shown, seen)
         if _lowers(decision):
             # The kept readings may be a polling interval old: nothing goes to zero on those.
             await desk.refresh(known)
-            decision = decide_scaled_object(shown, seen, desk.views(known), known.memory, desk.clock.now())
+            decision = self._decided(known, shown, seen)
         known.memory = decision.memory
         desk.decided(known, decision)
         await self._carry_out(known, object, target, decision, fields)
+
+    def _decided(self, known: Known, object: ScaledObject, seen: Seen) -> Decision:
+        assert known.plan is not None
+        composite, now = known.plan.review.composite, self.desk.clock.now()
+        return decide_scaled_object(object, seen, self.desk.views(known), known.memory, now, composite)
 
     async def _carry_out(
         self, known: Known, object: ScaledObject, target: Target, decision: Decision, fields: Object
@@ -135,7 +144,7 @@ class ScaledObjects:
         is_whole = plan.check("") is None
         if not plans or (present is None and isinstance(target.replicas, Failure)):
             return present
-        wanted = wanted_hpa(object, tuple(plans))
+        wanted = wanted_hpa(object, tuple(plans), plan.review.composite)
         try:
             if present is not None and present.name != name:
                 if not is_whole:

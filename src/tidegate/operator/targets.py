@@ -7,6 +7,7 @@ from typing import Any
 
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure, TidegateError
+from tidegate.base.selectors import format_label_selector
 from tidegate.kube.resource import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, ApiError, Resource
 from tidegate.operator.world import World
 
@@ -22,8 +23,8 @@ PLAIN = {DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS}
 class Target:
     """A scale target as seen now.
 
-    `resource` is None when its kind is unknown. `failure` says why it cannot be scaled. `is_watched`:
-    a change of it wakes its object.
+    `resource` is None when its kind is unknown. `selector` is that of its pods as text, "" where it is
+    not told. `failure` says why it cannot be scaled. `is_watched`: a change of it wakes its object.
     """
 
     resource: Resource | None
@@ -32,6 +33,7 @@ class Target:
     template: Object | None = None
     failure: Failure | None = None
     is_watched: bool = False
+    selector: str = ""
 
     @property
     def is_certain(self) -> bool:
@@ -98,7 +100,12 @@ class Targets:
         spec = found.get("spec") or {}
         replicas = spec.get("replicas")
         return Target(
-            resource, name, 1 if replicas is None else replicas, spec.get("template"), is_watched=True
+            resource,
+            name,
+            1 if replicas is None else replicas,
+            spec.get("template"),
+            is_watched=True,
+            selector=format_label_selector(spec["selector"]) if spec.get("selector") else "",
         )
 
     async def _scaled(self, resource: Resource, namespace: str, name: str) -> Target:
@@ -120,7 +127,9 @@ class Targets:
             return Target(resource, name, failure, template, failure)
         except TidegateError as error:
             return Target(resource, name, Failure.of(error), template)
-        return Target(resource, name, int((scale.get("spec") or {}).get("replicas") or 0), template)
+        replicas = int((scale.get("spec") or {}).get("replicas") or 0)
+        selector = (scale.get("status") or {}).get("selector") or ""
+        return Target(resource, name, replicas, template, selector=selector)
 
     def _missing(self, resource: Resource, namespace: str, name: str, *, is_watched: bool = False) -> Target:
         failure = Failure(

@@ -49,16 +49,33 @@ class _Spec(msgspec.Struct, gc=False, rename="camel"):
     node_name: str | None = ""
 
 
+class _Condition(msgspec.Struct, gc=False):
+    type: str
+    status: str = ""
+
+
 class _Status(msgspec.Struct, gc=False):
     phase: str | None = ""
+    conditions: list[_Condition] | None = None
 
 
 class PodMark(msgspec.Struct, gc=False):
-    """Of a pod, what counting needs: name, labels, node and phase."""
+    """Of a pod, what counting needs: name, labels, node, phase and conditions."""
 
     metadata: _Metadata
     spec: _Spec
     status: _Status | None = None
+
+    @property
+    def phase(self) -> str:
+        return (self.status.phase or "") if self.status is not None else ""
+
+    @property
+    def is_ready(self) -> bool:
+        """Running, with condition Ready True."""
+        conditions = (self.status.conditions or ()) if self.status is not None else ()
+        is_ready = any(one.type == "Ready" and one.status == "True" for one in conditions)
+        return self.phase == "Running" and is_ready
 
 
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {

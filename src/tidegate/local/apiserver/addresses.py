@@ -14,9 +14,14 @@ HEADLESS = "None"
 
 
 class Addresses:
-    """Which Service has which address. An address is the same for the same name, where it is free."""
+    """Which Service has which address.
 
-    def __init__(self) -> None:
+    An address is the same for the same name in the same installation, where it is free. `installation`
+    keeps equal Services of two installations on one machine apart: they share its loopback addresses.
+    """
+
+    def __init__(self, installation: str) -> None:
+        self._installation = installation
         self._holders: dict[int, Place] = {}
 
     def note(self, place: Place, body: Object) -> None:
@@ -57,7 +62,7 @@ class Addresses:
 
     def _free(self, place: Place) -> int:
         base, size = int(NETWORK.network_address), NETWORK.num_addresses
-        offset = zlib.crc32("/".join(place).encode()) % size
+        offset = zlib.crc32("/".join((self._installation, *place)).encode()) % size
         while offset & 0xFF in (0, 0xFF) or self._holders.get(base + offset, place) != place:
             offset = (offset + 1) % size
         return base + offset

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
+from pathlib import Path
 
 from tidegate.base.problems import Problem
 from tidegate.local.apiserver.addresses import Addresses
@@ -17,8 +19,10 @@ _SERVICES = "services"
 
 
 class Completion:
-    def __init__(self, store: Store) -> None:
-        self._addresses = Addresses()
+    """`directory` is the state's own: it tells this installation from others on the machine."""
+
+    def __init__(self, store: Store, directory: Path) -> None:
+        self._addresses = Addresses(os.path.realpath(directory))
         for row in store.rows(_SERVICES):
             self._addresses.note(row.place, row.parse())
         store.listen([_SERVICES], self._forget)

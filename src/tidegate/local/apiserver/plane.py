@@ -69,7 +69,7 @@ async def open_plane(
         hold.release()
         raise
     kinds = Kinds()
-    verbs = Verbs(store, clock, admissions, Completion(store))
+    verbs = Verbs(store, clock, admissions, Completion(store, directory))
     plane = Plane(
         kinds,
         Reads(store),
