@@ -89,6 +89,27 @@ async def test_a_running_container_is_adopted_as_it_is(doomed: Doomed) -> None:
     assert machine.container("a")["restartCount"] == 0
 
 
+async def test_a_container_that_cannot_be_looked_at_yet_is_not_started_beside_itself(
+    doomed: Doomed, caplog: pytest.LogCaptureFixture
+) -> None:
+    (uid,) = await doomed.create(pod("a", "sleep", "60", restartPolicy="Always"))
+    doomed.serve()
+    await until(lambda: doomed.is_running("a"))
+    before = processes(uid)
+    await doomed.kill()
+    claim = doomed.folder / "state" / "pods" / uid / "c" / "0" / "claim"
+    claim.rename(claim.with_name("kept"))
+    claim.mkdir()
+    machine = doomed.again()
+    await until(lambda: "pod step failed" in caplog.text)
+    claim.rmdir()
+    claim.with_name("kept").rename(claim)
+    machine.node._pods[uid].wake()
+    await until(lambda: machine.node._pods[uid].containers)
+    assert (await machine.exec("a", "sh", "-c", "echo $TIDEGATE_INSTANCE"))[1] == "c/0\n"
+    assert processes(uid) == before
+
+
 async def test_the_exit_code_of_a_container_that_ended_meanwhile_is_known(
     doomed: Doomed, tmp_path: Path
 ) -> None:

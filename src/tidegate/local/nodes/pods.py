@@ -142,18 +142,29 @@ class PodTask:
 
     def _meet(self, pod: Mapping[str, Any]) -> None:
         self._names = plans.names(pod["spec"])
+        found: list[tuple[Mapping[str, Any], Role]] = []
         for spec in pod["spec"].get("initContainers") or []:
-            role: Role = "sidecar" if spec.get("restartPolicy") == "Always" else "init"
-            self.containers.append(Container(self.uid, self._folder, spec, role, self.wake))
-        for spec in pod["spec"]["containers"]:
-            self.containers.append(Container(self.uid, self._folder, spec, "main", self.wake))
+            found.append((spec, "sidecar" if spec.get("restartPolicy") == "Always" else "init"))
+        found += [(spec, "main") for spec in pod["spec"]["containers"]]
+        self._adopt(found)
         status = pod.get("status") or {}
         before = [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
         were_ready = {one["name"] for one in before if one.get("ready")}
         for container in self.containers:
-            container.adopt()
             if container.is_alive:
                 self._probe(pod, container, container.name in were_ready)
+
+    def _adopt(self, found: list[tuple[Mapping[str, Any], Role]]) -> None:
+        """All of them or none: one that is not adopted would be started beside itself."""
+        containers = [Container(self.uid, self._folder, spec, role, self.wake) for spec, role in found]
+        try:
+            for container in containers:
+                container.adopt()
+        except BaseException:
+            for container in containers:
+                container.close()
+            raise
+        self.containers = containers
 
     async def _admit(self, pod: dict[str, Any]) -> float | None:
         """The address is written down before anything can use it."""
@@ -356,10 +367,7 @@ class PodTask:
     async def _clear_away(self) -> None:
         """Nobody owns this Pod any more: ends what is left of it and removes its directory."""
         if not self.containers:
-            for name in self._names_on_disk():
-                container = Container(self.uid, self._folder, {"name": name}, "main", self.wake)
-                container.adopt()
-                self.containers.append(container)
+            self._adopt([({"name": name}, "main") for name in self._names_on_disk()])
         await self._stop(None, ORPHAN_GRACE_S)
         await asyncio.to_thread(remove, self._folder)
         self._ground.addresses.release(self.uid)
