@@ -7,6 +7,7 @@ of `examples/csv-pipeline`, and watches. Then it checks every file by itself.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -136,7 +137,7 @@ async def _start(folder: Path) -> asyncio.subprocess.Process:
     """`tidegate up` as a process of its own, serving; its complaints go where ours go."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tidegate.cli.main", "up", "--data-dir", str(folder), "--port", "0",
-        stdout=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, env=_environment(),
     )  # fmt: skip
     assert process.stdout is not None
     while True:
@@ -149,6 +150,12 @@ async def _start(folder: Path) -> asyncio.subprocess.Process:
             # Nobody reads on: what it prints from here is drained and dropped.
             asyncio.get_running_loop().create_task(_drain(process.stdout))
             return process
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with this interpreter as the first `python3`: version switchers on PATH cost 0.1 s a start."""
+    folders = (str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
+    return {**os.environ, "PATH": os.pathsep.join(folders)}
 
 
 async def _drain(stream: asyncio.StreamReader) -> None:
