@@ -103,6 +103,18 @@ class Up:
             assert run.returncode == 0, f"kubectl {' '.join(words)}: {run.stderr}\n{self.tail()}"
         return run.stdout if check else run.stdout + run.stderr
 
+    def tidegate(self, *words: str) -> str:
+        """Standard output of a command of ours against this server."""
+        run = subprocess.run(
+            [sys.executable, "-m", "tidegate.cli.main", *words],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            env={**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.folder.parent)},
+        )
+        assert run.returncode == 0, f"tidegate {' '.join(words)}: {run.stderr}\n{self.tail()}"
+        return run.stdout
+
     def get(self, *words: str) -> Any:
         return json.loads(self.kubectl("get", *words, "-o", "json"))
 

@@ -18,6 +18,7 @@ from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.kit.reading import Sources
 from tidegate.review.manifest import review
+from tidegate.review.modifiers import formula_problems
 
 if TYPE_CHECKING:
     from tidegate.local.apiserver.kinds import Kind
@@ -42,6 +43,9 @@ def admit(
         return [Problem("", str(error))], ()
     if not isinstance(object, ScaledObject | ScaledJob):
         return (), ()
+    refused = formula_problems(object) if isinstance(object, ScaledObject) else ()
+    if refused:
+        return refused, ()
     return (), [str(problem) for problem in remarks(object)]
 
 

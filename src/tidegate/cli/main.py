@@ -19,6 +19,7 @@ COMMANDS = {
     "describe": "Show one object, its conditions and its events.",
     "logs": "Print what a pod wrote.",
     "delete": "Delete objects.",
+    "explain": "Say why an object has the number it has, and what would change it.",
     "validate": "Check manifests as admission will, without a server.",
     "poll": "Measure each trigger of a manifest once, against the real source.",
     "crds": "Print the custom resource definitions.",

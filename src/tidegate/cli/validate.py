@@ -151,4 +151,5 @@ def hpa_of(object: ScaledObject) -> dict[str, Any]:
     from tidegate.review.manifest import review
 
     reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata))
-    return wanted_hpa(object, tuple(one for one in reviewed.triggers if one.scaler is not None))
+    plans = tuple(one for one in reviewed.triggers if one.scaler is not None)
+    return wanted_hpa(object, plans, reviewed.composite)

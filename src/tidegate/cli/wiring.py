@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tidegate.cli.admission import admit
 from tidegate.connections.adapter import Surroundings
 from tidegate.kube import config
 from tidegate.kube.client import Client
-from tidegate.kube.resource import CRDS, ApiError, Resource
+from tidegate.kube.resource import CRDS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.local.apiserver.http import Listen, Server
 from tidegate.local.apiserver.plane import Plane, open_plane
 from tidegate.local.controllers.hpa_samples import Usage
@@ -81,9 +82,14 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         kubeconfig = await server.start()
         client = Client(config.load(kubeconfig), clock=clock)
         operator = Operator(
-            client, clock, Surroundings(resolve=node.resolve), Options(cluster_namespace="default")
+            client,
+            clock,
+            Surroundings(resolve=node.resolve),
+            Options(cluster_namespace="default"),
+            history=settings.data_dir / "history",
         )
         metrics.operator, metrics.node = operator, node
+        server.serve("explain", partial(explain, operator))
         tasks = [
             asyncio.create_task(work, name=name)
             for name, work in (
@@ -146,6 +152,17 @@ async def define(objects: Objects) -> None:
             if error.reason != "AlreadyExists":
                 raise
             await objects.patch(CRDS, "", crd["metadata"]["name"], {"spec": crd["spec"]})
+
+
+EXPLAINED = {one.plural: one for one in (SCALED_OBJECTS, SCALED_JOBS)}
+
+
+async def explain(operator: Operator, path: tuple[str, ...]) -> dict[str, Any]:
+    """`/explain/<plural>/<namespace>/<name>`."""
+    if len(path) != 3 or path[0] not in EXPLAINED:
+        raise ApiError(404, "NotFound", "explain takes scaledobjects or scaledjobs, a namespace and a name")
+    plural, namespace, name = path
+    return operator.explain(EXPLAINED[plural], namespace, name)
 
 
 class Metrics:

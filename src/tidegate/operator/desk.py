@@ -16,9 +16,10 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.core.decide import memory_from
-from tidegate.core.values import Decision, EmitEvent, PatchStatus, Reading, TriggerView
+from tidegate.core.values import Decision, EmitEvent, PatchStatus, Reading, SetReplicas, TriggerView
 from tidegate.kube.resource import ApiError
 from tidegate.measure.rounds import Rounds
+from tidegate.operator.chronicle import Chronicle, change
 from tidegate.operator.known import Ahead, Key, Known, Register
 from tidegate.operator.planning import Plan, basis, plan
 from tidegate.operator.references import References
@@ -42,6 +43,7 @@ class Tools:
     rounds: Rounds
     clock: Clock
     options: Options
+    chronicle: Chronicle
 
 
 class Desk:
@@ -53,6 +55,7 @@ class Desk:
         self.rounds = tools.rounds
         self.clock = tools.clock
         self.options = tools.options
+        self.chronicle = tools.chronicle
         self.again = again
         self.register = Register()
         self.references = References(self.world, self.writer)
@@ -92,6 +95,7 @@ class Desk:
         if known is not None:
             await self.stop(known)
             self.forget(known.key)
+            self.chronicle.forget(known.uid)
         if FINALIZER not in object.metadata.finalizers:
             return
         kept = [one for one in object.metadata.finalizers if one != FINALIZER]
@@ -171,10 +175,16 @@ class Desk:
 
         return known.plan.views(kept, self.clock.now())
 
-    def decided(self, known: Known, decision: Decision) -> None:
-        """Keeps a decision, and its next date."""
+    def decided(self, known: Known, decision: Decision, replicas: int | None = None) -> None:
+        """Keeps a decision, its next date, and what it changed; `replicas` as they were found."""
         self.decisions += 1
-        known.decision = decision
+        known.decision, known.decided_at = decision, self.clock.now()
+        entry = change(decision, known.replicas, replicas, known.decided_at)
+        # What we set ourselves is no news when it is seen.
+        ours = [action.replicas for action in decision.actions if isinstance(action, SetReplicas)]
+        known.replicas = ours[-1] if ours else replicas
+        if entry is not None:
+            self.chronicle.add(known.uid, entry)
         if decision.due is not None:
             delay_s = (decision.due - self.clock.now()).total_seconds()
             self.again(known.key, max(0.0, delay_s))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tidegate.core.values import Decision, Memory, Seen
@@ -47,6 +48,7 @@ class Known:
     target: Key | None = None
     replicas: int | None = None
     seen: Seen | None = None
+    decided_at: datetime | None = None
 
 
 class Register:

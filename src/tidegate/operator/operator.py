@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.connections.adapter import Adapter, Surroundings
@@ -25,8 +27,10 @@ from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
+from tidegate.operator.chronicle import Chronicle
 from tidegate.operator.desk import Desk, Tools
-from tidegate.operator.known import Key
+from tidegate.operator.explaining import explained
+from tidegate.operator.known import Key, Known
 from tidegate.operator.podcounts import PodCounts
 from tidegate.operator.scaledjobs import ScaledJobs
 from tidegate.operator.scaledobjects import LABEL, ScaledObjects
@@ -39,6 +43,8 @@ from tidegate.runtime.queue import Queue
 SOURCE = "keda-operator"
 # At most four looks a second at one object, however many causes there are.
 GAP_S = 0.25
+# Looks at different objects that may be under way at once.
+WORKERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +72,19 @@ class Operator:
         surroundings: Surroundings,
         options: Options,
         *,
-        workers: int = 16,
         connect: Callable[[Server], Adapter] | None = None,
+        history: Path | None = None,
     ) -> None:
         self.clock = clock
-        self.workers = workers
         self.world = World(client, self._on_change)
         surroundings = replace(surroundings, objects=PodCounts(self.world).answer)
         self.connections = Connections(surroundings)
         self.rounds = Rounds(clock, connect or self.connections.adapter, self._on_reading)
         self.queue: Queue[Key] = Queue(clock, self._look, gap_s=GAP_S)
         writer = Writer(client, Events(client, clock, SOURCE))
-        self.desk = Desk(Tools(self.world, writer, self.rounds, clock, options), self._again)
+        self.desk = Desk(
+            Tools(self.world, writer, self.rounds, clock, options, Chronicle(history)), self._again
+        )
         self._scaled_objects = ScaledObjects(self.desk)
         self._scaled_jobs = ScaledJobs(self.desk)
 
@@ -88,7 +95,7 @@ class Operator:
             tasks.create_task(self.rounds.run())
             while not self.world.is_synced:
                 await self.clock.sleep(0.01)
-            tasks.create_task(self.queue.run(self.workers))
+            tasks.create_task(self.queue.run(WORKERS))
 
     async def external_metric(
         self, namespace: str, name: str, labels: Mapping[str, str]
@@ -105,13 +112,26 @@ class Operator:
             return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner} that is measured")
         composite = known.plan.review.composite
         indexes = answer.asked(name, object, self.desk.views(known), composite)
-        for index in set(indexes) & known.followed:
-            is_cached = bool(object.spec.triggers[index].use_cached_metrics)
-            age_s = answer.max_age_s(object.spec.polling_s, is_cached=is_cached)
-            await self.rounds.fresh((known.uid, index), age_s)
-        return answer.external_metric(
-            name, object, known.seen, self.desk.views(known), known.memory, composite
-        )
+        await asyncio.gather(*(self._fresh(known, object, index) for index in set(indexes) & known.followed))
+        seen = await self._scaled_objects.seen_now(known, object)
+        views = self.desk.views(known)
+        return answer.external_metric(name, object, seen, views, known.memory, composite)
+
+    async def _fresh(self, known: Known, object: ScaledObject, index: int) -> None:
+        is_cached = bool(object.spec.triggers[index].use_cached_metrics)
+        age_s = answer.max_age_s(object.spec.polling_s, is_cached=is_cached)
+        await self.rounds.fresh((known.uid, index), age_s)
+
+    def explain(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """Why an object has the number it has; ApiError `NotFound` where nothing was decided about it."""
+        known = self.desk.register.by_key.get((resource, namespace, name))
+        object = self.world.get(resource, namespace, name) if known is not None else None
+        if known is None or object is None:
+            text = (
+                f"nothing was decided about {resource.kind} {namespace}/{name}: it is new, or does not exist"
+            )
+            raise ApiError(404, "NotFound", text)
+        return explained(self.desk, known, object)
 
     def rows(self) -> list[Row]:
         """All objects as the live view shows them, by kind, namespace and name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.core.annotated import pause_of
 from tidegate.core.decide import HpaView, Seen, decide_scaled_object
+from tidegate.core.modifiers import modifiers_of
 from tidegate.core.values import Decision, DeleteHpa, EmitEvent, SetReplicas
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
@@ -72,7 +74,6 @@ class ScaledObjects:
             hpa = await self._ensured_hpa(object, target, plan)
         if isinstance(hpa, Failure) or not target.wakes:
             desk.again(known.key, object.spec.polling_s if target.is_certain else SOON_S)
-        known.replicas = None if isinstance(target.replicas, Failure) else target.replicas
         ready = await self.ready.count(object, target, plan)
         seen = Seen(target.replicas, hpa, _check(target, plan, hpa), ready)
         known.seen = seen
@@ -84,8 +85,18 @@ class ScaledObjects:
             await desk.refresh(known)
             decision = self._decided(known, shown, seen)
         known.memory = decision.memory
-        desk.decided(known, decision)
+        desk.decided(known, decision, None if isinstance(target.replicas, Failure) else target.replicas)
         await self._carry_out(known, object, target, decision, fields)
+
+    async def seen_now(self, known: Known, object: ScaledObject) -> Seen:
+        """What the HPA's question needs: a fallback counts with the replicas and ready pods of now."""
+        assert known.seen is not None
+        assert known.plan is not None
+        if object.spec.fallback is None:
+            return known.seen
+        target = await self.targets.look(object)
+        ready = await self.ready.count(object, target, known.plan)
+        return replace(known.seen, replicas=target.replicas, ready=ready)
 
     def _decided(self, known: Known, object: ScaledObject, seen: Seen) -> Decision:
         assert known.plan is not None
@@ -144,7 +155,11 @@ class ScaledObjects:
         is_whole = plan.check("") is None
         if not plans or (present is None and isinstance(target.replicas, Failure)):
             return present
-        wanted = wanted_hpa(object, tuple(plans), plan.review.composite)
+        composite = plan.review.composite
+        if composite is None and modifiers_of(object.spec) is not None:
+            # Modifiers that cannot be used are a problem of the object: an existing HPA keeps its metrics.
+            return present
+        wanted = wanted_hpa(object, tuple(plans), composite)
         try:
             if present is not None and present.name != name:
                 if not is_whole:

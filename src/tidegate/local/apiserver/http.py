@@ -19,7 +19,7 @@ from tidegate.local.apiserver.answers import cut_off, failure_answer, no_such_pa
 from tidegate.local.apiserver.endpoints import Endpoints
 from tidegate.local.apiserver.paths import parse_path
 from tidegate.local.apiserver.plane import Plane
-from tidegate.local.apiserver.rootpaths import ExternalMetric, RootPaths
+from tidegate.local.apiserver.rootpaths import ExternalMetric, Extra, RootPaths
 from tidegate.local.apiserver.streams import Streams
 from tidegate.local.apiserver.watches import Feeds
 from tidegate.local.apiserver.watchstreams import WatchStreams
@@ -75,6 +75,10 @@ class Server:
         )
         self._runner: web.AppRunner | None = None
         self._renewal: asyncio.Task[None] | None = None
+
+    def serve(self, first: str, extra: Extra) -> None:
+        """Answers GETs below `/<first>/` with what `extra` returns."""
+        self._root_paths.extras[first] = extra
 
     async def start(self) -> FilePath:
         """Listens, and writes the kubeconfig whose path is returned.

@@ -37,13 +37,18 @@ ExternalMetric = Callable[[str, str, str], Awaitable[dict[str, Any]]]
 """Namespace, metric name and label selector to an ExternalMetricValueList."""
 
 
+Extra = Callable[[tuple[str, ...]], Awaitable[dict[str, Any]]]
+"""The rest of a path to a JSON object; ApiError where there is none."""
+
+
 class RootPaths:
-    """Answers the paths beside the resources."""
+    """Answers the paths beside the resources. `extras` are further ones by their first part."""
 
     def __init__(self, kinds: Kinds, external_metric: ExternalMetric | None) -> None:
         self._kinds = kinds
         self._external_metric = external_metric
         self._documents = Documents(kinds)
+        self.extras: dict[str, Extra] = {}
 
     def has(self, path: Path) -> bool:
         """Whether a path that looks like a resource's is answered here."""
@@ -65,6 +70,8 @@ class RootPaths:
         if path.startswith("/openapi/"):
             return self._openapi(request, path)
         parts = path.strip("/").split("/")
+        if parts[0] in self.extras:
+            return json_answer(await self.extras[parts[0]](tuple(parts[1:])))
         if parts[0] == "apis" and len(parts) == 2:
             return _cached(request, discovery.group(self._all(), parts[1]))
         if len(parts) == (2 if parts[0] == "api" else 3) and parts[0] in ("api", "apis"):

@@ -1,0 +1,124 @@
+"""`tidegate explain`: why a ScaledObject or ScaledJob has the number it has, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from tidegate.cli.session import Server, Session, reaching, run
+
+Entry = dict[str, Any]
+
+
+@click.command("explain")
+@click.argument("object", metavar="TYPE/NAME")
+@click.option("--history", is_flag=True, help="The last changes too, the newest last.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@reaching
+def command(object: str, history: bool, output: str, kubeconfig: str, namespace: str) -> None:
+    """Say why an object has the number it has, and what would change it.
+
+    Shows what each trigger said and when, each step of the last decision with its numbers, and the
+    nearest values and moments at which it would decide otherwise.
+
+    \b
+    tidegate explain scaledobject/worker
+    tidegate explain sj/csv-processor --history
+    """
+
+    async def work(session: Session) -> bool:
+        found = await fetch(session, object)
+        if output == "json":
+            import msgspec
+
+            click.echo(msgspec.json.format(msgspec.json.encode(found)))
+        else:
+            for line in lines(found, history):
+                click.echo(line)
+        return True
+
+    run(Server(kubeconfig, namespace), work)
+
+
+async def fetch(session: Session, object: str) -> Entry:
+    """The explanation, from a server that explains."""
+    import msgspec
+
+    from tidegate.base.errors import Misconfigured, Unsupported
+    from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError
+
+    word, slash, name = object.partition("/")
+    if not slash or not name:
+        raise Misconfigured(
+            "explain",
+            answer=f'"{object}" names no object',
+            next_step="write it as scaledobject/NAME or scaledjob/NAME",
+        )
+    resource = (await session.discovery.named(word)).resource
+    if resource not in (SCALED_OBJECTS, SCALED_JOBS):
+        raise Misconfigured(
+            "explain",
+            answer=f"nothing decides about {resource.plural}",
+            next_step="name a ScaledObject or ScaledJob",
+        )
+    try:
+        raw = await session.client.request("GET", f"/explain/{resource.plural}/{session.namespace}/{name}")
+    except ApiError as error:
+        if error.code == 404 and "decided" not in error.message:
+            raise Unsupported(
+                "explain",
+                answer="this API server is not one that `tidegate up` serves",
+                next_step="look at the object's events with kubectl describe",
+            ) from error
+        raise
+    found: Entry = msgspec.json.decode(raw)
+    return found
+
+
+def lines(found: Entry, has_history: bool) -> Iterator[str]:
+    """The explanation for people."""
+    size = "" if found["replicas"] is None else f", {found['replicas']} replicas"
+    yield (
+        f"{found['kind']} {found['namespace']}/{found['name']}{size} (minimum {found['minimum']}, "
+        f"maximum {found['maximum']})"
+    )
+    yield ""
+    yield "triggers:"
+    for trigger in found["triggers"]:
+        yield from _trigger(trigger)
+    yield ""
+    yield f"why (decided at {found['decidedAt'] or 'no moment yet'}):"
+    for number, reason in enumerate(found["reasons"], start=1):
+        yield f"  {number}. {reason['text']}  [{reason['code']}]"
+    if found["outlook"]:
+        yield ""
+        yield "what would change it:"
+    for prospect in found["outlook"]:
+        is_told = not prospect["at"] or prospect["at"] in prospect["text"]
+        yield f"  - {prospect['text']}" + ("" if is_told else f" (at {prospect['at']})")
+    if found["due"] and not any(one["at"] == found["due"] for one in found["outlook"]):
+        yield f"  - without news, it is decided again at {found['due']}"
+    if has_history:
+        yield ""
+        yield "history:"
+        for entry in found["history"]:
+            because = "; ".join(reason["text"] for reason in entry["reasons"])
+            yield f"  {entry['at']}  {entry['what']}: {because}"
+
+
+def _trigger(trigger: Entry) -> Iterator[str]:
+    name = f" {trigger['name']}" if trigger["name"] else ""
+    age = "not measured yet" if trigger["age_s"] is None else f"read {trigger['age_s']:g} s ago"
+    yield f"  {trigger['index']}: {trigger['type']}{name}: {trigger['state']}, {age}"
+    for metric in trigger["metrics"]:
+        value = "?" if metric["value"] is None else f"{metric['value']:g}"
+        aim = (
+            f"{metric['target']:g} per replica"
+            if metric["targetType"] == "AverageValue"
+            else f"{metric['target']:g}"
+        )
+        yield f"     {metric['name']}: {value} (target {aim}, active above {trigger['activation']:g})"
+    if trigger["failure"]:
+        yield f"     {trigger['failure']}"

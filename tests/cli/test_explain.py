@@ -1,0 +1,74 @@
+"""`tidegate explain`: the texts, from a server's answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.cli.explain import lines
+
+FOUND: dict[str, Any] = {
+    "kind": "ScaledObject",
+    "namespace": "default",
+    "name": "worker",
+    "at": "2026-01-02T03:04:05Z",
+    "decidedAt": "2026-01-02T03:04:00Z",
+    "replicas": 3,
+    "minimum": 0,
+    "maximum": 10,
+    "triggers": [
+        {
+            "index": 0,
+            "type": "redis",
+            "name": "jobs",
+            "state": "inactive",
+            "activation": 2.0,
+            "metrics": [{"name": "s0-redis-jobs", "value": 1.0, "target": 5.0, "targetType": "AverageValue"}],
+            "age_s": 0.4,
+            "failure": None,
+        },
+        {
+            "index": 1,
+            "type": "redis",
+            "name": None,
+            "state": "unknown",
+            "activation": 0.0,
+            "metrics": [{"name": "s1-redis-b", "value": None, "target": 5.0, "targetType": "Value"}],
+            "age_s": None,
+            "failure": "connection refused",
+        },
+    ],
+    "reasons": [{"code": "Cooldown", "text": "3 kept", "numbers": {}}],
+    "outlook": [
+        {
+            "code": "CooledDown",
+            "text": "at 2026-01-02T03:09:00Z: 0 replicas",
+            "numbers": {},
+            "at": "2026-01-02T03:09:00Z",
+        }
+    ],
+    "due": "2026-01-02T03:09:00Z",
+    "history": [
+        {
+            "at": "2026-01-02T03:00:00Z",
+            "what": "0 → 1 replicas",
+            "reasons": [{"code": "Activated", "text": "raised"}],
+        }
+    ],
+}
+
+
+def test_a_person_sees_what_was_read_why_and_what_would_change_it() -> None:
+    text = "\n".join(lines(FOUND, has_history=False))
+    assert "ScaledObject default/worker, 3 replicas (minimum 0, maximum 10)" in text
+    assert "0: redis jobs: inactive, read 0.4 s ago" in text
+    assert "s0-redis-jobs: 1 (target 5 per replica, active above 2)" in text
+    assert "1: redis: unknown, not measured yet" in text
+    assert "connection refused" in text
+    assert "1. 3 kept  [Cooldown]" in text
+    assert text.count("2026-01-02T03:09:00Z") == 1, "a moment is told once"
+    assert "history" not in text
+
+
+def test_history_is_told_on_request_with_reasons() -> None:
+    text = "\n".join(lines(FOUND, has_history=True))
+    assert "2026-01-02T03:00:00Z  0 → 1 replicas: raised" in text
