@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,8 @@ PARTS = ("starting", "push", "rounds")
 
 def main() -> int:
     """The exit code: 1 when a count that must hold does not."""
+    # A benchmark that is stopped ends its servers, as at any other end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _options()
     about = machine.description()
     figures: list[Figure] = []
