@@ -28,7 +28,7 @@ check: $(VENV)/.test ## format, lint, types, layers, generated files, unit tests
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not real and not e2e"
+	@$(BIN)/python -m pytest -q -n $(JOBS) --hypothesis-profile=quick -m "not real and not e2e"
 
 bench: $(VENV)/.test ## measure, and write a table to bench/results/
 	@$(BIN)/python -m bench

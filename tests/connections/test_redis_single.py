@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -298,16 +299,25 @@ async def test_closing_is_safe_before_opening_and_twice(server: RedisProcess, co
     assert await adapter.answer(lengths("list")) == [3]
 
 
-async def test_a_server_that_is_not_redis_is_malformed(connect: Connect) -> None:
-    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+@asynccontextmanager
+async def replying(reply: bytes, *, then_closes: bool = False) -> AsyncIterator[str]:
+    """The address of a server whose only words, whatever it is asked, are `reply`."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10000)
+        writer.write(reply)
         await writer.drain()
+        if not then_closes:
+            await reader.read(1)
         writer.close()
 
-    async with await asyncio.start_server(greet, "127.0.0.1", 0) as listener:
-        port = listener.sockets[0].getsockname()[1]
-        (answer,) = await connect(f"127.0.0.1:{port}").answer(lengths("list"))
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        yield f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+
+
+async def test_a_server_that_is_not_redis_is_malformed(connect: Connect) -> None:
+    async with replying(b"HTTP/1.1 400 Bad Request\r\n\r\n", then_closes=True) as address:
+        (answer,) = await connect(address).answer(lengths("list"))
         assert isinstance(answer, Malformed)
         assert "not the Redis protocol" in str(answer)
 
@@ -326,15 +336,8 @@ async def test_a_server_that_lets_nobody_stay_is_unreachable(connect: Connect) -
     "reply", [b"*1\r\n:1\r\n", b":7\r\n", b"$2\r\nhi\r\n", b"*-1\r\n", b"+OK\r\n", b"*2\r\n$-1\r\n*0\r\n"]
 )
 async def test_a_reply_of_another_shape_is_malformed_and_never_a_zero(connect: Connect, reply: bytes) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10000)
-        writer.write(reply)
-        await writer.drain()
-        await reader.read(1)
-        writer.close()
-
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
-        adapter = connect(f"127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+    async with replying(reply) as address:
+        adapter = connect(address)
         answers = await adapter.answer(lengths("list", "set"))
         assert [type(answer) for answer in answers] == [Malformed, Malformed]
         await adapter.close()
@@ -344,28 +347,16 @@ async def test_a_reply_of_another_shape_is_malformed_and_never_a_zero(connect: C
     "reply", [b"-LOADING Redis is loading the dataset in memory\r\n", b"-MASTERDOWN Link is down\r\n"]
 )
 async def test_a_server_that_is_not_ready_is_unreachable_as_a_whole(connect: Connect, reply: bytes) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10000)
-        writer.write(reply)
-        await writer.drain()
-        await reader.read(1)
-        writer.close()
-
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listener:
-        adapter = connect(f"127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+    async with replying(reply) as address:
+        adapter = connect(address)
         with pytest.raises(Unreachable):
             await adapter.answer(lengths("list"))
         await adapter.close()
 
 
 async def test_a_server_in_protected_mode_denies_everybody(connect: Connect) -> None:
-    async def deny(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10000)
-        writer.write(b"-DENIED Redis is running in protected mode because no password is set\r\n")
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(deny, "127.0.0.1", 0) as listener:
-        adapter = connect(f"127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+    denied = b"-DENIED Redis is running in protected mode because no password is set\r\n"
+    async with replying(denied, then_closes=True) as address:
+        adapter = connect(address)
         with pytest.raises(Denied, match="protected mode"):
             await adapter.answer(lengths("list"))

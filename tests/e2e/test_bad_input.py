@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from parts.manifests import sleepers
 from parts.up import Up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
@@ -31,19 +32,9 @@ spec:
       metadata: {address: "r:6379", listName: q, listLength: 5}
     - metadata: {x: "1"}
 """
-ACCEPTED = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers: [{name: c, image: any, command: [sleep, "3600"]}]
----
+ACCEPTED = (
+    sleepers("web", 2)
+    + """---
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata: {name: accepted}
@@ -58,6 +49,7 @@ spec:
     - type: telepathy
       metadata: {thought: any}
 """
+)
 PROBLEMS = (
     'spec.triggers[1].metadata.listName: missing required parameter "listName" in [triggerMetadata]',
     'spec.triggers[1].metadata.listLength: "ten" is not a number',

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from parts.manifests import sleepers
 from parts.up import ROOT, Up, needs_redis
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
@@ -15,19 +16,6 @@ PASSWORD, WRONG = "change-me", "not-this-one"
 # Everything here happens long before a poll would bring it about.
 SOON_S = 40.0
 
-WEB = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers: [{name: c, image: any, command: [sleep, "3600"]}]
-"""
 REDIS_TRIGGER = """
     - type: redis
       metadata: {address: "queue.default.svc:6379", listName: jobs, listLength: "5"}
@@ -62,19 +50,9 @@ metadata: {name: queue-auth}
 spec:
   secretTargetRef: [{parameter: password, name: queue-secret, key: password}]
 """
-ALWAYS = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: other}
-spec:
-  replicas: 0
-  selector: {matchLabels: {app: other}}
-  template:
-    metadata: {labels: {app: other}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers: [{name: c, image: any, command: [sleep, "3600"]}]
----
+ALWAYS = (
+    sleepers("other", 0)
+    + """---
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata: {name: other}
@@ -86,6 +64,7 @@ spec:
     - type: cron
       metadata: {timezone: UTC, start: 58 23 * * *, end: 1 0 * * *, desiredReplicas: "2"}
 """
+)
 
 
 def ready(up: Up, what: str = "scaledobject/web") -> dict[str, str]:
@@ -134,7 +113,7 @@ def test_every_missing_piece_is_said_and_heals_when_it_comes(up: Up) -> None:
     apply(up, SCALED_OBJECT)
     says(up, "False", "there is no Deployment default/web")
     assert "there is no TriggerAuthentication default/queue-auth" in ready(up)["message"]
-    apply(up, WEB)
+    apply(up, sleepers("web", 2))
     up.until("the target is found", lambda: "there is no Deployment" not in ready(up)["message"], SOON_S)
     says(up, "False", "there is no TriggerAuthentication default/queue-auth")
     apply(up, AUTHENTICATION)
@@ -166,7 +145,7 @@ def test_every_missing_piece_is_said_and_heals_when_it_comes(up: Up) -> None:
 def test_a_redis_that_goes_and_comes_back_takes_nothing_with_it(up: Up) -> None:
     needs_redis()
     start_redis(up)
-    for manifest in (WEB, AUTHENTICATION, secret(PASSWORD)):
+    for manifest in (sleepers("web", 2), AUTHENTICATION, secret(PASSWORD)):
         apply(up, manifest)
     up.kubectl("create", "-f", str(QUEUE / "load" / "send-messages.yaml"))
     up.kubectl("wait", "--for=condition=Complete", "job", "--all", "--timeout=30s")

@@ -81,6 +81,14 @@ class World:
         for task in self._tasks:
             assert not task.done(), task
 
+    async def writes_at_rest(self, seconds: float) -> int:
+        """How much a team that begins anew writes within `seconds`; nobody else may write meanwhile."""
+        await self.kill()
+        before = self.objects.writes
+        self.start()
+        await self.pass_s(seconds)
+        return self.objects.writes - before
+
     async def end(self) -> None:
         await self.kill()
         self.node.stop()

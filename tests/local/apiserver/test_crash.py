@@ -37,6 +37,7 @@ def killed_after(directory: Path, seed: int, seconds: float) -> list[list[str]]:
     return [line.split() for line in said.split("\n")[:-1]]
 
 
+@pytest.mark.real
 async def test_kill_9_loses_no_acknowledged_write_and_moves_no_counter_back(tmp_path: Path) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)

@@ -325,11 +325,7 @@ def test_at_rest_nothing_is_written(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment())
         await world.pass_s(60)
-        before = world.objects.writes
-        await world.kill()
-        world.start()
-        await world.pass_s(2000)
-        assert world.objects.writes == before
+        assert await world.writes_at_rest(2000) == 0
 
     live(scenario, team)
 

@@ -140,6 +140,7 @@ async def test_an_adopted_container_ends_under_the_new_server(doomed: Doomed, tm
     assert machine.container("a")["state"]["terminated"]["exitCode"] == 4
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("die_at", range(1, 17))
 async def test_a_server_killed_at_any_write_runs_nothing_twice(
     doomed: Doomed, tmp_path: Path, die_at: int
@@ -156,6 +157,7 @@ async def test_a_server_killed_at_any_write_runs_nothing_twice(
     assert not [pid for uid in uids for pid in processes(uid)]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("delay_s", [0.0, 0.004, 0.008, 0.012, 0.016, 0.02, 0.03, 0.04])
 async def test_a_server_killed_while_launchers_start_runs_nothing_twice(
     doomed: Doomed, tmp_path: Path, delay_s: float
