@@ -40,10 +40,45 @@ def program_map(name: str, files: tuple[str, ...]) -> str:
     return f"# Generated from examples/programs; edit there and run `make generate`.\n{text}"
 
 
+def conformance_page() -> str:
+    """The list of behaviours as a page: how many are in which state, then each with its tests."""
+    sections = yaml.safe_load((ROOT / "conformance" / "behaviours.yaml").read_text())
+    states = {"tests": "Tested", "deviates": "Deviates", "later": "Later", "untested": "Untested"}
+    rows, parts, total = [], [], [0] * len(states)
+    for section in sections:
+        entries = section["behaviours"]
+        counts = [sum(state in entry for entry in entries) for state in states]
+        total = [sum(pair) for pair in zip(total, counts, strict=True)]
+        rows.append(f"| {section['section']} | {' | '.join(map(str, counts))} |")
+        parts.append(f"\n## {section['section']}\n")
+        for entry in entries:
+            (state,) = states.keys() & entry.keys()
+            if state == "tests":
+                split = (node.partition("::") for node in entry["tests"])
+                found = "; ".join(f"[{name}](../{file})" for file, _, name in split)
+            else:
+                found = entry[state]
+            parts.append(f"- **{entry['id']}** {entry['behaviour']}<br>{states[state]}: {found}")
+    rows.append(f"| **All** | {' | '.join(f'**{count}**' for count in total)} |")
+    head = f"| Section | {' | '.join(states.values())} |\n| --- |{' ---: |' * len(states)}"
+    return f"""<!-- Generated from conformance/behaviours.yaml; edit there and run `make generate`. -->
+# Conformance
+
+KEDA's behaviours, in our words, and where each one stands. *Tested*: the tests named hold it.
+*Deviates*: Tidegate does otherwise on purpose, see [Where Tidegate differs from KEDA](deviations.md).
+*Later*: not offered yet. *Untested*: believed to hold, but no test names it, or not in full.
+
+{head}
+{chr(10).join(rows)}
+{chr(10).join(parts)}
+"""
+
+
 def wanted() -> dict[Path, str]:
     """Every generated file with the text it must have."""
     files = {ROOT / "deploy" / "crds" / name: text for name, text in crds.render().items()}
     files |= {ROOT / path: text for path, text in pages.render().items()}
+    files[ROOT / "docs" / "conformance.md"] = conformance_page()
     files |= {
         ROOT / "examples" / path: program_map(name, parts) for path, (name, parts) in EXAMPLE_PROGRAMS.items()
     }

@@ -116,6 +116,7 @@ def test_several_triggers_become_one_queue(
 @pytest.mark.parametrize(
     ("name", "more", "wanted", "busy", "pending", "most", "expected"),
     [
+        (None, {}, 3, 2, 0, 5, 1),
         ("default", {}, 3, 2, 0, 5, 1),
         ("default", {}, 2, 0, 0, 5, 2),
         ("default", {}, 3, 5, 0, 5, 0),
