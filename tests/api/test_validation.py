@@ -76,6 +76,11 @@ def test_several_mistakes_come_in_one_answer_each_with_its_path_and_value(scaled
             "greater than or equal to 0",
         ),
         (
+            {"spec__fallback": {"failureThreshold": 1, "replicas": -1}},
+            "spec.fallback.replicas",
+            "greater than or equal to 0",
+        ),
+        (
             {"spec__fallback": {"failureThreshold": 1, "replicas": 1, "behavior": "other"}},
             "spec.fallback.behavior",
             'Unsupported value: "other"',
@@ -153,6 +158,10 @@ def test_what_a_scaled_object_is_refused_for(changes, path, text, scaled_object)
         {"spec__triggers": [{"type": "redis", "metadata": {}, "useCachedMetrics": True}]},
         {"spec__triggers": [cron(name=""), cron(name=""), cron()]},
         {"spec__fallback": {"failureThreshold": 0, "replicas": 0}, "spec__triggers": [cpu(), cron()]},
+        {
+            "spec__fallback": {"failureThreshold": 1, "replicas": 1},
+            "spec__triggers": [cron(metricType="Value"), cron(metricType="AverageValue"), cron()],
+        },
         {
             "spec__fallback": {"failureThreshold": 1, "replicas": 1},
             "spec__triggers": [cpu()],

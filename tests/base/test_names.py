@@ -9,6 +9,7 @@ OWNERS = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,80}[a-z0-9])?", fullmatch=True)
 
 def test_normalizing_replaces_six_characters_and_keeps_the_rest():
     assert names.normalize("a/b.c:d%e(f)g_H-ü") == "a-b-c-d-e-f-g_H-ü"
+    assert names.normalize("/.:%()input/.:%()") == "------input------"
 
 
 @given(OWNERS, st.text(max_size=40), st.integers(0, 2**40), st.integers(0, 10_000))

@@ -102,6 +102,10 @@ def test_what_is_no_number_is_never_written(value):
         (1.0005, "1"),  # the binary value lies just below the half
         (2.5, "2500m"),
         (7.0, "7"),
+        (42.5, "42500m"),
+        (100.5, "100500m"),
+        (9.3e15, "9300T"),
+        (1e18, "1E"),
     ],
 )
 def test_metric_values_are_cleaned_up_as_keda_does(value, expected):
