@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from parts import virtualtime
-from parts.cluster import Cluster, operating, redis
+from parts.cluster import Cluster, operating, redis, running
 from parts.memory_client import Write
 from tidegate.kube.resource import (
     DEPLOYMENTS,
@@ -269,5 +269,21 @@ def test_a_storm_of_changes_is_looked_at_four_times_a_second() -> None:
                 await cluster.patch(SECRETS, "redis", secret(str(count)))
                 await clock.sleep(0.01)
             assert 10 < cluster.operator.queue.looks - before <= 5 * 4 + 2
+
+    virtualtime.run(story)
+
+
+def test_a_restart_waits_for_the_first_lists_and_finds_everything_as_it_was() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=0) as cluster:
+            for number in range(20):
+                await cluster.deployment(f"web-{number}")
+                await cluster.scaled_object(f"web-{number}", pollingInterval=HOUR_S)
+            await clock.sleep(5)
+        cluster.client.list_s = 0.5
+        cluster.client.writes.clear()
+        async with running(cluster.new_operator()):
+            await clock.sleep(10)
+        assert cluster.status_writes() == []
 
     virtualtime.run(story)

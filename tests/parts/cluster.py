@@ -69,9 +69,13 @@ class Cluster:
         self.objects = MemoryObjects(clock)
         self.client = MemoryClient(self.objects, clock)
         self.redis = Redis()
-        self.operator = Operator(
+        self.operator = self.new_operator()
+
+    def new_operator(self) -> Operator:
+        """One that knows nothing yet."""
+        return Operator(
             self.client,  # type: ignore[arg-type]
-            clock,
+            self.clock,
             Surroundings(),
             Options(cluster_namespace="keda"),
             connect=self.redis.connect,
@@ -154,11 +158,18 @@ async def operating(clock: Clock, **lists: float) -> AsyncIterator[Cluster]:
     """A cluster whose operator runs while the block does; its defects are raised at the end."""
     cluster = Cluster(clock)
     cluster.redis.lists.update(lists)
-    running = asyncio.create_task(cluster.operator.run())
-    try:
+    async with running(cluster.operator):
         yield cluster
+
+
+@asynccontextmanager
+async def running(operator: Operator) -> AsyncIterator[None]:
+    """The operator runs while the block does; its defects are raised at the end."""
+    task = asyncio.create_task(operator.run())
+    try:
+        yield
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-    if not running.cancelled() and running.exception() is not None:
-        raise AssertionError("the operator ended") from running.exception()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    if not task.cancelled() and task.exception() is not None:
+        raise AssertionError("the operator ended") from task.exception()

@@ -1,7 +1,7 @@
 """`tidegate.kube.client.Client` without a network: the verbs on `MemoryObjects`, and all that may go wrong.
 
-Watches show a change `lag_s` later. `before` runs ahead of every write and may change the world or
-raise; a write named in `lost` is carried out, but its answer never comes.
+Watches show a change `lag_s` later; a list takes `list_s`. `before` runs ahead of every write and may
+change the world or raise; a write named in `lost` is carried out, but its answer never comes.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class MemoryClient:
         self.lost: Callable[[Write], bool] = lambda write: False
         self.unlisted: set[Resource] = set()
         self.lag_s = 0.0
+        self.list_s = 0.0
         self._log: list[tuple[float, int, str, Resource, bytes]] = []
         self._news = asyncio.Event()
         objects.subscribe(SERVED, self._record)
@@ -107,7 +108,7 @@ class MemoryClient:
     async def pages(self, resource: Resource, namespace: str = "", **_: str) -> AsyncGenerator[Page]:
         if resource in self.unlisted:
             raise ApiError(403, "Forbidden", f"{resource.plural} is forbidden")
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.list_s)
         items = [msgspec.json.encode(one) for one in self.objects.list(resource, namespace)]
         yield Page(items, str(self.objects.version))
 

@@ -103,6 +103,7 @@ class World:
         self.discovery = Discovery(client)
         self._on_change = on_change
         self._caches: dict[Resource, Cache[Any]] = {}
+        self._patience: dict[Resource, float] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -147,12 +148,15 @@ class World:
         return resource in self._caches and self._caches[resource].is_synced
 
     async def listed(self, resource: Resource, within_s: float) -> None:
-        """Begins to follow the kind; the one who does waits a little for its first list."""
-        if resource in self._caches:
+        """Begins to follow the kind. Whoever asks in the first `within_s` waits for its first list."""
+        cache = self.cache(resource)
+        now_s = self.client.clock.monotonic()
+        until_s = self._patience.setdefault(resource, now_s + within_s)
+        if cache.is_synced or now_s >= until_s:
             return
         try:
-            async with asyncio.timeout(within_s):
-                await self.cache(resource).synced()
+            async with asyncio.timeout(until_s - now_s):
+                await cache.synced()
         except TimeoutError:
             log.info("list takes long", extra={"resource": resource.plural})
 
