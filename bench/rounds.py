@@ -109,7 +109,7 @@ def _figures(
         row("CPU of the start", found["start_cpu_s"], "s", "processor time until then, with 3 s of quiet"),
         row("longest stall of the start", found["start_stall_s"] * 1e3, "ms", "as above, during the start"),
         row("status writes of the start", found["start_status_writes"], "",
-            "a restart that finds all as it was"),
+            "PATCHes of a status by a restart, which finds all as it was", must("=", 0)),
         row("first start", first["start_s"], "s",
             "the same where each object also gets finalizer, HPA, status"),
         row("CPU of the first start", first["start_cpu_s"], "s", "processor time until then"),
