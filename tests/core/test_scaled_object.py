@@ -203,6 +203,34 @@ def test_a_full_pause_keeps_or_sets_the_count_and_removes_the_hpa(
     assert condition(after, "Active") == ("Unknown", None, None)
 
 
+@pytest.mark.parametrize("held", [NO_OUT, NO_IN])
+def test_a_paused_direction_leaves_the_activity_as_it_is(held: dict[str, str]) -> None:
+    object = scaled_object(held)
+    decision = decide_scaled_object(object, Seen(0), (BUSY,), NEVER, at(0))
+    after = status_after(object, decision)
+    assert condition(after, "Active")[:2] == ("True", "ScalerActive")
+
+
+def test_a_forced_activation_ends_with_its_annotation() -> None:
+    spec: dict[str, Any] = {"idleReplicaCount": 0, "minReplicaCount": 2, "cooldownPeriod": 0}
+    forced = decide_scaled_object(scaled_object(FORCE, **spec), Seen(0), (QUIET,), NEVER, at(0))
+    assert replicas_set(forced) == 2
+    over = decide_scaled_object(scaled_object(**spec), Seen(2), (QUIET,), forced.memory, at(30))
+    assert replicas_set(over) == 0
+
+
+def test_a_pause_may_name_any_count_and_another_one_later() -> None:
+    outside = scaled_object({PAUSED + "-replicas": "5"}, maxReplicaCount=1)
+    first = decide_scaled_object(outside, Seen(0), (QUIET,), NEVER, at(0))
+    assert replicas_set(first) == 5
+    later = scaled_object({PAUSED + "-replicas": "7"}, _status(status_after(outside, first)))
+    second = decide_scaled_object(later, Seen(5), (QUIET,), first.memory, at(30))
+    assert replicas_set(second) == 7
+    free = scaled_object(status=_status(status_after(later, second)), cooldownPeriod=0)
+    assert replicas_set(decide_scaled_object(free, Seen(7), (QUIET,), second.memory, at(60))) == 0
+    assert replicas_set(decide_scaled_object(free, Seen(0), (BUSY,), second.memory, at(60))) == 1
+
+
 def test_paused_false_alone_pauses_nothing() -> None:
     assert replicas_set(decide(0, BUSY, annotations={PAUSED: "false"})) == 1
 
