@@ -19,10 +19,10 @@ from redis.exceptions import ResponseError
 
 from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.redis.lengths import Elsewhere, Kinds, Outcome, by_pairs
+from tidegate.connections.redis.keyed import KeyedConnection
+from tidegate.connections.redis.lengths import Elsewhere, Outcome, by_pairs
 from tidegate.connections.redis.link import Cut, Link, reply_error
-from tidegate.connections.redis.opening import Opening, first_answer, keyed
-from tidegate.kit.question import Question
+from tidegate.connections.redis.opening import first_answer
 from tidegate.kit.systems.redis import RedisServer
 
 HOPS = 4
@@ -56,33 +56,13 @@ class Slots:
         return self.ranges[position][2]
 
 
-class ClusterConnection:
+class ClusterConnection(KeyedConnection):
     """One connection per node that owns asked keys; one round trip per node and batch."""
 
-    batch = 1000
-    wake_gap_s = 0.25
-
     def __init__(self, server: RedisServer, surroundings: Surroundings) -> None:
-        self._server = server
-        self._opening = Opening(server, surroundings)
-        self._lock = asyncio.Lock()
+        super().__init__(server, surroundings)
         self._links: dict[str, Link] = {}
         self._slots: Slots | None = None
-        self._kinds = Kinds()
-
-    @property
-    def round_trips(self) -> int:
-        """Batches sent since the adapter was made, to all nodes, those for the map of slots included."""
-        return self._opening.traffic.round_trips
-
-    @property
-    def connections(self) -> int:
-        """Connections opened since the adapter was made."""
-        return self._opening.traffic.connections
-
-    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
-        async with self._lock:
-            return await keyed(questions, self._lengths)
 
     async def close(self) -> None:
         links, self._links, self._slots = self._links, {}, None

@@ -1,10 +1,10 @@
-"""What both adapters need before and around a batch: how to dial, whom to ask first, which keys."""
+"""What both adapters need before a batch: how to dial, and whom to ask first."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tidegate.base.errors import (
     Denied,
@@ -12,12 +12,10 @@ from tidegate.base.errors import (
     Misconfigured,
     TidegateError,
     Unreachable,
-    Unsupported,
 )
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.redis.link import Dialling, Traffic
-from tidegate.kit.question import Question
-from tidegate.kit.systems.redis import RedisLength, RedisServer
+from tidegate.kit.systems.redis import RedisServer
 
 T = TypeVar("T")
 
@@ -65,25 +63,3 @@ async def first_answer(addresses: Sequence[str], ask: Callable[[str], Awaitable[
             pending.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     raise min(failures, key=lambda one: next(n for n, kind in enumerate(_TELLING) if isinstance(one, kind)))
-
-
-async def keyed(
-    questions: Sequence[Question],
-    lengths: Callable[[Sequence[str]], Awaitable[Sequence[int | TidegateError]]],
-) -> list[Any]:
-    """One answer per question, in order, the lengths asked for together.
-
-    What is wrong with all of them but is neither a refusal nor an absence becomes each one's answer.
-    """
-    keys = [question.key for question in questions if isinstance(question, RedisLength)]
-    outcomes: Sequence[int | TidegateError]
-    try:
-        outcomes = await lengths(keys) if keys else ()
-    except (Misconfigured, Malformed) as error:
-        outcomes = [error] * len(keys)
-    answers = iter(outcomes)
-    return [next(answers) if isinstance(one, RedisLength) else _unknown(one) for one in questions]
-
-
-def _unknown(question: Question) -> Unsupported:
-    return Unsupported(f"answer {type(question).__name__}", on=question.server.label())

@@ -4,56 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from tidegate.base.errors import TidegateError
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.redis.lengths import Elsewhere, Kinds, Outcome, by_pairs, by_script, moved
+from tidegate.connections.redis.keyed import KeyedConnection
+from tidegate.connections.redis.lengths import Elsewhere, Outcome, by_pairs, by_script, moved
 from tidegate.connections.redis.link import Cut, Link
-from tidegate.connections.redis.opening import Opening, keyed
 from tidegate.connections.redis.sentinel import MasterLink, find_master
-from tidegate.kit.question import Question
 from tidegate.kit.systems.redis import RedisServer
 
 RECHECK_S = 10.0
 """How long sentinels are believed. A master that they have replaced may not know it itself."""
 
 
-class SingleConnection:
+class SingleConnection(KeyedConnection):
     """One connection, one round trip for up to `batch` keys; opened by the first question.
 
     Sentinels are asked for the master when it is dialled, and again every `recheck_s`.
     """
 
-    batch = 1000
-    wake_gap_s = 0.25
-
     def __init__(
         self, server: RedisServer, surroundings: Surroundings, *, recheck_s: float = RECHECK_S
     ) -> None:
-        self._server = server
-        self._opening = Opening(server, surroundings)
-        self._lock = asyncio.Lock()
+        super().__init__(server, surroundings)
         self._link: Link | None = None
         self._master = ""
         self._recheck_s = recheck_s
         self._recheck_at = 0.0
-        self._kinds = Kinds()
         self._may_script = True
-
-    @property
-    def round_trips(self) -> int:
-        """Batches sent since the adapter was made, those to find a sentinel's master included."""
-        return self._opening.traffic.round_trips
-
-    @property
-    def connections(self) -> int:
-        """Connections opened since the adapter was made."""
-        return self._opening.traffic.connections
-
-    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
-        async with self._lock:
-            return await keyed(questions, self._lengths)
 
     async def close(self) -> None:
         link, self._link = self._link, None
