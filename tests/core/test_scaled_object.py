@@ -338,6 +338,16 @@ def test_the_hpas_health_is_a_condition_of_its_own(
         assert condition(kept, "HPAActive") == expected
 
 
+def test_a_failing_trigger_and_an_unhealthy_hpa_are_told_apart() -> None:
+    object = scaled_object()
+    text = "metrics not available"
+    active = Condition(type="ScalingActive", status="False", reason="FailedGetExternalMetric", message=text)
+    seen = Seen(3, HpaView("keda-hpa-web", active))
+    after = status_after(object, decide_scaled_object(object, seen, (DOWN,), NEVER, at(0)))
+    assert condition(after, "Ready")[:2] == ("False", "TriggerError")
+    assert condition(after, "HPAActive")[:2] == ("False", "FailedGetExternalMetric")
+
+
 def test_a_raise_from_zero_is_told_when_it_was_written() -> None:
     decision = decide(0, BUSY, trigger(8, 1), minReplicaCount=2)
     (write,) = [one for one in decision.actions if isinstance(one, SetReplicas)]
