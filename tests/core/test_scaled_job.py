@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -441,6 +442,24 @@ def test_activity_is_told_when_the_condition_changes() -> None:
         told.append([one[1] for one in events(decision) if "ctive" in one[1]])
     assert told == [["ScaledJobInactive"], ["ScaledJobActive"], [], ["ScaledJobInactive"], []]
     assert memory.last_active == at(3)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "arriving", "expected"),
+    [("accurate", (4, 4, 4), [4, 8, 10]), ("eager", (4, 4, 8), [4, 8, 10])],
+)
+def test_jobs_that_take_their_message_at_once_leave_room_for_those_that_come(
+    strategy: str, arriving: tuple[int, ...], expected: list[int]
+) -> None:
+    object = scaled_job(maxReplicaCount=10, scalingStrategy={"strategy": strategy})
+    memory, jobs, counts = NEVER, (), []
+    for poll, messages in enumerate(arriving):
+        view = trigger(messages, target=1, when=at(10 * poll), snapshot=jobs)
+        decision = decide_scaled_job(object, jobs, (view,), memory, at(10 * poll + 1))
+        memory = decision.memory
+        jobs = tuple(replace(one, is_pending=False) for one in jobs_after(object, jobs, decision))
+        counts.append(len(jobs))
+    assert counts == expected
 
 
 def test_a_whole_queue_is_worked_off_without_one_job_too_many() -> None:

@@ -24,7 +24,15 @@ from tidegate.api.conditions import Condition
 from tidegate.base.errors import Failure
 from tidegate.core.decide import HpaView, Seen, decide_scaled_object, memory_from
 from tidegate.core.interpret import state_of
-from tidegate.core.values import Decision, DeleteHpa, Memory, Reading, SetReplicas, TriggerView
+from tidegate.core.values import (
+    Decision,
+    DeleteHpa,
+    Memory,
+    PatchStatus,
+    Reading,
+    SetReplicas,
+    TriggerView,
+)
 
 QUIET, BUSY, DOWN = trigger(0), trigger(7), trigger(BROKEN)
 UNREAD = trigger(None)
@@ -268,6 +276,23 @@ def test_conditions(triggers: Any, current: Any, ready: Any, active: Any) -> Non
     assert condition(after, "Fallback")[:2] == ("False", "NoFallbackFound")
     assert condition(after, "Paused") == ("False", None, None)
     assert [one.type for one in after.status.conditions] == ["Ready", "Active", "Fallback", "Paused"]
+
+
+def test_missing_conditions_are_added_beside_those_that_are_there() -> None:
+    present = [{"type": "HPAActive", "status": "True"}, {"type": "Fallback", "status": "Unknown"}]
+    object = scaled_object(status={"conditions": present})
+    after = status_after(object, decide_scaled_object(object, Seen(3), (BUSY,), NEVER, at(0)))
+    types = sorted(one.type for one in after.status.conditions)
+    assert types == ["Active", "Fallback", "HPAActive", "Paused", "Ready"]
+
+
+def test_a_patch_holds_only_the_activity_that_changed() -> None:
+    object = scaled_object(triggers=[{"type": "redis", "metadata": {}}] * 2)
+    first = decide_scaled_object(object, Seen(3), (BUSY, trigger(7, 1)), NEVER, at(0))
+    object = status_after(object, first)
+    later = decide_scaled_object(object, Seen(3), (QUIET, trigger(7, 1)), first.memory, at(1))
+    (patch,) = [one.status for one in later.actions if isinstance(one, PatchStatus)]
+    assert patch["triggersActivity"] == {"s0-redis": {"isActive": False}}
 
 
 def test_messages_are_kedas() -> None:
