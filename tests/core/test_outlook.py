@@ -116,7 +116,14 @@ def test_the_way_into_the_fallback_and_out_of_it() -> None:
         "after 2 more failed polls of s0-redis, at about 2026-03-02T08:17:40Z: the fallback counts"
     )
     fallen = found(4, replace(failing, failed_polls=4), object=object)
-    assert [one.code for one in fallen] == ["Recovers", "MoreReplicas", "FewerReplicas"]
+    assert [one.code for one in fallen] == ["Recovers", "Raising", "FewerReplicas"]
+
+
+def test_a_raise_that_the_hpa_has_not_made_yet_is_named_as_such() -> None:
+    """55 messages at 10 each ask for 6 replicas while there are 2: no value has to be reached any more."""
+    [raising] = [one for one in found(2, messages(55.0)) if one.code in ("Raising", "MoreReplicas")]
+    assert raising.code == "Raising"
+    assert dict(raising.numbers) == {"metric": "s0-redis", "value": 55, "replicas": 6}
 
 
 def test_a_pause_and_a_forced_activation_are_named() -> None:

@@ -114,7 +114,8 @@ def test_twenty_crashes_lose_double_and_orphan_nothing(tmp_path: Path) -> None:
     up.start()
     onlooker = Onlooker(up)
     try:
-        apply_pipeline(up, pace_s=0.25)
+        # Long enough that every crash hits it at work: six seconds a crash, with five workers.
+        apply_pipeline(up, pace_s=CRASHES * 6 * 5 / 181)
         up.kubectl("rollout", "status", "deployment/redis", "--timeout=30s")
         pod = up.get("pods", "-l", "app=redis")["items"][0]
         redis = Redis(pod["status"]["podIP"])

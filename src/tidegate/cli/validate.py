@@ -91,7 +91,12 @@ def judge(document: Document) -> Iterator[Remark]:
     from tidegate.review.effects import without_effect
 
     body = document.body
+    group = str(body.get("apiVersion", "")).partition("/")[0]
+    if not is_ours(body) and group != "keda.sh":
+        return
     if not is_ours(body):
+        # Of our group, but no kind or version that exists: a misspelling, not somebody else's business.
+        yield from (_remark("error", document, problem) for problem in problems(body))
         return
     for path in structural.prune(schema_of(body["kind"]), copy.deepcopy(body)):
         yield _remark("error", document, Problem(path, "unknown field"))

@@ -15,6 +15,7 @@ from tidegate.kit.tls import Tls
 def client_context(tls: Tls) -> ssl.SSLContext:
     """The context that `tls` describes. Misconfigured names the parameter that cannot be read."""
     context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not tls.is_verified:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

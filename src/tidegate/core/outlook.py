@@ -45,6 +45,7 @@ class Turn(StrEnum):
     ACTIVATES = "Activates"
     DEACTIVATES = "Deactivates"
     MORE = "MoreReplicas"
+    RAISING = "Raising"
     MOST = "AtMaximum"
     FEWER = "FewerReplicas"
     LEAST = "AtMinimum"
@@ -64,6 +65,8 @@ SENTENCES: dict[Turn, str] = {
     Turn.ACTIVATES: "{metric} activates above {activation} ({value} now): {replicas} replicas at least",
     Turn.DEACTIVATES: "{metric} becomes inactive at {activation} or below ({value} now)",
     Turn.MORE: "{metric} at {at} ({value} now): {replicas} replicas",
+    Turn.RAISING: "{metric} asks for {replicas} replicas now ({value}): raised at the HPA's next looks, "
+    "as fast as its policies allow",
     Turn.MOST: "{metric} raises no further: {replicas} replicas are the maximum",
     Turn.FEWER: "{conditions}: {replicas} replicas, {window_s} s after the last higher recommendation",
     Turn.LEAST: "the HPA lowers no further: {replicas} replicas are the minimum",
@@ -233,8 +236,12 @@ def _between(
             yield _turn(Turn.MOST, metric=one.metric.name, replicas=current)
         elif milli(one.metric.target) > 0:
             at = reach.more_at(one)
-            replicas = min(most, reach.wanted(one.metric, at))
             name, value = one.metric.name, _short(one.value)
+            replicas = min(most, reach.wanted(one.metric, one.value))
+            if replicas > current and one.value > at:
+                yield _turn(Turn.RAISING, metric=name, value=value, replicas=replicas)
+                continue
+            replicas = min(most, reach.wanted(one.metric, at))
             yield _turn(Turn.MORE, metric=name, value=value, at=_short(at), replicas=replicas)
     if current <= least:
         yield _turn(Turn.LEAST, replicas=current)

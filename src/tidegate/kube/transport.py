@@ -223,6 +223,7 @@ def _context(config: Config, identity: Identity) -> ssl.SSLContext | bool:
         return True
     try:
         context = ssl.create_default_context(cadata=config.authority.decode() or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         if config.is_insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

@@ -12,6 +12,7 @@ from tidegate.base.errors import Failure, TidegateError
 from tidegate.core.annotated import pause_of
 from tidegate.core.decide import HpaView, Seen, decide_scaled_object
 from tidegate.core.modifiers import modifiers_of
+from tidegate.core.restore import restored_replicas
 from tidegate.core.values import Decision, DeleteHpa, EmitEvent, SetReplicas
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
@@ -188,8 +189,8 @@ class ScaledObjects:
 
         The HPA goes first: it must not change the count that was just restored.
         """
-        advanced, original = object.spec.advanced, object.status.original_replica_count
-        if advanced is None or not advanced.restore_to_original_replica_count or original is None:
+        original = restored_replicas(object)
+        if original is None:
             return
         target = await self.targets.look(object)
         if target.resource is None:

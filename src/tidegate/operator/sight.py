@@ -61,7 +61,8 @@ def view_of(job: dict[str, Any]) -> JobView:
         generation=(metadata.get("annotations") or {}).get(GENERATION, ""),
         is_finished=bool(done),
         is_failed=done == "Failed",
-        is_pending=not done and not status.get("active"),
+        # A pod that waits for its start counts as active, not as ready.
+        is_pending=not done and not status.get("ready") and not status.get("succeeded"),
         completed_at=_moment(status.get("completionTime")),
         created_at=_moment(metadata.get("creationTimestamp")),
     )

@@ -134,7 +134,9 @@ class Server:
             # What was written still goes out; peers that never close TLS on their side are not waited for.
             await asyncio.sleep(LINGER_S)
             for transport in transports:
-                transport.abort()
+                # Python before 3.11.4 forgets what it wraps once it was closed twice: nothing is left to end.
+                with contextlib.suppress(AttributeError):
+                    transport.abort()
             await asyncio.sleep(0)
 
     async def _renew(self, context: ssl.SSLContext, names: tuple[str, ...]) -> None:
