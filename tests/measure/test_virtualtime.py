@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -56,3 +58,30 @@ def test_waiting_for_nothing_is_stuck_and_says_who_waits():
 
     with pytest.raises(virtualtime.Stuck, match=r"never, line \d+ of .*test_virtualtime"):
         virtualtime.run(never)
+
+
+def test_no_answer_of_a_thread_is_lost_while_tasks_change_places():
+    async def chatter():
+        while True:
+            await asyncio.sleep(0)
+
+    async def story(clock):
+        loop, owed = asyncio.get_running_loop(), 0
+        loop.wait_while(lambda: owed > 0)
+        chatting = [asyncio.create_task(chatter()) for _ in range(5)]
+        with ThreadPoolExecutor(1) as thread:
+            for _ in range(1_000):
+                answer = loop.create_future()
+                owed += 1
+                thread.submit(loop.call_soon_threadsafe, answer.set_result, None)
+                await answer
+                owed -= 1
+        for task in chatting:
+            task.cancel()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        virtualtime.run(story)
+    finally:
+        sys.setswitchinterval(interval)

@@ -94,14 +94,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         # Only steps of tasks change places: callbacks are promised to run in the order of their calls.
-        ready = list(self._ready)
+        # Threads may add to the deque at any moment: what is there is taken off its head and put back.
+        ready = [self._ready.popleft() for _ in range(len(self._ready))]
         places = [i for i, handle in enumerate(ready) if _is_step(handle)]
         steps = [ready[i] for i in places]
         self._order.shuffle(steps)
         for i, handle in zip(places, steps, strict=True):
             ready[i] = handle
-        self._ready.clear()
-        self._ready.extend(ready)
+        self._ready.extendleft(reversed(ready))
         super()._run_once()
 
 
