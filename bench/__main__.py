@@ -31,6 +31,7 @@ def main() -> int:
         print(f"measuring {title} …", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:
             figures += measure(Path(folder))
+    about["load after"] = machine.load()
     text = _page(about, figures)
     print(text)
     if not options.dry:

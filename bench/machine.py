@@ -18,8 +18,14 @@ def description() -> dict[str, Any]:
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / (1 << 30):.0f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        "load before": f"{os.getloadavg()[0]:.1f}",
+        "load before": load(),
     }
+
+
+def load() -> str:
+    """Programs that wanted a processor in the last one and fifteen minutes: what else was running."""
+    last, _, longer = os.getloadavg()
+    return f"{last:.1f} (1 min), {longer:.1f} (15 min)"
 
 
 def slug() -> str:
