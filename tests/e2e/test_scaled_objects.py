@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from parts.manifests import sleepers
 from parts.up import Up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
 
-SLEEPER = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}}}
-spec:
-  replicas: {replicas}
-  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata: {{labels: {{app: {name}}}}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers: [{{name: c, image: busybox, command: [sleep, "3600"]}}]
-"""
 SCALED = """
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
@@ -48,8 +36,8 @@ def replicas(up: Up) -> int:
 
 
 def apply(up: Up, load: int, more: str = "", triggers: str = "") -> None:
-    up.kubectl("apply", "-f", "-", stdin=SLEEPER.format(name="load", replicas=load))
-    up.kubectl("apply", "-f", "-", stdin=SLEEPER.format(name="target", replicas=0))
+    up.kubectl("apply", "-f", "-", stdin=sleepers("load", load))
+    up.kubectl("apply", "-f", "-", stdin=sleepers("target", 0))
     up.kubectl("apply", "-f", "-", stdin=SCALED.format(more=more, triggers=triggers))
 
 
