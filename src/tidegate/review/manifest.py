@@ -176,6 +176,9 @@ def _duplicate_metrics(object: ScaledObject | ScaledJob, plans: list[TriggerPlan
 def _object_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
     if isinstance(object, ScaledObject):
         yield from modifier_notices(object)
+    elif object.spec.scaling_strategy is not None and object.spec.scaling_strategy.pending_pod_conditions:
+        message = "has no effect in this version: a Job is pending until its pod is ready"
+        yield Problem("spec.scalingStrategy.pendingPodConditions", message)
 
 
 def _notices(
