@@ -122,25 +122,24 @@ def test_twenty_crashes_lose_double_and_orphan_nothing(tmp_path: Path) -> None:
         first = redis.process_id()
         onlooker.start()
 
-        done = 0
-        for crash in range(CRASHES):
-            time.sleep(chance.uniform(0.2, 3.0))
-            up.kill()
-            time.sleep(chance.choice((0.0, 0.0, chance.uniform(0.0, 1.5))))
-            up.start()
-            finished = redis.number("LLEN", QUEUE) == 0 and not unfinished_jobs(up)
-            done = crash + 1
-            if finished:
-                break
-        print(f"{done} crashes happened before the pipeline was done")
-        assert done == CRASHES, "the pipeline was too fast for this number of crashes"
-
         def is_done() -> bool:
             return (
                 finished_as(up.get("job", "data-generator")) == "Complete"
                 and redis.number("LLEN", QUEUE) == 0
                 and not unfinished_jobs(up)
             )
+
+        done = 0
+        for crash in range(CRASHES):
+            time.sleep(chance.uniform(0.2, 3.0))
+            up.kill()
+            time.sleep(chance.choice((0.0, 0.0, chance.uniform(0.0, 1.5))))
+            up.start()
+            done = crash + 1
+            if is_done():
+                break
+        print(f"{done} crashes happened before the pipeline was done")
+        assert done == CRASHES, "the pipeline was too fast for this number of crashes"
 
         up.until("the pipeline is done", is_done, 240)
         onlooker.is_over.set()
