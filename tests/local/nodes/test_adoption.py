@@ -80,6 +80,7 @@ async def test_a_running_container_is_adopted_as_it_is(doomed: Doomed) -> None:
     (uid,) = await doomed.create(pod("a", "sleep", "60", restartPolicy="Always"))
     doomed.serve()
     await until(lambda: doomed.is_running("a"))
+    await until(lambda: len(processes(uid)) == 2)
     before = processes(uid)
     await doomed.kill()
     machine = doomed.again()
@@ -95,6 +96,8 @@ async def test_a_container_that_cannot_be_looked_at_yet_is_not_started_beside_it
     (uid,) = await doomed.create(pod("a", "sleep", "60", restartPolicy="Always"))
     doomed.serve()
     await until(lambda: doomed.is_running("a"))
+    # The shim and the command: a process shows no environment in the moment of its exec.
+    await until(lambda: len(processes(uid)) == 2)
     before = processes(uid)
     await doomed.kill()
     claim = doomed.folder / "state" / "pods" / uid / "c" / "0" / "claim"
