@@ -14,10 +14,10 @@ from typing import Any
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.times import parse_time
 from tidegate.core.decide import JobView
+from tidegate.operator.jobs import GENERATION
 
 # A Job that was created and is not seen after this long is looked up by name.
 UNSEEN_S = 10.0
-GENERATION = "scaledjob.keda.sh/generation"
 
 
 @dataclass(slots=True)
