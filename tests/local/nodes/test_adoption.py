@@ -209,7 +209,9 @@ def prepared(folder: Path, marks: Path) -> Instance:
 
 def late_launcher(instance: Instance) -> int:
     argv = [sys.executable, "-I", "-S", str(LAUNCHER), "run", str(instance.path)]
-    return subprocess.run(argv, stderr=subprocess.DEVNULL, check=False).returncode
+    # In a session of its own, as the server starts it: that of the tests may be led by a process that
+    # is gone, or outside of our process namespace.
+    return subprocess.run(argv, stderr=subprocess.DEVNULL, check=False, start_new_session=True).returncode
 
 
 async def test_a_launcher_that_comes_after_the_server_gives_up(tmp_path: Path) -> None:
