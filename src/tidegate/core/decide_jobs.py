@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tidegate.api.conditions import Condition, find
-from tidegate.api.scaledjob import ScaledJob
+from tidegate.api.scaledjob import ScaledJob, ScalingStrategy
 from tidegate.base.errors import Failure
 from tidegate.base.names import job_name
 from tidegate.core import annotated, describe, remember, words
@@ -108,9 +108,17 @@ def _count(object: ScaledJob, queue: Queue, running: Running) -> tuple[int, tupl
     code = (
         because(Code.JOBS_CREATED, count=count, **numbers) if count else because(Code.ENOUGH_JOBS, **numbers)
     )
+    reasons = (*_pending(object.spec.scaling_strategy, running), code)
     if count < wanted:
-        return count, (code, because(Code.JOBS_CAPPED, count=count, wanted=wanted, maximum=room.maximum))
-    return count, (code,)
+        return count, (*reasons, because(Code.JOBS_CAPPED, count=count, wanted=wanted, maximum=room.maximum))
+    return count, reasons
+
+
+def _pending(strategy: ScalingStrategy | None, running: Running) -> tuple[Reason, ...]:
+    """Said where it counts: a Job that does not begin keeps others from being started."""
+    if strategy is None or not counting.counts_pending(strategy) or not running.pending:
+        return ()
+    return (because(Code.JOBS_PENDING, pending=running.pending, strategy=strategy.strategy or ""),)
 
 
 def _steps(

@@ -156,6 +156,11 @@ def still_needed(created: tuple[Created, ...], triggers: tuple[TriggerView, ...]
     return tuple(one for one in created if oldest is not None and one.at >= oldest)
 
 
+def counts_pending(strategy: ScalingStrategy | None) -> bool:
+    """Whether the strategy subtracts pending Jobs: only then their pods have to be looked at."""
+    return strategy is not None and strategy.strategy in ("accurate", "eager")
+
+
 def wanted_jobs(strategy: ScalingStrategy | None, queue: Queue, running: Running, room: Range) -> int:
     """Jobs to create by the strategy, before the bound; never negative.
 

@@ -63,6 +63,7 @@ class Code(StrEnum):
     MINIMUM_JOBS = "MinimumJobs"
     ENOUGH_JOBS = "EnoughJobs"
     JOBS_CAPPED = "JobsCapped"
+    JOBS_PENDING = "JobsPending"
     HISTORY_TRIMMED = "HistoryTrimmed"
     ROLLED_OUT = "RolledOut"
 
@@ -113,6 +114,7 @@ SENTENCES: dict[Code, str] = {
     Code.MINIMUM_JOBS: "{count} Jobs towards the minimum {minimum} (unfinished {running})",
     Code.ENOUGH_JOBS: "no Job for a queue of {queue} (wanted {wanted}, unfinished {running})",
     Code.JOBS_CAPPED: "{count} Jobs instead of {wanted}: at most {maximum} unfinished",
+    Code.JOBS_PENDING: "{pending} of the unfinished Jobs are pending ({strategy} subtracts them)",
     Code.HISTORY_TRIMMED: "{count} finished Jobs above the history limits are deleted",
     Code.ROLLED_OUT: "{count} Jobs of another generation are deleted",
 }

@@ -30,7 +30,7 @@ def bodies(owner: ScaledJob, spec: Object, round: int, count: int) -> list[Objec
 def body(owner: ScaledJob, spec: Object, round: int, ordinal: int) -> Object:
     """One Job: its name, and so its identity, follows from owner, round and ordinal."""
     metadata = owner.metadata
-    excluded = set(metadata.annotations.get(EXCLUDED_LABELS, "").split(","))
+    excluded = {label.strip() for label in metadata.annotations.get(EXCLUDED_LABELS, "").split(",")}
     labels = {
         "app.kubernetes.io/name": metadata.name,
         "app.kubernetes.io/version": __version__,

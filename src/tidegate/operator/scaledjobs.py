@@ -18,6 +18,7 @@ from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator import jobs, sight
 from tidegate.operator.desk import Desk
 from tidegate.operator.known import Key, Known
+from tidegate.operator.pendingjobs import PendingJobs
 from tidegate.operator.writer import Place
 
 Object = dict[str, Any]
@@ -36,6 +37,7 @@ class ScaledJobs:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
+        self.pending = PendingJobs(desk.world)
 
     async def look(self, key: Key) -> None:
         _, namespace, name = key
@@ -60,6 +62,7 @@ class ScaledJobs:
         if is_set(object.metadata.annotations, PAUSED):
             await self.desk.stop(known)
         else:
+            await self.pending.follow(object)
             await self.desk.follow(known, object.spec.polling_s, partial(self._sight, known))
             await self._tick(known, object.spec.polling_s)
         check = spec if isinstance(spec, Failure) else plan.check(TRIGGERS_STAGE)
@@ -92,7 +95,10 @@ class ScaledJobs:
     def _sight(self, known: Known) -> Any:
         _, namespace, name = known.key
         listed = partial(self.desk.world.labelled, JOBS, namespace, (jobs.NAME_LABEL, name))
-        return sight.look(listed, known.ledger)
+        object: ScaledJob | None = self.desk.world.get(SCALED_JOBS, namespace, name)
+        if object is None:
+            return Failure("Misconfigured", f"there is no ScaledJob {namespace}/{name} any more")
+        return sight.look(listed, known.ledger, self.pending.rule(object))
 
     async def _settle(self, known: Known) -> None:
         """Jobs that should have been seen by now are looked up: one that does not exist stops counting."""

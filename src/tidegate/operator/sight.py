@@ -16,6 +16,8 @@ from tidegate.base.times import parse_time
 from tidegate.core.decide import JobView
 from tidegate.operator.jobs import GENERATION
 
+Object = dict[str, Any]
+
 # A Job that was created and is not seen after this long is looked up by name.
 UNSEEN_S = 10.0
 
@@ -38,21 +40,23 @@ class Ledger:
         return [name for name, since_s in self.unseen.items() if now_s - since_s > UNSEEN_S]
 
 
-def look(listed: Callable[[], list[dict[str, Any]]], ledger: Ledger) -> tuple[JobView, ...] | Failure:
+def look(
+    listed: Callable[[], list[Object]], ledger: Ledger, is_pending: Callable[[Object], bool]
+) -> tuple[JobView, ...] | Failure:
     """The Jobs that `listed` shows and those still unseen; a Failure where they cannot be listed."""
     try:
         jobs = listed()
     except TidegateError as error:
         return Failure.of(error)
-    views = [view_of(job) for job in jobs]
+    views = [view_of(job, is_pending) for job in jobs]
     for view in views:
         ledger.settle(view.name)
     views += [JobView(name=name, is_pending=True) for name in ledger.unseen]
     return tuple(sorted(views, key=lambda view: view.name))
 
 
-def view_of(job: dict[str, Any]) -> JobView:
-    """A batch/v1 Job as a decision sees it."""
+def view_of(job: Object, is_pending: Callable[[Object], bool]) -> JobView:
+    """A batch/v1 Job as a decision sees it; `is_pending` is asked about unfinished ones."""
     metadata, status = job["metadata"], job.get("status") or {}
     done = finished_as(job)
     return JobView(
@@ -61,14 +65,13 @@ def view_of(job: dict[str, Any]) -> JobView:
         generation=(metadata.get("annotations") or {}).get(GENERATION, ""),
         is_finished=bool(done),
         is_failed=done == "Failed",
-        # A pod that waits for its start counts as active, not as ready.
-        is_pending=not done and not status.get("ready") and not status.get("succeeded"),
+        is_pending=not done and is_pending(job),
         completed_at=_moment(status.get("completionTime")),
         created_at=_moment(metadata.get("creationTimestamp")),
     )
 
 
-def finished_as(job: dict[str, Any] | None) -> str:
+def finished_as(job: Object | None) -> str:
     """Complete or Failed, "" while the Job is unfinished; the first true condition decides."""
     status = (job or {}).get("status") or {}
     for condition in status.get("conditions") or ():

@@ -73,9 +73,13 @@ class PodMark(msgspec.Struct, gc=False):
     @property
     def is_ready(self) -> bool:
         """Running, with condition Ready True."""
+        return self.phase == "Running" and "Ready" in self.true_conditions
+
+    @property
+    def true_conditions(self) -> frozenset[str]:
+        """The types of its conditions that are True."""
         conditions = (self.status.conditions or ()) if self.status is not None else ()
-        is_ready = any(one.type == "Ready" and one.status == "True" for one in conditions)
-        return self.phase == "Running" and is_ready
+        return frozenset(one.type for one in conditions if one.status == "True")
 
 
 DECODERS: dict[Resource, Callable[[bytes], Any]] = {

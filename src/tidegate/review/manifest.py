@@ -18,6 +18,7 @@ from tidegate.api.trigger_rules import trigger_problems
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Failure
 from tidegate.base.problems import Problem
+from tidegate.core.jobs import counts_pending
 from tidegate.core.modifiers import Composite, modifiers_of
 from tidegate.core.values import ExternalMetric, ResourceMetric, TargetType
 from tidegate.kit import reading
@@ -176,9 +177,11 @@ def _duplicate_metrics(object: ScaledObject | ScaledJob, plans: list[TriggerPlan
 def _object_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
     if isinstance(object, ScaledObject):
         yield from modifier_notices(object)
-    elif object.spec.scaling_strategy is not None and object.spec.scaling_strategy.pending_pod_conditions:
-        message = "has no effect in this version: a Job is pending until its pod is ready"
-        yield Problem("spec.scalingStrategy.pendingPodConditions", message)
+        return
+    strategy = object.spec.scaling_strategy
+    if strategy is not None and strategy.pending_pod_conditions and not counts_pending(strategy):
+        message = f"has no effect with the strategy {strategy.strategy or 'default'}: only accurate and eager"
+        yield Problem("spec.scalingStrategy.pendingPodConditions", f"{message} subtract pending Jobs")
 
 
 def _notices(
