@@ -213,6 +213,15 @@ def test_scaling_down_waits_for_300_seconds_without_a_behaviour(
     assert decision.due == (None if due_s is None else NOW + timedelta(seconds=due_s))
 
 
+def test_a_clock_that_was_set_back_does_not_lengthen_a_window() -> None:
+    """8 was recommended "in two hours": it holds for the window from now on, and no longer."""
+    memory = HpaMemory((Recommendation(8, ago(-7200)),), (Change(1, ago(-7200)),))
+    held = step(spec(), 8, (total(10),), memory, NOW)
+    assert held.replicas == 8
+    assert held.due == NOW + timedelta(seconds=300)
+    assert step(spec(), 8, (total(10),), held.memory, NOW + timedelta(seconds=300)).replicas == 2
+
+
 def test_a_scale_up_window_takes_the_lowest_recommendation() -> None:
     behavior = {"scaleUp": {"stabilizationWindowSeconds": 60, "policies": FAST["scaleUp"]["policies"]}}
     memory = HpaMemory((Recommendation(3, ago(59)), Recommendation(6, ago(20))))

@@ -427,6 +427,14 @@ def test_a_failing_trigger_does_not_stop_the_time_of_activity() -> None:
     assert status_after(object, partly).status.last_active_time == "2026-03-02T08:11:40Z"
 
 
+def test_a_clock_that_was_set_back_does_not_lengthen_a_cooldown() -> None:
+    ahead = Memory(last_active=at(1000 + 7200), is_active=False)
+    decision = decide(3, trigger(0), memory=ahead, minReplicaCount=0, cooldownPeriod=60)
+    assert decision.memory.last_active == at(1000)
+    assert decision.due is not None
+    assert at(1060) <= decision.due <= at(1061)
+
+
 def test_last_active_time_is_written_on_changes_and_once_a_minute() -> None:
     object, memory = scaled_object(), NEVER
     written = []

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 
@@ -163,6 +163,17 @@ def recommended(memory: HpaMemory, wanted: int, now: datetime) -> tuple[Recommen
             kept.append(one)
             highest, lowest = max(highest, one.replicas), min(lowest, one.replicas)
     return tuple(reversed(kept))
+
+
+def none_ahead(memory: HpaMemory, now: datetime) -> HpaMemory:
+    """The memory where nothing is still to come: after the clock was set back, a window lasts no longer."""
+    if all(one.at <= now for one in (*memory.recommendations, *memory.changes)):
+        return memory
+    return replace(
+        memory,
+        recommendations=tuple(replace(one, at=min(one.at, now)) for one in memory.recommendations),
+        changes=tuple(replace(one, at=min(one.at, now)) for one in memory.changes),
+    )
 
 
 def forget(memory: HpaMemory, rules: tuple[Rules, Rules], now: datetime) -> HpaMemory:

@@ -57,7 +57,7 @@ def step(
 
     Look every 15 s even without news: a window knows only the recommendations of looks.
     """
-    memory = _seeded(memory, current, now)
+    memory = _seeded(behavior.none_ahead(memory, now), current, now)
     minimum = _minimum(spec)
     if current == 0 and minimum != 0:
         reason = because(Code.HPA_DISABLED)

@@ -34,9 +34,13 @@ def last_active(memory: Memory, is_active: bool, now: datetime) -> datetime | No
     """When the object was last active.
 
     Decisions are made when something changes: an object that was active at the last one was so
-    until now. Whole seconds, as the status keeps them, so that a restart changes nothing.
+    until now. Whole seconds, as the status keeps them, so that a restart changes nothing. A moment that
+    is still to come (the clock was set back) counts as now: a cooldown lasts no longer for that.
     """
-    return whole_second(now) if is_active or memory.is_active else memory.last_active
+    present = whole_second(now)
+    if is_active or memory.is_active or memory.last_active is None:
+        return present if is_active or memory.is_active else None
+    return min(memory.last_active, present)
 
 
 def _failures(object: ScaledObject) -> tuple[tuple[str, int], ...]:
