@@ -167,7 +167,8 @@ def recommended(memory: HpaMemory, wanted: int, now: datetime) -> tuple[Recommen
 
 def none_ahead(memory: HpaMemory, now: datetime) -> HpaMemory:
     """The memory where nothing is still to come: after the clock was set back, a window lasts no longer."""
-    if all(one.at <= now for one in (*memory.recommendations, *memory.changes)):
+    moments = [one.at for one in memory.recommendations] + [one.at for one in memory.changes]
+    if max(moments, default=now) <= now:
         return memory
     return replace(
         memory,
