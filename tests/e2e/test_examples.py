@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -57,6 +58,11 @@ def test_a_deployment_scales_from_zero_to_many_and_back(up: Up) -> None:
     up.kubectl("rollout", "status", "deployment/queue", "--timeout=30s")
     up.kubectl("wait", "--for=condition=Ready", "scaledobject/worker", "--timeout=30s")
     assert replicas(up, "worker") == 0
+    # Its Secret is in the cluster, its Redis a Service of it.
+    scaling = str(EXAMPLES / "queue-worker" / "03-scaling.yaml")
+    polled = up.tidegate("poll", "-f", scaling, "--kubeconfig", str(up.kubeconfig), "-o", "json")
+    [answer] = json.loads(polled)
+    assert (answer["metric"], answer["value"], answer["failure"]) == ("s0-redis-jobs", 0, "")
 
     up.kubectl("create", "-f", str(EXAMPLES / "queue-worker" / "load" / "send-messages.yaml"))
     up.until("several replicas", lambda: replicas(up, "worker") >= 3)

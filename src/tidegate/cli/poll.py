@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from tidegate.api.scaledjob import ScaledJob
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.cli.manifests import Document
+    from tidegate.cli.reach import Reach
+    from tidegate.connections.adapter import Adapter
+    from tidegate.kit.question import Question
     from tidegate.kube.resource import Resource
 
 LIMIT_S = 10.0
@@ -40,14 +45,17 @@ class Answer:
 @click.option(
     "-f", "--filename", "files", multiple=True, required=True, help="File, folder, or - (repeatable)."
 )
-@click.option("--kubeconfig", default="", help="Look Secrets and ConfigMaps up there when FILES lack them.")
+@click.option(
+    "--kubeconfig", default="", help="A cluster to ask for what FILES lack, for pods, and for local Services."
+)
 @click.option("-n", "--namespace", default="default", show_default=True)
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(files: tuple[str, ...], kubeconfig: str, namespace: str, output: str) -> None:
     """Measure each trigger of ScaledObjects and ScaledJobs once, against the real source.
 
     Needs no cluster. Secrets, ConfigMaps and TriggerAuthentications are taken from the files too, or
-    from the cluster of --kubeconfig. Exits 1 if a trigger could not be read.
+    from the cluster of --kubeconfig. With the kubeconfig of `tidegate up`, names of its Services are
+    understood. Exits 1 if a trigger could not be read.
     """
     from tidegate.cli.manifests import load
     from tidegate.runtime import loop
@@ -101,8 +109,42 @@ def as_stored(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "data": {**(body.get("data") or {}), **plain}}
 
 
+@dataclass(slots=True)
+class Times:
+    """How long the source took to answer."""
+
+    spent_s: float = 0.0
+
+
+class Timed:
+    """An adapter whose answers are timed; waiting for the round's slot is not the source's doing."""
+
+    def __init__(self, adapter: Adapter, times: Times) -> None:
+        self.batch = adapter.batch
+        self.wake_gap_s = adapter.wake_gap_s
+        self._adapter = adapter
+        self._times = times
+
+    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
+        begun_s = time.monotonic()
+        try:
+            return await self._adapter.answer(questions)
+        finally:
+            self._times.spent_s += time.monotonic() - begun_s
+
+    async def close(self) -> None:
+        await self._adapter.close()
+
+
 async def poll(documents: list[Document], kubeconfig: str) -> list[Answer]:
     """One answer for each metric of each trigger, in the order of the manifests."""
+    from tidegate.cli.reach import reach
+
+    async with reach(kubeconfig) as reached:
+        return await _polled(documents, reached)
+
+
+async def _polled(documents: list[Document], reached: Reach) -> list[Answer]:
     from tidegate.api.decode import decode
     from tidegate.api.scaledjob import ScaledJob
     from tidegate.api.scaledobject import ScaledObject
@@ -120,7 +162,7 @@ async def poll(documents: list[Document], kubeconfig: str) -> list[Answer]:
             answers.append(Answer(document.place, "", failure=str(error)))
             continue
         if isinstance(object, ScaledObject | ScaledJob):
-            answers += await _measured(object, shelf, kubeconfig)
+            answers += await _measured(object, shelf, reached)
     if not answers:
         raise Misconfigured(
             "poll", answer="the files hold no ScaledObject and no ScaledJob", next_step="name others with -f"
@@ -128,15 +170,18 @@ async def poll(documents: list[Document], kubeconfig: str) -> list[Answer]:
     return answers
 
 
-async def _measured(object: ScaledObject | ScaledJob, shelf: Shelf, kubeconfig: str) -> list[Answer]:
+async def _measured(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reach) -> list[Answer]:
     from tidegate.auth.resolve import Options
     from tidegate.kit.scaler import Polled
     from tidegate.operator.planning import plan
 
     template, container = _template(object, shelf)
     made = plan(object, template, container, shelf, Options())
-    if kubeconfig and shelf.missing:
-        await _fetch(shelf, kubeconfig)
+    # What was fetched may name what is missing next: an authentication its Secret.
+    while reached.client is not None and shelf.missing:
+        missing, shelf.missing = shelf.missing, []
+        for resource, namespace, called in missing:
+            shelf.keep(resource, namespace, called, await reached.get(resource, namespace, called))
         template, container = _template(object, shelf)
         made = plan(object, template, container, shelf, Options())
     kind = type(object).__name__
@@ -151,7 +196,7 @@ async def _measured(object: ScaledObject | ScaledJob, shelf: Shelf, kubeconfig: 
         elif not isinstance(one.scaler, Polled):
             answers.append(Answer(name, label, failure="read by the HPA itself: nothing to poll here"))
         else:
-            answers += await _ask(object, Answer(name, label), one)
+            answers += await _ask(object, Answer(name, label), one, reached)
     return answers
 
 
@@ -169,41 +214,21 @@ def _template(object: ScaledObject | ScaledJob, shelf: Shelf) -> tuple[dict[str,
     return (found["spec"].get("template") if found else None), ref.env_source_container_name
 
 
-async def _fetch(shelf: Shelf, kubeconfig: str) -> None:
-    from tidegate.kube import config
-    from tidegate.kube.client import Client
-    from tidegate.kube.resource import ApiError
-
-    client = Client(config.load(kubeconfig))
-    missing, shelf.missing = shelf.missing, []
-    try:
-        for resource, namespace, name in missing:
-            try:
-                shelf.keep(resource, namespace, name, await client.get(resource, namespace, name))
-            except ApiError as error:
-                if error.code != 404:
-                    raise
-                shelf.keep(resource, namespace, name, None)
-    finally:
-        await client.close()
-
-
-async def _ask(object: ScaledObject | ScaledJob, about: Answer, one: Any) -> list[Answer]:
+async def _ask(object: ScaledObject | ScaledJob, about: Answer, one: Any, reached: Reach) -> list[Answer]:
     """The trigger's metrics, by the same rounds as in the operator."""
     import asyncio
     from dataclasses import replace
 
-    from tidegate.connections.adapter import Surroundings
     from tidegate.connections.pool import Connections
     from tidegate.core.interpret import interpret
     from tidegate.core.values import TriggerView
     from tidegate.measure.rounds import Rounds
     from tidegate.runtime.clock import SystemClock
 
-    clock = SystemClock()
-    rounds = Rounds(clock, Connections(Surroundings()).adapter, lambda key, reading: None)
+    clock, times = SystemClock(), Times()
+    adapter = Connections(reached.surroundings).adapter
+    rounds = Rounds(clock, lambda server: Timed(adapter(server), times), lambda key, reading: None)
     running = asyncio.create_task(rounds.run())
-    begun_s = clock.monotonic()
     try:
         rounds.follow((about.object, one.index), one.scaler, interval_s=3600)
         reading = await asyncio.wait_for(rounds.fresh((about.object, one.index), 0.0), LIMIT_S)
@@ -212,7 +237,7 @@ async def _ask(object: ScaledObject | ScaledJob, about: Answer, one: Any) -> lis
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    time_s = round(clock.monotonic() - begun_s, 3)
+    time_s = round(times.spent_s, 3)
     view = TriggerView(
         one.index, one.trigger.type, metrics=one.metrics, activation=one.activation, reading=reading
     )
@@ -255,8 +280,8 @@ def _print(answers: list[Answer]) -> None:
         texts = ["-" if number is None else f"{number:g}" for number in numbers]
         active = "-" if one.is_active is None else str(one.is_active).lower()
         replicas = "-" if one.replicas is None else str(one.replicas)
-        time = "-" if one.time_s is None else f"{one.time_s * 1000:.0f} ms"
-        rows.append((one.object, one.trigger, one.metric or "-", *texts, active, replicas, time))
+        spent = "-" if one.time_s is None else f"{one.time_s * 1000:.0f} ms"
+        rows.append((one.object, one.trigger, one.metric or "-", *texts, active, replicas, spent))
     for text in lines(rows):
         click.echo(text)
     for one in answers:

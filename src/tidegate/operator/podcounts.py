@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tidegate.base.errors import Unsupported
@@ -22,16 +23,23 @@ class PodCounts:
 
     async def answer(self, question: Any) -> Any:
         """Waits for the first list: before that nobody knows, and nobody may say zero."""
-        if not isinstance(question, PodCount):
-            raise Unsupported(f"answer {type(question).__name__}", on="the Kubernetes API")
+        checked = pod_count(question)
         cache: Cache[PodMark] = self.world.cache(PODS)
         await cache.synced()
-        selector = parse_selector(question.selector)
-        found = [
-            pod
-            for pod in cache.list(question.namespace)
-            if pod.phase not in ENDED and selector.matches(pod.metadata.labels or {})
-        ]
-        if question.is_grouped_by_node:
-            return len({pod.spec.node_name for pod in found if pod.spec.node_name})
-        return len(found)
+        return counted(cache.list(checked.namespace), checked)
+
+
+def pod_count(question: Any) -> PodCount:
+    """The question, if it is one that pods answer; Unsupported otherwise."""
+    if not isinstance(question, PodCount):
+        raise Unsupported(f"answer {type(question).__name__}", on="the Kubernetes API")
+    return question
+
+
+def counted(pods: Iterable[PodMark], question: PodCount) -> int:
+    """How many of the namespace's pods are meant."""
+    selector = parse_selector(question.selector)
+    found = [pod for pod in pods if pod.phase not in ENDED and selector.matches(pod.metadata.labels or {})]
+    if question.is_grouped_by_node:
+        return len({pod.spec.node_name for pod in found if pod.spec.node_name})
+    return len(found)

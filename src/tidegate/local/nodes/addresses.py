@@ -8,7 +8,16 @@ from __future__ import annotations
 import ipaddress
 import zlib
 
+LOCAL_RANGE = ipaddress.ip_network("127.64.0.0/10")
 POD_RANGE = ipaddress.ip_network("127.96.0.0/11")
+
+
+def is_local(text: str) -> bool:
+    """Whether the address is one of a local cluster's pods or Services."""
+    try:
+        return ipaddress.ip_address(text) in LOCAL_RANGE
+    except ValueError:
+        return False
 
 
 class Addresses:
