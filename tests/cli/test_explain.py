@@ -38,6 +38,16 @@ FOUND: dict[str, Any] = {
         },
     ],
     "reasons": [{"code": "Cooldown", "text": "3 kept", "numbers": {}}],
+    "hpa": {
+        "name": "keda-hpa-worker",
+        "currentReplicas": 3,
+        "desiredReplicas": 3,
+        "conditions": [
+            {"type": "AbleToScale", "status": "True", "reason": "ScaleDownStabilized", "message": "recent"},
+            {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound", "message": "valid"},
+            {"type": "ScalingLimited", "status": "True", "reason": "ScaleUpLimit", "message": "too fast"},
+        ],
+    },
     "outlook": [
         {
             "code": "CooledDown",
@@ -67,6 +77,18 @@ def test_a_person_sees_what_was_read_why_and_what_would_change_it() -> None:
     assert "1. 3 kept  [Cooldown]" in text
     assert text.count("2026-01-02T03:09:00Z") == 1, "a moment is told once"
     assert "history" not in text
+
+
+def test_what_limits_the_hpa_is_told_and_what_is_usual_is_not() -> None:
+    text = "\n".join(lines(FOUND, has_history=False))
+    assert "the HPA keda-hpa-worker wants 3 replicas:" in text
+    assert "- AbleToScale is True (ScaleDownStabilized): recent" in text
+    assert "- ScalingLimited is True (ScaleUpLimit): too fast" in text
+    assert "ScalingActive" not in text
+    usual = {**FOUND["hpa"], "conditions": FOUND["hpa"]["conditions"][1:2], "desiredReplicas": None}
+    assert "the HPA keda-hpa-worker" in list(lines({**FOUND, "hpa": usual}, has_history=False))
+    without = "\n".join(lines({**FOUND, "hpa": None}, has_history=False))
+    assert "HPA" not in without
 
 
 def test_history_is_told_on_request_with_reasons() -> None:

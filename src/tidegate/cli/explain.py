@@ -10,6 +10,9 @@ import click
 from tidegate.cli.session import Server, Session, reaching, run
 
 Entry = dict[str, Any]
+# An HPA's conditions while it may do as the metrics say, and the reasons that hold a number all the same.
+USUAL = {"AbleToScale": "True", "ScalingActive": "True", "ScalingLimited": "False"}
+LIMITING = ("ScaleDownStabilized", "ScaleUpStabilized", "BackoffBoth", "BackoffDownscale", "BackoffUpscale")
 
 
 @click.command("explain")
@@ -92,6 +95,8 @@ def lines(found: Entry, has_history: bool) -> Iterator[str]:
     yield f"why (decided at {found['decidedAt'] or 'no moment yet'}):"
     for number, reason in enumerate(found["reasons"], start=1):
         yield f"  {number}. {reason['text']}  [{reason['code']}]"
+    if found["hpa"]:
+        yield from _hpa(found["hpa"])
     if found["outlook"]:
         yield ""
         yield "what would change it:"
@@ -106,6 +111,19 @@ def lines(found: Entry, has_history: bool) -> Iterator[str]:
         for entry in found["history"]:
             because = "; ".join(reason["text"] for reason in entry["reasons"])
             yield f"  {entry['at']}  {entry['what']}: {because}"
+
+
+def _hpa(hpa: Entry) -> Iterator[str]:
+    """What the HPA says in its conditions; those that only say that nothing is wrong are left out."""
+    wanted = "" if hpa["desiredReplicas"] is None else f" wants {hpa['desiredReplicas']} replicas"
+    told = [
+        f"  - {one['type']} is {one['status']} ({one['reason']}): {one['message']}"
+        for one in hpa["conditions"]
+        if one["status"] != USUAL.get(one["type"]) or one["reason"] in LIMITING
+    ]
+    yield ""
+    yield f"the HPA {hpa['name']}{wanted}" + (":" if told else "")
+    yield from told
 
 
 def _trigger(trigger: Entry) -> Iterator[str]:

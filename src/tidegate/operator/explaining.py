@@ -10,13 +10,16 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.errors import TidegateError
 from tidegate.base.times import format_time
 from tidegate.core.interpret import interpret
 from tidegate.core.outlook import Prospect, outlook
 from tidegate.core.values import TriggerView
+from tidegate.kube.resource import HPAS
 from tidegate.operator.chronicle import reason_values
 from tidegate.operator.desk import Desk
 from tidegate.operator.known import Known
+from tidegate.review.hpa import hpa_name
 
 Entry = dict[str, Any]
 
@@ -38,6 +41,7 @@ def explained(desk: Desk, known: Known, object: ScaledObject | ScaledJob) -> Ent
         "maximum": object.spec.replicas_max,
         "triggers": [_trigger(view, states[view.index].state, now) for view in views],
         "reasons": [reason_values(one) for one in decision.reasons] if decision else [],
+        "hpa": _hpa(desk, object) if isinstance(object, ScaledObject) else None,
         "outlook": [_prospect(one) for one in _outlook(desk, known, object, views, now)],
         "due": format_time(decision.due) if decision and decision.due else None,
         "history": desk.chronicle.of(known.uid),
@@ -65,6 +69,25 @@ def _trigger(view: TriggerView, state: str, now: datetime) -> Entry:
         "metrics": metrics,
         "age_s": round((now - reading.at).total_seconds(), 1) if reading is not None else None,
         "failure": reading.failure.message if reading is not None and reading.failure else None,
+    }
+
+
+def _hpa(desk: Desk, object: ScaledObject) -> Entry | None:
+    """What the object's HPA says of itself: it decides between the bounds, and tells what limits it."""
+    name = object.status.hpa_name or hpa_name(object)
+    try:
+        found = desk.world.get(HPAS, object.metadata.namespace, name)
+    except TidegateError:
+        return None
+    if found is None:
+        return None
+    status = found.get("status") or {}
+    fields = ("type", "status", "reason", "message")
+    return {
+        "name": name,
+        "currentReplicas": status.get("currentReplicas"),
+        "desiredReplicas": status.get("desiredReplicas"),
+        "conditions": [{key: one.get(key, "") for key in fields} for one in status.get("conditions") or ()],
     }
 
 
