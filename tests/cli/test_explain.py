@@ -85,6 +85,11 @@ def test_what_limits_the_hpa_is_told_and_what_is_usual_is_not() -> None:
     assert "- AbleToScale is True (ScaleDownStabilized): recent" in text
     assert "- ScalingLimited is True (ScaleUpLimit): too fast" in text
     assert "ScalingActive" not in text
+    idle = {"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled", "message": "at zero"}
+    resting = {**FOUND["hpa"], "conditions": [idle, FOUND["hpa"]["conditions"][2]]}
+    text = "\n".join(lines({**FOUND, "hpa": resting}, has_history=False))
+    assert "at zero" in text
+    assert "too fast" not in text, "from before"
     usual = {**FOUND["hpa"], "conditions": FOUND["hpa"]["conditions"][1:2], "desiredReplicas": None}
     assert "the HPA keda-hpa-worker" in list(lines({**FOUND, "hpa": usual}, has_history=False))
     without = "\n".join(lines({**FOUND, "hpa": None}, has_history=False))

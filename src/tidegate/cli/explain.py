@@ -116,10 +116,13 @@ def lines(found: Entry, has_history: bool) -> Iterator[str]:
 def _hpa(hpa: Entry) -> Iterator[str]:
     """What the HPA says in its conditions; those that only say that nothing is wrong are left out."""
     wanted = "" if hpa["desiredReplicas"] is None else f" wants {hpa['desiredReplicas']} replicas"
+    # While it does not scale, its word on limits is from before.
+    is_idle = any(one["type"] == "ScalingActive" and one["status"] != "True" for one in hpa["conditions"])
     told = [
         f"  - {one['type']} is {one['status']} ({one['reason']}): {one['message']}"
         for one in hpa["conditions"]
-        if one["status"] != USUAL.get(one["type"]) or one["reason"] in LIMITING
+        if (one["status"] != USUAL.get(one["type"]) or one["reason"] in LIMITING)
+        and not (is_idle and one["type"] == "ScalingLimited")
     ]
     yield ""
     yield f"the HPA {hpa['name']}{wanted}" + (":" if told else "")
