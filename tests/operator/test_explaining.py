@@ -52,3 +52,16 @@ def test_a_scaled_job_and_a_paused_object_have_no_hpa_to_tell_of() -> None:
                 cluster.operator.explain(SCALED_OBJECTS, "shop", "other")
 
     virtualtime.run(story)
+
+
+def test_a_scaled_job_at_its_maximum_waits_for_a_job_to_end() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=9) as cluster:
+            await cluster.scaled_job("crunch", maxReplicaCount=2)
+            await clock.sleep(2)
+            told = cluster.operator.explain(SCALED_JOBS, "shop", "crunch")
+            assert [one["text"] for one in told["outlook"]] == [
+                "a Job that ends makes room: 2 of 2 are unfinished"
+            ]
+
+    virtualtime.run(story)

@@ -55,6 +55,13 @@ class Turn(StrEnum):
     FALLS_BACK = "FallsBack"
     RECOVERS = "Recovers"
     CORRECTED = "Corrected"
+    # of a ScaledJob
+    JOBS_READABLE = "JobsReadable"
+    JOBS_ACTIVATE = "JobsActivate"
+    LISTED = "Listed"
+    ROOM = "Room"
+    BEGUN = "Begun"
+    MORE_JOBS = "MoreJobs"
 
 
 SENTENCES: dict[Turn, str] = {
@@ -76,6 +83,12 @@ SENTENCES: dict[Turn, str] = {
     Turn.FALLS_BACK: "after {polls} more failed polls of {metric}, at about {when}: the fallback counts",
     Turn.RECOVERS: "{metric} is in fallback until it can be read again: {failure}",
     Turn.CORRECTED: "the object must be corrected: {failure}",
+    Turn.JOBS_READABLE: "{metric} must be readable again before it starts Jobs: {failure}",
+    Turn.JOBS_ACTIVATE: "{metric} starts Jobs above {activation} ({value} now)",
+    Turn.LISTED: "the Jobs must be listed again before any is created: {failure}",
+    Turn.ROOM: "a Job that ends makes room: {running} of {maximum} are unfinished",
+    Turn.BEGUN: "pods of the pending Jobs begin: {pending} of the unfinished ones wait for theirs",
+    Turn.MORE_JOBS: "{metric} above {at} ({value} now): another Job",
 }
 
 
@@ -110,17 +123,17 @@ def outlook(
     if pause.is_full:
         names = (annotated.PAUSED_REPLICAS, annotated.PAUSED)
         written = [name for name in names if name in object.metadata.annotations]
-        return (_turn(Turn.UNPAUSE, annotation=" and ".join(written)),)
+        return (turn(Turn.UNPAUSE, annotation=" and ".join(written)),)
     picture = picture_of(object, seen, triggers, memory, composite)
     found: list[Prospect] = []
     if seen.check is not None:
-        found.append(_turn(Turn.CORRECTED, failure=seen.check.message))
+        found.append(turn(Turn.CORRECTED, failure=seen.check.message))
     if pause.is_scale_in_paused:
-        found.append(_turn(Turn.UNPAUSE_IN, annotation=annotated.PAUSED_SCALE_IN))
+        found.append(turn(Turn.UNPAUSE_IN, annotation=annotated.PAUSED_SCALE_IN))
     if pause.is_scale_out_paused:
-        found.append(_turn(Turn.UNPAUSE_OUT, annotation=annotated.PAUSED_SCALE_OUT))
+        found.append(turn(Turn.UNPAUSE_OUT, annotation=annotated.PAUSED_SCALE_OUT))
     if annotated.is_set(object.metadata.annotations, annotated.FORCE_ACTIVATION):
-        found.append(_turn(Turn.UNFORCE, annotation=annotated.FORCE_ACTIVATION))
+        found.append(turn(Turn.UNFORCE, annotation=annotated.FORCE_ACTIVATION))
     found += _failing(object, triggers, picture, memory, now)
     found += _activation(object, triggers, picture, composite)
     found += _between(object, seen, _measures(object, seen, triggers, picture, composite, memory), picture)
@@ -134,22 +147,22 @@ def _failing(
     """Triggers that cannot be read, each with its way into the fallback or out of it."""
     net = net_of(object, memory)
     for trigger, state in zip(triggers, picture.states, strict=True):
-        name = _name(trigger)
+        name = called(trigger)
         if state.state == "unknown" and state.failure is None:
-            yield _turn(Turn.MEASURED, metric=name)
+            yield turn(Turn.MEASURED, metric=name)
         if state.failure is None:
             continue
         if state.is_fallen:
-            yield _turn(Turn.RECOVERS, metric=name, failure=state.failure.message)
+            yield turn(Turn.RECOVERS, metric=name, failure=state.failure.message)
             continue
-        yield _turn(Turn.READABLE, metric=name, failure=state.failure.message)
+        yield turn(Turn.READABLE, metric=name, failure=state.failure.message)
         if net is not None and state.failed and trigger.reading is not None:
             polls = net.threshold + 1 - state.failed
             when = fallback.poll_after(trigger.reading.at, polls, object.spec.polling_s, now)
             yield _dated(Turn.FALLS_BACK, when, metric=name, polls=polls)
     composed = picture.composed
     if composed is not None and composed.is_own and composed.failure is not None:
-        yield _turn(Turn.READABLE, metric=COMPOSITE_METRIC, failure=composed.failure.message)
+        yield turn(Turn.READABLE, metric=COMPOSITE_METRIC, failure=composed.failure.message)
 
 
 def _activation(
@@ -163,13 +176,13 @@ def _activation(
     for name, value, activation in _thresholds(object, triggers, picture, composite):
         numbers: dict[str, float | int | str] = {
             "metric": name,
-            "value": _short(value),
-            "activation": _short(activation),
+            "value": short(value),
+            "activation": short(activation),
         }
         if value > activation:
-            yield _turn(Turn.DEACTIVATES, **numbers)
+            yield turn(Turn.DEACTIVATES, **numbers)
         elif not picture.is_active:
-            yield _turn(Turn.ACTIVATES, **numbers, replicas=replicas)
+            yield turn(Turn.ACTIVATES, **numbers, replicas=replicas)
 
 
 def _thresholds(
@@ -233,25 +246,25 @@ def _between(
     least, most = max(1, object.spec.replicas_min), object.spec.replicas_max
     for one in measures:
         if current >= most:
-            yield _turn(Turn.MOST, metric=one.metric.name, replicas=current)
+            yield turn(Turn.MOST, metric=one.metric.name, replicas=current)
         elif milli(one.metric.target) > 0:
             at = reach.more_at(one)
-            name, value = one.metric.name, _short(one.value)
+            name, value = one.metric.name, short(one.value)
             replicas = min(most, reach.wanted(one.metric, one.value))
             if replicas > current and one.value > at:
-                yield _turn(Turn.RAISING, metric=name, value=value, replicas=replicas)
+                yield turn(Turn.RAISING, metric=name, value=value, replicas=replicas)
                 continue
             replicas = min(most, reach.wanted(one.metric, at))
-            yield _turn(Turn.MORE, metric=name, value=value, at=_short(at), replicas=replicas)
+            yield turn(Turn.MORE, metric=name, value=value, at=short(at), replicas=replicas)
     if current <= least:
-        yield _turn(Turn.LEAST, replicas=current)
+        yield turn(Turn.LEAST, replicas=current)
     elif is_whole and not any(one.state == "native" for one in picture.states):
         bounds = [(one, reach.fewer_at(one)) for one in measures if milli(one.metric.target) > 0]
-        conditions = " and ".join(f"{one.metric.name} at most {_short(at)}" for one, at in bounds)
+        conditions = " and ".join(f"{one.metric.name} at most {short(at)}" for one, at in bounds)
         _, down = behavior.rules_of(_behavior(object))
         replicas = max(least, max((reach.wanted(one.metric, at) for one, at in bounds), default=current))
         if conditions and replicas < current:
-            yield _turn(Turn.FEWER, conditions=conditions, replicas=replicas, window_s=down.window_s)
+            yield turn(Turn.FEWER, conditions=conditions, replicas=replicas, window_s=down.window_s)
 
 
 def _cooling(
@@ -321,19 +334,21 @@ def _behavior(object: ScaledObject) -> Behavior | None:
     return config.behavior if config is not None else None
 
 
-def _name(trigger: TriggerView) -> str:
+def called(trigger: TriggerView) -> str:
     """What people call a trigger: its metrics, or its name, or its place."""
     names = ";".join(metric.name for metric in trigger.metrics)
     return names or trigger.name or f"triggers[{trigger.index}] ({trigger.type})"
 
 
-def _short(value: float) -> float | int:
+def short(value: float) -> float | int:
+    """A whole number without its point."""
     return int(value) if value == int(value) else value
 
 
-def _turn(code: Turn, **numbers: float | int | str) -> Prospect:
+def turn(code: Turn, **numbers: float | int | str) -> Prospect:
+    """The prospect with this code; `numbers` are those its sentence names."""
     return Prospect(code.value, SENTENCES[code].format(**numbers), tuple(numbers.items()))
 
 
 def _dated(code: Turn, moment: datetime, **numbers: float | int | str) -> Prospect:
-    return replace(_turn(code, when=format_time(moment), **numbers), at=moment)
+    return replace(turn(code, when=format_time(moment), **numbers), at=moment)

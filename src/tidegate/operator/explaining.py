@@ -6,6 +6,7 @@ Read from the last decision and from what is seen now; nothing is decided or mea
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
@@ -14,11 +15,15 @@ from tidegate.base.errors import TidegateError
 from tidegate.base.times import format_time
 from tidegate.core.interpret import interpret
 from tidegate.core.outlook import Prospect, outlook
+from tidegate.core.outlook_jobs import outlook_jobs
 from tidegate.core.values import TriggerView
-from tidegate.kube.resource import HPAS
+from tidegate.kube.resource import HPAS, JOBS
+from tidegate.operator import sight
 from tidegate.operator.chronicle import reason_values
 from tidegate.operator.desk import Desk
+from tidegate.operator.jobs import NAME_LABEL
 from tidegate.operator.known import Known
+from tidegate.operator.pendingjobs import PendingJobs
 from tidegate.review.hpa import hpa_name
 
 Entry = dict[str, Any]
@@ -98,8 +103,14 @@ def _outlook(
     views: tuple[TriggerView, ...],
     now: datetime,
 ) -> tuple[Prospect, ...]:
-    """What would change the number; of a ScaledJob the reasons say it all."""
-    if isinstance(object, ScaledJob) or known.seen is None or known.plan is None:
+    """What would change the number."""
+    if known.plan is None:
+        return ()
+    if isinstance(object, ScaledJob):
+        listed = partial(desk.world.labelled, JOBS, known.key[1], (NAME_LABEL, known.key[2]))
+        jobs = sight.look(listed, known.ledger, PendingJobs(desk.world).rule(object))
+        return outlook_jobs(object, jobs, views, known.plan.check("triggers"))
+    if known.seen is None:
         return ()
     return outlook(object, known.seen, views, known.memory, now, known.plan.review.composite)
 

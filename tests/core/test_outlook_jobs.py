@@ -1,0 +1,81 @@
+"""What would start a Job, or one more: the values named are the ones at which it truly does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from parts.decisions import BROKEN, at, job, scaled_job, trigger
+from tidegate.base.errors import Failure
+from tidegate.core.decide import decide_scaled_job
+from tidegate.core.outlook import Prospect, Turn
+from tidegate.core.outlook_jobs import outlook_jobs
+from tidegate.core.values import CreateJobs, JobView, Memory, TriggerView
+
+PAUSE = {"autoscaling.keda.sh/paused": "true"}
+
+
+def busy(count: int, *, pending: int = 0) -> tuple[JobView, ...]:
+    return tuple(job(f"job-{number}", is_pending=number < pending) for number in range(count))
+
+
+def texts(found: tuple[Prospect, ...]) -> list[str]:
+    return [one.text for one in found]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "values", "spec", "expected"),
+    [
+        (0, [0.0], {}, ["s0-redis starts Jobs above 0 (0 now)"]),
+        (2, [6.0], {}, ["s0-redis above 10 (6 now): another Job"]),
+        (2, [6.0, 9.0], {}, ["s1-redis above 10 (9 now): another Job"]),
+        (2, [6.0], {"minReplicaCount": 1}, []),
+        (3, [6.0], {"minReplicaCount": 1}, ["s0-redis above 10 (6 now): another Job"]),
+        (2, [60.0], {"maxReplicaCount": 2}, ["a Job that ends makes room: 2 of 2 are unfinished"]),
+        (2, [6.0], {"scalingStrategy": {"multipleScalersCalculation": "sum"}}, []),
+        (0, [BROKEN], {}, [f"s0-redis must be readable again before it starts Jobs: {BROKEN.message}"]),
+        (0, [None], {}, ["s0-redis is to be measured for the first time"]),
+    ],
+)
+def test_what_stands_in_the_way_of_a_job(
+    jobs: int, values: list[Any], spec: dict[str, Any], expected: list[str]
+) -> None:
+    views = tuple(trigger(value, index) for index, value in enumerate(values))
+    assert texts(outlook_jobs(scaled_job(**spec), busy(jobs), views)) == expected
+
+
+@pytest.mark.parametrize(("pending", "expected"), [(0, 0), (2, 1)])
+def test_pending_jobs_are_named_where_they_hold_others_back(pending: int, expected: int) -> None:
+    object = scaled_job(scalingStrategy={"strategy": "accurate"})
+    found = outlook_jobs(object, busy(3, pending=pending), (trigger(1.0),))
+    assert [one.code for one in found] == ["Begun"] * expected
+
+
+def test_a_pause_silences_everything_else_and_a_correction_comes_first() -> None:
+    (paused,) = outlook_jobs(scaled_job(PAUSE), busy(1), (trigger(0.0),))
+    assert paused.code == Turn.UNPAUSE
+    wrong, unlisted = Failure("Misconfigured", "address is missing"), Failure("Unreachable", "no answer")
+    found = outlook_jobs(scaled_job(), unlisted, (trigger(0.0),), wrong)
+    assert [one.code for one in found] == [Turn.CORRECTED, Turn.LISTED]
+
+
+def created(value: float, jobs: tuple[JobView, ...], target: float, spec: dict[str, Any]) -> int:
+    view: TriggerView = trigger(value, target=target, when=at(1), snapshot=jobs)
+    decision = decide_scaled_job(scaled_job(**spec), jobs, (view,), Memory(), at(2))
+    return sum(one.count for one in decision.actions if isinstance(one, CreateJobs))
+
+
+@given(st.integers(0, 12), st.integers(0, 40), st.sampled_from([0.5, 1.0, 3.0, 10.0]), st.integers(0, 3))
+def test_at_the_named_value_there_is_no_other_job_and_above_it_there_is(
+    count: int, value: int, target: float, minimum: int
+) -> None:
+    spec = {"minReplicaCount": minimum, "maxReplicaCount": 20}
+    found = outlook_jobs(scaled_job(**spec), busy(count), (trigger(float(value), target=target),))
+    named = {one.code: dict(one.numbers) for one in found}
+    assume(Turn.MORE_JOBS in named)
+    at_value = float(named[Turn.MORE_JOBS]["at"])
+    assert created(at_value, busy(count), target, spec) == 0
+    assert created(at_value + 1, busy(count), target, spec) >= 1
