@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from tidegate.api.validation import problems, warnings
+from tidegate.api.validation import problems
 
 
 def lines(body):
@@ -375,30 +375,3 @@ def test_nonsense_is_refused_and_never_raises(spec, scaled_object, scaled_job, t
     for make in (scaled_object, scaled_job, trigger_authentication):
         problems(make(spec=spec))
     assert problems(scaled_object(spec=spec))
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"spec__pollingInterval": 5, "spec__minReplicaCount": 1}, ["PollingInterval"]),
-        ({"spec__cooldownPeriod": 5, "spec__minReplicaCount": 1}, ["CooldownPeriod"]),
-        (
-            {"spec__pollingInterval": 5, "spec__cooldownPeriod": 5, "spec__minReplicaCount": 1},
-            ["PollingInterval", "CooldownPeriod"],
-        ),
-        ({"spec__pollingInterval": 5, "spec__minReplicaCount": 2, "spec__idleReplicaCount": 1}, []),
-        ({"spec__pollingInterval": 5, "spec__minReplicaCount": 2, "spec__idleReplicaCount": 0}, []),
-        (
-            {
-                "spec__pollingInterval": 5,
-                "spec__minReplicaCount": 2,
-                "spec__triggers": [{"type": "redis", "metadata": {}, "useCachedMetrics": True}],
-            },
-            [],
-        ),
-        ({"spec__pollingInterval": 5}, []),
-        ({"spec__minReplicaCount": 2}, []),
-    ],
-)
-def test_what_has_no_effect_is_warned_about(changes, words, scaled_object):
-    assert [line.split()[0] for line in warnings(scaled_object(**changes))] == words

@@ -59,10 +59,13 @@ def test_values_are_what_was_written(tmp_path: Path, written: str, value: object
     [
         (f"{HEAD}data: {{a: 1, a: 2}}", 'the key "a" stands here twice'),
         (f"{HEAD}data: [", "a.yaml"),
-        ("just a text", "is not an object"),
+        ("just a text", "this text is not an object"),
         ("kind: Pod", "has no apiVersion"),
         ("{}", "has no apiVersion and no kind"),
-        (f"{HEAD}data: !!python/object:os.system {{}}", "could not determine a constructor"),
+        (
+            f"{HEAD}data: !!python/object:os.system {{}}",
+            "a.yaml:3:7: the tag !!python/object:os.system has no meaning",
+        ),
     ],
 )
 def test_what_is_no_manifest_is_refused_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:

@@ -19,6 +19,8 @@ Schema = dict[str, Any]
 Path = tuple[Any, str | int] | None
 
 _SHOWN = 80
+DEPTH_MAX = 100
+EMPTY = '""'
 
 
 def kind_of(value: Any) -> str:
@@ -41,7 +43,7 @@ def join(path: Path) -> str:
     parts: list[str] = []
     while path is not None:
         path, step = path
-        parts.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+        parts.append(f"[{step}]" if isinstance(step, int) else f".{step or EMPTY}")
     return "".join(reversed(parts)).removeprefix(".")
 
 
@@ -52,6 +54,22 @@ def shown(value: Any) -> str:
     if isinstance(value, str) and len(value) > _SHOWN:
         value = value[:_SHOWN] + "…"
     return json.dumps(value, ensure_ascii=False)
+
+
+def too_deep(value: Any) -> Problem | None:
+    """The first place that nests deeper than `DEPTH_MAX` levels; None where nothing does."""
+    level: list[tuple[Any, Path]] = [(value, None)]
+    for _ in range(DEPTH_MAX):
+        level = [
+            (item, (path, name))
+            for outer, path in level
+            for name, item in (outer.items() if isinstance(outer, dict) else enumerate(outer))
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return None
+    where = join(level[0][1])
+    return Problem(where[:_SHOWN], f"Invalid value: it nests deeper than {DEPTH_MAX} levels")
 
 
 def check(schema: Schema, value: Any, kind: str, path: Path, problems: list[Problem]) -> bool:

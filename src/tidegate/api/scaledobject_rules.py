@@ -33,23 +33,6 @@ def scaled_object_problems(body: Object) -> Iterator[Problem]:
     yield from _resource_only_problems(spec)
 
 
-def scaled_object_warnings(body: Object) -> Iterator[str]:
-    """What is accepted but has no effect, in the webhook's words."""
-    spec = part(body, "spec")
-    never_goes_to_zero = (whole(spec, "minReplicaCount") or 0) > 0 and spec.get("idleReplicaCount") is None
-    is_cached = any(trigger.get("useCachedMetrics") is True for trigger in objects(spec, "triggers"))
-    if never_goes_to_zero and spec.get("pollingInterval") is not None and not is_cached:
-        yield (
-            "PollingInterval is configured but is not relevant. PollingInterval is only relevant when "
-            "minReplicaCount = 0, idleReplicaCount is set, or useCachedMetrics is enabled"
-        )
-    if never_goes_to_zero and spec.get("cooldownPeriod") is not None:
-        yield (
-            "CooldownPeriod is configured but is not relevant. CooldownPeriod is only relevant when "
-            "minReplicaCount = 0 or idleReplicaCount is set"
-        )
-
-
 def _replica_problems(spec: Object) -> Iterator[Problem]:
     written, idle = whole(spec, "minReplicaCount"), whole(spec, "idleReplicaCount")
     most = whole(spec, "maxReplicaCount")

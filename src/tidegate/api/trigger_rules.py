@@ -6,7 +6,7 @@ expected is passed over here, since the schema has already reported it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tidegate.api.checks import shown
@@ -42,6 +42,12 @@ def invalid(path: str, value: Any, message: str) -> Problem:
 
 def required(path: str, message: str = "") -> Problem:
     return Problem(path, f"Required value: {message}" if message else "Required value", "FieldValueRequired")
+
+
+def unsupported(path: str, value: Any, choices: Iterable[str]) -> Problem:
+    listed = ", ".join(f'"{choice}"' for choice in choices)
+    message = f"Unsupported value: {shown(value)}: supported values: {listed}"
+    return Problem(path, message, "FieldValueNotSupported")
 
 
 def part(body: Any, *names: str) -> Object:

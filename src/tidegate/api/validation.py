@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tidegate.api.authentication_rules import authentication_problems
-from tidegate.api.checks import shown
+from tidegate.api.checks import too_deep
 from tidegate.api.decode import KINDS
 from tidegate.api.kinds import API_VERSION
+from tidegate.api.meta import ObjectMeta
 from tidegate.api.scaledjob_rules import scaled_job_problems
-from tidegate.api.scaledobject_rules import scaled_object_problems, scaled_object_warnings
-from tidegate.api.schema import Schema, object_schema
+from tidegate.api.scaledobject_rules import scaled_object_problems
+from tidegate.api.schema import Schema, object_schema, wire_schema
 from tidegate.api.structural import apply_defaults, prune, validate
+from tidegate.api.trigger_rules import required, unsupported
+from tidegate.api.wire import without_nulls
 from tidegate.base.problems import Problem
 
 _RULES: dict[str, Callable[[dict[str, Any]], Iterator[Problem]]] = {
@@ -37,16 +40,13 @@ def problems(body: dict[str, Any]) -> list[Problem]:
     kind = body.get("kind")
     if not isinstance(kind, str) or kind not in KINDS or body.get("apiVersion") != API_VERSION:
         return [_unknown_kind(body)]
+    if (deep := too_deep(body)) is not None:
+        return [deep]
     schema = schema_of(kind)
     body = copy.deepcopy(body)
     prune(schema, body)
     apply_defaults(schema, body)
-    return [*validate(schema, body), *_RULES[kind](body)]
-
-
-def warnings(body: dict[str, Any]) -> list[str]:
-    """What is accepted although it has no effect."""
-    return list(scaled_object_warnings(body)) if body.get("kind") == "ScaledObject" else []
+    return [*_metadata_problems(body), *validate(schema, body), *_RULES[kind](body)]
 
 
 @functools.cache
@@ -55,10 +55,22 @@ def schema_of(kind: str) -> Schema:
     return object_schema(KINDS[kind])
 
 
+@functools.cache
+def _metadata_schema() -> Schema:
+    return wire_schema(ObjectMeta)
+
+
+def _metadata_problems(body: dict[str, Any]) -> list[Problem]:
+    """What is ill-typed in the metadata; the rules of names and labels are the API server's."""
+    metadata = body.get("metadata")
+    if metadata is None:
+        return [required("metadata", "give it a name")]
+    if not isinstance(metadata, dict):
+        return []
+    return validate(_metadata_schema(), without_nulls(metadata), "metadata")
+
+
 def _unknown_kind(body: dict[str, Any]) -> Problem:
     if body.get("apiVersion") != API_VERSION:
-        message = f'Unsupported value: {shown(body.get("apiVersion"))}: supported values: "{API_VERSION}"'
-        return Problem("apiVersion", message, "FieldValueNotSupported")
-    choices = ", ".join(f'"{name}"' for name in KINDS)
-    message = f"Unsupported value: {shown(body.get('kind'))}: supported values: {choices}"
-    return Problem("kind", message, "FieldValueNotSupported")
+        return unsupported("apiVersion", body.get("apiVersion"), (API_VERSION,))
+    return unsupported("kind", body.get("kind"), KINDS)

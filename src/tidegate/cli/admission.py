@@ -7,7 +7,7 @@ is stored, and its problems become warnings that kubectl prints.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidegate.api.decode import KINDS, decode
 from tidegate.api.kinds import API_VERSION
@@ -29,7 +29,7 @@ def admit(
     operation: str, kind: Kind, new: Object | None, old: Object | None
 ) -> tuple[Sequence[Problem], Sequence[str]]:
     """(problems, warnings) of a write of ours; nothing about other kinds."""
-    if new is None or new.get("apiVersion") != API_VERSION or new.get("kind") not in KINDS:
+    if new is None or new.get("apiVersion") != API_VERSION or str(new.get("kind")) not in KINDS:
         return (), ()
     if old is not None and new.get("spec") == old.get("spec"):
         # The last finalizer of a broken object must be removable.
@@ -55,13 +55,15 @@ def remarks(object: ScaledObject | ScaledJob) -> list[Problem]:
     return [*problems, *notices]
 
 
-def judged(object: ScaledObject | ScaledJob) -> tuple[list[Problem], tuple[Problem, ...]]:
-    """(problems, notices) without a cluster.
+def judged(
+    object: ScaledObject | ScaledJob, template: dict[str, Any] | None = None
+) -> tuple[list[Problem], tuple[Problem, ...]]:
+    """(problems, notices) without a cluster; `template` is the target's, where it is known.
 
     Of a trigger that takes parameters from elsewhere (a TriggerAuthentication, the environment), only
     what stands in its metadata is judged: nobody can say here that the rest is missing.
     """
-    reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata))
+    reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata), template)
     problems = [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
     return problems, reviewed.notices
 

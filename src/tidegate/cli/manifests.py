@@ -1,14 +1,10 @@
-"""Manifest files as objects: YAML or JSON, several documents a file, folders, standard input.
-
-Stricter than YAML by itself where it hurts: a key that stands twice is refused, and dates, `1:30` and the
-like stay the text that was written.
-"""
+"""Manifest files as objects: YAML or JSON, several documents a file, folders, standard input."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +12,12 @@ from typing import Any
 import yaml
 
 from tidegate.base.errors import Misconfigured
+from tidegate.cli.yamltext import Loader, Unreadable, documents
+
+__all__ = ["Document", "Loader", "Read", "Wrong", "load", "parse", "read"]
 
 SUFFIXES = (".yaml", ".yml", ".json")
+_ITEM = re.compile(r"\[([0-9]{1,9})\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,114 +35,171 @@ class Document:
         if node is None:
             return self.place
         line = node.start_mark.line
-        for step in re.findall(r"[^.\[\]]+|\[\d+\]", path):
-            found = _step(node, step)
+        while path:
+            found = _step(node, path)
             if found is None:
                 break
-            line, node = found
+            line, node, path = found
         return f"{name}:{line + 1}"
 
 
-class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """Safe, refuses duplicate keys, and reads only null, booleans, integers and plain floats as such."""
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What could not be read: `place` is `file.yaml:3:7`, or the file or folder alone."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f'the key "{key}" stands here twice', key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)  # type: ignore[no-any-return]
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
 
 
-def _without(*tags: str) -> dict[str, list[Any]]:
-    return {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag not in tags]
-        for first, resolvers in Loader.yaml_implicit_resolvers.items()
-    }
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The objects of files, in order, and everything that is no object."""
 
-
-Loader.yaml_implicit_resolvers = _without("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+    documents: tuple[Document, ...] = ()
+    wrong: tuple[Wrong, ...] = ()
 
 
 def load(paths: tuple[str, ...]) -> list[Document]:
     """Every object of the files and folders (`-` is standard input), lists unfolded, in order.
 
-    Raises Misconfigured with every file that cannot be read or parsed.
+    Raises Misconfigured with everything that cannot be read or parsed, and where there is no object at all.
     """
-    documents: list[Document] = []
-    wrong: list[str] = []
-    for name, text in _texts(paths, wrong):
-        try:
-            documents += _parse(name, text)
-        except (yaml.YAMLError, ValueError) as error:
-            wrong.append(f"{name}: {' '.join(str(error).split())}")
-    if wrong:
+    found = read(paths)
+    if found.wrong:
         raise Misconfigured(
-            "read the manifests", answer="; ".join(wrong), next_step="nothing was applied; mend the files"
+            "read the manifests",
+            answer="; ".join(str(one) for one in found.wrong),
+            next_step="nothing was done; correct that and run the command again",
         )
-    return documents
+    if not found.documents:
+        raise Misconfigured(
+            "read the manifests",
+            answer=f"{', '.join(paths)}: there is no object in it, only comments or nothing",
+            next_step="name files with objects",
+        )
+    return list(found.documents)
 
 
-def _texts(paths: tuple[str, ...], wrong: list[str]) -> Iterator[tuple[str, str]]:
+def read(paths: tuple[str, ...]) -> Read:
+    """What the files and folders hold. What is wrong in one takes nothing from the others."""
+    found: list[Document] = []
+    wrong: list[Wrong] = []
+    for name, text in _texts(paths, wrong):
+        one = parse(name, text)
+        found += one.documents
+        wrong += one.wrong
+    return Read(tuple(found), tuple(wrong))
+
+
+def parse(name: str, text: str) -> Read:
+    """What one text holds; `name` is its file. It is read up to the first mistake of its YAML."""
+    found: list[Document] = []
+    wrong: list[Wrong] = []
+    try:
+        for node, body in documents(text):
+            _unfold(name, body, node, found, wrong)
+    except Unreadable as error:
+        wrong.append(Wrong(f"{name}:{error.line}:{error.column}", error.text))
+    return Read(tuple(found), tuple(wrong))
+
+
+def _texts(paths: tuple[str, ...], wrong: list[Wrong]) -> Iterator[tuple[str, str]]:
     for given in paths:
-        if given == "-":
-            yield "standard input", sys.stdin.read()
+        try:
+            if given == "-":
+                yield "standard input", sys.stdin.read()
+                continue
+            files = _files(Path(given))
+        except UnicodeDecodeError as error:
+            wrong.append(Wrong("standard input", f"it is not UTF-8 (byte {error.start})"))
             continue
-        path = Path(given)
-        files = (
-            sorted(one for one in path.iterdir() if one.suffix in SUFFIXES and one.is_file())
-            if path.is_dir()
-            else [path]
-        )
-        if path.is_dir() and not files:
-            wrong.append(f"{given}: no file ends with {', '.join(SUFFIXES)}")
+        except (OSError, Misconfigured) as error:
+            wrong.append(Wrong(given, _cause(error)))
+            continue
         for file in files:
             try:
-                yield str(file), file.read_text()
-            except (OSError, UnicodeDecodeError) as error:
-                wrong.append(f"{file}: {error}")
+                yield str(file), file.read_text(encoding="utf-8-sig")
+            except UnicodeDecodeError as error:
+                wrong.append(Wrong(str(file), f"it is not UTF-8 (byte {error.start}); save it as UTF-8"))
+            except OSError as error:
+                wrong.append(Wrong(str(file), _cause(error)))
 
 
-def _parse(name: str, text: str) -> list[Document]:
-    found: list[Document] = []
-    loader = Loader(text)
-    try:
-        while loader.check_node():
-            node = loader.get_node()
-            body = loader.construct_document(node)
-            if body is None:
-                continue
-            place = f"{name}:{node.start_mark.line + 1}"
-            found += _unfold(body, place, node)
-    finally:
-        loader.dispose()
-    return found
+def _files(path: Path) -> list[Path]:
+    """The path itself, or a folder's manifests by name; Misconfigured where it has none."""
+    if not path.is_dir():
+        return [path]
+    inside = sorted(path.iterdir())
+    files = [one for one in inside if one.suffix in SUFFIXES and one.is_file()]
+    if not files:
+        folders = [one.name for one in inside if one.is_dir()]
+        answer = f"no file in it ends with {', '.join(SUFFIXES)}"
+        if folders:
+            answer += f", and its folders are not looked into: name them ({', '.join(folders)})"
+        raise Misconfigured("read the folder", answer=answer)
+    return files
 
 
-def _step(node: yaml.Node, step: str) -> tuple[int, yaml.Node] | None:
-    """One step down: the line and the node of a member or an item."""
-    if step.startswith("[") and isinstance(node, yaml.SequenceNode):
-        number = int(step[1:-1])
-        if number < len(node.value):
-            item = node.value[number]
-            return item.start_mark.line, item
-    elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == step:
-                return key.start_mark.line, value
-    return None
+def _cause(error: OSError | Misconfigured) -> str:
+    return error.answer if isinstance(error, Misconfigured) else (error.strerror or str(error)).lower()
 
 
-def _unfold(body: Any, place: str, node: yaml.Node | None) -> list[Document]:
+def _step(node: yaml.Node, path: str) -> tuple[int, yaml.Node, str] | None:
+    """One step down: the line and the node of a member or an item, and the rest of the path.
+
+    A key may hold dots and brackets itself: the longest that fits is meant.
+    """
+    if isinstance(node, yaml.SequenceNode):
+        number = _ITEM.match(path)
+        if number is None or int(number[1]) >= len(node.value):
+            return None
+        item = node.value[int(number[1])]
+        return item.start_mark.line, item, path[number.end() :].removeprefix(".")
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    fitting = [
+        (key, value)
+        for key, value in node.value
+        if isinstance(key, yaml.ScalarNode)
+        and path.startswith(key.value)
+        and path[len(key.value) :][:1] in ("", ".", "[")
+    ]
+    if not fitting:
+        return None
+    key, value = max(fitting, key=lambda pair: len(pair[0].value))
+    return key.start_mark.line, value, path[len(key.value) :].removeprefix(".")
+
+
+def _unfold(name: str, body: Any, node: yaml.Node | None, found: list[Document], wrong: list[Wrong]) -> None:
+    """Adds the object, or those of a list; or what keeps it from being one."""
+    mark = node.start_mark if node is not None else None
+    place = f"{name}:{mark.line + 1}" if mark is not None else name
     if not isinstance(body, dict):
-        raise ValueError(f"{place} is not an object")
-    missing = [field for field in ("apiVersion", "kind") if not isinstance(body.get(field), str)]
+        what = "list" if isinstance(body, list) else "text"
+        answer = f"this {what} is not an object; begin with apiVersion, kind and metadata"
+        wrong.append(Wrong(place, answer))
+        return
+    missing = [one for one in ("apiVersion", "kind") if not isinstance(body.get(one), str) or not body[one]]
     if missing:
-        raise ValueError(f"{place} has no {' and no '.join(missing)}")
+        wrong.append(Wrong(place, f"the object has no {' and no '.join(missing)}"))
+        return
     if body["kind"].endswith("List") and isinstance(body.get("items"), list):
-        return [one for item in body["items"] for one in _unfold(item, place, None)]
-    return [Document(body, place, node)]
+        nodes = _items(node, len(body["items"]))
+        for item, below in zip(body["items"], nodes, strict=True):
+            _unfold(name, item, below or node, found, wrong)
+    elif not isinstance(body.get("metadata", {}), dict):
+        wrong.append(Wrong(place, f"metadata of {body['kind']} is no mapping; give it a name"))
+    else:
+        found.append(Document(body, place, node))
+
+
+def _items(node: yaml.Node | None, count: int) -> list[yaml.Node | None]:
+    """The nodes of a list's items; None for those that are written elsewhere."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == "items" and isinstance(value, yaml.SequenceNode) and len(value.value) == count:
+                return list(value.value)
+    return [None] * count

@@ -20,18 +20,17 @@ def text(item: Object, form: str) -> str:
         return json.dumps(shown, indent=4, sort_keys=True, ensure_ascii=False) + "\n"
     import yaml
 
-    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-        """Texts of several lines as blocks; the same object twice is written twice."""
+    from tidegate.cli.yamltext import Dumper
 
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
+    class Blocks(Dumper):
+        """Texts of several lines as blocks."""
 
     def as_text(dumper: Any, value: str) -> Any:
         style = "|" if "\n" in value else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
-    Dumper.add_representer(str, as_text)
-    dumped: str = yaml.dump(shown, Dumper=Dumper, allow_unicode=True, width=1000, default_flow_style=False)
+    Blocks.add_representer(str, as_text)
+    dumped: str = yaml.dump(shown, Dumper=Blocks, allow_unicode=True, width=1000, default_flow_style=False)
     return dumped
 
 

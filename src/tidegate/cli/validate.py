@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from tidegate.base.problems import Problem
 if TYPE_CHECKING:
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.cli.manifests import Document
+    from tidegate.cli.siblings import Siblings
 
 Level = Literal["error", "warning"]
 
@@ -36,35 +36,44 @@ class Remark:
 def command(files: tuple[str, ...], show: str | None, output: str) -> None:
     """Check manifests as admission will, without a server: all problems, with file and line.
 
-    FILES are files, folders, or - for standard input. Exits 1 if there is an error.
+    FILES are files, folders, or - for standard input; what one says of another is looked at too.
+    Exits 1 if there is an error, a file that cannot be read, or no object at all.
 
     \b
     tidegate validate examples/
     tidegate validate scaledobject.yaml --show hpa
     """
-    from tidegate.cli.manifests import load
+    from tidegate.cli.manifests import read
+    from tidegate.cli.siblings import Siblings
 
-    documents = load(files)
-    remarks = [
-        remark
-        for document in documents
-        for remark in sorted(judge(document), key=lambda one: line_of(one.place))
-    ]
+    found = read(files)
+    remarks = [Remark("error", one.place, "", one.text) for one in found.wrong]
+    siblings = Siblings(found.documents)
+    for document in found.documents:
+        remarks += sorted(judge(document, siblings), key=lambda one: line_of(one.place))
     if show == "hpa":
-        _show_hpas(documents)
+        _show_hpas(found.documents)
     elif output == "json":
         import msgspec
 
         click.echo(msgspec.json.format(msgspec.json.encode(remarks)))
-    else:
-        for remark in remarks:
-            click.echo(f"{remark.place}: {remark.level}: {remark.object}: {remark.text}")
-    errors = sum(remark.level == "error" for remark in remarks)
     if output == "text":
-        checked = sum(is_ours(document.body) for document in documents)
-        told = f"{errors} errors, {len(remarks) - errors} warnings"
-        click.echo(f"{checked} of {len(documents)} objects checked: {told}", err=True)
-    sys.exit(1 if errors else 0)
+        _tell(remarks, found.documents, to_stderr=show == "hpa")
+    errors = sum(remark.level == "error" for remark in remarks)
+    sys.exit(1 if errors or not found.documents else 0)
+
+
+def _tell(remarks: Sequence[Remark], documents: Sequence[Document], *, to_stderr: bool) -> None:
+    for remark in remarks:
+        subject = f"{remark.object}: " if remark.object else ""
+        click.echo(f"{remark.place}: {remark.level}: {subject}{remark.text}", err=to_stderr)
+    if not documents:
+        click.echo("no object found: there is nothing to check", err=True)
+        return
+    errors = sum(remark.level == "error" for remark in remarks)
+    checked = sum(is_ours(document.body) for document in documents)
+    told = f"{errors} errors, {len(remarks) - errors} warnings"
+    click.echo(f"{checked} of {len(documents)} objects checked: {told}", err=True)
 
 
 def line_of(place: str) -> int:
@@ -77,41 +86,36 @@ def is_ours(body: dict[str, Any]) -> bool:
     from tidegate.api.decode import KINDS
     from tidegate.api.kinds import API_VERSION
 
-    return body.get("apiVersion") == API_VERSION and body.get("kind") in KINDS
+    return body.get("apiVersion") == API_VERSION and str(body.get("kind")) in KINDS
 
 
-def judge(document: Document) -> Iterator[Remark]:
+def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     """Everything to say about one object; nothing about kinds that are not ours."""
-    from tidegate.api import structural
     from tidegate.api.decode import decode
     from tidegate.api.scaledjob import ScaledJob
     from tidegate.api.scaledobject import ScaledObject
-    from tidegate.api.validation import problems, schema_of, warnings
+    from tidegate.api.validation import problems
     from tidegate.cli.admission import judged
-    from tidegate.review.effects import without_effect
+    from tidegate.cli.offline import created, refused
+    from tidegate.local.apiserver.admission import together
 
     body = document.body
-    group = str(body.get("apiVersion", "")).partition("/")[0]
-    if not is_ours(body) and group != "keda.sh":
-        return
     if not is_ours(body):
-        # Of our group, but no kind or version that exists: a misspelling, not somebody else's business.
-        yield from (_remark("error", document, problem) for problem in problems(body))
+        if str(body.get("apiVersion", "")).partition("/")[0] == "keda.sh":
+            # Of our group, but no kind or version that exists: a misspelling, not somebody else's business.
+            yield from (_remark("error", document, problem) for problem in problems(body))
         return
-    for path in structural.prune(schema_of(body["kind"]), copy.deepcopy(body)):
-        yield _remark("error", document, Problem(path, "unknown field"))
-    found = problems(body)
-    yield from (_remark("error", document, problem) for problem in found)
-    if found:
-        return
-    object = decode(body)
-    for text in warnings(body):
-        yield _remark("warning", document, Problem("", text))
-    if isinstance(object, ScaledObject | ScaledJob):
-        wrong, notices = judged(object)
-        yield from (_remark("error", document, problem) for problem in wrong)
-        for notice in (*notices, *without_effect(object)):
-            yield _remark("warning", document, notice)
+    unknown, found = refused(body)
+    notices: Iterable[Problem] = ()
+    if not found:
+        object = decode(created(body))
+        if isinstance(object, ScaledObject | ScaledJob):
+            found, notices = judged(object, siblings.template_of(body))
+        else:
+            notices = siblings.unread_parameters(body, object)
+    strange = [Problem(path, "unknown field") for path in unknown]
+    yield from (_remark("error", document, problem) for problem in together(found, strange))
+    yield from (_remark("warning", document, notice) for notice in notices)
 
 
 def _remark(level: Level, document: Document, problem: Problem) -> Remark:
@@ -120,20 +124,21 @@ def _remark(level: Level, document: Document, problem: Problem) -> Remark:
     return Remark(level, document.place_of(problem.path), f"{document.body['kind']}/{name}", str(problem))
 
 
-def _show_hpas(documents: list[Document]) -> None:
+def _show_hpas(documents: Sequence[Document]) -> None:
     """Prints the HPAs as YAML; a ScaledObject that cannot have one is told in the remarks."""
     import yaml
 
     from tidegate.api.decode import decode
     from tidegate.api.scaledobject import ScaledObject
-    from tidegate.api.validation import problems
     from tidegate.base.errors import Misconfigured
+    from tidegate.cli.offline import created, refused
+    from tidegate.cli.yamltext import Dumper
 
     bodies = []
     for document in documents:
-        if not is_ours(document.body) or problems(document.body):
+        if not is_ours(document.body) or refused(document.body)[1]:
             continue
-        object = decode(document.body)
+        object = decode(created(document.body))
         if not isinstance(object, ScaledObject):
             continue
         try:
@@ -146,7 +151,7 @@ def _show_hpas(documents: list[Document]) -> None:
         if not body["metadata"]["namespace"]:
             del body["metadata"]["namespace"]
         bodies.append(body)
-    click.echo(yaml.safe_dump_all(bodies, sort_keys=False, width=120), nl=False)
+    click.echo(yaml.dump_all(bodies, Dumper=Dumper, sort_keys=False, width=120), nl=False)
 
 
 def hpa_of(object: ScaledObject) -> dict[str, Any]:

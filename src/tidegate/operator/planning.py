@@ -103,7 +103,7 @@ def plan(
         warnings.extend(resolved.warnings)
         return Sources(trigger.metadata, resolved.env, resolved.params)
 
-    reviewed = review(object, sources_for)
+    reviewed = review(object, sources_for, template)
     warnings += [str(notice) for notice in reviewed.notices]
     return Plan(reviewed, failures, frozenset(read), tuple(dict.fromkeys(warnings)))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -24,7 +25,9 @@ from tidegate.core.values import ExternalMetric, ResourceMetric, TargetType
 from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Native, Polled, Scaler, Scope
+from tidegate.review.effects import without_effect
 from tidegate.review.modifiers import composite_of, modifier_notices
+from tidegate.review.requests import request_notices
 
 _EXTERNAL_TYPES: dict[str, TargetType] = {
     "": "AverageValue",
@@ -65,11 +68,15 @@ class Review:
     composite: Composite | None = None
 
 
-def review(object: ScaledObject | ScaledJob, sources_for: Callable[[int], Sources | Failure]) -> Review:
+def review(
+    object: ScaledObject | ScaledJob,
+    sources_for: Callable[[int], Sources | Failure],
+    template: dict[str, Any] | None = None,
+) -> Review:
     """Everything about the object that can be said without measuring.
 
     `sources_for` gives a trigger's texts by its index, or why they cannot be had; it is asked once for
-    each trigger of a known type.
+    each trigger of a known type. `template` is the pod template of the target, where it is known.
     """
     plans: list[TriggerPlan] = []
     notices: list[Problem] = []
@@ -92,7 +99,14 @@ def review(object: ScaledObject | ScaledJob, sources_for: Callable[[int], Source
         *_duplicate_metrics(object, plans),
     )
     composite = composed if isinstance(composed, Composite) else None
-    return Review(problems, tuple(plans), (*_object_notices(object), *notices), composite)
+    if isinstance(object, ScaledObject):
+        notices += modifier_notices(object, composite)
+    if isinstance(object, ScaledObject) and template is not None:
+        for plan in plans:
+            if plan.resource is not None:
+                notices += request_notices(object, plan.index, plan.resource, template)
+    notices = [*_object_notices(object), *notices, *without_effect(object)]
+    return Review(problems, tuple(plans), tuple(notices), composite)
 
 
 def _planned(
@@ -176,7 +190,6 @@ def _duplicate_metrics(object: ScaledObject | ScaledJob, plans: list[TriggerPlan
 
 def _object_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
     if isinstance(object, ScaledObject):
-        yield from modifier_notices(object)
         return
     strategy = object.spec.scaling_strategy
     if strategy is not None and strategy.pending_pod_conditions and not counts_pending(strategy):

@@ -44,14 +44,32 @@ def formula_problems(object: ScaledObject) -> tuple[Problem, ...]:
     return compiled if isinstance(compiled, tuple) else ()
 
 
-def modifier_notices(object: ScaledObject) -> Iterator[Problem]:
-    """What is right and says nothing: a trigger that no formula can read, a type that nothing needs."""
-    if modifiers_of(object.spec) is None:
+def modifier_notices(object: ScaledObject, composite: Composite | None) -> Iterator[Problem]:
+    """What is right and says nothing: a trigger that the formula does not read, a type or an activation
+    that nothing looks at. `composite` is what the modifiers come to."""
+    modifiers = modifiers_of(object.spec)
+    if modifiers is None:
         return
     for index, trigger in enumerate(object.spec.triggers):
-        if trigger.type not in RESOURCE_TRIGGERS and not trigger.name:
+        if trigger.type in RESOURCE_TRIGGERS:
+            continue
+        path = f"spec.triggers[{index}]"
+        if not trigger.name:
             message = "the trigger has no name, so the formula cannot read it and it has no effect"
-            yield Problem(f"spec.triggers[{index}].name", message, "FieldValueRequired")
+            yield Problem(f"{path}.name", message, "FieldValueRequired")
+        elif composite is not None and trigger.name not in composite.sources:
+            yield Problem(
+                f"{path}.name", f'the formula does not read "{trigger.name}": the trigger has no effect'
+            )
+        if trigger.metric_type:
+            message = f'"{trigger.metric_type}" has no effect: the composite metric has its own metricType'
+            yield Problem(f"{path}.metricType", message)
+    if modifiers.activation_target and object.spec.replicas_min and object.spec.idle_replica_count is None:
+        message = (
+            f'"{modifiers.activation_target}" has no effect on replicas: with minReplicaCount '
+            f"{object.spec.replicas_min} nothing starts from zero"
+        )
+        yield Problem(f"{PATH}.activationTarget", message)
 
 
 def _compiled(object: ScaledObject, modifiers: ScalingModifiers) -> Formula | tuple[Problem, ...]:

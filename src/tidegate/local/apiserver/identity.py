@@ -52,6 +52,8 @@ def claim(kind: Kind, namespace: str, name: str, body: Any) -> dict[str, Any]:
         meta = body["metadata"] = {}
     if not isinstance(meta, dict):
         raise bad_request(f"metadata must be a map, not {show(meta)}")
+    if not isinstance(meta.get("name") or "", str):
+        raise bad_request(f"metadata.name must be a text, not {show(meta['name'])}")
     _claim_place(kind, namespace, name, meta)
     return meta
 
