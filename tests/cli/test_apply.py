@@ -106,6 +106,53 @@ def test_warnings_of_the_server_are_shown(cli) -> None:
     assert "Warning: spec.triggers[0].metadata.listLength:" in result.stderr
 
 
+STRANGE = {
+    "apiVersion": "keda.sh/v1alpha1",
+    "kind": "ScaledObject",
+    "metadata": {"name": "so"},
+    "spec": {
+        "scaleTargetRef": {"name": "w", "nam": "x"},
+        "coolDownPeriod": 5,
+        "triggers": [{"type": "redis", "metadata": {"addressFromEnv": "A", "listName": "b"}}],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "unknown"),
+    [
+        (STRANGE, ("spec.scaleTargetRef.nam", "spec.coolDownPeriod")),
+        (
+            {**DEPLOYMENT, "spec": {**DEPLOYMENT["spec"], "replica": 3, "templat": {}}},
+            ("spec.replica", "spec.templat"),
+        ),
+    ],
+)
+def test_unknown_fields_are_refused_all_at_once_unless_told_otherwise(
+    cli, body: dict[str, Any], unknown: tuple[str, ...]
+) -> None:
+    refused = cli("apply", "-f", "-", stdin=manifests(body, settings("a")), code=1)
+    assert refused.stdout == "configmap/a created\n", "the others are written"
+    [line] = refused.stderr.splitlines()
+    assert all(f'unknown field "{field}"' in line for field in unknown)
+    assert line.startswith("standard input:1: strict decoding error")
+    assert "--validate=warn" in line
+    warned = cli("apply", "--validate", "warn", "-f", "-", stdin=manifests(body))
+    assert warned.stdout.endswith(" created\n")
+    assert all(f'Warning: unknown field "{field}"' in warned.stderr for field in unknown)
+    again = cli("apply", "--validate", "ignore", "-f", "-", stdin=manifests(body))
+    assert again.stderr == ""
+    cli("apply", "-f", "-", stdin=manifests(body), code=1)
+
+
+def test_unknown_fields_come_in_one_answer_with_what_else_is_wrong(cli) -> None:
+    body = {**STRANGE, "spec": {**STRANGE["spec"], "pollingInterval": 0}}
+    [line] = cli("apply", "-f", "-", stdin=manifests(body), code=1).stderr.splitlines()
+    assert "spec.pollingInterval" in line
+    assert "spec.coolDownPeriod: Forbidden: unknown field" in line
+    assert "--validate=warn" in line
+
+
 def test_kinds_and_namespaces_of_the_same_call_may_come_last(cli) -> None:
     definition = {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -161,6 +208,9 @@ def test_an_old_version_in_the_manifest_is_a_conflict(cli) -> None:
         (("apply",), "", "name files or folders with -f"),
         (("apply", "-f", "nowhere.yaml"), "", "nowhere.yaml"),
         (("apply", "-f", "-"), "[1]", "is not an object"),
+        (("apply", "-f", "-"), "# nothing", "standard input: there is no object in it"),
+        (("apply", "-f", "-"), "a: [", "standard input:1:5: did not find expected node content"),
+        (("apply", "-f", "-"), manifests({**settings("a"), "metadata": "a"}), "metadata of ConfigMap is no"),
         (("apply", "-n", "other", "-f", "-"), manifests(settings("a", x=1)), "other"),
         (
             ("apply", "-n", "kube-system", "-f", "-"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tidegate.cli.explain import lines
 
 FOUND: dict[str, Any] = {
@@ -99,3 +101,32 @@ def test_what_limits_the_hpa_is_told_and_what_is_usual_is_not() -> None:
 def test_history_is_told_on_request_with_reasons() -> None:
     text = "\n".join(lines(FOUND, has_history=True))
     assert "2026-01-02T03:00:00Z  0 → 1 replicas: raised" in text
+
+
+@pytest.mark.parametrize(
+    "words", [("so", "worker"), ("so/worker",), ("scaledobject", "worker"), ("ScaledObject/worker",)]
+)
+def test_an_object_is_named_as_kubectl_names_it(cli, words: tuple[str, ...]) -> None:
+    """The server of this test explains nothing, which is told once the object is understood."""
+    told = cli("explain", *words, code=1).stderr
+    assert "this API server is not one that `tidegate up` serves" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((), '"" names no object'),
+        (("so",), '"so" names no object'),
+        (("so", "a", "b"), '"so a b" names 2 objects, and one is explained'),
+        (("so/a", "b"), "write TYPE NAME… or TYPE/NAME…"),
+        (("so/",), "write TYPE NAME… or TYPE/NAME…"),
+        (("deployment", "web"), "nothing decides about deployments"),
+        (("nonsense", "web"), "the server does not serve 'nonsense'"),
+    ],
+)
+def test_what_names_no_object_is_told_with_the_form_that_does(
+    cli, words: tuple[str, ...], complaint: str
+) -> None:
+    told = cli("explain", *words, code=1).stderr
+    assert complaint in told
+    assert told.count("\n") == 1

@@ -241,7 +241,7 @@ def test_no_text_breaks_the_reader_or_validate(text: str) -> None:
         assert re.fullmatch(r"a\.yaml(:[0-9]+){1,2}", wrong.place)
         assert wrong.text.isprintable()
     siblings = Siblings(found.documents)
-    lines = text.count("\n") + 2
+    lines = len(re.findall("[\n\r\x85\u2028\u2029]", text)) + 2
     for document in found.documents:
         msgspec.json.encode(document.body)
         remarks = list(judge(document, siblings))

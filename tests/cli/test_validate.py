@@ -102,6 +102,8 @@ def test_the_hpa_is_shown_as_the_server_would_make_it() -> None:
         ("minReplicaCount: 3", "has no effect: minReplicaCount is 3 anyway"),
         ("maxReplicaCount: 2", "is more than maxReplicaCount 2"),
         ("minReplicaCount: 1\n  initialCooldownPeriod: 9", "nothing is scaled to zero"),
+        ("minReplicaCount: 1\n  pollingInterval: 9", "spec.pollingInterval: 9 has no effect"),
+        ("fallback: {failureThreshold: 3, replicas: 2}", "cron triggers never fail"),
     ],
 )
 def test_fields_without_effect_are_named(field: str, word: str) -> None:
@@ -110,3 +112,121 @@ def test_fields_without_effect_are_named(field: str, word: str) -> None:
     result = run("-", stdin=manifest)
     assert word in result.stdout
     assert result.exit_code == 0
+
+
+TARGET = """\
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers: [{name: main, image: any}, {name: side, image: any, resources: {limits: {cpu: 1}}}]
+"""
+BY_CPU = """\
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: web}
+spec:
+  scaleTargetRef: {name: web}
+  minReplicaCount: 1
+  triggers:
+    - type: cpu
+      metricType: Utilization
+      metadata: {value: "60"}
+"""
+LIMITS = """\
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: usual}
+spec: {limits: [{type: Container, defaultRequest: {cpu: 100m}}]}
+"""
+
+
+def test_the_target_is_looked_at_where_it_is_among_the_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(BY_CPU)
+    assert run(str(tmp_path)).stdout == ""
+    (tmp_path / "b.yaml").write_text(TARGET)
+    result = run(str(tmp_path))
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"{tmp_path}/a.yaml:9: warning: ScaledObject/web: spec.triggers[0].metricType: "
+        '"Utilization" cannot be computed: Deployment/web sets no resources.requests.cpu for container "main"\n'
+    )
+    (tmp_path / "b.yaml").write_text(TARGET.replace("name: web}", "name: web, namespace: shop}", 1))
+    assert run(str(tmp_path)).stdout == "", "another Deployment"
+
+
+def test_a_limit_range_among_the_files_gives_requests() -> None:
+    assert run("-", stdin=BY_CPU + TARGET + LIMITS).stdout == ""
+    memory = LIMITS.replace("cpu", "memory")
+    assert "resources.requests.cpu" in run("-", stdin=BY_CPU + TARGET + memory).stdout
+
+
+def test_a_parameter_that_no_trigger_of_the_files_reads_is_named() -> None:
+    manifest = "".join(
+        (ROOT / "examples" / "queue-worker" / name).read_text() + "---\n"
+        for name in sorted(one.name for one in (ROOT / "examples" / "queue-worker").glob("*.yaml"))
+    )
+    assert "parameter: password" in manifest
+    result = run("-", stdin=manifest.replace("parameter: password", "parameter: pasword"))
+    assert "no redis trigger reads it; did you mean" in result.stdout
+
+
+def test_metadata_is_checked_as_the_server_does() -> None:
+    bad = BY_CPU.replace("{name: web}\nspec", "{name: Web_1, labels: {a: 1}, colour: red}\nspec")
+    told = run("-", stdin=bad).stdout
+    assert "metadata.labels.a: Invalid value: 1" in told
+    assert "metadata.colour: unknown field" in told
+    assert (
+        "metadata.name: Invalid value"
+        in run("-", stdin=BY_CPU.replace("name: web}\n", "name: Web_1}\n", 1)).stdout
+    )
+    assert (
+        "metadata.name: Required value" in run("-", stdin=BY_CPU.replace("{name: web}\n", "{}\n", 1)).stdout
+    )
+
+
+def test_what_cannot_be_read_takes_nothing_from_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: [\n")
+    (tmp_path / "b.yaml").write_text(BROKEN)
+    result = run(str(tmp_path), str(tmp_path / "missing.yaml"))
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith(f"{tmp_path}/a.yaml:2:1: error: did not find expected node content")
+    assert lines[1] == f"{tmp_path}/missing.yaml: error: no such file or directory"
+    assert any("b.yaml:13: error" in line for line in lines)
+    assert result.exit_code == 1
+    assert {one["place"] for one in msgspec.json.decode(run(str(tmp_path), "-o", "json").stdout)} >= {
+        f"{tmp_path}/a.yaml:2:1"
+    }
+
+
+@pytest.mark.parametrize("text", ["", "# a comment\n", "---\n---\n"])
+def test_where_there_is_nothing_to_check_validate_says_so(text: str) -> None:
+    result = run("-", stdin=text)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "no object found: there is nothing to check\n"
+
+
+def test_a_folder_of_folders_is_an_error_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    result = run(str(tmp_path))
+    assert result.exit_code == 1
+    assert f"{tmp_path}: error: no file in it ends with" in result.stdout
+    assert "name them (inner)" in result.stdout
+
+
+def test_no_file_at_all_is_a_wrong_use() -> None:
+    assert run().exit_code == 2
+
+
+def test_the_shown_hpa_is_read_again_as_it_is() -> None:
+    """`1e3` is a text here, and kubectl would take it for a number."""
+    manifest = BY_CPU.replace("{name: web}\nspec", "{name: web, labels: {v: '1e3', w: '08'}}\nspec")
+    shown = run("-", "--show", "hpa", stdin=manifest)
+    assert "v: '1e3'" in shown.stdout
+    assert "w: '08'" in shown.stdout

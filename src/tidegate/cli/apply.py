@@ -32,12 +32,20 @@ TRIES = 5
     show_default=True,
     help="server: let the server check everything and store nothing.",
 )
+@click.option(
+    "--validate",
+    type=click.Choice(["strict", "warn", "ignore"]),
+    default="strict",
+    show_default=True,
+    help="Fields that no schema has: refuse the object, or drop them with a warning or without.",
+)
 @reaching
-def command(files: tuple[str, ...], dry_run: str, kubeconfig: str, namespace: str) -> None:
+def command(files: tuple[str, ...], dry_run: str, validate: str, kubeconfig: str, namespace: str) -> None:
     """Create or change the objects of manifests.
 
     Fields that an earlier apply has set and that the manifest no longer has are removed; fields that
-    others have set stay. kubectl apply and this command may be mixed.
+    others have set stay. kubectl apply and this command may be mixed. As there, a field that no schema
+    has keeps its object from being written.
 
     \b
     tidegate apply -f examples/csv-pipeline/
@@ -50,24 +58,29 @@ def command(files: tuple[str, ...], dry_run: str, kubeconfig: str, namespace: st
             raise Misconfigured(
                 "apply", answer="no manifest is given", next_step="name files or folders with -f"
             )
-        return await apply(session, load(files), is_dry_run=dry_run == "server")
+        writes = Writes(session, dry_run == "server", validate.capitalize())
+        return await apply(writes, load(files))
 
     run(Server(kubeconfig, namespace), work)
 
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """How objects are written."""
+    """How objects are written. `validation` says what becomes of fields that no schema has: Strict,
+    Warn or Ignore, as the API calls it."""
 
     session: Session
-    is_dry_run: bool
+    is_dry_run: bool = False
+    validation: str = "Strict"
 
     async def send(self, method: str, path: str, body: Object, content_type: str) -> Object:
         import msgspec
 
         from tidegate.kube.client import FIELD_MANAGER
 
-        query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if self.is_dry_run else {})}
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": self.validation}
+        if self.is_dry_run:
+            query["dryRun"] = "All"
         raw = await self.session.client.request(
             method, path, query=query, body=body, content_type=content_type
         )
@@ -75,7 +88,7 @@ class Writes:
         return stored
 
 
-async def apply(session: Session, documents: list[Document], *, is_dry_run: bool = False) -> bool:
+async def apply(writes: Writes, documents: list[Document]) -> bool:
     """Attempts every document and prints what became of it; whether all are applied.
 
     What fails because its kind or its namespace is not there is attempted again while this call
@@ -83,9 +96,8 @@ async def apply(session: Session, documents: list[Document], *, is_dry_run: bool
     """
     from tidegate.kube.resource import ApiError
 
-    writes = Writes(session, is_dry_run)
     is_content = True
-    is_more_coming = not is_dry_run and any(one.body["kind"] in DEFINING for one in documents)
+    is_more_coming = not writes.is_dry_run and any(one.body["kind"] in DEFINING for one in documents)
     left = documents
     for wait_s in WAITS_S:
         await asyncio.sleep(wait_s)
@@ -98,7 +110,7 @@ async def apply(session: Session, documents: list[Document], *, is_dry_run: bool
                     absent.append((document, error))
                     continue
                 is_content = False
-                complain(error, document.place)
+                complain(advised(error), document.place)
             except TidegateError as error:
                 complain(error, document.place)
                 return False
@@ -108,6 +120,16 @@ async def apply(session: Session, documents: list[Document], *, is_dry_run: bool
     for document, missing in absent:
         complain(missing, document.place)
     return False
+
+
+def advised(error: ApiError) -> ApiError:
+    """The error, with what to do about fields that no schema has."""
+    from tidegate.kube.resource import ApiError
+
+    if "strict decoding error" not in error.message and "Forbidden: unknown field" not in error.message:
+        return error
+    advice = "correct them, or let --validate=warn drop them"
+    return ApiError(error.code, error.reason, f"{error.message}; {advice}", error.details)
 
 
 async def apply_one(writes: Writes, document: Document) -> str:

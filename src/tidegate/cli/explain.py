@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -16,23 +16,23 @@ LIMITING = ("ScaleDownStabilized", "ScaleUpStabilized", "BackoffBoth", "BackoffD
 
 
 @click.command("explain")
-@click.argument("object", metavar="TYPE/NAME")
+@click.argument("words", nargs=-1, metavar="TYPE NAME | TYPE/NAME")
 @click.option("--history", is_flag=True, help="The last changes too, the newest last.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @reaching
-def command(object: str, history: bool, output: str, kubeconfig: str, namespace: str) -> None:
+def command(words: tuple[str, ...], history: bool, output: str, kubeconfig: str, namespace: str) -> None:
     """Say why an object has the number it has, and what would change it.
 
     Shows what each trigger said and when, each step of the last decision with its numbers, and the
     nearest values and moments at which it would decide otherwise.
 
     \b
-    tidegate explain scaledobject/worker
+    tidegate explain scaledobject worker
     tidegate explain sj/csv-processor --history
     """
 
     async def work(session: Session) -> bool:
-        found = await fetch(session, object)
+        found = await fetch(session, words)
         if output == "json":
             import msgspec
 
@@ -45,20 +45,25 @@ def command(object: str, history: bool, output: str, kubeconfig: str, namespace:
     run(Server(kubeconfig, namespace), work)
 
 
-async def fetch(session: Session, object: str) -> Entry:
+async def fetch(session: Session, words: Sequence[str]) -> Entry:
     """The explanation, from a server that explains."""
+    from urllib.parse import quote
+
     import msgspec
 
     from tidegate.base.errors import Misconfigured, Unsupported
+    from tidegate.cli.objects import parse_words
     from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError
 
-    word, slash, name = object.partition("/")
-    if not slash or not name:
+    pairs = parse_words(words).pairs
+    if len(pairs) != 1:
+        given = " ".join(words)
         raise Misconfigured(
             "explain",
-            answer=f'"{object}" names no object',
-            next_step="write it as scaledobject/NAME or scaledjob/NAME",
+            answer=f'"{given}" names {len(pairs) or "no"} object{"s" if pairs else ""}, and one is explained',
+            next_step="write it as scaledobject NAME or scaledjob NAME, or with a slash between",
         )
+    [(word, name)] = pairs
     resource = (await session.discovery.named(word)).resource
     if resource not in (SCALED_OBJECTS, SCALED_JOBS):
         raise Misconfigured(
@@ -66,8 +71,9 @@ async def fetch(session: Session, object: str) -> Entry:
             answer=f"nothing decides about {resource.plural}",
             next_step="name a ScaledObject or ScaledJob",
         )
+    path = f"/explain/{resource.plural}/{quote(session.namespace, safe='')}/{quote(name, safe='')}"
     try:
-        raw = await session.client.request("GET", f"/explain/{resource.plural}/{session.namespace}/{name}")
+        raw = await session.client.request("GET", path)
     except ApiError as error:
         if error.code == 404 and "decided" not in error.message:
             raise Unsupported(

@@ -77,8 +77,8 @@ def load(paths: tuple[str, ...]) -> list[Document]:
     if not found.documents:
         raise Misconfigured(
             "read the manifests",
-            answer=f"{', '.join(paths)}: there is no object in it, only comments or nothing",
-            next_step="name files with objects",
+            answer=f"{', '.join(_shown(one) for one in paths)}: there is no object in it",
+            next_step="name a file that is more than comments",
         )
     return list(found.documents)
 
@@ -110,11 +110,11 @@ def _texts(paths: tuple[str, ...], wrong: list[Wrong]) -> Iterator[tuple[str, st
     for given in paths:
         try:
             if given == "-":
-                yield "standard input", sys.stdin.read()
+                yield _shown(given), sys.stdin.read()
                 continue
             files = _files(Path(given))
         except UnicodeDecodeError as error:
-            wrong.append(Wrong("standard input", f"it is not UTF-8 (byte {error.start})"))
+            wrong.append(Wrong(_shown(given), f"it is not UTF-8 (byte {error.start})"))
             continue
         except (OSError, Misconfigured) as error:
             wrong.append(Wrong(given, _cause(error)))
@@ -126,6 +126,10 @@ def _texts(paths: tuple[str, ...], wrong: list[Wrong]) -> Iterator[tuple[str, st
                 wrong.append(Wrong(str(file), f"it is not UTF-8 (byte {error.start}); save it as UTF-8"))
             except OSError as error:
                 wrong.append(Wrong(str(file), _cause(error)))
+
+
+def _shown(given: str) -> str:
+    return "standard input" if given == "-" else given
 
 
 def _files(path: Path) -> list[Path]:

@@ -78,7 +78,7 @@ def documents(text: str) -> Iterator[tuple[yaml.Node, Any]]:
     Unreadable where it is not YAML, or says what JSON cannot.
     """
     if text.lstrip()[:1] in ("{", "["):
-        text = _PAIR.sub(_character, text)
+        text = _PAIR.sub(_joined, text)
     try:
         text.encode()
         _measure(text)
@@ -225,17 +225,21 @@ def _measure(text: str) -> None:
 def explained(error: yaml.YAMLError, text: str) -> Unreadable:
     """The error with its place and what to do about it."""
     if isinstance(error, yaml.reader.ReaderError):
-        return Unreadable(
-            _mark(text, error.position),
-            f"the character {_code(error.character)} may not stand in YAML; remove it",
-        )
+        character = _character(error)
+        answer = f"the character U+{ord(character):04X} may not stand in YAML; remove it"
+        return Unreadable(_mark(text, max(0, text.find(character))), answer)
     if not isinstance(error, yaml.MarkedYAMLError):
         return Unreadable(Mark(), " ".join(str(error).split()))
     mark = error.problem_mark or error.context_mark or Mark()
     said = error.problem or error.context or "it cannot be read"
     lines = text.split("\n")
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    advice = _advice(said, line, mark.column, error.context_mark)
+    if mark.line >= len(lines):  # libyaml may be a line ahead at the end
+        mark = Mark(len(lines) - 1, len(lines[-1]))
+    before, line = ["", *lines][mark.line : mark.line + 2]
+    if "{{" in before + line:
+        advice = "this looks like a template: render it first (helm template … | tidegate validate -)"
+    else:
+        advice = _advice(said, line, mark.column, error.context_mark)
     return Unreadable(mark, f"{said}; {advice}")
 
 
@@ -244,14 +248,12 @@ def _mark(text: str, position: int) -> Mark:
     return Mark(before.count("\n"), len(before) - before.rfind("\n") - 1)
 
 
-def _character(pair: re.Match[str]) -> str:
+def _joined(pair: re.Match[str]) -> str:
     high, low = pair[2][2:6], pair[2][8:12]
     return pair[1] + bytes.fromhex(high + low).decode("utf-16-be")
 
 
 def _advice(said: str, line: str, column: int, begun: Any) -> str:
-    if "{{" in line:
-        return "this looks like a template: render it first (helm template … | tidegate validate -)"
     if "cannot start any token" in said or "tab" in said:
         if "\t" in line[: column + 1]:
             return "indent with blanks, YAML allows no tabs there"
@@ -263,8 +265,9 @@ def _advice(said: str, line: str, column: int, begun: Any) -> str:
     return "correct this line"
 
 
-def _code(character: Any) -> str:
-    return f"U+{character if isinstance(character, int) else ord(str(character)[:1] or '?'):04X}"
+def _character(error: yaml.reader.ReaderError) -> str:
+    """The one that is refused; libyaml gives its number, and its place in bytes."""
+    return chr(error.character) if isinstance(error.character, int) else str(error.character)[:1]
 
 
 _ADVICE = (
