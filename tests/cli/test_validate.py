@@ -155,7 +155,8 @@ def test_the_target_is_looked_at_where_it_is_among_the_files(tmp_path: Path) -> 
     assert result.exit_code == 0
     assert result.stdout == (
         f"{tmp_path}/a.yaml:9: warning: ScaledObject/web: spec.triggers[0].metricType: "
-        '"Utilization" cannot be computed: Deployment/web sets no resources.requests.cpu for container "main"\n'
+        '"Utilization" cannot be computed: Deployment/web sets no resources.requests.cpu '
+        'for container "main"\n'
     )
     (tmp_path / "b.yaml").write_text(TARGET.replace("name: web}", "name: web, namespace: shop}", 1))
     assert run(str(tmp_path)).stdout == "", "another Deployment"
