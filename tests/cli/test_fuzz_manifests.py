@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parts.decisions import BROKEN, START
@@ -51,6 +51,8 @@ WORDS = re.compile(
     r"|Forbidden: )"
 )
 KIND_OF = {kind.resource.kind: kind for definition in crds() for kind in kinds_of(definition)}
+# As many as the profile says in the quick check, and four times as many in the full one.
+TRIES = settings(max_examples=settings().max_examples ** 2 // 25)
 Create = Callable[[Object, Options], tuple[str, ...]]
 READINGS = st.sampled_from([None, BROKEN, 0.0, 0.0004, 1.0, 7.0, 1e12])
 
@@ -96,6 +98,7 @@ def is_too_deep(found: list[Problem]) -> bool:
     return len(found) == 1 and "nests deeper" in found[0].message
 
 
+@TRIES
 @given(spoilt())
 def test_every_problem_names_a_field_and_its_value_and_changes_nothing(body: Object) -> None:
     before = copy.deepcopy(body)
@@ -106,6 +109,7 @@ def test_every_problem_names_a_field_and_its_value_and_changes_nothing(body: Obj
     assert body == before
 
 
+@TRIES
 @given(spoilt())
 def test_a_schema_prunes_and_defaults_once_and_its_doors_agree(body: Object) -> None:
     if not is_ours(body):
@@ -122,6 +126,7 @@ def test_a_schema_prunes_and_defaults_once_and_its_doors_agree(body: Object) -> 
     assert told(validate(schema, body)) <= told(found) or is_too_deep(found)
 
 
+@TRIES
 @given(spoilt(), st.data())
 def test_what_is_accepted_is_read_reviewed_and_decided(body: Object, data: st.DataObject) -> None:
     wrong = problems(body)
@@ -185,6 +190,7 @@ def decided(object: ScaledObject | ScaledJob, found: Any, data: st.DataObject) -
             assert 0 <= action.replicas < 2**31
 
 
+@TRIES
 @given(body=spoilt())
 def test_validate_the_admission_and_the_server_refuse_the_same(create: Create, body: Object) -> None:
     if not is_ours(body) or not isinstance(body.get("metadata"), dict):
@@ -213,6 +219,7 @@ def test_validate_the_admission_and_the_server_refuse_the_same(create: Create, b
         create(copy.deepcopy(body), dry)
 
 
+@TRIES
 @given(spoilt(), st.data())
 def test_a_text_says_what_was_written(body: Object, data: st.DataObject) -> None:
     text = written(data.draw, body)
@@ -234,6 +241,7 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
+@TRIES
 @given(texts())
 def test_no_text_breaks_the_reader_or_validate(text: str) -> None:
     found = parse("a.yaml", text)
@@ -254,6 +262,7 @@ def test_no_text_breaks_the_reader_or_validate(text: str) -> None:
             assert problems(created(document.body)) == []
 
 
+@TRIES
 @given(texts(), st.data())
 def test_a_field_is_found_in_its_text_or_the_nearest_above(text: str, data: st.DataObject) -> None:
     for document in parse("a.yaml", text).documents:
