@@ -120,10 +120,10 @@ class MemoryObjects:
         old = self._must_find(place)
         _check_version(resource, patch.get("metadata") or {}, old)
         if subresource == "scale":
-            scale = _merged(_scale(resource, old), patch)
-            new = _merged(_copy(old), {"spec": {"replicas": scale["spec"]["replicas"]}})
+            scale = merged(_scale(resource, old), patch)
+            new = merged(_copy(old), {"spec": {"replicas": scale["spec"]["replicas"]}})
             return _scale(resource, self._replace(resource, place, old, new))
-        new = _merged(_copy(old), patch)
+        new = merged(_copy(old), patch)
         if subresource == "status":
             new = {**_copy(old), "status": new.get("status")}
         return self._replace(resource, place, old, new)
@@ -285,7 +285,7 @@ def _is_released(resource: Resource, found: Object) -> bool:
     return not (resource == NAMESPACES and found["spec"].get("finalizers"))
 
 
-def _merged(target: Any, patch: Any) -> Any:
+def merged(target: Any, patch: Any) -> Any:
     if not isinstance(patch, Mapping):
         return _copy(patch)
     result = dict(target) if isinstance(target, Mapping) else {}
@@ -293,5 +293,5 @@ def _merged(target: Any, patch: Any) -> Any:
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = _merged(result.get(key), value)
+            result[key] = merged(result.get(key), value)
     return result

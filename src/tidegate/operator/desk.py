@@ -6,8 +6,8 @@ Both prepare the object (finalizer), plan it, follow its triggers, decide, and c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tidegate.api.decode import decode_as
@@ -16,7 +16,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.core.decide import memory_from
-from tidegate.core.values import Decision, EmitEvent, PatchStatus, Reading, SetReplicas, TriggerView
+from tidegate.core.values import Action, Decision, EmitEvent, PatchStatus, Reading, SetReplicas, TriggerView
 from tidegate.kube.resource import ApiError
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.chronicle import Chronicle, change
@@ -175,19 +175,26 @@ class Desk:
 
         return known.plan.views(kept, self.clock.now())
 
-    def decided(self, known: Known, decision: Decision, replicas: int | None = None) -> None:
-        """Keeps a decision, its next date, and what it changed; `replicas` as they were found."""
+    def decided(self, known: Known, decision: Decision) -> None:
+        """Keeps a decision and its next date. That its failures were told is kept once they were."""
         self.decisions += 1
         known.decision, known.decided_at = decision, self.clock.now()
-        entry = change(decision, known.replicas, replicas, known.decided_at)
-        # What we set ourselves is no news when it is seen.
-        ours = [action.replicas for action in decision.actions if isinstance(action, SetReplicas)]
-        known.replicas = ours[-1] if ours else replicas
-        if entry is not None:
-            self.chronicle.add(known.uid, entry)
+        known.memory = replace(decision.memory, failures=known.memory.failures)
         if decision.due is not None:
             delay_s = (decision.due - self.clock.now()).total_seconds()
             self.again(known.key, max(0.0, delay_s))
+
+    def happened(self, known: Known, done: Iterable[Action], replicas: int | None = None) -> None:
+        """Keeps what was done of the last decision, and why; `replicas` as they were found before."""
+        assert known.decision is not None
+        assert known.decided_at is not None
+        carried_out = replace(known.decision, actions=tuple(done))
+        entry = change(carried_out, known.replicas, replicas, known.decided_at)
+        # What we set ourselves is no news when it is seen.
+        ours = [action.replicas for action in carried_out.actions if isinstance(action, SetReplicas)]
+        known.replicas = ours[-1] if ours else replicas
+        if entry is not None:
+            self.chronicle.add(known.uid, entry)
 
     async def say(
         self, known: Known, object: ScaledObject | ScaledJob, decision: Decision, more: Object
@@ -201,6 +208,7 @@ class Desk:
         for action in decision.actions:
             if isinstance(action, EmitEvent):
                 await self.writer.event(place, action)
+        known.memory = decision.memory
 
     def newest(self, known: Known, cached: Watched) -> Watched:
         """The object as the cache shows it, or as our own last write left it where the cache is behind."""

@@ -93,8 +93,7 @@ class Operator:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.world.run())
             tasks.create_task(self.rounds.run())
-            while not self.world.is_synced:
-                await self.clock.sleep(0.01)
+            await self.world.synced()
             tasks.create_task(self.queue.run(WORKERS))
 
     async def external_metric(

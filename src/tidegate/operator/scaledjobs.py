@@ -6,6 +6,7 @@ condition that nobody has changed it since we looked. Who loses the claim looks 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.core.annotated import PAUSED, ROUND, is_set
 from tidegate.core.decide import decide_scaled_job
-from tidegate.core.values import CreateJobs, Decision, DeleteJobs, EmitEvent
+from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitEvent
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator import jobs, sight
 from tidegate.operator.desk import Desk
@@ -74,9 +75,7 @@ class ScaledJobs:
             self.desk.clock.now(),
             check,
         )
-        if await self._carry_out(known, object, spec, decision):
-            known.memory = decision.memory
-            self.desk.decided(known, decision)
+        await self._carry_out(known, object, spec, decision)
         await self.desk.references.add(place, object.spec.triggers)
 
     async def _tick(self, known: Known, polling_s: int) -> None:
@@ -141,22 +140,32 @@ class ScaledJobs:
 
     async def _carry_out(
         self, known: Known, object: ScaledJob, spec: Object | Failure, decision: Decision
-    ) -> bool:
-        """False when the round was lost to somebody else: then nothing of the decision stands."""
-        place = self.desk.place(known)
-        for action in decision.actions:
-            if isinstance(action, CreateJobs) and not isinstance(spec, Failure):
-                if not await self._claim(known, object, action.round):
-                    self.desk.again(known.key, 0.0)
-                    return False
-                await self._create(known, object, spec, action)
-            if isinstance(action, DeleteJobs):
-                for name in action.names:
-                    await self.desk.writer.delete(JOBS, place.namespace, name, action.propagation)
-                if action.then is not None:
-                    await self.desk.writer.event(place, action.then)
+    ) -> None:
+        """The round first. Once it is claimed its Jobs count, whatever becomes of the rest."""
+        place, done = self.desk.place(known), list[Action]()
+        creation = next((one for one in decision.actions if isinstance(one, CreateJobs)), None)
+        if creation is not None and not await self._claim(known, object, creation.round):
+            # Lost to somebody else: nothing of the decision stands.
+            self.desk.again(known.key, 0.0)
+            return
+        self.desk.decided(known, decision)
+        try:
+            if creation is not None and not isinstance(spec, Failure):
+                made = await self._create(known, object, spec, creation)
+                done += [replace(creation, count=made)] if made else []
+            for action in decision.actions:
+                if isinstance(action, DeleteJobs):
+                    await self._delete(place, action)
+                    done.append(action)
+        finally:
+            self.desk.happened(known, done)
         await self.desk.say(known, object, decision, {})
-        return True
+
+    async def _delete(self, place: Place, action: DeleteJobs) -> None:
+        for name in action.names:
+            await self.desk.writer.delete(JOBS, place.namespace, name, action.propagation)
+        if action.then is not None:
+            await self.desk.writer.event(place, action.then)
 
     async def _claim(self, known: Known, object: ScaledJob, round: int) -> bool:
         """Whether the round is ours. From then on no other process creates it."""
@@ -171,7 +180,8 @@ class ScaledJobs:
         self.desk.wrote(known, object, claimed)
         return True
 
-    async def _create(self, known: Known, object: ScaledJob, spec: Object, action: CreateJobs) -> None:
+    async def _create(self, known: Known, object: ScaledJob, spec: Object, action: CreateJobs) -> int:
+        """How many Jobs there are now, or may be."""
         place = self.desk.place(known)
         bodies = jobs.bodies(object, spec, action.round, action.count)
         known.ledger.expect((body["metadata"]["name"] for body in bodies), self.desk.clock.monotonic())
@@ -193,3 +203,4 @@ class ScaledJobs:
         if made.created:
             text = f"Created {len(made.created)} jobs"
             await self.desk.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))
+        return len(made.created) + len(made.unknown)

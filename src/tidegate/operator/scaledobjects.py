@@ -13,7 +13,7 @@ from tidegate.core.annotated import pause_of
 from tidegate.core.decide import HpaView, Seen, decide_scaled_object
 from tidegate.core.modifiers import modifiers_of
 from tidegate.core.restore import restored_replicas
-from tidegate.core.values import Decision, DeleteHpa, EmitEvent, SetReplicas
+from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, SetReplicas
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
 from tidegate.operator.desk import Desk
@@ -21,7 +21,7 @@ from tidegate.operator.known import Key, Known
 from tidegate.operator.planning import Plan
 from tidegate.operator.readypods import ReadyPods
 from tidegate.operator.targets import Target, Targets
-from tidegate.operator.writer import Place
+from tidegate.operator.writer import REFUSED, Place, is_refusal
 from tidegate.review.hpa import hpa_name, wanted_hpa
 
 Object = dict[str, Any]
@@ -85,8 +85,7 @@ class ScaledObjects:
             # The kept readings may be a polling interval old: nothing goes to zero on those.
             await desk.refresh(known)
             decision = self._decided(known, shown, seen)
-        known.memory = decision.memory
-        desk.decided(known, decision, None if isinstance(target.replicas, Failure) else target.replicas)
+        desk.decided(known, decision)
         await self._carry_out(known, object, target, decision, fields)
 
     async def seen_now(self, known: Known, object: ScaledObject) -> Seen:
@@ -107,30 +106,45 @@ class ScaledObjects:
     async def _carry_out(
         self, known: Known, object: ScaledObject, target: Target, decision: Decision, fields: Object
     ) -> None:
-        writer, place = self.desk.writer, self.desk.place(known)
+        place, done = self.desk.place(known), list[Action]()
         refused: Exception | None = None
-        for action in decision.actions:
-            if isinstance(action, DeleteHpa):
-                await writer.delete(HPAS, place.namespace, action.name, "Background")
-            if isinstance(action, SetReplicas) and target.resource is not None:
-                try:
-                    await writer.replicas(
-                        target.resource, place.namespace, target.name, action.replicas, action.previous
-                    )
-                except (ApiError, TidegateError) as error:
-                    if isinstance(error, ApiError) and error.reason == "Conflict":
-                        # Not what was decided upon: look again.
-                        raise
-                    refused = error
-                    if action.otherwise is not None:
-                        text = f"{action.otherwise.message}: {error}"
-                        await writer.event(place, EmitEvent("Warning", action.otherwise.reason, text))
-                else:
-                    if action.then is not None:
-                        await writer.event(place, action.then)
+        try:
+            for action in decision.actions:
+                if isinstance(action, DeleteHpa):
+                    await self.desk.writer.delete(HPAS, place.namespace, action.name, "Background")
+                if isinstance(action, SetReplicas) and target.resource is not None:
+                    refused = await self._scale(place, target, action, done)
+        finally:
+            found = target.replicas
+            self.desk.happened(known, done, None if isinstance(found, Failure) else found)
         await self.desk.say(known, object, decision, fields)
         if refused is not None:
             raise refused
+
+    async def _scale(
+        self, place: Place, target: Target, action: SetReplicas, done: list[Action]
+    ) -> Exception | None:
+        """Why the count could not be set; adds to `done` what was done, or perhaps was."""
+        assert target.resource is not None
+        writer = self.desk.writer
+        try:
+            await writer.replicas(
+                target.resource, place.namespace, target.name, action.replicas, action.previous
+            )
+        except REFUSED as error:
+            if isinstance(error, ApiError) and error.reason == "Conflict":
+                # Not what was decided upon: look again.
+                raise
+            if not is_refusal(error):
+                done.append(action)
+            if action.otherwise is not None:
+                text = f"{action.otherwise.message}: {error}"
+                await writer.event(place, EmitEvent("Warning", action.otherwise.reason, text))
+            return error
+        done.append(action)
+        if action.then is not None:
+            await writer.event(place, action.then)
+        return None
 
     # --- the HPA
 

@@ -142,10 +142,10 @@ class World:
         except Exception:
             log.exception("a change was not understood", extra={"resource": resource.plural})
 
-    @property
-    def is_synced(self) -> bool:
-        """Every kind that is always followed has been listed once."""
-        return all(resource in self._caches and self._caches[resource].is_synced for resource in FOLLOWED)
+    async def synced(self) -> None:
+        """Returns when every kind that is always followed has been listed once."""
+        for resource in FOLLOWED:
+            await self.cache(resource).synced()
 
     def has_listed(self, resource: Resource) -> bool:
         """Whether the kind is followed and has been listed."""
