@@ -21,6 +21,7 @@ from tidegate.base.quantity import metric_quantity
 from tidegate.base.selectors import parse_selector
 from tidegate.base.times import format_time
 from tidegate.cli.admission import admit
+from tidegate.cli.ownership import Neighbours
 from tidegate.connections.adapter import Surroundings
 from tidegate.kube import config
 from tidegate.kube.client import Client
@@ -65,9 +66,13 @@ class Local:
 async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Local]:
     """A local cluster that serves; everything ends, in order, when the block is left."""
     clock = clock or SystemClock()
-    plane = await open_plane(settings.data_dir, clock, is_durable=settings.is_durable, admissions=[admit])
+    neighbours = Neighbours()
+    plane = await open_plane(
+        settings.data_dir, clock, is_durable=settings.is_durable, admissions=[admit, neighbours.admit]
+    )
     try:
         await define(plane.objects)
+        neighbours.follow(plane.objects)
         images = ImageMap(settings.images) if settings.images is not None else None
         node = Node(plane.objects, settings.data_dir / "node", clock, images)
         metrics = Metrics()

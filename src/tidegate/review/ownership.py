@@ -1,6 +1,6 @@
-"""Whose HPA a workload has: what admission refuses of a ScaledObject because another HPA scales it already.
+"""Who scales a workload: what admission refuses of a ScaledObject because somebody else does already.
 
-Source: KEDA's documentation, "Transfer ownership of an existing HPA".
+Source: KEDA's admission webhook, and its documentation, "Transfer ownership of an existing HPA".
 """
 
 from __future__ import annotations
@@ -24,16 +24,10 @@ def hpa_problems(object: ScaledObject, hpas: Iterable[dict[str, Any]]) -> Iterat
     at if its annotation `validations.keda.sh/hpa-ownership` is "false"; one is handed over if the object
     asks for that by annotation and names it.
     """
-    target = object.spec.scale_target_ref
-    api_version, kind = target.api_version or "apps/v1", target.kind or "Deployment"
-    workload = f"the workload '{target.name}' of type '{_text(api_version, kind)}'"
+    workload = _called(object)
     for hpa in hpas:
         scaled = (hpa.get("spec") or {}).get("scaleTargetRef") or {}
-        if (scaled.get("apiVersion"), scaled.get("kind"), scaled.get("name")) != (
-            api_version,
-            kind,
-            target.name,
-        ):
+        if (scaled.get("apiVersion"), scaled.get("kind"), scaled.get("name")) != workload_of(object):
             continue
         metadata = hpa["metadata"]
         name, annotations = metadata["name"], metadata.get("annotations") or {}
@@ -50,13 +44,35 @@ def hpa_problems(object: ScaledObject, hpas: Iterable[dict[str, Any]]) -> Iterat
             yield Problem(NAME_PATH, message, "FieldValueForbidden")
 
 
+def neighbour_problems(object: ScaledObject, others: Iterable[ScaledObject]) -> Iterator[Problem]:
+    """A problem for each other ScaledObject of the namespace that has the same workload or HPA name."""
+    for other in others:
+        name = other.metadata.name
+        if name == object.metadata.name:
+            continue
+        if workload_of(other) == workload_of(object):
+            message = f"{_called(object)} is already managed by the ScaledObject '{name}'"
+            yield Problem("spec.scaleTargetRef", message, "FieldValueForbidden")
+        if hpa_name(other) == hpa_name(object):
+            message = f"the HPA '{hpa_name(object)}' is already managed by the ScaledObject '{name}'"
+            yield Problem(NAME_PATH, message, "FieldValueForbidden")
+
+
+def workload_of(object: ScaledObject) -> tuple[str, str, str]:
+    """apiVersion, kind and name of what the object scales."""
+    target = object.spec.scale_target_ref
+    return target.api_version or "apps/v1", target.kind or "Deployment", target.name
+
+
+def _called(object: ScaledObject) -> str:
+    """KEDA's words for the workload; the core group is empty in its type."""
+    api_version, kind, name = workload_of(object)
+    type = f"{api_version if '/' in api_version else '/' + api_version}.{kind}"
+    return f"the workload '{name}' of type '{type}'"
+
+
 def _is_owned(object: ScaledObject, metadata: dict[str, Any]) -> bool:
     owners = metadata.get("ownerReferences") or ()
     return any(
         one.get("kind") == "ScaledObject" and one.get("name") == object.metadata.name for one in owners
     )
-
-
-def _text(api_version: str, kind: str) -> str:
-    """KEDA's `<group>/<version>.<Kind>`; the core group is empty."""
-    return f"{api_version if '/' in api_version else '/' + api_version}.{kind}"
