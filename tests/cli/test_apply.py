@@ -282,3 +282,14 @@ def missing(reason: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.mark.parametrize("where", ["listLength", "x" * 10_000])
+def test_a_warning_about_a_very_long_text_is_cut(cli, where: str) -> None:
+    metadata = {"address": "r:1", "listName": "a", where: "9" * 10_000}
+    body = {**STRANGE, "spec": {"scaleTargetRef": {"name": "w"}, "z" * 10_000: 1}}
+    body["spec"]["triggers"] = [{"type": "redis", "metadata": metadata}]
+    said = cli("apply", "--validate", "warn", "-f", "-", stdin=manifests(body))
+    assert said.stdout == "scaledobject.keda.sh/so created\n"
+    assert len(said.stderr.splitlines()) == 2
+    assert all(len(line) < 1100 for line in said.stderr.splitlines())

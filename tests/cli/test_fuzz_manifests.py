@@ -143,7 +143,7 @@ def test_what_is_accepted_is_read_reviewed_and_decided(body: Object, data: st.Da
         return
     # Nothing that can be decoded may break a review, refused or not: it may have been stored by others.
     found = review(object, lambda index: Sources(object.spec.triggers[index].metadata), template_of(data))
-    assert all(problem.path and problem.message for problem in (*found.problems, *found.notices))
+    assert all(one.path and 0 < len(one.message) <= 500 for one in (*found.problems, *found.notices))
     if isinstance(object, ScaledObject):
         try:
             hpa = hpa_of(object)

@@ -6,8 +6,8 @@ takes the healthy ones with it: each has a plan of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -29,6 +29,7 @@ from tidegate.review.effects import without_effect
 from tidegate.review.modifiers import composite_of, modifier_notices
 from tidegate.review.requests import request_notices
 
+_MESSAGE_MAX = 500
 _EXTERNAL_TYPES: dict[str, TargetType] = {
     "": "AverageValue",
     "AverageValue": "AverageValue",
@@ -106,7 +107,17 @@ def review(
             if plan.resource is not None:
                 notices += request_notices(object, plan.index, plan.resource, template)
     notices = [*_object_notices(object), *notices, *without_effect(object)]
-    return Review(problems, tuple(plans), tuple(notices), composite)
+    return Review(_short(problems), tuple(plans), _short(notices), composite)
+
+
+def _short(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The problems at a length that conditions and events can carry: users write texts of any length."""
+    return tuple(
+        replace(one, message=one.message[: _MESSAGE_MAX - 1] + "…")
+        if len(one.message) > _MESSAGE_MAX
+        else one
+        for one in problems
+    )
 
 
 def _planned(

@@ -13,6 +13,8 @@ from tidegate.kube.resource import ApiError
 
 JSON_TYPE = "application/json"
 STREAM = web.RequestKey("stream", web.StreamResponse)
+# Some clients (aiohttp among them) refuse a header line of 8190 bytes; a character may take four.
+_WARNING_MAX = 1000
 _encoder = msgspec.json.Encoder()
 
 
@@ -140,7 +142,9 @@ def not_offered(message: str) -> ApiError:
 
 
 def _quoted(text: str) -> str:
-    """A quoted-string of HTTP: one line, printable; a header cannot carry anything else."""
+    """A quoted-string of HTTP: one line, printable, and no longer than clients read in a header."""
     line = " ".join(text.split())
+    if len(line) > _WARNING_MAX:
+        line = line[: _WARNING_MAX - 1] + "…"
     printable = "".join(character if character.isprintable() else "?" for character in line)
     return '"' + printable.replace("\\", "\\\\").replace('"', '\\"') + '"'
