@@ -17,6 +17,7 @@ from tidegate.cli.yamltext import Loader, Unreadable, documents
 __all__ = ["Document", "Loader", "Read", "Wrong", "load", "parse", "read"]
 
 SUFFIXES = (".yaml", ".yml", ".json")
+FOLDERS_SHOWN = 5
 _ITEM = re.compile(r"\[([0-9]{1,9})\]")
 
 
@@ -139,10 +140,11 @@ def _files(path: Path) -> list[Path]:
     inside = sorted(path.iterdir())
     files = [one for one in inside if one.suffix in SUFFIXES and one.is_file()]
     if not files:
-        folders = [one.name for one in inside if one.is_dir()]
+        folders = [one.name for one in inside if one.is_dir() and not one.name.startswith((".", "_"))]
         answer = f"no file in it ends with {', '.join(SUFFIXES)}"
         if folders:
-            answer += f", and its folders are not looked into: name them ({', '.join(folders)})"
+            names = ", ".join(folders[:FOLDERS_SHOWN]) + (", …" if len(folders) > FOLDERS_SHOWN else "")
+            answer += f", and its folders are not looked into: name them ({names})"
         raise Misconfigured("read the folder", answer=answer)
     return files
 

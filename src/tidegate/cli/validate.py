@@ -40,7 +40,7 @@ def command(files: tuple[str, ...], show: str | None, output: str) -> None:
     Exits 1 if there is an error, a file that cannot be read, or no object at all.
 
     \b
-    tidegate validate examples/
+    tidegate validate examples/queue-worker/
     tidegate validate scaledobject.yaml --show hpa
     """
     from tidegate.cli.manifests import read
@@ -67,7 +67,7 @@ def _tell(remarks: Sequence[Remark], documents: Sequence[Document], *, to_stderr
     for remark in remarks:
         subject = f"{remark.object}: " if remark.object else ""
         click.echo(f"{remark.place}: {remark.level}: {subject}{remark.text}", err=to_stderr)
-    if not documents:
+    if not documents and not remarks:
         click.echo("no object found: there is nothing to check", err=True)
         return
     errors = sum(remark.level == "error" for remark in remarks)
