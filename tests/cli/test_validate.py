@@ -231,3 +231,18 @@ def test_the_shown_hpa_is_read_again_as_it_is() -> None:
     shown = run("-", "--show", "hpa", stdin=manifest)
     assert "v: '1e3'" in shown.stdout
     assert "w: '08'" in shown.stdout
+
+
+def test_a_field_that_the_schema_drops_may_hold_anything() -> None:
+    """metricType is none of a ScaledJob's fields, and a number where the type would want a text."""
+    manifest = BROKEN.partition("---\n")[2].replace("pollingInterval: 0", "pollingInterval: 5")
+    manifest = manifest.replace("{}", "{name: job}").replace(
+        "[]",
+        "[{type: cron, metricType: 5, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, "
+        "desiredReplicas: '2'}}]",
+    )
+    result = run("-", stdin=manifest)
+    assert (
+        result.stdout
+        == "standard input:7: error: ScaledJob/work: spec.triggers[0].metricType: unknown field\n"
+    )

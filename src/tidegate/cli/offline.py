@@ -28,7 +28,7 @@ def refused(body: dict[str, Any]) -> tuple[list[str], list[Problem]]:
     """
     if (deep := too_deep(body)) is not None:
         return [], [deep]
-    body = copy.deepcopy(created(body))
+    body = copy.deepcopy(_created(body))
     unknown, found = _metadata(body)
     found = together(found, problems(body))
     unknown += structural.prune(schema_of(body["kind"]), body)
@@ -38,7 +38,14 @@ def refused(body: dict[str, Any]) -> tuple[list[str], list[Problem]]:
     return unknown, found
 
 
-def created(body: dict[str, Any]) -> dict[str, Any]:
+def stored(body: dict[str, Any]) -> dict[str, Any]:
+    """One of our objects as the server would keep it: without status, without fields that no schema has."""
+    kept = copy.deepcopy(_created(body))
+    structural.prune(schema_of(body["kind"]), kept)
+    return kept
+
+
+def _created(body: dict[str, Any]) -> dict[str, Any]:
     """The object as a create takes it: a status is the server's own and is not looked at."""
     return {name: value for name, value in body.items() if name != "status"}
 

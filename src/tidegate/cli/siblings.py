@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tidegate.api.decode import decode
+from tidegate.api.kinds import API_VERSION
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.trigger_rules import objects, part, text
@@ -15,7 +16,7 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.cli.manifests import Document
-from tidegate.cli.offline import created
+from tidegate.cli.offline import stored
 from tidegate.review.authentication import unread_parameters
 
 Object = dict[str, Any]
@@ -77,11 +78,14 @@ class Siblings:
 
 
 def _triggers(body: Object) -> tuple[Trigger, ...]:
+    if body["apiVersion"] != API_VERSION or body["kind"] not in ("ScaledObject", "ScaledJob"):
+        return ()
     try:
-        object = decode(created(body))
+        object = decode(stored(body))
     except TidegateError:
         return ()
-    return object.spec.triggers if isinstance(object, ScaledObject | ScaledJob) else ()
+    assert isinstance(object, ScaledObject | ScaledJob)
+    return object.spec.triggers
 
 
 def _name(body: Object) -> str:

@@ -96,7 +96,7 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.api.validation import problems
     from tidegate.cli.admission import judged
-    from tidegate.cli.offline import created, refused
+    from tidegate.cli.offline import refused, stored
     from tidegate.local.apiserver.admission import together
 
     body = document.body
@@ -108,7 +108,7 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     unknown, found = refused(body)
     notices: Iterable[Problem] = ()
     if not found:
-        object = decode(created(body))
+        object = decode(stored(body))
         if isinstance(object, ScaledObject | ScaledJob):
             found, notices = judged(object, siblings.template_of(body))
         else:
@@ -131,14 +131,14 @@ def _show_hpas(documents: Sequence[Document]) -> None:
     from tidegate.api.decode import decode
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.base.errors import Misconfigured
-    from tidegate.cli.offline import created, refused
+    from tidegate.cli.offline import refused, stored
     from tidegate.cli.yamltext import Dumper
 
     bodies = []
     for document in documents:
         if not is_ours(document.body) or refused(document.body)[1]:
             continue
-        object = decode(created(document.body))
+        object = decode(stored(document.body))
         if not isinstance(object, ScaledObject):
             continue
         try:
