@@ -9,9 +9,18 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from tidegate.api.decode import decode
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.auth.resolve import Options
+from tidegate.cli.admission import admit
+from tidegate.cli.poll import Shelf
 from tidegate.cli.validate import command
+from tidegate.kube.resource import SCALED_OBJECTS
+from tidegate.local.apiserver.kinds import Kind
+from tidegate.operator.planning import plan
 
 ROOT = Path(__file__).parents[2]
+KIND = Kind(SCALED_OBJECTS)
 
 BROKEN = """\
 # two objects, several mistakes
@@ -246,3 +255,20 @@ def test_a_field_that_the_schema_drops_may_hold_anything() -> None:
         result.stdout
         == "standard input:7: error: ScaledJob/work: spec.triggers[0].metricType: unknown field\n"
     )
+
+
+def test_the_admission_and_the_operator_say_what_validate_says() -> None:
+    """All three ask the review; only who can see the target tells of its containers."""
+    manifest = BY_CPU.replace("minReplicaCount: 1", "minReplicaCount: 1\n  pollingInterval: 5")
+    body, target = list(yaml.safe_load_all(manifest + TARGET))
+    validated = [line.split(": ", 3)[3] for line in run("-", stdin=manifest + TARGET).stdout.splitlines()]
+    assert [one.partition(":")[0] for one in validated] == [
+        "spec.pollingInterval",
+        "spec.triggers[0].metricType",
+    ]
+    _, admitted = admit("CREATE", KIND, body, None)
+    object = decode(body)
+    assert isinstance(object, ScaledObject)
+    planned = plan(object, target["spec"]["template"], None, Shelf([]), Options())
+    assert list(admitted) == validated[:1]
+    assert sorted(planned.warnings) == validated
