@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -98,6 +99,10 @@ class Desk:
             self.chronicle.forget(known.uid)
         if FINALIZER not in object.metadata.finalizers:
             return
+        # Before the finalizer goes: nobody would come back for it. A server that refuses it for good must
+        # not keep the object.
+        with suppress(ApiError):
+            await self.references.drop(place, object.spec.triggers)
         kept = [one for one in object.metadata.finalizers if one != FINALIZER]
         try:
             await self.writer.metadata(place, {"finalizers": kept or None}, object.metadata.resource_version)
@@ -107,7 +112,6 @@ class Desk:
             return
         kind = place.resource.kind
         await self.writer.event(place, EmitEvent("Warning", f"{kind}Deleted", f"{kind} was deleted"))
-        await self.references.drop(place, object.spec.triggers)
 
     async def planned(
         self, known: Known, object: ScaledObject | ScaledJob, template: Object | None, container: str | None

@@ -18,6 +18,8 @@ from tidegate.operator.world import World
 from tidegate.operator.writer import Place, Writer
 
 Object = dict[str, Any]
+# Each lost race is one that somebody else has won: more than this many in a row are no coincidence.
+TRIES = 20
 
 
 class References:
@@ -30,16 +32,12 @@ class References:
     async def add(self, place: Place, triggers: Iterable[Trigger]) -> None:
         """The object's name stands in every authentication it refers to."""
         for authentication in self._referenced(place, triggers):
-            names = _names(authentication, place)
-            if place.name not in names:
-                await self._write(authentication, place, [*names, place.name])
+            await self._change(authentication, place, is_used=True)
 
     async def drop(self, place: Place, triggers: Iterable[Trigger]) -> None:
         """The object's name stands in none of them any more."""
         for authentication in self._referenced(place, triggers):
-            names = _names(authentication, place)
-            if place.name in names:
-                await self._write(authentication, place, [one for one in names if one != place.name])
+            await self._change(authentication, place, is_used=False)
 
     def _referenced(self, place: Place, triggers: Iterable[Trigger]) -> list[Object]:
         found: dict[str, Object] = {}
@@ -56,22 +54,33 @@ class References:
                 found[one["metadata"]["uid"]] = one
         return list(found.values())
 
-    async def _write(self, authentication: Object, place: Place, names: list[str]) -> None:
-        """A conflict means that somebody else wrote first: the next look sees it and tries again."""
+    async def _change(self, authentication: Object, place: Place, *, is_used: bool) -> None:
+        """A conflict means that somebody else wrote first, often for another object: looked at again."""
         metadata = authentication["metadata"]
-        is_cluster = not metadata.get("namespace")
-        resource: Resource = CLUSTER_TRIGGER_AUTHENTICATIONS if is_cluster else TRIGGER_AUTHENTICATIONS
-        patch = {
-            "metadata": {"resourceVersion": metadata["resourceVersion"]},
-            "status": {_field(place): ",".join(names)},
-        }
-        try:
-            await self.writer.client.patch(
-                resource, metadata.get("namespace", ""), metadata["name"], patch, subresource="status"
-            )
-        except ApiError as error:
-            if error.reason not in ("Conflict", "NotFound"):
-                raise
+        where = (_kind(metadata), metadata.get("namespace", ""), metadata["name"])
+        for _ in range(TRIES):
+            names = _names(authentication, place)
+            if (place.name in names) == is_used:
+                return
+            names = [*names, place.name] if is_used else [one for one in names if one != place.name]
+            patch = {
+                "metadata": {"resourceVersion": authentication["metadata"]["resourceVersion"]},
+                "status": {_field(place): ",".join(names)},
+            }
+            try:
+                await self.writer.client.patch(*where, patch, subresource="status")
+                return
+            except ApiError as error:
+                if error.reason == "NotFound":
+                    return
+                if error.reason != "Conflict":
+                    raise
+            authentication = await self.writer.client.get(*where)
+        raise ApiError(409, "Conflict", f"{where[0].plural} {where[2]} changes all the time")
+
+
+def _kind(metadata: Object) -> Resource:
+    return TRIGGER_AUTHENTICATIONS if metadata.get("namespace") else CLUSTER_TRIGGER_AUTHENTICATIONS
 
 
 def _field(place: Place) -> str:
