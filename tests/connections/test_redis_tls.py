@@ -15,6 +15,7 @@ from parts.loopback import missing
 from parts.redis_servers import RedisProcess
 from tidegate.base.errors import Malformed, Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.pool import Connections
 from tidegate.connections.redis.single import SingleConnection
 from tidegate.kit.systems.redis import RedisLength, RedisServer
 from tidegate.kit.tls import Tls
@@ -115,6 +116,22 @@ async def test_a_certificate_nobody_vouches_for_is_not_trusted(
 ) -> None:
     with pytest.raises(Unreachable, match=r"certificate is not trusted .*check `ca`"):
         await answer(server, Tls(pem(trustme.CA()), *client))
+
+
+async def test_an_authority_given_for_one_server_is_trusted_for_no_other(
+    server: RedisProcess, authority: trustme.CA, client: tuple[str, str]
+) -> None:
+    """Two connections of one pool, opened in turn: what the first trusts, the second does not."""
+    connections = Connections(Surroundings(resolve=lambda name: "127.0.0.1", timeout_s=5.0))
+    address = f"{HOST}:{server.port}"
+    knowing = connections.adapter(RedisServer((address,), tls=Tls(pem(authority), *client)))
+    other = connections.adapter(RedisServer((address,), tls=Tls("", *client)))
+    assert (await knowing.answer([QUESTION]))[0] == 3
+    with pytest.raises(Unreachable, match="certificate is not trusted"):
+        await other.answer([QUESTION])
+    assert (await knowing.answer([QUESTION]))[0] == 3
+    await knowing.close()
+    await other.close()
 
 
 async def test_a_certificate_for_another_name_is_not_trusted(

@@ -1,0 +1,133 @@
+"""The HPA of a ScaledObject follows its manifest, and goes back to it when somebody else edits it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parts import virtualtime
+from parts.cluster import Cluster, operating, redis
+from tidegate.kube.resource import HPAS, SCALED_OBJECTS
+
+Object = dict[str, Any]
+
+
+def hpa(cluster: Cluster, name: str = "keda-hpa-web") -> Object:
+    found = cluster.hpa(name)
+    assert found is not None
+    return found
+
+
+def metric_names(cluster: Cluster, name: str = "keda-hpa-web") -> list[str]:
+    return [one["external"]["metric"]["name"] for one in hpa(cluster, name)["spec"]["metrics"]]
+
+
+def named(name: str) -> Object:
+    return {"spec": {"advanced": {"horizontalPodAutoscalerConfig": {"name": name}}}}
+
+
+def test_with_another_name_there_is_a_new_hpa_and_the_old_one_is_gone() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=5) as cluster:
+            await cluster.deployment(replicas=3)
+            await cluster.scaled_object()
+            await clock.sleep(2)
+            before = hpa(cluster)
+            await cluster.patch(SCALED_OBJECTS, "web", named("chosen"))
+            await clock.sleep(2)
+            assert cluster.hpa() is None
+            assert hpa(cluster, "chosen")["spec"] == before["spec"]
+            status = (cluster.objects.get(SCALED_OBJECTS, "shop", "web") or {})["status"]
+            assert status["hpaName"] == "chosen"
+            assert cluster.replicas() == 3
+            await cluster.patch(SCALED_OBJECTS, "web", named("other"))
+            await clock.sleep(2)
+            assert [one["metadata"]["name"] for one in cluster.objects.list(HPAS)] == ["other"]
+
+    virtualtime.run(story)
+
+
+def test_a_trigger_that_is_added_counts_and_one_that_is_taken_out_counts_no_more() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=0, mails=7) as cluster:
+            await cluster.deployment()
+            await cluster.scaled_object("web", redis("jobs"), pollingInterval=5, cooldownPeriod=10)
+            await clock.sleep(12)
+            assert metric_names(cluster) == ["s0-redis-jobs"]
+            assert cluster.replicas() == 0
+            both = {"spec": {"triggers": [redis("jobs"), redis("mails")]}}
+            await cluster.patch(SCALED_OBJECTS, "web", both)
+            await clock.sleep(2)
+            assert metric_names(cluster) == ["s0-redis-jobs", "s1-redis-mails"]
+            assert cluster.replicas() == 1
+            await cluster.patch(SCALED_OBJECTS, "web", {"spec": {"triggers": [redis("jobs")]}})
+            await clock.sleep(2)
+            assert metric_names(cluster) == ["s0-redis-jobs"]
+            await clock.sleep(15)
+            assert cluster.replicas() == 0, "nobody asks for the mails any more"
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("part", ["labels", "annotations"])
+def test_what_somebody_else_wrote_over_a_label_or_annotation_is_put_right(part: str) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=5) as cluster:
+            await cluster.deployment()
+            own = {"labels": {"team": "data"}, "annotations": {"note": "n"}}
+            await cluster.scaled_object(metadata=own)
+            await clock.sleep(2)
+            ours = hpa(cluster)["metadata"][part]
+            key = {"labels": "team", "annotations": "note"}[part]
+            assert ours[key] == own[part][key]
+            change = {key: "wrong", "theirs": "stays"}
+            await cluster.patch(HPAS, "keda-hpa-web", {"metadata": {part: change}})
+            await clock.sleep(2)
+            assert hpa(cluster)["metadata"][part] == {**ours, "theirs": "stays"}
+            await cluster.patch(HPAS, "keda-hpa-web", {"metadata": {part: {key: None}}})
+            await clock.sleep(2)
+            assert hpa(cluster)["metadata"][part][key] == own[part][key]
+
+    virtualtime.run(story)
+
+
+def test_an_object_that_was_made_again_with_other_triggers_has_an_hpa_with_theirs() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=5, mails=5) as cluster:
+            await cluster.deployment()
+            await cluster.scaled_object("web", redis("jobs"))
+            await clock.sleep(2)
+            await cluster.objects.delete(SCALED_OBJECTS, "shop", "web")
+            # Nobody collects the old HPA here: the new object finds it under its name.
+            await clock.sleep(2)
+            again = await cluster.scaled_object("web", redis("mails"))
+            await clock.sleep(2)
+            assert metric_names(cluster) == ["s0-redis-mails"]
+            (owner,) = hpa(cluster)["metadata"]["ownerReferences"]
+            assert owner["uid"] == again["metadata"]["uid"]
+
+    virtualtime.run(story)
+
+
+def test_a_disabled_hpa_works_again_when_the_annotation_goes() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=5) as cluster:
+            await cluster.deployment()
+            await cluster.scaled_object()
+            await clock.sleep(2)
+            before = hpa(cluster)["spec"]
+            pauses = {
+                "autoscaling.keda.sh/paused-scale-in": "true",
+                "autoscaling.keda.sh/paused-scale-out": "true",
+            }
+            await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": pauses}})
+            await clock.sleep(2)
+            behavior = hpa(cluster)["spec"]["behavior"]
+            assert [behavior[way]["selectPolicy"] for way in ("scaleDown", "scaleUp")] == ["Disabled"] * 2
+            gone = dict.fromkeys(pauses)
+            await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": gone}})
+            await clock.sleep(2)
+            assert hpa(cluster)["spec"] == before
+
+    virtualtime.run(story)
