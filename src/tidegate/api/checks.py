@@ -19,6 +19,7 @@ Schema = dict[str, Any]
 Path = tuple[Any, str | int] | None
 
 _SHOWN = 80
+_PATH_SHOWN = 200
 DEPTH_MAX = 100
 EMPTY = '""'
 
@@ -51,8 +52,8 @@ def shown(value: Any) -> str:
     """The value as a message shows it: JSON, long texts cut, objects and arrays by their type."""
     if isinstance(value, dict | list):
         return f'"{kind_of(value)}"'
-    if isinstance(value, str) and len(value) > _SHOWN:
-        value = value[:_SHOWN] + "…"
+    if isinstance(value, str):
+        value = _cut(value, _SHOWN)
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -70,6 +71,10 @@ def too_deep(value: Any) -> Problem | None:
             return None
     where = join(level[0][1])
     return Problem(where[:_SHOWN], f"Invalid value: it nests deeper than {DEPTH_MAX} levels")
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[:length] + "…"
 
 
 def check(schema: Schema, value: Any, kind: str, path: Path, problems: list[Problem]) -> bool:
@@ -96,9 +101,8 @@ def check(schema: Schema, value: Any, kind: str, path: Path, problems: list[Prob
 def invalid(path: Path, value: Any, text: str, reason: str = "FieldValueInvalid") -> Problem:
     """A problem with the value itself, in the API server's words."""
     where = join(path)
-    return Problem(
-        where, f"Invalid value: {shown(value)}: {where + ' in body ' if where else ''}{text}", reason
-    )
+    place = f"{_cut(where, _PATH_SHOWN)} in body " if where else ""
+    return Problem(where, f"Invalid value: {shown(value)}: {place}{text}", reason)
 
 
 def _number(schema: Schema, value: float, path: Path) -> Iterator[Problem]:
@@ -153,7 +157,9 @@ def _duplicates(value: list[Any], keys: list[str] | None, path: Path) -> Iterato
         identity = {key: item.get(key) for key in keys} if keys and isinstance(item, dict) else item
         text = json.dumps(identity, sort_keys=True)
         if text in seen:
-            yield Problem(join((path, index)), f"Duplicate value: {text}", "FieldValueDuplicate")
+            yield Problem(
+                join((path, index)), f"Duplicate value: {_cut(text, _PATH_SHOWN)}", "FieldValueDuplicate"
+            )
         seen.add(text)
 
 

@@ -29,7 +29,7 @@ def trigger_problems(spec: Object) -> Iterator[Problem]:
             yield invalid(f"{path}.useCachedMetrics", True, message)
         if name and name in seen:
             message = (
-                f'triggerName "{name}" is defined multiple times in the ScaledObject/ScaledJob, '
+                f"triggerName {shown(name)} is defined multiple times in the ScaledObject/ScaledJob, "
                 "but it must be unique"
             )
             yield Problem(f"{path}.name", f"Duplicate value: {shown(name)}: {message}", "FieldValueDuplicate")
