@@ -15,6 +15,7 @@ import msgspec
 
 from tidegate.base.times import format_time
 from tidegate.kube.resource import (
+    CLUSTER_TRIGGER_AUTHENTICATIONS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     EVENTS,
@@ -25,6 +26,7 @@ from tidegate.kube.resource import (
     REPLICA_SETS,
     SCALED_JOBS,
     SCALED_OBJECTS,
+    TRIGGER_AUTHENTICATIONS,
     ApiError,
     Resource,
 )
@@ -32,7 +34,7 @@ from tidegate.local.objects import Change, Object
 from tidegate.runtime.clock import Clock
 
 Place = tuple[str, str, str, str]
-OURS = (SCALED_OBJECTS, SCALED_JOBS)
+OURS = (SCALED_OBJECTS, SCALED_JOBS, TRIGGER_AUTHENTICATIONS, CLUSTER_TRIGGER_AUTHENTICATIONS)
 WITH_GENERATION = {one.kind for one in (DEPLOYMENTS, REPLICA_SETS, JOBS, HPAS, PODS, ENDPOINT_SLICES, *OURS)}
 SCALED = {DEPLOYMENTS.kind, REPLICA_SETS.kind}
 

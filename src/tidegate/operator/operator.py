@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
@@ -27,6 +27,8 @@ from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
+from tidegate.operator import authentications
+from tidegate.operator.authentications import Authentications
 from tidegate.operator.chronicle import Chronicle
 from tidegate.operator.desk import Desk, Tools
 from tidegate.operator.explaining import explained
@@ -45,6 +47,13 @@ SOURCE = "keda-operator"
 GAP_S = 0.25
 # Looks at different objects that may be under way at once.
 WORKERS = 16
+
+
+class Looks(Protocol):
+    """Who looks at the objects of a kind."""
+
+    async def look(self, key: Key) -> None:
+        """Looks at one object, which may be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,12 @@ class Operator:
         )
         self._scaled_objects = ScaledObjects(self.desk)
         self._scaled_jobs = ScaledJobs(self.desk)
+        self._authentications = Authentications(self.world, writer)
+        self._looks: Mapping[Resource, Looks] = {
+            SCALED_OBJECTS: self._scaled_objects,
+            SCALED_JOBS: self._scaled_jobs,
+            **dict.fromkeys(authentications.KINDS, self._authentications),
+        }
 
     async def run(self) -> None:
         """Follows the cluster until cancelled. A crash at any point loses nothing that matters."""
@@ -150,9 +165,8 @@ class Operator:
     # --- causes
 
     async def _look(self, key: Key) -> None:
-        looks = self._scaled_objects if key[0] == SCALED_OBJECTS else self._scaled_jobs
         try:
-            await looks.look(key)
+            await self._looks[key[0]].look(key)
         except ApiError as error:
             # Conflict: our cache is behind. NotFound: perhaps the object itself is gone.
             if error.reason == "Conflict":
@@ -189,6 +203,10 @@ class Operator:
             self._on_target(resource, namespace, name, old, new)
         elif resource == HPAS:
             self._on_hpa(namespace, one)
+        elif resource in authentications.KINDS:
+            key = (resource, namespace, name)
+            if self._authentications.changed(key, new):
+                self.queue.add(key)
         else:
             self._on_target(resource, namespace, name, old, new)
         if is_same_but_for_status(old, new):
