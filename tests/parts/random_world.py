@@ -154,16 +154,15 @@ class Life(Cluster):
         return next((one for one in self.operators if one.name == name), None)
 
     @asynccontextmanager
-    async def living(self) -> AsyncIterator[None]:
+    async def living(self, *, with_hpa: bool = True) -> AsyncIterator[None]:
         """Everybody lives while the block does."""
         defects = Defects(self)
         logging.getLogger("tidegate").addHandler(defects)
         self.workers.follow()
         samples = Samples(self._external_metric, self._usage)
-        for reconciler in (
-            Garbage(self.objects, self.clock, lambda: KINDS),
-            Hpas(self.objects, self.clock, samples, lambda: KINDS),
-        ):
+        garbage = Garbage(self.objects, self.clock, lambda: KINDS)
+        hpas = Hpas(self.objects, self.clock, samples, lambda: KINDS)
+        for reconciler in (garbage, hpas) if with_hpa else (garbage,):
             controller: Controller[Any] = Controller(reconciler, self.objects, self.clock)  # type: ignore[arg-type]
             self.controllers.append(self.begin(controller.run(), "controllers"))
         await self._login()
@@ -228,7 +227,7 @@ class Life(Cluster):
     async def _retire(self, before: list[Lived], overlap_s: float) -> None:
         await self.clock.sleep(overlap_s)
         for lived in before:
-            if lived in self.operators:
+            if lived in self.operators and len(self.operators) > 1:
                 await self.bury(lived)
 
     # --- what people do

@@ -82,7 +82,7 @@ class Troubles:
     def changed(self) -> None:
         """To be called before and after whatever concerns the operators' sight."""
         now_s = self.clock.monotonic()
-        if now_s > self.blind_until:
+        if now_s > self.blind_until and not self.is_blinding:
             self.blind_from = now_s
         self.blind_until = max(now_s + RECOVERY_S, self.blind_until)
         slow_s = max(self.write_s, self.answer_s)

@@ -37,7 +37,7 @@ def live(plan: Plan) -> float:
     return virtualtime.run(story, seed=plan.seed)
 
 
-async def _happen(life: Life, plan: Plan) -> None:
+async def happen(life: Life, plan: Plan) -> None:
     for after_s, happening in plan.happenings:
         await life.clock.sleep(after_s)
         life.check()
@@ -69,16 +69,21 @@ async def calm(life: Life) -> None:
     life.check()
 
 
+async def create(life: Life, plan: Plan) -> None:
+    """A Deployment and the ScaledObject that scales it."""
+    metadata = {"name": "web", "namespace": "shop"}
+    target = {"metadata": metadata, "spec": {"replicas": plan.replicas, "template": TEMPLATE}}
+    await life.make("target", DEPLOYMENTS, target)
+    spec = {"scaleTargetRef": {"name": "web"}, **plan.spec}
+    await life.make("subject", SCALED_OBJECTS, {"metadata": metadata, "spec": spec})
+
+
 async def _live_object(life: Life, plan: Plan) -> None:
     life.subject = (SCALED_OBJECTS, "web")
     ObjectLaws(life)
     async with life.living():
-        metadata = {"name": "web", "namespace": "shop"}
-        target = {"metadata": metadata, "spec": {"replicas": plan.replicas, "template": TEMPLATE}}
-        await life.make("target", DEPLOYMENTS, target)
-        spec = {"scaleTargetRef": {"name": "web"}, **plan.spec}
-        await life.make("subject", SCALED_OBJECTS, {"metadata": metadata, "spec": spec})
-        await _happen(life, plan)
+        await create(life, plan)
+        await happen(life, plan)
         await calm(life)
         await _settle(life)
         _is_where_it_must_be(life)
@@ -172,7 +177,7 @@ async def _live_job(life: Life, plan: Plan) -> None:
         spec = {"jobTargetRef": {"template": TEMPLATE}, **plan.spec}
         metadata = {"name": "crunch", "namespace": "shop"}
         await life.make("subject", SCALED_JOBS, {"metadata": metadata, "spec": spec})
-        await _happen(life, plan)
+        await happen(life, plan)
         await calm(life)
         life.broker.lists["mails"] = 0
         await _work_is_done(life)

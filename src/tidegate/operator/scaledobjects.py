@@ -106,20 +106,32 @@ class ScaledObjects:
     async def _carry_out(
         self, known: Known, object: ScaledObject, target: Target, decision: Decision, fields: Object
     ) -> None:
+        """The status first: whoever restarts in between must know what the target was raised for."""
         place, done = self.desk.place(known), list[Action]()
-        refused: Exception | None = None
+        refused = await self._say(known, object, decision, fields)
         try:
             for action in decision.actions:
                 if isinstance(action, DeleteHpa):
                     await self.desk.writer.delete(HPAS, place.namespace, action.name, "Background")
                 if isinstance(action, SetReplicas) and target.resource is not None:
-                    refused = await self._scale(place, target, action, done)
+                    refused = await self._scale(place, target, action, done) or refused
         finally:
             found = target.replicas
             self.desk.happened(known, done, None if isinstance(found, Failure) else found)
-        await self.desk.say(known, object, decision, fields)
         if refused is not None:
             raise refused
+
+    async def _say(
+        self, known: Known, object: ScaledObject, decision: Decision, fields: Object
+    ) -> Exception | None:
+        """Why the status could not be written: that keeps nobody from scaling, unless the object is gone."""
+        try:
+            await self.desk.say(known, object, decision, fields)
+        except REFUSED as error:
+            if isinstance(error, ApiError) and error.reason == "NotFound":
+                raise
+            return error
+        return None
 
     async def _scale(
         self, place: Place, target: Target, action: SetReplicas, done: list[Action]
