@@ -1,5 +1,8 @@
 """kill -9 of `tidegate up` at any moment of the CSV pipeline: nothing lost, doubled or orphaned.
 
+With the default strategy there are as many Jobs as files. The others may start a Job for a message that
+a running one is about to take: such a Job finds the queue empty and ends at once, as it should.
+
 TIDEGATE_CRASHES sets the number of kills, TIDEGATE_SEED repeats a run.
 """
 
@@ -12,6 +15,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +31,15 @@ from tidegate.kube.client import Client
 from tidegate.kube.resource import CONFIG_MAPS, JOBS, ApiError
 from tidegate.operator.sight import finished_as
 
-pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("crash")]
+pytestmark = [pytest.mark.e2e, pytest.mark.real]
 
-CRASHES = int(os.environ.get("TIDEGATE_CRASHES", "4"))
+CRASHES = int(os.environ.get("TIDEGATE_CRASHES", "0"))
 QUEUE = "csvs-to-process"
 LABEL = "scaledjob.keda.sh/name=csv-processor"
+DEFAULT: dict[str, str] = {}
+CUSTOM = {"strategy": "custom", "customScalingRunningJobPercentage": "0.5"}
+ACCURATE = {"strategy": "accurate"}
+EAGER = {"strategy": "eager"}
 
 
 class Redis:
@@ -90,13 +98,14 @@ class Onlooker(threading.Thread):
         await client.close()
 
 
-def apply_pipeline(up: Up, pace_s: float) -> None:
-    """The example's manifests; only the pace of the work is ours."""
+def apply_pipeline(up: Up, pace_s: float, strategy: Mapping[str, str]) -> None:
+    """The example's manifests; only the pace of the work and the strategy are ours."""
     documents = [document.body for document in load((str(ROOT / "examples" / "csv-pipeline"),))]
     for body in documents:
         if body["kind"] == "ScaledJob":
             container = body["spec"]["jobTargetRef"]["template"]["spec"]["containers"][0]
             container["env"].append({"name": "PACE_S", "value": str(pace_s)})
+            body["spec"]["scalingStrategy"] = dict(strategy)
     up.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(documents))
 
 
@@ -104,18 +113,34 @@ def unfinished_jobs(up: Up) -> list[dict[str, Any]]:
     return [job for job in up.get("jobs", "-l", LABEL)["items"] if not finished_as(job)]
 
 
-def test_twenty_crashes_lose_double_and_orphan_nothing(tmp_path: Path) -> None:
+def on_a_worker_of_its_own(strategy: Mapping[str, str], crashes: int) -> Any:
+    name = strategy.get("strategy", "default")
+    return pytest.param(strategy, CRASHES or crashes, id=name, marks=pytest.mark.xdist_group(f"crash-{name}"))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "crashes"),
+    [
+        on_a_worker_of_its_own(DEFAULT, 4),
+        on_a_worker_of_its_own(CUSTOM, 2),
+        on_a_worker_of_its_own(ACCURATE, 2),
+        on_a_worker_of_its_own(EAGER, 2),
+    ],
+)
+def test_crashes_lose_double_and_orphan_nothing(
+    tmp_path: Path, strategy: Mapping[str, str], crashes: int
+) -> None:
     needs_kubectl()
     needs_redis()
     seed = int(os.environ.get("TIDEGATE_SEED", str(random.SystemRandom().randrange(10**6))))
     chance = random.Random(seed)
-    print(f"seed {seed}, {CRASHES} crashes (TIDEGATE_SEED={seed} repeats it)")
+    print(f"seed {seed}, {crashes} crashes (TIDEGATE_SEED={seed} repeats it)")
     up = Up(tmp_path / "state")
     up.start()
     onlooker = Onlooker(up)
     try:
         # Long enough that every crash hits it at work: six seconds a crash, with five workers.
-        apply_pipeline(up, pace_s=CRASHES * 6 * 5 / 181)
+        apply_pipeline(up, crashes * 6 * 5 / 181, strategy)
         up.kubectl("rollout", "status", "deployment/redis", "--timeout=30s")
         pod = up.get("pods", "-l", "app=redis")["items"][0]
         redis = Redis(pod["status"]["podIP"])
@@ -130,7 +155,7 @@ def test_twenty_crashes_lose_double_and_orphan_nothing(tmp_path: Path) -> None:
             )
 
         done = 0
-        for crash in range(CRASHES):
+        for crash in range(crashes):
             time.sleep(chance.uniform(0.2, 3.0))
             up.kill()
             time.sleep(chance.choice((0.0, 0.0, chance.uniform(0.0, 1.5))))
@@ -139,12 +164,13 @@ def test_twenty_crashes_lose_double_and_orphan_nothing(tmp_path: Path) -> None:
             if is_done():
                 break
         print(f"{done} crashes happened before the pipeline was done")
-        assert done == CRASHES, "the pipeline was too fast for this number of crashes"
+        assert done == crashes, "the pipeline was too fast for this number of crashes"
 
         up.until("the pipeline is done", is_done, 240)
         onlooker.is_over.set()
         onlooker.join(timeout=30)
-        judge(up, onlooker, redis, first)
+        judge(up, onlooker, redis, is_exact=strategy == DEFAULT)
+        assert redis.process_id() == first, "Redis was restarted"
     finally:
         onlooker.is_over.set()
         if onlooker.is_alive():
@@ -155,24 +181,28 @@ def test_twenty_crashes_lose_double_and_orphan_nothing(tmp_path: Path) -> None:
         up.end()
 
 
-def judge(up: Up, onlooker: Onlooker, redis: Redis, first: str) -> None:
+def judge(up: Up, onlooker: Onlooker, redis: Redis, *, is_exact: bool) -> None:
     created = Counter(
         (notes["tidegate.dev/round"], notes["tidegate.dev/ordinal"])
         for verb, resource, _, _, notes in up.journal()
         if verb == "create" and resource == "jobs.batch" and "tidegate.dev/round" in notes
     )
     assert [place for place, count in created.items() if count > 1] == [], "a Job was created twice"
-    assert len(created) == 181, "as many Jobs as files"
+    reply = redis("GET", f"{QUEUE}:found-empty").splitlines()
+    surplus = int(reply[1]) if len(reply) > 1 else 0
+    print(f"{len(created)} Jobs, {surplus} of them found the queue empty")
+    assert len(created) == 181 + surplus, "each Job took a file or found none"
+    assert surplus == 0 or not is_exact, "as many Jobs as files"
+    ends = Counter(finished_as(job) for job in up.get("jobs", "-l", LABEL)["items"])
+    assert set(ends) == {"Complete"}, "surplus Jobs succeed too"
     assert onlooker.snapshots > 0
     assert onlooker.most_unfinished <= 5
-    assert redis(f"GET {QUEUE}:found-empty").startswith("$-1"), "a Job found the queue empty"
 
     claim = up.get("pvc", "data-pvc")
     verdict = sales.check(up.folder / "node" / "volumes" / claim["metadata"]["uid"])
     assert verdict.wrong == []
     assert verdict.files == 181
 
-    assert redis.process_id() == first, "Redis was restarted"
     pods = {
         pod["metadata"]["uid"]
         for pod in up.get("pods", "-A")["items"]
