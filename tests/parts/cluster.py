@@ -11,8 +11,9 @@ from parts.memory_client import MemoryClient, Write
 from parts.memory_objects import MemoryObjects
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Denied, TidegateError
-from tidegate.connections.adapter import Surroundings
+from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.kit.question import Question, Server
+from tidegate.kit.systems.kubernetes import KubernetesServer
 from tidegate.kube.resource import (
     DEPLOYMENTS,
     EVENTS,
@@ -64,22 +65,29 @@ class Connection:
 class Cluster:
     """What a test says and sees."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, client: MemoryClient | None = None) -> None:
         self.clock = clock
-        self.objects = MemoryObjects(clock)
-        self.client = MemoryClient(self.objects, clock)
+        self.client = client or MemoryClient(MemoryObjects(clock), clock)
+        self.objects = self.client.objects
         self.redis = Redis()
         self.operator = self.new_operator()
 
     def new_operator(self) -> Operator:
-        """One that knows nothing yet."""
-        return Operator(
+        """One that knows nothing yet. It counts pods by itself, and asks our Redis."""
+
+        def connect(server: Server) -> Adapter:
+            if isinstance(server, KubernetesServer):
+                return made.connections.adapter(server)
+            return self.redis.connect(server)
+
+        made = Operator(
             self.client,  # type: ignore[arg-type]
             self.clock,
             Surroundings(),
             Options(cluster_namespace="keda"),
-            connect=self.redis.connect,
+            connect=connect,
         )
+        return made
 
     async def create(self, resource: Resource, name: str, **fields: Any) -> Object:
         metadata = {"name": name, "namespace": "shop", **fields.pop("metadata", {})}

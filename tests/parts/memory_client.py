@@ -56,9 +56,10 @@ async def nothing(write: Write) -> None:
 
 
 class MemoryClient:
-    def __init__(self, objects: MemoryObjects, clock: Clock) -> None:
+    def __init__(self, objects: MemoryObjects, clock: Clock, served: tuple[Resource, ...] = SERVED) -> None:
         self.objects = objects
         self.clock = clock
+        self.served = served
         self.writes: list[Write] = []
         self.before: Callable[[Write], Awaitable[None]] = nothing
         self.lost: Callable[[Write], bool] = lambda write: False
@@ -67,7 +68,7 @@ class MemoryClient:
         self.list_s = 0.0
         self._log: list[tuple[float, int, str, Resource, bytes]] = []
         self._news = asyncio.Event()
-        objects.subscribe(SERVED, self._record)
+        objects.subscribe(served, self._record)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -83,7 +84,7 @@ class MemoryClient:
     async def request(self, method: str, path: str, **_: Any) -> bytes:
         """Discovery: the resources of one group and version."""
         api_version = path.removeprefix("/apis/").removeprefix("/api/")
-        found = [one for one in SERVED if one.api_version == api_version]
+        found = [one for one in self.served if one.api_version == api_version]
         if not found:
             raise ApiError(404, "NotFound", "the server could not find the requested resource")
         entries = [
@@ -97,20 +98,17 @@ class MemoryClient:
         found = self.objects.get(resource, namespace, name)
         if found is None:
             raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found')
-        if subresource == "scale":
-            spec = {"replicas": found["spec"].get("replicas", 1)}
-            return {"metadata": found["metadata"], "spec": spec}
-        return found
+        return self._scale(resource, found) if subresource == "scale" else found
 
     async def list(self, resource: Resource, namespace: str = "", **_: str) -> Listing:
-        return Listing(self.objects.list(resource, namespace), str(self.objects.version))
+        return Listing(self.objects.list(resource, namespace), self._version())
 
     async def pages(self, resource: Resource, namespace: str = "", **_: str) -> AsyncGenerator[Page]:
         if resource in self.unlisted:
             raise ApiError(403, "Forbidden", f"{resource.plural} is forbidden")
         await asyncio.sleep(self.list_s)
         items = [msgspec.json.encode(one) for one in self.objects.list(resource, namespace)]
-        yield Page(items, str(self.objects.version))
+        yield Page(items, self._version())
 
     async def watch(
         self,
@@ -138,6 +136,13 @@ class MemoryClient:
         while position >= len(self._log):
             self._news.clear()
             await self._news.wait()
+
+    def _version(self) -> str:
+        return str(self.objects.version)
+
+    def _scale(self, resource: Resource, found: Object) -> Object:
+        spec = {"replicas": found["spec"].get("replicas", 1)}
+        return {"metadata": found["metadata"], "spec": spec}
 
     # --- writing
 

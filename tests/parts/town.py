@@ -1,0 +1,184 @@
+"""Local mode whole, on a clock that jumps: the API server's own store and rules, the controllers, the
+operator; pods end as the test says, and Redis lists are a dictionary.
+
+    async def story(clock):
+        async with living(clock, jobs=3) as town:
+            await town.deployment("web")
+            await town.scaled_object("web")
+            await town.stays("replicas", lambda: town.replicas() == 0, 90)
+
+Minutes cost milliseconds, so that "stays for 90 s" is looked at in every second of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from parts.acting_node import ActingNode
+from parts.cluster import Cluster
+from parts.counted_objects import CountedObjects
+from parts.memory_client import SERVED, MemoryClient
+from parts.virtualtime import VirtualLoop
+from parts.world import Outcomes, runs_on
+from tidegate.base.errors import Failure
+from tidegate.cli.admission import admit
+from tidegate.cli.wiring import define, stored_kinds
+from tidegate.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Resource
+from tidegate.local.apiserver.plane import Plane, open_plane
+from tidegate.local.apiserver.scale import scale_of
+from tidegate.local.controllers.hpa_samples import Usage
+from tidegate.local.controllers.run import run_controllers
+from tidegate.runtime.clock import Clock
+
+Object = dict[str, Any]
+SECOND_S = 1.0
+
+
+class PlaneClient(MemoryClient):
+    """`Client` on the objects of a real control plane, still without a network."""
+
+    def __init__(self, plane: Plane, clock: Clock, served: tuple[Resource, ...]) -> None:
+        self.plane = plane
+        super().__init__(CountedObjects(plane.objects), clock, served)  # type: ignore[arg-type]
+
+    def _version(self) -> str:
+        return str(self.plane.reads.version)
+
+    def _scale(self, resource: Resource, found: Object) -> Object:
+        kind = self.plane.kinds.of(resource)
+        assert kind is not None
+        return scale_of(kind, found)
+
+
+class Town(Cluster):
+    """What a test says and sees. `cpu` is the use of each pod of a Deployment, in cores, by its name."""
+
+    def __init__(self, clock: Clock, plane: Plane, client: PlaneClient, outcome: Outcomes) -> None:
+        super().__init__(clock, client)
+        self.plane = plane
+        self.cpu: dict[str, float] = {}
+        self.node = ActingNode(self.objects, clock, outcome)
+
+    async def deployment(self, name: str = "web", replicas: int = 0, **pod: Any) -> Object:
+        return await self.create(DEPLOYMENTS, name, spec=workload(name, replicas, **pod))
+
+    async def replica_set(self, name: str = "web", replicas: int = 0) -> Object:
+        return await self.create(REPLICA_SETS, name, spec=workload(name, replicas))
+
+    async def scale(self, replicas: int, name: str = "web", resource: Resource = DEPLOYMENTS) -> None:
+        """As a user does it."""
+        await self.patch(resource, name, {"spec": {"replicas": replicas}}, "scale")
+
+    def count(self, name: str = "web", resource: Resource = DEPLOYMENTS) -> int:
+        """The replicas that an object's spec asks for."""
+        found = self.objects.get(resource, "shop", name)
+        assert found is not None
+        return int(found["spec"].get("replicas", 1))
+
+    def pods(self, name: str = "web") -> int:
+        """Pods of a workload that are there and not ended."""
+        found = self.objects.list(PODS, "shop", {"app": name})
+        return sum(one["status"].get("phase") not in ("Succeeded", "Failed") for one in found)
+
+    async def external_metric(
+        self, namespace: str, name: str, labels: Mapping[str, str]
+    ) -> tuple[float, ...] | Failure:
+        return await self.operator.external_metric(namespace, name, labels)
+
+    async def usage(
+        self, namespace: str, selector: str, resource: str, container: str
+    ) -> tuple[Usage, ...] | Failure:
+        """What the pods use, all of one Deployment alike."""
+        name = selector.rpartition("=")[2]
+        pods = self.objects.list(PODS, namespace, {"app": name})
+        return tuple(Usage(pod["metadata"]["name"], self.cpu.get(name, 0.0)) for pod in pods)
+
+    # --- time
+
+    async def becomes(self, what: str, is_true: Callable[[], bool], within_s: float) -> float:
+        """Returns, after how many seconds, when `is_true`; fails when that takes longer."""
+        begun_s = self.clock.monotonic()
+        while not is_true():
+            passed_s = self.clock.monotonic() - begun_s
+            assert passed_s < within_s, f"not within {within_s:g} s: {what}\n{self.told()}"
+            await self.clock.sleep(SECOND_S)
+        return self.clock.monotonic() - begun_s
+
+    async def stays(self, what: str, is_true: Callable[[], bool], for_s: float) -> None:
+        """Looks in every second."""
+        begun_s = self.clock.monotonic()
+        while (passed_s := self.clock.monotonic() - begun_s) < for_s:
+            assert is_true(), f"no longer after {passed_s:g} s: {what}\n{self.told()}"
+            await self.clock.sleep(SECOND_S)
+
+    async def reaches(self, replicas: int, within_s: float, name: str = "web") -> float:
+        """The Deployment has so many replicas, and keeps them for the moment."""
+        return await self.becomes(
+            f"{name} has {replicas} replicas", lambda: self.count(name) == replicas, within_s
+        )
+
+    async def keeps(self, replicas: int, for_s: float, name: str = "web") -> None:
+        await self.stays(f"{name} has {replicas} replicas", lambda: self.count(name) == replicas, for_s)
+
+    def told(self) -> str:
+        """The last reasons, for a test that fails."""
+        rows = [f"  {row.name}: {row.replicas}, {row.metrics}, {row.reason}" for row in self.operator.rows()]
+        return "\n".join(rows)
+
+
+def workload(name: str, replicas: int, **pod: Any) -> Object:
+    """The spec of a Deployment or ReplicaSet."""
+    labels = {"app": name}
+    container = {"name": "c", "image": "i", "command": ["sleep", "60"], **pod}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    return {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+
+
+def pods_of(name: str, value: float = 1, **more: str) -> Object:
+    """A trigger that counts the pods of a Deployment: load is set by scaling that one."""
+    metadata = {"podSelector": f"app={name}", "value": f"{value:g}", **more}
+    return {"type": "kubernetes-workload", "metadata": metadata}
+
+
+@asynccontextmanager
+async def living(
+    clock: Any, outcome: Outcomes = runs_on, *, served: tuple[Resource, ...] = (), **lists: float
+) -> AsyncIterator[Town]:
+    """A town that lives while the block does; defects of its tasks are raised at the end."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    with TemporaryDirectory() as directory:
+        loop.wait_while(lambda: True)
+        plane = await open_plane(Path(directory), clock, admissions=[admit])
+        try:
+            await define(plane.objects)
+            await plane.objects.create(NAMESPACES, {"metadata": {"name": "shop"}})
+            client = PlaneClient(plane, clock, (*SERVED, REPLICA_SETS, *served))
+            town = Town(clock, plane, client, outcome)
+            town.redis.lists.update(lists)
+            counted = client.objects
+            loop.wait_while(lambda: counted.in_flight > 0)  # type: ignore[attr-defined]
+            town.node.start()
+            controllers = run_controllers(
+                town.objects, clock, partial(stored_kinds, plane), town.external_metric, town.usage
+            )
+            tasks = [asyncio.create_task(work) for work in (controllers, town.operator.run())]
+            try:
+                yield town
+            finally:
+                town.node.stop()
+                for task in tasks:
+                    task.cancel()
+                ends = await asyncio.gather(*tasks, return_exceptions=True)
+            for end in ends:
+                if not isinstance(end, asyncio.CancelledError):
+                    raise AssertionError("a part of local mode ended") from end
+        finally:
+            loop.wait_while(lambda: True)
+            await plane.close()
