@@ -7,9 +7,21 @@ from typing import Any
 import pytest
 
 from parts import virtualtime
-from parts.town import living, pods_of
+from parts.cluster import redis
+from parts.town import Object, Town, living, pods_of
+from tidegate.kube.resource import CRDS, REPLICA_SETS, SCALED_OBJECTS, Resource
 
 pytestmark = pytest.mark.e2e
+
+ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout", True)
+TWO = redis("jobs", listLength="2")
+AT_ONCE = {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}
+QUICK: Object = {"pollingInterval": 10, "cooldownPeriod": 1, "maxReplicaCount": 5, "advanced": AT_ONCE}
+UNREACHABLE = redis("other", address="nowhere:6379")
+
+
+def is_ready(town: Town, name: str = "web") -> bool:
+    return town.condition(SCALED_OBJECTS, name, "Ready")[0] == "True"
 
 
 def test_without_load_a_target_at_zero_stays_there() -> None:
@@ -19,6 +31,7 @@ def test_without_load_a_target_at_zero_stays_there() -> None:
             await town.deployment()
             await town.scaled_object("web", pods_of("monitored"), pollingInterval=5, maxReplicaCount=4)
             await town.keeps(0, 60)
+            assert is_ready(town)
 
     virtualtime.run(story)
 
@@ -37,5 +50,285 @@ def test_an_idle_count_of_zero_skips_the_minimum_both_ways() -> None:
             await town.reaches(4, 180)
             await town.scale(0, "monitored")
             await town.reaches(0, 60)
+
+    virtualtime.run(story)
+
+
+def test_the_initial_cooldown_of_a_new_object_is_waited_for() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock) as town:
+            await town.deployment(replicas=1)
+            spec = {"cooldownPeriod": 5, "initialCooldownPeriod": 120, "pollingInterval": 5}
+            await town.scaled_object("web", pods_of("nobody"), **spec)
+            await town.keeps(1, 90)
+            assert await town.reaches(0, 120) < 45
+
+    virtualtime.run(story)
+
+
+def test_a_target_is_woken_and_put_to_sleep_at_polls_and_not_in_between() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=0) as town:
+            await town.deployment()
+            spec = {"pollingInterval": 75, "cooldownPeriod": 0, "maxReplicaCount": 1}
+            await town.scaled_object("web", redis("jobs"), **spec)
+            await town.becomes("it has an HPA", lambda: town.hpa() is not None, 10)
+            # The polls of a server have a moment of their own: begin right after one.
+            latest = polled_at(town)
+            await town.becomes("it was polled", lambda: polled_at(town) != latest, 80)
+            town.redis.lists["jobs"] = 1
+            await town.keeps(0, 60)
+            await town.reaches(1, 120)
+            town.redis.lists["jobs"] = 0
+            await town.keeps(1, 60)
+            await town.reaches(0, 120)
+
+    virtualtime.run(story)
+
+
+def polled_at(town: Town) -> Any:
+    known = town.operator.desk.register.by_key[SCALED_OBJECTS, "shop", "web"]
+    reading = town.operator.rounds.latest((known.uid, 0))
+    return reading.at if reading is not None else None
+
+
+def test_the_cooldown_keeps_a_target_that_has_become_idle() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=1) as town:
+            await town.deployment()
+            spec = {"pollingInterval": 5, "cooldownPeriod": 75, "maxReplicaCount": 1}
+            await town.scaled_object("web", redis("jobs"), **spec)
+            await town.reaches(1, 30)
+            town.redis.lists["jobs"] = 0
+            await town.keeps(1, 60)
+            await town.reaches(0, 60)
+
+    virtualtime.run(story)
+
+
+def test_edits_of_minimum_and_maximum_take_effect() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=100) as town:
+            await town.deployment()
+            await town.scaled_object("web", TWO, **QUICK)
+            await town.reaches(5, 180)
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"maxReplicaCount": 15}})
+            await town.reaches(15, 180)
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"maxReplicaCount": 5}})
+            await town.reaches(5, 180)
+            town.redis.lists["jobs"] = 0
+            await town.reaches(0, 180)
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"minReplicaCount": 5, "maxReplicaCount": 6}})
+            await town.reaches(5, 180)
+            await town.keeps(5, 60)
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"minReplicaCount": 0}})
+            await town.reaches(0, 180)
+
+    virtualtime.run(story)
+
+
+def test_one_value_after_the_other_gives_one_five_and_none() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=0) as town:
+            await town.deployment()
+            await town.scaled_object("web", TWO, **QUICK)
+            for value, replicas in ((1, 1), (10, 5), (0, 0)):
+                town.redis.lists["jobs"] = value
+                await town.reaches(replicas, 180)
+                await town.keeps(replicas, 60)
+
+    virtualtime.run(story)
+
+
+def test_a_trigger_that_is_added_takes_the_target_to_its_maximum_and_gone_it_counts_no_more() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=0) as town:
+            await town.deployment("monitored", 10)
+            await town.deployment()
+            await town.scaled_object("web", TWO, **QUICK)
+            await town.keeps(0, 30)
+            both = {"spec": {"triggers": [TWO, pods_of("monitored")]}}
+            await town.patch(SCALED_OBJECTS, "web", both)
+            await town.reaches(5, 180)
+            town.redis.lists["jobs"] = 5
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"triggers": [TWO]}})
+            await town.reaches(3, 180)
+            await town.keeps(3, 60)
+
+    virtualtime.run(story)
+
+
+def test_an_unreachable_trigger_does_not_keep_good_ones_from_the_maximum() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=0) as town:
+            await town.deployment("monitored")
+            await town.deployment()
+            triggers = [TWO, pods_of("monitored")]
+            await town.scaled_object("web", *triggers, **QUICK)
+            await town.keeps(0, 30)
+            town.redis.unreachable.add("nowhere:6379")
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"triggers": [*triggers, UNREACHABLE]}})
+            town.redis.lists["jobs"] = 100
+            await town.scale(6, "monitored")
+            await town.reaches(5, 180)
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize(("metric_type", "replicas"), [("AverageValue", 4), ("Value", 10)])
+def test_the_metric_type_says_whether_the_value_is_shared_by_the_replicas(
+    metric_type: str, replicas: int
+) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock) as town:
+            await town.deployment("monitored", 8)
+            await town.deployment(replicas=8)
+            await clock.sleep(5)
+            trigger = {**pods_of("monitored", 2), "metricType": metric_type}
+            await town.scaled_object("web", trigger, maxReplicaCount=10, advanced=AT_ONCE)
+            await town.reaches(replicas, 180)
+
+    virtualtime.run(story)
+
+
+def follows(town: Town, resource: Resource) -> Any:
+    """The replicas follow 0, 5, 10, 5, 0 monitored pods."""
+
+    async def work() -> None:
+        reference = {"apiVersion": resource.api_version, "kind": resource.kind, "name": "web"}
+        await town.scaled_object(
+            "web",
+            pods_of("monitored"),
+            scaleTargetRef=reference,
+            pollingInterval=5,
+            cooldownPeriod=1,
+            maxReplicaCount=10,
+            advanced=AT_ONCE,
+        )
+        for load in (0, 5, 10, 5, 0):
+            await town.scale(load, "monitored")
+            await town.reaches(load, 180, resource=resource)
+        assert is_ready(town)
+
+    return work()
+
+
+def test_a_custom_resource_with_a_scale_subresource_follows_its_load() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, served=(ROLLOUTS,)) as town:
+            await town.objects.create(CRDS, rollout_definition())
+            await town.deployment("monitored")
+            await town.create(ROLLOUTS, "web", spec={"replicas": 0})
+            await follows(town, ROLLOUTS)
+
+    virtualtime.run(story)
+
+
+def test_a_replica_set_follows_its_load() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock) as town:
+            await town.deployment("monitored")
+            await town.replica_set()
+            await follows(town, REPLICA_SETS)
+            await town.becomes("its pods are gone", lambda: town.pods() == 0, 10)
+
+    virtualtime.run(story)
+
+
+def rollout_definition() -> Object:
+    """Argo's Rollout, as far as scaling it goes."""
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": "v1alpha1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": schema, "status": schema}}},
+        "subresources": {"status": {}, "scale": scale},
+    }
+    names = {"plural": "rollouts", "singular": "rollout", "kind": "Rollout", "listKind": "RolloutList"}
+    return {
+        "metadata": {"name": "rollouts.argoproj.io"},
+        "spec": {"group": "argoproj.io", "scope": "Namespaced", "names": names, "versions": [version]},
+    }
+
+
+def test_the_count_from_before_the_object_comes_back_when_it_goes() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock) as town:
+            await town.deployment("monitored")
+            await town.deployment(replicas=2)
+            spec = {"idleReplicaCount": 0, "minReplicaCount": 2, "maxReplicaCount": 4, "cooldownPeriod": 10}
+            advanced = {"restoreToOriginalReplicaCount": True}
+            await town.scaled_object(
+                "web", pods_of("monitored"), pollingInterval=5, advanced=advanced, **spec
+            )
+            await town.reaches(0, 60)
+            await town.scale(4, "monitored")
+            await town.reaches(4, 180)
+            await town.objects.delete(SCALED_OBJECTS, "shop", "web")
+            await town.reaches(2, 60)
+            await town.keeps(2, 60)
+            assert town.hpa() is None
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_with_cached_metrics_the_hpa_works_with_the_polled_value(is_cached: bool) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock) as town:
+            await town.deployment("monitored", 8)
+            await town.deployment()
+            await clock.sleep(5)
+            trigger = {**pods_of("monitored", 2), "useCachedMetrics": is_cached}
+            await town.scaled_object("web", trigger, pollingInterval=1000, advanced=AT_ONCE)
+            await town.reaches(4, 180)
+            await town.scale(4, "monitored")
+            if is_cached:
+                await town.keeps(4, 60)
+            else:
+                await town.reaches(2, 120)
+
+    virtualtime.run(story)
+
+
+def test_an_object_that_cannot_be_built_does_not_disturb_its_neighbour() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock) as town:
+            await town.deployment("monitored")
+            await town.deployment("broken")
+            await town.deployment()
+            await town.scaled_object("broken", {"type": "redis", "metadata": {"listName": "jobs"}})
+            await town.scaled_object(
+                "web", pods_of("monitored"), pollingInterval=5, cooldownPeriod=1, advanced=AT_ONCE
+            )
+            for load in (2, 4, 2, 0):
+                await town.scale(load, "monitored")
+                await town.reaches(load, 180)
+            assert town.condition(SCALED_OBJECTS, "broken", "Ready")[0] == "False"
+
+    virtualtime.run(story)
+
+
+def test_an_operator_that_dies_while_the_load_changes_is_made_up_for_by_the_next() -> None:
+    names = [f"web-{number}" for number in range(12)]
+
+    async def story(clock: Any) -> None:
+        async with living(clock) as town:
+            await town.deployment("monitored")
+            for name in names:
+                await town.deployment(name)
+                await town.scaled_object(
+                    name, pods_of("monitored"), pollingInterval=5, cooldownPeriod=5, advanced=AT_ONCE
+                )
+            await clock.sleep(10)
+            for load in (3, 1, 6, 0):
+                await town.kill_operator()
+                await town.scale(load, "monitored")
+                await clock.sleep(20)
+                town.start_operator()
+                for name in names:
+                    await town.reaches(load, 180, name)
 
     virtualtime.run(story)

@@ -575,6 +575,29 @@ def test_an_old_reading_is_replaced_by_one_round_that_all_askers_share_and_that_
     tell(story)
 
 
+def test_what_an_hpa_asks_in_between_answers_it_and_decides_nothing(tell):
+    async def story(clock):
+        async with measuring(clock, a=1) as (rounds, world):
+            rounds.follow(("u", 0), Count("a"), interval_s=3_600)
+            await clock.sleep(PAST_THE_POLL_S)
+            told = len(world.readings)
+            world.stock.update(a=5)
+            assert (await rounds.fresh(("u", 0), 15)).values == (5.0,)
+            assert rounds.latest(("u", 0)).values == (5.0,)
+            assert rounds.polled(("u", 0)).values == (1.0,)
+            await clock.sleep(1)
+            assert (await rounds.decisive(("u", 0), 15)).values == (5.0,)
+            assert rounds.polled(("u", 0)).values == (5.0,)
+            assert len(world.readings) == told
+            world.stock.update(a=1)
+            rounds.wake([("u", 0)])
+            await clock.sleep(1)
+            assert rounds.polled(("u", 0)).values == (1.0,)
+            assert [reading.values for _, _, reading in world.readings[told:]] == [(1.0,)], "news again"
+
+    tell(story)
+
+
 def test_a_fresh_reading_of_nobody_or_of_somebody_who_leaves_is_a_failure_and_not_a_wait(tell):
     async def story(clock):
         async with measuring(clock, a=1) as (rounds, _):

@@ -10,7 +10,7 @@ from typing import Any
 from parts.memory_client import MemoryClient, Write
 from parts.memory_objects import MemoryObjects
 from tidegate.auth.resolve import Options
-from tidegate.base.errors import Denied, TidegateError
+from tidegate.base.errors import Denied, TidegateError, Unreachable
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.kit.question import Question, Server
 from tidegate.kit.systems.kubernetes import KubernetesServer
@@ -31,12 +31,15 @@ LABEL = "scaledjob.keda.sh/name"
 
 
 class Redis:
-    """`lists` by name. `trouble` is what every call meets; `password`, if set, must be given."""
+    """`lists` by name. `trouble` is what every call meets; `password`, if set, must be given; at the
+    `unreachable` addresses nobody answers.
+    """
 
     def __init__(self) -> None:
         self.lists: dict[str, float] = {}
         self.trouble: TidegateError | None = None
         self.password = ""
+        self.unreachable: set[str] = set()
 
     def connect(self, server: Server) -> Connection:
         return Connection(self, server)
@@ -54,6 +57,8 @@ class Connection:
         await asyncio.sleep(0.001)
         if self.redis.trouble is not None:
             raise self.redis.trouble
+        if self.redis.unreachable & {str(one) for one in self.server.addresses}:
+            raise Unreachable("connect", on=self.server.label(), answer="connection refused")
         if self.redis.password and self.server.login.password != self.redis.password:
             raise Denied("log in", on=self.server.label(), answer="wrong password")
         return [self.redis.lists.get(one.key, 0) for one in questions]  # type: ignore[attr-defined]

@@ -38,6 +38,7 @@ from tidegate.runtime.clock import Clock
 
 Object = dict[str, Any]
 SECOND_S = 1.0
+ANSWER_S = 10.0
 
 
 class PlaneClient(MemoryClient):
@@ -64,6 +65,36 @@ class Town(Cluster):
         self.plane = plane
         self.cpu: dict[str, float] = {}
         self.node = ActingNode(self.objects, clock, outcome)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """The controllers, the node and the first operator."""
+        self.node.start()
+        controllers = run_controllers(
+            self.objects, self.clock, partial(stored_kinds, self.plane), self.external_metric, self.usage
+        )
+        self.tasks += [asyncio.create_task(work) for work in (controllers, self.operator.run())]
+
+    async def end(self) -> None:
+        """Ends everything; a part that had ended before is a defect, and raised."""
+        self.node.stop()
+        for task in self.tasks:
+            task.cancel()
+        ends = await asyncio.gather(*self.tasks, return_exceptions=True)
+        for end in ends:
+            if not isinstance(end, asyncio.CancelledError):
+                raise AssertionError("a part of local mode ended") from end
+
+    async def kill_operator(self) -> None:
+        """The operator dies, and all that it remembers."""
+        task = self.tasks.pop()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def start_operator(self) -> None:
+        """Another one, which knows nothing yet."""
+        self.operator = self.new_operator()
+        self.tasks.append(asyncio.create_task(self.operator.run()))
 
     async def deployment(self, name: str = "web", replicas: int = 0, **pod: Any) -> Object:
         return await self.create(DEPLOYMENTS, name, spec=workload(name, replicas, **pod))
@@ -89,7 +120,12 @@ class Town(Cluster):
     async def external_metric(
         self, namespace: str, name: str, labels: Mapping[str, str]
     ) -> tuple[float, ...] | Failure:
-        return await self.operator.external_metric(namespace, name, labels)
+        """As through a metrics server: an operator that died answers nobody."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self.operator.external_metric(namespace, name, labels)
+        except TimeoutError:
+            return Failure("Unreachable", "the operator does not answer")
 
     async def usage(
         self, namespace: str, selector: str, resource: str, container: str
@@ -117,10 +153,12 @@ class Town(Cluster):
             assert is_true(), f"no longer after {passed_s:g} s: {what}\n{self.told()}"
             await self.clock.sleep(SECOND_S)
 
-    async def reaches(self, replicas: int, within_s: float, name: str = "web") -> float:
-        """The Deployment has so many replicas, and keeps them for the moment."""
+    async def reaches(
+        self, replicas: int, within_s: float, name: str = "web", resource: Resource = DEPLOYMENTS
+    ) -> float:
+        """The workload has so many replicas; how long that took."""
         return await self.becomes(
-            f"{name} has {replicas} replicas", lambda: self.count(name) == replicas, within_s
+            f"{name} has {replicas} replicas", lambda: self.count(name, resource) == replicas, within_s
         )
 
     async def keeps(self, replicas: int, for_s: float, name: str = "web") -> None:
@@ -164,21 +202,11 @@ async def living(
             town.redis.lists.update(lists)
             counted = client.objects
             loop.wait_while(lambda: counted.in_flight > 0)  # type: ignore[attr-defined]
-            town.node.start()
-            controllers = run_controllers(
-                town.objects, clock, partial(stored_kinds, plane), town.external_metric, town.usage
-            )
-            tasks = [asyncio.create_task(work) for work in (controllers, town.operator.run())]
+            town.start()
             try:
                 yield town
             finally:
-                town.node.stop()
-                for task in tasks:
-                    task.cancel()
-                ends = await asyncio.gather(*tasks, return_exceptions=True)
-            for end in ends:
-                if not isinstance(end, asyncio.CancelledError):
-                    raise AssertionError("a part of local mode ended") from end
+                await town.end()
         finally:
             loop.wait_while(lambda: True)
             await plane.close()

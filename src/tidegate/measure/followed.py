@@ -44,6 +44,7 @@ class Followed:
         "is_gone",
         "is_wanted_again",
         "key",
+        "polled",
         "reading",
         "run",
         "scaler",
@@ -61,6 +62,7 @@ class Followed:
         self.connection: Connection | None = None
         self.seat: Seat[Followed] | None = None
         self.reading: Reading | None = None
+        self.polled: Reading | None = None
         self.told: Reading | None = None
         self.run: Run | None = None
         self.waiting: list[asyncio.Future[Reading]] = []
@@ -83,6 +85,11 @@ class Followed:
         elif self._is_counted_anew(asked_at):
             self.failed_polls += 1
             self.counted_at = asked_at
+
+    def adopt(self, reading: Reading) -> None:
+        """Decisions are made on this reading as on a poll's: what comes next is news against it."""
+        self.polled = reading
+        self.told = reading
 
     def _is_counted_anew(self, asked_at: float) -> bool:
         """Whether a failure of now belongs to another polling interval than the one counted last."""

@@ -30,9 +30,9 @@ class Readings:
         self.counters.readings += 1
         followed.answer_waiting(reading)
         if not is_told:
-            # Whoever looks at kept readings may have seen this one: what comes next is news against it.
-            followed.told = followed.told if reading.is_same_news(followed.told) else None
-        elif reading.snapshot is not None or not reading.is_same_news(followed.told):
+            return
+        followed.polled = reading
+        if reading.snapshot is not None or not reading.is_same_news(followed.told):
             followed.told = reading
             self._on_reading(followed.key, reading)
 

@@ -106,10 +106,26 @@ class Rounds:
         followed = self._followed.get(key)
         return followed.reading if followed is not None else None
 
+    def polled(self, key: TriggerKey) -> Reading | None:
+        """What decisions are made on: the reading of the last poll, wake-up or decisive question.
+
+        It is the kept one, unless an HPA has asked in between.
+        """
+        followed = self._followed.get(key)
+        return followed.polled if followed is not None else None
+
     def failed_polls(self, key: TriggerKey) -> int:
         """Polling intervals in a row that brought a failure, however often it was asked within one."""
         followed = self._followed.get(key)
         return followed.failed_polls if followed is not None else 0
+
+    async def decisive(self, key: TriggerKey, max_age_s: float) -> Reading:
+        """The same as `fresh`, and decisions are made on it from now on."""
+        reading = await self.fresh(key, max_age_s)
+        followed = self._followed.get(key)
+        if followed is not None and followed.reading is not None:
+            followed.adopt(reading)
+        return reading
 
     async def fresh(self, key: TriggerKey, max_age_s: float) -> Reading:
         """A reading not older than `max_age_s`: the kept one, or that of a round all askers share.

@@ -167,15 +167,17 @@ class Desk:
     async def refresh(self, known: Known) -> None:
         """Returns when no kept reading of the object is older than a moment."""
         keys = [(known.uid, index) for index in known.followed]
-        await asyncio.gather(*(self.rounds.fresh(key, MOMENT_S) for key in keys))
+        await asyncio.gather(*(self.rounds.decisive(key, MOMENT_S) for key in keys))
 
-    def views(self, known: Known) -> tuple[TriggerView, ...]:
-        """The planned triggers with their kept readings."""
+    def views(self, known: Known, *, is_latest: bool = False) -> tuple[TriggerView, ...]:
+        """The planned triggers with the readings that decisions are made on; or with the latest, which an
+        HPA may have asked for: it lowers nothing to zero and wakes nothing between polls."""
         assert known.plan is not None
+        reading = self.rounds.latest if is_latest else self.rounds.polled
 
         def kept(index: int) -> tuple[Reading | None, int]:
             key = (known.uid, index)
-            return self.rounds.latest(key), self.rounds.failed_polls(key)
+            return reading(key), self.rounds.failed_polls(key)
 
         return known.plan.views(kept, self.clock.now())
 

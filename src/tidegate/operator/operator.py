@@ -125,10 +125,10 @@ class Operator:
         if known is None or known.plan is None or known.seen is None or object is None:
             return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner} that is measured")
         composite = known.plan.review.composite
-        indexes = answer.asked(name, object, self.desk.views(known), composite)
+        indexes = answer.asked(name, object, self.desk.views(known, is_latest=True), composite)
         await asyncio.gather(*(self._fresh(known, object, index) for index in set(indexes) & known.followed))
         seen = await self._scaled_objects.seen_now(known, object)
-        views = self.desk.views(known)
+        views = self.desk.views(known, is_latest=True)
         return answer.external_metric(name, object, seen, views, known.memory, composite)
 
     async def _fresh(self, known: Known, object: ScaledObject, index: int) -> None:

@@ -87,7 +87,7 @@ class ScaledJobs:
                 continue
             rest_s = polling_s - (self.desk.clock.now() - reading.at).total_seconds()
             if rest_s <= 0:
-                await self.desk.rounds.fresh(key, 0.0)
+                await self.desk.rounds.decisive(key, 0.0)
                 rest_s = polling_s
             self.desk.again(known.key, rest_s)
 
