@@ -110,11 +110,12 @@ def test_an_object_that_was_made_again_with_other_triggers_has_an_hpa_with_their
     virtualtime.run(story)
 
 
-def test_a_disabled_hpa_works_again_when_the_annotation_goes() -> None:
+@pytest.mark.parametrize("behavior", [{}, {"scaleDown": {"stabilizationWindowSeconds": 0}, "scaleUp": {}}])
+def test_a_disabled_hpa_works_again_when_the_annotation_goes(behavior: Object) -> None:
     async def story(clock: Any) -> None:
         async with operating(clock, jobs=5) as cluster:
             await cluster.deployment()
-            await cluster.scaled_object()
+            await cluster.scaled_object(advanced={"horizontalPodAutoscalerConfig": {"behavior": behavior}})
             await clock.sleep(2)
             before = hpa(cluster)["spec"]
             pauses = {
@@ -123,8 +124,8 @@ def test_a_disabled_hpa_works_again_when_the_annotation_goes() -> None:
             }
             await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": pauses}})
             await clock.sleep(2)
-            behavior = hpa(cluster)["spec"]["behavior"]
-            assert [behavior[way]["selectPolicy"] for way in ("scaleDown", "scaleUp")] == ["Disabled"] * 2
+            rules = hpa(cluster)["spec"]["behavior"]
+            assert [rules[way]["selectPolicy"] for way in ("scaleDown", "scaleUp")] == ["Disabled"] * 2
             gone = dict.fromkeys(pauses)
             await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": gone}})
             await clock.sleep(2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tidegate.api.conditions import Condition
+from tidegate.api.hpa import decode_hpa_spec
+from tidegate.core.behavior import rules_of, tolerance_of
 from tidegate.core.decide import HpaView
 
 Object = dict[str, Any]
@@ -17,9 +19,10 @@ def differs(found: Object, wanted: Object) -> bool:
     annotations count the same way, metrics and behaviour exactly.
     """
     have, want = found.get("spec") or {}, wanted["spec"]
-    if not covers(have, want) or len(have.get("metrics") or ()) != len(want.get("metrics") or ()):
+    without = {key: one for key, one in want.items() if key != "behavior"}
+    if not covers(have, without) or len(have.get("metrics") or ()) != len(want.get("metrics") or ()):
         return True
-    if want.get("behavior") is None and _is_own_behavior(have.get("behavior")):
+    if _pace(have) != _pace(want):
         return True
     metadata = found.get("metadata") or {}
     return any(
@@ -37,19 +40,15 @@ def covers(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
-def _is_own_behavior(found: Any) -> bool:
-    """A behaviour that is not the server's default: somebody wrote it, and it is no longer wanted."""
-    if not found:
-        return False
-    down, up = found.get("scaleDown") or {}, found.get("scaleUp") or {}
-    return bool(
-        down.get("selectPolicy") == "Disabled"
-        or up.get("selectPolicy") == "Disabled"
-        or down.get("stabilizationWindowSeconds") not in (None, 300)
-        or up.get("stabilizationWindowSeconds") not in (None, 0)
-        or len(down.get("policies") or ()) > 1
-        or len(up.get("policies") or ()) > 2
-    )
+def _pace(spec: Object) -> Any:
+    """What the behaviour says with every default filled in: a server writes its defaults down, and a
+    selectPolicy that is no longer wanted must not stay among them."""
+    try:
+        told = decode_hpa_spec({"maxReplicas": 1, "behavior": spec.get("behavior")}).behavior
+    except ValueError:
+        return spec.get("behavior")
+    rules = [(one.window_s, one.select, frozenset(one.policies)) for one in rules_of(told)]
+    return rules, tolerance_of(told)
 
 
 def rewritten(found: Object, wanted: Object) -> Object:

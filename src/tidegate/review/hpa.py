@@ -85,8 +85,8 @@ def wanted_hpa(
 
 def _labels(object: ScaledObject) -> dict[str, str]:
     """Ours, then the object's own (they win), without those it excludes by annotation."""
-    # Keys are not trimmed: KEDA does not, and a blank is no part of a label's key anyway.
-    excluded = object.metadata.annotations.get(HPA_EXCLUDED_LABELS, "").split(",")
+    written = object.metadata.annotations.get(HPA_EXCLUDED_LABELS, "")
+    excluded = {label.strip() for label in written.split(",")}
     own = {key: value for key, value in object.metadata.labels.items() if key not in excluded}
     return {
         "app.kubernetes.io/name": _label_value(hpa_name(object)),

@@ -1,0 +1,75 @@
+"""The HPA of a ScaledObject in local mode, whole, on a clock that jumps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parts import virtualtime
+from parts.cluster import redis
+from parts.town import Object, Town, living, pods_of
+from tidegate.kube.resource import HPAS, SCALED_OBJECTS
+
+pytestmark = pytest.mark.e2e
+
+CHOSEN: Object = {"horizontalPodAutoscalerConfig": {"name": "chosen"}}
+
+
+def names(town: Town) -> list[str]:
+    return [one["metadata"]["name"] for one in town.objects.list(HPAS, "shop")]
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_renamed_hpa_takes_the_place_of_the_old_one_and_back_again(is_broken: bool) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3) as town:
+            await town.deployment("monitored", 2)
+            await town.deployment()
+            triggers = [pods_of("monitored")]
+            if is_broken:
+                town.redis.unreachable.add("nowhere:6379")
+                triggers.append(redis("other", address="nowhere:6379"))
+            await town.scaled_object("web", *triggers, pollingInterval=5)
+            await town.becomes("it has the usual name", lambda: names(town) == ["keda-hpa-web"], 60)
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"advanced": CHOSEN}})
+            await town.becomes("it has the chosen name", lambda: names(town) == ["chosen"], 60)
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"advanced": None}})
+            await town.becomes("it has the usual name again", lambda: names(town) == ["keda-hpa-web"], 60)
+
+    virtualtime.run(story)
+
+
+def test_excluded_labels_are_not_on_the_hpa() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock) as town:
+            await town.deployment("monitored", 2)
+            await town.deployment()
+            metadata = {
+                "labels": {"team": "data", "tier": "back", "kept": "yes"},
+                "annotations": {"scaledobject.keda.sh/hpa-excluded-labels": "team, tier"},
+            }
+            await town.scaled_object("web", pods_of("monitored"), metadata=metadata)
+            await town.becomes("it has an HPA", lambda: names(town) != [], 60)
+            labels = (town.hpa() or {})["metadata"]["labels"]
+            assert labels["kept"] == "yes"
+            assert {"team", "tier"}.isdisjoint(labels)
+
+    virtualtime.run(story)
+
+
+def test_cpu_and_a_queue_together_take_the_higher_of_both() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3) as town:
+            await town.deployment(replicas=1, resources={"requests": {"cpu": "1"}})
+            cpu = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "50"}}
+            spec = {"minReplicaCount": 1, "maxReplicaCount": 10, "pollingInterval": 5}
+            await town.scaled_object("web", cpu, redis("jobs"), **spec)
+            await town.reaches(3, 120)
+            town.cpu["web"] = 1.0
+            await town.reaches(6, 60)
+            town.cpu["web"] = 0.0
+            await town.reaches(3, 900)
+            await town.keeps(3, 60)
+
+    virtualtime.run(story)
