@@ -25,6 +25,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.structural import apply_defaults, prune, validate
 from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, TriggerAuthentication
 from tidegate.api.validation import problems
+from tidegate.api.yamltext import Unreadable, documents
 from tidegate.base.errors import Misconfigured
 from tidegate.base.problems import Problem
 from tidegate.cli.admission import admit
@@ -33,7 +34,6 @@ from tidegate.cli.offline import refused, stored
 from tidegate.cli.siblings import Siblings
 from tidegate.cli.validate import hpa_of, is_ours, judge
 from tidegate.cli.wiring import define
-from tidegate.cli.yamltext import Unreadable, documents
 from tidegate.core.decide import Seen, decide_scaled_job, decide_scaled_object
 from tidegate.core.values import JobView, Memory, Reading, SetReplicas
 from tidegate.kit.reading import Sources

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tidegate import scalers
 from tidegate.api.crds import crds
+from tidegate.api.yamltext import Dumper
 from tidegate.cli.manifests import load
-from tidegate.cli.yamltext import Dumper
 from tidegate.core.annotated import (
     FORCE_ACTIVATION,
     PAUSED,

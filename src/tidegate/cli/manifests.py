@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from tidegate.api.yamltext import Loader, Unreadable, documents
 from tidegate.base.errors import Misconfigured
-from tidegate.cli.yamltext import Loader, Unreadable, documents
 
 __all__ = ["Document", "Loader", "Read", "Wrong", "load", "parse", "read"]
 

@@ -20,7 +20,7 @@ def text(item: Object, form: str) -> str:
         return json.dumps(shown, indent=4, sort_keys=True, ensure_ascii=False) + "\n"
     import yaml
 
-    from tidegate.cli.yamltext import Dumper
+    from tidegate.api.yamltext import Dumper
 
     class Blocks(Dumper):
         """Texts of several lines as blocks."""

@@ -130,9 +130,9 @@ def _show_hpas(documents: Sequence[Document]) -> None:
 
     from tidegate.api.decode import decode
     from tidegate.api.scaledobject import ScaledObject
+    from tidegate.api.yamltext import Dumper
     from tidegate.base.errors import Misconfigured
     from tidegate.cli.offline import refused, stored
-    from tidegate.cli.yamltext import Dumper
 
     bodies = []
     for document in documents:

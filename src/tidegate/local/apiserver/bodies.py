@@ -134,10 +134,12 @@ def _json(raw: bytes) -> Any:
 
 
 def _yaml(raw: bytes) -> Any:
-    import yaml
+    from tidegate.api.yamltext import Unreadable, documents
 
     try:
-        return yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise bad_request(f"the body of the request is not YAML: {line}") from error
+        found = [value for _, value in documents(raw.decode())]
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise bad_request(f"the body of the request is not YAML: {error}") from error
+    if len(found) > 1:
+        raise bad_request(f"the body of the request holds {len(found)} YAML documents; send one at a time")
+    return found[0] if found else None
