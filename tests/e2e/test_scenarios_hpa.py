@@ -66,9 +66,9 @@ def test_cpu_and_a_queue_together_take_the_higher_of_both() -> None:
             spec = {"minReplicaCount": 1, "maxReplicaCount": 10, "pollingInterval": 5}
             await town.scaled_object("web", cpu, redis("jobs"), **spec)
             await town.reaches(3, 120)
-            town.cpu["web"] = 1.0
+            town.used["cpu"]["web"] = 1.0
             await town.reaches(6, 60)
-            town.cpu["web"] = 0.0
+            town.used["cpu"]["web"] = 0.0
             await town.reaches(3, 900)
             await town.keeps(3, 60)
 

@@ -39,6 +39,7 @@ class Redis:
         self.lists: dict[str, float] = {}
         self.trouble: TidegateError | None = None
         self.password = ""
+        self.delay_s = 0.001
         self.unreachable: set[str] = set()
 
     def connect(self, server: Server) -> Connection:
@@ -54,7 +55,7 @@ class Connection:
         self.server = server
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self.redis.delay_s)
         if self.redis.trouble is not None:
             raise self.redis.trouble
         if self.redis.unreachable & {str(one) for one in self.server.addresses}:
@@ -70,8 +71,11 @@ class Connection:
 class Cluster:
     """What a test says and sees."""
 
-    def __init__(self, clock: Clock, client: MemoryClient | None = None) -> None:
+    def __init__(
+        self, clock: Clock, client: MemoryClient | None = None, options: Options | None = None
+    ) -> None:
         self.clock = clock
+        self.options = options or Options(cluster_namespace="keda")
         self.client = client or MemoryClient(MemoryObjects(clock), clock)
         self.objects = self.client.objects
         self.redis = Redis()
@@ -89,7 +93,7 @@ class Cluster:
             self.client,  # type: ignore[arg-type]
             self.clock,
             Surroundings(),
-            Options(cluster_namespace="keda"),
+            self.options,
             connect=connect,
         )
         return made

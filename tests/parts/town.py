@@ -7,7 +7,7 @@ operator; pods end as the test says, and Redis lists are a dictionary.
             await town.scaled_object("web")
             await town.stays("replicas", lambda: town.replicas() == 0, 90)
 
-Minutes cost milliseconds, so that "stays for 90 s" is looked at in every second of them.
+Minutes cost milliseconds. "Stays for 90 s" means every number that was written in them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,18 @@ from parts.counted_objects import CountedObjects
 from parts.memory_client import SERVED, MemoryClient
 from parts.virtualtime import VirtualLoop
 from parts.world import Outcomes, runs_on
+from tidegate.auth.files import file_reader
+from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.cli.admission import admit
+from tidegate.cli.ownership import Neighbours
 from tidegate.cli.wiring import define, stored_kinds
 from tidegate.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Resource
 from tidegate.local.apiserver.plane import Plane, open_plane
 from tidegate.local.apiserver.scale import scale_of
 from tidegate.local.controllers.hpa_samples import Usage
 from tidegate.local.controllers.run import run_controllers
+from tidegate.local.objects import Change
 from tidegate.runtime.clock import Clock
 
 Object = dict[str, Any]
@@ -58,14 +62,27 @@ class PlaneClient(MemoryClient):
 
 
 class Town(Cluster):
-    """What a test says and sees. `cpu` is the use of each pod of a Deployment, in cores, by its name."""
+    """What a test says and sees. `used` is what each pod of a Deployment uses, by resource and name: cores
+    of `cpu`, bytes of `memory`. Parameter files lie in `files`.
+    """
 
-    def __init__(self, clock: Clock, plane: Plane, client: PlaneClient, outcome: Outcomes) -> None:
-        super().__init__(clock, client)
+    def __init__(self, plane: Plane, client: PlaneClient, outcome: Outcomes, files: Path) -> None:
+        options = Options(cluster_namespace="default", read_file=file_reader(str(files)))
+        super().__init__(client.clock, client, options)
         self.plane = plane
-        self.cpu: dict[str, float] = {}
-        self.node = ActingNode(self.objects, clock, outcome)
+        self.files = files
+        self.used: dict[str, dict[str, float]] = {"cpu": {}, "memory": {}}
+        self.is_metrics_server_up = True
+        self.written: list[tuple[float, Resource, str, int]] = []
+        self.node = ActingNode(self.objects, client.clock, outcome)
         self.tasks: list[asyncio.Task[None]] = []
+        self.objects.subscribe([DEPLOYMENTS, REPLICA_SETS], self._note)
+
+    def _note(self, change: Change) -> None:
+        """Keeps every number that was written, however soon another one followed."""
+        name = change.object["metadata"]["name"]
+        replicas = int(change.object["spec"].get("replicas", 1))
+        self.written.append((self.clock.monotonic(), change.resource, name, replicas))
 
     def start(self) -> None:
         """The controllers, the node and the first operator."""
@@ -120,7 +137,9 @@ class Town(Cluster):
     async def external_metric(
         self, namespace: str, name: str, labels: Mapping[str, str]
     ) -> tuple[float, ...] | Failure:
-        """As through a metrics server: an operator that died answers nobody."""
+        """As through a metrics server, which may be down; an operator that died answers nobody."""
+        if not self.is_metrics_server_up:
+            return Failure("Unreachable", "the metrics server is down")
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await self.operator.external_metric(namespace, name, labels)
@@ -130,10 +149,11 @@ class Town(Cluster):
     async def usage(
         self, namespace: str, selector: str, resource: str, container: str
     ) -> tuple[Usage, ...] | Failure:
-        """What the pods use, all of one Deployment alike."""
+        """What the running pods use, all of one Deployment alike."""
         name = selector.rpartition("=")[2]
         pods = self.objects.list(PODS, namespace, {"app": name})
-        return tuple(Usage(pod["metadata"]["name"], self.cpu.get(name, 0.0)) for pod in pods)
+        running = [pod["metadata"]["name"] for pod in pods if pod["status"].get("phase") == "Running"]
+        return tuple(Usage(pod, self.used[resource].get(name, 0.0)) for pod in running)
 
     # --- time
 
@@ -149,9 +169,12 @@ class Town(Cluster):
     async def stays(self, what: str, is_true: Callable[[], bool], for_s: float) -> None:
         """Looks in every second."""
         begun_s = self.clock.monotonic()
-        while (passed_s := self.clock.monotonic() - begun_s) < for_s:
+        while True:
+            passed_s = self.clock.monotonic() - begun_s
             assert is_true(), f"no longer after {passed_s:g} s: {what}\n{self.told()}"
-            await self.clock.sleep(SECOND_S)
+            if passed_s >= for_s:
+                return
+            await self.clock.sleep(min(SECOND_S, for_s - passed_s))
 
     async def reaches(
         self, replicas: int, within_s: float, name: str = "web", resource: Resource = DEPLOYMENTS
@@ -162,7 +185,15 @@ class Town(Cluster):
         )
 
     async def keeps(self, replicas: int, for_s: float, name: str = "web") -> None:
+        """In every second, and with no other number written in between."""
+        before = len(self.written)
         await self.stays(f"{name} has {replicas} replicas", lambda: self.count(name) == replicas, for_s)
+        others = [
+            (at_s, count)
+            for at_s, _, one, count in self.written[before:]
+            if one == name and count != replicas
+        ]
+        assert not others, f"{name} had other counts than {replicas}: {others}\n{self.told()}"
 
     def told(self) -> str:
         """The last reasons, for a test that fails."""
@@ -193,12 +224,16 @@ async def living(
     assert isinstance(loop, VirtualLoop)
     with TemporaryDirectory() as directory:
         loop.wait_while(lambda: True)
-        plane = await open_plane(Path(directory), clock, admissions=[admit])
+        neighbours = Neighbours()
+        plane = await open_plane(Path(directory), clock, admissions=[admit, neighbours.admit])
         try:
             await define(plane.objects)
+            neighbours.follow(plane.objects)
             await plane.objects.create(NAMESPACES, {"metadata": {"name": "shop"}})
             client = PlaneClient(plane, clock, (*SERVED, REPLICA_SETS, *served))
-            town = Town(clock, plane, client, outcome)
+            files = Path(directory) / "files"
+            files.mkdir()
+            town = Town(plane, client, outcome, files)
             town.redis.lists.update(lists)
             counted = client.objects
             loop.wait_while(lambda: counted.in_flight > 0)  # type: ignore[attr-defined]

@@ -97,7 +97,9 @@ def decide_scaled_object(
         **_target_fields(object, seen),
         **_trigger_fields(object, found),
         "pausedReplicaCount": None,
-        "lastActiveTime": describe.last_active_time(object.status, is_active, kept.last_active, now),
+        "lastActiveTime": describe.last_active_time(
+            object.status, is_active if is_known else None, kept.last_active, now
+        ),
         "health": health,
     }
     actions: tuple[Action, ...] = (
@@ -233,7 +235,7 @@ def _trigger_fields(object: ScaledObject, found: Finding) -> dict[str, Any]:
         "externalMetricNames": describe.metric_names(found.triggers),
         "resourceMetricNames": describe.resource_names(found.triggers),
         "compositeScalerName": COMPOSITE_METRIC if modifiers_of(object.spec) is not None else None,
-        "triggersActivity": describe.activity(found.triggers, found.picture),
+        "triggersActivity": describe.activity(found.triggers, found.picture, object.status.triggers_activity),
     }
 
 

@@ -194,9 +194,11 @@ def _patches(
     conditions = (_ready(heard, check), *_active(heard), *_unpaused(object))
     fields = {
         **describe.trigger_fields(object.spec.triggers),
-        "lastActiveTime": describe.last_active_time(object.status, is_active, memory.last_active, now),
+        "lastActiveTime": describe.last_active_time(
+            object.status, is_active if heard.is_known else None, memory.last_active, now
+        ),
         "externalMetricNames": describe.metric_names(heard.triggers),
-        "triggersActivity": describe.activity(heard.triggers, heard.picture),
+        "triggersActivity": describe.activity(heard.triggers, heard.picture, object.status.triggers_activity),
     }
     return (
         *describe.patches(object.status, describe.Account(conditions, fields)),

@@ -6,14 +6,14 @@ patches nothing. A merge patch replaces lists, hence conditions go out complete.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from tidegate.api.conditions import Condition, find
+from tidegate.api.conditions import Condition, TriggerActivity, find
 from tidegate.api.scaledjob import ScaledJobStatus
 from tidegate.api.scaledobject import ScaledObjectStatus
 from tidegate.api.triggers import Trigger
@@ -98,11 +98,14 @@ def told_failures(picture: Picture) -> tuple[tuple[int, str], ...]:
 
 
 def last_active_time(
-    status: Status, is_active: bool, last_active: datetime | None, now: datetime
+    status: Status, is_active: bool | None, last_active: datetime | None, now: datetime
 ) -> str | None:
-    """The lastActiveTime to stand in the status: written on a change of activity, else once a minute."""
+    """The lastActiveTime to stand in the status: written on a change of activity, else once a minute.
+
+    `is_active` None: nobody knows yet, and it stays.
+    """
     written = status.last_active_time
-    if last_active is None:
+    if last_active is None or is_active is None:
         return written
     active = find(status.conditions, "Active")
     was_active = active is None or active.status != "False"
@@ -124,9 +127,18 @@ def resource_names(triggers: tuple[TriggerView, ...]) -> list[str]:
     return [one.name for one in resources if one is not None and not one.container]
 
 
-def activity(triggers: tuple[TriggerView, ...], picture: Picture) -> dict[str, Any]:
-    """Exactly one entry for each external metric: whether it is active for itself, formula or not."""
+def activity(
+    triggers: tuple[TriggerView, ...], picture: Picture, present: Mapping[str, TriggerActivity] | None
+) -> dict[str, Any]:
+    """Exactly one entry for each external metric: whether it is active for itself, formula or not.
+
+    One that is not measured yet keeps what the status says of it.
+    """
     active = set(picture.busy_metrics)
+    for trigger, state in zip(triggers, picture.states, strict=True):
+        if state.state == "unknown" and state.failure is None:
+            kept = {name: one for name, one in (present or {}).items() if one.is_active}
+            active |= {metric.name for metric in trigger.metrics if metric.name in kept}
     return {name: {"isActive": name in active} for name in metric_names(triggers)}
 
 

@@ -17,6 +17,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.core.decide import memory_from
+from tidegate.core.reasons import Code
 from tidegate.core.values import Action, Decision, EmitEvent, PatchStatus, Reading, SetReplicas, TriggerView
 from tidegate.kube.resource import ApiError
 from tidegate.measure.rounds import Rounds
@@ -31,6 +32,8 @@ from tidegate.runtime.clock import Clock
 FINALIZER = "finalizer.keda.sh"
 # A reading of this age shows the present: only such ones may take a target to zero.
 MOMENT_S = 1.0
+# How long the first status of a new object waits for what its triggers say.
+FIRST_READING_S = 2.0
 Object = dict[str, Any]
 Watched = TypeVar("Watched", ScaledObject, ScaledJob)
 
@@ -67,7 +70,13 @@ class Desk:
         known = self.register.by_key.get(key)
         if known is None or known.uid != object.metadata.uid:
             self.forget(key)
-            known = Known(key, object.metadata.uid, memory_from(object, self.clock.now()))
+            known = Known(
+                key,
+                object.metadata.uid,
+                memory_from(object, self.clock.now()),
+                since_s=self.clock.monotonic(),
+                is_resumed=bool(object.status.conditions),
+            )
             self.register.enter(known)
         return known
 
@@ -148,6 +157,10 @@ class Desk:
         if known.is_started:
             return
         known.is_started = True
+        if known.is_resumed:
+            # After a restart nothing has started for anybody who reads events.
+            known.is_resumed = False
+            return
         types = dict.fromkeys(
             one.trigger.type for one in known.plan.review.triggers if one.scaler is not None
         )
@@ -159,6 +172,7 @@ class Desk:
         for index in known.followed:
             self.rounds.forget((known.uid, index))
         known.followed = frozenset()
+        known.is_resumed = False
         if known.is_started:
             known.is_started = False
             text = "Stopped scalers watch"
@@ -206,6 +220,9 @@ class Desk:
         self, known: Known, object: ScaledObject | ScaledJob, decision: Decision, more: Object
     ) -> None:
         """The status in one patch (with `more` fields that differ), then the events."""
+        if self._is_early(known, object, decision):
+            known.memory = decision.memory
+            return
         place = self.place(known)
         patches = [action.status for action in decision.actions if isinstance(action, PatchStatus)]
         status = {key: value for patch in patches for key, value in patch.items()} | more
@@ -215,6 +232,20 @@ class Desk:
             if isinstance(action, EmitEvent):
                 await self.writer.event(place, action)
         known.memory = decision.memory
+
+    def _is_early(self, known: Known, object: ScaledObject | ScaledJob, decision: Decision) -> bool:
+        """Whether a new object's first status waits for its first readings, so that there is one and not
+        two. The count to restore is never waited with: an HPA may change it any moment.
+        """
+        if object.status.conditions or not any(one.code == Code.UNREAD for one in decision.reasons):
+            return False
+        advanced = object.spec.advanced if isinstance(object, ScaledObject) else None
+        if advanced is not None and advanced.restore_to_original_replica_count:
+            return False
+        rest_s = known.since_s + FIRST_READING_S - self.clock.monotonic()
+        if rest_s > 0:
+            self.again(known.key, rest_s)
+        return rest_s > 0
 
     def newest(self, known: Known, cached: Watched) -> Watched:
         """The object as the cache shows it, or as our own last write left it where the cache is behind."""

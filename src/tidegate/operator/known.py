@@ -29,7 +29,8 @@ class Known:
 
     `is_stale`: something the plan read has changed. `ahead`: what we wrote and the cache may not show
     yet. `is_started`: its triggers are followed, and that was told. `is_replanned`: its plan is newer than
-    what was last asked.
+    what was last asked. `since_s`: when we first saw it (monotonic). `is_resumed`: somebody has told of it
+    before, most likely this operator before a restart.
     """
 
     key: Key
@@ -49,6 +50,8 @@ class Known:
     replicas: int | None = None
     seen: Seen | None = None
     decided_at: datetime | None = None
+    since_s: float = 0.0
+    is_resumed: bool = False
 
 
 class Register:
