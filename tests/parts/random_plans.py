@@ -106,6 +106,7 @@ JOB_FIELDS: dict[str, st.SearchStrategy[Any]] = {
             {"strategy": "accurate"},
             {"strategy": "eager"},
             {"strategy": "custom", "customScalingRunningJobPercentage": "0.5"},
+            {"strategy": "custom", "customScalingRunningJobPercentage": "0"},
             {"strategy": "default", "multipleScalersCalculation": "sum"},
         ]
     ),
@@ -159,6 +160,8 @@ PUSHES = st.builds(Push, st.just("jobs"), st.sampled_from([1, 2, 4, 9]))
 JOB_HAPPENINGS = st.one_of(
     *COMMON,
     st.builds(Drain, LISTS),
+    PUSHES,
+    PUSHES,
     PUSHES,
     edits(JOB_FIELDS),
     st.builds(Takeover, st.sampled_from([0.0, 5.0])),
