@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from bench import machine, push, rounds, startup
+from bench import deciding, machine, push, rounds, startup
 from bench.figures import Figure, table
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("starting", "push", "rounds")
+PARTS = ("deciding", "starting", "push", "rounds")
 
 
 def main() -> int:
@@ -57,6 +57,8 @@ def _options() -> argparse.Namespace:
 def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[Figure]]]]:
     wanted = options.only or PARTS
     plan: list[tuple[str, Callable[[Path], list[Figure]]]] = []
+    if "deciding" in wanted:
+        plan.append(("decisions", deciding.measure))
     if "starting" in wanted:
         plan.append(("starts", startup.measure))
     if "push" in wanted:

@@ -113,5 +113,6 @@ def _figures(
         row("first start", first["start_s"], "s",
             "the same where each object also gets finalizer, HPA, status"),
         row("CPU of the first start", first["start_cpu_s"], "s", "processor time until then"),
-        row("status writes of the first start", first["start_status_writes"], "", "PATCHes of a status"),
+        row("status writes of the first start", first["start_status_writes"], "",
+            "PATCHes of a status, one for each object", must("<=", triggers)),
     ]  # fmt: skip
