@@ -16,6 +16,7 @@ import msgspec
 
 from bench.figures import Figure, must
 from tidegate.api.decode import decode
+from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
 from tidegate.core.decide import Seen, decide_scaled_job, decide_scaled_object
 from tidegate.core.modifiers import Composite
@@ -85,8 +86,9 @@ class Scene:
     """An object with its readings; `decide` carries a decision's status and memory on."""
 
     def __init__(self, count: int, **spec: Any) -> None:
-        self.object: Any = decode(_body("ScaledObject", count, **spec))
-        self.reviewed: Review = review(self.object, self._sources)
+        made: Any = decode(_body("ScaledObject", count, **spec))
+        self.object: ScaledObject = made
+        self.reviewed: Review = review(made, self._sources)
         self.values: list[float | Failure] = [3.0] * count
         self.failed = 0
         self.memory = Memory()
