@@ -8,6 +8,7 @@ import pytest
 
 from parts import virtualtime
 from parts.cluster import redis
+from parts.rollouts import REFERENCE, ROLLOUTS, add_rollout
 from parts.town import Object, Town, living, pods_of
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
@@ -50,20 +51,32 @@ def test_a_good_trigger_is_told_as_built_watched_and_ready() -> None:
     ("reference", "text"),
     [
         ({"name": "nobody"}, "Target resource doesn't exist"),
-        ({"apiVersion": "v1", "kind": "Pod", "name": "single"}, "doesn't expose /scale subresource"),
+        (REFERENCE, "Target resource doesn't expose /scale subresource"),
+        (
+            {"apiVersion": "v1", "kind": "Pod", "name": "web"},
+            "Target resource doesn't expose /scale subresource",
+        ),
+        (
+            {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "web"},
+            "the server does not serve DaemonSet",
+        ),
     ],
 )
 def test_a_target_that_is_missing_or_cannot_be_scaled_is_told(reference: Object, text: str) -> None:
     async def story(clock: Any) -> None:
-        async with living(clock) as town:
-            if reference["name"] == "single":
-                await town.create(PODS, "single", spec=TEMPLATE["spec"])
+        async with living(clock, served=(ROLLOUTS,)) as town:
+            await add_rollout(town, has_scale=False)
+            await town.create(PODS, "web", spec=TEMPLATE["spec"])
             await town.scaled_object("web", pods_of("monitored"), scaleTargetRef=reference)
             await clock.sleep(10)
             told = [one for one in town.events("web") if one[1] == "ScaledObjectCheckFailed"]
             assert [one[0] for one in told] == ["Warning"]
-            assert text in told[0][2]
-            assert town.condition(SCALED_OBJECTS, "web", "Ready")[:2] == ("False", "ScaledObjectCheckFailed")
+            stage = "ScaledObject doesn't have correct scaleTargetRef specification"
+            assert told[0][2].startswith(f"{stage}: {text}")
+            ready = town.condition(SCALED_OBJECTS, "web", "Ready")
+            assert ready == ("False", "ScaledObjectCheckFailed", told[0][2])
+            active = town.condition(SCALED_OBJECTS, "web", "Active")
+            assert active == ("Unknown", "UnknownState", "ScaledObject check failed")
 
     virtualtime.run(story)
 

@@ -8,9 +8,10 @@ import pytest
 
 from parts import virtualtime
 from parts.cluster import redis
+from parts.rollouts import ROLLOUTS, add_rollout
 from parts.town import Object, Town, living, pods_of
 from tidegate.base.errors import Unreachable
-from tidegate.kube.resource import SCALED_OBJECTS
+from tidegate.kube.resource import DEPLOYMENTS, SCALED_OBJECTS, Resource
 
 pytestmark = pytest.mark.e2e
 
@@ -25,20 +26,30 @@ def queue(metric_type: str | None) -> Object:
     return {**redis("jobs", listLength="5"), **({"metricType": metric_type} if metric_type else {})}
 
 
-@pytest.mark.parametrize("metric_type", ["AverageValue", "Value"])
-def test_a_source_that_goes_away_leads_to_the_fallback_and_back(metric_type: str) -> None:
+@pytest.mark.parametrize(
+    ("metric_type", "target"), [("AverageValue", DEPLOYMENTS), ("Value", DEPLOYMENTS), (None, ROLLOUTS)]
+)
+def test_a_source_that_goes_away_leads_to_the_fallback_and_back(
+    metric_type: str | None, target: Resource
+) -> None:
     async def story(clock: Any) -> None:
-        async with living(clock, jobs=50) as town:
-            await town.deployment()
+        async with living(clock, served=(ROLLOUTS,), jobs=50) as town:
+            if target == ROLLOUTS:
+                await add_rollout(town)
+            else:
+                await town.deployment()
+            reference = {"apiVersion": target.api_version, "kind": target.kind, "name": "web"}
             fallback = {"failureThreshold": 3, "replicas": 3}
-            await town.scaled_object("web", queue(metric_type), fallback=fallback, **QUICK)
-            await town.reaches(5, 180)
+            await town.scaled_object(
+                "web", queue(metric_type), scaleTargetRef=reference, fallback=fallback, **QUICK
+            )
+            await town.reaches(5, 180, resource=target)
             town.redis.trouble = DOWN
-            await town.reaches(3, 180)
-            await town.keeps(3, 30)
+            await town.reaches(3, 180, resource=target)
+            await town.keeps(3, 30, resource=target)
             assert town.condition(SCALED_OBJECTS, "web", "Fallback")[0] == "True"
             town.redis.trouble = None
-            await town.reaches(5, 180)
+            await town.reaches(5, 180, resource=target)
             assert town.condition(SCALED_OBJECTS, "web", "Fallback")[0] == "False"
 
     virtualtime.run(story)

@@ -69,11 +69,14 @@ def test_jobs_that_take_their_message_at_once_let_new_messages_start_new_jobs(
     virtualtime.run(story)
 
 
-def test_three_messages_make_three_jobs_and_a_ready_and_active_object() -> None:
+@pytest.mark.parametrize(("load", "count"), [(redis("jobs"), 3), (pods_of("monitored"), 2)])
+def test_as_many_jobs_as_messages_or_pods_make_a_ready_and_active_object(load: Object, count: int) -> None:
     async def story(clock: Any) -> None:
         async with living(clock, jobs=3) as town:
-            await scaled_job(town, pollingInterval=5, maxReplicaCount=5)
-            await makes(town, 3)
+            await town.deployment("monitored", 2)
+            await clock.sleep(5)
+            await scaled_job(town, load, pollingInterval=5, maxReplicaCount=5)
+            await makes(town, count)
             assert town.condition(SCALED_JOBS, "crunch", "Ready")[:2] == ("True", "ScaledJobReady")
             assert town.condition(SCALED_JOBS, "crunch", "Active")[:2] == ("True", "ScalerActive")
             told = [
@@ -81,7 +84,7 @@ def test_three_messages_make_three_jobs_and_a_ready_and_active_object() -> None:
             ]
             assert sorted(one[2] for one in told) == [
                 "ScaledJob is ready for scaling",
-                "Scaler redis is built",
+                f"Scaler {load['type']} is built",
                 "Started scalers watch",
             ]
 
@@ -173,8 +176,14 @@ def test_a_trigger_that_an_hpa_would_read_is_told_as_wrong() -> None:
             await scaled_job(town, cpu, pollingInterval=5)
             await clock.sleep(5)
             told = [one for one in town.events("crunch") if one[1] == "ScaledJobCheckFailed"]
+            stage = "ScaledJob doesn't have correct triggers specification"
             assert [one[0] for one in told] == ["Warning"]
-            assert "triggers specification" in told[0][2]
+            assert told[0][2].startswith(f"{stage}: spec.triggers[0]")
+            assert town.condition(SCALED_JOBS, "crunch", "Ready") == (
+                "False",
+                "ScaledJobCheckFailed",
+                told[0][2],
+            )
 
     virtualtime.run(story)
 

@@ -8,12 +8,12 @@ import pytest
 
 from parts import virtualtime
 from parts.cluster import redis
+from parts.rollouts import ROLLOUTS, add_rollout
 from parts.town import Object, Town, living, pods_of
-from tidegate.kube.resource import CRDS, REPLICA_SETS, SCALED_OBJECTS, Resource
+from tidegate.kube.resource import REPLICA_SETS, SCALED_OBJECTS, Resource
 
 pytestmark = pytest.mark.e2e
 
-ROLLOUTS = Resource("argoproj.io", "v1alpha1", "rollouts", "Rollout", True)
 TWO = redis("jobs", listLength="2")
 AT_ONCE = {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}
 QUICK: Object = {"pollingInterval": 10, "cooldownPeriod": 1, "maxReplicaCount": 5, "advanced": AT_ONCE}
@@ -59,9 +59,11 @@ def test_the_initial_cooldown_of_a_new_object_is_waited_for() -> None:
         async with living(clock) as town:
             await town.deployment(replicas=1)
             spec = {"cooldownPeriod": 5, "initialCooldownPeriod": 120, "pollingInterval": 5}
-            await town.scaled_object("web", pods_of("nobody"), **spec)
-            await town.keeps(1, 90)
-            assert await town.reaches(0, 120) < 45
+            window = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}}}
+            advanced = {"horizontalPodAutoscalerConfig": window}
+            await town.scaled_object("web", pods_of("nobody"), advanced=advanced, **spec)
+            await town.keeps(1, 119)
+            await town.reaches(0, 10)
 
     virtualtime.run(story)
 
@@ -118,7 +120,7 @@ def test_edits_of_minimum_and_maximum_take_effect() -> None:
             await town.reaches(5, 180)
             town.redis.lists["jobs"] = 0
             await town.reaches(0, 180)
-            await town.patch(SCALED_OBJECTS, "web", {"spec": {"minReplicaCount": 5, "maxReplicaCount": 6}})
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"minReplicaCount": 5}})
             await town.reaches(5, 180)
             await town.keeps(5, 60)
             await town.patch(SCALED_OBJECTS, "web", {"spec": {"minReplicaCount": 0}})
@@ -216,9 +218,8 @@ def follows(town: Town, resource: Resource) -> Any:
 def test_a_custom_resource_with_a_scale_subresource_follows_its_load() -> None:
     async def story(clock: Any) -> None:
         async with living(clock, served=(ROLLOUTS,)) as town:
-            await town.objects.create(CRDS, rollout_definition())
+            await add_rollout(town)
             await town.deployment("monitored")
-            await town.create(ROLLOUTS, "web", spec={"replicas": 0})
             await follows(town, ROLLOUTS)
 
     virtualtime.run(story)
@@ -233,24 +234,6 @@ def test_a_replica_set_follows_its_load() -> None:
             await town.becomes("its pods are gone", lambda: town.pods() == 0, 10)
 
     virtualtime.run(story)
-
-
-def rollout_definition() -> Object:
-    """Argo's Rollout, as far as scaling it goes."""
-    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {
-        "name": "v1alpha1",
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": schema, "status": schema}}},
-        "subresources": {"status": {}, "scale": scale},
-    }
-    names = {"plural": "rollouts", "singular": "rollout", "kind": "Rollout", "listKind": "RolloutList"}
-    return {
-        "metadata": {"name": "rollouts.argoproj.io"},
-        "spec": {"group": "argoproj.io", "scope": "Namespaced", "names": names, "versions": [version]},
-    }
 
 
 def test_the_count_from_before_the_object_comes_back_when_it_goes() -> None:
@@ -311,7 +294,14 @@ def test_an_object_that_cannot_be_built_does_not_disturb_its_neighbour() -> None
     virtualtime.run(story)
 
 
-def test_an_operator_that_dies_while_the_load_changes_is_made_up_for_by_the_next() -> None:
+async def all_reach(town: Town, names: list[str], replicas: int, within_s: float) -> None:
+    await town.becomes(
+        f"all have {replicas}", lambda: {town.count(name) for name in names} == {replicas}, within_s
+    )
+
+
+@pytest.mark.parametrize("dead", [{"operator"}, {"metrics server"}, {"operator", "metrics server"}], ids=str)
+def test_what_dies_while_the_load_changes_is_made_up_for_when_it_is_back(dead: set[str]) -> None:
     names = [f"web-{number}" for number in range(12)]
 
     async def story(clock: Any) -> None:
@@ -324,11 +314,14 @@ def test_an_operator_that_dies_while_the_load_changes_is_made_up_for_by_the_next
                 )
             await clock.sleep(10)
             for load in (3, 1, 6, 0):
-                await town.kill_operator()
+                town.is_metrics_server_up = "metrics server" not in dead
+                if "operator" in dead:
+                    await town.kill_operator()
                 await town.scale(load, "monitored")
                 await clock.sleep(20)
-                town.start_operator()
-                for name in names:
-                    await town.reaches(load, 180, name)
+                if "operator" in dead:
+                    town.start_operator()
+                town.is_metrics_server_up = True
+                await all_reach(town, names, load, 180)
 
     virtualtime.run(story)

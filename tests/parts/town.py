@@ -76,9 +76,8 @@ class Town(Cluster):
         self.written: list[tuple[float, Resource, str, int]] = []
         self.node = ActingNode(self.objects, client.clock, outcome)
         self.tasks: list[asyncio.Task[None]] = []
-        self.objects.subscribe([DEPLOYMENTS, REPLICA_SETS], self._note)
 
-    def _note(self, change: Change) -> None:
+    def note(self, change: Change) -> None:
         """Keeps every number that was written, however soon another one followed."""
         name = change.object["metadata"]["name"]
         replicas = int(change.object["spec"].get("replicas", 1))
@@ -184,14 +183,17 @@ class Town(Cluster):
             f"{name} has {replicas} replicas", lambda: self.count(name, resource) == replicas, within_s
         )
 
-    async def keeps(self, replicas: int, for_s: float, name: str = "web") -> None:
+    async def keeps(
+        self, replicas: int, for_s: float, name: str = "web", resource: Resource = DEPLOYMENTS
+    ) -> None:
         """In every second, and with no other number written in between."""
         before = len(self.written)
-        await self.stays(f"{name} has {replicas} replicas", lambda: self.count(name) == replicas, for_s)
+        what = f"{name} has {replicas} replicas"
+        await self.stays(what, lambda: self.count(name, resource) == replicas, for_s)
         others = [
             (at_s, count)
-            for at_s, _, one, count in self.written[before:]
-            if one == name and count != replicas
+            for at_s, *one, count in self.written[before:]
+            if one == [resource, name] and count != replicas
         ]
         assert not others, f"{name} had other counts than {replicas}: {others}\n{self.told()}"
 
@@ -235,6 +237,7 @@ async def living(
             files.mkdir()
             town = Town(plane, client, outcome, files)
             town.redis.lists.update(lists)
+            town.objects.subscribe([DEPLOYMENTS, REPLICA_SETS, *served], town.note)
             counted = client.objects
             loop.wait_while(lambda: counted.in_flight > 0)  # type: ignore[attr-defined]
             town.start()

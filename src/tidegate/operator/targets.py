@@ -16,6 +16,7 @@ Object = dict[str, Any]
 WATCHED = {("Deployment", "apps"): DEPLOYMENTS, ("StatefulSet", "apps"): STATEFUL_SETS}
 # How long the first look waits for the list of a kind that nobody has followed before.
 FIRST_LIST_S = 2.0
+STAGE = "ScaledObject doesn't have correct scaleTargetRef specification"
 PLAIN = {DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS}
 
 
@@ -72,10 +73,7 @@ class Targets:
         try:
             resource = await self._resource(ref.api_version or "apps/v1", ref.kind or "Deployment")
         except (ApiError, TidegateError) as error:
-            failure = Failure(
-                "Misconfigured",
-                f"ScaledObject doesn't have correct scaleTargetRef specification: {error}",
-            )
+            failure = Failure("Misconfigured", f"{STAGE}: {error}")
             return Target(None, ref.name, failure, failure=failure)
         if resource in PLAIN:
             return await self._watched(resource, namespace, ref.name)
@@ -123,7 +121,7 @@ class Targets:
             scale = await client.get(resource, namespace, name, subresource="scale")
         except ApiError as error:
             text = f"Target resource doesn't expose /scale subresource: {error}"
-            failure = Failure("Misconfigured", text)
+            failure = Failure("Misconfigured", f"{STAGE}: {text}")
             return Target(resource, name, failure, template, failure)
         except TidegateError as error:
             return Target(resource, name, Failure.of(error), template)
@@ -134,7 +132,7 @@ class Targets:
     def _missing(self, resource: Resource, namespace: str, name: str, *, is_watched: bool = False) -> Target:
         failure = Failure(
             "Misconfigured",
-            f"Target resource doesn't exist: there is no {resource.kind} {namespace}/{name}; "
+            f"{STAGE}: Target resource doesn't exist: there is no {resource.kind} {namespace}/{name}; "
             "create it, or correct spec.scaleTargetRef",
         )
         return Target(resource, name, failure, failure=failure, is_watched=is_watched)
