@@ -193,6 +193,26 @@ def test_the_metric_type_says_whether_the_value_is_shared_by_the_replicas(
     virtualtime.run(story)
 
 
+@pytest.mark.parametrize(
+    ("type", "more"),
+    [("redis", {}), ("redis-cluster", {}), ("redis-sentinel", {"sentinelMaster": "mymaster"})],
+)
+def test_a_list_of_every_kind_of_redis_is_followed_up_and_down(type: str, more: dict[str, str]) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=0) as town:
+            await town.deployment()
+            trigger = redis("jobs", addresses="a:6379,b:6379", listLength="2", **more)
+            del trigger["metadata"]["address"]
+            await town.scaled_object("web", {**trigger, "type": type}, **QUICK)
+            await town.keeps(0, 30)
+            for length, replicas in ((3, 2), (7, 4), (100, 5), (1, 1), (0, 0)):
+                town.redis.lists["jobs"] = length
+                await town.reaches(replicas, 180)
+                await town.keeps(replicas, 60)
+
+    virtualtime.run(story)
+
+
 def follows(town: Town, resource: Resource) -> Any:
     """The replicas follow 0, 5, 10, 5, 0 monitored pods."""
 
@@ -300,8 +320,8 @@ async def all_reach(town: Town, names: list[str], replicas: int, within_s: float
     )
 
 
-@pytest.mark.parametrize("dead", [{"operator"}, {"metrics server"}, {"operator", "metrics server"}], ids=str)
-def test_what_dies_while_the_load_changes_is_made_up_for_when_it_is_back(dead: set[str]) -> None:
+@pytest.mark.parametrize("dead", ["operator", "metrics server", "operator and metrics server"])
+def test_what_dies_while_the_load_changes_is_made_up_for_when_it_is_back(dead: str) -> None:
     names = [f"web-{number}" for number in range(12)]
 
     async def story(clock: Any) -> None:
