@@ -10,7 +10,7 @@ from parts import virtualtime
 from parts.cluster import redis
 from parts.town import Object, Town, living, pods_of
 from tidegate.base.errors import Malformed
-from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
+from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError, Resource
 
 pytestmark = pytest.mark.e2e
 
@@ -211,5 +211,85 @@ def test_a_queue_is_worked_off_and_the_history_kept_short() -> None:
                 await clock.sleep(0.1)
             assert len(seen) == 30
             await town.becomes("three are kept", lambda: len(town.jobs()) == 3, 30)
+
+    virtualtime.run(story)
+
+
+def test_refused_jobs_are_not_told_as_created_and_come_when_they_may() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3) as town:
+
+            admitted: set[str] = set()
+
+            def refuse(resource: Resource, body: Object) -> ApiError | None:
+                if resource != JOBS or not admitted:
+                    admitted.update([body["metadata"]["name"]] if resource == JOBS else [])
+                    return None
+                return ApiError(403, "Forbidden", "exceeded quota")
+
+            town.refuse(refuse)
+            await scaled_job(town, pollingInterval=5)
+            await makes(town, 1, for_s=60)
+            told = [one for one in town.events("crunch") if one[1] == "KEDAJobsCreated"]
+            assert [one[2] for one in told] == ["Created 1 jobs"]
+            town.refuse(lambda resource, body: None)
+            await makes(town, 3)
+
+    virtualtime.run(story)
+
+
+def test_without_a_maximum_a_minimum_comes_on_top_of_a_hundred_jobs() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=500) as town:
+            await scaled_job(town, pollingInterval=5, minReplicaCount=5)
+            await makes(town, 105, for_s=30)
+
+    virtualtime.run(story)
+
+
+def test_a_kill_in_the_middle_doubles_no_job() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=6) as town:
+            await scaled_job(town, pollingInterval=5, maxReplicaCount=10)
+            await town.becomes("the first Job is there", lambda: town.jobs() != [], 30)
+            for _ in range(3):
+                await town.kill_operator()
+                town.start_operator()
+                await clock.sleep(0.05)
+            await makes(town, 6)
+
+    virtualtime.run(story)
+
+
+def test_a_clock_starts_jobs_in_its_hours_and_at_no_other_time() -> None:
+    def lasts(pod: Object) -> tuple[float, str]:
+        return 20, "Succeeded"
+
+    async def story(clock: Any) -> None:
+        async with living(clock, lasts) as town:
+            metadata = {"timezone": "UTC", "start": "5 8 * * *", "end": "10 8 * * *", "desiredReplicas": "2"}
+            await scaled_job(town, {"type": "cron", "metadata": metadata}, pollingInterval=60)
+            await town.stays("there is none", lambda: town.jobs() == [], 299)
+            await town.becomes("two run", lambda: len(town.unfinished()) == 2, 3)
+            begun_s = clock.monotonic()
+            while clock.monotonic() < begun_s + 299:
+                assert len(town.unfinished()) <= 2
+                await clock.sleep(1)
+            count = len(town.jobs())
+            assert count == 10, "two in every polling interval"
+            await town.stays("no more come", lambda: len(town.jobs()) == count, 600)
+
+    virtualtime.run(story)
+
+
+def test_a_trigger_that_is_active_at_nothing_starts_no_job() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=0) as town:
+            await scaled_job(town, redis("jobs", activationListLength="-1"), pollingInterval=5)
+            await town.stays("there is no Job", lambda: town.jobs() == [], 60)
+            assert town.condition(SCALED_JOBS, "crunch", "Active")[:2] == ("False", "ScalerNotActive")
+            assert town.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
+            town.redis.lists["jobs"] = 1
+            await makes(town, 1)
 
     virtualtime.run(story)

@@ -32,7 +32,7 @@ from tidegate.base.errors import Failure
 from tidegate.cli.admission import admit
 from tidegate.cli.ownership import Neighbours
 from tidegate.cli.wiring import define, stored_kinds
-from tidegate.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, Resource
+from tidegate.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, ApiError, Resource
 from tidegate.local.apiserver.plane import Plane, open_plane
 from tidegate.local.apiserver.scale import scale_of
 from tidegate.local.controllers.hpa_samples import Usage
@@ -50,7 +50,8 @@ class PlaneClient(MemoryClient):
 
     def __init__(self, plane: Plane, clock: Clock, served: tuple[Resource, ...]) -> None:
         self.plane = plane
-        super().__init__(CountedObjects(plane.objects), clock, served)  # type: ignore[arg-type]
+        self.counted = CountedObjects(plane.objects)
+        super().__init__(self.counted, clock, served)  # type: ignore[arg-type]
 
     def _version(self) -> str:
         return str(self.plane.reads.version)
@@ -70,12 +71,17 @@ class Town(Cluster):
         options = Options(cluster_namespace="default", read_file=file_reader(str(files)))
         super().__init__(client.clock, client, options)
         self.plane = plane
+        self.counted = client.counted
         self.files = files
         self.used: dict[str, dict[str, float]] = {"cpu": {}, "memory": {}}
         self.is_metrics_server_up = True
         self.written: list[tuple[float, Resource, str, int]] = []
         self.node = ActingNode(self.objects, client.clock, outcome)
         self.tasks: list[asyncio.Task[None]] = []
+
+    def refuse(self, rule: Callable[[Resource, Object], ApiError | None]) -> None:
+        """What the API server says of every creation from now on: an error, or None."""
+        self.counted.refuse = rule
 
     def note(self, change: Change) -> None:
         """Keeps every number that was written, however soon another one followed."""
@@ -238,8 +244,7 @@ async def living(
             town = Town(plane, client, outcome, files)
             town.redis.lists.update(lists)
             town.objects.subscribe([DEPLOYMENTS, REPLICA_SETS, *served], town.note)
-            counted = client.objects
-            loop.wait_while(lambda: counted.in_flight > 0)  # type: ignore[attr-defined]
+            loop.wait_while(lambda: client.counted.in_flight > 0)
             town.start()
             try:
                 yield town
