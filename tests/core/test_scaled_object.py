@@ -435,6 +435,16 @@ def test_a_clock_that_was_set_back_does_not_lengthen_a_cooldown() -> None:
     assert at(1060) <= decision.due <= at(1061)
 
 
+def test_a_clock_that_was_set_back_does_not_lengthen_the_initial_cooldown() -> None:
+    """The object was made at second 0, by a clock that has been set back by an hour since."""
+    object = scaled_object(initialCooldownPeriod=100)
+    first = decide_scaled_object(object, Seen(3), (QUIET,), NEVER, at(-3600))
+    assert replicas_set(first) is None
+    assert first.due is not None
+    assert at(-3500) <= first.due <= at(-3499)
+    assert replicas_set(decide_scaled_object(object, Seen(3), (QUIET,), first.memory, first.due)) == 0
+
+
 def test_last_active_time_is_written_on_changes_and_once_a_minute() -> None:
     object, memory = scaled_object(), NEVER
     written = []

@@ -18,7 +18,6 @@ from typing import Any
 from tidegate.api.conditions import Condition, find
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
-from tidegate.base.times import parse_time
 from tidegate.core import annotated, describe, fallback, remember, words
 from tidegate.core.activate import Situation, activate, limits_of
 from tidegate.core.annotated import Pause
@@ -72,16 +71,14 @@ def decide_scaled_object(
     kept = replace(
         memory,
         last_active=remember.last_active(memory, is_active, now),
+        born=remember.born(memory, object, now),
         is_active=is_active if is_known else memory.is_active,
         failures=describe.told_failures(picture),
         failed_before=fallback.failed_before(net, picture, triggers),
     )
     outcome = None
     if not isinstance(seen.replicas, Failure):
-        created = object.metadata.creation_timestamp
-        situation = Situation(
-            seen.replicas, is_forced, pause, kept.last_active, parse_time(created) if created else None
-        )
+        situation = Situation(seen.replicas, is_forced, pause, kept.last_active, kept.born)
         outcome = activate(limits_of(object.spec), situation, picture, now)
     found = Finding(seen, triggers, picture, net, composite, outcome, is_forced)
 

@@ -43,6 +43,13 @@ def last_active(memory: Memory, is_active: bool, now: datetime) -> datetime | No
     return min(memory.last_active, present)
 
 
+def born(memory: Memory, object: ScaledObject, now: datetime) -> datetime | None:
+    """When the object was made; a moment that is still to come counts as now, for the initial cooldown."""
+    created = object.metadata.creation_timestamp
+    moment = memory.born or (parse_time(created) if created else None)
+    return min(moment, whole_second(now)) if moment is not None else None
+
+
 def _failures(object: ScaledObject) -> tuple[tuple[str, int], ...]:
     """What status.health counted before the restart: a fallback in use stays in use."""
     counted = ((name, one.number_of_failures or 0) for name, one in (object.status.health or {}).items())

@@ -214,7 +214,7 @@ class Memory:
     `is_active` is the last verdict (None: none yet), `failures` what was told of each failing
     trigger by index, `round` the last round of a ScaledJob, `created` the Jobs of rounds that some
     reading cannot know of. `failed_before` are the failures in a row, by metric, from before a restart:
-    they count until the metric is read.
+    they count until the metric is read. `born` is when a ScaledObject was made.
     """
 
     last_active: datetime | None = None
@@ -223,6 +223,7 @@ class Memory:
     failures: tuple[tuple[int, str], ...] = ()
     created: tuple[Created, ...] = ()
     failed_before: tuple[tuple[str, int], ...] = ()
+    born: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
