@@ -208,12 +208,9 @@ def test_a_metric_of_nobody_is_an_error_and_never_a_zero() -> None:
 @pytest.mark.parametrize(
     ("load", "spec", "path"),
     [
-        pytest.param(3, {"maxReplicaCount": 4}, [10, 4, 3], id="active, above the maximum: the HPA's"),
-        pytest.param(4, {"minReplicaCount": 4}, [2, 4], id="active, below the minimum: the HPA's"),
-        pytest.param(0, {"minReplicaCount": 4}, [2, 4], id="idle, below the minimum: raised at once"),
-        pytest.param(
-            1, {"minReplicaCount": 4, "idleReplicaCount": 0}, [2, 4], id="active, with an idle count: at once"
-        ),
+        pytest.param(3, {"maxReplicaCount": 4}, [10, 4, 3], id="active, above the maximum"),
+        pytest.param(4, {"minReplicaCount": 4}, [2, 4], id="active, below the minimum"),
+        pytest.param(0, {"minReplicaCount": 4}, [2, 4], id="idle, below the minimum"),
     ],
 )
 def test_a_target_outside_of_its_bounds_comes_back_into_them(
@@ -227,6 +224,25 @@ def test_a_target_outside_of_its_bounds_comes_back_into_them(
             await town.reaches(path[-1], 120)
             await town.keeps(path[-1], 60)
             assert list(dict.fromkeys(one[3] for one in town.written if one[2] == "web")) == path
+            assert "KEDAScaleTargetActivated" not in town.reasons("web")
+
+    virtualtime.run(story)
+
+
+def test_with_an_idle_count_a_busy_target_is_raised_to_its_minimum_at_once() -> None:
+    """Without waiting for the HPA, which looks every 15 s."""
+
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=1) as town:
+            await town.deployment()
+            await town.scaled_object("web", redis("jobs"), minReplicaCount=4, idleReplicaCount=0, **QUICK)
+            await town.reaches(4, 60)
+            before = town.reasons("web").count("KEDAScaleTargetActivated")
+            for replicas in (2, 0, 3):
+                await clock.sleep(20)
+                await town.scale(replicas)
+                await town.reaches(4, 2)
+            assert town.reasons("web").count("KEDAScaleTargetActivated") == before + 3
 
     virtualtime.run(story)
 
