@@ -92,7 +92,8 @@ def test_what_somebody_else_wrote_over_a_label_or_annotation_is_put_right(part: 
     virtualtime.run(story)
 
 
-def test_an_object_that_was_made_again_with_other_triggers_has_an_hpa_with_theirs() -> None:
+@pytest.mark.parametrize("list_name", ["jobs", "mails"])
+def test_an_object_that_was_made_again_with_other_triggers_has_an_hpa_with_theirs(list_name: str) -> None:
     async def story(clock: Any) -> None:
         async with operating(clock, jobs=5, mails=5) as cluster:
             await cluster.deployment()
@@ -101,9 +102,9 @@ def test_an_object_that_was_made_again_with_other_triggers_has_an_hpa_with_their
             await cluster.objects.delete(SCALED_OBJECTS, "shop", "web")
             # Nobody collects the old HPA here: the new object finds it under its name.
             await clock.sleep(2)
-            again = await cluster.scaled_object("web", redis("mails"))
+            again = await cluster.scaled_object("web", redis(list_name))
             await clock.sleep(2)
-            assert metric_names(cluster) == ["s0-redis-mails"]
+            assert metric_names(cluster) == [f"s0-redis-{list_name}"]
             (owner,) = hpa(cluster)["metadata"]["ownerReferences"]
             assert owner["uid"] == again["metadata"]["uid"]
 

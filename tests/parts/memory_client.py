@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from parts.memory_objects import MemoryObjects
+from parts.memory_objects import MemoryObjects, scale_of
 from tidegate.base.errors import Unreachable
 from tidegate.kube.client import MERGE, Listing, Page
 from tidegate.kube.resource import (
@@ -141,8 +141,7 @@ class MemoryClient:
         return str(self.objects.version)
 
     def _scale(self, resource: Resource, found: Object) -> Object:
-        spec = {"replicas": found["spec"].get("replicas", 1)}
-        return {"metadata": found["metadata"], "spec": spec}
+        return scale_of(resource, found)
 
     # --- writing
 

@@ -122,9 +122,9 @@ class MemoryObjects:
         old = self._must_find(place)
         _check_version(resource, patch.get("metadata") or {}, old)
         if subresource == "scale":
-            scale = merged(_scale(resource, old), patch)
+            scale = merged(scale_of(resource, old), patch)
             new = merged(_copy(old), {"spec": {"replicas": scale["spec"]["replicas"]}})
-            return _scale(resource, self._replace(resource, place, old, new))
+            return scale_of(resource, self._replace(resource, place, old, new))
         new = merged(_copy(old), patch)
         if subresource == "status":
             new = {**_copy(old), "status": new.get("status")}
@@ -243,7 +243,8 @@ def _copy(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
-def _scale(resource: Resource, found: Object) -> Object:
+def scale_of(resource: Resource, found: Object) -> Object:
+    """Its Scale, as the server answers it; 404 where the kind has none."""
     if resource.kind not in SCALED:
         raise ApiError(404, "NotFound", f"{resource.plural} have no scale")
     labels = ((found["spec"].get("selector") or {}).get("matchLabels") or {}).items()

@@ -20,9 +20,7 @@ def differs(found: Object, wanted: Object) -> bool:
     """
     have, want = found.get("spec") or {}, wanted["spec"]
     without = {key: one for key, one in want.items() if key != "behavior"}
-    if not covers(have, without) or len(have.get("metrics") or ()) != len(want.get("metrics") or ()):
-        return True
-    if _pace(have) != _pace(want):
+    if not covers(have, without) or _pace(have) != _pace(want):
         return True
     metadata = found.get("metadata") or {}
     return any(
