@@ -84,6 +84,19 @@ def test_a_bad_edit_is_refused_and_the_old_object_stays(up: Up) -> None:
     assert up.get("scaledobject", "accepted")["spec"] == before
 
 
+def test_a_workload_that_is_scaled_already_is_refused_to_whoever_comes_second(up: Up) -> None:
+    up.kubectl("apply", "-f", "-", stdin=ACCEPTED)
+    second = ACCEPTED.replace("{name: accepted}", "{name: second}")
+    said = up.kubectl("apply", "-f", "-", stdin=second, check=False)
+    assert 'The ScaledObject "second" is invalid: spec.scaleTargetRef: ' in said
+    assert "'web' of type 'apps/v1.Deployment' is already managed by the ScaledObject 'accepted'" in said
+    up.kubectl("apply", "-f", "-", stdin=sleepers("old", 1))
+    up.kubectl("autoscale", "deployment", "old", "--max=3")
+    said = up.kubectl("apply", "-f", "-", stdin=second.replace("{name: web}", "{name: old}"), check=False)
+    assert "'old' of type 'apps/v1.Deployment' is already managed by the hpa 'old'" in said
+    assert [one["metadata"]["name"] for one in up.get("scaledobjects")["items"]] == ["accepted"]
+
+
 def test_trigger_metadata_that_keda_accepts_is_stored_and_all_its_problems_are_told(up: Up) -> None:
     said = up.kubectl("apply", "-f", "-", stdin=ACCEPTED, check=False)
     assert "scaledobject.keda.sh/accepted created" in said
