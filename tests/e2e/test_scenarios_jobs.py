@@ -218,7 +218,6 @@ def test_a_queue_is_worked_off_and_the_history_kept_short() -> None:
 def test_refused_jobs_are_not_told_as_created_and_come_when_they_may() -> None:
     async def story(clock: Any) -> None:
         async with living(clock, jobs=3) as town:
-
             admitted: set[str] = set()
 
             def refuse(resource: Resource, body: Object) -> ApiError | None:
