@@ -10,7 +10,7 @@ from parts import virtualtime
 from parts.cluster import redis
 from parts.town import Object, Town, living, pods_of
 from tidegate.base.errors import Malformed
-from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError, Resource
+from tidegate.kube.resource import JOBS, PODS, SCALED_JOBS, ApiError, Resource
 
 pytestmark = pytest.mark.e2e
 
@@ -290,5 +290,37 @@ def test_a_trigger_that_is_active_at_nothing_starts_no_job() -> None:
             assert town.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
             town.redis.lists["jobs"] = 1
             await makes(town, 1)
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "is_kept"),
+    [
+        (None, True),
+        ({"strategy": "gradual"}, True),
+        ({"strategy": "immediate"}, False),
+        ({"strategy": "immediate", "propagationPolicy": "background"}, False),
+    ],
+)
+def test_an_edited_template_ends_running_jobs_only_where_the_manifest_says_so(
+    rollout: Object | None, is_kept: bool
+) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3) as town:
+            more = {"rollout": rollout} if rollout else {}
+            await scaled_job(town, pollingInterval=5, maxReplicaCount=3, **more)
+            await makes(town, 3, for_s=10)
+            before = set(town.jobs())
+            container = {**TEMPLATE["spec"]["containers"][0], "image": "j"}
+            template = {"spec": {**TEMPLATE["spec"], "containers": [container]}}
+            edit = {"spec": {"jobTargetRef": {"template": template}}}
+            await town.patch(SCALED_JOBS, "crunch", edit)
+            if is_kept:
+                await town.stays("they run on", lambda: set(town.unfinished()) == before, 60)
+                return
+            await town.becomes("they are gone", lambda: before.isdisjoint(town.jobs()), 30)
+            await town.becomes("others have taken their place", lambda: len(town.jobs()) == 3, 30)
+            await town.becomes("their pods are gone", lambda: len(town.objects.list(PODS, "shop")) == 3, 30)
 
     virtualtime.run(story)

@@ -174,7 +174,10 @@ class MemoryClient:
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, propagation: str = "") -> Object:
         write = Write("delete", resource, name)
-        return await self._write(write, lambda: self.objects.delete(resource, namespace, name)) or {}
+        wanted: dict[str, Any] = {"propagation": propagation} if propagation else {}
+        return (
+            await self._write(write, lambda: self.objects.delete(resource, namespace, name, **wanted)) or {}
+        )
 
     async def _write(self, write: Write, carry_out: Callable[[], Awaitable[Any]]) -> Any:
         self.writes.append(write)
