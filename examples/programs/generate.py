@@ -13,7 +13,8 @@ from redis_lite import Redis
 
 RAW = os.path.join(os.environ.get("DATA_DIR", "/app/data"), "raw")
 QUEUE = os.environ.get("QUEUE", "csvs-to-process")
-FIRST, LAST, RECORDS = date(2022, 1, 1), date(2022, 6, 30), 200
+FIRST, LAST = date(2022, 1, 1), date.fromisoformat(os.environ.get("LAST_DAY", "2022-06-30"))
+RECORDS = 200
 
 # Pushes a name unless it was pushed before; atomic, so a repeated call pushes nothing.
 PUSH_ONCE = """
