@@ -75,6 +75,26 @@ def test_a_cooldown_is_told_and_keeps_the_target() -> None:
     virtualtime.run(story)
 
 
+def test_a_queue_that_fills_between_two_polls_is_seen_before_its_target_is_put_to_sleep() -> None:
+    """The cooldown ends 100 s after the poll that saw none first, 20 s before a poll is due."""
+
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=1) as town:
+            await town.deployment()
+            spec = {**QUICK, "pollingInterval": 60, "cooldownPeriod": 100}
+            await town.scaled_object("web", redis("jobs"), **spec)
+            await town.reaches(1, 30)
+            town.redis.lists["jobs"] = 0
+            told = ("False", "ScalerCooldown")
+            await town.becomes("a poll saw none", lambda: condition(town, "Active") == told, 70)
+            await town.keeps(1, 80)
+            town.redis.lists["jobs"] = 1
+            await town.keeps(1, 300)
+            assert "KEDAScaleTargetDeactivated" not in town.reasons("web")
+
+    virtualtime.run(story)
+
+
 @pytest.mark.parametrize(
     ("activation", "asleep", "awake"), [({"activationListLength": "20"}, 20, 21), ({}, 0, 1)]
 )
@@ -107,7 +127,26 @@ def test_a_trigger_with_a_mistake_does_not_disable_its_healthy_neighbour() -> No
             await town.reaches(3, 120)
             assert condition(town, "Ready") == ("False", "ScaledObjectCheckFailed")
             await town.scale(0, "monitored")
-            await town.stays("what is unknown keeps it awake", lambda: town.count() > 0, 120)
+            # Nobody knows what the broken one would ask for: its HPA only raises.
+            await town.keeps(3, 600)
+
+    virtualtime.run(story)
+
+
+def test_an_edit_that_breaks_one_trigger_lowers_nothing_until_it_is_mended() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=4) as town:
+            await town.deployment("monitored", 1)
+            await town.deployment()
+            good = [redis("jobs"), pods_of("monitored")]
+            await town.scaled_object("web", *good, **QUICK)
+            await town.reaches(4, 120)
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"triggers": [BROKEN, good[1]]}})
+            await town.keeps(4, 600)
+            assert condition(town, "Ready") == ("False", "ScaledObjectCheckFailed")
+            town.redis.lists["jobs"] = 2
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"triggers": good}})
+            await town.reaches(2, 60)
 
     virtualtime.run(story)
 
@@ -243,6 +282,20 @@ def test_with_an_idle_count_a_busy_target_is_raised_to_its_minimum_at_once() -> 
                 await town.scale(replicas)
                 await town.reaches(4, 2)
             assert town.reasons("web").count("KEDAScaleTargetActivated") == before + 3
+
+    virtualtime.run(story)
+
+
+def test_without_an_idle_count_a_busy_target_below_its_minimum_is_left_to_the_hpa() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=1) as town:
+            await town.deployment(replicas=4)
+            await town.scaled_object("web", redis("jobs"), minReplicaCount=4, **QUICK)
+            await town.keeps(4, 20)
+            await town.scale(2)
+            await town.reaches(4, 20)
+            assert condition(town, "Active") == ("True", "ScalerActive")
+            assert "KEDAScaleTargetActivated" not in town.reasons("web")
 
     virtualtime.run(story)
 

@@ -119,8 +119,10 @@ def test_the_hpa_goes_with_a_pause_and_comes_back_after_it(
             await has_hpa(town, is_there=False)
             await town.reaches(replicas or 2, 30)
             await town.stays("there is no HPA", lambda: town.hpa() is None, 60)
+            assert town.condition(SCALED_OBJECTS, "web", "Paused")[0] == "True"
             await annotate(town, **{name: None})
             await has_hpa(town, is_there=True)
+            assert town.condition(SCALED_OBJECTS, "web", "Paused")[0] == "False"
 
     virtualtime.run(story)
 
@@ -209,7 +211,11 @@ def test_a_forced_activation_takes_an_idle_target_to_its_minimum() -> None:
             await annotate(town, force_activation="true")
             await town.reaches(2, 60)
             await town.keeps(2, 60)
+            active = town.condition(SCALED_OBJECTS, "web", "Active")
+            assert active[0] == "True"
+            assert "forced" in active[2]
             await annotate(town, force_activation=None)
             await town.reaches(0, 60)
+            assert town.condition(SCALED_OBJECTS, "web", "Active")[0] == "False"
 
     virtualtime.run(story)
