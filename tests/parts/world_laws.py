@@ -64,6 +64,7 @@ class Versions:
     def __init__(self, life: Life) -> None:
         self.life = life
         self.all: list[Version] = []
+        self.born: dict[str, Moment] = {}
         life.objects.subscribe([life.subject[0]], self._on_change)
 
     def _on_change(self, change: Change) -> None:
@@ -73,6 +74,8 @@ class Versions:
             self.all[-1].until_s = now_s
             return
         version = Version(decode_as(kind, change.object))
+        if change.type == "ADDED":
+            self.born[version.object.metadata.uid] = Moment(now_s, self.life.clock.now())
         if self.all and self.all[-1].until_s > now_s:
             self.all[-1].until_s = now_s
         self.all.append(version)
@@ -262,8 +265,7 @@ class ObjectLaws:
         if ages:
             needed_s = spec.cooldown_s
         else:
-            created = parse_time(metadata.creation_timestamp)
-            ages = [(self.life.clock.now() - created).total_seconds()]
+            ages = [self.versions.born[metadata.uid].elapsed_s(self.life)]
             needed_s = spec.initial_cooldown_period or 0
         if needed_s and min(ages) < needed_s - ROUNDING_S:
             return f"it was active {min(ages):.1f} s ago, and the cooldown is {needed_s} s"
