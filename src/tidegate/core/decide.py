@@ -67,7 +67,7 @@ def decide_scaled_object(
     picture = picture_of(object, seen, triggers, memory, composite)
     is_forced = annotated.is_set(object.metadata.annotations, annotated.FORCE_ACTIVATION)
     is_active = picture.is_active or is_forced
-    is_known = is_active or not picture.is_unread
+    is_known = is_active or picture.is_told
     kept = replace(
         memory,
         last_active=remember.last_active(memory, is_active, now),
@@ -84,7 +84,7 @@ def decide_scaled_object(
 
     health = _health(object, found)
     conditions = (
-        _ready(found, is_active),
+        *_ready(object, found, is_active),
         *_active(found, is_active, is_known),
         *_fallback(found, health),
         *_paused_condition(object, pause),
@@ -170,17 +170,19 @@ def _writes(object: ScaledObject, found: Finding) -> tuple[SetReplicas, ...]:
     return (SetReplicas(outcome.replicas, current, then, otherwise),)
 
 
-def _ready(found: Finding, is_active: bool) -> Condition:
+def _ready(object: ScaledObject, found: Finding, is_active: bool) -> tuple[Condition, ...]:
     """Ready. While none is active and a fallback is there to wait for, failing triggers do not count."""
     seen, picture = found.seen, found.picture
     if seen.check is not None:
-        return words.check_failed("ScaledObject", seen.check)
+        return (words.check_failed("ScaledObject", seen.check),)
     if isinstance(seen.replicas, Failure):
-        return words.replicas_unreadable(seen.replicas)
+        return (words.replicas_unreadable(seen.replicas),)
+    if describe.is_awaited(object.status, picture):
+        return ()
     is_formula_broken = picture.composed is not None and picture.composed.is_own
     if picture.errors and (is_active or is_formula_broken or found.net is None):
-        return words.triggers_failed("ScaledObject", picture.errors, is_active=is_active)
-    return words.ready("ScaledObject")
+        return (words.triggers_failed("ScaledObject", picture.errors, is_active=is_active),)
+    return (words.ready("ScaledObject"),)
 
 
 def _active(found: Finding, is_active: bool, is_known: bool) -> tuple[Condition, ...]:

@@ -38,8 +38,8 @@ class Heard:
 
     @property
     def is_known(self) -> bool:
-        """Whether activity can be told: not while triggers are only waiting for their first reading."""
-        return self.queue.is_active or not self.picture.unread or bool(self.picture.failures)
+        """Whether activity can be told: not while a trigger that may be active is still to be measured."""
+        return self.queue.is_active or not self.picture.unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def _patches(
 ) -> tuple[Action, ...]:
     """The status patch and the events of its changes."""
     is_active = heard.queue.is_active
-    conditions = (_ready(heard, check), *_active(heard), *_unpaused(object))
+    conditions = (*_ready(object, heard, check), *_active(heard), *_unpaused(object))
     fields = {
         **describe.trigger_fields(object.spec.triggers),
         "lastActiveTime": describe.last_active_time(
@@ -207,16 +207,15 @@ def _patches(
     )
 
 
-def _ready(heard: Heard, check: Failure | None) -> Condition:
+def _ready(object: ScaledJob, heard: Heard, check: Failure | None) -> tuple[Condition, ...]:
     if check is not None:
-        return words.check_failed("ScaledJob", check)
+        return (words.check_failed("ScaledJob", check),)
+    if describe.is_awaited(object.status, heard.picture):
+        return ()
     if heard.picture.failures:
-        return words.triggers_failed(
-            "ScaledJob",
-            (failure for _, failure in heard.picture.failures),
-            is_active=heard.queue.is_active,
-        )
-    return words.ready("ScaledJob")
+        failures = (failure for _, failure in heard.picture.failures)
+        return (words.triggers_failed("ScaledJob", failures, is_active=heard.queue.is_active),)
+    return (words.ready("ScaledJob"),)
 
 
 def _active(heard: Heard) -> tuple[Condition, ...]:

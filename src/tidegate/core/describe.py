@@ -116,6 +116,14 @@ def last_active_time(
     return format_time(last_active)
 
 
+def is_awaited(status: Status, picture: Picture) -> bool:
+    """Whether triggers were failing and not all are measured again: nobody can say yet that they are well."""
+    ready = find(status.conditions, "Ready")
+    return (
+        bool(picture.unread) and ready is not None and ready.reason in (words.SOME_FAILED, words.ALL_FAILED)
+    )
+
+
 def metric_names(triggers: tuple[TriggerView, ...]) -> list[str]:
     """External metric names in the order of the triggers."""
     return [metric.name for trigger in triggers for metric in trigger.metrics]

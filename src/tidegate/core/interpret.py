@@ -85,6 +85,13 @@ class Picture:
         return self.is_unknown and not failed
 
     @property
+    def is_told(self) -> bool:
+        """Whether activity can be told: not while a trigger that may be active is still to be measured."""
+        if self.composed is not None:
+            return not self.is_unread
+        return self.is_active or not self.unread
+
+    @property
     def failures(self) -> tuple[tuple[int, Failure], ...]:
         """The failing triggers by index, but for those that the fallback speaks for."""
         return tuple(

@@ -39,6 +39,8 @@ ACTIVE_TEXT = "Scaling is performed because triggers are active"
 FORCED_TEXT = "Scaling is performed because activation is being forced by annotation"
 INACTIVE_TEXT = "Scaling is not performed because triggers are not active"
 COOLING_TEXT = "Scaler cooling down because triggers are not active"
+SOME_FAILED, ALL_FAILED = "PartialTriggerError", "TriggerError"
+"""Reasons of a Ready condition that tells of failing triggers."""
 
 
 def ready(kind: Kind) -> Condition:
@@ -62,8 +64,8 @@ def triggers_failed(kind: Kind, failures: Iterable[Failure], *, is_active: bool)
     causes = "; ".join(sorted({failure.message for failure in failures}))
     if is_active:
         text = f"Some triggers defined in {kind} are not working correctly: {causes}"
-        return _ready("Unknown", "PartialTriggerError", text)
-    return _ready("False", "TriggerError", f"Triggers defined in {kind} are not working correctly: {causes}")
+        return _ready("Unknown", SOME_FAILED, text)
+    return _ready("False", ALL_FAILED, f"Triggers defined in {kind} are not working correctly: {causes}")
 
 
 def replicas_unreadable(failure: Failure) -> Condition:

@@ -221,7 +221,6 @@ class Desk:
     ) -> None:
         """The status in one patch (with `more` fields that differ), then the events."""
         if self._is_early(known, object, decision):
-            known.memory = decision.memory
             return
         place = self.place(known)
         patches = [action.status for action in decision.actions if isinstance(action, PatchStatus)]

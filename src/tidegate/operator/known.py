@@ -30,7 +30,7 @@ class Known:
     `is_stale`: something the plan read has changed. `ahead`: what we wrote and the cache may not show
     yet. `is_started`: its triggers are followed, and that was told. `is_replanned`: its plan is newer than
     what was last asked. `since_s`: when we first saw it (monotonic). `is_resumed`: somebody has told of it
-    before, most likely this operator before a restart.
+    before, most likely this operator before a restart. `original` is the target's count as first seen.
     """
 
     key: Key
@@ -52,6 +52,7 @@ class Known:
     decided_at: datetime | None = None
     since_s: float = 0.0
     is_resumed: bool = False
+    original: int | None = None
 
 
 class Register:
