@@ -182,7 +182,7 @@ async def test_a_server_killed_while_launchers_start_runs_nothing_twice(
 async def test_the_processes_of_a_pod_that_is_gone_are_ended_at_the_start(doomed: Doomed) -> None:
     (uid,) = await doomed.create(pod("a", "sh", "-c", "setsid sleep 60 & sleep 60"))
     doomed.serve()
-    await until(lambda: doomed.is_running("a"))
+    await until(lambda: doomed.is_running("a") and len(processes(uid)) >= 3)
     await doomed.kill()
     assert len(processes(uid)) >= 3
     await KeptObjects(doomed.file).delete(PODS, "default", "a", grace_s=0)
