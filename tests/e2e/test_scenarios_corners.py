@@ -217,6 +217,8 @@ def test_below_the_threshold_of_its_fallback_a_failing_target_keeps_its_count() 
             town.redis.trouble = DOWN
             # The polling interval in which it broke counts as well: 30 s and two whole ones at least.
             await town.keeps(4, 145)
+            assert condition(town, "Ready") == ("True", "ScaledObjectReady")
+            assert condition(town, "Fallback")[0] == "False"
             await town.reaches(2, 120)
             assert condition(town, "Fallback") == ("True", "FallbackExists")
 

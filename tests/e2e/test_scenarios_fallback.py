@@ -47,7 +47,8 @@ def test_a_source_that_goes_away_leads_to_the_fallback_and_back(
             town.redis.trouble = DOWN
             await town.reaches(3, 180, resource=target)
             await town.keeps(3, 30, resource=target)
-            assert town.condition(SCALED_OBJECTS, "web", "Fallback")[0] == "True"
+            assert town.condition(SCALED_OBJECTS, "web", "Fallback")[:2] == ("True", "FallbackExists")
+            assert town.condition(SCALED_OBJECTS, "web", "Ready")[:2] == ("True", "ScaledObjectReady")
             town.redis.trouble = None
             await town.reaches(5, 180, resource=target)
             assert town.condition(SCALED_OBJECTS, "web", "Fallback")[0] == "False"

@@ -41,6 +41,7 @@ def test_minimum_and_maximum_count_unfinished_jobs(
         async with living(clock, jobs=value) as town:
             await scaled_job(town, pollingInterval=5, minReplicaCount=minimum, maxReplicaCount=maximum)
             await makes(town, count)
+            assert town.condition(SCALED_JOBS, "crunch", "Active")[:2] == ("True", "ScalerActive")
 
     virtualtime.run(story)
 
