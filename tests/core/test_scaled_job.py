@@ -423,6 +423,7 @@ def test_a_paused_scaled_job_does_nothing() -> None:
         ((trigger(BROKEN),), ("False", "TriggerError"), ("False", "ScalerNotActive")),
         ((trigger(BROKEN), trigger(2, 1)), ("Unknown", "PartialTriggerError"), ("True", "ScalerActive")),
         ((trigger(None),), ("True", "ScaledJobReady"), ("Unknown", None)),
+        ((trigger(BROKEN), trigger(None, 1)), ("False", "TriggerError"), ("Unknown", None)),
     ],
 )
 def test_conditions(triggers: tuple[TriggerView, ...], ready: Any, active: Any) -> None:
@@ -431,6 +432,17 @@ def test_conditions(triggers: tuple[TriggerView, ...], ready: Any, active: Any) 
     assert condition(after, "Ready")[:2] == ready
     assert condition(after, "Active")[:2] == active
     assert condition(after, "Fallback") == ("Unknown", None, None)
+
+
+@pytest.mark.parametrize("first", [BROKEN, 0, 3, None])
+def test_a_failure_that_was_told_stays_until_all_triggers_are_measured(first: Any) -> None:
+    object = scaled_job(triggers=[{"type": "redis", "metadata": {}}] * 2)
+    failing = decide_scaled_job(object, (), (trigger(3), trigger(BROKEN, 1)), NEVER, at(0))
+    before = status_after(object, failing)
+    unread = decide_scaled_job(before, (), (trigger(first), trigger(None, 1)), NEVER, at(1))
+    after = status_after(before, unread)
+    assert after.status.conditions == before.status.conditions
+    assert [one for one in events(unread) if "ctive" in one[1] or "Ready" in one[1]] == []
 
 
 def test_activity_is_told_when_the_condition_changes() -> None:

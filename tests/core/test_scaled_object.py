@@ -266,6 +266,8 @@ def test_pausing_and_unpausing_are_each_told_once() -> None:
         ((BUSY, DOWN), 0, ("Unknown", "PartialTriggerError"), ("True", "ScalerActive")),
         ((BUSY,), BROKEN, ("False", "ErrorGettingCurrentReplicas"), ("True", "ScalerActive")),
         ((UNREAD,), 3, ("True", "ScaledObjectReady"), ("Unknown", None)),
+        ((UNREAD, DOWN), 3, ("False", "TriggerError"), ("Unknown", None)),
+        ((UNREAD, QUIET), 3, ("True", "ScaledObjectReady"), ("Unknown", None)),
     ],
 )
 def test_conditions(triggers: Any, current: Any, ready: Any, active: Any) -> None:
@@ -276,6 +278,26 @@ def test_conditions(triggers: Any, current: Any, ready: Any, active: Any) -> Non
     assert condition(after, "Fallback")[:2] == ("False", "NoFallbackFound")
     assert condition(after, "Paused") == ("False", None, None)
     assert [one.type for one in after.status.conditions] == ["Ready", "Active", "Fallback", "Paused"]
+
+
+@pytest.mark.parametrize(
+    ("triggers", "stays"),
+    [
+        # What failed before the restart is not well before it is measured; what is active was measured.
+        ((UNREAD, UNREAD), True),
+        ((BUSY, UNREAD), True),
+        ((QUIET, UNREAD), True),
+        ((DOWN, UNREAD), True),
+        ((BUSY, QUIET), False),
+        ((QUIET, DOWN), False),
+    ],
+)
+def test_a_failure_that_was_told_stays_until_all_triggers_are_measured(triggers: Any, stays: bool) -> None:
+    busy, memory = scaled_object(triggers=[{"type": "redis", "metadata": {}}] * 2), NEVER
+    before = status_after(busy, decide_scaled_object(busy, Seen(3), (BUSY, DOWN), memory, at(0)))
+    after = status_after(before, decide_scaled_object(before, Seen(3), triggers, memory, at(1)))
+    told = [(one.status, one.reason) for one in before.status.conditions]
+    assert ([(one.status, one.reason) for one in after.status.conditions] == told) is stays
 
 
 def test_missing_conditions_are_added_beside_those_that_are_there() -> None:

@@ -32,7 +32,7 @@ LABEL = "scaledjob.keda.sh/name"
 
 class Redis:
     """`lists` by name. `trouble` is what every call meets; `password`, if set, must be given; at the
-    `unreachable` addresses nobody answers.
+    `unreachable` addresses nobody answers. An answer takes `delay_s`, or what `slow` says for its address.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,7 @@ class Redis:
         self.password = ""
         self.delay_s = 0.001
         self.unreachable: set[str] = set()
+        self.slow: dict[str, float] = {}
 
     def connect(self, server: Server) -> Connection:
         return Connection(self, server)
@@ -55,10 +56,12 @@ class Connection:
         self.server = server
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
-        await asyncio.sleep(self.redis.delay_s)
+        addresses = {str(one) for one in self.server.addresses}
+        slow = [self.redis.slow[one] for one in addresses & self.redis.slow.keys()]
+        await asyncio.sleep(max(slow, default=self.redis.delay_s))
         if self.redis.trouble is not None:
             raise self.redis.trouble
-        if self.redis.unreachable & {str(one) for one in self.server.addresses}:
+        if self.redis.unreachable & addresses:
             raise Unreachable("connect", on=self.server.label(), answer="connection refused")
         if self.redis.password and self.server.login.password != self.redis.password:
             raise Denied("log in", on=self.server.label(), answer="wrong password")

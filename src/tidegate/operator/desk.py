@@ -32,7 +32,7 @@ from tidegate.runtime.clock import Clock
 FINALIZER = "finalizer.keda.sh"
 # A reading of this age shows the present: only such ones may take a target to zero.
 MOMENT_S = 1.0
-# How long the first status of a new object waits for what its triggers say.
+# How long a status waits for first readings that are on their way.
 FIRST_READING_S = 2.0
 Object = dict[str, Any]
 Watched = TypeVar("Watched", ScaledObject, ScaledJob)
@@ -74,7 +74,6 @@ class Desk:
                 key,
                 object.metadata.uid,
                 memory_from(object, self.clock.now()),
-                since_s=self.clock.monotonic(),
                 is_resumed=bool(object.status.conditions),
             )
             self.register.enter(known)
@@ -233,15 +232,16 @@ class Desk:
         known.memory = decision.memory
 
     def _is_early(self, known: Known, object: ScaledObject | ScaledJob, decision: Decision) -> bool:
-        """Whether a new object's first status waits for its first readings, so that there is one and not
-        two. The count to restore is never waited with: an HPA may change it any moment.
+        """Whether the status of an object that is new, changed or unpaused waits for its first readings, so
+        that it is written once and not twice. No target is scaled in the meantime.
         """
-        if object.status.conditions or not any(one.code == Code.UNREAD for one in decision.reasons):
+        if not any(one.code == Code.UNREAD for one in decision.reasons) or _is_pressing(object):
+            known.held_s = None
             return False
-        advanced = object.spec.advanced if isinstance(object, ScaledObject) else None
-        if advanced is not None and advanced.restore_to_original_replica_count:
-            return False
-        rest_s = known.since_s + FIRST_READING_S - self.clock.monotonic()
+        now_s = self.clock.monotonic()
+        if known.held_s is None:
+            known.held_s = now_s
+        rest_s = known.held_s + FIRST_READING_S - now_s
         if rest_s > 0:
             self.again(known.key, rest_s)
         return rest_s > 0
@@ -266,3 +266,11 @@ class Desk:
     def place(self, known: Known) -> Place:
         resource, namespace, name = known.key
         return Place(resource, namespace, name, known.uid)
+
+
+def _is_pressing(object: ScaledObject | ScaledJob) -> bool:
+    """Whether the status is to keep a count to restore: an HPA may change it any moment."""
+    if isinstance(object, ScaledJob) or object.status.original_replica_count is not None:
+        return False
+    advanced = object.spec.advanced
+    return advanced is not None and bool(advanced.restore_to_original_replica_count)

@@ -29,8 +29,9 @@ class Known:
 
     `is_stale`: something the plan read has changed. `ahead`: what we wrote and the cache may not show
     yet. `is_started`: its triggers are followed, and that was told. `is_replanned`: its plan is newer than
-    what was last asked. `since_s`: when we first saw it (monotonic). `is_resumed`: somebody has told of it
-    before, most likely this operator before a restart. `original` is the target's count as first seen.
+    what was last asked. `held_s`: since when its status waits for first readings (monotonic).
+    `is_resumed`: somebody has told of it before, most likely this operator before a restart.
+    `original`: the target's count as first seen.
     """
 
     key: Key
@@ -50,7 +51,7 @@ class Known:
     replicas: int | None = None
     seen: Seen | None = None
     decided_at: datetime | None = None
-    since_s: float = 0.0
+    held_s: float | None = None
     is_resumed: bool = False
     original: int | None = None
 
