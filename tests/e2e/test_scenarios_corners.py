@@ -1,4 +1,4 @@
-"""Corners of ScaledObjects in local mode, whole, on a clock that jumps: failures, bounds, other people."""
+"""Corners of ScaledObjects in local mode, whole, on a clock that jumps: failures, cooldowns, other people."""
 
 from __future__ import annotations
 
@@ -91,6 +91,29 @@ def test_a_queue_that_fills_between_two_polls_is_seen_before_its_target_is_put_t
             town.redis.lists["jobs"] = 1
             await town.keeps(1, 300)
             assert "KEDAScaleTargetDeactivated" not in town.reasons("web")
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("is_idle_first", [True, False])
+def test_an_operator_that_is_restarted_lets_the_cooldown_go_on(is_idle_first: bool) -> None:
+    """It dies in the cooldown, or the queue runs empty while it is dead."""
+
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=1) as town:
+            await town.deployment()
+            await town.scaled_object("web", redis("jobs"), **{**QUICK, "cooldownPeriod": 100})
+            await town.reaches(1, 30)
+            await clock.sleep(60)
+            if is_idle_first:
+                town.redis.lists["jobs"] = 0
+                await town.keeps(1, 20)
+            await town.kill_operator()
+            town.redis.lists["jobs"] = 0
+            await town.keeps(1, 20)
+            town.start_operator()
+            await town.keeps(1, 50 if is_idle_first else 90)
+            await town.reaches(0, 30)
 
     virtualtime.run(story)
 
@@ -239,65 +262,6 @@ def test_a_metric_of_nobody_is_an_error_and_never_a_zero() -> None:
                 ("s0-redis-jobs", {"a": "b"}),
             ):
                 assert isinstance(await town.external_metric("shop", name, labels), Failure)
-
-    virtualtime.run(story)
-
-
-# --- bounds
-
-
-@pytest.mark.parametrize(
-    ("load", "spec", "path"),
-    [
-        pytest.param(3, {"maxReplicaCount": 4}, [10, 4, 3], id="active, above the maximum"),
-        pytest.param(4, {"minReplicaCount": 4}, [2, 4], id="active, below the minimum"),
-        pytest.param(0, {"minReplicaCount": 4}, [2, 4], id="idle, below the minimum"),
-    ],
-)
-def test_a_target_outside_of_its_bounds_comes_back_into_them(
-    load: int, spec: Object, path: list[int]
-) -> None:
-    async def story(clock: Any) -> None:
-        async with living(clock, jobs=load) as town:
-            await town.deployment(replicas=path[0])
-            await clock.sleep(5)
-            await town.scaled_object("web", redis("jobs"), **{**QUICK, "maxReplicaCount": 8, **spec})
-            await town.reaches(path[-1], 120)
-            await town.keeps(path[-1], 60)
-            assert list(dict.fromkeys(one[3] for one in town.written if one[2] == "web")) == path
-            assert "KEDAScaleTargetActivated" not in town.reasons("web")
-
-    virtualtime.run(story)
-
-
-def test_with_an_idle_count_a_busy_target_is_raised_to_its_minimum_at_once() -> None:
-    """Without waiting for the HPA, which looks every 15 s."""
-
-    async def story(clock: Any) -> None:
-        async with living(clock, jobs=1) as town:
-            await town.deployment()
-            await town.scaled_object("web", redis("jobs"), minReplicaCount=4, idleReplicaCount=0, **QUICK)
-            await town.reaches(4, 60)
-            before = town.reasons("web").count("KEDAScaleTargetActivated")
-            for replicas in (2, 0, 3):
-                await clock.sleep(20)
-                await town.scale(replicas)
-                await town.reaches(4, 2)
-            assert town.reasons("web").count("KEDAScaleTargetActivated") == before + 3
-
-    virtualtime.run(story)
-
-
-def test_without_an_idle_count_a_busy_target_below_its_minimum_is_left_to_the_hpa() -> None:
-    async def story(clock: Any) -> None:
-        async with living(clock, jobs=1) as town:
-            await town.deployment(replicas=4)
-            await town.scaled_object("web", redis("jobs"), minReplicaCount=4, **QUICK)
-            await town.keeps(4, 20)
-            await town.scale(2)
-            await town.reaches(4, 20)
-            assert condition(town, "Active") == ("True", "ScalerActive")
-            assert "KEDAScaleTargetActivated" not in town.reasons("web")
 
     virtualtime.run(story)
 
