@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from bench import deciding, machine, push, rounds, startup
+from bench import changes, deciding, machine, push, rounds, startup
 from bench.figures import Figure, table
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("deciding", "starting", "push", "rounds")
+PARTS = ("deciding", "changes", "starting", "push", "rounds")
 
 
 def main() -> int:
@@ -59,6 +59,8 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
     plan: list[tuple[str, Callable[[Path], list[Figure]]]] = []
     if "deciding" in wanted:
         plan.append(("decisions", deciding.measure))
+    if "changes" in wanted:
+        plan.append(("changes", changes.measure))
     if "starting" in wanted:
         plan.append(("starts", startup.measure))
     if "push" in wanted:

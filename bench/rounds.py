@@ -18,7 +18,7 @@ import redis
 
 from bench.api import INTERVAL_S, LENGTH
 from bench.figures import Figure, goal, must
-from bench.servers import end, port_of, redis_server
+from bench.servers import api_server, port_of, redis_server
 
 BATCH = 1_000
 WINDOW_S = 30.0
@@ -28,23 +28,11 @@ def measure(folder: Path, triggers: int, window_s: float = WINDOW_S) -> list[Fig
     """One size: a first start, which writes finalizers, HPAs and statuses, and the quiet time of a second."""
     with redis_server(folder) as server:
         _fill(server, triggers)
-        arguments = [str(folder / "state"), str(triggers), str(port_of(server))]
-        api = subprocess.Popen(
-            [sys.executable, "-m", "bench.api", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        try:
-            assert api.stdout is not None
-            kubeconfig = api.stdout.readline().decode().strip()
-            if not kubeconfig:
-                raise SystemExit("the API process ended before it served")
+        with api_server(folder, triggers, port_of(server)) as kubeconfig:
             first = _operator(kubeconfig, triggers, 1.0)
             server.config_resetstat()
             found = _operator(kubeconfig, triggers, window_s)
             received = int(server.info("stats")["total_connections_received"])
-        finally:
-            end(api)
-            if api.stdin is not None:
-                api.stdin.close()
     return _figures(triggers, first, found, received)
 
 

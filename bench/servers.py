@@ -44,6 +44,25 @@ def port_of(client: redis.Redis) -> int:
     return int(client.connection_pool.connection_kwargs["port"])
 
 
+@contextmanager
+def api_server(folder: Path, objects: int, redis_port: int) -> Iterator[str]:
+    """The embedded API in a process of its own (`bench.api`); the path of its kubeconfig."""
+    arguments = [str(folder / "state"), str(objects), str(redis_port)]
+    api = subprocess.Popen(
+        [sys.executable, "-m", "bench.api", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert api.stdout is not None
+        kubeconfig = api.stdout.readline().decode().strip()
+        if not kubeconfig:
+            raise SystemExit("the API process ended before it served")
+        yield kubeconfig
+    finally:
+        end(api)
+        if api.stdin is not None:
+            api.stdin.close()
+
+
 def _until_answers(client: redis.Redis, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while True:
