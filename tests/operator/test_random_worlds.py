@@ -20,7 +20,7 @@ from parts.world_happenings import Plan
 WORLDS = int(os.environ.get("TIDEGATE_WORLDS", "0"))
 # A crowded world costs a fraction of a second; the profiles count examples of laws that cost nothing.
 FEW = settings.get_current_profile_name() == "quick"
-LIVED = settings(max_examples=WORLDS or (8 if FEW else 60), derandomize=not WORLDS)
+LIVED = settings(max_examples=WORLDS or (8 if FEW else 30), derandomize=not WORLDS)
 LEAST = 0 if FEW else 8
 
 
