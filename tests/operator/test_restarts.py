@@ -18,7 +18,17 @@ from parts.random_plans import trigger
 from parts.random_world import Life
 from parts.virtualtime import VirtualClock
 from parts.world_end import create, happen
-from parts.world_happenings import BrokerIs, Drain, Happening, Kill, Plan, Push, ScaleTarget, SetClock
+from parts.world_happenings import (
+    Annotate,
+    BrokerIs,
+    Drain,
+    Happening,
+    Kill,
+    Plan,
+    Push,
+    ScaleTarget,
+    SetClock,
+)
 from parts.world_laws import ObjectLaws
 from tidegate.kube.resource import DEPLOYMENTS, SCALED_OBJECTS
 from tidegate.local.objects import Change
@@ -57,7 +67,7 @@ SPECS = st.fixed_dictionaries(
 
 @st.composite
 def twins(draw: st.DrawFn) -> tuple[Plan, Plan]:
-    """A plan without any restart, and the same with some."""
+    """A plan without any restart, and the same with one in place of each look at its object."""
     steps = draw(st.lists(st.tuples(GAPS_S, STEPS), min_size=1, max_size=12))
     calm: list[tuple[float, Happening]] = []
     wild: list[tuple[float, Happening]] = []
@@ -67,7 +77,9 @@ def twins(draw: st.DrawFn) -> tuple[Plan, Plan]:
         if kill is None:
             wild.append((gap_s, happening))
         else:
-            before_s = kill[0]
+            # The other one is looked at in that moment too: a look is what notices a clock that was set.
+            before_s, look = kill[0], Annotate("looked-at", str(len(wild)))
+            calm[-1:] = [(before_s, look), (gap_s - before_s, happening)]
             wild += [(before_s, kill[1]), (gap_s - before_s, happening)]
     plan = Plan("object", draw(SPECS), draw(st.sampled_from([0, 3])), 0, tuple(calm))
     return plan, replace(plan, happenings=tuple(wild))
@@ -103,7 +115,7 @@ def least_about(at_s: float, seen: list[tuple[float, int]]) -> int:
     return min([*before[-1:], *during])
 
 
-@settings(max_examples=WORLDS or (10 if FEW else 20), derandomize=not WORLDS)
+@settings(max_examples=WORLDS or (10 if FEW else 60), derandomize=not WORLDS)
 @given(twins())
 def test_restarts_lower_no_earlier_than_one_operator_that_lives_on(pair: tuple[Plan, Plan]) -> None:
     calm, wild = pair
@@ -111,6 +123,16 @@ def test_restarts_lower_no_earlier_than_one_operator_that_lives_on(pair: tuple[P
     for at_s, count in counts(wild):
         least = least_about(at_s, uninterrupted)
         assert count >= least, f"at {at_s:.1f} s {count} replicas, and without restarts at least {least}"
+
+
+@pytest.mark.parametrize("restart", [(), ((0.0, Kill(0, False, 0.0)),)], ids=["lives on", "is restarted"])
+def test_a_clock_that_is_set_back_neither_shortens_a_cooldown_nor_keeps_it_for_long(restart: Any) -> None:
+    """Active until 32 s, set back at 80 s: 60 s of cooldown, which may begin anew when that is noticed."""
+    spec = {"triggers": [trigger("jobs", 1, 0, False)], "pollingInterval": POLLING_S, "cooldownPeriod": 60}
+    steps = ((16.0, Push("jobs", 1)), (16.0, Drain("jobs")), (48.0, SetClock(-3_600.0)), *restart)
+    seen = counts(Plan("object", spec, 0, 0, steps))
+    assert [count for _, count in seen] == [0, 1, 0]
+    assert 32 + 60 <= seen[-1][0] <= 80 + 2 * 60
 
 
 @pytest.mark.parametrize("is_committed", [True, False])
