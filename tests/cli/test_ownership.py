@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ CLOCK = {
 @pytest.fixture
 async def objects(tmp_path: Path) -> AsyncIterator[Objects]:
     neighbours = Neighbours()
-    plane = await open_plane(tmp_path, SystemClock(), admissions=[admit, neighbours.admit])
+    plane = await open_plane(tmp_path, SystemClock(), admissions=[partial(admit, neighbours=neighbours)])
     await define(plane.objects)
     neighbours.follow(plane.objects)
     await plane.objects.create(NAMESPACES, {"metadata": {"name": "other"}})
@@ -113,7 +114,7 @@ async def test_what_is_there_at_the_start_counts(tmp_path: Path) -> None:
     await plane.objects.create(SCALED_OBJECTS, scaled_object("first", "web"))
     await plane.close()
     neighbours = Neighbours()
-    plane = await open_plane(tmp_path, SystemClock(), admissions=[neighbours.admit])
+    plane = await open_plane(tmp_path, SystemClock(), admissions=[partial(admit, neighbours=neighbours)])
     neighbours.follow(plane.objects)
     with pytest.raises(ApiError, match="already managed by the ScaledObject 'first'"):
         await plane.objects.create(SCALED_OBJECTS, scaled_object("second", "web"))

@@ -233,7 +233,7 @@ async def living(
     with TemporaryDirectory() as directory:
         loop.wait_while(lambda: True)
         neighbours = Neighbours()
-        plane = await open_plane(Path(directory), clock, admissions=[admit, neighbours.admit])
+        plane = await open_plane(Path(directory), clock, admissions=[partial(admit, neighbours=neighbours)])
         try:
             await define(plane.objects)
             neighbours.follow(plane.objects)

@@ -21,14 +21,22 @@ from tidegate.review.manifest import review
 from tidegate.review.modifiers import formula_problems
 
 if TYPE_CHECKING:
+    from tidegate.cli.ownership import Neighbours
     from tidegate.local.apiserver.kinds import Kind
     from tidegate.local.objects import Object
 
 
 def admit(
-    operation: str, kind: Kind, new: Object | None, old: Object | None
+    operation: str,
+    kind: Kind,
+    new: Object | None,
+    old: Object | None,
+    neighbours: Neighbours | None = None,
 ) -> tuple[Sequence[Problem], Sequence[str]]:
-    """(problems, warnings) of a write of ours; nothing about other kinds."""
+    """(problems, warnings) of a write of ours; nothing about other kinds.
+
+    With `neighbours`, a ScaledObject is looked at beside those that are there.
+    """
     if new is None or new.get("apiVersion") != API_VERSION or str(new.get("kind")) not in KINDS:
         return (), ()
     if old is not None and new.get("spec") == old.get("spec"):
@@ -43,7 +51,9 @@ def admit(
         return [Problem("", str(error))], ()
     if not isinstance(object, ScaledObject | ScaledJob):
         return (), ()
-    refused = formula_problems(object) if isinstance(object, ScaledObject) else ()
+    refused: Sequence[Problem] = ()
+    if isinstance(object, ScaledObject):
+        refused = [*formula_problems(object), *(neighbours.problems(object) if neighbours else ())]
     if refused:
         return refused, ()
     return (), [str(problem) for problem in remarks(object)]

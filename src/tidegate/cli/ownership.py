@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.api.decode import decode
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.validation import problems
 from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS
@@ -19,14 +18,13 @@ from tidegate.review.hpa import hpa_name
 from tidegate.review.ownership import hpa_problems, neighbour_problems, workload_of
 
 if TYPE_CHECKING:
-    from tidegate.local.apiserver.kinds import Kind
     from tidegate.local.objects import Change, Object, Objects
 
 Place = tuple[str, str]
 
 
 class Neighbours:
-    """`admit` refuses a ScaledObject whose workload or HPA name is another's. `follow` once, at the start."""
+    """Who scales what in a local cluster. `follow` once, at the start."""
 
     def __init__(self) -> None:
         self._objects = Shelf(lambda one: (workload_of(one), hpa_name(one)))
@@ -39,26 +37,13 @@ class Neighbours:
             for body in objects.list(resource):
                 self._take(resource == HPAS, body)
 
-    def admit(
-        self, operation: str, kind: Kind, new: Object | None, old: Object | None
-    ) -> tuple[Sequence[Problem], Sequence[str]]:
-        """(problems, no warnings) of a write of a ScaledObject; nothing about other kinds."""
-        if new is None or kind.resource != SCALED_OBJECTS or problems(new):
-            return (), ()
-        if old is not None and new.get("spec") == old.get("spec"):
-            return (), ()
-        try:
-            object = decode(new)
-        except TidegateError:
-            return (), ()  # told by those who look at the object itself
-        if not isinstance(object, ScaledObject):
-            return (), ()
-        namespace = new["metadata"].get("namespace", "")
-        found = [
-            *neighbour_problems(object, self._objects.at(namespace, workload_of(object), hpa_name(object))),
-            *hpa_problems(object, filter(self._is_kept, self._hpas.at(namespace, workload_of(object)))),
+    def problems(self, object: ScaledObject) -> list[Problem]:
+        """Whose the object's workload or HPA name is already."""
+        namespace, workload = object.metadata.namespace or "", workload_of(object)
+        return [
+            *neighbour_problems(object, self._objects.at(namespace, workload, hpa_name(object))),
+            *hpa_problems(object, filter(self._is_kept, self._hpas.at(namespace, workload))),
         ]
-        return found, ()
 
     def _is_kept(self, hpa: Any) -> bool:
         """Not one whose ScaledObject is gone: it goes by itself in a moment."""

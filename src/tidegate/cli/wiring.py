@@ -68,7 +68,10 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     clock = clock or SystemClock()
     neighbours = Neighbours()
     plane = await open_plane(
-        settings.data_dir, clock, is_durable=settings.is_durable, admissions=[admit, neighbours.admit]
+        settings.data_dir,
+        clock,
+        is_durable=settings.is_durable,
+        admissions=[partial(admit, neighbours=neighbours)],
     )
     try:
         await define(plane.objects)

@@ -60,6 +60,7 @@ def decide_scaled_object(
     composite: Composite | None = None,
 ) -> Decision:
     """What becomes of a ScaledObject now. `composite` where it has valid scalingModifiers."""
+    memory = remember.first_seen(memory, seen)
     pause = annotated.pause_of(object.metadata.annotations)
     if pause.is_full:
         return _paused(object, seen, pause, memory)
@@ -91,7 +92,7 @@ def decide_scaled_object(
         *_hpa_active(seen),
     )
     fields = {
-        **_target_fields(object, seen),
+        **_target_fields(object, seen, memory),
         **_trigger_fields(object, found),
         "pausedReplicaCount": None,
         "lastActiveTime": describe.last_active_time(
@@ -133,7 +134,7 @@ def _paused(object: ScaledObject, seen: Seen, pause: Pause, memory: Memory) -> D
     if failure is not None:
         ready = words.check_failed("ScaledObject", failure)
     conditions = (ready, words.paused("ScaledObject"))
-    fields = {**_target_fields(object, seen), "pausedReplicaCount": pause.replicas}
+    fields = {**_target_fields(object, seen, memory), "pausedReplicaCount": pause.replicas}
     actions += describe.patches(object.status, describe.Account(conditions, fields))
     actions += describe.events("ScaledObject", object.status.conditions, conditions)
     return Decision(memory, tuple(actions), (reason,))
@@ -238,11 +239,11 @@ def _trigger_fields(object: ScaledObject, found: Finding) -> dict[str, Any]:
     }
 
 
-def _target_fields(object: ScaledObject, seen: Seen) -> dict[str, Any]:
+def _target_fields(object: ScaledObject, seen: Seen, memory: Memory) -> dict[str, Any]:
     """The status fields that follow from the spec and from the first look at the target."""
     fields = describe.trigger_fields(object.spec.triggers)
-    if object.status.original_replica_count is None and not isinstance(seen.replicas, Failure):
-        fields["originalReplicaCount"] = seen.replicas
+    if object.status.original_replica_count is None and memory.original is not None:
+        fields["originalReplicaCount"] = memory.original
     if isinstance(seen.hpa, HpaView):
         fields["hpaName"] = seen.hpa.name
     return fields

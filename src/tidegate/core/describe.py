@@ -143,10 +143,11 @@ def activity(
     One that is not measured yet keeps what the status says of it.
     """
     active = set(picture.busy_metrics)
-    for trigger, state in zip(triggers, picture.states, strict=True):
-        if state.state == "unknown" and state.failure is None:
-            kept = {name: one for name, one in (present or {}).items() if one.is_active}
-            active |= {metric.name for metric in trigger.metrics if metric.name in kept}
+    if picture.unread:
+        shown = {name for name, one in (present or {}).items() if one.is_active}
+        for trigger, state in zip(triggers, picture.states, strict=True):
+            if state.is_unread:
+                active |= shown.intersection(metric.name for metric in trigger.metrics)
     return {name: {"isActive": name in active} for name in metric_names(triggers)}
 
 

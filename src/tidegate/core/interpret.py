@@ -35,6 +35,11 @@ class TriggerState:
     failed: int = 0
     is_fallen: bool = False
 
+    @property
+    def is_unread(self) -> bool:
+        """Not measured yet."""
+        return self.state == "unknown" and self.failure is None
+
 
 @dataclass(frozen=True, slots=True)
 class Composed:
@@ -115,7 +120,7 @@ class Picture:
     @property
     def unread(self) -> int:
         """How many triggers were not measured yet."""
-        return sum(one.state == "unknown" and one.failure is None for one in self.states)
+        return sum(one.is_unread for one in self.states)
 
     @property
     def active_metrics(self) -> tuple[str, ...]:

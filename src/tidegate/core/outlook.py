@@ -148,7 +148,7 @@ def _failing(
     net = net_of(object, memory)
     for trigger, state in zip(triggers, picture.states, strict=True):
         name = called(trigger)
-        if state.state == "unknown" and state.failure is None:
+        if state.is_unread:
             yield turn(Turn.MEASURED, metric=name)
         if state.failure is None:
             continue

@@ -46,7 +46,7 @@ def _unknown(triggers: tuple[TriggerView, ...], picture: Picture) -> Iterator[Pr
     for trigger, state in zip(triggers, picture.states, strict=True):
         if state.failure is not None:
             yield turn(Turn.JOBS_READABLE, metric=called(trigger), failure=state.failure.message)
-        elif state.state == "unknown":
+        elif state.is_unread:
             yield turn(Turn.MEASURED, metric=called(trigger))
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from tidegate.api.conditions import find
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.errors import Failure
 from tidegate.base.times import parse_time
 from tidegate.core.annotated import round_of
-from tidegate.core.values import Memory
+from tidegate.core.values import Memory, Seen
 
 
 def memory_from(object: ScaledObject | ScaledJob, now: datetime) -> Memory:
@@ -48,6 +50,13 @@ def born(memory: Memory, object: ScaledObject, now: datetime) -> datetime | None
     created = object.metadata.creation_timestamp
     moment = memory.born or (parse_time(created) if created else None)
     return min(moment, whole_second(now)) if moment is not None else None
+
+
+def first_seen(memory: Memory, seen: Seen) -> Memory:
+    """The memory with the target's count, once it has been seen."""
+    if memory.original is not None or isinstance(seen.replicas, Failure):
+        return memory
+    return replace(memory, original=seen.replicas)
 
 
 def _failures(object: ScaledObject) -> tuple[tuple[str, int], ...]:

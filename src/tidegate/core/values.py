@@ -214,7 +214,8 @@ class Memory:
     `is_active` is the last verdict (None: none yet), `failures` what was told of each failing
     trigger by index, `round` the last round of a ScaledJob, `created` the Jobs of rounds that some
     reading cannot know of. `failed_before` are the failures in a row, by metric, from before a restart:
-    they count until the metric is read. `born` is when a ScaledObject was made.
+    they count until the metric is read. `born` is when a ScaledObject was made, `original` its target's
+    count as first seen: the first status may come when an HPA has changed it.
     """
 
     last_active: datetime | None = None
@@ -224,6 +225,7 @@ class Memory:
     created: tuple[Created, ...] = ()
     failed_before: tuple[tuple[str, int], ...] = ()
     born: datetime | None = None
+    original: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Read from the last decision and from what is seen now; nothing is decided or mea
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
@@ -17,13 +16,11 @@ from tidegate.core.interpret import interpret
 from tidegate.core.outlook import Prospect, outlook
 from tidegate.core.outlook_jobs import outlook_jobs
 from tidegate.core.values import TriggerView
-from tidegate.kube.resource import HPAS, JOBS
+from tidegate.kube.resource import HPAS
 from tidegate.operator import sight
 from tidegate.operator.chronicle import reason_values
 from tidegate.operator.desk import Desk
-from tidegate.operator.jobs import NAME_LABEL
 from tidegate.operator.known import Known
-from tidegate.operator.pendingjobs import PendingJobs
 from tidegate.review.hpa import hpa_name
 
 Entry = dict[str, Any]
@@ -107,8 +104,7 @@ def _outlook(
     if known.plan is None:
         return ()
     if isinstance(object, ScaledJob):
-        listed = partial(desk.world.labelled, JOBS, known.key[1], (NAME_LABEL, known.key[2]))
-        jobs = sight.look(listed, known.ledger, PendingJobs(desk.world).rule(object))
+        jobs = sight.look_at(desk.world, object, known.ledger)
         return outlook_jobs(object, jobs, views, known.plan.check("triggers"))
     if known.seen is None:
         return ()

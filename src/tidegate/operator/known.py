@@ -31,7 +31,6 @@ class Known:
     yet. `is_started`: its triggers are followed, and that was told. `is_replanned`: its plan is newer than
     what was last asked. `held_s`: since when its status waits for first readings (monotonic).
     `is_resumed`: somebody has told of it before, most likely this operator before a restart.
-    `original`: the target's count as first seen.
     """
 
     key: Key
@@ -53,7 +52,6 @@ class Known:
     decided_at: datetime | None = None
     held_s: float | None = None
     is_resumed: bool = False
-    original: int | None = None
 
 
 class Register:

@@ -93,11 +93,10 @@ class ScaledJobs:
 
     def _sight(self, known: Known) -> Any:
         _, namespace, name = known.key
-        listed = partial(self.desk.world.labelled, JOBS, namespace, (jobs.NAME_LABEL, name))
         object: ScaledJob | None = self.desk.world.get(SCALED_JOBS, namespace, name)
         if object is None:
             return Failure("Misconfigured", f"there is no ScaledJob {namespace}/{name} any more")
-        return sight.look(listed, known.ledger, self.pending.rule(object))
+        return sight.look_at(self.desk.world, object, known.ledger)
 
     async def _settle(self, known: Known) -> None:
         """Jobs that should have been seen by now are looked up: one that does not exist stops counting."""

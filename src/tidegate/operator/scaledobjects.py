@@ -80,7 +80,6 @@ class ScaledObjects:
         known.seen = seen
         fields = _changed(object, target.status_fields())
         shown = _with_kind(object, target.kind_text) if fields else object
-        fields |= _original(known, object, target)
         decision = self._decided(known, shown, seen)
         if _lowers(decision):
             # The kept readings may be a polling interval old: nothing goes to zero on those.
@@ -251,15 +250,6 @@ def _changed(object: ScaledObject, fields: Object) -> Object:
     """Those of `fields` that the status does not show yet."""
     present = msgspec.to_builtins(object.status)
     return {key: value for key, value in fields.items() if present.get(key) != value}
-
-
-def _original(known: Known, object: ScaledObject, target: Target) -> Object:
-    """The count before us, as it was first seen: the first status may come when an HPA has changed it."""
-    if known.original is None and not isinstance(target.replicas, Failure):
-        known.original = target.replicas
-    if known.original is None or object.status.original_replica_count is not None:
-        return {}
-    return {"originalReplicaCount": known.original}
 
 
 def _with_kind(object: ScaledObject, kind: str) -> ScaledObject:

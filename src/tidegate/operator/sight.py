@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.times import parse_time
 from tidegate.core.decide import JobView
-from tidegate.operator.jobs import GENERATION
+from tidegate.kube.resource import JOBS
+from tidegate.operator.jobs import GENERATION, NAME_LABEL
+from tidegate.operator.pendingjobs import PendingJobs
+from tidegate.operator.world import World
 
 Object = dict[str, Any]
 
@@ -38,6 +43,13 @@ class Ledger:
     def overdue(self, now_s: float) -> list[str]:
         """Names to look up: they should have been seen by now."""
         return [name for name, since_s in self.unseen.items() if now_s - since_s > UNSEEN_S]
+
+
+def look_at(world: World, object: ScaledJob, ledger: Ledger) -> tuple[JobView, ...] | Failure:
+    """The Jobs of the object as the caches show them now."""
+    metadata = object.metadata
+    listed = partial(world.labelled, JOBS, metadata.namespace, (NAME_LABEL, metadata.name))
+    return look(listed, ledger, PendingJobs(world).rule(object))
 
 
 def look(

@@ -20,6 +20,7 @@ from tidegate.core.annotated import (
     PAUSED_SCALE_OUT,
     pause_of,
 )
+from tidegate.core.jobs import counts_pending
 from tidegate.core.modifiers import modifiers_of
 from tidegate.kit.reading import FROM_ENV
 from tidegate.kit.scaler import Clocked
@@ -88,6 +89,10 @@ def _scaled_job(object: ScaledJob) -> Iterator[Problem]:
             "spec.minReplicaCount",
             f"{spec.min_replica_count} is more than maxReplicaCount {spec.replicas_max}, which counts",
         )
+    strategy = spec.scaling_strategy
+    if strategy is not None and strategy.pending_pod_conditions and not counts_pending(strategy):
+        message = f"has no effect with the strategy {strategy.strategy or 'default'}: only accurate and eager"
+        yield Problem("spec.scalingStrategy.pendingPodConditions", f"{message} subtract pending Jobs")
     yield from _container(spec.triggers, spec.env_source_container_name, "spec")
     for name in _NOT_FOR_JOBS:
         if name in object.metadata.annotations:

@@ -19,7 +19,6 @@ from tidegate.api.trigger_rules import trigger_problems
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Failure
 from tidegate.base.problems import Problem
-from tidegate.core.jobs import counts_pending
 from tidegate.core.modifiers import Composite, modifiers_of
 from tidegate.core.values import ExternalMetric, ResourceMetric, TargetType
 from tidegate.kit import reading
@@ -106,7 +105,7 @@ def review(
         for plan in plans:
             if plan.resource is not None:
                 notices += request_notices(object, plan.index, plan.resource, template)
-    notices = [*_object_notices(object), *notices, *without_effect(object)]
+    notices += without_effect(object)
     return Review(_short(problems), tuple(plans), _short(notices), composite)
 
 
@@ -197,15 +196,6 @@ def _duplicate_metrics(object: ScaledObject | ScaledJob, plans: list[TriggerPlan
                 )
                 yield Problem(f"spec.triggers[{plan.index}]", message, "FieldValueDuplicate")
             seen.add(metric.name.lower())
-
-
-def _object_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
-    if isinstance(object, ScaledObject):
-        return
-    strategy = object.spec.scaling_strategy
-    if strategy is not None and strategy.pending_pod_conditions and not counts_pending(strategy):
-        message = f"has no effect with the strategy {strategy.strategy or 'default'}: only accurate and eager"
-        yield Problem("spec.scalingStrategy.pendingPodConditions", f"{message} subtract pending Jobs")
 
 
 def _notices(

@@ -34,6 +34,9 @@ _PROPAGATIONS: dict[str, Literal["Background", "Foreground", "Orphan"]] = {
 }
 
 
+TOO_DEEP = "the body of the request nests too deep"
+
+
 def read_object(raw: bytes, content_type: str, message: str) -> dict[str, Any]:
     """The object in a body. `message` is the protobuf message of the resource ("" = none known).
 
@@ -131,6 +134,8 @@ def _json(raw: bytes) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise bad_request(f"the body of the request is not JSON: {error}") from error
+    except RecursionError as error:
+        raise bad_request(TOO_DEEP) from error
 
 
 def _yaml(raw: bytes) -> Any:

@@ -12,6 +12,7 @@ from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver import bodies, protobuf
 from tidegate.local.apiserver.answers import (
     accepted,
+    bad_request,
     json_answer,
     no_such_path,
     not_allowed,
@@ -201,4 +202,8 @@ def _list_query(request: web.Request, path: Path) -> Query:
 
 async def _whole(write: Awaitable[Result]) -> Result:
     """The write's outcome. A client that hangs up meanwhile does not undo half of it."""
-    return await asyncio.shield(write)
+    try:
+        return await asyncio.shield(write)
+    except RecursionError as error:
+        # Decided before anything is stored: what could be decoded was too deep to be checked.
+        raise bad_request(bodies.TOO_DEEP) from error

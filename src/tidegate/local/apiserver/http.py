@@ -160,8 +160,6 @@ class Server:
             failure = ApiError(413, "RequestEntityTooLarge", message)
         except ConnectionError:
             raise
-        except RecursionError:
-            failure = ApiError(400, "BadRequest", "the body of the request nests too deep")
         except Exception as error:
             log.exception("a request broke", extra={"method": request.method, "path": request.path})
             message = f"an error on the server: {type(error).__name__}: {error}"
