@@ -62,7 +62,7 @@ FOUND: dict[str, Any] = {
     "history": [
         {
             "at": "2026-01-02T03:00:00Z",
-            "what": "0 → 1 replicas",
+            "what": "0 → 1 replica",
             "reasons": [{"code": "Activated", "text": "raised"}],
         }
     ],
@@ -100,7 +100,7 @@ def test_what_limits_the_hpa_is_told_and_what_is_usual_is_not() -> None:
 
 def test_history_is_told_on_request_with_reasons() -> None:
     text = "\n".join(lines(FOUND, has_history=True))
-    assert "2026-01-02T03:00:00Z  0 → 1 replicas: raised" in text
+    assert "2026-01-02T03:00:00Z  0 → 1 replica: raised" in text
 
 
 @pytest.mark.parametrize(

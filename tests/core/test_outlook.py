@@ -43,7 +43,7 @@ def messages(value: Any, index: int = 0, **more: Any) -> TriggerView:
         (30.0, 6, {}, ["s0-redis at 67 (30 now): 7 replicas"]),
         (30.0, 6, {"advanced": EXACT}, ["s0-redis at 61 (30 now): 7 replicas"]),
         (30.5, 6, {"advanced": EXACT}, ["s0-redis at 60.001 (30.5 now): 7 replicas"]),
-        (30.0, 6, {"maxReplicaCount": 6}, ["s0-redis raises no further: 6 replicas are the maximum"]),
+        (30.0, 6, {"maxReplicaCount": 6}, ["s0-redis raises no further: the maximum is 6 replicas"]),
         # the step is more than one replica where the tolerance is
         (300.0, 30, {}, ["s0-redis at 331 (300 now): 34 replicas"]),
         (300.0, 30, {"maxReplicaCount": 32}, ["s0-redis at 331 (300 now): 32 replicas"]),
@@ -66,8 +66,8 @@ def test_the_next_value_up(value: float, current: int, spec: Any, expected: list
             "recommendation",
         ),
         ((300.0,), 30, {}, "s0-redis at most 269: 27 replicas, 300 s after the last higher recommendation"),
-        ((10.0,), 1, {}, "the HPA lowers no further: 1 replicas are the minimum"),
-        ((10.0,), 3, {"minReplicaCount": 3}, "the HPA lowers no further: 3 replicas are the minimum"),
+        ((10.0,), 1, {}, "the HPA lowers no further: the minimum is 1 replica"),
+        ((10.0,), 3, {"minReplicaCount": 3}, "the HPA lowers no further: the minimum is 3 replicas"),
     ],
 )
 def test_the_next_values_down(values: Any, current: int, spec: Any, expected: str) -> None:
@@ -88,9 +88,9 @@ def test_an_inactive_object_names_the_distance_to_activity_and_the_end_of_the_co
     memory = Memory(last_active=at(900), is_active=False)
     prospects = found(1, messages(3.0, activation=5), memory=memory)
     assert texts(prospects) == [
-        "s0-redis activates above 5 (3 now): 1 replicas at least",
+        "s0-redis activates above 5 (3 now): 1 replica at least",
         "s0-redis at 12 (3 now): 2 replicas",
-        "the HPA lowers no further: 1 replicas are the minimum",
+        "the HPA lowers no further: the minimum is 1 replica",
         "at 2026-03-02T08:20:00Z: 0 replicas, if nothing becomes active before",
     ]
     assert prospects[-1].at is not None

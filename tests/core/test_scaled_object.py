@@ -457,6 +457,23 @@ def test_a_clock_that_was_set_back_does_not_lengthen_a_cooldown() -> None:
     assert at(1060) <= decision.due <= at(1061)
 
 
+def test_activity_that_another_operator_wrote_begins_the_cooldown_here_too() -> None:
+    """Two run during a takeover: what the other saw last is in the status, and not in this memory."""
+    object = scaled_object(minReplicaCount=0, cooldownPeriod=60)
+    alone = decide_scaled_object(object, Seen(0), (QUIET,), NEVER, at(1000))
+    assert replicas_set(decide_scaled_object(object, Seen(3), (QUIET,), alone.memory, at(1002))) == 0
+    busy = decide_scaled_object(object, Seen(0), (BUSY,), NEVER, at(1001))
+    found = status_after(object, busy)
+    held = decide_scaled_object(found, Seen(3), (QUIET,), alone.memory, at(1002))
+    assert replicas_set(held) is None
+    assert held.due is not None
+    assert at(1061) <= held.due <= at(1062)
+    # what it says is taken in once: a clock that is set back afterwards does not make it news again
+    back = decide_scaled_object(found, Seen(3), (QUIET,), held.memory, at(500))
+    assert back.due is not None
+    assert at(560) <= back.due <= at(561)
+
+
 def test_a_clock_that_was_set_back_does_not_lengthen_the_initial_cooldown() -> None:
     """The object was made at second 0, by a clock that has been set back by an hour since."""
     object = scaled_object(initialCooldownPeriod=100)

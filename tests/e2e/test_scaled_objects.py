@@ -50,7 +50,7 @@ def test_pods_are_counted_up_and_down_to_zero(up: Up) -> None:
     told = up.tidegate("explain", "so/target", "--history")
     assert "s0-workload-default: 8 (target 2 per replica, active above 0)" in told
     assert "the HPA decides between its bounds" in told
-    assert "0 → 1 replicas: s0-workload-default above activation" in told
+    assert "0 → 1 replica: s0-workload-default above activation" in told
     up.kubectl("scale", "deployment/load", "--replicas=0")
     up.until("none for none", lambda: replicas(up) == 0)
 

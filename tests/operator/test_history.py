@@ -60,8 +60,8 @@ def test_jobs_that_were_refused_are_not_told_as_created() -> None:
             await cluster.scaled_job(pollingInterval=20)
             await clock.sleep(60)
             assert history(cluster, SCALED_JOBS, "crunch") == [
-                "1 Jobs created in round 1",
-                "1 Jobs created in round 2",
+                "1 Job created in round 1",
+                "1 Job created in round 2",
             ]
 
     virtualtime.run(story)
@@ -83,7 +83,7 @@ def test_a_scale_that_was_refused_is_no_change(trouble: str) -> None:
             await cluster.scaled_object(pollingInterval=HOUR_S)
             await clock.sleep(60)
             assert cluster.replicas() == 1
-            assert history(cluster, SCALED_OBJECTS, "web") == ["0 → 1 replicas"]
+            assert history(cluster, SCALED_OBJECTS, "web") == ["0 → 1 replica"]
 
     virtualtime.run(story)
 
@@ -96,7 +96,7 @@ def test_a_scale_whose_answer_was_lost_is_told() -> None:
             await cluster.scaled_object(pollingInterval=HOUR_S)
             await clock.sleep(60)
             assert cluster.replicas() == 1
-            assert history(cluster, SCALED_OBJECTS, "web") == ["0 → 1 replicas"]
+            assert history(cluster, SCALED_OBJECTS, "web") == ["0 → 1 replica"]
 
     virtualtime.run(story)
 

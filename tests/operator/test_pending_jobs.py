@@ -133,7 +133,7 @@ def test_a_pending_job_is_named_as_what_keeps_others_from_being_started() -> Non
             await clock.sleep(8)
             reasons = cluster.operator.explain(SCALED_JOBS, "shop", "crunch")["reasons"]
             texts = [one["text"] for one in reasons]
-            assert "1 of the unfinished Jobs are pending (accurate subtracts them)" in texts
+            assert "1 unfinished Job pending, which accurate subtracts" in texts
 
     virtualtime.run(story)
 

@@ -18,6 +18,7 @@ from tidegate.api.decode import decode_as
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
+from tidegate.base.sentences import counted
 from tidegate.base.times import parse_time
 from tidegate.core.annotated import FORCE_ACTIVATION, Pause, is_set, pause_of
 from tidegate.core.restore import restored_replicas
@@ -195,7 +196,7 @@ class ObjectLaws:
         if recent and not any(v.object.metadata.deletion_timestamp for v in recent):
             self._has_reason(lived, before, after)
             uid = recent[-1].object.metadata.uid
-            self.life.begin(self._is_told(lived, uid, f"{before} → {after} replicas"), "others")
+            self.life.begin(self._is_told(lived, uid, f"{before} → {counted(after, 'replica')}"), "others")
 
     def _refusal(self, lived: Lived, version: Version, before: int, after: int) -> str | None:
         """Why this version does not allow the step; None where it does."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tidegate.base.sentences import counted
 from tidegate.cli.session import Server, Session, reaching, run
 
 Entry = dict[str, Any]
@@ -88,7 +89,7 @@ async def fetch(session: Session, words: Sequence[str]) -> Entry:
 
 def lines(found: Entry, has_history: bool) -> Iterator[str]:
     """The explanation for people."""
-    size = "" if found["replicas"] is None else f", {found['replicas']} replicas"
+    size = "" if found["replicas"] is None else f", {counted(found['replicas'], 'replica')}"
     yield (
         f"{found['kind']} {found['namespace']}/{found['name']}{size} (minimum {found['minimum']}, "
         f"maximum {found['maximum']})"

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tidegate.base.errors import TidegateError
+from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
 from tidegate.kube.resource import EVENTS, JOBS, SCALED_OBJECTS
 from tidegate.operator.sight import finished_as
@@ -80,7 +81,7 @@ def table(local: Local) -> Table:
 def size(local: Local, row: Row) -> str:
     """`3 replicas`, or `5 running, 120 done`."""
     if row.resource == SCALED_OBJECTS:
-        return f"{row.replicas} replicas" if row.replicas is not None else "?"
+        return counted(row.replicas, "replica") if row.replicas is not None else "?"
     try:
         jobs = local.operator.world.labelled(JOBS, row.namespace, ("scaledjob.keda.sh/name", row.name))
     except TidegateError:

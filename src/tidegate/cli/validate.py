@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from tidegate.base.problems import Problem
+from tidegate.base.sentences import counted
 
 if TYPE_CHECKING:
     from tidegate.api.scaledobject import ScaledObject
@@ -72,8 +73,8 @@ def _tell(remarks: Sequence[Remark], documents: Sequence[Document], *, to_stderr
         return
     errors = sum(remark.level == "error" for remark in remarks)
     checked = sum(is_ours(document.body) for document in documents)
-    told = f"{errors} errors, {len(remarks) - errors} warnings"
-    click.echo(f"{checked} of {len(documents)} objects checked: {told}", err=True)
+    told = f"{counted(errors, 'error')}, {counted(len(remarks) - errors, 'warning')}"
+    click.echo(f"{checked} of {counted(len(documents), 'object')} checked: {told}", err=True)
 
 
 def line_of(place: str) -> int:

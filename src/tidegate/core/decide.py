@@ -70,8 +70,7 @@ def decide_scaled_object(
     is_active = picture.is_active or is_forced
     is_known = is_active or picture.is_told
     kept = replace(
-        memory,
-        last_active=remember.last_active(memory, is_active, now),
+        remember.activity(memory, object.status.last_active_time, is_active, now),
         born=remember.born(memory, object, now),
         is_active=is_active if is_known else memory.is_active,
         failures=describe.told_failures(picture),

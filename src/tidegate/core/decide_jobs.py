@@ -74,8 +74,7 @@ def decide_scaled_job(
         triggers, picture, counting.queue_of(triggers, picture, mode, counting.range_of(object.spec))
     )
     kept = replace(
-        memory,
-        last_active=remember.last_active(memory, heard.queue.is_active, now),
+        remember.activity(memory, object.status.last_active_time, heard.queue.is_active, now),
         is_active=heard.queue.is_active if heard.is_known else memory.is_active,
         round=max(memory.round, annotated.round_of(object.metadata.annotations)),
         failures=describe.told_failures(picture),

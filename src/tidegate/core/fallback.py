@@ -22,6 +22,7 @@ from typing import Any
 from tidegate.api.conditions import HealthStatus
 from tidegate.api.scaledobject import Fallback, ScaledObjectSpec
 from tidegate.base.errors import Failure
+from tidegate.base.sentences import counted
 from tidegate.core.interpret import Picture, TriggerState
 from tidegate.core.replicas import MILLI, milli
 from tidegate.core.values import ExternalMetric, Seen, TriggerView
@@ -112,7 +113,8 @@ def worth(metric: ExternalMetric, replicas: int | Failure, ready: int | Failure 
         return ready
     if not ready:
         state = "its pods were not counted" if ready is None else "no pod of the target is ready"
-        text = f"cannot fall back to {replicas} replicas with the Value metric {metric.name}: {state}"
+        wanted = counted(replicas, "replica")
+        text = f"cannot fall back to {wanted} with the Value metric {metric.name}: {state}"
         return Failure("Unreachable", text)
     return int(Fraction(total, ready)) / MILLI
 

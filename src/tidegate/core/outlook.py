@@ -24,6 +24,7 @@ from fractions import Fraction
 from tidegate.api.hpa import Behavior
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
+from tidegate.base.sentences import Sentence, sentences
 from tidegate.base.times import format_time
 from tidegate.core import annotated, behavior, fallback
 from tidegate.core.decide import decide_scaled_object
@@ -64,32 +65,34 @@ class Turn(StrEnum):
     MORE_JOBS = "MoreJobs"
 
 
-SENTENCES: dict[Turn, str] = {
-    Turn.UNPAUSE: "nothing changes until the annotation {annotation} is removed",
-    Turn.UNPAUSE_IN: "nothing is lowered until the annotation {annotation} is removed",
-    Turn.UNPAUSE_OUT: "nothing is raised until the annotation {annotation} is removed",
-    Turn.UNFORCE: "it counts as active until the annotation {annotation} is removed",
-    Turn.ACTIVATES: "{metric} activates above {activation} ({value} now): {replicas} replicas at least",
-    Turn.DEACTIVATES: "{metric} becomes inactive at {activation} or below ({value} now)",
-    Turn.MORE: "{metric} at {at} ({value} now): {replicas} replicas",
-    Turn.RAISING: "{metric} asks for {replicas} replicas now ({value}): raised at the HPA's next looks, "
-    "as fast as its policies allow",
-    Turn.MOST: "{metric} raises no further: {replicas} replicas are the maximum",
-    Turn.FEWER: "{conditions}: {replicas} replicas, {window_s} s after the last higher recommendation",
-    Turn.LEAST: "the HPA lowers no further: {replicas} replicas are the minimum",
-    Turn.COOLED: "at {when}: {replicas} replicas, if nothing becomes active before",
-    Turn.READABLE: "{metric} must be readable again before anything is lowered: {failure}",
-    Turn.MEASURED: "{metric} is to be measured for the first time",
-    Turn.FALLS_BACK: "after {polls} more failed polls of {metric}, at about {when}: the fallback counts",
-    Turn.RECOVERS: "{metric} is in fallback until it can be read again: {failure}",
-    Turn.CORRECTED: "the object must be corrected: {failure}",
-    Turn.JOBS_READABLE: "{metric} must be readable again before it starts Jobs: {failure}",
-    Turn.JOBS_ACTIVATE: "{metric} starts Jobs above {activation} ({value} now)",
-    Turn.LISTED: "the Jobs must be listed again before any is created: {failure}",
-    Turn.ROOM: "a Job that ends makes room: {running} of {maximum} are unfinished",
-    Turn.BEGUN: "pods of the pending Jobs begin: {pending} of the unfinished ones wait for theirs",
-    Turn.MORE_JOBS: "{metric} above {at} ({value} now): another Job",
-}
+SENTENCES: dict[Turn, Sentence] = sentences(
+    {
+        Turn.UNPAUSE: "nothing changes until the annotation {annotation} is removed",
+        Turn.UNPAUSE_IN: "nothing is lowered until the annotation {annotation} is removed",
+        Turn.UNPAUSE_OUT: "nothing is raised until the annotation {annotation} is removed",
+        Turn.UNFORCE: "it counts as active until the annotation {annotation} is removed",
+        Turn.ACTIVATES: "{metric} activates above {activation} ({value} now): {replicas:replica} at least",
+        Turn.DEACTIVATES: "{metric} becomes inactive at {activation} or below ({value} now)",
+        Turn.MORE: "{metric} at {at} ({value} now): {replicas:replica}",
+        Turn.RAISING: "{metric} asks for {replicas:replica} now ({value}): raised at the HPA's next looks, "
+        "as fast as its policies allow",
+        Turn.MOST: "{metric} raises no further: the maximum is {replicas:replica}",
+        Turn.FEWER: "{conditions}: {replicas:replica}, {window_s} s after the last higher recommendation",
+        Turn.LEAST: "the HPA lowers no further: the minimum is {replicas:replica}",
+        Turn.COOLED: "at {when}: {replicas:replica}, if nothing becomes active before",
+        Turn.READABLE: "{metric} must be readable again before anything is lowered: {failure}",
+        Turn.MEASURED: "{metric} is to be measured for the first time",
+        Turn.FALLS_BACK: "after {polls:more failed poll} of {metric}, at about {when}: the fallback counts",
+        Turn.RECOVERS: "{metric} is in fallback until it can be read again: {failure}",
+        Turn.CORRECTED: "the object must be corrected: {failure}",
+        Turn.JOBS_READABLE: "{metric} must be readable again before it starts Jobs: {failure}",
+        Turn.JOBS_ACTIVATE: "{metric} starts Jobs above {activation} ({value} now)",
+        Turn.LISTED: "the Jobs must be listed again before any is created: {failure}",
+        Turn.ROOM: "a Job that ends makes room: {running} of {maximum} are unfinished",
+        Turn.BEGUN: "pods of the pending Jobs begin: {pending} of the unfinished wait for theirs",
+        Turn.MORE_JOBS: "{metric} above {at} ({value} now): another Job",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +350,7 @@ def short(value: float) -> float | int:
 
 def turn(code: Turn, **numbers: float | int | str) -> Prospect:
     """The prospect with this code; `numbers` are those its sentence names."""
-    return Prospect(code.value, SENTENCES[code].format(**numbers), tuple(numbers.items()))
+    return Prospect(code.value, SENTENCES[code].told(**numbers), tuple(numbers.items()))
 
 
 def _dated(code: Turn, moment: datetime, **numbers: float | int | str) -> Prospect:

@@ -26,23 +26,27 @@ def memory_from(object: ScaledObject | ScaledJob, now: datetime) -> Memory:
     is_maybe_active = status == "True" or (status == "Unknown" and bool(written))
     return Memory(
         last_active=whole_second(now) if is_maybe_active else _moment(written, now),
+        written_active=written,
         is_active=None if status == "Unknown" else status == "True",
         round=round_of(object.metadata.annotations),
         failed_before=_failures(object) if isinstance(object, ScaledObject) else (),
     )
 
 
-def last_active(memory: Memory, is_active: bool, now: datetime) -> datetime | None:
-    """When the object was last active.
+def activity(memory: Memory, written: str | None, is_active: bool, now: datetime) -> Memory:
+    """The memory with when the object was last active; `written` is the status's lastActiveTime.
 
     Decisions are made when something changes: an object that was active at the last one was so
     until now. Whole seconds, as the status keeps them, so that a restart changes nothing. A moment that
     is still to come (the clock was set back) counts as now: a cooldown lasts no longer for that.
+    A lastActiveTime that is news was written by another operator, which has seen what we have not:
+    where two run during a takeover, neither lowers what the other has just raised.
     """
     present = whole_second(now)
-    if is_active or memory.is_active or memory.last_active is None:
-        return present if is_active or memory.is_active else None
-    return min(memory.last_active, present)
+    news = _moment(written, now) if written != memory.written_active else None
+    known = [moment for moment in (memory.last_active, news) if moment is not None]
+    latest = present if is_active or memory.is_active else min(max(known), present) if known else None
+    return replace(memory, last_active=latest, written_active=written)
 
 
 def born(memory: Memory, object: ScaledObject, now: datetime) -> datetime | None:

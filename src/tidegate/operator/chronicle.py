@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
 from tidegate.core.values import CreateJobs, Decision, DeleteJobs, Reason, SetReplicas
 
@@ -77,14 +78,14 @@ def change(decision: Decision, previous: int | None, current: int | None, now: d
     acts: list[str] = []
     for action in decision.actions:
         if isinstance(action, SetReplicas):
-            acts.append(f"{action.previous} → {action.replicas} replicas")
+            acts.append(f"{action.previous} → {counted(action.replicas, 'replica')}")
         if isinstance(action, CreateJobs):
-            acts.append(f"{action.count} Jobs created in round {action.round}")
+            acts.append(f"{counted(action.count, 'Job')} created in round {action.round}")
         if isinstance(action, DeleteJobs):
-            acts.append(f"{len(action.names)} Jobs deleted ({action.why})")
+            acts.append(f"{counted(len(action.names), 'Job')} deleted ({action.why})")
     reasons = [reason_values(one) for one in decision.reasons]
     if not acts and previous is not None and current is not None and previous != current:
-        acts.append(f"{previous} → {current} replicas, by the HPA or by hand")
+        acts.append(f"{previous} → {counted(current, 'replica')}, by the HPA or by hand")
     return {"at": format_time(now), "what": "; ".join(acts), "reasons": reasons} if acts else None
 
 

@@ -1,0 +1,43 @@
+"""Sentences with numbers in them: templates as of `str.format`, whose nouns agree with their counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import Formatter
+from typing import TypeVar
+
+Code = TypeVar("Code")
+
+
+def counted(number: float | int | str, noun: str) -> str:
+    """`1 replica`, `5 replicas`, `0 Jobs`: nouns here form their plural with an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class Sentence:
+    """A template like `"{metric} failed {failed:time}"`: what follows a colon is the counted noun's singular.
+
+    It is taken apart once: decisions write thousands of sentences a second.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, template: str) -> None:
+        self._parts = tuple(
+            (literal, field, noun or "") for literal, field, noun, _ in Formatter().parse(template)
+        )
+
+    def told(self, **numbers: float | int | str) -> str:
+        """The sentence with `numbers` (KeyError for one that it names and that is not given)."""
+        text = []
+        for literal, field, noun in self._parts:
+            text.append(literal)
+            if field is not None:
+                number = numbers[field]
+                text.append(counted(number, noun) if noun else f"{number}")
+        return "".join(text)
+
+
+def sentences(templates: Mapping[Code, str]) -> dict[Code, Sentence]:
+    """A table of sentences, one for each code."""
+    return {code: Sentence(template) for code, template in templates.items()}
