@@ -71,6 +71,77 @@ def test_a_cluster_wide_authentication_knows_its_users_too() -> None:
     virtualtime.run(story)
 
 
+def test_an_edit_takes_the_name_from_the_authentication_that_is_used_no_more() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock) as cluster:
+            await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
+            await cluster.create(TRIGGER_AUTHENTICATIONS, "other", **AUTH)
+            body = {"metadata": {"name": "auth"}, **AUTH}
+            await cluster.objects.create(CLUSTER_TRIGGER_AUTHENTICATIONS, body)
+            await cluster.deployment("a")
+            await cluster.scaled_object("a", using())
+            await cluster.scaled_job("j", using())
+            await clock.sleep(5)
+            assert users(cluster) == {"scaledobjects": ["a"], "scaledjobs": ["j"]}
+            # the same name, of the other kind
+            await cluster.patch(
+                SCALED_OBJECTS, "a", {"spec": {"triggers": [using("ClusterTriggerAuthentication")]}}
+            )
+            await cluster.patch(SCALED_JOBS, "j", {"spec": {"triggers": [redis()]}})
+            await clock.sleep(5)
+            assert users(cluster) == {"scaledobjects": [], "scaledjobs": []}
+            assert users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS) == {"scaledobjects": ["a"]}
+
+    virtualtime.run(story)
+
+
+def test_an_operator_that_dies_after_an_edit_leaves_no_name_behind() -> None:
+    async def story(clock: Any) -> None:
+        cluster = Cluster(clock)
+        await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
+        await cluster.deployment("a")
+        async with running(cluster.operator):
+            await cluster.scaled_object("a", using())
+            await clock.sleep(5)
+
+            async def die(write: Write) -> None:
+                if write.resource == TRIGGER_AUTHENTICATIONS:
+                    await asyncio.Event().wait()
+
+            cluster.client.before = die
+            await cluster.patch(SCALED_OBJECTS, "a", {"spec": {"triggers": [redis()]}})
+            await clock.sleep(5)
+            assert users(cluster) == {"scaledobjects": ["a"]}
+        cluster.client.before = nothing
+        async with running(cluster.new_operator()):
+            await clock.sleep(5)
+            assert users(cluster) == {"scaledobjects": []}
+
+    virtualtime.run(story)
+
+
+def test_a_namesake_in_another_namespace_keeps_the_name_in_a_cluster_wide_authentication() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock) as cluster:
+            body = {"metadata": {"name": "auth"}, **AUTH}
+            await cluster.objects.create(CLUSTER_TRIGGER_AUTHENTICATIONS, body)
+            await cluster.scaled_job("j", using("ClusterTriggerAuthentication"))
+            mine = cluster.objects.get(SCALED_JOBS, "shop", "j")
+            assert mine is not None
+            metadata = {"name": "j", "namespace": "depot"}
+            await cluster.objects.create(SCALED_JOBS, {"metadata": metadata, "spec": mine["spec"]})
+            await clock.sleep(5)
+            await cluster.objects.delete(SCALED_JOBS, "shop", "j")
+            await clock.sleep(5)
+            assert cluster.objects.get(SCALED_JOBS, "shop", "j") is None
+            assert users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS) == {"scaledjobs": ["j"]}
+            await cluster.objects.delete(SCALED_JOBS, "depot", "j")
+            await clock.sleep(5)
+            assert users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS) == {"scaledjobs": []}
+
+    virtualtime.run(story)
+
+
 def test_users_at_rest_write_nothing() -> None:
     async def story(clock: Any) -> None:
         async with operating(clock) as cluster:

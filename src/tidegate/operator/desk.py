@@ -110,7 +110,7 @@ class Desk:
         # Before the finalizer goes: nobody would come back for it. A server that refuses it for good must
         # not keep the object.
         with suppress(ApiError):
-            await self.references.drop(place, object.spec.triggers)
+            await self.references.drop(place, object)
         kept = [one for one in object.metadata.finalizers if one != FINALIZER]
         try:
             await self.writer.metadata(place, {"finalizers": kept or None}, object.metadata.resource_version)

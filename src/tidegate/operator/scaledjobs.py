@@ -66,6 +66,7 @@ class ScaledJobs:
             await self.pending.follow(object)
             await self.desk.follow(known, object.spec.polling_s, partial(self._sight, known))
             await self._tick(known, object.spec.polling_s)
+        await self.desk.references.leave(place, object)
         check = spec if isinstance(spec, Failure) else plan.check(TRIGGERS_STAGE)
         decision = decide_scaled_job(
             object,

@@ -61,6 +61,7 @@ class ScaledObjects:
         plan = await self.desk.planned(
             known, object, target.template, object.spec.scale_target_ref.env_source_container_name
         )
+        await self.desk.references.leave(place, object)
         await self._decide(known, object, target, plan)
         await self.desk.references.add(place, object.spec.triggers)
 
