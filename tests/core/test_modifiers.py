@@ -158,6 +158,27 @@ def test_fallback_and_formula(
     assert replicas_set(decision) is None
 
 
+@pytest.mark.parametrize(
+    ("formula", "triggers", "replicas", "activation", "current", "written"),
+    [
+        # all sources are down: active whatever the fallback is worth, as every trigger in fallback
+        ("a ?? b", views(down(4), down(4)), 7, 20, 4, None),
+        ("a ?? b", views(down(4), down(4)), 0, 0, 4, None),
+        ("a ?? b", views(down(4), down(4)), 7, 20, 0, 1),
+        ("a > 0 ? a : nil", views(down(4)), 0, 0, 4, None),
+        # nil that the formula says of what it knows: the fallback's worth is compared
+        ("a > 0 ? a : nil", views(0), 7, 20, 4, 0),
+        ("a > 0 ? a : nil", views(0), 7, 10, 4, None),
+    ],
+)
+def test_nil_for_want_of_sources_is_unknown_and_never_goes_to_zero(
+    formula: str, triggers: Any, replicas: int, activation: float, current: int, written: int | None
+) -> None:
+    object = modified(fallback={**NIL, "replicas": replicas})
+    decision = decide(object, current, triggers, composite(formula, activation=activation))
+    assert replicas_set(decision) == written
+
+
 def test_a_value_composite_in_fallback_is_shared_by_the_ready_pods() -> None:
     object, of = modified(fallback=STATIC), composite("a", type="Value")
     assert told(object, views(down(4)), of, ready=4) == (2.5,)

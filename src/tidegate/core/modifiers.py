@@ -5,6 +5,7 @@
     a source in fallback              the fallback speaks for the whole (no formula)
       … behaviour scalingModifiers    it is nil in the formula
     the formula gives nil             the fallback's replicas, a failure where there is no fallback
+      … because a source is missing   active, as every trigger in fallback is
     the formula fails, NaN, infinity  a failure: held, never inactive
 
 Only the triggers that the formula names matter. Their own activation targets do not: the object is
@@ -85,7 +86,7 @@ def compose(
     if isinstance(result, Failure):
         return Composed(failure=result, is_own=True)
     if result is None:
-        return _nil(composite, net, seen)
+        return _nil(composite, net, seen, is_known=not any(state.is_fallen for _, state in sources))
     if not math.isfinite(result):
         text = f"the formula of spec.advanced.scalingModifiers gives {result}, which is not a finite number"
         return Composed(failure=Failure("Malformed", text), is_own=True)
@@ -100,13 +101,14 @@ def thousandths(number: float) -> float:
     return float(Decimal(repr(number)).quantize(_THOUSANDTH, rounding=ROUND_DOWN))
 
 
-def _nil(composite: Composite, net: Net | None, seen: Seen) -> Composed:
-    """All sources that could count are gone: the fallback's replicas, if there are any."""
+def _nil(composite: Composite, net: Net | None, seen: Seen, *, is_known: bool) -> Composed:
+    """The fallback's replicas, if there are any. `is_known`: no source is missing, the formula says nil of
+    itself. Else it is active as every trigger in fallback is: what is unknown never goes to zero."""
     if net is None:
         text = "the formula of spec.advanced.scalingModifiers gives nil, and there is no fallback"
         return Composed(failure=Failure("Malformed", text), is_own=True)
     replicas, metric = net.fallback.replicas, composite.metric
-    is_active = milli(metric.target) * replicas / MILLI > composite.activation
+    is_active = not is_known or milli(metric.target) * replicas / MILLI > composite.activation
     return _told(fallback.worth(metric, replicas, seen.ready), is_active=is_active)
 
 
