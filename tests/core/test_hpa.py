@@ -55,6 +55,12 @@ def look(
     return step(spec(behavior or FAST, **more), current, samples, memory or HpaMemory(), NOW)
 
 
+@pytest.mark.parametrize("value", [1e18, 1e25, 1e306])
+def test_a_value_of_any_size_is_capped_at_the_maximum(value: float) -> None:
+    assert look(2, total(value)).replicas == 10
+    assert look(2, ratio(value, 1e-3, 2)).replicas == 10
+
+
 def condition(decision: HpaDecision, type: str) -> tuple[str, str | None] | None:
     found = [one for one in decision.conditions if one.type == type]
     assert len(found) <= 1

@@ -58,6 +58,43 @@ def test_excluded_labels_are_not_on_the_hpa() -> None:
     virtualtime.run(story)
 
 
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (redis("jobs", listLength="0"), 'spec.triggers[1].metadata.listLength: "0" is not above 0'),
+        (
+            {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "0"}},
+            'spec.triggers[1].metadata.value: "0" is not above 0',
+        ),
+        (
+            {"type": "memory", "metricType": "AverageValue", "metadata": {"value": "-1"}},
+            'spec.triggers[1].metadata.value: "-1" is not above 0',
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_later", [False, True])
+def test_a_target_of_nothing_is_told_and_the_healthy_trigger_goes_on(
+    broken: Object, told: str, is_later: bool
+) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, mails=3) as town:
+            await town.deployment(replicas=1, resources={"requests": {"cpu": "1", "memory": "1Gi"}})
+            healthy = redis("mails")
+            spec = {"minReplicaCount": 1, "maxReplicaCount": 5, "pollingInterval": 5}
+            await town.scaled_object("web", healthy, *([] if is_later else [broken]), **spec)
+            await town.reaches(3, 60)
+            more = {"triggers": [healthy, broken], "maxReplicaCount": 20}
+            await town.patch(SCALED_OBJECTS, "web", {"spec": more})
+            town.redis.lists["mails"] = 12
+            await town.reaches(12, 120)
+            assert told in town.condition(SCALED_OBJECTS, "web", "Ready")[2]
+            assert any(
+                told in text for _, reason, text, _ in town.events("web") if reason == "KEDAScalerFailed"
+            )
+
+    virtualtime.run(story)
+
+
 def test_cpu_and_a_queue_together_take_the_higher_of_both() -> None:
     async def story(clock: Any) -> None:
         async with living(clock, jobs=3) as town:

@@ -81,6 +81,38 @@ def test_a_triggers_mistake_names_its_field(trigger: dict[str, Any], path: str, 
     assert text in problems[0].message
 
 
+@pytest.mark.parametrize("make", [scaled_object, scaled_job])
+@pytest.mark.parametrize(
+    ("trigger", "path", "told_of_it"),
+    [
+        ({"listLength": "0"}, "listLength", '"0" is not above 0, as a target must be'),
+        ({"listLength": "-5"}, "listLength", '"-5" is not above 0, as a target must be'),
+        ({"listLength": "1", "activationListLength": "-5"}, None, None),
+        ({"value": "0.0001"}, "value", '"0.0001" is below 0.001, the least that a target can be'),
+        ({"value": "0.001"}, None, None),
+        ({"value": "1e300"}, None, None),
+    ],
+)
+def test_a_target_that_nothing_can_be_divided_by_is_its_triggers_problem(
+    make: Any, trigger: dict[str, str], path: str | None, told_of_it: str | None
+) -> None:
+    base = WORKLOAD if "value" in trigger else REDIS
+    triggers = [{**base, "metadata": {**base["metadata"], **trigger}}, WORKLOAD if base is REDIS else REDIS]  # type: ignore[dict-item]
+    found = reviewed(make(triggers=triggers))
+    assert told(found) == ([f"spec.triggers[0].metadata.{path}: {told_of_it}"] if path else [])
+    assert [plan.scaler is not None for plan in found.triggers] == [path is None, True]
+
+
+def test_what_a_formula_reads_may_have_any_target_but_the_hpas_own_metrics_may_not() -> None:
+    source = {**REDIS, "name": "jobs", "metadata": {**REDIS["metadata"], "listLength": "0"}}  # type: ignore[dict-item]
+    nothing = {**CPU, "metadata": {"value": "0"}}
+    modifiers = {"formula": "jobs * 2", "target": "3"}
+    object = scaled_object(triggers=[source, nothing], advanced={"scalingModifiers": modifiers})
+    assert told(reviewed(object)) == [
+        'spec.triggers[1].metadata.value: "0" is not above 0, as a target must be'
+    ]
+
+
 @pytest.mark.parametrize(
     ("minimum", "idle", "maximum", "path"),
     [

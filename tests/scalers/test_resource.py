@@ -50,6 +50,10 @@ def test_the_hpa_gets_the_metric_as_written(
         ("Utilization", {"value": "60%"}, {"value": '"60%" is not whole percent'}),
         ("Utilization", {"value": "0.6"}, {"value": '"0.6" is not whole percent'}),
         ("Utilization", {"value": "2147483648"}, {"value": "is not whole percent"}),
+        ("Utilization", {"value": "0"}, {"value": '"0" is not above 0, as a target must be'}),
+        ("Utilization", {"value": "-50"}, {"value": '"-50" is not above 0'}),
+        ("AverageValue", {"value": "0Mi"}, {"value": '"0Mi" is not above 0'}),
+        ("AverageValue", {"value": "-1"}, {"value": '"-1" is not above 0'}),
         ("AverageValue", {"value": "lots"}, {"value": '"lots" is not a quantity'}),
         ("AverageValue", {}, {"value": 'missing required parameter "value"'}),
         (

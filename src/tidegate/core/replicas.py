@@ -19,6 +19,8 @@ from tidegate.core.values import TargetType
 MetricKind = Literal["External", "Resource", "ContainerResource"]
 
 MILLI = 1000
+# Beyond this a float has no fraction, and at its end no room for a thousandfold.
+_COARSE = float(2**53)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +118,6 @@ def failure_of(sample: Sample) -> Failure | None:
 
 def milli(number: float) -> int:
     """`number` in thousandths, as quantities are kept; a negative metric counts as zero."""
+    if number > _COARSE:
+        return int(number) * MILLI
     return max(0, round(number * MILLI))

@@ -27,6 +27,7 @@ from tidegate.kit.scaler import Native, Polled, Scaler, Scope
 from tidegate.review.effects import without_effect
 from tidegate.review.modifiers import composite_of, modifier_notices
 from tidegate.review.requests import request_notices
+from tidegate.review.targets import target_problem
 
 _MESSAGE_MAX = 500
 _EXTERNAL_TYPES: dict[str, TargetType] = {
@@ -140,6 +141,9 @@ def _planned(
     if not isinstance(built, Polled):
         raise TypeError(f"{kind} is neither Polled nor Native")
     metric = ExternalMetric(f"s{index}-{built.metric_name()}", built.metric_target(), target_type)
+    wrong = None if scope.is_metric_source else target_problem(built, trigger, metric.target)
+    if wrong is not None:
+        return TriggerPlan(index, trigger, problems=(_placed(index, wrong),))
     return TriggerPlan(index, trigger, built, (metric,), activation=built.activation_target())
 
 

@@ -60,6 +60,8 @@ class Resource(Native):
             yield Problem("value", f'"{self.value}" is not whole percent (a number without % or fraction)')
         elif self.metric_type == "AverageValue" and not _is_quantity(self.value):
             yield Problem("value", f'"{self.value}" is not a quantity such as 500m or 512Mi')
+        elif parse_quantity(self.value) <= 0:
+            yield Problem("value", f'"{self.value}" is not above 0, as a target must be')
 
     def resource_metric(self) -> ResourceMetric:
         is_percent = self.metric_type == "Utilization"

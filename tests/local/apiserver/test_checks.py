@@ -192,6 +192,15 @@ def external(**target: Any) -> list[dict[str, Any]]:
             ["metrics[0].external.target.type"],
         ),
         ({"metrics": external(type="Value", value="many")}, ["metrics[0].external.target.value"]),
+        ({"metrics": external(type="Value", value="0")}, ["metrics[0].external.target.value"]),
+        (
+            {"metrics": external(type="AverageValue", averageValue="-1")},
+            ["metrics[0].external.target.averageValue"],
+        ),
+        (
+            {"metrics": external(type="AverageValue", averageValue="1", value="0")},
+            ["metrics[0].external.target.value"],
+        ),
         ({"metrics": [{"type": "External"}]}, ["metrics[0].external"]),
         ({"metrics": [{"type": "Mood"}]}, ["metrics[0].type"]),
         ({"behavior": {"scaleDown": {}}}, []),

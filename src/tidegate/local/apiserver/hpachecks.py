@@ -6,6 +6,7 @@ from typing import Any
 
 from tidegate.local.apiserver.rules import (
     Problems,
+    amount,
     at_least,
     label_selector,
     one_of,
@@ -91,13 +92,21 @@ def _target(path: str, target: dict[str, Any], types: tuple[str, ...]) -> Proble
     if type not in types:
         return
     field = _TARGET_FIELDS[type]
-    value = target.get(field)
-    if value is None:
+    if target.get(field) is None:
         yield required(f"{path}.{field}", f"when the target's type is {type}")
-    elif field == "averageUtilization":
-        yield from at_least(f"{path}.{field}", value, 1)
-    else:
-        yield from quantity(f"{path}.{field}", value)
+    if target.get("averageUtilization") is not None:
+        yield from at_least(f"{path}.averageUtilization", target["averageUtilization"], 1)
+    for field in ("value", "averageValue"):
+        if target.get(field) is not None:
+            yield from _positive(f"{path}.{field}", target[field])
+
+
+def _positive(path: str, value: Any) -> Problems:
+    found = amount(value)
+    if found is None:
+        yield from quantity(path, value)
+    elif found <= 0:
+        yield wrong(path, value, "must be positive")
 
 
 def _rules(path: str, rules: dict[str, Any]) -> Problems:
