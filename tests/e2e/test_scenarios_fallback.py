@@ -56,6 +56,23 @@ def test_a_source_that_goes_away_leads_to_the_fallback_and_back(
     virtualtime.run(story)
 
 
+@pytest.mark.parametrize("ending_s", [1.0, 60.0])
+def test_the_fallback_of_a_value_is_kept_while_the_pods_it_took_away_are_ending(ending_s: float) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=50) as town:
+            town.node.ending_s = ending_s
+            await town.deployment()
+            fallback = {"failureThreshold": 1, "replicas": 6}
+            spec = {**QUICK, "maxReplicaCount": 10}
+            await town.scaled_object("web", queue("Value"), fallback=fallback, **spec)
+            await town.reaches(10, 200)
+            town.redis.trouble = DOWN
+            await town.reaches(6, 60)
+            await town.keeps(6, 300)
+
+    virtualtime.run(story)
+
+
 @pytest.mark.parametrize(
     ("behavior", "replicas"),
     [

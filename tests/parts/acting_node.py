@@ -1,4 +1,4 @@
-"""A node that acts: Pods bound to it run, end as the test decides, and obey deletions after a second."""
+"""A node that acts: Pods bound to it run, end as the test decides, and obey deletions after a while."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class ActingNode:
         self.outcome = outcome
         self.started: list[str] = []
         self.most_at_once = 0
+        self.ending_s = 1.0
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
 
@@ -62,7 +63,7 @@ class ActingNode:
         await self._write(pod, outcome[1])
 
     async def _end(self, pod: Object) -> None:
-        await self.clock.sleep(1)
+        await self.clock.sleep(self.ending_s)
         life = self._lives.get(pod["metadata"]["uid"])
         if life is not None:
             life.cancel()

@@ -46,7 +46,15 @@ class Scope:
 
     @property
     def ready(self) -> int:
-        return sum(pods_.is_active(pod) and pods_.is_ready(pod) for pod in self.pods)
+        """What an external Value is multiplied by. A Pod that is being deleted counts while it is ready:
+        Kubernetes counts so, and so does whoever divided the metric. Source: Kubernetes'
+        `replica_calculator.go`, getReadyPodsCount."""
+        return sum(pods_.phase(pod) == "Running" and pods_.is_ready(pod) for pod in self.pods)
+
+    @property
+    def active(self) -> tuple[Object, ...]:
+        """Those whose usage counts."""
+        return tuple(pod for pod in self.pods if pods_.is_active(pod))
 
 
 class Samples:
@@ -104,10 +112,12 @@ class Samples:
         if isinstance(answer, Failure):
             result = answer
         elif target_type == "Utilization":
-            requests = requests_of(scope.pods, name, container)
-            result = requests if isinstance(requests, Failure) else mean(answer, scope.pods, target, requests)
+            requests = requests_of(scope.active, name, container)
+            result = (
+                requests if isinstance(requests, Failure) else mean(answer, scope.active, target, requests)
+            )
         else:
-            result = mean(answer, scope.pods, target, None)
+            result = mean(answer, scope.active, target, None)
         value, ready, failure = (None, 0, result) if isinstance(result, Failure) else (*result, None)
         return Sample(name, target_type, target, value, failure, ready, kind, scope.namespace)
 

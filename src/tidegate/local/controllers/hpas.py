@@ -22,7 +22,6 @@ from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.hpa_samples import Samples, Scope
 from tidegate.local.controllers.ownership import is_deleting, key_of
-from tidegate.local.controllers.pods import is_active
 from tidegate.local.objects import Change, Object, Objects
 from tidegate.runtime.clock import Clock
 
@@ -143,7 +142,7 @@ class Hpas:
         pods = [
             pod
             for pod in self.objects.list(PODS, namespace, labels=_equalities(selector))
-            if is_active(pod) and selector.matches(pod["metadata"].get("labels") or {})
+            if selector.matches(pod["metadata"].get("labels") or {})
         ]
         return Scope(namespace, text, tuple(pods))
 
