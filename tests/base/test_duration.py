@@ -44,6 +44,8 @@ def test_go_durations_and_bare_milliseconds(text, expected):
         ("-1s", "is negative"),
         ("-5", "is negative"),
         ("9999999h", "is longer than 292 years"),
+        ("9" * 100_000, "is longer than 292 years"),
+        ("9" * 100_000 + "s", "is longer than 292 years"),
     ],
 )
 def test_other_texts_are_refused_with_their_cause(text, cause):

@@ -266,6 +266,12 @@ def test_an_unhealthy_trigger_is_looked_at_again_when_it_was_polled() -> None:
     assert decide(protected(pollingInterval=30), 4, late).due == at(1001)
 
 
+def test_polls_beyond_the_calendar_are_a_century_away() -> None:
+    most = 2**31 - 1
+    assert fallback.poll_after(at(0), 3, 30, at(10)) == at(90)
+    assert fallback.poll_after(at(0), most, most, at(0)) == at(most + fallback.CENTURY_S)
+
+
 def test_cpu_and_memory_never_fall_back() -> None:
     broken = replace(cpu(), reading=Reading(at(1000), failure=BROKEN), failed_polls=9)
     decision = decide(protected(), 4, broken, up(0, 1), memory=Memory(at(0), False))

@@ -130,6 +130,15 @@ def test_several_triggers_become_one_queue(
         ("custom", {"deduction": -2, "share": "0"}, 3, 2, 0, 4, 4),
         ("custom", {"deduction": 1, "share": "half"}, 3, 2, 0, 5, 1),
         ("custom", {"deduction": 1}, 3, 2, 0, 5, 1),
+        # exact: in floats 100 times 0.29 is less than 29
+        ("custom", {"share": "0.29"}, 30, 100, 0, 200, 1),
+        ("custom", {"share": "5e-1"}, 10, 2, 0, 100, 9),
+        ("custom", {"share": "-1e300"}, 3, 2, 0, 5, 5),
+        # no float holds it, so it is no number and the default strategy counts; and it costs nothing
+        ("custom", {"share": "1e10000000"}, 3, 2, 0, 5, 1),
+        ("custom", {"share": "9" * 100_000}, 3, 2, 0, 5, 1),
+        ("custom", {"share": "1e-10000000"}, 3, 2, 0, 5, 3),
+        ("custom", {"share": "0." + "5" * 100_000}, 10, 2, 0, 100, 9),
         # accurate: wanted - pending, at most the free places
         ("accurate", {}, 3, 2, 0, 5, 3),
         ("accurate", {}, 5, 2, 0, 5, 3),
@@ -270,6 +279,16 @@ def test_a_round_is_remembered_until_every_reading_is_newer() -> None:
     assert [one.at for one in later.memory.created] == [at(7)]
     (action,) = [one for one in later.actions if isinstance(one, CreateJobs)]
     assert action.round == 2
+
+
+def test_a_clock_that_is_off_keeps_no_round_in_memory() -> None:
+    object = scaled_job(maxReplicaCount=5)
+    off = trigger(0, 1, active=False, when=at(0), snapshot=())
+    first = decide_scaled_job(object, (), (trigger(1, target=1, when=at(1), snapshot=()), off), NEVER, at(1))
+    assert len(first.memory.created) == 1
+    later = trigger(0, target=1, when=at(31), snapshot=jobs_after(object, (), first))
+    second = decide_scaled_job(object, (), (later, off), first.memory, at(31))
+    assert second.memory.created == ()
 
 
 def test_a_second_trigger_cannot_ask_again_for_what_the_first_was_given() -> None:

@@ -30,6 +30,7 @@ from tidegate.core.values import ExternalMetric, Seen, TriggerView
 HAPPY, FAILING = "Happy", "Failing"
 # A poll is answered some time after it is due; a count is looked at again so much later.
 _LATER = timedelta(seconds=1)
+CENTURY_S = 100 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +187,12 @@ def next_count(
 
 
 def poll_after(last: datetime, polls: int, polling_s: int, now: datetime) -> datetime:
-    """About when so many more polls will have been made, `last` being the moment of the latest."""
-    return max(last + timedelta(seconds=polling_s), now) + timedelta(seconds=polling_s * (polls - 1))
+    """About when so many more polls will have been made, `last` being the moment of the latest.
+
+    What a manifest may ask for goes beyond what a calendar holds: a century is as good as never.
+    """
+    further = timedelta(seconds=min(polling_s * (polls - 1), CENTURY_S))
+    return max(last + timedelta(seconds=polling_s), now) + further
 
 
 def _entry(failed: int) -> dict[str, Any]:

@@ -32,6 +32,8 @@ from tidegate.core.replicas import MILLI, milli
 from tidegate.core.values import Created, JobView, TriggerView
 
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# What people write as a share is far shorter.
+_EXACT_CHARS = 64
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -144,13 +146,18 @@ def running_of(jobs: tuple[JobView, ...], asked: tuple[Asked, ...], created: tup
 
 
 def still_needed(created: tuple[Created, ...], triggers: tuple[TriggerView, ...]) -> tuple[Created, ...]:
-    """The rounds that some usable reading cannot know of; the others are in its snapshot."""
+    """The rounds that some usable reading cannot know of; the others are in its snapshot.
+
+    A trigger that calls itself inactive is not counted by: a clock that is off until next year would
+    keep every round until then, and says something else only with another reading.
+    """
     moments = [
         trigger.reading.at
         for trigger in triggers
         if trigger.reading is not None
         and trigger.reading.failure is None
         and trigger.reading.snapshot is not None
+        and trigger.reading.active is not False
     ]
     oldest = min(moments, default=None)
     return tuple(one for one in created if oldest is not None and one.at >= oldest)
@@ -237,7 +244,14 @@ def _combined(entries: list[Entry], mode: str) -> tuple[bool, Fraction, Fraction
 
 
 def _share(text: str | None) -> Fraction | None:
-    """The share of running Jobs; None where it is no number (the default strategy is used then)."""
+    """The share of running Jobs; None where it is no number (the default strategy is used then).
+
+    Exact as far as people write numbers. What is longer, or has an exponent, is read as a float: the
+    exact value of `1e10000000` has ten million digits. One that no float holds is no number, as in Go.
+    """
     if text is None or _FLOAT.fullmatch(text) is None:
         return None
-    return Fraction(text)
+    if len(text) <= _EXACT_CHARS and "e" not in text.lower():
+        return Fraction(text)
+    value = float(text)
+    return Fraction(value) if math.isfinite(value) else None

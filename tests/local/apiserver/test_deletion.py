@@ -90,6 +90,12 @@ async def test_a_running_pod_gets_its_grace_and_goes_when_the_node_says_so(api: 
     assert (await delete(api, PODS, "worker", grace_s=0)).is_removed
 
 
+async def test_a_grace_beyond_the_calendar_lasts_a_century(api: Any) -> None:
+    await running_pod(api, terminationGracePeriodSeconds=2**63 - 1)
+    await delete(api, PODS, "worker")
+    assert api.get(PODS, "worker")["metadata"]["deletionTimestamp"] > "2100"
+
+
 async def test_a_second_delete_may_shorten_the_grace_but_not_lengthen_it(api: Any) -> None:
     await running_pod(api)
     await delete(api, PODS, "worker")

@@ -177,6 +177,17 @@ def test_a_passed_deadline_ends_the_pods_before_the_job_has_failed(live):
     live(scenario, team)
 
 
+def test_seconds_beyond_the_calendar_are_never_over(live):
+    async def scenario(world: World) -> None:
+        most = 2**63 - 1
+        await world.objects.create(JOBS, job(activeDeadlineSeconds=most, ttlSecondsAfterFinished=most))
+        await world.pass_s(100)
+        assert ("Complete", "CompletionsReached") in ended(world)
+        assert world.objects.get(JOBS, "default", "work") is not None
+
+    live(scenario, team, after(10))
+
+
 def test_suspending_ends_the_pods_and_stops_the_clock_and_resuming_starts_both(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(activeDeadlineSeconds=50))

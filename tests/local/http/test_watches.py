@@ -145,8 +145,9 @@ async def test_a_streamed_list_ends_with_its_mark(served: Served) -> None:
         assert int(mark["object"]["metadata"]["resourceVersion"]) >= newest
         await put(served, "c")
         assert await stream.brief() == ("ADDED", "c")
-    status, _, _ = await served.call("GET", f"{MAPS}?watch=1&sendInitialEvents=true")
-    assert status == 400
+    for wrong in ("sendInitialEvents=true", f"resourceVersion={'9' * 5_000}"):
+        status, _, _ = await served.call("GET", f"{MAPS}?watch=1&{wrong}")
+        assert status == 400
 
 
 async def test_a_version_we_cannot_continue_from_is_410_in_the_stream(

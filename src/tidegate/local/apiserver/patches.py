@@ -116,7 +116,7 @@ def _index(items: list[Any], token: str, path: list[str], *, may_append: bool) -
     if token == "-" and may_append:
         return len(items)
     is_number = token.isascii() and token.isdigit() and (token == "0" or not token.startswith("0"))
-    if not is_number or int(token) > len(items) - (0 if may_append else 1):
+    if not is_number or len(token) > 18 or int(token) > len(items) - (0 if may_append else 1):
         raise Unfit(f"there is no index {token} at /{'/'.join(path)}")
     return int(token)
 

@@ -45,7 +45,8 @@ def asked_of(path: Path, query: Mapping[str, str]) -> Asked:
     if path.name:
         fields = f"{fields},metadata.name={path.name}" if fields else f"metadata.name={path.name}"
     version_text = query.get("resourceVersion", "")
-    if version_text and not (version_text.isascii() and version_text.isdigit()):
+    is_number = version_text.isascii() and version_text.isdigit() and len(version_text) < 20
+    if version_text and not is_number:
         raise bad_request(f"resourceVersion: Invalid value: {version_text!r}: is not a whole number")
     version = int(version_text or "0") or None
     is_list = flag(query, "sendInitialEvents")

@@ -134,7 +134,7 @@ def deadline_left_s(job: Object, now: datetime) -> float | None:
     started = (job.get("status") or {}).get("startTime")
     if deadline_s is None or not started:
         return None
-    return (parse_time(started) + timedelta(seconds=int(deadline_s)) - now).total_seconds()
+    return float(deadline_s) - (now - parse_time(started)).total_seconds()
 
 
 def backoff_left_s(pods: Iterable[Object], now: datetime) -> float:

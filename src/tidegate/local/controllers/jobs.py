@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from tidegate.base.times import format_time, parse_time
@@ -94,7 +93,7 @@ class Jobs:
         since = job_status.finished_since(job)
         if ttl_s is None or not since:
             return None
-        left_s = (parse_time(since) + timedelta(seconds=int(ttl_s)) - self.clock.now()).total_seconds()
+        left_s = float(ttl_s) - (self.clock.now() - parse_time(since)).total_seconds()
         if left_s > 0:
             return left_s
         await self.objects.delete(JOBS, *key_of(job), uid=job["metadata"]["uid"])
