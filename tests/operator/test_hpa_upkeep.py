@@ -8,7 +8,11 @@ import pytest
 
 from parts import virtualtime
 from parts.cluster import Cluster, operating, redis
+from parts.memory_client import Write
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS
+from tidegate.operator import hpas
+from tidegate.operator.copied import COPIED, marked
+from tidegate.review.hpa import NAME_LABEL, STANDARD_LABELS
 
 Object = dict[str, Any]
 
@@ -21,6 +25,10 @@ def hpa(cluster: Cluster, name: str = "keda-hpa-web") -> Object:
 
 def metric_names(cluster: Cluster, name: str = "keda-hpa-web") -> list[str]:
     return [one["external"]["metric"]["name"] for one in hpa(cluster, name)["spec"]["metrics"]]
+
+
+def hpa_writes(cluster: Cluster) -> list[Write]:
+    return [one for one in cluster.client.writes if one.resource == HPAS]
 
 
 def named(name: str) -> Object:
@@ -88,6 +96,78 @@ def test_what_somebody_else_wrote_over_a_label_or_annotation_is_put_right(part: 
             await cluster.patch(HPAS, "keda-hpa-web", {"metadata": {part: {key: None}}})
             await clock.sleep(2)
             assert hpa(cluster)["metadata"][part][key] == own[part][key]
+
+    virtualtime.run(story)
+
+
+PAUSED_IN = "autoscaling.keda.sh/paused-scale-in"
+EXCLUDED = "scaledobject.keda.sh/hpa-excluded-labels"
+
+
+def keys(cluster: Cluster, part: str) -> set[str]:
+    """The labels or annotations of the HPA but for those that every HPA has."""
+    return set(hpa(cluster)["metadata"].get(part) or {}) - {COPIED, NAME_LABEL, *STANDARD_LABELS}
+
+
+def test_what_leaves_the_object_leaves_its_hpa_and_what_others_wrote_stays() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=5) as cluster:
+            await cluster.deployment()
+            own = {"labels": {"team": "data", "argo": "app"}, "annotations": {PAUSED_IN: "true", "note": "n"}}
+            await cluster.scaled_object(metadata=own)
+            await clock.sleep(2)
+            assert keys(cluster, "labels") == {"team", "argo"}
+            assert keys(cluster, "annotations") == {PAUSED_IN, "note"}
+            theirs: Object = {"labels": {"theirs": "l"}, "annotations": {"theirs": "a"}}
+            await cluster.patch(HPAS, "keda-hpa-web", {"metadata": theirs})
+            await clock.sleep(2)
+            change = {"labels": {"team": None}, "annotations": {PAUSED_IN: None, EXCLUDED: "argo"}}
+            await cluster.patch(SCALED_OBJECTS, "web", {"metadata": change})
+            await clock.sleep(2)
+            assert keys(cluster, "labels") == {"theirs"}
+            assert keys(cluster, "annotations") == {"theirs", "note", EXCLUDED}
+            change = {"labels": {"argo": None}, "annotations": {"note": None, EXCLUDED: None}}
+            await cluster.patch(SCALED_OBJECTS, "web", {"metadata": change})
+            await clock.sleep(2)
+            assert hpa(cluster)["metadata"]["annotations"] == {"theirs": "a"}
+            await cluster.patch(HPAS, "keda-hpa-web", {"metadata": {"annotations": {COPIED: "lost"}}})
+            await clock.sleep(2)
+            assert hpa(cluster)["metadata"]["annotations"] == {"theirs": "a"}
+            writes = len(hpa_writes(cluster))
+            await clock.sleep(120)
+            assert len(hpa_writes(cluster)) == writes
+
+    virtualtime.run(story)
+
+
+def test_of_an_hpa_that_lists_nothing_goes_what_can_only_be_its_objects() -> None:
+    wanted = marked({"metadata": {"annotations": {EXCLUDED: "argo"}, "labels": {"team": "data"}}, "spec": {}})
+    metadata: Object = {
+        "resourceVersion": "7",
+        "annotations": {PAUSED_IN: "true", "theirs.io/note": "a", "nokeda.sh/x": "y"},
+        "labels": {"argo": "app", "theirs": "l"},
+    }
+    found: Object = {"metadata": metadata, "spec": {}}
+    assert hpas.differs(found, wanted)
+    after = hpas.rewritten(found, wanted)["metadata"]
+    assert after["labels"] == {"team": "data", "theirs": "l"}
+    assert after["annotations"].keys() == {"theirs.io/note", "nokeda.sh/x", EXCLUDED, COPIED}
+    again = {"metadata": {**after, "labels": {**after["labels"], "argo": "theirs"}}, "spec": {}}
+    assert not hpas.differs(again, wanted), "whoever writes it now is not fought"
+
+
+def test_an_hpa_that_lost_its_owner_is_its_objects_again() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=5) as cluster:
+            await cluster.deployment()
+            await cluster.scaled_object(maxReplicaCount=7)
+            await clock.sleep(2)
+            before = hpa(cluster)
+            edit: Object = {"metadata": {"ownerReferences": None}, "spec": {"maxReplicas": 3}}
+            await cluster.patch(HPAS, "keda-hpa-web", edit)
+            await clock.sleep(2)
+            assert hpa(cluster)["metadata"]["ownerReferences"] == before["metadata"]["ownerReferences"]
+            assert hpa(cluster)["spec"]["maxReplicas"] == 7
 
     virtualtime.run(story)
 

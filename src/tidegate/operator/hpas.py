@@ -8,6 +8,7 @@ from tidegate.api.conditions import Condition
 from tidegate.api.hpa import decode_hpa_spec
 from tidegate.core.behavior import rules_of, tolerance_of
 from tidegate.core.decide import HpaView
+from tidegate.operator.copied import PARTS, gone
 
 Object = dict[str, Any]
 
@@ -15,15 +16,15 @@ Object = dict[str, Any]
 def differs(found: Object, wanted: Object) -> bool:
     """Whether `found` must be written again.
 
-    Everything wanted must stand there as wanted; the server's own additions are left alone. Labels and
-    annotations count the same way, metrics and behaviour exactly.
+    Everything wanted must stand there as wanted, and nothing of what the object took away; the server's
+    and other people's additions are left alone. Metrics and behaviour count exactly.
     """
     have, want = found.get("spec") or {}, wanted["spec"]
     without = {key: one for key, one in want.items() if key != "behavior"}
     if not covers(have, without) or _pace(have) != _pace(want):
         return True
-    metadata = found.get("metadata") or {}
-    return any(
+    metadata = found["metadata"]
+    return any(gone(found, wanted, part) for part in PARTS) or any(
         not covers(metadata.get(part) or {}, wanted["metadata"].get(part) or {})
         for part in ("labels", "annotations", "ownerReferences")
     )
@@ -50,13 +51,14 @@ def _pace(spec: Object) -> Any:
 
 
 def rewritten(found: Object, wanted: Object) -> Object:
-    """The body of the PUT: `found` with the wanted spec, labels, annotations and owner."""
+    """The body of the PUT: `found` with the wanted spec, labels, annotations and owner, and without what
+    its object took away."""
     metadata = {**found["metadata"], **wanted["metadata"]}
-    for part in ("labels", "annotations"):
-        metadata[part] = {
-            **(found["metadata"].get(part) or {}),
-            **(wanted["metadata"].get(part) or {}),
-        }
+    for part in PARTS:
+        dropped = gone(found, wanted, part)
+        present = found["metadata"].get(part) or {}
+        kept = {key: one for key, one in present.items() if key not in dropped}
+        metadata[part] = {**kept, **(wanted["metadata"].get(part) or {})}
     metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
     return {**found, "metadata": metadata, "spec": wanted["spec"]}
 

@@ -202,7 +202,7 @@ class Operator:
             self._on_job(namespace, old, new)
             self._on_target(resource, namespace, name, old, new)
         elif resource == HPAS:
-            self._on_hpa(namespace, one)
+            self._on_hpa(namespace, old, new)
         elif resource in authentications.KINDS:
             key = (resource, namespace, name)
             if self._authentications.changed(key, new):
@@ -237,10 +237,12 @@ class Operator:
                 # Its minimum of Jobs and its history do not wait for a measurement.
                 self.queue.add(known.key)
 
-    def _on_hpa(self, namespace: str, hpa: Any) -> None:
-        for owner in hpa["metadata"].get("ownerReferences") or ():
-            if owner.get("kind") == SCALED_OBJECTS.kind:
-                self.queue.add((SCALED_OBJECTS, namespace, owner["name"]))
+    def _on_hpa(self, namespace: str, old: Any, new: Any) -> None:
+        """Its owner, also one that somebody took its HPA away from."""
+        for hpa in (old, new):
+            for owner in hpa["metadata"].get("ownerReferences") or () if hpa is not None else ():
+                if owner.get("kind") == SCALED_OBJECTS.kind:
+                    self.queue.add((SCALED_OBJECTS, namespace, owner["name"]))
 
     def _on_target(self, resource: Resource, namespace: str, name: str, old: Any, new: Any) -> None:
         """A target's status changes often and matters to nobody; its spec does."""

@@ -16,6 +16,7 @@ from tidegate.core.restore import restored_replicas
 from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, SetReplicas
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
+from tidegate.operator.copied import marked
 from tidegate.operator.desk import Desk
 from tidegate.operator.known import Key, Known
 from tidegate.operator.planning import Plan
@@ -187,7 +188,7 @@ class ScaledObjects:
         if composite is None and modifiers_of(object.spec) is not None:
             # Modifiers that cannot be used are a problem of the object: an existing HPA keeps its metrics.
             return present
-        wanted = wanted_hpa(object, tuple(plans), composite)
+        wanted = marked(wanted_hpa(object, tuple(plans), composite))
         try:
             if present is not None and present.name != name:
                 if not is_whole:

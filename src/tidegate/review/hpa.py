@@ -18,6 +18,7 @@ from tidegate.review.manifest import TriggerPlan
 
 HPA_PREFIX = "keda-hpa-"
 NAME_LABEL = "scaledobject.keda.sh/name"
+STANDARD_LABELS = tuple(f"app.kubernetes.io/{name}" for name in ("name", "version", "part-of", "managed-by"))
 _LABEL_MAX = 63
 
 
