@@ -1,7 +1,8 @@
 """`tidegate.kube.client.Client` without a network: the verbs on `MemoryObjects`, and all that may go wrong.
 
 Watches show a change `lag_s` later; a list takes `list_s`. `before` runs ahead of every write and may
-change the world or raise; a write named in `lost` is carried out, but its answer never comes.
+change the world or raise; a write named in `lost` is carried out, but its answer never comes. Discovery
+meets `undiscovered`.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class MemoryClient:
         self.before: Callable[[Write], Awaitable[None]] = nothing
         self.lost: Callable[[Write], bool] = lambda write: False
         self.unlisted: set[Resource] = set()
+        self.undiscovered: Exception | None = None
         self.lag_s = 0.0
         self.list_s = 0.0
         self._log: list[tuple[float, int, str, Resource, bytes]] = []
@@ -83,6 +85,8 @@ class MemoryClient:
 
     async def request(self, method: str, path: str, **_: Any) -> bytes:
         """Discovery: the resources of one group and version."""
+        if self.undiscovered is not None:
+            raise self.undiscovered
         api_version = path.removeprefix("/apis/").removeprefix("/api/")
         found = [one for one in self.served if one.api_version == api_version]
         if not found:

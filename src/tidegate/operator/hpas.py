@@ -81,6 +81,12 @@ def _policy_down(spec: Object) -> str:
     return str(down.get("selectPolicy") or "")
 
 
+def is_of(hpa: Object, uid: str) -> bool:
+    """Whether the object with this uid controls the HPA: only then may it delete it."""
+    owners = hpa["metadata"].get("ownerReferences") or ()
+    return any(one.get("controller") and one.get("uid") == uid for one in owners)
+
+
 def view_of(hpa: Object) -> HpaView:
     """An HPA as a decision sees it."""
     conditions = (hpa.get("status") or {}).get("conditions") or ()

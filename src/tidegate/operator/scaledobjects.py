@@ -12,12 +12,12 @@ from tidegate.base.errors import Failure, TidegateError
 from tidegate.core.annotated import pause_of
 from tidegate.core.decide import HpaView, Seen, decide_scaled_object
 from tidegate.core.modifiers import modifiers_of
-from tidegate.core.restore import restored_replicas
 from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, SetReplicas
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
 from tidegate.operator.copied import marked
 from tidegate.operator.desk import Desk
+from tidegate.operator.endings import Endings
 from tidegate.operator.known import Key, Known
 from tidegate.operator.planning import Plan
 from tidegate.operator.readypods import ReadyPods
@@ -40,6 +40,7 @@ class ScaledObjects:
         self.desk = desk
         self.targets = Targets(desk.world)
         self.ready = ReadyPods(desk.world)
+        self.endings = Endings(desk, self.targets)
 
     async def look(self, key: Key) -> None:
         _, namespace, name = key
@@ -49,8 +50,7 @@ class ScaledObjects:
             return
         place = Place(SCALED_OBJECTS, namespace, name, object.metadata.uid)
         if object.metadata.deletion_timestamp:
-            await self._restore(object)
-            await self.desk.release(place, object)
+            await self.endings.end(place, object)
             return
         if await self.desk.prepare(place, object, {LABEL: name}):
             return
@@ -209,31 +209,6 @@ class ScaledObjects:
         except TidegateError as error:
             return Failure.of(error)
         return present or HpaView(name)
-
-    # --- the end
-
-    async def _restore(self, object: ScaledObject) -> None:
-        """The replica count from before us, where the manifest asks for it; best effort, as in KEDA.
-
-        The HPA goes first: it must not change the count that was just restored.
-        """
-        original = restored_replicas(object)
-        if original is None:
-            return
-        target = await self.targets.look(object)
-        if target.resource is None:
-            return
-        try:
-            hpa = self._present_hpa(object)
-            if isinstance(hpa, HpaView):
-                await self.desk.writer.delete(HPAS, object.metadata.namespace, hpa.name, "Background")
-            await self.desk.writer.replicas(target.resource, object.metadata.namespace, target.name, original)
-        except (ApiError, TidegateError) as error:
-            place = Place(
-                SCALED_OBJECTS, object.metadata.namespace, object.metadata.name, object.metadata.uid
-            )
-            text = f"the original {original} replicas were not restored: {error}"
-            await self.desk.writer.event(place, EmitEvent("Warning", "ScaledObjectUpdateFailed", text))
 
 
 def _check(target: Target, plan: Plan, hpa: HpaView | Failure | None) -> Failure | None:

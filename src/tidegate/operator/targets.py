@@ -71,7 +71,7 @@ class Targets:
         """The object's target as it is; what keeps it from being scaled is a value."""
         ref, namespace = object.spec.scale_target_ref, object.metadata.namespace
         try:
-            resource = await self._resource(ref.api_version or "apps/v1", ref.kind or "Deployment")
+            resource = await self.resource(object)
         except (ApiError, TidegateError) as error:
             failure = Failure("Misconfigured", f"{STAGE}: {error}")
             return Target(None, ref.name, failure, failure=failure)
@@ -79,7 +79,10 @@ class Targets:
             return await self._watched(resource, namespace, ref.name)
         return await self._scaled(resource, namespace, ref.name)
 
-    async def _resource(self, api_version: str, kind: str) -> Resource:
+    async def resource(self, object: ScaledObject) -> Resource:
+        """The kind of its target; ApiError or TidegateError where that cannot be found out."""
+        ref = object.spec.scale_target_ref
+        api_version, kind = ref.api_version or "apps/v1", ref.kind or "Deployment"
         group, _, _ = api_version.rpartition("/")
         known = WATCHED.get((kind, group))
         if known is not None and self.world.has_listed(known):
