@@ -29,10 +29,11 @@ from tidegate.api.yamltext import Unreadable, documents
 from tidegate.base.errors import Misconfigured
 from tidegate.base.problems import Problem
 from tidegate.cli.admission import admit
+from tidegate.cli.judging import is_ours, judge
 from tidegate.cli.manifests import parse
 from tidegate.cli.offline import refused, stored
 from tidegate.cli.siblings import Siblings
-from tidegate.cli.validate import hpa_of, is_ours, judge
+from tidegate.cli.validate import hpa_of
 from tidegate.cli.wiring import define
 from tidegate.core.decide import Seen, decide_scaled_job, decide_scaled_object
 from tidegate.core.values import JobView, Memory, Reading, SetReplicas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 
 from tidegate.api.decode import decode
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.cli.poll import as_stored, asked_for, command
+from tidegate.cli.asking import asked_for
+from tidegate.cli.poll import command
+from tidegate.cli.shelf import as_stored
+from tidegate.cli.validate import command as validate
 
 ROOT = Path(__file__).parents[2]
 ALWAYS = (
@@ -94,3 +98,67 @@ def test_what_is_asked_for_stays_within_the_bounds(
     found = asked_for(object, value, target, is_active=True)
     assert found is not None
     assert max(1, least) <= found <= most
+
+
+def manifest(spec: str) -> str:
+    return (
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: web}\n"
+        f"spec:\n  scaleTargetRef: {{name: web}}\n  {spec}\n"
+    )
+
+
+def test_a_broken_manifest_gets_the_words_of_validate(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        manifest('minReplicaCount: "1"\n  triggers: [{type: redis, metadata: {address: 5, listLength: ten}}]')
+    )
+    polled = run(str(file))
+    told = CliRunner().invoke(validate, ["-f", str(file)])
+    assert polled.stderr == told.stdout
+    assert polled.stdout == ""
+    assert polled.exit_code == 1
+    [answer] = msgspec.json.decode(run(str(file), "-o", "json").stdout)
+    assert answer["is_wrong"]
+    assert "spec.minReplicaCount" in answer["failure"]
+
+
+def test_what_the_hpa_reads_is_no_failure() -> None:
+    by_cpu = 'minReplicaCount: 1\n  triggers: [{type: cpu, metricType: Utilization, metadata: {value: "60"}}]'
+    result = run("-", stdin=manifest(by_cpu))
+    assert result.exit_code == 0
+    assert "0: cpu    read by the HPA itself   -" in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_formula_has_a_row_of_its_own_and_speaks_for_its_sources() -> None:
+    always = "timezone: UTC, start: '* * * * *', end: 0 0 29 2 *"
+    spec = (
+        "advanced: {scalingModifiers: {formula: a + b, target: '2', activationTarget: '1'}}\n  triggers:\n"
+        f"  - {{type: cron, name: a, metadata: {{{always}, desiredReplicas: '3'}}}}\n"
+        f"  - {{type: cron, name: b, metadata: {{{always}, desiredReplicas: '4'}}}}\n"
+    )
+    result = run("-", "-o", "json", stdin=manifest(spec))
+    *sources, formula = msgspec.json.decode(result.stdout)
+    assert [(one["target"], one["is_active"], one["replicas"]) for one in sources] == [(None, None, None)] * 2
+    total = sum(one["value"] for one in sources)
+    assert (formula["trigger"], formula["metric"]) == ("formula", "composite-metric")
+    assert (formula["value"], formula["target"], formula["activation"]) == (total, 2.0, 1.0)
+    assert (formula["is_active"], formula["replicas"]) == (total > 1, math.ceil(total / 2))
+    assert result.exit_code == 0
+
+
+def test_pods_need_a_cluster() -> None:
+    spec = "triggers: [{type: kubernetes-workload, metadata: {podSelector: app=x, value: '1'}}]"
+    result = run("-", stdin=manifest(spec))
+    assert "kubernetes-workload needs a cluster; name a kubeconfig with --kubeconfig" in result.stderr
+
+
+def test_unreadable_files_take_nothing_from_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: [\n")
+    (tmp_path / "b.yaml").write_text(ALWAYS)
+    result = run("-f", str(tmp_path))
+    assert f"{tmp_path}/a.yaml:2:1: error: did not find" in result.stderr
+    assert "nothing was done" not in result.stderr
+    assert "0: cron" in result.stdout
+    assert result.exit_code == 1
+    assert run().exit_code == 2

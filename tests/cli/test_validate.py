@@ -13,7 +13,7 @@ from tidegate.api.decode import decode
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.cli.admission import admit
-from tidegate.cli.poll import Shelf
+from tidegate.cli.shelf import Shelf
 from tidegate.cli.validate import command
 from tidegate.kube.resource import SCALED_OBJECTS
 from tidegate.local.apiserver.kinds import Kind
@@ -73,11 +73,67 @@ def test_all_problems_are_told_at_once_each_with_its_line(tmp_path: Path) -> Non
     assert "2 of 2 objects checked: 5 errors" in result.stderr
 
 
+def test_one_mistake_hides_no_other() -> None:
+    """Each trigger is looked at for itself, on what can be read: numbers are taken for their texts."""
+    wrong = BROKEN.partition("---")[0].replace(
+        "minReplicaCount: 2", "minReplicaCount: two\n  pollingInterval: -1"
+    )
+    wrong = wrong.replace('"2"', "2").replace("listName: jobs", "listName: on")
+    told = run("-", stdin=wrong).stdout
+    fields = [line.split(": ")[3] for line in told.splitlines() if " error: " in line]
+    assert fields == [
+        "spec.minReplicaCount",
+        "spec.pollingInterval",
+        "spec.triggers[0].metadata.end",
+        "spec.triggers[0].metadata.desiredReplicas",
+        "spec.triggers[1].metadata.listName",
+        "spec.triggers[1].metadata.listLength",
+    ]
+    assert "minReplicaCount is" not in told, "nobody wrote a count to compare with"
+    assert "lisName" in told
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "told"),
+    [
+        ("triggers: 5", ["spec.triggers"]),
+        ("triggers: [5]", ["spec.triggers[0]"]),
+        ("triggers: [{type: redis}]", ["spec.triggers[0].metadata"]),
+        ("triggers: [{type: 5, metadata: {}}]", ["spec.triggers[0].type"]),
+        (
+            "triggers: [{type: redis, metadata: {listName: x}, authenticationRef: a}]",
+            ["spec.triggers[0].authenticationRef"],
+        ),
+        ("maxReplicaCount: x\n  fallback: {failureThreshold: 1, replicas: 500}", ["spec.maxReplicaCount"]),
+    ],
+)
+def test_nothing_is_said_of_a_value_that_nobody_wrote(spoilt: str, told: list[str]) -> None:
+    triggers = "triggers: [{type: redis, metadata: {address: 'a:1', listName: x}}]"
+    body = f"{BY_CPU.partition('  minReplicaCount')[0]}  {spoilt}\n"
+    body += f"  {triggers}\n" if "triggers" not in spoilt else ""
+    lines = run("-", stdin=body).stdout.splitlines()
+    assert [line.split(": ")[3] for line in lines] == told
+
+
 def test_programs_get_the_same_as_json() -> None:
     result = run("-", "-o", "json", stdin=BROKEN)
-    remarks = msgspec.json.decode(result.stdout)
-    assert {one["level"] for one in remarks} == {"error", "warning"}
-    assert remarks[0].keys() == {"level", "place", "object", "text"}
+    report = msgspec.json.decode(result.stdout)
+    assert {one["level"] for one in report["remarks"]} == {"error", "warning"}
+    [one] = [one for one in report["remarks"] if one["field"].endswith("listLength")]
+    assert one.pop("text").startswith('"ten" is not a number')
+    assert one == {
+        "file": "standard input",
+        "line": 19,
+        "column": 9,
+        "object": "ScaledObject/web",
+        "field": "spec.triggers[1].metadata.listLength",
+        "level": "error",
+        "code": "FieldValueInvalid",
+    }
+    assert (report["summary"]["errors"], report["summary"]["objects"]) == (5, 2)
+    empty = msgspec.json.decode(run("-", "-o", "json", stdin="").stdout)
+    assert empty["remarks"] == []
+    assert empty["summary"]["text"].startswith("standard input: there is no object in it")
 
 
 def test_an_unknown_field_is_an_error() -> None:
@@ -206,20 +262,19 @@ def test_what_cannot_be_read_takes_nothing_from_the_rest(tmp_path: Path) -> None
     (tmp_path / "b.yaml").write_text(BROKEN)
     result = run(str(tmp_path), str(tmp_path / "missing.yaml"))
     lines = result.stdout.splitlines()
-    assert lines[0].startswith(f"{tmp_path}/a.yaml:2:1: error: did not find expected node content")
-    assert lines[1] == f"{tmp_path}/missing.yaml: error: no such file or directory"
+    assert lines[0] == f"{tmp_path}/missing.yaml: error: no such file or directory"
+    assert lines[1].startswith(f"{tmp_path}/a.yaml:2:1: error: did not find expected node content")
     assert any("b.yaml:13: error" in line for line in lines)
     assert result.exit_code == 1
-    assert {one["place"] for one in msgspec.json.decode(run(str(tmp_path), "-o", "json").stdout)} >= {
-        f"{tmp_path}/a.yaml:2:1"
-    }
+    [first, *_] = msgspec.json.decode(run(str(tmp_path), "-o", "json").stdout)["remarks"]
+    assert (first["file"], first["line"], first["column"]) == (f"{tmp_path}/a.yaml", 2, 1)
 
 
 @pytest.mark.parametrize("text", ["", "# a comment\n", "---\n---\n"])
 def test_where_there_is_nothing_to_check_validate_says_so(text: str) -> None:
     result = run("-", stdin=text)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "no object found: there is nothing to check\n"
+    assert result.stderr == "standard input: there is no object in it, and nothing to check\n"
 
 
 def test_a_folder_of_folders_is_an_error_that_names_them(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def schema_of(kind: str) -> Schema:
 
 
 @functools.cache
-def _metadata_schema() -> Schema:
+def metadata_schema() -> Schema:
+    """The structural schema of the metadata of any object; shared, not to be changed."""
     return wire_schema(ObjectMeta)
 
 
@@ -67,7 +68,7 @@ def _metadata_problems(body: dict[str, Any]) -> list[Problem]:
         return [required("metadata", "give it a name")]
     if not isinstance(metadata, dict):
         return []
-    return validate(_metadata_schema(), without_nulls(metadata), "metadata")
+    return validate(metadata_schema(), without_nulls(metadata), "metadata")
 
 
 def _unknown_kind(body: dict[str, Any]) -> Problem:

@@ -14,11 +14,23 @@ import yaml
 from tidegate.api.yamltext import Loader, Unreadable, documents
 from tidegate.base.errors import Misconfigured
 
-__all__ = ["Document", "Loader", "Read", "Wrong", "load", "parse", "read"]
+__all__ = ["Document", "Loader", "Read", "Spot", "Wrong", "load", "parse", "read"]
 
 SUFFIXES = (".yaml", ".yml", ".json")
 FOLDERS_SHOWN = 5
 _ITEM = re.compile(r"\[([0-9]{1,9})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in a file, from 1; 0 for what is not known."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return ":".join([self.file, *(str(one) for one in (self.line, self.column) if one)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +42,34 @@ class Document:
     node: yaml.Node | None = field(default=None, repr=False, compare=False)
 
     def place_of(self, path: str) -> str:
+        """`spot_of` as a text: `file.yaml:12`."""
+        spot = self.spot_of(path)
+        return str(Spot(spot.file, spot.line))
+
+    def spot_of(self, path: str) -> Spot:
         """Where a field stands (`spec.triggers[1].metadata.listLength`), or the nearest above it."""
-        name = self.place.rpartition(":")[0]
         node = self.node
         if node is None:
-            return self.place
-        line = node.start_mark.line
+            return Spot(self.place)
+        name, mark = self.place.rpartition(":")[0], node.start_mark
         while path:
             found = _step(node, path)
             if found is None:
                 break
-            line, node, path = found
-        return f"{name}:{line + 1}"
+            mark, node, path = found
+        return Spot(name, mark.line + 1, mark.column + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
     """What could not be read: `place` is `file.yaml:3:7`, or the file or folder alone."""
 
-    place: str
+    spot: Spot
     text: str
+
+    @property
+    def place(self) -> str:
+        return str(self.spot)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text}"
@@ -57,42 +77,60 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The objects of files, in order, and everything that is no object."""
+    """The objects of files, in order, and everything that is no object; `files` are the names of all."""
 
     documents: tuple[Document, ...] = ()
     wrong: tuple[Wrong, ...] = ()
+    files: tuple[str, ...] = ()
 
 
-def load(paths: tuple[str, ...]) -> list[Document]:
+def load(paths: tuple[str, ...], *, is_for_reading: bool = False) -> list[Document]:
     """Every object of the files and folders (`-` is standard input), lists unfolded, in order.
 
     Raises Misconfigured with everything that cannot be read or parsed, and where there is no object at all.
+    A command that only reads (`is_for_reading`) need not say that it has done nothing.
     """
     found = read(paths)
     if found.wrong:
+        step = "correct that and run the command again"
         raise Misconfigured(
             "read the manifests",
             answer="; ".join(str(one) for one in found.wrong),
-            next_step="nothing was done; correct that and run the command again",
+            next_step=step if is_for_reading else f"nothing was done; {step}",
         )
     if not found.documents:
         raise Misconfigured(
-            "read the manifests",
-            answer=f"{', '.join(_shown(one) for one in paths)}: there is no object in it",
-            next_step="name a file that is more than comments",
+            "read the manifests", answer=emptiness(paths), next_step="name a file that is more than comments"
         )
     return list(found.documents)
+
+
+def emptiness(paths: tuple[str, ...]) -> str:
+    """A sentence on files without any object, by their names."""
+    return f"{', '.join(_shown(one) for one in paths)}: there is no object in it"
+
+
+def named(*given: tuple[str, ...]) -> tuple[str, ...]:
+    """The files that a call names, with -f or without. click.UsageError where it names none."""
+    paths = tuple(one for some in given for one in some)
+    if not paths:
+        import click
+
+        raise click.UsageError("Name a file, a folder, or - for standard input.")
+    return paths
 
 
 def read(paths: tuple[str, ...]) -> Read:
     """What the files and folders hold. What is wrong in one takes nothing from the others."""
     found: list[Document] = []
     wrong: list[Wrong] = []
+    names: list[str] = []
     for name, text in _texts(paths, wrong):
         one = parse(name, text)
+        names.append(name)
         found += one.documents
         wrong += one.wrong
-    return Read(tuple(found), tuple(wrong))
+    return Read(tuple(found), tuple(wrong), tuple(names))
 
 
 def parse(name: str, text: str) -> Read:
@@ -103,8 +141,8 @@ def parse(name: str, text: str) -> Read:
         for node, body in documents(text):
             _unfold(name, body, node, found, wrong)
     except Unreadable as error:
-        wrong.append(Wrong(f"{name}:{error.line}:{error.column}", error.text))
-    return Read(tuple(found), tuple(wrong))
+        wrong.append(Wrong(Spot(name, error.line, error.column), error.text))
+    return Read(tuple(found), tuple(wrong), (name,))
 
 
 def _texts(paths: tuple[str, ...], wrong: list[Wrong]) -> Iterator[tuple[str, str]]:
@@ -115,18 +153,20 @@ def _texts(paths: tuple[str, ...], wrong: list[Wrong]) -> Iterator[tuple[str, st
                 continue
             files = _files(Path(given))
         except UnicodeDecodeError as error:
-            wrong.append(Wrong(_shown(given), f"it is not UTF-8 (byte {error.start})"))
+            wrong.append(Wrong(Spot(_shown(given)), f"it is not UTF-8 (byte {error.start})"))
             continue
         except (OSError, Misconfigured) as error:
-            wrong.append(Wrong(given, _cause(error)))
+            wrong.append(Wrong(Spot(given), _cause(error)))
             continue
         for file in files:
             try:
                 yield str(file), file.read_text(encoding="utf-8-sig")
             except UnicodeDecodeError as error:
-                wrong.append(Wrong(str(file), f"it is not UTF-8 (byte {error.start}); save it as UTF-8"))
+                wrong.append(
+                    Wrong(Spot(str(file)), f"it is not UTF-8 (byte {error.start}); save it as UTF-8")
+                )
             except OSError as error:
-                wrong.append(Wrong(str(file), _cause(error)))
+                wrong.append(Wrong(Spot(str(file)), _cause(error)))
 
 
 def _shown(given: str) -> str:
@@ -153,8 +193,8 @@ def _cause(error: OSError | Misconfigured) -> str:
     return error.answer if isinstance(error, Misconfigured) else (error.strerror or str(error)).lower()
 
 
-def _step(node: yaml.Node, path: str) -> tuple[int, yaml.Node, str] | None:
-    """One step down: the line and the node of a member or an item, and the rest of the path.
+def _step(node: yaml.Node, path: str) -> tuple[Any, yaml.Node, str] | None:
+    """One step down: the mark and the node of a member or an item, and the rest of the path.
 
     A key may hold dots and brackets itself: the longest that fits is meant.
     """
@@ -163,7 +203,7 @@ def _step(node: yaml.Node, path: str) -> tuple[int, yaml.Node, str] | None:
         if number is None or int(number[1]) >= len(node.value):
             return None
         item = node.value[int(number[1])]
-        return item.start_mark.line, item, path[number.end() :].removeprefix(".")
+        return item.start_mark, item, path[number.end() :].removeprefix(".")
     if not isinstance(node, yaml.MappingNode):
         return None
     fitting = [
@@ -176,30 +216,29 @@ def _step(node: yaml.Node, path: str) -> tuple[int, yaml.Node, str] | None:
     if not fitting:
         return None
     key, value = max(fitting, key=lambda pair: len(pair[0].value))
-    return key.start_mark.line, value, path[len(key.value) :].removeprefix(".")
+    return key.start_mark, value, path[len(key.value) :].removeprefix(".")
 
 
 def _unfold(name: str, body: Any, node: yaml.Node | None, found: list[Document], wrong: list[Wrong]) -> None:
     """Adds the object, or those of a list; or what keeps it from being one."""
-    mark = node.start_mark if node is not None else None
-    place = f"{name}:{mark.line + 1}" if mark is not None else name
+    spot = Spot(name, node.start_mark.line + 1) if node is not None else Spot(name)
     if not isinstance(body, dict):
         what = "list" if isinstance(body, list) else "text"
         answer = f"this {what} is not an object; begin with apiVersion, kind and metadata"
-        wrong.append(Wrong(place, answer))
+        wrong.append(Wrong(spot, answer))
         return
     missing = [one for one in ("apiVersion", "kind") if not isinstance(body.get(one), str) or not body[one]]
     if missing:
-        wrong.append(Wrong(place, f"the object has no {' and no '.join(missing)}"))
+        wrong.append(Wrong(spot, f"the object has no {' and no '.join(missing)}"))
         return
     if body["kind"].endswith("List") and isinstance(body.get("items"), list):
         nodes = _items(node, len(body["items"]))
         for item, below in zip(body["items"], nodes, strict=True):
             _unfold(name, item, below or node, found, wrong)
     elif not isinstance(body.get("metadata", {}), dict):
-        wrong.append(Wrong(place, f"metadata of {body['kind']} is no mapping; give it a name"))
+        wrong.append(Wrong(spot, f"metadata of {body['kind']} is no mapping; give it a name"))
     else:
-        found.append(Document(body, place, node))
+        found.append(Document(body, str(spot), node))
 
 
 def _items(node: yaml.Node | None, count: int) -> list[yaml.Node | None]:

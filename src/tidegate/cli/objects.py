@@ -83,7 +83,7 @@ async def meant(session: Session, words: Sequence[str], files: Sequence[str] = (
     if files:
         from tidegate.cli.manifests import load
 
-        documents = load(tuple(files))
+        documents = load(tuple(files), is_for_reading=True)
         return Meant(targets=tuple([await target(session, document) for document in documents]))
     parsed = parse_words(words)
     served = await session.discovery.all()

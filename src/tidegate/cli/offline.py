@@ -10,8 +10,10 @@ from tidegate.api import structural
 from tidegate.api.checks import too_deep
 from tidegate.api.crds import crds
 from tidegate.api.decode import KINDS, decode
+from tidegate.api.salvage import Salvaged, salvage
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation import problems, schema_of
+from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.local.apiserver import fields
 from tidegate.local.apiserver.admission import together
@@ -43,6 +45,17 @@ def stored(body: dict[str, Any]) -> dict[str, Any]:
     kept = copy.deepcopy(_created(body))
     structural.prune(schema_of(body["kind"]), kept)
     return kept
+
+
+def readable(body: dict[str, Any]) -> tuple[Any, Salvaged] | None:
+    """One of our objects as far as it can be read, right or wrong; None where it nests too deep."""
+    if too_deep(body) is not None:
+        return None
+    salvaged = salvage(stored(body))
+    try:
+        return decode(salvaged.body), salvaged
+    except TidegateError:
+        return None
 
 
 def _created(body: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ async def reach(kubeconfig: str) -> AsyncIterator[Reach]:
     from tidegate.kube.client import Client
 
     if not kubeconfig:
-        yield Reach(None, Surroundings())
+        yield Reach(None, Surroundings(objects=_no_pods))
         return
     client = Client(config.load(kubeconfig))
     try:
@@ -78,6 +78,16 @@ async def _services(client: Client) -> dict[tuple[str, str], Any]:
             place = (metadata["namespace"], metadata["name"])
             names[place] = Named(*place, (address,))
     return names
+
+
+async def _no_pods(question: Any) -> Any:
+    from tidegate.base.errors import Misconfigured
+
+    raise Misconfigured(
+        "count pods",
+        answer="kubernetes-workload needs a cluster",
+        next_step="name a kubeconfig with --kubeconfig",
+    )
 
 
 async def _pods(client: Client, question: Any) -> Any:

@@ -6,17 +6,13 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tidegate.api.decode import decode
 from tidegate.api.kinds import API_VERSION
-from tidegate.api.scaledjob import ScaledJob
-from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.trigger_rules import objects, part, text
 from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, TriggerAuthentication
 from tidegate.api.triggers import Trigger
-from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.cli.manifests import Document
-from tidegate.cli.offline import stored
+from tidegate.cli.offline import readable
 from tidegate.review.authentication import unread_parameters
 
 Object = dict[str, Any]
@@ -80,12 +76,8 @@ class Siblings:
 def _triggers(body: Object) -> tuple[Trigger, ...]:
     if body["apiVersion"] != API_VERSION or body["kind"] not in ("ScaledObject", "ScaledJob"):
         return ()
-    try:
-        object = decode(stored(body))
-    except TidegateError:
-        return ()
-    assert isinstance(object, ScaledObject | ScaledJob)
-    return object.spec.triggers
+    found = readable(body)
+    return found[0].spec.triggers if found is not None else ()
 
 
 def _name(body: Object) -> str:

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidegate.base.problems import Problem
 from tidegate.base.sentences import counted
 
 if TYPE_CHECKING:
     from tidegate.api.scaledobject import ScaledObject
+    from tidegate.cli.judging import Remark
     from tidegate.cli.manifests import Document
-    from tidegate.cli.siblings import Siblings
-
-Level = Literal["error", "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """One thing to say about one place. Errors are refused or keep the object from scaling."""
-
-    level: Level
-    place: str
-    object: str
-    text: str
 
 
 @click.command("validate")
-@click.argument("files", nargs=-1, required=True)
+@click.argument("paths", nargs=-1, metavar="[FILES]...")
+@click.option("-f", "--filename", "files", multiple=True, help="The same: file, folder, or - (repeatable).")
 @click.option("--show", type=click.Choice(["hpa"]), help="Print the HPA that each ScaledObject would get.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(files: tuple[str, ...], show: str | None, output: str) -> None:
+def command(paths: tuple[str, ...], files: tuple[str, ...], show: str | None, output: str) -> None:
     """Check manifests as admission will, without a server: all problems, with file and line.
 
     FILES are files, folders, or - for standard input; what one says of another is looked at too.
@@ -44,85 +33,90 @@ def command(files: tuple[str, ...], show: str | None, output: str) -> None:
     tidegate validate examples/queue-worker/
     tidegate validate scaledobject.yaml --show hpa
     """
-    from tidegate.cli.manifests import read
-    from tidegate.cli.siblings import Siblings
+    from tidegate.cli.judging import remarks_of
+    from tidegate.cli.manifests import emptiness, named, read
 
-    found = read(files)
-    remarks = [Remark("error", one.place, "", one.text) for one in found.wrong]
-    siblings = Siblings(found.documents)
-    for document in found.documents:
-        remarks += sorted(judge(document, siblings), key=lambda one: line_of(one.place))
+    given = named(paths, files)
+    found = read(given)
+    remarks = remarks_of(found)
+    summary = summed(remarks, found.documents, emptiness(given))
     if show == "hpa":
         _show_hpas(found.documents)
     elif output == "json":
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(remarks)))
+        report = Report(summary, tuple(entry(one) for one in remarks))
+        click.echo(msgspec.json.format(msgspec.json.encode(report)))
     if output == "text":
-        _tell(remarks, found.documents, to_stderr=show == "hpa")
+        for remark in remarks:
+            click.echo(str(remark), err=show == "hpa")
+        click.echo(summary.text, err=True)
+    sys.exit(1 if summary.errors or not found.documents else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`checked` of `objects` were looked at; `not_checked` counts the others by kind."""
+
+    errors: int
+    warnings: int
+    objects: int
+    checked: int
+    not_checked: dict[str, int]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A remark for programs. Line and column are 0 where they are not known."""
+
+    file: str
+    line: int
+    column: int
+    object: str
+    field: str
+    level: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is said, for programs."""
+
+    summary: Summary
+    remarks: tuple[Entry, ...]
+
+
+def entry(remark: Remark) -> Entry:
+    spot = remark.spot
+    return Entry(
+        spot.file,
+        spot.line,
+        spot.column,
+        remark.object,
+        remark.field,
+        remark.level,
+        remark.code,
+        remark.text,
+    )
+
+
+def summed(remarks: Sequence[Remark], documents: Sequence[Document], emptiness: str) -> Summary:
+    """The counts, and a sentence with them; `emptiness` is that on files without any object."""
+    from tidegate.cli.judging import is_judged
+
     errors = sum(remark.level == "error" for remark in remarks)
-    sys.exit(1 if errors or not found.documents else 0)
-
-
-def _tell(remarks: Sequence[Remark], documents: Sequence[Document], *, to_stderr: bool) -> None:
-    for remark in remarks:
-        subject = f"{remark.object}: " if remark.object else ""
-        click.echo(f"{remark.place}: {remark.level}: {subject}{remark.text}", err=to_stderr)
+    others = Counter(str(one.body["kind"]) for one in documents if not is_judged(one.body))
+    checked = len(documents) - others.total()
+    counts = counted(errors, "error"), counted(len(remarks) - errors, "warning")
+    text = f"{checked} of {counted(len(documents), 'object')} checked"
+    if others:
+        text += f" (not {', '.join(f'{number} {kind}' for kind, number in sorted(others.items()))})"
+    text += f": {', '.join(counts)}"
     if not documents and not remarks:
-        click.echo("no object found: there is nothing to check", err=True)
-        return
-    errors = sum(remark.level == "error" for remark in remarks)
-    checked = sum(is_ours(document.body) for document in documents)
-    told = f"{counted(errors, 'error')}, {counted(len(remarks) - errors, 'warning')}"
-    click.echo(f"{checked} of {counted(len(documents), 'object')} checked: {told}", err=True)
-
-
-def line_of(place: str) -> int:
-    """The line number of a place, for sorting within one file."""
-    return int(place.rpartition(":")[2])
-
-
-def is_ours(body: dict[str, Any]) -> bool:
-    """Whether it is of one of KEDA's kinds; others are left to the server."""
-    from tidegate.api.decode import KINDS
-    from tidegate.api.kinds import API_VERSION
-
-    return body.get("apiVersion") == API_VERSION and str(body.get("kind")) in KINDS
-
-
-def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
-    """Everything to say about one object; nothing about kinds that are not ours."""
-    from tidegate.api.decode import decode
-    from tidegate.api.scaledjob import ScaledJob
-    from tidegate.api.scaledobject import ScaledObject
-    from tidegate.api.validation import problems
-    from tidegate.cli.admission import judged
-    from tidegate.cli.offline import refused, stored
-    from tidegate.local.apiserver.admission import together
-
-    body = document.body
-    if not is_ours(body):
-        if str(body.get("apiVersion", "")).partition("/")[0] == "keda.sh":
-            # Of our group, but no kind or version that exists: a misspelling, not somebody else's business.
-            yield from (_remark("error", document, problem) for problem in problems(body))
-        return
-    unknown, found = refused(body)
-    notices: Iterable[Problem] = ()
-    if not found:
-        object = decode(stored(body))
-        if isinstance(object, ScaledObject | ScaledJob):
-            found, notices = judged(object, siblings.template_of(body))
-        else:
-            notices = siblings.unread_parameters(body, object)
-    strange = [Problem(path, "unknown field") for path in unknown]
-    yield from (_remark("error", document, problem) for problem in together(found, strange))
-    yield from (_remark("warning", document, notice) for notice in notices)
-
-
-def _remark(level: Level, document: Document, problem: Problem) -> Remark:
-    metadata = document.body.get("metadata") or {}
-    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
-    return Remark(level, document.place_of(problem.path), f"{document.body['kind']}/{name}", str(problem))
+        text = f"{emptiness}, and nothing to check"
+    return Summary(errors, len(remarks) - errors, len(documents), checked, dict(others), text)
 
 
 def _show_hpas(documents: Sequence[Document]) -> None:
@@ -133,6 +127,7 @@ def _show_hpas(documents: Sequence[Document]) -> None:
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.api.yamltext import Dumper
     from tidegate.base.errors import Misconfigured
+    from tidegate.cli.judging import is_ours
     from tidegate.cli.offline import refused, stored
 
     bodies = []

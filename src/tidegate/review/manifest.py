@@ -129,7 +129,7 @@ def _planned(
             return TriggerPlan(index, trigger, problems=(_needs_hpa(index, trigger),))
         # It has no meaning without an HPA; the problem is the object's.
         trigger = msgspec.structs.replace(trigger, metric_type=None)
-    scope = Scope(object.metadata.namespace, _is_metric_source(object))
+    scope = Scope(object.metadata.namespace, is_metric_source(object))
     built = reading.build(kind, trigger, sources, scope)
     if isinstance(built, tuple):
         return TriggerPlan(index, trigger, problems=tuple(_placed(index, problem) for problem in built))
@@ -216,7 +216,7 @@ def _notices(
         yield Problem(f"spec.triggers[{index}].useCachedMetrics", message)
 
 
-def _is_metric_source(object: ScaledObject | ScaledJob) -> bool:
+def is_metric_source(object: ScaledObject | ScaledJob) -> bool:
     """Whether a formula consumes the triggers' values."""
     return isinstance(object, ScaledObject) and modifiers_of(object.spec) is not None
 

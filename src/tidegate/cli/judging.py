@@ -1,0 +1,119 @@
+"""Everything to say about the objects of manifest files, each remark with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from tidegate.base.problems import Problem
+
+if TYPE_CHECKING:
+    from tidegate.cli.manifests import Document, Read, Spot
+    from tidegate.cli.siblings import Siblings
+
+Level = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing to say about one place. Errors are refused or keep the object from scaling.
+
+    `object` (`ScaledObject/web`) and `field` are empty for what could not be read.
+    """
+
+    level: Level
+    spot: Spot
+    object: str
+    text: str
+    field: str = ""
+    code: str = ""
+
+    @property
+    def place(self) -> str:
+        """`file.yaml:12`; with the column where a text is no YAML."""
+        spot = self.spot
+        return str(spot) if not self.object else f"{spot.file}:{spot.line}"
+
+    def __str__(self) -> str:
+        said = [self.place, self.level, self.object, self.field, self.text]
+        return ": ".join(one for one in said if one)
+
+
+def remarks_of(found: Read) -> list[Remark]:
+    """All remarks on the files, in their order and that of their lines."""
+    from tidegate.cli.siblings import Siblings
+
+    siblings = Siblings(found.documents)
+    remarks = [Remark("error", one.spot, "", one.text, code="Unreadable") for one in found.wrong]
+    for document in found.documents:
+        remarks += judge(document, siblings)
+    files = {name: index for index, name in enumerate(found.files)}
+    return sorted(remarks, key=lambda one: (files.get(one.spot.file, -1), one.spot.line, one.spot.column))
+
+
+def is_ours(body: dict[str, Any]) -> bool:
+    """Whether it is of one of KEDA's kinds; others are left to the server."""
+    from tidegate.api.decode import KINDS
+    from tidegate.api.kinds import API_VERSION
+
+    return body.get("apiVersion") == API_VERSION and str(body.get("kind")) in KINDS
+
+
+def is_judged(body: dict[str, Any]) -> bool:
+    """Whether anything is said of it: it is of one of KEDA's kinds, or of one that there is not."""
+    return is_ours(body) or _group(body) == "keda.sh"
+
+
+def _group(body: dict[str, Any]) -> str:
+    return str(body.get("apiVersion", "")).partition("/")[0]
+
+
+def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
+    """Everything to say about one object; nothing about kinds that are not ours."""
+    from tidegate.api.validation import problems
+    from tidegate.cli.offline import refused
+    from tidegate.local.apiserver.admission import together
+
+    body = document.body
+    if not is_ours(body):
+        if _group(body) == "keda.sh":
+            # Of our group, but no kind or version that exists: a misspelling, not somebody else's business.
+            yield from (_remark("error", document, problem) for problem in problems(body))
+        return
+    unknown, found = refused(body)
+    more, notices = _meant(body, siblings)
+    strange = [Problem(path, "unknown field", "FieldValueForbidden") for path in unknown]
+    for problem in together(together(found, more), strange):
+        yield _remark("error", document, problem)
+    yield from (_remark("warning", document, notice) for notice in notices)
+
+
+def _meant(body: dict[str, Any], siblings: Siblings) -> tuple[list[Problem], list[Problem]]:
+    """(problems, notices) of what the object means, as far as it can be read."""
+    from tidegate.api.scaledjob import ScaledJob
+    from tidegate.api.scaledobject import ScaledObject
+    from tidegate.cli.admission import judged
+    from tidegate.cli.offline import readable
+
+    found = readable(body)
+    if found is None:
+        return [], []
+    object, salvaged = found
+    problems: Iterable[Problem] = ()
+    if isinstance(object, ScaledObject | ScaledJob):
+        problems, notices = judged(object, siblings.template_of(body))
+    else:
+        notices = tuple(siblings.unread_parameters(body, object))
+    return (
+        [one for one in problems if not salvaged.is_lost(one)],
+        [one for one in notices if not salvaged.is_lost(one)],
+    )
+
+
+def _remark(level: Level, document: Document, problem: Problem) -> Remark:
+    metadata = document.body.get("metadata") or {}
+    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+    subject = f"{document.body['kind']}/{name}"
+    spot = document.spot_of(problem.path)
+    return Remark(level, spot, subject, problem.message, problem.path, problem.reason)
