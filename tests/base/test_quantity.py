@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.base.quantity import format_quantity, metric_quantity, parse_quantity
+from tidegate.base.quantity import canonical, format_quantity, metric_quantity, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,50 @@ def test_other_texts_are_refused_and_named(text):
 )
 def test_quantities_are_written_canonically(value, expected):
     assert format_quantity(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", "0"),
+        ("0Mi", "0"),
+        ("0.5", "500m"),
+        (".5", "500m"),
+        ("1000m", "1"),
+        ("1500m", "1500m"),
+        ("1.5", "1500m"),
+        ("+5", "5"),
+        ("-0.5", "-500m"),
+        ("12000", "12k"),
+        ("1200", "1200"),
+        ("0.0001", "100u"),
+        ("0.1n", "1n"),
+        ("1024Mi", "1Gi"),
+        ("512Mi", "512Mi"),
+        ("1.5Gi", "1536Mi"),
+        ("0.5Ki", "512"),
+        ("1.1Ki", "1126400m"),
+        ("1e3", "1e3"),
+        ("1E3", "1e3"),
+        ("5e2", "500"),
+        ("5e-1", "500e-3"),
+        ("9223372036854775807", "9223372036854775807"),
+        ("10Ei", "9223372036854775807"),
+    ],
+)
+def test_a_quantity_has_the_form_in_which_kubernetes_stores_it(text, expected):
+    assert canonical(text) == expected
+    assert canonical(expected) == expected
+
+
+@given(
+    st.decimals(-(10**9), 10**9, places=9, allow_nan=False),
+    st.sampled_from(["", "m", "k", "Ki", "Mi", "e3", "e-2"]),
+)
+def test_the_canonical_form_means_the_same(number, suffix):
+    text = f"{number:f}{suffix}"
+    assert parse_quantity(canonical(text)) == parse_quantity(text)
+    assert canonical(canonical(text)) == canonical(text)
 
 
 @given(st.floats(-1e15, 1e15))

@@ -95,6 +95,50 @@ def test_a_target_of_nothing_is_told_and_the_healthy_trigger_goes_on(
     virtualtime.run(story)
 
 
+@pytest.mark.parametrize("value", ["0.5", "1000m", "500m"])
+def test_a_quantity_is_kept_as_kubernetes_writes_it_and_written_once(value: str) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=2) as town:
+            await town.deployment(replicas=1, resources={"requests": {"cpu": "1", "memory": "1Gi"}})
+            cpu = {"type": "cpu", "metricType": "AverageValue", "metadata": {"value": value}}
+            memory = {"type": "memory", "metricType": "AverageValue", "metadata": {"value": "1024Mi"}}
+            rules = {"scaleDown": {"tolerance": "0.05"}}
+            await town.scaled_object(
+                "web",
+                redis("jobs"),
+                cpu,
+                memory,
+                minReplicaCount=1,
+                pollingInterval=5,
+                advanced={"horizontalPodAutoscalerConfig": {"behavior": rules}},
+            )
+            await town.reaches(2, 60)
+            await clock.sleep(300)
+            spec = (town.hpa() or {})["spec"]
+            targets = [one["resource"]["target"] for one in spec["metrics"][1:]]
+            expected = {"0.5": "500m", "1000m": "1"}.get(value, value)
+            assert [one["averageValue"] for one in targets] == [expected, "1Gi"]
+            assert spec["behavior"]["scaleDown"]["tolerance"] == "50m"
+            writes = [one.verb for one in town.client.writes if one.resource == HPAS]
+            assert writes == ["create"]
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("jobs", [10**25, 10**40, 10**300])
+def test_a_queue_of_any_length_is_met_with_the_maximum(jobs: int) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=jobs) as town:
+            await town.deployment()
+            await town.scaled_object("web", redis("jobs"), maxReplicaCount=6, pollingInterval=5)
+            await town.reaches(6, 120)
+            await clock.sleep(20)
+            (metric,) = (town.hpa() or {})["status"]["currentMetrics"]
+            assert metric["external"]["current"] == {"averageValue": "9223372036854775807"}
+
+    virtualtime.run(story)
+
+
 def test_cpu_and_a_queue_together_take_the_higher_of_both() -> None:
     async def story(clock: Any) -> None:
         async with living(clock, jobs=3) as town:

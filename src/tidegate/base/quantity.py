@@ -15,7 +15,7 @@ _QUANTITY = re.compile(
 )
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_LARGE_SUFFIXES = ("", "k", "M", "G", "T", "P", "E")
+_SUFFIXES = {0: "", **{power: suffix for suffix, power in _DECIMAL.items()}}
 _MAX = 2**63 - 1
 _NANO = Decimal(1).scaleb(-9)
 _MILLI = Decimal(1).scaleb(-3)
@@ -38,24 +38,47 @@ def parse_quantity(text: str) -> Decimal:
     return _capped(number.quantize(_NANO, rounding=ROUND_UP, context=_EXACT))
 
 
-def format_quantity(value: float | Decimal) -> str:
+def format_quantity(value: float | Decimal, rounding: str = ROUND_HALF_EVEN) -> str:
     """`value` in canonical form with milli precision: `5`, `1500m`, `2k`.
 
-    Rounds half to even, a float on its binary value (as C's `%.3f`). NaN and infinities: ValueError.
+    Rounds half to even where nothing else is said, a float on its binary value (as C's `%.3f`). NaN and
+    infinities: ValueError.
     """
     number = value if isinstance(value, Decimal) else Decimal(value)
     if not number.is_finite():
         raise ValueError(f"{value} cannot be written as a quantity")
     if number and number.adjusted() >= 19:
         number = Decimal(_MAX).copy_sign(number)
-    number = _capped(number.quantize(_MILLI, rounding=ROUND_HALF_EVEN, context=_EXACT))
-    whole = int(number)
-    if whole != number:
-        return f"{int(number.scaleb(3, context=_EXACT))}m"
-    power = 0
-    while whole and whole % 1000 == 0 and power < len(_LARGE_SUFFIXES) - 1:
-        whole, power = whole // 1000, power + 1
-    return f"{whole}{_LARGE_SUFFIXES[power]}"
+    number = _capped(number.quantize(_MILLI, rounding=rounding, context=_EXACT))
+    return _with_suffix(number, -3)
+
+
+def canonical(text: str) -> str:
+    """A quantity as Kubernetes stores it: `0.5` is `500m`, `1024Mi` is `1Gi`, `1000m` is `1`, in the
+    notation (binary, decimal, exponent) that it was written in. ValueError when it is no quantity.
+    """
+    number = parse_quantity(text)
+    found = _QUANTITY.fullmatch(text)
+    assert found is not None
+    _, binary, _, exponent = found.groups()
+    if binary and abs(number) >= 1024 and number == int(number):
+        whole, power = int(number), 0
+        while whole % 1024 == 0 and power < len(_BINARY):
+            whole, power = whole // 1024, power + 1
+        return f"{whole}{('', *_BINARY)[power]}"
+    return _with_suffix(number, -9, has_exponent=bool(exponent))
+
+
+def _with_suffix(number: Decimal, least: int, *, has_exponent: bool = False) -> str:
+    """The whole number with the largest suffix; `number` has no digits below 10 to the `least`."""
+    whole, power = int(number.scaleb(-least, context=_EXACT)), least
+    if not whole:
+        return "0"
+    while whole % 1000 == 0 and power < 18:
+        whole, power = whole // 1000, power + 3
+    if has_exponent:
+        return f"{whole}e{power}" if power else str(whole)
+    return f"{whole}{_SUFFIXES[power]}"
 
 
 def metric_quantity(value: float) -> str:

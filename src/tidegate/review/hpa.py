@@ -10,7 +10,7 @@ import tidegate
 from tidegate.api.kinds import API_VERSION
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Misconfigured
-from tidegate.base.quantity import metric_quantity
+from tidegate.base.quantity import canonical, metric_quantity
 from tidegate.core.annotated import HPA_EXCLUDED_LABELS, pause_of
 from tidegate.core.modifiers import Composite, modifiers_of
 from tidegate.core.values import ExternalMetric, ResourceMetric
@@ -155,7 +155,8 @@ def _resource(metric: ResourceMetric) -> dict[str, Any]:
     if metric.target_type == "Utilization":
         target["averageUtilization"] = int(metric.target)
     else:
-        target["averageValue"] = metric.target
+        # As the server keeps it: in another form it would be written again at each look.
+        target["averageValue"] = canonical(metric.target)
     if metric.container:
         return {
             "type": "ContainerResource",

@@ -131,6 +131,17 @@ def test_the_target_follows_an_external_metric(live):
     live(scenario, scene.team)
 
 
+def test_the_smallest_target_is_a_thousandth(live):
+    scene = Scene()
+
+    async def scenario(world: World) -> None:
+        scene.metrics.external = [0.004]
+        await begin(world, 1, hpa(external(averageValue="1n")))
+        assert replicas(world) == 4
+
+    live(scenario, scene.team)
+
+
 def test_several_series_add_up(live):
     scene = Scene()
 

@@ -10,6 +10,8 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+from tidegate.base.quantity import canonical
+from tidegate.local.apiserver import rules
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.podspec import pod_only, pod_spec
 from tidegate.local.objects import Object
@@ -88,9 +90,15 @@ def _hpa(body: Object) -> None:
     if not spec.get("metrics"):
         target = {"type": "Utilization", "averageUtilization": 80}
         spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    for metric in spec["metrics"]:
+        for source in metric.values():
+            if isinstance(source, dict):
+                _canonical_quantities(source.get("target") or {}, "value", "averageValue")
     behavior = spec.get("behavior")
     if behavior is None:
         return
+    for direction in behavior.values():
+        _canonical_quantities(direction, "tolerance")
     whole = {"type": "Percent", "value": 100, "periodSeconds": 15}
     up = behavior.setdefault("scaleUp", {})
     up.setdefault("stabilizationWindowSeconds", 0)
@@ -99,6 +107,14 @@ def _hpa(body: Object) -> None:
     down = behavior.setdefault("scaleDown", {})
     down.setdefault("selectPolicy", "Max")
     down.setdefault("policies", [dict(whole)])
+
+
+def _canonical_quantities(part: Object, *names: str) -> None:
+    """Quantities as Kubernetes stores them; what is none is left to the checks."""
+    for name in names:
+        text = part.get(name)
+        if text is not None and rules.amount(text) is not None:
+            part[name] = canonical(str(text))
 
 
 def _service(body: Object) -> None:

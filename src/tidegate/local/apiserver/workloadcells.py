@@ -206,7 +206,7 @@ def _amount(text: Any) -> str:
     if text is None:
         return UNKNOWN
     try:
-        return quantity.format_quantity(quantity.parse_quantity(str(text)))
+        return quantity.canonical(str(text))
     except ValueError:
         return str(text)
 

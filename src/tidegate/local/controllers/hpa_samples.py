@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
 from typing import TypeVar
 
 from tidegate.api.hpa import ExternalSource, HpaSpec, MetricSpec, MetricTarget
@@ -20,6 +21,7 @@ from tidegate.local.controllers import pods as pods_
 from tidegate.local.objects import Object
 
 Answer = TypeVar("Answer")
+_MILLI = Decimal("0.001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +132,15 @@ async def _guarded(reading: Awaitable[Answer | Failure]) -> Answer | Failure:
 
 
 def target_of(target: MetricTarget) -> tuple[float, TargetType]:
-    """The target in the metric's unit (percent for Utilization) and its type."""
+    """The target in the metric's unit (percent for Utilization) and its type.
+
+    In thousandths, rounded up as Kubernetes does: the smallest target is not zero.
+    """
     if target.average_utilization is not None:
         return float(target.average_utilization), "Utilization"
-    if target.average_value is not None:
-        return float(parse_quantity(str(target.average_value))), "AverageValue"
-    return float(parse_quantity(str(target.value or 0))), "Value"
+    is_average = target.average_value is not None
+    written = parse_quantity(str(target.average_value if is_average else target.value or 0))
+    return float(written.quantize(_MILLI, ROUND_UP)), "AverageValue" if is_average else "Value"
 
 
 def requests_of(pods: Sequence[Object], resource: str, container: str) -> dict[str, float] | Failure:

@@ -101,4 +101,4 @@ def _usage(sample: Sample, value: float | None) -> dict[str, Any]:
 
 def _quantity(value: float) -> str:
     """In thousandths, rounded up as Kubernetes does, so that a little is never shown as nothing."""
-    return format_quantity(Decimal(str(value)).quantize(Decimal("0.001"), rounding=ROUND_CEILING))
+    return format_quantity(Decimal(str(value)), ROUND_CEILING)
