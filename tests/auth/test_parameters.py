@@ -205,6 +205,12 @@ def test_a_secret_in_place_of_an_authentication_is_used_and_warned_about(world, 
     assert found.read == {(TRIGGER_AUTHENTICATIONS, "shop", "redis"), (SECRETS, "shop", "redis")}
 
 
+def test_a_value_may_be_wrapped_over_lines_as_manifests_have_it(world, resolved):
+    body = {"metadata": {"name": "redis"}, "data": {"password": "czNj\ncmV0\n"}}
+    world.objects[(SECRETS, "shop", "redis")] = body
+    assert resolved("redis").params == {"password": "s3cret"}
+
+
 def test_an_authentication_of_that_name_is_preferred_to_the_secret(world, resolved):
     world.secret("redis", password="s3cret")
     world.authentication("redis", {})

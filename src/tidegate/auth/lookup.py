@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any, Protocol
 
+from tidegate.base.bytetext import to_bytes
 from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable
 from tidegate.kube.resource import CONFIG_MAPS, SECRETS, ApiError, Resource
 
@@ -57,8 +56,8 @@ def named(resource: Resource, namespace: str, name: str) -> str:
 
 def _decoded(value: Any, key: str, where: str) -> str | TidegateError:
     try:
-        return base64.b64decode(value or "", validate=True).decode()
-    except (binascii.Error, TypeError, ValueError):
+        return to_bytes(value or "").decode()
+    except (AttributeError, ValueError):
         return Malformed(
             f'read key "{key}" of {SECRETS.kind} {where}',
             answer="it is not UTF-8 text",

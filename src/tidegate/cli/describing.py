@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from tidegate.base.bytetext import to_bytes
 from tidegate.base.times import age, parse_time
 from tidegate.cli.align import cell, lines
 from tidegate.cli.applying import LAST_APPLIED
@@ -49,8 +48,8 @@ def guarded(item: Object) -> Object:
 
 def _size(value: Any) -> int:
     try:
-        return len(base64.b64decode(str(value), validate=True))
-    except binascii.Error:
+        return len(to_bytes(str(value)))
+    except ValueError:
         return len(str(value))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tidegate.base.bytetext import to_bytes
 from tidegate.base.errors import Misconfigured
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -152,8 +151,8 @@ def _pem(entry: dict[str, Any], name: str, directory: Path) -> bytes:
     inline = entry.get(f"{name}-data")
     if inline:
         try:
-            return base64.b64decode(str(inline), validate=True)
-        except binascii.Error as error:
+            return to_bytes(str(inline))
+        except ValueError as error:
             raise _wrong(str(directory), f"{name}-data is not base64", "repair the kubeconfig") from error
     return _file(name, Path(_relative(entry[name], directory))) if entry.get(name) else b""
 

@@ -300,6 +300,17 @@ async def test_what_a_secret_says_in_plain_text_is_stored_encoded_and_never_as_t
     assert made["type"] == "Opaque"
 
 
+@pytest.mark.parametrize(
+    ("resource", "field"), [(SECRETS, "data"), (CONFIG_MAPS, "binaryData")], ids=["secret", "config-map"]
+)
+async def test_base64_over_several_lines_is_stored_in_one(api: Any, resource: Any, field: str) -> None:
+    values = {"a": "Z29v\nZA==\n", "b": "Z28=\r\n"}
+    made = await api.create(resource, {"metadata": {"name": "s"}, field: values})
+    assert made[field] == {"a": "Z29vZA==", "b": "Z28="}
+    await api.plane.verbs.patch(api.target(resource, "s"), "merge", {field: {"b": "Z29v\nZA=="}})
+    assert api.get(resource, "s")[field] == {"a": "Z29vZA==", "b": "Z29vZA=="}
+
+
 async def test_a_bad_value_of_a_secret_is_named_but_not_shown(api: Any) -> None:
     for field, value in (("data", "hunter2!"), ("data", ["hunter2"]), ("stringData", {"a": "hunter2"})):
         error = await api.refusal(api.create(SECRETS, {"metadata": {"name": "s"}, field: {"key": value}}))

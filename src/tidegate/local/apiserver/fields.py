@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.base.bytetext import to_bytes, to_text
 from tidegate.base.problems import Problem
 from tidegate.local.apiserver.kinds import Kind
 
@@ -123,6 +124,16 @@ def _str(value: Any, path: str, findings: Findings) -> Any:
     return value if isinstance(value, str) else findings.wrong(path, value, "a text")
 
 
+def _bytes(value: Any, path: str, findings: Findings) -> Any:
+    """Base64 as Kubernetes stores it, in one line; what is none is left to the checks."""
+    if not isinstance(value, str):
+        return findings.wrong(path, value, "a text")
+    try:
+        return to_text(to_bytes(value))
+    except ValueError:
+        return value
+
+
 def _int(value: Any, path: str, findings: Findings) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -159,7 +170,7 @@ def _quantity(value: Any, path: str, findings: Findings) -> Any:
 
 _PLAIN: dict[str, Walk] = {
     "str": _str,
-    "bytes": _str,
+    "bytes": _bytes,
     "int": _int,
     "float": _float,
     "bool": _bool,

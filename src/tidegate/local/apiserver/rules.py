@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Any
 
+from tidegate.base.bytetext import to_bytes
 from tidegate.base.names import is_dns_label, is_label_key, is_label_value
 from tidegate.base.problems import Problem
 from tidegate.base.quantity import parse_quantity
@@ -105,8 +104,8 @@ def count_or_percent(path: str, value: Any) -> Problems:
 def base64_map(path: str, values: dict[str, Any]) -> Problems:
     for key, value in values.items():
         try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
+            to_bytes(value)
+        except ValueError:
             # The value may be a secret: it is not shown.
             yield Problem(f"{path}.{key}", "Invalid value: is not base64")
 

@@ -7,14 +7,13 @@ to nothing stays as it is written.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from tidegate.base.bytetext import to_bytes
 from tidegate.base.quantity import parse_quantity
 
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
@@ -51,8 +50,8 @@ def _decoded(whose: str, values: Mapping[str, str] | None) -> dict[str, bytes]:
     result = {}
     for key, value in (values or {}).items():
         try:
-            result[key] = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError) as error:
+            result[key] = to_bytes(value)
+        except ValueError as error:
             raise Incomplete(f"{whose}: the value of {key} is not base64") from error
     return result
 
