@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import Misconfigured
-from tidegate.cli.manifests import load
+from tidegate.cli.manifests import load, read
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\n"
 
@@ -52,7 +52,9 @@ def test_a_folder_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
         ("1_000", 1000),
         ("99999999999999999999", 1e20),
         ("yes", True),
-        ("y", "y"),
+        ("y", True),
+        ("N", False),
+        ("'n'", "n"),
         ("!!str 5", "5"),
         ("", None),
         ("2026-01-31T00:00:00Z", "2026-01-31T00:00:00Z"),
@@ -124,10 +126,10 @@ def test_all_files_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
 def test_aliases_are_values_of_their_own_and_merge_keys_give_way(tmp_path: Path) -> None:
     text = (
         "apiVersion: v1\nkind: &k ConfigMap\nmetadata: {labels: &l {app: a, tier: b}}\n"
-        "data:\n  <<: [{tier: c, x: y}, *l]\n  app: *k\n"
+        "data:\n  <<: [{tier: c, x: z}, *l]\n  app: *k\n"
     )
     ((body, _),) = loaded(tmp_path, text)
-    assert body["data"] == {"tier": "c", "app": "ConfigMap", "x": "y"}
+    assert body["data"] == {"tier": "c", "app": "ConfigMap", "x": "z"}
     ((body, _),) = loaded(tmp_path, f"{HEAD}a: &a {{b: [1]}}\nc: *a\n")
     assert body["a"] == body["c"]
     assert body["a"] is not body["c"]
@@ -205,3 +207,16 @@ def test_a_field_is_found_by_its_path(tmp_path: Path, path: str, line: int) -> N
     )
     [document] = load((str(file),))
     assert document.place_of(path) == f"{file}:{line}"
+
+
+def test_all_keys_that_stand_twice_are_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    text = f"{HEAD}data: {{a: 1, a: 2, b: {{c: 1, c: 2}}}}\nkind: x\n---\n{HEAD}data: !x y\n---\n{HEAD}"
+    (tmp_path / "a.yaml").write_text(text)
+    found = read((str(tmp_path / "a.yaml"),))
+    assert [str(one).removeprefix(f"{tmp_path}/") for one in found.wrong] == [
+        'a.yaml:3:14: the key "a" stands here twice, first in line 3; remove one of them',
+        'a.yaml:3:30: the key "c" stands here twice, first in line 3; remove one of them',
+        'a.yaml:4:1: the key "kind" stands here twice, first in line 2; remove one of them',
+        "a.yaml:8:7: the tag !x has no meaning in a manifest; leave it out",
+    ]
+    assert [one.body.get("data") for one in found.documents] == [{"a": 1, "b": {"c": 1}}, None]

@@ -327,3 +327,58 @@ def test_the_admission_and_the_operator_say_what_validate_says() -> None:
     planned = plan(object, target["spec"]["template"], None, Shelf([]), Options())
     assert list(admitted) == validated[:1]
     assert sorted(planned.warnings) == validated
+
+
+def fields_of(result: Result) -> list[tuple[str, str]]:
+    """Level and field of each line that is told."""
+    lines = [line.split(": ") for line in result.stdout.splitlines()]
+    return [(one[1], one[3]) for one in lines]
+
+
+MINE = """\
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: mine}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 3}
+"""
+
+
+def test_objects_of_the_files_that_contradict_each_other_are_told_with_both_places(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(BY_CPU)
+    (tmp_path / "b.yaml").write_text(BY_CPU)
+    (tmp_path / "c.yaml").write_text(BY_CPU.replace("{name: web}\nspec", "{name: other}\nspec"))
+    (tmp_path / "d.yaml").write_text(
+        BY_CPU.replace("{name: web}\nspec", "{name: web, namespace: shop}\nspec")
+    )
+    result = run(str(tmp_path))
+    assert result.exit_code == 1
+    twice, shared = result.stdout.splitlines()
+    assert twice.startswith(
+        f'{tmp_path}/b.yaml:3: error: ScaledObject/web: metadata.name: Duplicate value: "web"'
+    )
+    assert twice.endswith(f"({tmp_path}/a.yaml:1)")
+    assert shared == (
+        f"{tmp_path}/c.yaml:5: error: ScaledObject/other: spec.scaleTargetRef: the workload 'web' of type "
+        f"'apps/v1.Deployment' is already managed by the ScaledObject 'web' ({tmp_path}/a.yaml:1)"
+    )
+    assert run("-", stdin=BY_CPU + "---\n" + BY_CPU.replace("name: web", "name: x")).exit_code == 0
+
+
+def test_an_hpa_of_the_files_and_a_scaled_object_are_no_pair() -> None:
+    told = run("-", stdin=BY_CPU + MINE).stdout
+    assert "is already managed by the hpa 'mine' (standard input:12)" in told
+    asked = "{name: web, annotations: {scaledobject.keda.sh/transfer-hpa-ownership: 'true'}}\nspec"
+    told = run("-", stdin=BY_CPU.replace("{name: web}\nspec", asked) + MINE).stdout
+    assert "the existing hpa 'mine'" in told
+    for spoilt in ("spec: []", "spec: {scaleTargetRef: 5}", "metadata: {name: 5}\nspec: {}"):
+        assert (
+            run("-", stdin=f"{BY_CPU}{MINE.partition('spec')[0].partition('meta')[0]}{spoilt}\n").exit_code
+            == 0
+        )
+
+
+def test_octal_numbers_are_told() -> None:
+    told = run("-", stdin=BY_CPU.replace("minReplicaCount: 1", "minReplicaCount: 010")).stdout
+    assert "warning: ScaledObject/web: spec.minReplicaCount: 010 is octal and means 8; write 8" in told
+    assert run("-", stdin=BY_CPU.replace("minReplicaCount: 1", "minReplicaCount: 07")).stdout == ""

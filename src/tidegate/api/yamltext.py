@@ -20,12 +20,17 @@ ALIASED_MAX = 100_000
 
 _TAG = "tag:yaml.org,2002:"
 _CORE = frozenset(_TAG + name for name in ("null", "bool", "int", "float", "str", "merge", "seq", "map"))
-_TRUE = frozenset(("yes", "true", "on"))
+_TRUE = frozenset(("y", "yes", "true", "on"))
 # Beyond the first plane, JSON escapes a character as two; YAML knows no such pairs.
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
+_OCTAL = re.compile(r"0[0-7]{1,18}")
 # As kubectl's reader has them; it knows neither sexagesimal numbers nor dates.
 _RESOLVED: tuple[tuple[str, str, str], ...] = (
-    ("bool", r"yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF", "yYnNtTfFoO"),
+    (
+        "bool",
+        r"y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF",
+        "yYnNtTfFoO",
+    ),
     ("int", r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)", "-+0123456789"),
     (
         "float",
@@ -72,10 +77,11 @@ for _name, _pattern, _first in _RESOLVED:
 Loader.add_implicit_resolver(_TAG + "null", re.compile(r"$"), [""])
 
 
-def documents(text: str) -> Iterator[tuple[yaml.Node, Any]]:
+def documents(text: str, wrong: list[Unreadable] | None = None) -> Iterator[tuple[yaml.Node, Any]]:
     """Each document of the text that is not empty: its node and its value, a value of its own.
 
-    Unreadable where it is not YAML, or says what JSON cannot.
+    Unreadable where it is not YAML, or says what JSON cannot. With `wrong`, what is YAML is read to its
+    end: what JSON cannot say is added there, as is each key that stands twice (the first one counts).
     """
     if text.lstrip()[:1] in ("{", "["):
         text = _PAIR.sub(_joined, text)
@@ -86,7 +92,13 @@ def documents(text: str) -> Iterator[tuple[yaml.Node, Any]]:
         try:
             while loader.check_node():
                 node = loader.get_node()
-                value = value_of(node)
+                try:
+                    value = value_of(node, wrong)
+                except Unreadable as error:
+                    if wrong is None:
+                        raise
+                    wrong.append(error)
+                    continue
                 if value is not None:
                     yield node, value
         finally:
@@ -97,34 +109,62 @@ def documents(text: str) -> Iterator[tuple[yaml.Node, Any]]:
         raise Unreadable(_mark(text, error.start), "this is not UTF-8; save the file as UTF-8") from error
 
 
-def value_of(node: yaml.Node) -> Any:
-    """The JSON value of a composed node; aliases are values of their own."""
+def value_of(node: yaml.Node, wrong: list[Unreadable] | None = None) -> Any:
+    """The JSON value of a composed node; aliases are values of their own. `wrong` as for `documents`."""
     if node.tag not in _CORE:
         name = node.tag.replace(_TAG, "!!")
         raise Unreadable(node.start_mark, f"the tag {name} has no meaning in a manifest; leave it out")
     if isinstance(node, yaml.MappingNode):
-        return _mapping(node)
+        return _mapping(node, wrong)
     if isinstance(node, yaml.SequenceNode):
-        return [value_of(item) for item in node.value]
+        return [value_of(item, wrong) for item in node.value]
     assert isinstance(node, yaml.ScalarNode)
     return _scalar(node)
 
 
-def _mapping(node: yaml.MappingNode) -> dict[str, Any]:
+def octals(node: yaml.Node) -> Iterator[tuple[str, str]]:
+    """Path and sentence for each number that a leading 0 makes another one: `010` is 8, as for kubectl."""
+    for path, text in _plain_texts(node, ""):
+        number = _OCTAL.fullmatch(text) and value_of(yaml.ScalarNode(_TAG + "int", text))
+        if number and number != int(text):
+            yield path, f'{text} is octal and means {number}; write {number}, or "{text}" if it is a text'
+
+
+def _plain_texts(node: yaml.Node, path: str) -> Iterator[tuple[str, str]]:
+    """The integers of a node with their paths, as they are written."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "int":
+        yield path, node.value
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _plain_texts(item, f"{path}[{index}]")
+    elif isinstance(node, yaml.MappingNode):
+        for key, item in node.value:
+            yield from _plain_texts(item, f"{path}.{key.value}".removeprefix("."))
+
+
+def _mapping(node: yaml.MappingNode, wrong: list[Unreadable] | None) -> dict[str, Any]:
     """The members in their order; those of merge keys come first and lose against written ones."""
     merged: dict[str, Any] = {}
     own: dict[str, Any] = {}
+    lines: dict[str, int] = {}
     for key_node, item in node.value:
         if key_node.tag == _TAG + "merge":
             for one in reversed(item.value if isinstance(item, yaml.SequenceNode) else [item]):
                 if not isinstance(one, yaml.MappingNode):
                     raise Unreadable(one.start_mark, "<< merges mappings, and this is none")
-                merged |= _mapping(one)
+                merged |= _mapping(one, wrong)
             continue
         key = _key(key_node)
         if key in own:
-            raise Unreadable(key_node.start_mark, f'the key "{key}" stands here twice; remove one of them')
-        own[key] = value_of(item)
+            text = f'the key "{key}" stands here twice, first in line {lines[key]}; remove one of them'
+            error = Unreadable(key_node.start_mark, text)
+            if wrong is None:
+                raise error
+            wrong.append(error)
+            value_of(item, wrong)
+            continue
+        lines[key] = key_node.start_mark.line + 1
+        own[key] = value_of(item, wrong)
     return {**merged, **own}
 
 
@@ -177,7 +217,7 @@ def _real(text: str) -> int | float:
 
 
 def _truth(text: str) -> bool:
-    if text.lower() not in (*_TRUE, "no", "false", "off"):
+    if text.lower() not in (*_TRUE, "n", "no", "false", "off"):
         raise ValueError(text)
     return text.lower() in _TRUE
 

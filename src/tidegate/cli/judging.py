@@ -42,12 +42,14 @@ class Remark:
 
 def remarks_of(found: Read) -> list[Remark]:
     """All remarks on the files, in their order and that of their lines."""
+    from tidegate.cli.conflicts import conflicts
     from tidegate.cli.siblings import Siblings
 
     siblings = Siblings(found.documents)
     remarks = [Remark("error", one.spot, "", one.text, code="Unreadable") for one in found.wrong]
     for document in found.documents:
         remarks += judge(document, siblings)
+    remarks += [_remark("error", *one) for one in conflicts(found.documents)]
     files = {name: index for index, name in enumerate(found.files)}
     return sorted(remarks, key=lambda one: (files.get(one.spot.file, -1), one.spot.line, one.spot.column))
 
@@ -72,6 +74,7 @@ def _group(body: dict[str, Any]) -> str:
 def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     """Everything to say about one object; nothing about kinds that are not ours."""
     from tidegate.api.validation import problems
+    from tidegate.api.yamltext import octals
     from tidegate.cli.offline import refused
     from tidegate.local.apiserver.admission import together
 
@@ -86,7 +89,10 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     strange = [Problem(path, "unknown field", "FieldValueForbidden") for path in unknown]
     for problem in together(together(found, more), strange):
         yield _remark("error", document, problem)
-    yield from (_remark("warning", document, notice) for notice in notices)
+    told = {problem.path for problem in (*found, *more)}
+    if document.node is not None:
+        notices += [Problem(path, text) for path, text in octals(document.node)]
+    yield from (_remark("warning", document, notice) for notice in notices if notice.path not in told)
 
 
 def _meant(body: dict[str, Any], siblings: Siblings) -> tuple[list[Problem], list[Problem]]:

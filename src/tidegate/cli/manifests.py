@@ -134,14 +134,16 @@ def read(paths: tuple[str, ...]) -> Read:
 
 
 def parse(name: str, text: str) -> Read:
-    """What one text holds; `name` is its file. It is read up to the first mistake of its YAML."""
+    """What one text holds; `name` is its file. It is read up to where it is no YAML."""
     found: list[Document] = []
     wrong: list[Wrong] = []
+    errors: list[Unreadable] = []
     try:
-        for node, body in documents(text):
+        for node, body in documents(text, errors):
             _unfold(name, body, node, found, wrong)
     except Unreadable as error:
-        wrong.append(Wrong(Spot(name, error.line, error.column), error.text))
+        errors.append(error)
+    wrong += dict.fromkeys(Wrong(Spot(name, one.line, one.column), one.text) for one in errors)
     return Read(tuple(found), tuple(wrong), (name,))
 
 

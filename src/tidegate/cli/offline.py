@@ -10,6 +10,7 @@ from tidegate.api import structural
 from tidegate.api.checks import too_deep
 from tidegate.api.crds import crds
 from tidegate.api.decode import KINDS, decode
+from tidegate.api.kinds import API_VERSION
 from tidegate.api.salvage import Salvaged, salvage
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation import problems, schema_of
@@ -48,8 +49,8 @@ def stored(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def readable(body: dict[str, Any]) -> tuple[Any, Salvaged] | None:
-    """One of our objects as far as it can be read, right or wrong; None where it nests too deep."""
-    if too_deep(body) is not None:
+    """One of our objects as far as it can be read; None where it is none, or nests too deep."""
+    if too_deep(body) is not None or body.get("apiVersion") != API_VERSION or body.get("kind") not in KINDS:
         return None
     salvaged = salvage(stored(body))
     try:

@@ -31,13 +31,13 @@ class Siblings:
         place = (
             text(target, "apiVersion") or "apps/v1",
             text(target, "kind") or "Deployment",
-            _namespace(body),
+            namespace_of(body),
             text(target, "name"),
         )
         for other in self._bodies:
-            if (other["apiVersion"], other["kind"], _namespace(other), _name(other)) == place:
+            if (other["apiVersion"], other["kind"], namespace_of(other), name_of(other)) == place:
                 template = part(other, "spec", "template")
-                return self._defaulted(template, _namespace(body)) if template else None
+                return self._defaulted(template, namespace_of(body)) if template else None
         return None
 
     def unread_parameters(
@@ -48,7 +48,7 @@ class Siblings:
         triggers = [
             trigger
             for other in self._bodies
-            if is_cluster or _namespace(other) == _namespace(body)
+            if is_cluster or namespace_of(other) == namespace_of(body)
             for trigger in _triggers(other)
             if (ref := trigger.authentication_ref) is not None
             and (ref.is_cluster, ref.name) == (is_cluster, object.metadata.name)
@@ -59,7 +59,7 @@ class Siblings:
         """The template as the server would complete it by the namespace's LimitRanges."""
         limits: Object = {}
         for other in self._bodies:
-            if (other["apiVersion"], other["kind"], _namespace(other)) == ("v1", "LimitRange", namespace):
+            if (other["apiVersion"], other["kind"], namespace_of(other)) == ("v1", "LimitRange", namespace):
                 for item in objects(part(other, "spec"), "limits"):
                     if item.get("type") == "Container":
                         limits |= {**part(item, "default"), **part(item, "defaultRequest")}
@@ -80,9 +80,11 @@ def _triggers(body: Object) -> tuple[Trigger, ...]:
     return found[0].spec.triggers if found is not None else ()
 
 
-def _name(body: Object) -> str:
+def name_of(body: Object) -> str:
+    """Its name, empty where it has none."""
     return text(part(body, "metadata"), "name")
 
 
-def _namespace(body: Object) -> str:
+def namespace_of(body: Object) -> str:
+    """The namespace that is written, empty where none is."""
     return text(part(body, "metadata"), "namespace")
