@@ -242,14 +242,14 @@ def test_the_status_shows_the_composite_and_forgets_it_with_the_modifiers() -> N
 def test_the_chain_shows_the_formulas_numbers() -> None:
     decision = decide(modified(), 0, views(3, 2), composite("a + b", activation=2))
     assert codes(decision) == ["Composite", "Active", "Activated"]
-    assert decision.reasons[0].text == "the formula gives 5.0 (a = 3, b = 2), active above 2"
+    assert decision.reasons[0].text == "the formula gives 5 (a = 3, b = 2), active above 2"
     text = "Scaled apps/v1.Deployment shop/web from 0 to 1, triggered by composite-metric"
     object = modified()
     set_replicas = next(one for one in decision.actions if hasattr(one, "then"))
     assert set_replicas.then is not None
     assert set_replicas.then.message == text
     nil = decide(modified(fallback=NIL), 4, views(down(4), 12), composite("a ?? b"))
-    assert codes(nil) == ["FallbackLeftToFormula", "Composite", "Active", "LeftToHpa"]
+    assert codes(nil) == ["FallbackLeftToFormula", "Composite", "Active", "Asked", "LeftToHpa"]
     assert "(a = nil, b = 12)" in nil.reasons[1].text
     fallen = decide(modified(fallback=STATIC), 4, views(down(4), 12), composite("a + b"))
     assert codes(fallen) == ["FallbackActive", "CompositeFallback", "LeftToHpa"]

@@ -33,7 +33,12 @@ def test_the_hpa_speaks_for_the_count_between_the_bounds() -> None:
                 "desiredReplicas": 10,
                 "conditions": [limited],
             }
-            assert [one["code"] for one in told["reasons"]] == ["Active", "LeftToHpa"]
+            assert [one["code"] for one in told["reasons"]] == [
+                "Active",
+                "Asked",
+                "CappedAtMaximum",
+                "LeftToHpa",
+            ]
 
     virtualtime.run(story)
 

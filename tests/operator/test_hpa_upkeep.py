@@ -9,7 +9,7 @@ import pytest
 from parts import virtualtime
 from parts.cluster import Cluster, operating, redis
 from parts.memory_client import Write
-from tidegate.kube.resource import HPAS, SCALED_OBJECTS
+from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
 from tidegate.operator.copied import COPIED, marked
 from tidegate.review.hpa import NAME_LABEL, STANDARD_LABELS
@@ -211,5 +211,31 @@ def test_a_disabled_hpa_works_again_when_the_annotation_goes(behavior: Object) -
             await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": gone}})
             await clock.sleep(2)
             assert hpa(cluster)["spec"] == before
+
+    virtualtime.run(story)
+
+
+def test_where_the_server_refuses_the_hpa_only_one_from_before_is_said_to_decide() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=23) as cluster:
+
+            async def refuse(write: Write) -> None:
+                if write.resource == HPAS:
+                    raise ApiError(422, "Invalid", "spec.maxReplicas: Invalid value")
+
+            def told(name: str) -> str:
+                reasons: list[Object] = cluster.operator.explain(SCALED_OBJECTS, "shop", name)["reasons"]
+                return str(reasons[-1]["text"])
+
+            await cluster.deployment("web", 2)
+            await cluster.scaled_object("web")
+            await clock.sleep(2)
+            cluster.client.before = refuse
+            await cluster.deployment("new", 2)
+            await cluster.scaled_object("new")
+            await cluster.patch(SCALED_OBJECTS, "web", {"spec": {"maxReplicaCount": 7}})
+            await clock.sleep(2)
+            assert told("new") == "2 replicas kept: it is active, and there is no HPA to decide from 1 on"
+            assert told("web") == "2 replicas: the HPA decides between its bounds"
 
     virtualtime.run(story)

@@ -9,9 +9,20 @@ from typing import TypeVar
 Code = TypeVar("Code")
 
 
+# Beyond this a float has no digits left behind its point.
+_COARSE = 1e15
+
+
+def written(number: float | int | str) -> str:
+    """`16` for 16.0: a whole number has no point."""
+    if isinstance(number, float) and abs(number) < _COARSE and number == int(number):
+        return str(int(number))
+    return str(number)
+
+
 def counted(number: float | int | str, noun: str) -> str:
     """`1 replica`, `5 replicas`, `0 Jobs`: nouns here form their plural with an s."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{written(number)} {noun}" if number == 1 else f"{written(number)} {noun}s"
 
 
 class Sentence:
@@ -34,7 +45,7 @@ class Sentence:
             text.append(literal)
             if field is not None:
                 number = numbers[field]
-                text.append(counted(number, noun) if noun else f"{number}")
+                text.append(counted(number, noun) if noun else written(number))
         return "".join(text)
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidegate.api.scaledobject import COOLDOWN_S, ScaledObjectSpec
+from tidegate.base.times import format_time
 from tidegate.core.annotated import Pause
 from tidegate.core.interpret import Picture
 from tidegate.core.reasons import Code, because
@@ -78,20 +79,52 @@ def activate(limits: Limits, situation: Situation, picture: Picture, now: dateti
             return _raise_from_idle(limits, situation)
         return Outcome(None, because(Code.LEFT_TO_HPA, current=current))
     if picture.is_unread:
-        return Outcome(None, because(Code.UNREAD, unread=picture.unread, triggers=len(picture.states)))
+        return Outcome(None, unread_reason(picture))
     if picture.is_unknown and picture.composed is not None:
         return Outcome(None, because(Code.COMPOSITE_HELD, current=current))
     if picture.is_unknown:
-        return Outcome(
-            None, because(Code.UNKNOWN, failed=len(picture.failures), triggers=len(picture.states))
-        )
+        return Outcome(None, _unknown(picture, current))
     floor = 0 if limits.idle is None else limits.idle
     if current > floor and (limits.idle is not None or limits.minimum == 0):
         return _lower_to(floor, limits, situation, now)
     if limits.idle is None and current < limits.minimum:
         reason = because(Code.RAISED_TO_MIN, current=current, replicas=limits.minimum)
         return Outcome(limits.minimum, reason)
-    return Outcome(None, because(Code.RESTING, current=current))
+    return Outcome(None, because(Code.RESTING, current=current, rule=_resting(limits, current)))
+
+
+def unread_reason(picture: Picture) -> Reason:
+    """The link of the chain where only first measurements are still to come."""
+    unread, triggers = picture.unread, len(picture.states)
+    return because(Code.UNREAD, who=some_of(unread, triggers, "is", "are"), unread=unread, triggers=triggers)
+
+
+def some_of(count: int, triggers: int, one: str = "", many: str = "") -> str:
+    """`the only trigger`, `the 2 triggers`, `1 of 3 triggers`, with a verb that agrees."""
+    verb = one if count == 1 else many
+    if count == triggers:
+        who = "the only trigger" if triggers == 1 else f"all {triggers} triggers"
+    else:
+        who = f"{count} of {triggers} triggers"
+    return f"{who} {verb}".rstrip()
+
+
+def _unknown(picture: Picture, current: int) -> Reason:
+    """What is held because triggers fail and none is active; the HPA may raise by those that are read."""
+    failed, triggers = len(picture.failures), len(picture.states)
+    rule = "nothing is raised or lowered" if current == 0 or failed == triggers else "nothing is lowered"
+    who = some_of(failed, triggers)
+    return because(Code.UNKNOWN, who=who, current=current, rule=rule, failed=failed, triggers=triggers)
+
+
+def _resting(limits: Limits, current: int) -> str:
+    """Which field the count comes from while nothing is active."""
+    if limits.idle is not None:
+        at = "" if current == limits.idle else f" is {limits.idle}"
+        return f"idleReplicaCount{at}"
+    if current > limits.minimum:
+        return f"the HPA lowers them to minReplicaCount {limits.minimum} as its metrics allow"
+    return f"minReplicaCount is {limits.minimum}"
 
 
 def _raise_from_idle(limits: Limits, situation: Situation) -> Outcome:
@@ -109,12 +142,22 @@ def _lower_to(floor: int, limits: Limits, situation: Situation, now: datetime) -
         return Outcome(None, because(Code.SCALE_IN_PAUSED, current=current))
     if situation.last_active is not None:
         since, cooldown_s = situation.last_active, limits.cooldown_s
-        code, elapsed = Code.COOLDOWN, "idle_s"
+        code, elapsed, told = Code.COOLDOWN, "idle_s", f"last active at {format_time(since)}"
+        period = "cooldownPeriod"
     else:
         since, cooldown_s = situation.created_at or now, limits.initial_cooldown_s
-        code, elapsed = Code.INITIAL_COOLDOWN, "age_s"
+        code, elapsed, told = Code.INITIAL_COOLDOWN, "age_s", "never active since it was made"
+        told += f" at {format_time(since)}" if situation.created_at else ""
+        period = "initialCooldownPeriod"
     end = since + timedelta(seconds=cooldown_s)
+    numbers: dict[str, int | str] = {
+        "current": current,
+        "since": told,
+        "period": period,
+        "cooldown_s": cooldown_s,
+        elapsed: int((now - since).total_seconds()),
+    }
     if now > end or cooldown_s == 0:
-        return Outcome(floor, because(Code.DEACTIVATED, current=current, replicas=floor))
-    numbers = {elapsed: int((now - since).total_seconds()), "cooldown_s": cooldown_s}
-    return Outcome(None, because(code, current=current, **numbers), end + _MOMENT)
+        source = "" if limits.idle is None else " (idleReplicaCount)"
+        return Outcome(floor, because(Code.DEACTIVATED, replicas=floor, floor=source, **numbers))
+    return Outcome(None, because(code, until=format_time(end), **numbers), end + _MOMENT)

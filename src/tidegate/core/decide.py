@@ -80,7 +80,7 @@ def decide_scaled_object(
     if not isinstance(seen.replicas, Failure):
         situation = Situation(seen.replicas, is_forced, pause, kept.last_active, kept.born)
         outcome = activate(limits_of(object.spec), situation, picture, now)
-    found = Finding(seen, triggers, picture, net, composite, outcome, is_forced)
+    found = Finding(object, seen, triggers, picture, net, composite, outcome, now)
 
     health = _health(object, found)
     conditions = (

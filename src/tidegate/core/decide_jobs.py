@@ -9,8 +9,9 @@ from tidegate.api.conditions import Condition, find
 from tidegate.api.scaledjob import ScaledJob, ScalingStrategy
 from tidegate.base.errors import Failure
 from tidegate.base.names import job_name
-from tidegate.core import annotated, describe, remember, words
+from tidegate.core import annotated, chain_jobs, describe, remember, words
 from tidegate.core import jobs as counting
+from tidegate.core.chain_jobs import Round
 from tidegate.core.interpret import Picture, interpret
 from tidegate.core.jobs import Asked, Queue, Running
 from tidegate.core.reasons import Code, because
@@ -86,31 +87,34 @@ def decide_scaled_job(
     elif isinstance(asked, Failure):
         steps, check = _unlisted(kept, asked), check or asked
     else:
-        steps = _steps(object, jobs, asked, heard.queue, kept, now)
+        steps = _steps(object, jobs, asked, heard, kept, now)
     saying: tuple[Action, ...] = (
         *_patches(object, heard, steps.memory, check, now),
         *describe.failure_events(memory, picture),
     )
-    return Decision(steps.memory, (*steps.actions, *saying), (*_said(heard), *steps.reasons))
+    return Decision(
+        steps.memory, (*steps.actions, *saying), (*chain_jobs.said(triggers, picture), *steps.reasons)
+    )
 
 
-def _count(object: ScaledJob, queue: Queue, running: Running) -> tuple[int, tuple[Reason, ...]]:
+def _count(object: ScaledJob, heard: Heard, running: Running) -> tuple[int, tuple[Reason, ...]]:
     """How many Jobs to create. The minimum comes first: it does not depend on any reading."""
-    room = counting.range_of(object.spec)
+    room, queue = counting.range_of(object.spec), heard.queue
     if running.now < room.minimum:
         count = room.minimum - running.now
         numbers = {"minimum": room.minimum, "running": running.now}
         return count, (because(Code.MINIMUM_JOBS, count=count, **numbers),)
     wanted = counting.wanted_jobs(object.spec.scaling_strategy, queue, running, room)
     count = max(0, min(wanted, room.maximum - running.counted))
-    numbers = {"queue": queue.length, "wanted": queue.wanted, "running": running.counted}
-    code = (
-        because(Code.JOBS_CREATED, count=count, **numbers) if count else because(Code.ENOUGH_JOBS, **numbers)
-    )
-    reasons = (*_pending(object.spec.scaling_strategy, running), code)
-    if count < wanted:
-        return count, (*reasons, because(Code.JOBS_CAPPED, count=count, wanted=wanted, maximum=room.maximum))
-    return count, reasons
+    round = Round(object.spec, heard.triggers, heard.picture, queue, running)
+    told, limits = round.numbers(), tuple(chain_jobs.limited(round, count))
+    code = because(Code.ENOUGH_JOBS, **told)
+    if count:
+        code = because(Code.JOBS_CREATED, count=count, **told)
+    elif round.is_unknown:
+        code = because(Code.JOBS_HELD, running=running.counted)
+    before = (*chain_jobs.counting_reasons(round), *_pending(object.spec.scaling_strategy, running))
+    return count, (*before, code, *limits) if count < wanted else (*before, *limits, code)
 
 
 def _pending(strategy: ScalingStrategy | None, running: Running) -> tuple[Reason, ...]:
@@ -124,12 +128,13 @@ def _steps(
     object: ScaledJob,
     views: tuple[JobView, ...],
     asked: tuple[Asked, ...],
-    queue: Queue,
+    heard: Heard,
     memory: Memory,
     now: datetime,
 ) -> Steps:
     """The round to create and the Jobs to delete."""
-    count, reasons = _count(object, queue, counting.running_of(views, asked, memory.created))
+    count, reasons = _count(object, heard, counting.running_of(views, asked, memory.created))
+    reasons = (*chain_jobs.failing(views), *reasons)
     actions: tuple[Action, ...] = ()
     if count:
         memory = _with_round(object, memory, count, now)
@@ -235,18 +240,6 @@ def _activity_events(object: ScaledJob, heard: Heard) -> tuple[EmitEvent, ...]:
 def _unpaused(object: ScaledJob) -> tuple[Condition, ...]:
     before = find(object.status.conditions, "Paused")
     return (words.unpaused("ScaledJob"),) if before is not None and before.status == "True" else ()
-
-
-def _said(heard: Heard) -> tuple[Reason, ...]:
-    """What the triggers say, as the first link of the chain."""
-    picture = heard.picture
-    if picture.active_metrics:
-        return (because(Code.ACTIVE, metrics=";".join(picture.active_metrics)),)
-    if picture.failures:
-        return (because(Code.UNKNOWN, failed=len(picture.failures), triggers=len(picture.states)),)
-    if picture.unread:
-        return (because(Code.UNREAD, unread=picture.unread, triggers=len(picture.states)),)
-    return (because(Code.INACTIVE),)
 
 
 def _paused(object: ScaledJob, memory: Memory, check: Failure | None) -> Decision:

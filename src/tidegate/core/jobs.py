@@ -185,7 +185,7 @@ def wanted_jobs(strategy: ScalingStrategy | None, queue: Queue, running: Running
     elif name == "eager" and running.is_asked:
         steps, count = most, min(most - busy - pending, queue.wanted)
     elif name == "custom" and strategy is not None and running.is_asked:
-        share = _share(strategy.custom_scaling_running_job_percentage)
+        share = share_of(strategy.custom_scaling_running_job_percentage)
         if share is not None:
             deduction = strategy.custom_scaling_queue_length_deduction or 0
             count = min(queue.wanted - deduction - int(max(0, busy) * share), most)
@@ -243,7 +243,7 @@ def _combined(entries: list[Entry], mode: str) -> tuple[bool, Fraction, Fraction
     return True, most.length, most.wanted
 
 
-def _share(text: str | None) -> Fraction | None:
+def share_of(text: str | None) -> Fraction | None:
     """The share of running Jobs; None where it is no number (the default strategy is used then).
 
     Exact as far as people write numbers. What is longer, or has an exponent, is read as a float: the

@@ -19,6 +19,7 @@ class Code(StrEnum):
     ACTIVE = "Active"
     FORCED = "ForcedActive"
     NATIVE_ONLY = "OnlyResourceTriggers"
+    NOT_ABOVE = "NotAboveActivation"
     INACTIVE = "Inactive"
     UNKNOWN = "Unknown"
     UNREAD = "NotMeasuredYet"
@@ -28,6 +29,7 @@ class Code(StrEnum):
     FALLBACK_IMPOSSIBLE = "FallbackImpossible"
     FALLBACK_NIL = "FallbackLeftToFormula"
     COMPOSITE = "Composite"
+    COMPOSITE_INACTIVE = "CompositeInactive"
     COMPOSITE_FALLBACK = "CompositeFallback"
     COMPOSITE_UNKNOWN = "CompositeUnknown"
     COMPOSITE_HELD = "CompositeHeld"
@@ -38,6 +40,7 @@ class Code(StrEnum):
     COOLDOWN = "Cooldown"
     INITIAL_COOLDOWN = "InitialCooldown"
     LEFT_TO_HPA = "LeftToHpa"
+    WITHOUT_HPA = "WithoutHpa"
     RESTING = "Resting"
     SCALE_IN_PAUSED = "ScaleInPaused"
     SCALE_OUT_PAUSED = "ScaleOutPaused"
@@ -45,6 +48,11 @@ class Code(StrEnum):
     PAUSED_AT = "PausedAtReplicas"
     PAUSE_UNREADABLE = "PausedReplicasUnreadable"
     TARGET_UNREADABLE = "TargetUnreadable"
+    # what the HPA is told, and asks for
+    ASKED = "Asked"
+    ASKED_MOST = "AskedMost"
+    HPA_LOWERS_NOT = "HpaScaleInPaused"
+    HPA_RAISES_NOT = "HpaScaleOutPaused"
     # the HPA's arithmetic
     HPA_DISABLED = "HpaDisabled"
     ABOVE_MAX = "AboveMaximum"
@@ -60,6 +68,11 @@ class Code(StrEnum):
     FLOORED = "HeldAtMinimum"
     # rounds of a ScaledJob
     JOBS_UNREADABLE = "JobsUnreadable"
+    QUEUE_UNKNOWN = "QueueUnknown"
+    QUEUED = "Queued"
+    STRATEGY = "StrategyCounted"
+    JOBS_HELD = "JobsHeld"
+    JOBS_FAILING = "JobsFailing"
     JOBS_CREATED = "JobsCreated"
     MINIMUM_JOBS = "MinimumJobs"
     ENOUGH_JOBS = "EnoughJobs"
@@ -71,35 +84,44 @@ class Code(StrEnum):
 
 SENTENCES: dict[Code, Sentence] = sentences(
     {
-        Code.ACTIVE: "{metrics} above activation",
+        Code.ACTIVE: "{told}",
         Code.FORCED: "activation is forced by annotation",
         Code.NATIVE_ONLY: "only cpu and memory triggers: always active",
+        Code.NOT_ABOVE: "{metric} is {value}, not above its activation {activation}",
         Code.INACTIVE: "no trigger is active",
-        Code.UNKNOWN: "{failed} of {triggers:trigger} cannot be read and none is active: the number is held",
-        Code.UNREAD: "{unread} of {triggers:trigger} not measured yet: the number is held",
+        Code.UNKNOWN: "{who} cannot be read: {current:replica} kept, {rule}",
+        Code.UNREAD: "{who} not measured yet: the number is held",
         Code.FALLBACK: "{metric} failed {failed:time}, threshold {threshold}: "
         "{replicas:replica} ({behavior})",
-        Code.FALLBACK_PENDING: "{metric} failed {failed:time}: the fallback counts above {threshold}",
+        Code.FALLBACK_PENDING: "{metric} failed {failed:time}; "
+        "after {polls:more failed poll}, at about {when}: {then}",
         Code.FALLBACK_IMPOSSIBLE: "{metric} failed {failed:time}, threshold {threshold}, "
         "but the fallback is unknown: {failure}",
         Code.FALLBACK_NIL: "{metric} failed {failed:time}, threshold {threshold}: nil in the formula",
         Code.COMPOSITE: "the formula gives {value} ({sources}), active above {activation}",
+        Code.COMPOSITE_INACTIVE: "the formula's {value} is not above its activationTarget {activation}",
         Code.COMPOSITE_FALLBACK: "composite-metric is {value} by the fallback for a target of {target}",
         Code.COMPOSITE_UNKNOWN: "the formula has no value: {failure}",
-        Code.COMPOSITE_HELD: "composite-metric is unknown: {current:replica} held",
+        Code.COMPOSITE_HELD: "composite-metric is unknown: {current:replica} kept",
         Code.ACTIVATED: "raised from {current} to {replicas}",
-        Code.DEACTIVATED: "lowered from {current} to {replicas}",
+        Code.DEACTIVATED: "lowered from {current} to {replicas}{floor}: {since}, "
+        "{period} {cooldown_s} s is over",
         Code.RAISED_TO_MIN: "raised from {current} to the minimum {replicas}",
-        Code.COOLDOWN: "{current} kept: last active {idle_s} s ago, cooldown {cooldown_s} s",
-        Code.INITIAL_COOLDOWN: "{current} kept: created {age_s} s ago, initial cooldown {cooldown_s} s",
+        Code.COOLDOWN: "{current:replica} kept: {since}, {period} {cooldown_s} s: until {until}",
+        Code.INITIAL_COOLDOWN: "{current:replica} kept: {since}, {period} {cooldown_s} s: until {until}",
         Code.LEFT_TO_HPA: "{current:replica}: the HPA decides between its bounds",
-        Code.RESTING: "{current:replica} wanted while nothing is active",
-        Code.SCALE_IN_PAUSED: "{current} kept: scale-in is paused by annotation",
-        Code.SCALE_OUT_PAUSED: "{current} kept: scale-out is paused by annotation",
+        Code.WITHOUT_HPA: "{current:replica} kept: it is active, and there is no HPA to decide from 1 on",
+        Code.RESTING: "{current:replica} while nothing is active: {rule}",
+        Code.SCALE_IN_PAUSED: "{current:replica} kept: scale-in is paused by annotation",
+        Code.SCALE_OUT_PAUSED: "{current:replica} kept: scale-out is paused by annotation",
         Code.PAUSED: "paused by annotation",
         Code.PAUSED_AT: "paused at {replicas:replica} by annotation, {current} now",
         Code.PAUSE_UNREADABLE: 'paused, but paused-replicas "{text}" is not a replica count',
         Code.TARGET_UNREADABLE: "the replica count of the target cannot be read: {failure}",
+        Code.ASKED: "{metric}: {value} {rule} asks for {replicas:replica}{note}",
+        Code.ASKED_MOST: "{metric} asks for most: {replicas:replica}",
+        Code.HPA_LOWERS_NOT: "the HPA lowers nothing: scale-in is paused by annotation",
+        Code.HPA_RAISES_NOT: "the HPA raises nothing: scale-out is paused by annotation",
         Code.HPA_DISABLED: "scaling is disabled at 0 replicas",
         Code.ABOVE_MAX: "{current} is above the maximum {maximum}",
         Code.BELOW_MIN: "{current} is below the minimum {minimum}",
@@ -113,10 +135,15 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.CAPPED: "{replicas} instead of {wanted}: the maximum",
         Code.FLOORED: "{replicas} instead of {wanted}: the minimum",
         Code.JOBS_UNREADABLE: "the Jobs cannot be listed, so none is created: {failure}",
-        Code.JOBS_CREATED: "{count:Job} for a queue of {queue} (wanted {wanted}, unfinished {running})",
+        Code.QUEUE_UNKNOWN: "{who} cannot be read: the queue is unknown",
+        Code.QUEUED: "{rule}, {asked:Job} wanted",
+        Code.STRATEGY: "{strategy}: {rule}",
+        Code.JOBS_HELD: "no Job is created while the queue is unknown ({running} unfinished)",
+        Code.JOBS_FAILING: "{who} failed",
+        Code.JOBS_CREATED: "{count:Job}: {sum}",
         Code.MINIMUM_JOBS: "{count:Job} towards the minimum {minimum} (unfinished {running})",
-        Code.ENOUGH_JOBS: "no Job for a queue of {queue} (wanted {wanted}, unfinished {running})",
-        Code.JOBS_CAPPED: "{count:Job} instead of {wanted}: at most {maximum} unfinished",
+        Code.ENOUGH_JOBS: "no Job is created: {sum}",
+        Code.JOBS_CAPPED: "{wanted} wanted, at most {maximum} {source}, {running} unfinished: {rest}",
         Code.JOBS_PENDING: "{pending:unfinished Job} pending, which {strategy} subtracts",
         Code.HISTORY_TRIMMED: "{count:finished Job} above the history limits deleted",
         Code.ROLLED_OUT: "{count:Job} of another generation deleted",

@@ -86,11 +86,25 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Coming:
+    """What a trigger that follows the clock will say next: `values` and `active` from `at` on.
+
+    `at` None: it never changes. `local` is that moment on the clock it follows ("18:00 Europe/Berlin"),
+    "" where that is UTC.
+    """
+
+    at: datetime | None = None
+    values: tuple[float, ...] = ()
+    active: bool | None = None
+    local: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TriggerView:
     """One trigger as a decision sees it: what it wants, and its kept reading (None: not asked yet).
 
     `failed_polls` are the polling intervals in a row that brought a failure; 0 for one that cannot be
-    asked at all.
+    asked at all. `coming` is looked up for an outlook alone; no decision depends on it.
     """
 
     index: int
@@ -101,6 +115,17 @@ class TriggerView:
     activation: float = 0.0
     reading: Reading | None = None
     failed_polls: int = 0
+    coming: Coming | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceUse:
+    """What an HPA tells of cpu or memory: the mean over pods, in percent for Utilization."""
+
+    name: str
+    target_type: TargetType
+    target: float
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +134,7 @@ class HpaView:
 
     name: str
     scaling_active: Condition | None = None
+    resources: tuple[ResourceUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +142,8 @@ class Seen:
     """What the cluster shows of a ScaledObject's world.
 
     `replicas` is the target's spec.replicas, `ready` how many of its pods are running and ready (None:
-    nobody counted them; only a fallback of a Value metric needs them). `hpa` None: there is none.
+    nobody counted them; only a fallback of a Value metric needs them). `hpa` None: there is none;
+    where it could not be written (a Failure), `standing` is the one from before.
     `check` is what is wrong with the object itself (its triggers' metadata, its target, its HPA): stage
     and cause in one text. What still works goes on.
     """
@@ -125,6 +152,7 @@ class Seen:
     hpa: HpaView | Failure | None = None
     check: Failure | None = None
     ready: int | Failure | None = None
+    standing: HpaView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,9 @@ class ScaledObjects:
         if isinstance(hpa, Failure) or not target.wakes:
             desk.again(known.key, object.spec.polling_s if target.is_certain else SOON_S)
         ready = await self.ready.count(object, target, plan)
-        seen = Seen(target.replicas, hpa, _check(target, plan, hpa), ready)
+        before = self._present_hpa(object) if isinstance(hpa, Failure) else None
+        standing = before if isinstance(before, HpaView) else None
+        seen = Seen(target.replicas, hpa, _check(target, plan, hpa), ready, standing)
         known.seen = seen
         fields = _changed(object, target.status_fields())
         shown = _with_kind(object, target.kind_text) if fields else object
