@@ -26,6 +26,7 @@ from tidegate.core import fallback, hpa
 from tidegate.core.answer import external_metric
 from tidegate.core.decide import Seen, decide_scaled_object, memory_from
 from tidegate.core.hpa import HpaMemory, Sample
+from tidegate.core.remember import stopped
 from tidegate.core.values import Decision, ExternalMetric, Memory, Reading, TriggerView
 
 NEVER = Memory()
@@ -254,6 +255,29 @@ def test_the_count_before_a_restart_goes_on() -> None:
     memory = memory_from(object, at(1000))
     assert told(object, Seen(4), down(1), memory=memory) == BROKEN
     assert told(object, Seen(4), down(2), memory=memory) == (100.0,)
+
+
+@pytest.mark.parametrize(
+    ("before", "failed", "expected"),
+    [
+        ((), {METRIC: 2}, ((METRIC, 2),)),
+        (((METRIC, 3),), {METRIC: 2}, ((METRIC, 5),)),
+        (((METRIC, 3),), {METRIC: 0}, ()),
+        (((METRIC, 3),), {"s1-redis": 1}, ((METRIC, 3), ("s1-redis", 1))),
+        (((METRIC, 3),), {}, ((METRIC, 3),)),
+    ],
+)
+def test_what_is_no_longer_measured_as_before_keeps_its_failures(
+    before: Any, failed: dict[str, int], expected: Any
+) -> None:
+    assert stopped(Memory(failed_before=before), failed).failed_before == expected
+
+
+def test_failures_from_before_are_kept_up_to_one_above_the_threshold() -> None:
+    memory = Memory(failed_before=((METRIC, 70), ("s7-gone", 2)))
+    assert decide(protected(), 4, down(2), memory=memory).memory.failed_before == ((METRIC, 4),)
+    assert decide(protected(), 4, trigger(None), memory=memory).memory.failed_before == ((METRIC, 4),)
+    assert decide(protected(), 4, up(5), memory=memory).memory.failed_before == ()
 
 
 def test_an_unhealthy_trigger_is_looked_at_again_when_it_was_polled() -> None:

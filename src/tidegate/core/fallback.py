@@ -3,9 +3,10 @@
     polls failed in a row   up to failureThreshold   unknown: held
                             more than that           the fallback: active, and target × replicas for the HPA
 
-Failures count once per polling interval, however often the HPA asks in between; those from before a
-restart count on until the trigger is read. cpu and memory never take part, nor does a trigger that
-cannot even be asked (its metadata or its Secret is wrong): it is unknown until that is mended.
+Failures count once per polling interval, however often the HPA asks in between; those of the same metric
+from before a restart, a pause or an edit count on until it is read. cpu and memory never take part, nor
+does a trigger that cannot even be asked (its metadata or its Secret is wrong): it is unknown until that is
+mended.
 
 Source: KEDA's documentation, "Fallback". The count in the status stops one above the threshold, where it
 has said everything: a source that is down for a day costs one write and not thousands.
@@ -35,7 +36,7 @@ CENTURY_S = 100 * 365 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """An object's fallback, with the failures by metric from before a restart."""
+    """An object's fallback, with the failures by metric from before a restart or a change."""
 
     fallback: Fallback
     failed_before: tuple[tuple[str, int], ...] = ()
@@ -154,7 +155,8 @@ def kept_health(
 
 
 def failed_before(net: Net | None, picture: Picture, triggers: tuple[TriggerView, ...]) -> Any:
-    """What is kept of the failures before a restart: those of metrics that were not read since."""
+    """What is kept of the failures before a restart or a change: those of metrics not read since, up to the
+    number that says everything."""
     if net is None:
         return ()
     unread = {
@@ -163,7 +165,8 @@ def failed_before(net: Net | None, picture: Picture, triggers: tuple[TriggerView
         for metric in trigger.metrics
         if state.failure is not None or state.state == "unknown"
     }
-    return tuple((name, count) for name, count in net.failed_before if name in unread)
+    most = net.threshold + 1
+    return tuple((name, min(count, most)) for name, count in net.failed_before if name in unread)
 
 
 def is_in_use(net: Net, entries: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -47,6 +48,16 @@ def activity(memory: Memory, written: str | None, is_active: bool, now: datetime
     known = [moment for moment in (memory.last_active, news) if moment is not None]
     latest = present if is_active or memory.is_active else min(max(known), present) if known else None
     return replace(memory, last_active=latest, written_active=written)
+
+
+def stopped(memory: Memory, failed: Mapping[str, int]) -> Memory:
+    """The memory when metrics are measured no longer, or by another scaler than before: their failures in a
+    row (0 after a success) count on, as after a restart."""
+    before = dict(memory.failed_before)
+    for name, count in failed.items():
+        before[name] = before.get(name, 0) + count if count else 0
+    kept = tuple((name, count) for name, count in before.items() if count)
+    return replace(memory, failed_before=kept)
 
 
 def born(memory: Memory, object: ScaledObject, now: datetime) -> datetime | None:

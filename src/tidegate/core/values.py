@@ -241,10 +241,10 @@ class Memory:
 
     `is_active` is the last verdict (None: none yet), `failures` what was told of each failing
     trigger by index, `round` the last round of a ScaledJob, `created` the Jobs of rounds that some
-    reading cannot know of. `failed_before` are the failures in a row, by metric, from before a restart:
-    they count until the metric is read. `born` is when a ScaledObject was made, `original` its target's
-    count as first seen: the first status may come when an HPA has changed it. `written_active` is the
-    status's lastActiveTime as the last decision found it.
+    reading cannot know of. `failed_before` are the failures in a row, by metric, from before a restart,
+    a pause or a change of its scaler: they count until the metric is read. `born` is when a ScaledObject was
+    made, `original` its target's count as first seen: the first status may come when an HPA has changed it.
+    `written_active` is the status's lastActiveTime as the last decision found it.
     """
 
     last_active: datetime | None = None

@@ -75,7 +75,7 @@ class Rounds:
         """
         interval_s = max(interval_s, GRID_S)
         known = self._followed.get(key)
-        if known is not None and type(known.scaler) is type(scaler) and known.scaler == scaler:
+        if known is not None and self.follows(key, scaler):
             known.snapshot = snapshot
             self._change_interval(known, interval_s)
             return
@@ -86,6 +86,11 @@ class Rounds:
         self._followed[key] = followed
         self._newcomers.append(followed)
         self._alert.set()
+
+    def follows(self, key: TriggerKey, scaler: Polled) -> bool:
+        """Whether an equal scaler is measured under this key."""
+        known = self._followed.get(key)
+        return known is not None and type(known.scaler) is type(scaler) and known.scaler == scaler
 
     def forget(self, key: TriggerKey) -> None:
         """Stops measuring; a connection that nobody needs any more is closed later."""

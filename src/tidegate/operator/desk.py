@@ -6,7 +6,7 @@ Both prepare the object (finalizer), plan it, follow its triggers, decide, and c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -16,9 +16,11 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
+from tidegate.core import remember
 from tidegate.core.decide import memory_from
 from tidegate.core.reasons import Code
 from tidegate.core.values import Action, Decision, EmitEvent, PatchStatus, Reading, SetReplicas, TriggerView
+from tidegate.kit.scaler import Polled
 from tidegate.kube.resource import ApiError
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.chronicle import Chronicle, change
@@ -142,17 +144,18 @@ class Desk:
     ) -> None:
         """Measures the plan's triggers, and no others. Told once, when it begins."""
         assert known.plan is not None
-        wanted = known.plan.scalers()
-        for index, scaler in wanted:
+        wanted = dict(known.plan.scalers())
+        self._count(known, (one for one in known.followed if not self._is_followed(known, one, wanted)))
+        for index, scaler in wanted.items():
             self.rounds.follow((known.uid, index), scaler, interval_s=interval_s, snapshot=snapshot)
-        indexes = frozenset(index for index, _ in wanted)
-        for index in known.followed - indexes:
+        for index in known.followed.keys() - wanted.keys():
             self.rounds.forget((known.uid, index))
-        known.followed = indexes
+        plans = known.plan.review.triggers
+        known.followed = {index: tuple(one.name for one in plans[index].metrics) for index in wanted}
         if known.is_replanned:
             # What has changed does not wait for the poll, even where the trigger reads as before.
             known.is_replanned = False
-            self.rounds.wake((known.uid, index) for index in indexes)
+            self.rounds.wake((known.uid, index) for index in wanted)
         if known.is_started:
             return
         known.is_started = True
@@ -168,14 +171,27 @@ class Desk:
 
     async def stop(self, known: Known) -> None:
         """Measures nothing of the object any more. Told once."""
+        self._count(known, known.followed)
         for index in known.followed:
             self.rounds.forget((known.uid, index))
-        known.followed = frozenset()
+        known.followed = {}
         known.is_resumed = False
         if known.is_started:
             known.is_started = False
             text = "Stopped scalers watch"
             await self.writer.event(self.place(known), EmitEvent("Normal", "KEDAScalersStopped", text))
+
+    def _is_followed(self, known: Known, index: int, wanted: Mapping[int, Polled]) -> bool:
+        return index in wanted and self.rounds.follows((known.uid, index), wanted[index])
+
+    def _count(self, known: Known, indexes: Iterable[int]) -> None:
+        """Keeps the failures of triggers that will not be measured as before: a fallback in use stays so."""
+        failed: dict[str, int] = {}
+        for index in indexes:
+            key = (known.uid, index)
+            if self.rounds.latest(key) is not None:
+                failed |= dict.fromkeys(known.followed[index], self.rounds.failed_polls(key))
+        known.memory = remember.stopped(known.memory, failed)
 
     async def refresh(self, known: Known) -> None:
         """Returns when no kept reading of the object is older than a moment."""

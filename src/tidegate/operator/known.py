@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,8 +29,9 @@ class Known:
     """One object's memory, plan and last decision.
 
     `is_stale`: something the plan read has changed. `ahead`: what we wrote and the cache may not show
-    yet. `is_started`: its triggers are followed, and that was told. `is_replanned`: its plan is newer than
-    what was last asked. `held_s`: since when its status waits for first readings (monotonic).
+    yet. `followed`: the metrics of each trigger that is measured, by its index. `is_started`: that it is was
+    told. `is_replanned`: its plan is newer than what was last asked. `held_s`: since when its status waits
+    for first readings (monotonic).
     `is_resumed`: somebody has told of it before, most likely this operator before a restart.
     """
 
@@ -45,7 +47,7 @@ class Known:
     decision: Decision | None = None
     warned: tuple[str, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
-    followed: frozenset[int] = frozenset()
+    followed: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     target: Key | None = None
     replicas: int | None = None
     seen: Seen | None = None

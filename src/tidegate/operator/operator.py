@@ -126,7 +126,9 @@ class Operator:
             return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner} that is measured")
         composite = known.plan.review.composite
         indexes = answer.asked(name, object, self.desk.views(known, is_latest=True), composite)
-        await asyncio.gather(*(self._fresh(known, object, index) for index in set(indexes) & known.followed))
+        await asyncio.gather(
+            *(self._fresh(known, object, index) for index in known.followed.keys() & set(indexes))
+        )
         seen = await self._scaled_objects.seen_now(known, object)
         views = self.desk.views(known, is_latest=True)
         return answer.external_metric(name, object, seen, views, known.memory, composite)
@@ -231,7 +233,7 @@ class Operator:
         was_running = old is not None and not finished_as(old)
         if was_running and (new is None or finished_as(new)):
             clocks = known.plan.clocks() if known.plan is not None else frozenset()
-            asked = known.followed - clocks
+            asked = known.followed.keys() - clocks
             self.rounds.wake((known.uid, index) for index in asked)
             if not asked:
                 # Its minimum of Jobs and its history do not wait for a measurement.
