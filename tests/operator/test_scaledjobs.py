@@ -146,7 +146,7 @@ def test_a_create_that_never_arrived_counts_until_it_is_known_and_is_made_up_for
                     raise trouble
 
             cluster.client.before = refuse
-            await cluster.scaled_job(pollingInterval=1)
+            await cluster.scaled_job(pollingInterval=1, rollout={"strategy": "immediate"})
             await clock.sleep(9)
             attempts = [one for one in cluster.client.writes if one.resource == JOBS]
             assert len(attempts) == 1, "unknown is not absent"
@@ -192,19 +192,22 @@ def test_while_jobs_cannot_be_listed_none_is_created() -> None:
     virtualtime.run(story)
 
 
+@pytest.mark.parametrize("rollout", ["gradual", "immediate"])
 @pytest.mark.parametrize("lag_s", [0.1, 3.0, 45.0])
 def test_a_cache_that_lags_behind_doubles_no_job_and_no_word(
-    lag_s: float, caplog: pytest.LogCaptureFixture
+    lag_s: float, rollout: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story(clock: Any) -> None:
         async with operating(clock, jobs=3) as cluster:
             cluster.client.lag_s = lag_s
-            await cluster.scaled_job(pollingInterval=1)
+            await cluster.scaled_job(pollingInterval=1, rollout={"strategy": rollout})
             await clock.sleep(300)
             assert len(cluster.jobs()) == 3
             told = cluster.reasons("crunch")
             for reason in ("ScaledJobReady", "ScaledJobActive", "KEDAJobsCreated"):
                 assert told.count(reason) == 1, reason
+            assert not [one for one in cluster.client.writes if one.verb == "delete"]
+            assert not [one for one in told if "Rollout" in one]
             assert caplog.text == ""
 
     virtualtime.run(story)

@@ -45,7 +45,7 @@ class JobView:
     """A Job of a ScaledJob. `generation` is its annotation ("" where it is missing).
 
     `is_pending`: unfinished, and no pod of it has started. A Job that was asked for and is not shown
-    yet is one too: unfinished, pending, known by its name.
+    yet is one too: unfinished, pending, and otherwise as it was asked for.
     """
 
     name: str

@@ -184,7 +184,7 @@ class ScaledJobs:
         """How many Jobs there are now, or may be."""
         place = self.desk.place(known)
         bodies = jobs.bodies(object, spec, action.round, action.count)
-        known.ledger.expect((body["metadata"]["name"] for body in bodies), self.desk.clock.monotonic())
+        known.ledger.expect(bodies, self.desk.clock.monotonic())
         made = await self.desk.writer.create_jobs(place.namespace, bodies)
         for name, _ in made.refused:
             known.ledger.settle(name)

@@ -27,14 +27,25 @@ Object = dict[str, Any]
 UNSEEN_S = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A Job that was asked for: since when (monotonic), and how it will look."""
+
+    since_s: float
+    view: JobView
+
+
 @dataclass(slots=True)
 class Ledger:
-    """Jobs that one ScaledJob has asked for and does not see yet: name → since when (monotonic)."""
+    """Jobs that one ScaledJob has asked for and does not see yet, by name."""
 
-    unseen: dict[str, float] = field(default_factory=dict)
+    unseen: dict[str, Expected] = field(default_factory=dict)
 
-    def expect(self, names: Iterable[str], now_s: float) -> None:
-        self.unseen.update(dict.fromkeys(names, now_s))
+    def expect(self, bodies: Iterable[Object], now_s: float) -> None:
+        """These Jobs are about to be created: nobody sees a pod of theirs."""
+        for body in bodies:
+            view = view_of(body, lambda job: True)
+            self.unseen[view.name] = Expected(now_s, view)
 
     def settle(self, name: str) -> None:
         """The watch shows the Job, or it is known not to exist."""
@@ -42,7 +53,7 @@ class Ledger:
 
     def overdue(self, now_s: float) -> list[str]:
         """Names to look up: they should have been seen by now."""
-        return [name for name, since_s in self.unseen.items() if now_s - since_s > UNSEEN_S]
+        return [name for name, one in self.unseen.items() if now_s - one.since_s > UNSEEN_S]
 
 
 def look_at(world: World, object: ScaledJob, ledger: Ledger) -> tuple[JobView, ...] | Failure:
@@ -63,7 +74,7 @@ def look(
     views = [view_of(job, is_pending) for job in jobs]
     for view in views:
         ledger.settle(view.name)
-    views += [JobView(name=name, is_pending=True) for name in ledger.unseen]
+    views += [one.view for one in ledger.unseen.values()]
     return tuple(sorted(views, key=lambda view: view.name))
 
 
