@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.base.times import age, format_time, parse_time
+from tidegate.base.times import age, distance, format_time, parse_time
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,22 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 )
 def test_ages_have_at_most_two_units(seconds, expected):
     assert age(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "now"),
+        (-0.0, "now"),
+        (0.4, "now"),
+        (1, "in 1 s"),
+        (-12, "12 s ago"),
+        (119, "in 119 s"),
+        (240, "in 4 min"),
+        (-3 * HOUR, "3 h ago"),
+        (18 * HOUR, "in 18 h"),
+        (3 * DAY, "in 3 days"),
+    ],
+)
+def test_a_distance_says_which_way(seconds, expected):
+    assert distance(seconds) == expected

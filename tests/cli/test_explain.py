@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.cli.explain import lines
+from tidegate.cli.explaining import lines
 
 FOUND: dict[str, Any] = {
     "kind": "ScaledObject",
@@ -15,41 +15,88 @@ FOUND: dict[str, Any] = {
     "at": "2026-01-02T03:04:05Z",
     "decidedAt": "2026-01-02T03:04:00Z",
     "replicas": 3,
+    "ready": 0,
+    "jobs": None,
+    "notReady": [{"pods": 3, "why": "ImagePullBackOff: no such image"}],
+    "failing": None,
+    "unseen": None,
     "minimum": 0,
     "maximum": 10,
+    "paused": False,
+    "annotations": {},
     "triggers": [
         {
             "index": 0,
             "type": "redis",
             "name": "jobs",
+            "summary": None,
             "state": "inactive",
+            "isAsked": True,
+            "isFallback": False,
             "activation": 2.0,
-            "metrics": [{"name": "s0-redis-jobs", "value": 1.0, "target": 5.0, "targetType": "AverageValue"}],
+            "metrics": [
+                {
+                    "name": "s0-redis-jobs",
+                    "value": 1.0,
+                    "target": 5.0,
+                    "targetType": "AverageValue",
+                    "replicas": 1,
+                }
+            ],
+            "readAt": "2026-01-02T03:04:04Z",
             "age_s": 0.4,
             "failure": None,
+            "failedPolls": 0,
+            "pollingInterval": 30,
+            "nextPoll": "2026-01-02T03:04:17Z",
+            "isHeld": False,
+            "notices": ["metadata.lenght: no setting of redis triggers has this name; it is ignored"],
         },
         {
             "index": 1,
             "type": "redis",
             "name": None,
+            "summary": None,
             "state": "unknown",
+            "isAsked": True,
+            "isFallback": False,
             "activation": 0.0,
-            "metrics": [{"name": "s1-redis-b", "value": None, "target": 5.0, "targetType": "Value"}],
-            "age_s": None,
+            "metrics": [
+                {
+                    "name": "s1-redis-b",
+                    "value": None,
+                    "target": 5.0,
+                    "targetType": "Value",
+                    "replicas": None,
+                }
+            ],
+            "readAt": "2026-01-02T03:04:01Z",
+            "age_s": 4.0,
             "failure": "connection refused",
+            "failedPolls": 12,
+            "pollingInterval": 30,
+            "nextPoll": "2026-01-02T03:04:25Z",
+            "isHeld": True,
+            "notices": [],
         },
     ],
+    "formula": None,
+    "notices": [],
     "reasons": [{"code": "Cooldown", "text": "3 kept", "numbers": {}}],
     "hpa": {
         "name": "keda-hpa-worker",
+        "state": "current",
         "currentReplicas": 3,
         "desiredReplicas": 3,
+        "lookedAt": "2026-01-02T03:03:59Z",
+        "leading": "s0-redis-jobs",
         "conditions": [
             {"type": "AbleToScale", "status": "True", "reason": "ScaleDownStabilized", "message": "recent"},
             {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound", "message": "valid"},
             {"type": "ScalingLimited", "status": "True", "reason": "ScaleUpLimit", "message": "too fast"},
         ],
     },
+    "rivals": [],
     "outlook": [
         {
             "code": "CooledDown",
@@ -69,38 +116,168 @@ FOUND: dict[str, Any] = {
 }
 
 
+def told(*, has_history: bool = False, **changed: Any) -> str:
+    return "\n".join(lines({**FOUND, **changed}, has_history=has_history))
+
+
+def trigger(**changed: Any) -> dict[str, Any]:
+    return {**FOUND["triggers"][0], "notices": [], **changed}
+
+
+def hpa(**changed: Any) -> dict[str, Any]:
+    return {**FOUND["hpa"], **changed}
+
+
 def test_a_person_sees_what_was_read_why_and_what_would_change_it() -> None:
-    text = "\n".join(lines(FOUND, has_history=False))
-    assert "ScaledObject default/worker, 3 replicas (minimum 0, maximum 10)" in text
-    assert "0: redis jobs: inactive, read 0.4 s ago" in text
-    assert "s0-redis-jobs: 1 (target 5 per replica, active above 2)" in text
-    assert "1: redis: unknown, not measured yet" in text
+    text = told()
+    assert text.startswith(
+        "ScaledObject default/worker, 3 replicas, 0 ready (minimum 0, maximum 10)\n"
+        "  3 pods not ready: ImagePullBackOff: no such image\n"
+    )
+    assert "0: redis jobs: inactive, read 0.4 s ago, next poll in 12 s (every 30 s)\n" in text
+    assert "s0-redis-jobs: 1 (target 5 per replica, active above 2): asks for 1 replica\n" in text
+    assert "     metadata.lenght: no setting of redis triggers has this name; it is ignored\n" in text
+    assert "1: redis: unknown, failed 4 s ago for the 12th poll in a row, tried again in 20 s\n" in text
     assert "connection refused" in text
-    assert "1. 3 kept  [Cooldown]" in text
-    assert text.count("2026-01-02T03:09:00Z") == 1, "a moment is told once"
+    assert "why, decided at 2026-01-02T03:04:00Z (5 s ago):\n  1. 3 kept  [Cooldown]" in text
+    assert text.count("2026-01-02T03:09:00Z (in 5 min)") == 1, "a moment is told once"
     assert "history" not in text
 
 
 def test_what_limits_the_hpa_is_told_and_what_is_usual_is_not() -> None:
-    text = "\n".join(lines(FOUND, has_history=False))
-    assert "the HPA keda-hpa-worker wants 3 replicas:" in text
+    text = told()
+    assert (
+        "the HPA keda-hpa-worker wants 3 replicas, s0-redis-jobs asks for the most (looked 6 s ago):" in text
+    )
     assert "- AbleToScale is True (ScaleDownStabilized): recent" in text
     assert "- ScalingLimited is True (ScaleUpLimit): too fast" in text
     assert "ScalingActive" not in text
-    idle = {"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled", "message": "at zero"}
-    resting = {**FOUND["hpa"], "conditions": [idle, FOUND["hpa"]["conditions"][2]]}
-    text = "\n".join(lines({**FOUND, "hpa": resting}, has_history=False))
-    assert "at zero" in text
+    failing = {"type": "ScalingActive", "status": "False", "reason": "FailedGet", "message": "no metric"}
+    text = told(hpa=hpa(conditions=[failing, FOUND["hpa"]["conditions"][2]]))
+    assert (
+        "the HPA keda-hpa-worker (looked 6 s ago):\n  - ScalingActive is False (FailedGet): no metric" in text
+    )
     assert "too fast" not in text, "from before"
-    usual = {**FOUND["hpa"], "conditions": FOUND["hpa"]["conditions"][1:2], "desiredReplicas": None}
-    assert "the HPA keda-hpa-worker" in list(lines({**FOUND, "hpa": usual}, has_history=False))
-    without = "\n".join(lines({**FOUND, "hpa": None}, has_history=False))
-    assert "HPA" not in without
+    usual = hpa(conditions=FOUND["hpa"]["conditions"][1:2], desiredReplicas=None, lookedAt=None)
+    assert "\nthe HPA keda-hpa-worker\n" in told(hpa=usual)
+    assert "HPA" not in told(hpa=None)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("resting", "rests: it looks at nothing while there are 0 replicas"),
+        ("behind", "has not looked since"),
+    ],
+)
+def test_an_hpa_that_has_not_looked_is_not_quoted(state: str, said: str) -> None:
+    text = told(hpa=hpa(state=state))
+    assert f"the HPA keda-hpa-worker {said}" in text
+    assert "too fast" not in text
+    assert "wants" not in text
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        (
+            {"name": "cpu", "container": None, "value": 794, "target": 5000.0, "targetType": "Utilization"},
+            "cpu: 794 % of requests (target 5000 %): asks for 2 replicas",
+        ),
+        (
+            {"name": "memory", "container": "c", "value": 3145728.0, "target": 1048576.0}
+            | {"targetType": "AverageValue"},
+            "memory of container c: 3Mi per pod (target 1Mi): asks for 2 replicas",
+        ),
+        (
+            {"name": "cpu", "container": None, "value": 0.25, "target": 2.0, "targetType": "AverageValue"},
+            "cpu: 250m per pod (target 2): asks for 2 replicas",
+        ),
+    ],
+)
+def test_cpu_and_memory_are_told_in_their_units(metric: dict[str, Any], said: str) -> None:
+    native = trigger(
+        type="cpu",
+        name=None,
+        state="native",
+        activation=None,
+        metrics=[{**metric, "replicas": 2}],
+        age_s=None,
+        readAt="2026-01-02T03:03:59Z",
+        pollingInterval=None,
+        nextPoll=None,
+    )
+    assert f"0: cpu: told by the HPA 6 s ago\n     {said}\n" in told(triggers=[native])
+    long = {**native, "readAt": "2026-01-02T03:00:00Z"}
+    assert "unchanged since 2026-01-02T03:00:00Z (4 min ago)" in told(triggers=[long])
+    nothing = {**native, "metrics": [{**metric, "value": None, "replicas": None}]}
+    assert "read by the HPA, nothing told yet\n" in told(triggers=[nothing])
+    assert "which rests at 0 replicas" in told(triggers=[nothing], hpa=hpa(state="resting"))
+
+
+def test_a_trigger_that_must_be_corrected_is_neither_old_nor_due() -> None:
+    broken = trigger(
+        state="unknown", isAsked=False, age_s=None, nextPoll=None, failure='"five" is not a number'
+    )
+    text = told(triggers=[{**broken, "metrics": []}])
+    assert (
+        '0: redis jobs: unknown, not asked: it must be corrected first\n     "five" is not a number\n' in text
+    )
+
+
+def test_a_pause_is_told_with_its_annotation_and_the_last_value() -> None:
+    annotations = {"autoscaling.keda.sh/paused": "true"}
+    resting = trigger(state="paused", readAt="2026-01-02T02:54:05Z", age_s=600.0)
+    text = told(paused=True, annotations=annotations, triggers=[resting], hpa=None)
+    assert '\nannotation autoscaling.keda.sh/paused: "true"\n' in text
+    assert (
+        "0: redis jobs: not measured while paused\n     s0-redis-jobs: 1 at 2026-01-02T02:54:05Z (10 min ago)"
+        in text
+    )
+    jobs = {"running": 2, "pending": 0, "succeeded": 5, "failed": 54}
+    failing = {"jobs": 54, "why": "StartError: no such file"}
+    text = told(
+        kind="ScaledJob", replicas=None, jobs=jobs, annotations=annotations, failing=failing, notReady=[]
+    )
+    assert "worker, Jobs: 2 running, 0 pending, 5 succeeded, 54 failed (minimum 0, maximum 10)" in text
+    assert 'paused: "true"; Jobs that run go on' in text
+    assert "the last 54 Jobs failed: StartError: no such file" in text
+
+
+def test_a_window_is_told_as_it_was_written_and_when_it_changes() -> None:
+    clock = trigger(type="cron", summary="0 8 * * * to 0 18 * * * UTC, 3 replicas", pollingInterval=None)
+    text = told(triggers=[clock])
+    assert "read 0.4 s ago, changes at 2026-01-02T03:04:17Z (in 12 s)" in text
+    assert "     0 8 * * * to 0 18 * * * UTC, 3 replicas\n" in text
+
+
+def test_sources_of_a_formula_are_told_without_targets() -> None:
+    source = {"name": "s0-redis-a", "value": 30.0, "target": None, "targetType": None, "replicas": None}
+    formula = {
+        "name": "composite-metric",
+        "formula": "a + b",
+        "value": 42.0,
+        "target": 10.0,
+        "targetType": "AverageValue",
+        "activation": 20.0,
+        "replicas": 5,
+        "failure": None,
+    }
+    text = told(triggers=[trigger(metrics=[source], activation=None)], formula=formula)
+    assert "     s0-redis-a: 30\n" in text
+    assert (
+        "composite-metric: 42 = a + b (target 10 per replica, active above 20): asks for 5 replicas" in text
+    )
+
+
+def test_who_else_scales_the_target_is_told() -> None:
+    text = told(rivals=[{"kind": "HorizontalPodAutoscaler", "name": "web"}])
+    assert "the HorizontalPodAutoscaler web scales the same target" in text
 
 
 def test_history_is_told_on_request_with_reasons() -> None:
-    text = "\n".join(lines(FOUND, has_history=True))
-    assert "2026-01-02T03:00:00Z  0 → 1 replica: raised" in text
+    assert "2026-01-02T03:00:00Z (4 min ago)  0 → 1 replica: raised" in told(has_history=True)
+    assert told(has_history=True, history=[]).endswith("\nhistory: none yet")
 
 
 @pytest.mark.parametrize(

@@ -744,6 +744,37 @@ def test_another_kind_of_failure_is_news_and_the_same_kind_is_not(tell):
     tell(story)
 
 
+def test_the_next_poll_is_told_ahead_and_so_is_the_rest_of_a_server_that_failed(tell):
+    async def story(clock):
+        async with measuring(clock, a=1) as (rounds, world):
+            assert rounds.next_poll(("u", 0)) is None
+            rounds.follow(("u", 0), Count("a"), interval_s=10)
+            rounds.follow(("clock", 0), Hourly(), interval_s=10)
+            await clock.sleep(11)
+            due = rounds.next_poll(("u", 0))
+            assert not due.is_held
+            calls = len(world.calls)
+            await clock.sleep(due.rest_s - 0.1)
+            assert len(world.calls) == calls
+            await clock.sleep(0.2)
+            assert len(world.calls) == calls + 1
+            world.trouble[HERE] = Denied("log in")
+            await clock.sleep(31)
+            due, calls = rounds.next_poll(("u", 0)), len(world.calls)
+            assert due.is_held
+            assert due.rest_s > 1
+            await clock.sleep(due.rest_s - 0.1)
+            assert len(world.calls) == calls
+            await clock.sleep(0.2)
+            assert len(world.calls) == calls + 1
+            edge_s = rounds.next_poll(("clock", 0)).rest_s
+            assert (clock.now() + timedelta(seconds=edge_s)).replace(microsecond=0).minute == 0
+            rounds.forget(("u", 0))
+            assert rounds.next_poll(("u", 0)) is None
+
+    tell(story)
+
+
 def test_a_failure_counts_once_per_interval_however_often_it_is_asked(tell):
     async def story(clock):
         async with measuring(clock) as (rounds, _):

@@ -131,7 +131,7 @@ def test_a_pending_job_is_named_as_what_keeps_others_from_being_started() -> Non
         async with operating(clock, jobs=1) as cluster:
             await cluster.scaled_job(pollingInterval=5, scalingStrategy=ACCURATE)
             await clock.sleep(8)
-            reasons = cluster.operator.explain(SCALED_JOBS, "shop", "crunch")["reasons"]
+            reasons = (await cluster.operator.explain(SCALED_JOBS, "shop", "crunch"))["reasons"]
             texts = [one["text"] for one in reasons]
             assert "1 unfinished Job pending, which accurate subtracts" in texts
 

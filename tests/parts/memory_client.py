@@ -16,6 +16,7 @@ import msgspec
 
 from parts.memory_objects import MemoryObjects, scale_of
 from tidegate.base.errors import Unreachable
+from tidegate.base.selectors import parse_selector
 from tidegate.kube.client import MERGE, Listing, Page
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
@@ -104,8 +105,13 @@ class MemoryClient:
             raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found')
         return self._scale(resource, found) if subresource == "scale" else found
 
-    async def list(self, resource: Resource, namespace: str = "", **_: str) -> Listing:
-        return Listing(self.objects.list(resource, namespace), self._version())
+    async def list(self, resource: Resource, namespace: str = "", *, labels: str = "", **_: str) -> Listing:
+        if resource in self.unlisted:
+            raise ApiError(403, "Forbidden", f"{resource.plural} is forbidden")
+        selector = parse_selector(labels)
+        found = self.objects.list(resource, namespace)
+        items = [one for one in found if selector.matches(one["metadata"].get("labels") or {})]
+        return Listing(items, self._version())
 
     async def pages(self, resource: Resource, namespace: str = "", **_: str) -> AsyncGenerator[Page]:
         if resource in self.unlisted:

@@ -148,3 +148,8 @@ def test_mistakes_are_told(metadata: dict[str, str], told: dict[str, str]) -> No
     assert isinstance(problems, tuple)
     assert [problem.path for problem in problems] == list(told)
     assert all(told[problem.path] in problem.message for problem in problems)
+
+
+def test_people_are_told_the_window_as_they_wrote_it() -> None:
+    scaler = window(timezone="Europe/Berlin", start="0 8 * * 1-5", desiredReplicas="3")
+    assert scaler.summary() == "0 8 * * 1-5 to 0 18 * * * Europe/Berlin, 3 replicas"

@@ -67,5 +67,20 @@ def age(seconds: float) -> str:
     return f"{days // 365}y"
 
 
+def distance(seconds: float) -> str:
+    """How far a moment is, for people: `in 4 min`, `12 s ago`, `now`. Negative: it has passed."""
+    whole = round(abs(seconds))
+    if whole == 0:
+        return "now"
+    text = f"{round(whole / 86400)} days"
+    if whole < 120:
+        text = f"{whole} s"
+    elif whole < 7200:
+        text = f"{round(whole / 60)} min"
+    elif whole < 172800:
+        text = f"{round(whole / 3600)} h"
+    return f"in {text}" if seconds > 0 else f"{text} ago"
+
+
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"

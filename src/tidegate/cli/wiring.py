@@ -170,7 +170,7 @@ async def explain(operator: Operator, path: tuple[str, ...]) -> dict[str, Any]:
     if len(path) != 3 or path[0] not in EXPLAINED:
         raise ApiError(404, "NotFound", "explain takes scaledobjects or scaledjobs, a namespace and a name")
     plural, namespace, name = path
-    return operator.explain(EXPLAINED[plural], namespace, name)
+    return await operator.explain(EXPLAINED[plural], namespace, name)
 
 
 class Metrics:

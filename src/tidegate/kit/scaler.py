@@ -48,6 +48,10 @@ class Scaler:
     type: str
     scope: Scope
 
+    def summary(self) -> str:
+        """What is measured, in the words of the manifest; "" where the metric's name says enough."""
+        return ""
+
     def check(self) -> Iterator[Problem]:
         """Problems between settings; changes nothing, may run twice. `path` is the setting's name."""
         return iter(())

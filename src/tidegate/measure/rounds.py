@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 
 from tidegate.base.errors import Failure, sentence
@@ -30,6 +31,14 @@ from tidegate.runtime.clock import Clock
 # A clock trigger looks at the wall clock at least this often: that clock may be set, a machine may sleep.
 _CLOCK_CHECK_S = 60.0
 _LEAST_CLOCK_WAIT_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class NextPoll:
+    """Seconds until a trigger is measured next. `is_held`: its server has failed and rests till then."""
+
+    rest_s: float
+    is_held: bool = False
 
 
 class Rounds:
@@ -123,6 +132,22 @@ class Rounds:
         """Polling intervals in a row that brought a failure, however often it was asked within one."""
         followed = self._followed.get(key)
         return followed.failed_polls if followed is not None else 0
+
+    def next_poll(self, key: TriggerKey) -> NextPoll | None:
+        """When it is measured next; None where nobody knows: not followed, not seated yet, never again."""
+        followed = self._followed.get(key)
+        if followed is None or followed.connection is None:
+            return None
+        connection, now_s = followed.connection, self._clock.monotonic()
+        if isinstance(followed.scaler, Clocked):
+            rest_s = (followed.change - self._clock.now()).total_seconds() if followed.change else None
+            return NextPoll(max(0.0, rest_s)) if rest_s is not None else None
+        if followed.seat is None:
+            return None
+        lane = connection.lanes[followed.interval_s]
+        if connection.is_held(now_s):
+            return NextPoll(connection.slot(connection.held_until) - now_s, is_held=True)
+        return NextPoll(max(0.0, lane.due_after(followed.seat.phase, now_s) - now_s))
 
     async def decisive(self, key: TriggerKey, max_age_s: float) -> Reading:
         """The same as `fresh`, and decisions are made on it from now on."""

@@ -173,6 +173,9 @@ class Desk:
         """Measures nothing of the object any more. Told once."""
         self._count(known, known.followed)
         for index in known.followed:
+            reading = self.rounds.polled((known.uid, index))
+            if reading is not None and reading.failure is None:
+                known.last[index] = reading
             self.rounds.forget((known.uid, index))
         known.followed = {}
         known.is_resumed = False

@@ -1,114 +1,161 @@
 """Why an object has the number it has, as plain JSON values: what was read, each step, what would change it.
 
 Read from the last decision and from what is seen now; nothing is decided or measured for it.
+docs/explain.md says what each field means.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import TidegateError
 from tidegate.base.times import format_time
+from tidegate.core import annotated
 from tidegate.core.interpret import interpret
 from tidegate.core.outlook import Prospect, outlook
 from tidegate.core.outlook_jobs import outlook_jobs
-from tidegate.core.values import TriggerView
-from tidegate.kube.resource import HPAS
-from tidegate.operator import sight
+from tidegate.core.picture import picture_of
+from tidegate.kube.resource import HPAS, SCALED_OBJECTS
+from tidegate.operator import explained_triggers, sight
 from tidegate.operator.chronicle import reason_values
 from tidegate.operator.desk import Desk
+from tidegate.operator.explained_hpa import told_by
+from tidegate.operator.explained_triggers import Entry, Subject
 from tidegate.operator.known import Known
-from tidegate.review.hpa import hpa_name
+from tidegate.operator.workforce import Workforce
 
-Entry = dict[str, Any]
+PAUSES = (
+    annotated.PAUSED_REPLICAS,
+    annotated.PAUSED,
+    annotated.PAUSED_SCALE_IN,
+    annotated.PAUSED_SCALE_OUT,
+    annotated.FORCE_ACTIVATION,
+)
 
 
-def explained(desk: Desk, known: Known, object: ScaledObject | ScaledJob) -> Entry:
+def explained(desk: Desk, known: Known, object: ScaledObject | ScaledJob, workforce: Workforce) -> Entry:
     """Everything about one object, for people and programs."""
-    now = desk.clock.now()
-    views = desk.views(known) if known.plan is not None else ()
-    states = {one.index: one for one in interpret(views).states}
-    decision = known.decision
+    subject = _subject(desk, known, object, workforce)
+    decision, has_plan = known.decision, known.plan is not None
+    triggers = explained_triggers.triggers(subject) if has_plan else []
+    formula = explained_triggers.formula(subject) if has_plan else None
     return {
         "kind": known.key[0].kind,
         "namespace": known.key[1],
         "name": known.key[2],
-        "at": format_time(now),
+        "at": format_time(subject.now),
         "decidedAt": format_time(known.decided_at) if known.decided_at else None,
-        "replicas": known.replicas,
+        "replicas": subject.replicas,
+        **_workers(workforce),
         "minimum": object.spec.replicas_min,
         "maximum": object.spec.replicas_max,
-        "triggers": [_trigger(view, states[view.index].state, now) for view in views],
+        "paused": subject.is_paused,
+        "annotations": _annotations(object),
+        "triggers": triggers,
+        "formula": formula,
+        "notices": known.plan.notices_of(None) if known.plan is not None else [],
         "reasons": [reason_values(one) for one in decision.reasons] if decision else [],
-        "hpa": _hpa(desk, object) if isinstance(object, ScaledObject) else None,
-        "outlook": [_prospect(one) for one in _outlook(desk, known, object, views, now)],
+        "hpa": subject.hpa.entry(_leading(triggers, formula)) if subject.hpa is not None else None,
+        "rivals": _rivals(subject),
+        "outlook": [_prospect(one) for one in _outlook(subject)],
         "due": format_time(decision.due) if decision and decision.due else None,
         "history": desk.chronicle.of(known.uid),
     }
 
 
-def _trigger(view: TriggerView, state: str, now: datetime) -> Entry:
-    reading = view.reading
-    values = reading.values if reading is not None else ()
-    metrics = [
+def _subject(desk: Desk, known: Known, object: ScaledObject | ScaledJob, workforce: Workforce) -> Subject:
+    views = desk.views(known) if known.plan is not None else ()
+    subject = Subject(desk, known, object, views, interpret(views), desk.clock.now())
+    annotations = object.metadata.annotations
+    if isinstance(object, ScaledJob):
+        return replace(subject, is_paused=annotated.is_set(annotations, annotated.PAUSED))
+    picture = subject.picture
+    if known.plan is not None and known.seen is not None:
+        composite = known.plan.review.composite
+        picture = picture_of(object, known.seen, views, known.memory, composite)
+    return replace(
+        subject,
+        picture=picture,
+        is_paused=annotated.pause_of(annotations).is_full,
+        replicas=known.replicas,
+        ready=workforce.ready,
+        hpa=told_by(desk, known, object, known.replicas),
+    )
+
+
+def _workers(workforce: Workforce) -> Entry:
+    jobs = workforce.jobs
+    counts = (
         {
-            "name": metric.name,
-            "value": values[place] if place < len(values) else None,
-            "target": metric.target,
-            "targetType": metric.target_type,
+            "running": jobs.running,
+            "pending": jobs.pending,
+            "succeeded": jobs.succeeded,
+            "failed": jobs.failed,
         }
-        for place, metric in enumerate(view.metrics)
-    ]
+        if jobs is not None
+        else None
+    )
     return {
-        "index": view.index,
-        "type": view.type,
-        "name": view.name or None,
-        "state": state,
-        "activation": view.activation,
-        "metrics": metrics,
-        "age_s": round((now - reading.at).total_seconds(), 1) if reading is not None else None,
-        "failure": reading.failure.message if reading is not None and reading.failure else None,
+        "ready": workforce.ready,
+        "jobs": counts,
+        "notReady": [{"pods": count, "why": text} for count, text in workforce.ailing],
+        "failing": {"jobs": workforce.failing, "why": workforce.cause} if workforce.failing else None,
+        "unseen": workforce.failure or None,
     }
 
 
-def _hpa(desk: Desk, object: ScaledObject) -> Entry | None:
-    """What the object's HPA says of itself: it decides between the bounds, and tells what limits it."""
-    name = object.status.hpa_name or hpa_name(object)
+def _annotations(object: ScaledObject | ScaledJob) -> dict[str, str]:
+    """Those that pause or force, as written."""
+    present = object.metadata.annotations
+    counted = PAUSES if isinstance(object, ScaledObject) else (annotated.PAUSED,)
+    return {
+        name: present[name]
+        for name in counted
+        if name in present and (name == annotated.PAUSED_REPLICAS or annotated.is_set(present, name))
+    }
+
+
+def _leading(triggers: list[Entry], formula: Entry | None) -> str | None:
+    """The metric that asks for the most, where at least one asks."""
+    asking = [one for trigger in triggers for one in trigger["metrics"]] + ([formula] if formula else [])
+    told = [one for one in asking if one["replicas"] is not None]
+    return max(told, key=lambda one: one["replicas"])["name"] if told else None
+
+
+def _rivals(subject: Subject) -> list[Entry]:
+    """Who else scales the same target: they and we undo each other's counts."""
+    object, known = subject.object, subject.known
+    if not isinstance(object, ScaledObject):
+        return []
+    ref, namespace = object.spec.scale_target_ref, object.metadata.namespace
+    own = subject.hpa.name if subject.hpa is not None else ""
+    found: list[Entry] = []
     try:
-        found = desk.world.get(HPAS, object.metadata.namespace, name)
+        subject.desk.world.get(HPAS, namespace, own)
     except TidegateError:
-        return None
-    if found is None:
-        return None
-    status = found.get("status") or {}
-    fields = ("type", "status", "reason", "message")
-    return {
-        "name": name,
-        "currentReplicas": status.get("currentReplicas"),
-        "desiredReplicas": status.get("desiredReplicas"),
-        "conditions": [{key: one.get(key, "") for key in fields} for one in status.get("conditions") or ()],
-    }
+        return found
+    for hpa in subject.desk.world.cache(HPAS).list(namespace):
+        target, name = hpa["spec"].get("scaleTargetRef") or {}, hpa["metadata"]["name"]
+        if name != own and (target.get("kind"), target.get("name")) == (ref.kind or "Deployment", ref.name):
+            found.append({"kind": HPAS.kind, "name": name})
+    others = subject.desk.register.targeting(known.target) if known.target is not None else []
+    found += [{"kind": one.key[0].kind, "name": one.key[2]} for one in others if one is not known]
+    return [one for one in found if one["kind"] in (HPAS.kind, SCALED_OBJECTS.kind)]
 
 
-def _outlook(
-    desk: Desk,
-    known: Known,
-    object: ScaledObject | ScaledJob,
-    views: tuple[TriggerView, ...],
-    now: datetime,
-) -> tuple[Prospect, ...]:
+def _outlook(subject: Subject) -> tuple[Prospect, ...]:
     """What would change the number."""
+    known, object, views = subject.known, subject.object, subject.views
     if known.plan is None:
         return ()
     if isinstance(object, ScaledJob):
-        jobs = sight.look_at(desk.world, object, known.ledger)
+        jobs = sight.look_at(subject.desk.world, object, known.ledger)
         return outlook_jobs(object, jobs, views, known.plan.check("triggers"))
     if known.seen is None:
         return ()
-    return outlook(object, known.seen, views, known.memory, now, known.plan.review.composite)
+    return outlook(object, known.seen, views, known.memory, subject.now, known.plan.review.composite)
 
 
 def _prospect(prospect: Prospect) -> Entry:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tidegate.core.values import Decision, Memory, Seen
+from tidegate.core.values import Decision, Memory, Reading, Seen
 from tidegate.kube.resource import Resource
 from tidegate.operator.planning import Plan
 from tidegate.operator.sight import Ledger
@@ -32,7 +32,9 @@ class Known:
     yet. `followed`: the metrics of each trigger that is measured, by its index. `is_started`: that it is was
     told. `is_replanned`: its plan is newer than what was last asked. `held_s`: since when its status waits
     for first readings (monotonic).
-    `is_resumed`: somebody has told of it before, most likely this operator before a restart.
+    `is_resumed`: somebody has told of it before, most likely this operator before a restart. `last` are
+    the readings from before a pause, by trigger index. `hpa_asked` is when its HPA last asked for a metric,
+    `hpa_spoke` when the HPA's status was last seen to change.
     """
 
     key: Key
@@ -54,6 +56,9 @@ class Known:
     decided_at: datetime | None = None
     held_s: float | None = None
     is_resumed: bool = False
+    last: dict[int, Reading] = field(default_factory=dict)
+    hpa_asked: datetime | None = None
+    hpa_spoke: datetime | None = None
 
 
 class Register:

@@ -27,7 +27,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
-from tidegate.operator import authentications
+from tidegate.operator import authentications, workforce
 from tidegate.operator.authentications import Authentications
 from tidegate.operator.chronicle import Chronicle
 from tidegate.operator.desk import Desk, Tools
@@ -124,6 +124,7 @@ class Operator:
         object = self.world.get(SCALED_OBJECTS, namespace, owner) if known is not None else None
         if known is None or known.plan is None or known.seen is None or object is None:
             return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner} that is measured")
+        known.hpa_asked = self.clock.now()
         composite = known.plan.review.composite
         indexes = answer.asked(name, object, self.desk.views(known, is_latest=True), composite)
         await asyncio.gather(
@@ -138,8 +139,8 @@ class Operator:
         age_s = answer.max_age_s(object.spec.polling_s, is_cached=is_cached)
         await self.rounds.fresh((known.uid, index), age_s)
 
-    def explain(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
-        """Why an object has the number it has; ApiError `NotFound` where nothing was decided about it."""
+    async def explain(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+        """Why an object has the number it has; ApiError where nothing was decided about it."""
         known = self.desk.register.by_key.get((resource, namespace, name))
         object = self.world.get(resource, namespace, name) if known is not None else None
         if known is None or object is None:
@@ -147,7 +148,12 @@ class Operator:
                 f"nothing was decided about {resource.kind} {namespace}/{name}: it is new, or does not exist"
             )
             raise ApiError(404, "NotFound", text)
-        return explained(self.desk, known, object)
+        if isinstance(object, ScaledObject):
+            target = await self._scaled_objects.targets.look(object)
+            found = await workforce.of_target(self.world, namespace, target)
+        else:
+            found = await workforce.of_jobs(self.world, object)
+        return explained(self.desk, known, object, found)
 
     def rows(self) -> list[Row]:
         """All objects as the live view shows them, by kind, namespace and name."""
@@ -243,8 +249,13 @@ class Operator:
         """Its owner, also one that somebody took its HPA away from."""
         for hpa in (old, new):
             for owner in hpa["metadata"].get("ownerReferences") or () if hpa is not None else ():
-                if owner.get("kind") == SCALED_OBJECTS.kind:
-                    self.queue.add((SCALED_OBJECTS, namespace, owner["name"]))
+                if owner.get("kind") != SCALED_OBJECTS.kind:
+                    continue
+                key = (SCALED_OBJECTS, namespace, owner["name"])
+                known = self.desk.register.by_key.get(key)
+                if known is not None and old and new and old.get("status") != new.get("status"):
+                    known.hpa_spoke = self.clock.now()
+                self.queue.add(key)
 
     def _on_target(self, resource: Resource, namespace: str, name: str, old: Any, new: Any) -> None:
         """A target's status changes often and matters to nobody; its spec does."""

@@ -34,13 +34,26 @@ class Plan:
     """What an object comes to.
 
     `failures` are by trigger index: what keeps it from being measured. `read` is all that the plan
-    depends on beside the object. `warnings` name forms that work but have a better one.
+    depends on beside the object. `warnings` name forms that work but have a better one; `remarks` are those
+    of them that a trigger's parameters brought, by its index.
     """
 
     review: Review
     failures: dict[int, Failure]
     read: ReadSet
     warnings: tuple[str, ...]
+    remarks: tuple[tuple[int, str], ...] = ()
+
+    def notices_of(self, index: int | None) -> list[str]:
+        """Those about one trigger, by their path within it; None: those about the object itself."""
+        own = [text for one, text in self.remarks if one == index]
+        for notice in self.review.notices:
+            trigger, dot, path = notice.path.partition("].")
+            if index is None and not notice.path.startswith("spec.triggers["):
+                own.append(str(notice))
+            elif dot and trigger == f"spec.triggers[{index}":
+                own.append(f"{path}: {notice.message}")
+        return list(dict.fromkeys(own))
 
     def scalers(self) -> list[tuple[int, Polled]]:
         """The triggers to measure."""
@@ -90,7 +103,7 @@ def plan(
 ) -> Plan:
     """The plan of an object whose target (or Job) has this pod template."""
     failures: dict[int, Failure] = {}
-    warnings: list[str] = []
+    remarks: list[tuple[int, str]] = []
     read: set[tuple[Resource, str, str]] = set()
 
     def sources_for(index: int) -> Sources | Failure:
@@ -100,12 +113,12 @@ def plan(
         if not isinstance(resolved, Resolved):
             failures[index] = resolved
             return resolved
-        warnings.extend(resolved.warnings)
+        remarks.extend((index, text) for text in resolved.warnings)
         return Sources(trigger.metadata, resolved.env, resolved.params)
 
     reviewed = review(object, sources_for, template)
-    warnings += [str(notice) for notice in reviewed.notices]
-    return Plan(reviewed, failures, frozenset(read), tuple(dict.fromkeys(warnings)))
+    warnings = [text for _, text in remarks] + [str(notice) for notice in reviewed.notices]
+    return Plan(reviewed, failures, frozenset(read), tuple(dict.fromkeys(warnings)), tuple(remarks))
 
 
 def basis(object: ScaledObject | ScaledJob, template: Object | None) -> Any:

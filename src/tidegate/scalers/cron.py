@@ -33,6 +33,7 @@ from typing import ClassVar
 from tidegate.base import cron
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
+from tidegate.base.sentences import counted
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Clocked, Measured
 from tidegate.kit.settings import declared, setting
@@ -63,6 +64,10 @@ class Cron(Clocked):
             cron.find_zone(self.timezone)
         except ValueError as error:
             yield Problem("timezone", f"unable to load timezone: {error}")
+
+    def summary(self) -> str:
+        replicas = counted(self.desired_replicas, "replica")
+        return f"{self.start} to {self.end} {self.timezone}, {replicas}"
 
     def metric_name(self) -> str:
         return normalize(f"cron-{self.timezone}-{_in_name(self.start)}-{_in_name(self.end)}")
