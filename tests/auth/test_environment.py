@@ -120,6 +120,22 @@ def test_a_variable_that_is_not_set_is_a_warning(resolved, pod):
     found = resolved(metadata={"aFromEnv": "A"}, template=pod())
     assert found.env == {}
     assert found.warnings == ('aFromEnv: variable "A" is not set in container main',)
+    assert found.unset == {"A": 'variable "A" is not set in container main'}
+
+
+@pytest.mark.parametrize(
+    ("variables", "sources"),
+    [
+        ([from_secret("A", "gone", "k", optional=True)], []),
+        ([], [{"secretRef": {"name": "gone", "optional": True}}]),
+    ],
+)
+def test_a_variable_that_may_be_missing_is_not_missed(variables, sources, resolved, pod):
+    template = pod(*variables)
+    template["spec"]["containers"][0]["envFrom"] = sources
+    found = resolved(metadata={"aFromEnv": "A"}, template=template)
+    assert (found.env, found.unset) == ({}, {})
+    assert found.warnings == ('aFromEnv: variable "A" is not set in container main',)
 
 
 def test_a_variable_that_only_the_node_knows_is_a_warning(resolved, pod):

@@ -159,6 +159,26 @@ def test_sources_are_tried_in_the_declared_order(sources: Sources, value: str) -
     assert scaler.anywhere == value
 
 
+@pytest.mark.parametrize(
+    ("metadata", "auth", "problem"),
+    [
+        ({"anyFromEnv": "NOPE"}, {}, ("anyFromEnv", "it is not set")),
+        ({"someFromEnv": " NOPE "}, {}, ("someFromEnv", "it is not set")),
+        ({"anyFromEnv": "NOPE", "some": "m"}, {}, None),
+        ({"anyFromEnv": "NOPE"}, {"any": "a"}, None),
+        ({"anyFromEnv": "MAYBE"}, {}, None),
+        ({"tokenFromEnv": "NOPE"}, {}, None),  # read nowhere, so nothing is missing
+    ],
+)
+def test_a_setting_left_to_a_variable_that_is_not_set_has_no_default(
+    metadata: dict[str, str], auth: dict[str, str], problem: tuple[str, str] | None
+) -> None:
+    sources = Sources({"queue": "jobs", **metadata}, {}, auth, {"NOPE": "it is not set"})
+    built = reading.build(Sample, Trigger(type="sample", metadata={}), sources, SCOPE)
+    told = [(one.path, one.message) for one in built] if isinstance(built, tuple) else []
+    assert told == ([problem] if problem else [])
+
+
 def test_a_source_that_is_not_declared_is_never_read() -> None:
     problems = bad({"queueFromEnv": "V"}, env={"V": "jobs"}, auth={"queue": "jobs"})
     assert "queue" in problems

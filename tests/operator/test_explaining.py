@@ -235,6 +235,28 @@ def test_a_trigger_that_cannot_be_asked_has_no_age_and_no_next_poll() -> None:
     virtualtime.run(story)
 
 
+def test_a_password_from_a_variable_that_is_not_set_is_told_and_nobody_is_asked() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=3) as cluster:
+            await cluster.deployment("web", 0)
+            await cluster.scaled_object("web", redis(passwordFromEnv="NOPE"))
+            await clock.sleep(2)
+            [trigger] = (await told(cluster))["triggers"]
+            text = 'spec.triggers[0].metadata.passwordFromEnv: variable "NOPE" is not set in container c'
+            assert (trigger["isAsked"], trigger["failure"], trigger["notices"]) == (False, text, [])
+            assert cluster.replicas() == 0
+            status, _, message = cluster.condition(SCALED_OBJECTS, "web", "Ready")
+            assert (status, text in message) == ("False", True)
+            set_there = [{"name": "NOPE", "value": "s3cret"}]
+            container = {"name": "c", "image": "i", "env": set_there}
+            template = {"spec": {"containers": [container]}}
+            await cluster.patch(DEPLOYMENTS, "web", {"spec": {"template": template}})
+            await clock.sleep(2)
+            assert cluster.replicas() == 1, "it heals as soon as the variable is there"
+
+    virtualtime.run(story)
+
+
 def test_failures_are_counted_and_the_rest_of_their_server_is_told() -> None:
     async def story(clock: Any) -> None:
         async with operating(clock) as cluster:

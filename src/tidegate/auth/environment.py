@@ -20,7 +20,8 @@ class Environment:
     """Variables of one container. Some may be known to fail; only who asks for them fails with them.
 
     `lost` are the `envFrom` sources that could not be read: a variable found nowhere else may
-    have come from there.
+    have come from there. `absent` are variables that their pod template allows to be missing; with
+    `is_open` an optional `envFrom` source is missing, so that any of them may be.
     """
 
     container: str = ""
@@ -28,6 +29,8 @@ class Environment:
     failures: dict[str, TidegateError] = field(default_factory=dict)
     lost: list[TidegateError] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+    is_open: bool = False
 
     def get(self, name: str) -> str | None:
         """The value, None for a variable that is not set. Raises the error that hides it."""
@@ -38,6 +41,10 @@ class Environment:
         if self.lost and name not in self.left_out:
             raise self.lost[0]
         return None
+
+    def may_be_absent(self, name: str) -> bool:
+        """Whether the pod template says `optional` of where the variable comes, or may come, from."""
+        return self.is_open or name in self.absent
 
     def why_not_set(self, name: str) -> str:
         """A sentence about a variable for which `get` answers None."""
@@ -113,6 +120,7 @@ def _add_all(
         values = reader.values(resource, namespace, name)
         if values is None:
             if ref.get("optional") is True:
+                found.is_open = True
                 return
             raise Misconfigured(
                 "resolve the environment of the scale target",
@@ -143,6 +151,8 @@ def _add_one(
                 value = _key_value(reader, resource, namespace, source[ref])
                 if value is not None:
                     found.put(name, value)
+                else:
+                    found.absent.add(name)
                 return
     except TidegateError as error:
         found.put(name, error)

@@ -27,13 +27,15 @@ _LASTING = ("Unsupported", "Misconfigured", "Denied", "Malformed", "Unreachable"
 class Resolved:
     """`params` by parameter name; `env` holds the variables that the trigger's metadata names.
 
-    Both may carry secrets and are not shown.
+    Both may carry secrets and are not shown. `unset` says of each named variable that should be there why it
+    is not.
     """
 
     params: dict[str, str] = field(default_factory=dict, repr=False)
     env: dict[str, str] = field(default_factory=dict, repr=False)
     read: frozenset[Key] = frozenset()
     warnings: tuple[str, ...] = ()
+    unset: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +62,25 @@ def resolve(
     scope = Scope(Reader(lookup), namespace, pod_template, options)
     errors: list[TidegateError] = []
     found = parameters_of(scope, trigger, errors)
-    env = _named_variables(scope, trigger, env_container, found, errors)
+    unset: dict[str, str] = {}
+    env = _named_variables(scope, trigger, env_container, found, errors, unset)
     read = frozenset(scope.reader.read)
     if errors:
         kind = min((error.kind for error in errors), key=_LASTING.index)
         message = "; ".join(dict.fromkeys(str(error) for error in errors))
         return Unresolved(kind, message, read)
-    return Resolved(found.params, env, read, tuple(found.warnings))
+    return Resolved(found.params, env, read, tuple(found.warnings), unset)
 
 
 def _named_variables(
-    scope: Scope, trigger: Trigger, env_container: str, found: Parameters, errors: list[TidegateError]
+    scope: Scope,
+    trigger: Trigger,
+    env_container: str,
+    found: Parameters,
+    errors: list[TidegateError],
+    unset: dict[str, str],
 ) -> dict[str, str]:
-    """The variables that `…FromEnv` (and `…FromEnvFile`) keys name; adds to errors and warnings."""
+    """The variables that `…FromEnv` (and `…FromEnvFile`) keys name; adds to errors, warnings, unset."""
     env: dict[str, str] = {}
     for key, name in trigger.metadata.items():
         name = name.strip()
@@ -90,6 +98,8 @@ def _named_variables(
             value = found.variables.get(name)
         if value is None:
             found.warnings.append(f"{key}: {environment.why_not_set(name)}")
+            if not environment.may_be_absent(name):
+                unset[name] = environment.why_not_set(name)
         else:
             env[name] = value
     return env

@@ -21,11 +21,15 @@ METRIC_TYPE = "metricType"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """A trigger's texts: its metadata, the target container's environment, its authentication."""
+    """A trigger's texts: its metadata, the target container's environment, its authentication.
+
+    `unset` says of variables that the metadata names why they are not there.
+    """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     auth: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unset: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(
@@ -103,7 +107,7 @@ def _read(one: Declared, sources: Sources) -> Any:
     """The setting's value, or the problem with it."""
     found = _find(one, sources)
     if found is None:
-        return _missing(one) if one.is_required else one.default
+        return _missing(one) if one.is_required else _unset(one, sources) or one.default
     if one.setting.removal:
         return Problem(one.name, one.setting.removal, "FieldValueForbidden")
     try:
@@ -117,6 +121,16 @@ def _missing(one: Declared) -> Problem:
     names = ",".join(one.setting.names)
     sources = " ".join(source.value for source in one.setting.sources)
     return Problem(one.name, f'missing required parameter "{names}" in [{sources}]', "FieldValueRequired")
+
+
+def _unset(one: Declared, sources: Sources) -> Problem | None:
+    """A setting that was to come from a variable which is not there: without it another thing is measured."""
+    for name in one.setting.names if ENVIRONMENT in one.setting.sources else ():
+        key = name + FROM_ENV
+        why = sources.unset.get(sources.metadata.get(key, "").strip())
+        if why is not None and not one.setting.removal:
+            return Problem(key, why, "FieldValueRequired")
+    return None
 
 
 def _subject(one: Declared, found: _Found) -> str:

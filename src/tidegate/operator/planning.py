@@ -114,9 +114,12 @@ def plan(
             failures[index] = resolved
             return resolved
         remarks.extend((index, text) for text in resolved.warnings)
-        return Sources(trigger.metadata, resolved.env, resolved.params)
+        return Sources(trigger.metadata, resolved.env, resolved.params, resolved.unset)
 
     reviewed = review(object, sources_for, template)
+    # What is told as a problem is not told beside it.
+    problems = [str(problem) for one in reviewed.triggers for problem in one.problems]
+    remarks = [one for one in remarks if not any(problem.endswith(one[1]) for problem in problems)]
     warnings = [text for _, text in remarks] + [str(notice) for notice in reviewed.notices]
     return Plan(reviewed, failures, frozenset(read), tuple(dict.fromkeys(warnings)), tuple(remarks))
 
