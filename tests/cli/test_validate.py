@@ -139,7 +139,7 @@ def test_programs_get_the_same_as_json() -> None:
 def test_an_unknown_field_is_an_error() -> None:
     manifest = (ROOT / "examples/office-hours/office-hours.yaml").read_text()
     result = run("-", stdin=manifest.replace("cooldownPeriod:", "coolDownPeriod:"))
-    assert "spec.coolDownPeriod: unknown field" in result.stdout
+    assert 'spec.coolDownPeriod: unknown field; did you mean "cooldownPeriod"?' in result.stdout
     assert result.exit_code == 1
 
 
@@ -382,3 +382,18 @@ def test_octal_numbers_are_told() -> None:
     told = run("-", stdin=BY_CPU.replace("minReplicaCount: 1", "minReplicaCount: 010")).stdout
     assert "warning: ScaledObject/web: spec.minReplicaCount: 010 is octal and means 8; write 8" in told
     assert run("-", stdin=BY_CPU.replace("minReplicaCount: 1", "minReplicaCount: 07")).stdout == ""
+
+
+def test_what_is_admitted_and_does_not_work_says_so() -> None:
+    by_kafka = BY_CPU.replace("type: cpu", "type: kafka")
+    [line] = run("-", stdin=by_kafka).stdout.splitlines()
+    assert "no scaler found for type: kafka; this version has cpu, cron" in line
+    assert line.endswith("(admitted, but this trigger never scales)")
+    refused = by_kafka.replace("minReplicaCount: 1", "minReplicaCount: 200")
+    assert "admitted" not in run("-", stdin=refused).stdout
+
+
+def test_fields_below_a_value_of_a_wrong_type_are_not_told_too() -> None:
+    told = run("-", stdin=BY_CPU.replace("    - type: cpu", "      type: cpu")).stdout
+    assert 'spec.triggers: Invalid value: "object"' in told
+    assert "unknown field" not in told

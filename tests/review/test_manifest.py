@@ -69,7 +69,7 @@ def test_all_mistakes_come_in_one_answer_and_the_healthy_trigger_stays() -> None
     [
         ({**REDIS, "metricType": "Utilization"}, "metricType", "'Utilization' metric type is unsupported"),
         ({**CPU, "metricType": "Value"}, "metricType", "allowed values are 'Utilization' or 'AverageValue'"),
-        ({"type": "cpu", "metadata": {"value": "50"}}, "metricType", "unknown metric type: ,"),
+        ({"type": "cpu", "metadata": {"value": "50"}}, "metricType", "metric type is not set,"),
         ({**CPU, "useCachedMetrics": True}, "useCachedMetrics", 'is not supported for "cpu" scaler'),
         ({**CRON, "useCachedMetrics": True}, "useCachedMetrics", 'is not supported for "cron" scaler'),
         ({"type": "redis", "metadata": {"listName": "a"}}, "metadata.address", "address"),

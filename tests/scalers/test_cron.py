@@ -134,7 +134,7 @@ def test_the_metric_is_named_after_the_window(zone: str, start: str, end: str, n
         ({"start": "0 0 * * 7"}, {"start": 'error parsing start schedule: day of week "7"'}),
         ({"end": "@daily"}, {"end": "error parsing end schedule: expected 5 fields"}),
         ({"end": " 0 8 * * * "}, {"end": "start and end can not have exactly same time input"}),
-        ({"desiredReplicas": "0"}, {"desiredReplicas": "no desiredReplicas specified"}),
+        ({"desiredReplicas": "0"}, {"desiredReplicas": '"0" counts as no desiredReplicas specified'}),
         ({"desiredReplicas": "1.5"}, {"desiredReplicas": '"1.5" is not a whole number'}),
         ({"timezone": "Mars/Olympus"}, {"timezone": 'unknown time zone "Mars/Olympus"'}),
         (

@@ -43,8 +43,8 @@ def test_it_counts_the_pods_of_its_own_namespace(metadata: dict[str, str], quest
     [
         ({"podSelector": "  "}, {"podSelector": 'missing required parameter "podSelector"'}),
         ({"podSelector": "app in web"}, {"podSelector": "error parsing pod selector: "}),
-        ({"value": "0"}, {"value": "value must be a float greater than 0"}),
-        ({"value": ""}, {"value": "value must be a float greater than 0"}),
+        ({"value": "-1"}, {"value": "value must be a float greater than 0, and it is -1"}),
+        ({"value": ""}, {"value": "value must be a float greater than 0, and it is 0 or not set"}),
         ({"value": "-1", "groupByNode": "no"}, {"groupByNode": "is not true or false", "value": "greater"}),
     ],
 )

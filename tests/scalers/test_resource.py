@@ -45,7 +45,7 @@ def test_the_hpa_gets_the_metric_as_written(
 @pytest.mark.parametrize(
     ("metric_type", "metadata", "told"),
     [
-        (None, {"value": "60"}, {"metricType": "unknown metric type: , allowed values are 'Utilization'"}),
+        (None, {"value": "60"}, {"metricType": "metric type is not set, allowed values are 'Utilization'"}),
         ("Value", {"value": "60"}, {"metricType": "unknown metric type: Value"}),
         ("Utilization", {"value": "60%"}, {"value": '"60%" is not whole percent'}),
         ("Utilization", {"value": "0.6"}, {"value": '"0.6" is not whole percent'}),

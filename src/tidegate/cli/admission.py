@@ -19,6 +19,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.reading import Sources
 from tidegate.review.manifest import review
 from tidegate.review.modifiers import formula_problems
+from tidegate.review.nextsteps import with_next_step
 
 if TYPE_CHECKING:
     from tidegate.cli.ownership import Neighbours
@@ -75,7 +76,7 @@ def judged(
     """
     reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata), template)
     problems = [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
-    return problems, reviewed.notices
+    return [with_next_step(problem) for problem in problems], reviewed.notices
 
 
 def _may_come_from_elsewhere(object: ScaledObject | ScaledJob, problem: Problem) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from tidegate.base.problems import Problem
@@ -73,6 +73,7 @@ def _group(body: dict[str, Any]) -> str:
 
 def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     """Everything to say about one object; nothing about kinds that are not ours."""
+    from tidegate.api.advice import advice, unknown_field
     from tidegate.api.validation import problems
     from tidegate.api.yamltext import octals
     from tidegate.cli.offline import refused
@@ -82,17 +83,36 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     if not is_ours(body):
         if _group(body) == "keda.sh":
             # Of our group, but no kind or version that exists: a misspelling, not somebody else's business.
-            yield from (_remark("error", document, problem) for problem in problems(body))
+            for problem in problems(body):
+                yield _remark(
+                    "error", document, replace(problem, message=problem.message + advice(body, problem))
+                )
         return
     unknown, found = refused(body)
     more, notices = _meant(body, siblings)
-    strange = [Problem(path, "unknown field", "FieldValueForbidden") for path in unknown]
+    if not found and not unknown:
+        more = [replace(one, message=f"{one.message} ({_outcome(one)})") for one in more]
+    found = [
+        replace(one, message=one.message + advice(body, one, document.text_of(one.path))) for one in found
+    ]
+    strange = [unknown_field(body, path) for path in unknown if not _is_below(path, found)]
     for problem in together(together(found, more), strange):
         yield _remark("error", document, problem)
     told = {problem.path for problem in (*found, *more)}
     if document.node is not None:
         notices += [Problem(path, text) for path, text in octals(document.node)]
     yield from (_remark("warning", document, notice) for notice in notices if notice.path not in told)
+
+
+def _is_below(path: str, problems: Iterable[Problem]) -> bool:
+    return any(path.startswith((f"{one.path}.", f"{one.path}[")) for one in problems)
+
+
+def _outcome(problem: Problem) -> str:
+    """What comes of a problem that no admission refuses."""
+    if problem.path.startswith("spec.triggers["):
+        return "admitted, but this trigger never scales"
+    return "admitted, but it does not scale as written"
 
 
 def _meant(body: dict[str, Any], siblings: Siblings) -> tuple[list[Problem], list[Problem]]:

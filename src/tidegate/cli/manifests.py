@@ -48,16 +48,27 @@ class Document:
 
     def spot_of(self, path: str) -> Spot:
         """Where a field stands (`spec.triggers[1].metadata.listLength`), or the nearest above it."""
-        node = self.node
-        if node is None:
+        if self.node is None:
             return Spot(self.place)
-        name, mark = self.place.rpartition(":")[0], node.start_mark
+        mark, _, _ = self._walk(self.node, path)
+        return Spot(self.place.rpartition(":")[0], mark.line + 1, mark.column + 1)
+
+    def text_of(self, path: str) -> str:
+        """A plain or quoted text as it stands in the file; empty for what is none, or not there."""
+        if self.node is None:
+            return ""
+        _, node, rest = self._walk(self.node, path)
+        return str(node.value) if isinstance(node, yaml.ScalarNode) and not rest else ""
+
+    def _walk(self, node: yaml.Node, path: str) -> tuple[Any, yaml.Node, str]:
+        """The mark and the node of the nearest field to a path, and what of the path is left."""
+        mark = node.start_mark
         while path:
             found = _step(node, path)
             if found is None:
                 break
             mark, node, path = found
-        return Spot(name, mark.line + 1, mark.column + 1)
+        return mark, node, path
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,12 @@ def announcements(kind: type[Scaler], sources: Sources) -> tuple[Problem, ...]:
 
 def unread_keys(kind: type[Scaler], sources: Sources) -> tuple[str, ...]:
     """Keys of the metadata that no setting of `kind` reads: ignored, and often misspelt."""
+    known = readable_keys(kind)
+    return tuple(key for key in sources.metadata if key not in known)
+
+
+def readable_keys(kind: type[Scaler]) -> frozenset[str]:
+    """Keys of the metadata that settings of `kind` are read from."""
     known: set[str] = set()
     for one in settings_of(kind):
         for name in one.setting.names:
@@ -72,7 +78,7 @@ def unread_keys(kind: type[Scaler], sources: Sources) -> tuple[str, ...]:
                 known.add(name)
             if ENVIRONMENT in one.setting.sources:
                 known.add(name + FROM_ENV)
-    return tuple(key for key in sources.metadata if key not in known)
+    return frozenset(known)
 
 
 def field_path(problem: Problem) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 
 from tidegate import scalers
 from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, TriggerAuthentication
 from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
+from tidegate.base.spelling import hint
 from tidegate.kit.settings import AUTHENTICATION, settings_of
 
 
@@ -30,10 +30,8 @@ def unread_parameters(
         return
     for path, name in _parameters(object):
         if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
-            types = ", ".join(kinds)
-            yield Problem(f"{path}.parameter", f'"{name}" has no effect: no {types} trigger reads it{hint}')
+            message = f'"{name}" has no effect: no {", ".join(kinds)} trigger reads it{hint(name, known)}'
+            yield Problem(f"{path}.parameter", message)
 
 
 def _parameters(

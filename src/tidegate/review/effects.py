@@ -28,13 +28,10 @@ from tidegate.kit.settings import settings_of
 from tidegate.review.windows import window_notices
 
 _POLLING = (
-    "PollingInterval is configured but is not relevant. PollingInterval is only relevant when "
+    "PollingInterval is only relevant when "
     "minReplicaCount = 0, idleReplicaCount is set, or useCachedMetrics is enabled"
 )
-_COOLDOWN = (
-    "CooldownPeriod is configured but is not relevant. CooldownPeriod is only relevant when "
-    "minReplicaCount = 0 or idleReplicaCount is set"
-)
+_COOLDOWN = "CooldownPeriod is only relevant when minReplicaCount = 0 or idleReplicaCount is set"
 _NOT_FOR_JOBS = (PAUSED_REPLICAS, PAUSED_SCALE_IN, PAUSED_SCALE_OUT, FORCE_ACTIVATION)
 
 

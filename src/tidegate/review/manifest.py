@@ -19,6 +19,7 @@ from tidegate.api.trigger_rules import trigger_problems
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Failure
 from tidegate.base.problems import Problem
+from tidegate.base.spelling import hint
 from tidegate.core.modifiers import Composite, modifiers_of
 from tidegate.core.values import ExternalMetric, ResourceMetric, TargetType
 from tidegate.kit import reading
@@ -29,6 +30,7 @@ from tidegate.review.modifiers import composite_of, modifier_notices
 from tidegate.review.requests import request_notices
 from tidegate.review.targets import target_problem
 
+NO_SCALER = "no scaler found for type: "
 _MESSAGE_MAX = 500
 _EXTERNAL_TYPES: dict[str, TargetType] = {
     "": "AverageValue",
@@ -210,6 +212,7 @@ def _notices(
         yield _placed(index, announcement)
     for key in reading.unread_keys(kind, sources):
         message = f"no setting of {object.spec.triggers[index].type} triggers has this name; it is ignored"
+        message += hint(key, reading.readable_keys(kind))
         yield Problem(f"spec.triggers[{index}].metadata.{key}", message)
     if isinstance(object, ScaledJob) and object.spec.triggers[index].use_cached_metrics:
         message = "has no effect in a ScaledJob: no HPA asks for its metrics"
@@ -227,7 +230,7 @@ def _placed(index: int, problem: Problem) -> Problem:
 
 
 def _unknown_type(index: int, trigger: Trigger) -> Problem:
-    message = f"no scaler found for type: {trigger.type}"
+    message = f"{NO_SCALER}{trigger.type}"
     return Problem(f"spec.triggers[{index}].type", message, "FieldValueNotSupported")
 
 

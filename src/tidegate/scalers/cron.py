@@ -59,7 +59,7 @@ class Cron(Clocked):
         if self.start == self.end:
             yield Problem("end", "start and end can not have exactly same time input")
         if self.desired_replicas == 0:
-            yield Problem("desiredReplicas", "no desiredReplicas specified")
+            yield Problem("desiredReplicas", '"0" counts as no desiredReplicas specified; write 1 or more')
         try:
             cron.find_zone(self.timezone)
         except ValueError as error:

@@ -50,7 +50,8 @@ class KubernetesWorkload(Polled):
         except ValueError as error:
             yield Problem("podSelector", f"error parsing pod selector: {error}")
         if self.value <= 0 and not self.scope.is_metric_source:
-            yield Problem("value", "value must be a float greater than 0")
+            found = f"{self.value:g}" if self.value else "0 or not set"
+            yield Problem("value", f"value must be a float greater than 0, and it is {found}")
 
     def metric_name(self) -> str:
         return normalize(f"workload-{self.scope.namespace}")

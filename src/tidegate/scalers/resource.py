@@ -50,11 +50,12 @@ class Resource(Native):
 
     def check(self) -> Iterator[Problem]:
         if self.metric_type not in ("Utilization", "AverageValue"):
+            given = self.metric_type
+            wrong = f"unknown metric type: {given}" if given else "metric type is not set"
             yield Problem(
                 "metricType",
-                f"unknown metric type: {self.metric_type}, "
-                "allowed values are 'Utilization' or 'AverageValue'",
-                "FieldValueNotSupported",
+                f"{wrong}, allowed values are 'Utilization' or 'AverageValue'",
+                "FieldValueNotSupported" if given else "FieldValueRequired",
             )
         elif self.metric_type == "Utilization" and not _is_percent(self.value):
             yield Problem("value", f'"{self.value}" is not whole percent (a number without % or fraction)')
