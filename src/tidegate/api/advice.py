@@ -36,9 +36,7 @@ def advice(body: dict[str, Any], problem: Problem, written: str = "") -> str:
     if wanted == "string" and kind in ("integer", "number", "boolean"):
         plain = str(value).lower()
         if kind == "boolean" and written not in ("", "true", "false"):
-            return (
-                f'; {written} is {plain} in YAML: write "{plain}" if that is meant, "{written}" for the text'
-            )
+            return f'; {written} is {plain} in YAML: write "{plain}" if it is meant, "{written}" for the text'
         return f'; write it in quotes: "{written or plain}"'
     if wanted == "integer" and isinstance(value, str):
         return _number(value)
