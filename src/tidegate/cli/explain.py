@@ -74,7 +74,8 @@ async def fetch(session: Session, words: Sequence[str]) -> Entry:
     try:
         raw = await session.client.request("GET", path)
     except ApiError as error:
-        if error.code == 404 and "decided" not in error.message:
+        # A server that explains names the object; others do not know the path.
+        if error.code == 404 and f"{session.namespace}/{name}" not in error.message:
             raise Unsupported(
                 "explain",
                 answer="this API server is not one that `tidegate up` serves",

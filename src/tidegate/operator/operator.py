@@ -37,6 +37,7 @@ from tidegate.operator.podcounts import PodCounts
 from tidegate.operator.scaledjobs import ScaledJobs
 from tidegate.operator.scaledobjects import LABEL, ScaledObjects
 from tidegate.operator.sight import finished_as
+from tidegate.operator.strangers import stranger
 from tidegate.operator.world import World, namespace_of
 from tidegate.operator.writer import Writer
 from tidegate.runtime.clock import Clock
@@ -144,10 +145,7 @@ class Operator:
         known = self.desk.register.by_key.get((resource, namespace, name))
         object = self.world.get(resource, namespace, name) if known is not None else None
         if known is None or object is None:
-            text = (
-                f"nothing was decided about {resource.kind} {namespace}/{name}: it is new, or does not exist"
-            )
-            raise ApiError(404, "NotFound", text)
+            raise stranger(self.world, resource, namespace, name)
         if isinstance(object, ScaledObject):
             target = await self._scaled_objects.targets.look(object)
             found = await workforce.of_target(self.world, namespace, target)

@@ -1,0 +1,65 @@
+"""What `explain` says of names that nothing was decided about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parts import virtualtime
+from parts.cluster import operating
+from parts.memory_client import Write
+from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reason", "text"),
+    [
+        (SCALED_OBJECTS, "wbe", "NotFound", "there is no ScaledObject shop/wbe; did you mean web?"),
+        (
+            SCALED_OBJECTS,
+            "crunch",
+            "NotFound",
+            "there is no ScaledObject shop/crunch; there is a ScaledJob of that name: sj/crunch",
+        ),
+        (SCALED_OBJECTS, "xyz", "NotFound", "there is no ScaledObject shop/xyz; the namespace has new, web"),
+        (SCALED_JOBS, "web", "NotFound", "there is a ScaledObject of that name: so/web"),
+        (SCALED_OBJECTS, "new", "NotDecided", "ScaledObject shop/new is new and was not looked at yet"),
+    ],
+)
+def test_what_is_not_explained_is_told_with_what_was_perhaps_meant(
+    kind: Any, name: str, reason: str, text: str
+) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            await cluster.deployment("web", 0)
+            await cluster.scaled_object("web")
+            await cluster.scaled_job("crunch")
+            await clock.sleep(2)
+
+            async def refuse(write: Write) -> None:
+                if write.name == "new":
+                    raise ApiError(500, "InternalError", "not now")
+
+            cluster.client.before = refuse
+            await cluster.scaled_object("new")
+            await clock.sleep(1)
+            with pytest.raises(ApiError) as told:
+                await cluster.operator.explain(kind, "shop", name)
+            assert told.value.reason == reason
+            assert text in told.value.message
+
+    virtualtime.run(story)
+
+
+def test_an_object_of_another_namespace_is_named_with_it() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            await cluster.scaled_job("crunch")
+            await clock.sleep(2)
+            with pytest.raises(ApiError, match="there is one in shop: use -n"):
+                await cluster.operator.explain(SCALED_JOBS, "default", "crunch")
+            with pytest.raises(ApiError, match="the namespace default has none"):
+                await cluster.operator.explain(SCALED_JOBS, "default", "xyz")
+
+    virtualtime.run(story)
