@@ -137,6 +137,14 @@ def test_several_mistakes_come_in_one_answer_each_with_its_path_and_value(scaled
             "spec.advanced.horizontalPodAutoscalerConfig.name",
             "no more than 63",
         ),
+        *(
+            (
+                {"spec__advanced": {"horizontalPodAutoscalerConfig": {"name": name}}},
+                "spec.advanced.horizontalPodAutoscalerConfig.name",
+                "must be a lowercase RFC 1123 subdomain",
+            )
+            for name in ("Web_HPA", "web/hpa", "-web", "web.", " web", "größe")
+        ),
     ],
 )
 def test_what_a_scaled_object_is_refused_for(changes, path, text, scaled_object):

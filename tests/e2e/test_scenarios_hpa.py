@@ -9,7 +9,7 @@ import pytest
 from parts import virtualtime
 from parts.cluster import redis
 from parts.town import Object, Town, living, pods_of
-from tidegate.kube.resource import HPAS, SCALED_OBJECTS
+from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError, Resource
 
 pytestmark = pytest.mark.e2e
 
@@ -152,5 +152,160 @@ def test_cpu_and_a_queue_together_take_the_higher_of_both() -> None:
             town.used["cpu"]["web"] = 0.0
             await town.reaches(3, 900)
             await town.keeps(3, 60)
+
+    virtualtime.run(story)
+
+
+# --- whose HPA it is
+
+
+def hpa_name(name: str) -> Object:
+    return {"spec": {"advanced": {"horizontalPodAutoscalerConfig": {"name": name}}}}
+
+
+def paused(text: str | None) -> Object:
+    return {"metadata": {"annotations": {"autoscaling.keda.sh/paused": text}}}
+
+
+def theirs(workload: str) -> Object:
+    """The spec of an HPA that somebody wrote themselves."""
+    resource = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload}
+    metrics = [{"type": "Resource", "resource": resource}]
+    return {"scaleTargetRef": reference, "minReplicas": 2, "maxReplicas": 5, "metrics": metrics}
+
+
+def ready(town: Town, name: str = "web") -> tuple[str, str, str]:
+    return town.condition(SCALED_OBJECTS, name, "Ready")
+
+
+def owner(town: Town, name: str) -> str:
+    found = town.hpa(name)
+    assert found is not None
+    return "".join(one["name"] for one in found["metadata"].get("ownerReferences") or ())
+
+
+def test_a_name_that_no_hpa_can_have_is_refused() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3) as town:
+            await town.deployment()
+            await town.scaled_object("web", redis("jobs"), pollingInterval=5)
+            await town.reaches(3, 60)
+            with pytest.raises(ApiError, match="Web_HPA"):
+                await town.patch(SCALED_OBJECTS, "web", hpa_name("Web_HPA"))
+
+    virtualtime.run(story)
+
+
+def test_an_hpa_that_may_not_be_created_leaves_the_old_one_at_work() -> None:
+    def refuse(resource: Resource, body: Object) -> ApiError | None:
+        is_refused = resource == HPAS and body["metadata"]["name"] == "chosen"
+        return ApiError(403, "Forbidden", "exceeded quota") if is_refused else None
+
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3) as town:
+            await town.deployment()
+            await town.scaled_object("web", redis("jobs"), pollingInterval=5)
+            await town.reaches(3, 60)
+            town.refuse(refuse)
+            await town.patch(SCALED_OBJECTS, "web", hpa_name("chosen"))
+            await town.becomes("it is told", lambda: ready(town)[0] == "False", 30)
+            assert "exceeded quota" in ready(town)[2]
+            town.redis.lists["jobs"] = 6
+            await town.reaches(6, 60)
+            assert names(town) == ["keda-hpa-web"]
+            town.refuse(lambda resource, body: None)
+            await town.becomes("it has the chosen name", lambda: names(town) == ["chosen"], 60)
+            assert ready(town)[0] == "True"
+
+    virtualtime.run(story)
+
+
+def test_a_renamed_hpa_is_the_old_one_until_the_new_one_stands() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3) as town:
+            await town.deployment()
+            await town.scaled_object("web", redis("jobs"), pollingInterval=5)
+            await town.reaches(3, 60)
+            town.client.writes.clear()
+            await town.patch(SCALED_OBJECTS, "web", hpa_name("chosen"))
+            await town.becomes("it has the chosen name", lambda: names(town) == ["chosen"], 60)
+            writes = [(one.verb, one.name) for one in town.client.writes if one.resource == HPAS]
+            assert writes == [("create", "chosen"), ("delete", "keda-hpa-web")]
+
+    virtualtime.run(story)
+
+
+def test_a_name_that_was_given_up_in_a_pause_is_left_to_whoever_has_it_now() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3, mails=4) as town:
+            await town.deployment()
+            await town.deployment("api")
+            await town.scaled_object("web", redis("jobs"), pollingInterval=5, advanced=CHOSEN)
+            await town.becomes("it has an HPA", lambda: names(town) == ["chosen"], 60)
+            await town.patch(SCALED_OBJECTS, "web", paused("true"))
+            await town.becomes("it has none", lambda: names(town) == [], 60)
+            await town.patch(SCALED_OBJECTS, "web", hpa_name("another"))
+            await town.scaled_object("api", redis("mails"), pollingInterval=5, advanced=CHOSEN)
+            await town.becomes("the name is used again", lambda: names(town) == ["chosen"], 60)
+            uid = (town.hpa("chosen") or {})["metadata"]["uid"]
+            await town.patch(SCALED_OBJECTS, "web", paused(None))
+            await town.becomes("both have one", lambda: sorted(names(town)) == ["another", "chosen"], 60)
+            assert (town.hpa("chosen") or {})["metadata"]["uid"] == uid
+            assert owner(town, "chosen") == "api"
+
+    virtualtime.run(story)
+
+
+def test_an_hpa_that_somebody_makes_during_a_pause_stays() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=4) as town:
+            await town.deployment()
+            await town.scaled_object("web", redis("jobs"), pollingInterval=5, advanced=CHOSEN)
+            await town.reaches(4, 60)
+            await town.patch(SCALED_OBJECTS, "web", paused("true"))
+            await town.becomes("it has no HPA", lambda: names(town) == [], 60)
+            await town.create(HPAS, "chosen", spec=theirs("web"))
+            await town.scale(3)
+            await town.stays("it is there", lambda: names(town) == ["chosen"], 60)
+            assert owner(town, "chosen") == ""
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize(
+    ("workload", "owned_by", "words"),
+    [
+        ("api", None, "scales the Deployment api"),
+        ("web", {"apiVersion": "example.com/v1", "kind": "Scaler", "name": "big"}, "the Scaler big"),
+    ],
+)
+def test_somebody_elses_hpa_is_taken_over_by_its_name_only_where_that_is_asked_for(
+    workload: str, owned_by: Object | None, words: str
+) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3) as town:
+            await town.deployment()
+            await town.scaled_object("web", redis("jobs"), pollingInterval=5)
+            await town.reaches(3, 60)
+            await town.deployment("api", 2)
+            owners = [{**owned_by, "uid": "u-1", "controller": True}] if owned_by else []
+            metadata = {
+                "ownerReferences": owners,
+                "annotations": {"validations.keda.sh/hpa-ownership": "false"},
+            }
+            before = await town.create(HPAS, "chosen", metadata=metadata, spec=theirs(workload))
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"advanced": CHOSEN}})
+            await town.becomes("it is told", lambda: ready(town)[0] == "False", 30)
+            assert words in ready(town)[2]
+            assert "scaledobject.keda.sh/transfer-hpa-ownership" in ready(town)[2]
+            town.redis.lists["jobs"] = 6
+            await town.reaches(6, 60)
+            assert (town.hpa("chosen") or {})["spec"] == before["spec"]
+            transfer = {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}
+            await town.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": transfer}})
+            await town.becomes("it is taken over", lambda: names(town) == ["chosen"], 60)
+            assert owner(town, "chosen") == "web"
+            assert ready(town)[0] == "True"
 
     virtualtime.run(story)

@@ -182,9 +182,12 @@ class MemoryClient:
             write, lambda: self.objects.patch(resource, namespace, name, patch, subresource)
         )
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, propagation: str = "") -> Object:
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *, propagation: str = "", uid: str = ""
+    ) -> Object:
         write = Write("delete", resource, name)
         wanted: dict[str, Any] = {"propagation": propagation} if propagation else {}
+        wanted |= {"uid": uid} if uid else {}
         return (
             await self._write(write, lambda: self.objects.delete(resource, namespace, name, **wanted)) or {}
         )

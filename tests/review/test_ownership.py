@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from parts.decisions import scaled_object
-from tidegate.review.ownership import hpa_problems
+from tidegate.review.ownership import hpa_problems, taken
 
 TRANSFER = {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}
 SPEC = "spec.scaleTargetRef"
@@ -69,3 +69,29 @@ def test_a_custom_kind_is_compared_whole() -> None:
     found = {"metadata": {"name": "theirs"}, "spec": {"scaleTargetRef": target}}
     assert len(list(hpa_problems(object, [found]))) == 1
     assert list(hpa_problems(msgspec.structs.replace(object), [hpa()])) == []
+
+
+def controlled_by(kind: str, name: str) -> dict[str, Any]:
+    return {"ownerReferences": [{"kind": kind, "name": name, "controller": True}]}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "found", "text"),
+    [
+        ({}, OURS, None),
+        # nobody's, for the same workload: KEDA takes it too, where admission lets it come so far
+        ({}, hpa(), None),
+        ({}, hpa(target="api"), "the HPA shop/theirs scales the Deployment api; give"),
+        (TRANSFER, hpa(target="api"), None),
+        ({}, hpa(**controlled_by("Scaler", "big")), "the HPA shop/theirs belongs to the Scaler big; give"),
+        ({}, hpa(**controlled_by("ScaledObject", "api")), "belongs to the ScaledObject api"),
+        (TRANSFER, hpa(**controlled_by("ScaledObject", "api")), None),
+        # the one of an object of this name that was deleted a moment ago
+        ({}, hpa(target="api", **controlled_by("ScaledObject", "web")), None),
+    ],
+)
+def test_an_hpa_is_not_taken_by_its_name_alone(
+    annotations: dict[str, str], found: Any, text: str | None
+) -> None:
+    told = taken(scaled_object(annotations), found)
+    assert told is None if text is None else text in (told or "")

@@ -17,6 +17,7 @@ from tidegate.api.trigger_rules import (
     trigger_problems,
     whole,
 )
+from tidegate.base.names import is_dns_subdomain
 from tidegate.base.problems import Problem
 
 NAME_MAX = 63
@@ -94,9 +95,12 @@ def _name_problems(body: Object, spec: Object) -> Iterator[Problem]:
             f"most {NAME_MAX - len(HPA_PREFIX)}, or set spec.advanced.horizontalPodAutoscalerConfig.name"
         )
         yield invalid("metadata.name", name, message)
+    path = "spec.advanced.horizontalPodAutoscalerConfig.name"
     if len(hpa_name) > NAME_MAX:
-        path = "spec.advanced.horizontalPodAutoscalerConfig.name"
         yield invalid(path, hpa_name, f"must be no more than {NAME_MAX} characters")
+    elif hpa_name and not is_dns_subdomain(hpa_name):
+        message = "must be a lowercase RFC 1123 subdomain: letters, digits, '-' and '.'"
+        yield invalid(path, hpa_name, message)
 
 
 def _resource_only_problems(spec: Object) -> Iterator[Problem]:

@@ -9,20 +9,20 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Unreachable
 from tidegate.core.restore import restored_replicas
 from tidegate.core.values import EmitEvent
-from tidegate.kube.resource import HPAS, ApiError
-from tidegate.operator import hpas
+from tidegate.kube.resource import ApiError
 from tidegate.operator.desk import FINALIZER, Desk
+from tidegate.operator.keeping import Keeping
 from tidegate.operator.targets import Targets
 from tidegate.operator.writer import REFUSED, Place
-from tidegate.review.hpa import hpa_name
 
 
 class Endings:
     """Ends ScaledObjects."""
 
-    def __init__(self, desk: Desk, targets: Targets) -> None:
+    def __init__(self, desk: Desk, targets: Targets, keeping: Keeping) -> None:
         self.desk = desk
         self.targets = targets
+        self.keeping = keeping
 
     async def end(self, place: Place, object: ScaledObject) -> None:
         """Lets go of an object that is deleted. Raises what may pass: the finalizer stays until then."""
@@ -42,7 +42,7 @@ class Endings:
         if original is None and is_last:
             return
         try:
-            await self._delete_hpas(object)
+            await self.keeping.delete(object)
             if original is not None:
                 resource = await self.targets.resource(object)
                 name = object.spec.scale_target_ref.name
@@ -55,14 +55,6 @@ class Endings:
                 await self.desk.writer.event(place, EmitEvent("Warning", "ScaledObjectUpdateFailed", text))
             if passes:
                 raise
-
-    async def _delete_hpas(self, object: ScaledObject) -> None:
-        """Ours, under the names that they may have."""
-        namespace = object.metadata.namespace
-        for name in dict.fromkeys((object.status.hpa_name or "", hpa_name(object))):
-            found = self.desk.world.get(HPAS, namespace, name)
-            if found is not None and hpas.is_of(found, object.metadata.uid):
-                await self.desk.writer.delete(HPAS, namespace, name, "Background")
 
 
 def may_pass(error: Exception) -> bool:

@@ -8,22 +8,19 @@ from typing import Any
 import msgspec
 
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.base.errors import Failure, TidegateError
+from tidegate.base.errors import Failure
 from tidegate.core.annotated import pause_of
 from tidegate.core.decide import HpaView, Seen, decide_scaled_object
-from tidegate.core.modifiers import modifiers_of
 from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, SetReplicas
-from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
-from tidegate.operator import hpas
-from tidegate.operator.copied import marked
+from tidegate.kube.resource import SCALED_OBJECTS, ApiError
 from tidegate.operator.desk import Desk
 from tidegate.operator.endings import Endings
+from tidegate.operator.keeping import Keeping
 from tidegate.operator.known import Key, Known
 from tidegate.operator.planning import Plan
 from tidegate.operator.readypods import ReadyPods
 from tidegate.operator.targets import Target, Targets
 from tidegate.operator.writer import REFUSED, Place, is_refusal
-from tidegate.review.hpa import hpa_name, wanted_hpa
 
 Object = dict[str, Any]
 LABEL = "scaledobject.keda.sh/name"
@@ -40,7 +37,8 @@ class ScaledObjects:
         self.desk = desk
         self.targets = Targets(desk.world)
         self.ready = ReadyPods(desk.world)
-        self.endings = Endings(desk, self.targets)
+        self.keeping = Keeping(desk)
+        self.endings = Endings(desk, self.targets, self.keeping)
 
     async def look(self, key: Key) -> None:
         _, namespace, name = key
@@ -71,14 +69,14 @@ class ScaledObjects:
         hpa: HpaView | Failure | None
         if pause_of(object.metadata.annotations).is_full:
             await desk.stop(known)
-            hpa = self._present_hpa(object)
+            hpa = self.keeping.present(object)
         else:
             await desk.follow(known, object.spec.polling_s, None)
-            hpa = await self._ensured_hpa(object, target, plan)
+            hpa = await self.keeping.ensured(object, target, plan)
         if isinstance(hpa, Failure) or not target.wakes:
             desk.again(known.key, object.spec.polling_s if target.is_certain else SOON_S)
         ready = await self.ready.count(object, target, plan)
-        before = self._present_hpa(object) if isinstance(hpa, Failure) else None
+        before = self.keeping.present(object) if isinstance(hpa, Failure) else None
         standing = before if isinstance(before, HpaView) else None
         seen = Seen(target.replicas, hpa, _check(target, plan, hpa), ready, standing)
         known.seen = seen
@@ -116,7 +114,7 @@ class ScaledObjects:
         try:
             for action in decision.actions:
                 if isinstance(action, DeleteHpa):
-                    await self.desk.writer.delete(HPAS, place.namespace, action.name, "Background")
+                    await self.keeping.delete(object, action.name)
                 if isinstance(action, SetReplicas) and target.resource is not None:
                     refused = await self._scale(place, target, action, done) or refused
         finally:
@@ -161,56 +159,6 @@ class ScaledObjects:
         if action.then is not None:
             await writer.event(place, action.then)
         return None
-
-    # --- the HPA
-
-    def _present_hpa(self, object: ScaledObject) -> HpaView | Failure | None:
-        name = object.status.hpa_name or hpa_name(object)
-        try:
-            found = self.desk.world.get(HPAS, object.metadata.namespace, name)
-        except TidegateError as error:
-            return Failure.of(error)
-        return hpas.view_of(found) if found is not None else None
-
-    async def _ensured_hpa(
-        self, object: ScaledObject, target: Target, plan: Plan
-    ) -> HpaView | Failure | None:
-        """The HPA as it should be. One that lacks a broken trigger's metric would lower too much: while
-        something is wrong, an existing one keeps its metrics, and a new one only raises."""
-        world, writer = self.desk.world, self.desk.writer
-        namespace, name = object.metadata.namespace, hpa_name(object)
-        present = self._present_hpa(object)
-        if isinstance(present, Failure) or target.resource is None or target.failure is not None:
-            return present
-        plans = [one for one in plan.review.triggers if one.scaler is not None]
-        is_whole = plan.check("") is None
-        if not plans or (present is None and isinstance(target.replicas, Failure)):
-            return present
-        composite = plan.review.composite
-        if composite is None and modifiers_of(object.spec) is not None:
-            # Modifiers that cannot be used are a problem of the object: an existing HPA keeps its metrics.
-            return present
-        wanted = marked(wanted_hpa(object, tuple(plans), composite))
-        try:
-            if present is not None and present.name != name:
-                if not is_whole:
-                    return present
-                await writer.delete(HPAS, namespace, present.name, "Background")
-                present = None
-            found = world.get(HPAS, namespace, name)
-            if not is_whole:
-                wanted = hpas.cautious(found, wanted)
-            if found is None:
-                await writer.create_hpa(namespace, wanted)
-            elif hpas.differs(found, wanted):
-                await writer.replace_hpa(namespace, hpas.rewritten(found, wanted))
-        except ApiError as error:
-            # AlreadyExists and Conflict: our cache is behind; the change that it will show wakes us.
-            if error.reason not in ("AlreadyExists", "Conflict"):
-                return Failure("Denied", str(error))
-        except TidegateError as error:
-            return Failure.of(error)
-        return present or HpaView(name)
 
 
 def _check(target: Target, plan: Plan, hpa: HpaView | Failure | None) -> Failure | None:

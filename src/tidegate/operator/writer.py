@@ -94,10 +94,12 @@ class Writer:
     async def replace_hpa(self, namespace: str, body: Object) -> None:
         await self.client.replace(HPAS, namespace, body["metadata"]["name"], body)
 
-    async def delete(self, resource: Resource, namespace: str, name: str, propagation: str) -> None:
-        """Gone already is gone."""
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, propagation: str, *, uid: str = ""
+    ) -> None:
+        """Gone already is gone. `uid` spares a namesake (Conflict)."""
         try:
-            await self.client.delete(resource, namespace, name, propagation=propagation)
+            await self.client.delete(resource, namespace, name, propagation=propagation, uid=uid)
         except ApiError as error:
             if error.reason != "NotFound":
                 raise

@@ -44,6 +44,29 @@ def hpa_problems(object: ScaledObject, hpas: Iterable[dict[str, Any]]) -> Iterat
             yield Problem(NAME_PATH, message, "FieldValueForbidden")
 
 
+def taken(object: ScaledObject, hpa: dict[str, Any]) -> str | None:
+    """Why the HPA that has the object's name for its own is somebody else's; None where it may be taken.
+
+    It may if the object owns it, or asks for it by annotation; and one that nobody controls if it scales
+    the same workload. KEDA takes any.
+    """
+    metadata = hpa["metadata"]
+    if _is_owned(object, metadata) or object.metadata.annotations.get(TRANSFER) == "true":
+        return None
+    owner = next((one for one in metadata.get("ownerReferences") or () if one.get("controller")), None)
+    scaled = (hpa.get("spec") or {}).get("scaleTargetRef") or {}
+    if owner is not None:
+        state = f"belongs to the {owner.get('kind')} {owner.get('name')}"
+    elif (scaled.get("apiVersion"), scaled.get("kind"), scaled.get("name")) != workload_of(object):
+        state = f"scales the {scaled.get('kind')} {scaled.get('name')}"
+    else:
+        return None
+    return (
+        f"the HPA {object.metadata.namespace}/{metadata['name']} {state}; give this ScaledObject's another "
+        f'name in {NAME_PATH}, or take that one over with the annotation {TRANSFER}: "true"'
+    )
+
+
 def neighbour_problems(object: ScaledObject, others: Iterable[ScaledObject]) -> Iterator[Problem]:
     """A problem for each other ScaledObject of the namespace that has the same workload or HPA name."""
     for other in others:

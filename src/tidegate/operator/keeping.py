@@ -1,0 +1,113 @@
+"""Keeping the HPA of a ScaledObject: whose it is, created, brought back, renamed, deleted.
+
+Only an HPA that the object controls is deleted, and a name that is taken by somebody else's is left to
+them. A new name gets its HPA first; the old one goes when that stands: a name that the server refuses
+leaves the target with the HPA that it had.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.errors import Failure, TidegateError
+from tidegate.base.names import is_dns_subdomain
+from tidegate.core.decide import HpaView
+from tidegate.core.modifiers import modifiers_of
+from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
+from tidegate.operator import hpas
+from tidegate.operator.copied import marked
+from tidegate.operator.desk import Desk
+from tidegate.operator.planning import Plan
+from tidegate.operator.targets import Target
+from tidegate.review.hpa import hpa_name, wanted_hpa
+from tidegate.review.ownership import NAME_PATH, taken
+
+Object = dict[str, Any]
+# A write that met what our cache does not show yet is tried again.
+SOON_S = 1.0
+
+
+class Keeping:
+    """Keeps HPAs. Failures are values; what the cache does not show yet is one too."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def present(self, object: ScaledObject) -> HpaView | Failure | None:
+        """The HPA that the object controls; the one it had, while a new name is not in force yet."""
+        try:
+            own = self._own(object)
+        except TidegateError as error:
+            return Failure.of(error)
+        return hpas.view_of(own[0]) if own else None
+
+    async def ensured(self, object: ScaledObject, target: Target, plan: Plan) -> HpaView | Failure | None:
+        """The HPA as it should be. One that lacks a broken trigger's metric would lower too much: while
+        something is wrong, an existing one keeps its metrics, and a new one only raises."""
+        present = self.present(object)
+        if isinstance(present, Failure) or target.resource is None or target.failure is not None:
+            return present
+        plans = [one for one in plan.review.triggers if one.scaler is not None]
+        if not plans or (present is None and isinstance(target.replicas, Failure)):
+            return present
+        composite = plan.review.composite
+        if composite is None and modifiers_of(object.spec) is not None:
+            # Modifiers that cannot be used are a problem of the object: an existing HPA keeps its metrics.
+            return present
+        is_whole = plan.check("") is None
+        if present is not None and present.name != hpa_name(object) and not is_whole:
+            return present
+        try:
+            wanted = marked(wanted_hpa(object, tuple(plans), composite))
+            return await self._written(object, wanted, present, is_whole=is_whole)
+        except ApiError as error:
+            # AlreadyExists and Conflict: our cache is behind.
+            if error.reason not in ("AlreadyExists", "Conflict"):
+                return Failure("Denied", str(error))
+            metadata = object.metadata
+            self.desk.again((SCALED_OBJECTS, metadata.namespace, metadata.name), SOON_S)
+            return present
+        except TidegateError as error:
+            return Failure.of(error)
+
+    async def delete(self, object: ScaledObject, name: str = "") -> None:
+        """Deletes its HPAs, or the one of this name: those that it controls, and no namesake."""
+        for one in self._own(object):
+            metadata = one["metadata"]
+            if name in ("", metadata["name"]):
+                await self.desk.writer.delete(
+                    HPAS, object.metadata.namespace, metadata["name"], "Background", uid=metadata["uid"]
+                )
+
+    async def _written(
+        self, object: ScaledObject, wanted: Object, present: HpaView | None, *, is_whole: bool
+    ) -> HpaView | Failure | None:
+        namespace, name = object.metadata.namespace, hpa_name(object)
+        found = self.desk.world.get(HPAS, namespace, name)
+        problem = _name_problem(name) or (taken(object, found) if found is not None else None)
+        if problem is not None:
+            return Failure("Misconfigured", problem)
+        if not is_whole:
+            wanted = hpas.cautious(found, wanted)
+        if found is None:
+            await self.desk.writer.create_hpa(namespace, wanted)
+        elif hpas.differs(found, wanted):
+            await self.desk.writer.replace_hpa(namespace, hpas.rewritten(found, wanted))
+        if present is None or present.name == name:
+            return present or HpaView(name)
+        await self.delete(object, present.name)
+        return HpaView(name)
+
+    def _own(self, object: ScaledObject) -> list[Object]:
+        """Those it controls, under the name in its status and under the wanted one."""
+        names = dict.fromkeys((object.status.hpa_name or "", hpa_name(object)))
+        found = [self.desk.world.get(HPAS, object.metadata.namespace, name) for name in names]
+        return [one for one in found if one is not None and hpas.is_of(one, object.metadata.uid)]
+
+
+def _name_problem(name: str) -> str | None:
+    if is_dns_subdomain(name):
+        return None
+    wanted = "a lowercase RFC 1123 subdomain: letters, digits, '-' and '.'"
+    return f'{NAME_PATH}: "{name}" is not {wanted}'
