@@ -482,7 +482,8 @@ def test_activity_is_told_when_the_condition_changes() -> None:
 def test_jobs_that_take_their_message_at_once_leave_room_for_those_that_come(
     strategy: str, arriving: tuple[int, ...], expected: list[int]
 ) -> None:
-    object = scaled_job(maxReplicaCount=10, scalingStrategy={"strategy": strategy})
+    strategies = {"strategy": strategy}
+    object = scaled_job(maxReplicaCount=10, scalingStrategy=strategies, pollingInterval=10)
     memory, jobs, counts = NEVER, (), []
     for poll, messages in enumerate(arriving):
         view = trigger(messages, target=1, when=at(10 * poll), snapshot=jobs)

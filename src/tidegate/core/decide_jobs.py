@@ -9,8 +9,10 @@ from tidegate.api.conditions import Condition, find
 from tidegate.api.scaledjob import ScaledJob, ScalingStrategy
 from tidegate.base.errors import Failure
 from tidegate.base.names import job_name
-from tidegate.core import annotated, chain_jobs, describe, remember, words
+from tidegate.base.times import format_time
+from tidegate.core import annotated, chain_jobs, describe, pacing, remember, words
 from tidegate.core import jobs as counting
+from tidegate.core.activate import unread_reason
 from tidegate.core.chain_jobs import Round
 from tidegate.core.interpret import Picture, interpret
 from tidegate.core.jobs import Asked, Queue, Running
@@ -23,6 +25,7 @@ from tidegate.core.values import (
     DeleteJobs,
     EmitEvent,
     JobView,
+    LastRound,
     Memory,
     Reason,
     TriggerView,
@@ -44,12 +47,26 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """How many Jobs start now, and why; `due` is when others may that want to.
+
+    `is_full`: with them, the Jobs that count reach the maximum.
+    """
+
+    count: int
+    reasons: tuple[Reason, ...]
+    is_full: bool
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
-    """What is done about Jobs, why, and the memory with it."""
+    """What is done about Jobs, why, and the memory with it; `due` as that of a decision."""
 
     memory: Memory
     actions: tuple[Action, ...]
     reasons: tuple[Reason, ...]
+    due: datetime | None = None
 
 
 def decide_scaled_job(
@@ -80,6 +97,7 @@ def decide_scaled_job(
         round=max(memory.round, annotated.round_of(object.metadata.annotations)),
         failures=describe.told_failures(picture),
         created=counting.still_needed(memory.created, triggers),
+        last_round=pacing.present(memory.last_round, now),
     )
     asked = counting.asked_of(triggers, picture)
     if isinstance(jobs, Failure):
@@ -93,28 +111,66 @@ def decide_scaled_job(
         *describe.failure_events(memory, picture),
     )
     return Decision(
-        steps.memory, (*steps.actions, *saying), (*chain_jobs.said(triggers, picture), *steps.reasons)
+        steps.memory,
+        (*steps.actions, *saying),
+        (*chain_jobs.said(triggers, picture), *steps.reasons),
+        steps.due,
     )
 
 
-def _count(object: ScaledJob, heard: Heard, running: Running) -> tuple[int, tuple[Reason, ...]]:
+def _start(object: ScaledJob, heard: Heard, running: Running, memory: Memory, now: datetime) -> Start:
     """How many Jobs to create. The minimum comes first: it does not depend on any reading."""
-    room, queue = counting.range_of(object.spec), heard.queue
-    if running.now < room.minimum:
-        count = room.minimum - running.now
+    room, queue, strategy = counting.range_of(object.spec), heard.queue, object.spec.scaling_strategy
+    due = pacing.next_round(object, memory, now)
+    lacking = max(0, room.minimum - running.now)
+    if lacking and due is None:
         numbers = {"minimum": room.minimum, "running": running.now}
-        return count, (because(Code.MINIMUM_JOBS, count=count, **numbers),)
-    wanted = counting.wanted_jobs(object.spec.scaling_strategy, queue, running, room)
+        reason = because(Code.MINIMUM_JOBS, count=lacking, **numbers)
+        return Start(lacking, (reason,), running.now + lacking >= room.maximum)
+    wanted = counting.wanted_jobs(strategy, queue, running, room)
     count = max(0, min(wanted, room.maximum - running.counted))
+    is_full = count < wanted or running.counted + count >= room.maximum
     round = Round(object.spec, heard.triggers, heard.picture, queue, running)
+    before = (*chain_jobs.counting_reasons(round), *_pending(strategy, running))
+    held = _held(object, heard, memory, count, due)
+    told = (held,) if held is not None else _outcome(round, count, wanted)
+    if held is not None:
+        count = 0
+    if lacking and due is not None:
+        told = (*told, _paced(object, lacking, due))
+    is_paced = bool(told) and told[-1].code == Code.JOBS_PACED
+    return Start(count, (*before, *told), is_full, due if is_paced else None)
+
+
+def _outcome(round: Round, count: int, wanted: int) -> tuple[Reason, ...]:
+    """That `count` Jobs of those `wanted` are created, and what limits them."""
     told, limits = round.numbers(), tuple(chain_jobs.limited(round, count))
     code = because(Code.ENOUGH_JOBS, **told)
     if count:
         code = because(Code.JOBS_CREATED, count=count, **told)
     elif round.is_unknown:
-        code = because(Code.JOBS_HELD, running=running.counted)
-    before = (*chain_jobs.counting_reasons(round), *_pending(object.spec.scaling_strategy, running))
-    return count, (*before, code, *limits) if count < wanted else (*before, *limits, code)
+        code = because(Code.JOBS_HELD, running=round.running.counted)
+    return (code, *limits) if count < wanted else (*limits, code)
+
+
+def _held(object: ScaledJob, heard: Heard, memory: Memory, count: int, due: datetime | None) -> Reason | None:
+    """Why `count` Jobs for the queue are not created yet; None where nothing stands against them."""
+    picture = heard.picture
+    active = {one.index for one in picture.states if one.state == "active"}
+    moments = tuple(one.reading.at for one in heard.triggers if one.index in active and one.reading)
+    if not count:
+        return None
+    if picture.unread:
+        return unread_reason(picture)
+    if pacing.is_spent(memory, moments):
+        return because(Code.JOBS_WAIT, count=count, queue=heard.queue.length)
+    if due is not None and pacing.is_paced(object.spec.scaling_strategy):
+        return _paced(object, count, due)
+    return None
+
+
+def _paced(object: ScaledJob, count: int, due: datetime) -> Reason:
+    return because(Code.JOBS_PACED, count=count, at=format_time(due), interval_s=object.spec.polling_s)
 
 
 def _pending(strategy: ScalingStrategy | None, running: Running) -> tuple[Reason, ...]:
@@ -133,24 +189,23 @@ def _steps(
     now: datetime,
 ) -> Steps:
     """The round to create and the Jobs to delete."""
-    count, reasons = _count(object, heard, counting.running_of(views, asked, memory.created))
-    reasons = (*chain_jobs.failing(views), *reasons)
+    start = _start(object, heard, counting.running_of(views, asked, memory.created), memory, now)
+    memory, due = replace(memory, is_full=start.is_full), start.due
+    reasons = (*chain_jobs.failing(views), *start.reasons)
     actions: tuple[Action, ...] = ()
-    if count:
-        memory = _with_round(object, memory, count, now)
-        actions = (CreateJobs(memory.round, count),)
+    if start.count:
+        memory = _with_round(object, memory, start.count, now)
+        actions = (CreateJobs(memory.round, start.count),)
     old = _outdated(object, views)
     if old:
-        return Steps(
-            memory, (*actions, *_rollout(object, old)), (*reasons, because(Code.ROLLED_OUT, count=len(old)))
-        )
+        reasons = (*reasons, because(Code.ROLLED_OUT, count=len(old)))
+        return Steps(memory, (*actions, *_rollout(object, old)), reasons, due)
     expired = counting.history(views, asked, object.spec)
     if expired:
         deletion = DeleteJobs(expired, "Background", Code.HISTORY_TRIMMED)
-        return Steps(
-            memory, (*actions, deletion), (*reasons, because(Code.HISTORY_TRIMMED, count=len(expired)))
-        )
-    return Steps(memory, actions, reasons)
+        reasons = (*reasons, because(Code.HISTORY_TRIMMED, count=len(expired)))
+        return Steps(memory, (*actions, deletion), reasons, due)
+    return Steps(memory, actions, reasons, due)
 
 
 def _unlisted(memory: Memory, failure: Failure) -> Steps:
@@ -163,7 +218,12 @@ def _with_round(object: ScaledJob, memory: Memory, count: int, now: datetime) ->
     number = memory.round + 1
     name, uid = object.metadata.name, object.metadata.uid
     names = tuple(job_name(name, uid, number, ordinal) for ordinal in range(count))
-    return replace(memory, round=number, created=(*memory.created, Created(now, names)))
+    return replace(
+        memory,
+        round=number,
+        created=(*memory.created, Created(now, names)),
+        last_round=LastRound(now, object.metadata.generation),
+    )
 
 
 def _outdated(object: ScaledJob, views: tuple[JobView, ...]) -> tuple[str, ...]:
@@ -253,4 +313,4 @@ def _paused(object: ScaledJob, memory: Memory, check: Failure | None) -> Decisio
         *describe.patches(object.status, describe.Account(conditions, fields)),
         *describe.events("ScaledJob", object.status.conditions, conditions),
     )
-    return Decision(memory, actions, (because(Code.PAUSED),))
+    return Decision(replace(memory, last_round=None), actions, (because(Code.PAUSED),))

@@ -77,6 +77,8 @@ class Code(StrEnum):
     MINIMUM_JOBS = "MinimumJobs"
     ENOUGH_JOBS = "EnoughJobs"
     JOBS_CAPPED = "JobsCapped"
+    JOBS_PACED = "JobsPaced"
+    JOBS_WAIT = "JobsWait"
     JOBS_PENDING = "JobsPending"
     HISTORY_TRIMMED = "HistoryTrimmed"
     ROLLED_OUT = "RolledOut"
@@ -144,6 +146,8 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.MINIMUM_JOBS: "{count:Job} towards the minimum {minimum} (unfinished {running})",
         Code.ENOUGH_JOBS: "no Job is created: {sum}",
         Code.JOBS_CAPPED: "{wanted} wanted, at most {maximum} {source}, {running} unfinished: {rest}",
+        Code.JOBS_PACED: "{count:Job} not before {at}: one round per polling interval of {interval_s} s",
+        Code.JOBS_WAIT: "{count:Job} for a queue of {queue} at the next reading: the last round is newer",
         Code.JOBS_PENDING: "{pending:unfinished Job} pending, which {strategy} subtracts",
         Code.HISTORY_TRIMMED: "{count:finished Job} above the history limits deleted",
         Code.ROLLED_OUT: "{count:Job} of another generation deleted",

@@ -104,7 +104,8 @@ class TriggerView:
     """One trigger as a decision sees it: what it wants, and its kept reading (None: not asked yet).
 
     `failed_polls` are the polling intervals in a row that brought a failure; 0 for one that cannot be
-    asked at all. `coming` is looked up for an outlook alone; no decision depends on it.
+    asked at all. `coming` is looked up for an outlook alone; no decision depends on it. `is_consumed` is
+    the scaler's: a Job that succeeds takes away some of what is counted.
     """
 
     index: int
@@ -116,6 +117,7 @@ class TriggerView:
     reading: Reading | None = None
     failed_polls: int = 0
     coming: Coming | None = None
+    is_consumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,15 +238,25 @@ class Created:
 
 
 @dataclass(frozen=True, slots=True)
+class LastRound:
+    """When the last round was created, and the generation of the object that it was created for."""
+
+    at: datetime
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Everything a decision keeps. Small, serialisable; rebuilt from status after a restart.
 
     `is_active` is the last verdict (None: none yet), `failures` what was told of each failing
     trigger by index, `round` the last round of a ScaledJob, `created` the Jobs of rounds that some
-    reading cannot know of. `failed_before` are the failures in a row, by metric, from before a restart,
-    a pause or a change of its scaler: they count until the metric is read. `born` is when a ScaledObject was
-    made, `original` its target's count as first seen: the first status may come when an HPA has changed it.
-    `written_active` is the status's lastActiveTime as the last decision found it.
+    reading cannot know of, `last_round` the last one of this process since the last pause. `is_full`:
+    the unfinished Jobs reached the maximum, as the last decision counted them. `failed_before` are the
+    failures in a row, by metric, from before a restart, a pause or a change of its scaler: they count until
+    the metric is read. `born` is when a ScaledObject was made, `original` its target's count as first seen:
+    the first status may come when an HPA has changed it. `written_active` is the status's lastActiveTime as
+    the last decision found it.
     """
 
     last_active: datetime | None = None
@@ -253,6 +265,8 @@ class Memory:
     round: int = 0
     failures: tuple[tuple[int, str], ...] = ()
     created: tuple[Created, ...] = ()
+    last_round: LastRound | None = None
+    is_full: bool = False
     failed_before: tuple[tuple[str, int], ...] = ()
     born: datetime | None = None
     original: int | None = None

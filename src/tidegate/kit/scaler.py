@@ -59,7 +59,13 @@ class Scaler:
 
 @declared
 class Polled(Scaler):
-    """Asks a server."""
+    """Asks a server.
+
+    `is_consumed`: workers take away what is counted, each of them some of it, as from a list. Then a Job
+    that succeeds may be followed by the next at once; otherwise that would never end.
+    """
+
+    is_consumed: ClassVar[bool] = False
 
     def metric_name(self) -> str:
         """The metric's name without its index prefix, already normalised."""

@@ -196,9 +196,9 @@ class Desk:
                 failed |= dict.fromkeys(known.followed[index], self.rounds.failed_polls(key))
         known.memory = remember.stopped(known.memory, failed)
 
-    async def refresh(self, known: Known) -> None:
-        """Returns when no kept reading of the object is older than a moment."""
-        keys = [(known.uid, index) for index in known.followed]
+    async def refresh(self, known: Known, indexes: Iterable[int]) -> None:
+        """Returns when no kept reading of these triggers is older than a moment."""
+        keys = [(known.uid, index) for index in indexes]
         await asyncio.gather(*(self.rounds.decisive(key, MOMENT_S) for key in keys))
 
     def views(self, known: Known, *, is_latest: bool = False) -> tuple[TriggerView, ...]:

@@ -31,7 +31,7 @@ class Known:
     `is_stale`: something the plan read has changed. `ahead`: what we wrote and the cache may not show
     yet. `followed`: the metrics of each trigger that is measured, by its index. `is_started`: that it is was
     told. `is_replanned`: its plan is newer than what was last asked. `held_s`: since when its status waits
-    for first readings (monotonic).
+    for first readings (monotonic). `moments`: those of the readings that the last decision was made on.
     `is_resumed`: somebody has told of it before, most likely this operator before a restart. `last` are
     the readings from before a pause, by trigger index. `hpa_asked` is when its HPA last asked for a metric,
     `hpa_spoke` when the HPA's status was last seen to change.
@@ -55,6 +55,7 @@ class Known:
     seen: Seen | None = None
     decided_at: datetime | None = None
     held_s: float | None = None
+    moments: tuple[datetime | None, ...] = ()
     is_resumed: bool = False
     last: dict[int, Reading] = field(default_factory=dict)
     hpa_asked: datetime | None = None

@@ -1,6 +1,6 @@
 """The operator: what happens in the cluster and what triggers say becomes looks at objects.
 
-    watch ─► changed object, Secret, target, finished Job ─┐
+    watch ─► changed object, Secret, target ───────────────┐
     rounds ─► a reading that is news ──────────────────────┼─► queue of keys ─► look ─► decide ─► writes
     a decision's own date (a cooldown ends) ───────────────┘
 
@@ -222,10 +222,7 @@ class Operator:
             self.queue.add(known.key)
 
     def _on_job(self, namespace: str, old: Any, new: Any) -> None:
-        """A Job that has ended makes room: its ScaledJob measures at once instead of at the next poll.
-
-        Not so its clock triggers: no Job takes anything off a clock, and it would start the next at once.
-        """
+        """A Job that has ended may make room that a queue waits for: then its triggers are asked at once."""
         labels = (new or old)["metadata"].get("labels") or {}
         known = self.desk.register.by_key.get(
             (SCALED_JOBS, namespace, labels.get("scaledjob.keda.sh/name", ""))
@@ -236,12 +233,7 @@ class Operator:
             known.ledger.settle(new["metadata"]["name"])
         was_running = old is not None and not finished_as(old)
         if was_running and (new is None or finished_as(new)):
-            clocks = known.plan.clocks() if known.plan is not None else frozenset()
-            asked = known.followed.keys() - clocks
-            self.rounds.wake((known.uid, index) for index in asked)
-            if not asked:
-                # Its minimum of Jobs and its history do not wait for a measurement.
-                self.queue.add(known.key)
+            self._scaled_jobs.ended(known, finished_as(new))
 
     def _on_hpa(self, namespace: str, old: Any, new: Any) -> None:
         """Its owner, also one that somebody took its HPA away from."""

@@ -91,6 +91,7 @@ class Plan:
             activation=plan.activation,
             reading=reading,
             failed_polls=failed_polls,
+            is_consumed=isinstance(plan.scaler, Polled) and plan.scaler.is_consumed,
         )
 
 

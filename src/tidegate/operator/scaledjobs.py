@@ -7,13 +7,16 @@ condition that nobody has changed it since we looked. Who loses the claim looks 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
+from tidegate.core import pacing
 from tidegate.core.annotated import PAUSED, ROUND, is_set
 from tidegate.core.decide import decide_scaled_job
+from tidegate.core.reasons import Code
 from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitEvent
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator import jobs, sight
@@ -68,19 +71,53 @@ class ScaledJobs:
             await self._tick(known, object.spec.polling_s)
         await self.desk.references.leave(place, object)
         check = spec if isinstance(spec, Failure) else plan.check(TRIGGERS_STAGE)
-        decision = decide_scaled_job(
-            object,
-            spec if isinstance(spec, Failure) else self._sight(known),
-            self.desk.views(known),
-            known.memory,
-            self.desk.clock.now(),
-            check,
-        )
-        await self._carry_out(known, object, spec, decision)
+        await self._carry_out(known, object, spec, await self._decided(known, object, spec, check))
         await self.desk.references.add(place, object.spec.triggers)
 
+    def ended(self, known: Known, how: str) -> None:
+        """A Job has ended: Complete, Failed or deleted (""). Its triggers are asked at once, but for the
+        clocks, where that does not start Jobs without end.
+        """
+        object: ScaledJob | None = self.desk.world.get(*known.key)
+        if object is None or known.plan is None:
+            return
+        strategy, views = object.spec.scaling_strategy, self.desk.views(known)
+        if pacing.asks_anew(strategy, how, known.memory, views):
+            self.desk.rounds.wake((known.uid, index) for index in _asked(known))
+
+    async def _decided(
+        self, known: Known, object: ScaledJob, spec: Object | Failure, check: Failure | None
+    ) -> Decision:
+        """The decision. Jobs for a queue are created on what all triggers say now: those read before are
+        asked again first, as is a single one that was decided upon already.
+        """
+
+        def decide() -> Decision:
+            jobs = spec if isinstance(spec, Failure) else self._sight(known)
+            views, now = self.desk.views(known), self.desk.clock.now()
+            return decide_scaled_job(object, jobs, views, known.memory, now, check)
+
+        asked, before = _asked(known), known.moments
+        known.moments = self._moments(known)
+        decision = decide()
+        is_news = len(asked) == 1 and known.moments != before
+        if any(one.code == Code.JOBS_CREATED for one in decision.reasons) and not is_news:
+            await self.desk.refresh(known, asked)
+            known.moments = self._moments(known)
+            decision = decide()
+        return decision
+
+    def _moments(self, known: Known) -> tuple[datetime | None, ...]:
+        """Of which moments the readings are that the decision is made on."""
+        readings = [self.desk.rounds.polled((known.uid, index)) for index in sorted(_asked(known))]
+        return tuple(one.at if one is not None else None for one in readings)
+
     async def _tick(self, known: Known, polling_s: int) -> None:
-        """A clock trigger that is active starts anew what has ended, at the pace of the polling interval."""
+        """A clock trigger that is active starts anew what has ended, at the pace of the polling interval;
+        where nobody is asked, that is the pace of looks too.
+        """
+        if not _asked(known):
+            self.desk.again(known.key, polling_s)
         for index in known.plan.clocks() if known.plan is not None else ():
             key = (known.uid, index)
             reading = self.desk.rounds.latest(key)
@@ -204,3 +241,9 @@ class ScaledJobs:
             text = f"Created {len(made.created)} jobs"
             await self.desk.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))
         return len(made.created) + len(made.unknown)
+
+
+def _asked(known: Known) -> frozenset[int]:
+    """The triggers that somebody is asked for; the others only follow the clock."""
+    clocks = known.plan.clocks() if known.plan is not None else frozenset()
+    return frozenset(known.followed.keys() - clocks)

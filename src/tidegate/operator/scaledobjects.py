@@ -85,7 +85,7 @@ class ScaledObjects:
         decision = self._decided(known, shown, seen)
         if _lowers(decision):
             # The kept readings may be a polling interval old: nothing goes to zero on those.
-            await desk.refresh(known)
+            await desk.refresh(known, known.followed)
             decision = self._decided(known, shown, seen)
         desk.decided(known, decision)
         await self._carry_out(known, object, target, decision, fields)

@@ -65,6 +65,7 @@ from tidegate.kit.systems.redis import Mode, RedisAccess, RedisLength
 @declared
 class RedisList(RedisAccess):
     types: ClassVar[tuple[str, ...]] = ("redis",)
+    is_consumed: ClassVar[bool] = True
 
     list_name: str = setting("listName", doc="Key whose length is measured.")
     list_length: int = target("listLength", doc="Items that one replica should carry.", default=5)

@@ -1,0 +1,224 @@
+"""Rounds of Jobs at the pace of the polling interval, and on readings of one moment."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+
+from parts import virtualtime
+from parts.cluster import operating, redis
+from parts.town import Object, Town, living, pods_of
+from tidegate.kube.resource import SCALED_JOBS, SECRETS
+
+LABEL = "scaledjob.keda.sh/name"
+HOUR_S = 3_600
+TEMPLATE = {
+    "spec": {"containers": [{"name": "c", "image": "i", "command": ["work"]}], "restartPolicy": "Never"}
+}
+KEPT = {"successfulJobsHistoryLimit": 9_999, "failedJobsHistoryLimit": 9_999}
+
+
+async def scaled_job(town: Town, *triggers: Object, **spec: Any) -> None:
+    body = {"template": TEMPLATE, "backoffLimit": 0}
+    await town.scaled_job("crunch", *triggers, jobTargetRef=body, **KEPT, **spec)
+
+
+def is_job(pod: Object) -> bool:
+    return LABEL in (pod["metadata"].get("labels") or {})
+
+
+@pytest.mark.parametrize(
+    ("load", "end"),
+    [
+        (pods_of("monitored"), (1.0, "Succeeded")),
+        (redis("jobs"), (0.5, "Failed")),
+        (redis("jobs"), (1.0, "Succeeded")),
+    ],
+    ids=["nothing is taken", "the program fails", "the value falls late"],
+)
+@pytest.mark.parametrize("strategy", ["default", "accurate", "eager"])
+def test_jobs_that_end_at_once_are_followed_by_one_round_per_polling_interval(
+    load: Object, end: tuple[float, str], strategy: str
+) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, lambda pod: end if is_job(pod) else None, jobs=1) as town:
+            await town.deployment("monitored", 1)
+            await clock.sleep(5)
+            await scaled_job(town, load, pollingInterval=60, scalingStrategy={"strategy": strategy})
+            await clock.sleep(300)
+            assert len(town.jobs()) in (5, 6)
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("load", [redis("empty"), {"type": "redis", "metadata": {"address": "redis:6379"}}])
+def test_a_minimum_whose_program_fails_at_once_is_filled_once_per_polling_interval(load: Object) -> None:
+    """Also where no trigger can be asked."""
+
+    async def story(clock: Any) -> None:
+        async with living(clock, lambda pod: (0.2, "Failed")) as town:
+            await scaled_job(town, load, pollingInterval=60, minReplicaCount=5)
+            await clock.sleep(250)
+            assert len(town.jobs()) == 25
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"strategy": "accurate"},
+        {"strategy": "eager"},
+        {"strategy": "custom", "customScalingRunningJobPercentage": "0"},
+    ],
+)
+def test_without_the_default_strategy_the_ends_of_jobs_start_no_others(strategy: Object) -> None:
+    """A Job takes its message three seconds after its start: until then every look sees it again."""
+
+    async def story(clock: Any) -> None:
+        async def take(town: Town) -> None:
+            await clock.sleep(3)
+            town.redis.lists["jobs"] = max(0, town.redis.lists["jobs"] - 1)
+
+        towns: list[Town] = []
+        tasks: list[asyncio.Task[None]] = []
+
+        def works(pod: Object) -> tuple[float, str]:
+            tasks.append(asyncio.create_task(take(towns[0])))
+            return 3 + len(tasks) % 5, "Succeeded"
+
+        async with living(clock, works, jobs=0) as town:
+            towns.append(town)
+            await scaled_job(town, pollingInterval=30, maxReplicaCount=50, scalingStrategy=strategy)
+            await clock.sleep(5)
+            for _ in range(90):
+                town.redis.lists["jobs"] += 1
+                await clock.sleep(1)
+            await clock.sleep(60)
+            assert len(town.jobs()) == 90
+
+    virtualtime.run(story)
+
+
+def test_a_minimum_of_the_maximum_works_off_a_queue_without_waiting_for_polls() -> None:
+    async def story(clock: Any) -> None:
+        towns: list[Town] = []
+
+        def works(pod: Object) -> tuple[float, str]:
+            towns[0].redis.lists["jobs"] = max(0, towns[0].redis.lists["jobs"] - 1)
+            return 2, "Succeeded"
+
+        async with living(clock, works, jobs=40) as town:
+            towns.append(town)
+            await scaled_job(town, pollingInterval=HOUR_S, minReplicaCount=3, maxReplicaCount=3)
+            await town.becomes("the queue is empty", lambda: not town.redis.lists["jobs"], 60)
+
+    virtualtime.run(story)
+
+
+MIN_AND_AVG = pytest.mark.parametrize(
+    ("mode", "expected"), [("min", 2), ("avg", 11), ("sum", 22), ("max", 20)]
+)
+
+
+@MIN_AND_AVG
+def test_a_server_that_answers_later_is_waited_for(mode: str, expected: int) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, big=20, small=2) as cluster:
+            cluster.redis.slow["other:6379"] = 1.5
+            triggers = (redis("big"), redis("small", address="other:6379"))
+            await cluster.scaled_job(
+                "crunch", *triggers, scalingStrategy={"multipleScalersCalculation": mode}, pollingInterval=30
+            )
+            await clock.sleep(25)
+            assert len(cluster.jobs()) == expected
+
+    virtualtime.run(story)
+
+
+@MIN_AND_AVG
+@pytest.mark.parametrize("address", ["b:6379", "c:6379", "d:6379"])
+def test_a_round_is_decided_on_readings_of_one_moment(mode: str, expected: int, address: str) -> None:
+    """Servers are polled at moments of their own: what was read before is asked again, once."""
+
+    async def story(clock: Any) -> None:
+        async with operating(clock, big=0, small=0) as cluster:
+            triggers = (redis("small"), redis("big", address=address))
+            await cluster.scaled_job(
+                "crunch", *triggers, scalingStrategy={"multipleScalersCalculation": mode}, pollingInterval=30
+            )
+            await clock.sleep(10)
+            counters = cluster.operator.rounds.counters
+            before, begun_s = counters.questions, clock.monotonic()
+            cluster.redis.lists.update(small=2, big=20)
+            await clock.sleep(120)
+            assert len(cluster.jobs()) == expected
+            polls = 2 * (clock.monotonic() - begun_s) / 30
+            assert counters.questions - before <= polls + 1
+
+    virtualtime.run(story)
+
+
+def test_a_single_trigger_is_asked_by_polls_alone() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=0) as cluster:
+            cluster.redis.slow["redis:6379"] = 2.0
+            await cluster.scaled_job(pollingInterval=30)
+            await clock.sleep(10)
+            counters, before = cluster.operator.rounds.counters, cluster.operator.rounds.counters.questions
+            for count in (1, 2, 3):
+                cluster.redis.lists["jobs"] = count
+                await clock.sleep(30)
+                assert len(cluster.jobs()) == count
+            assert counters.questions - before == 3
+
+    virtualtime.run(story)
+
+
+def test_a_restart_and_a_rotated_secret_start_no_job_for_the_larger_of_two_queues() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, lambda pod: None, big=0, small=0) as town:
+            town.redis.slow["other:6379"] = 0.5
+            password = {"data": {"password": base64.b64encode(b"a").decode()}}
+            await town.create(SECRETS, "pw", **password)
+            small = redis("small", address="other:6379")
+            small["authenticationRef"] = {"name": "pw"}
+            mode = {"multipleScalersCalculation": "min"}
+            await scaled_job(town, redis("big"), small, pollingInterval=30, scalingStrategy=mode)
+            await clock.sleep(10)
+            town.redis.lists.update(small=2, big=20)
+            await clock.sleep(62)
+            assert len(town.jobs()) == 2
+            await town.patch(SECRETS, "pw", {"data": {"password": base64.b64encode(b"b").decode()}})
+            await clock.sleep(60)
+            assert len(town.jobs()) == 2
+            await town.kill_operator()
+            town.start_operator()
+            await clock.sleep(60)
+            assert len(town.jobs()) == 2
+
+    virtualtime.run(story)
+
+
+def test_an_edit_and_an_unpause_fill_the_minimum_at_once() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=0) as cluster:
+            await cluster.scaled_job(pollingInterval=HOUR_S, minReplicaCount=2)
+            await clock.sleep(5)
+            await cluster.finish(cluster.unfinished()[0])
+            await clock.sleep(60)
+            assert len(cluster.jobs()) == 2, "the minimum waits for the poll"
+            await cluster.patch(SCALED_JOBS, "crunch", {"spec": {"maxReplicaCount": 9}})
+            await clock.sleep(2)
+            assert len(cluster.jobs()) == 3
+            for text in ("true", None):
+                wanted = {"metadata": {"annotations": {"autoscaling.keda.sh/paused": text}}}
+                await cluster.finish(cluster.unfinished()[0])
+                await cluster.patch(SCALED_JOBS, "crunch", wanted)
+                await clock.sleep(2)
+            assert len(cluster.unfinished()) == 2
+
+    virtualtime.run(story)
