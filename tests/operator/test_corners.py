@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
 from parts import virtualtime
-from parts.cluster import Cluster, operating
+from parts.cluster import Cluster, operating, redis
 from parts.memory_client import Write
 from tidegate.base.errors import Failure, Unreachable
 from tidegate.kube.resource import DEPLOYMENTS, PODS, SCALED_OBJECTS, ApiError, Resource
@@ -69,6 +70,25 @@ def test_without_restoring_the_count_stays_as_it_is_when_the_object_goes(advance
             await clock.sleep(60)
             assert cluster.objects.get(SCALED_OBJECTS, "shop", "web") is None
             assert cluster.replicas() == 5
+
+    virtualtime.run(story)
+
+
+def test_an_hpa_that_asks_right_after_an_edit_is_answered_from_what_is_measured() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=5, mails=7) as cluster:
+            await cluster.deployment()
+            await cluster.scaled_object("web", redis("jobs"), redis("mails"))
+            await clock.sleep(2)
+            # A look has just been made, so that the edit waits for the next.
+            await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"labels": {"looked": "at"}}})
+            await clock.sleep(0.1)
+            await cluster.patch(SCALED_OBJECTS, "web", {"spec": {"triggers": [redis("jobs")]}})
+            await clock.sleep(0.1)
+            ask = partial(cluster.operator.external_metric, "shop", "s1-redis-mails")
+            assert await ask({"scaledobject.keda.sh/name": "web"}) == (7.0,)
+            await clock.sleep(1)
+            assert isinstance(await ask({"scaledobject.keda.sh/name": "web"}), Failure)
 
     virtualtime.run(story)
 

@@ -136,7 +136,9 @@ class Operator:
         return answer.external_metric(name, object, seen, views, known.memory, composite)
 
     async def _fresh(self, known: Known, object: ScaledObject, index: int) -> None:
-        is_cached = bool(object.spec.triggers[index].use_cached_metrics)
+        # The plan is what is measured: the object may have been edited since, and have fewer triggers.
+        plan = known.plan.review.triggers[index] if known.plan is not None else None
+        is_cached = plan is not None and bool(plan.trigger.use_cached_metrics)
         age_s = answer.max_age_s(object.spec.polling_s, is_cached=is_cached)
         await self.rounds.fresh((known.uid, index), age_s)
 
