@@ -54,6 +54,24 @@ def test_a_later_source_overwrites_an_equal_parameter(world, resolved, pod):
     assert found.params == {"a": "from secret", "b": "from config map", "c": "from env"}
 
 
+@pytest.mark.parametrize(
+    ("config_map", "secret", "expected"),
+    [("gone", "s", "from secret"), ("c", "s", "from secret"), ("c", "gone", "there is no Secret shop/gone")],
+)
+def test_a_source_that_is_overwritten_need_not_be_there(world, resolved, config_map, secret, expected):
+    world.secret("s", k="from secret")
+    world.config_map("c", k="from config map")
+    refs = {
+        "configMapTargetRef": [ref("a", config_map, "k")],
+        "secretTargetRef": [ref("a", secret, "k")],
+    }
+    world.authentication("x", refs)
+    found = resolved("x")
+    told = found.message if isinstance(found, Failure) else found.params["a"]
+    assert expected in told
+    assert (CONFIG_MAPS, "shop", config_map) in found.read
+
+
 def test_an_empty_value_that_is_there_is_no_failure(world, resolved):
     world.secret("s", k="")
     world.authentication("x", {"secretTargetRef": [ref("p", "s", "k")]})

@@ -1,7 +1,7 @@
 """What a (Cluster)TriggerAuthentication yields: parameters by name.
 
-Order: env, configMapTargetRef, secretTargetRef; a later one overwrites an equal parameter. With
-filePath the file is all there is. Sources that are not offered are refused by name.
+Order: env, configMapTargetRef, secretTargetRef; a later one overwrites an equal parameter, also one that
+is missing there. With filePath the file is all there is. Sources that are not offered are refused by name.
 """
 
 from __future__ import annotations
@@ -58,13 +58,9 @@ def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -
     except TidegateError as error:
         errors.append(error)
         return Parameters()
-    params: dict[str, str] = {}
-    for parameter, value in _values(scope, ref, spec, errors):
-        if isinstance(value, str):
-            params[parameter] = value
-        else:
-            errors.append(value)
-    return Parameters(params)
+    found = dict(_values(scope, ref, spec, errors))
+    errors += (value for value in found.values() if not isinstance(value, str))
+    return Parameters({parameter: value for parameter, value in found.items() if isinstance(value, str)})
 
 
 def _spec(scope: Scope, ref: AuthenticationRef) -> TriggerAuthenticationSpec | None:
