@@ -27,7 +27,16 @@ from tidegate.base.errors import Failure
 from tidegate.core.decide import decide_scaled_job, memory_from
 from tidegate.core.interpret import interpret
 from tidegate.core.jobs import Queue, Range, Running, queue_of, range_of, running_of, wanted_jobs
-from tidegate.core.values import CreateJobs, Decision, DeleteJobs, JobView, Memory, TriggerView
+from tidegate.core.values import (
+    CreateJobs,
+    Decision,
+    DeleteJobs,
+    EmitEvent,
+    JobView,
+    Memory,
+    Refusal,
+    TriggerView,
+)
 
 NEVER = Memory()
 CANNOT_LIST = Failure("Unreachable", "cannot list Jobs: connection refused")
@@ -412,11 +421,53 @@ def test_old_generations_run_to_their_end_unless_the_manifest_says_immediate(
         assert deletion.propagation == propagation
         assert deletion.then is not None
         assert deletion.then.message == "Deleted 3 jobs owned by the previous version of the scaledJob"
-        assert (
+        assert deletion.before == EmitEvent(
             "Normal",
             "ScaledJobRolloutCleanupStarted",
             "Deleting 3 jobs owned by the previous version of the scaledJob",
-        ) in events(decision)
+        )
+
+
+def test_a_job_on_its_way_out_counts_until_it_is_gone_and_is_not_deleted_again() -> None:
+    immediate = {"rollout": {"strategy": "immediate"}, "successfulJobsHistoryLimit": 1}
+    old = job("old", generation="2", is_ending=True)
+    done = job("a", is_finished=True, is_ending=True)
+    assert created(decide((old, done), trigger(3, target=1), maxReplicaCount=3, **immediate)) == 2
+    assert deleted(decide((old, done), trigger(3, target=1), **immediate)) == ()
+    # those that go leave their place in the history to the others
+    kept = (job("b", is_finished=True), job("c", is_finished=True))
+    assert deleted(decide((done, *kept), trigger(0), **immediate)) == ("b",)
+
+
+def test_a_job_that_could_not_be_deleted_is_told_of_and_tried_again_later() -> None:
+    immediate = {"rollout": {"strategy": "immediate"}, "failedJobsHistoryLimit": 0}
+
+    def refused(name: str, until: float, **more: Any) -> JobView:
+        cause = f'jobs.batch "{name}" is forbidden'
+        return job(name, refused=Refusal(cause, at(until)), **more)
+
+    jobs = (
+        refused("crunch-a", 30, generation="2"),
+        refused("crunch-b", 20, generation="2"),
+        job("c", generation="2"),
+        refused("f", 10, is_finished=True, is_failed=True),
+        job("g", is_finished=True, is_failed=True),
+    )
+    object = scaled_job(**immediate)
+    early = decide_scaled_job(object, jobs, (trigger(0),), NEVER, at(5))
+    assert deleted(early) == ("c", "g")
+    assert early.due == at(10)
+    message = 'Not able to delete job: crunch-a (and 1 more): jobs.batch "crunch-a" is forbidden'
+    assert condition(status_after(object, early), "Ready") == ("False", "ScaledJobCheckFailed", message)
+    late = decide_scaled_job(object, jobs, (trigger(0),), NEVER, at(25))
+    rolled, trimmed = (one for one in late.actions if isinstance(one, DeleteJobs))
+    assert (rolled.names, trimmed.names) == (("crunch-b", "c"), ("f", "g"))
+    assert rolled.before is not None
+    assert rolled.before.message.startswith("Deleting 1 jobs"), "the other was told as started before"
+    assert late.due == at(30)
+    # what the history limits are to delete is no reason not to be ready
+    alone = decide_scaled_job(object, jobs[3:], (trigger(0),), NEVER, at(5))
+    assert condition(status_after(object, alone), "Ready")[0] == "True"
 
 
 def test_a_paused_scaled_job_does_nothing() -> None:

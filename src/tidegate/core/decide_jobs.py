@@ -14,6 +14,7 @@ from tidegate.core import annotated, chain_jobs, describe, pacing, remember, wor
 from tidegate.core import jobs as counting
 from tidegate.core.activate import unread_reason
 from tidegate.core.chain_jobs import Round
+from tidegate.core.cleanup import cleanup
 from tidegate.core.interpret import Picture, interpret
 from tidegate.core.jobs import Asked, Queue, Running
 from tidegate.core.reasons import Code, because
@@ -22,7 +23,6 @@ from tidegate.core.values import (
     Created,
     CreateJobs,
     Decision,
-    DeleteJobs,
     EmitEvent,
     JobView,
     LastRound,
@@ -61,11 +61,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What is done about Jobs, why, and the memory with it; `due` as that of a decision."""
+    """What is done about Jobs, why, and the memory with it; `failure` is what could not be done, `due` as
+    that of a decision.
+    """
 
     memory: Memory
     actions: tuple[Action, ...]
     reasons: tuple[Reason, ...]
+    failure: Failure | None = None
     due: datetime | None = None
 
 
@@ -107,15 +110,11 @@ def decide_scaled_job(
     else:
         steps = _steps(object, jobs, asked, heard, kept, now)
     saying: tuple[Action, ...] = (
-        *_patches(object, heard, steps.memory, check, now),
+        *_patches(object, heard, steps.memory, check or steps.failure, now),
         *describe.failure_events(memory, picture),
     )
-    return Decision(
-        steps.memory,
-        (*steps.actions, *saying),
-        (*chain_jobs.said(triggers, picture), *steps.reasons),
-        steps.due,
-    )
+    reasons = (*chain_jobs.said(triggers, picture), *steps.reasons)
+    return Decision(steps.memory, (*steps.actions, *saying), reasons, steps.due)
 
 
 def _start(object: ScaledJob, heard: Heard, running: Running, memory: Memory, now: datetime) -> Start:
@@ -190,22 +189,21 @@ def _steps(
 ) -> Steps:
     """The round to create and the Jobs to delete."""
     start = _start(object, heard, counting.running_of(views, asked, memory.created), memory, now)
-    memory, due = replace(memory, is_full=start.is_full), start.due
+    memory = replace(memory, is_full=start.is_full)
     reasons = (*chain_jobs.failing(views), *start.reasons)
     actions: tuple[Action, ...] = ()
     if start.count:
         memory = _with_round(object, memory, start.count, now)
         actions = (CreateJobs(memory.round, start.count),)
-    old = _outdated(object, views)
-    if old:
-        reasons = (*reasons, because(Code.ROLLED_OUT, count=len(old)))
-        return Steps(memory, (*actions, *_rollout(object, old)), reasons, due)
-    expired = counting.history(views, asked, object.spec)
-    if expired:
-        deletion = DeleteJobs(expired, "Background", Code.HISTORY_TRIMMED)
-        reasons = (*reasons, because(Code.HISTORY_TRIMMED, count=len(expired)))
-        return Steps(memory, (*actions, deletion), reasons, due)
-    return Steps(memory, actions, reasons, due)
+    done = cleanup(object, views, asked, now)
+    dates = [date for date in (start.due, done.due) if date is not None]
+    return Steps(
+        memory,
+        (*actions, *done.deletions),
+        (*reasons, *done.reasons),
+        done.failure,
+        min(dates, default=None),
+    )
 
 
 def _unlisted(memory: Memory, failure: Failure) -> Steps:
@@ -223,30 +221,6 @@ def _with_round(object: ScaledJob, memory: Memory, count: int, now: datetime) ->
         round=number,
         created=(*memory.created, Created(now, names)),
         last_round=LastRound(now, object.metadata.generation),
-    )
-
-
-def _outdated(object: ScaledJob, views: tuple[JobView, ...]) -> tuple[str, ...]:
-    """Jobs of another generation, finished ones too, where the manifest says `immediate` literally."""
-    rollout = object.spec.rollout
-    named = object.spec.rollout_strategy or (rollout.strategy if rollout is not None else None)
-    if named != "immediate":
-        return ()
-    generation = str(object.metadata.generation)
-    return tuple(one.name for one in views if one.generation != generation)
-
-
-def _rollout(object: ScaledJob, names: tuple[str, ...]) -> tuple[Action, ...]:
-    rollout = object.spec.rollout
-    is_foreground = rollout is not None and rollout.propagation_policy == "foreground"
-    return (
-        words.rollout_started(len(names)),
-        DeleteJobs(
-            names,
-            "Foreground" if is_foreground else "Background",
-            Code.ROLLED_OUT,
-            words.rollout_completed(len(names)),
-        ),
     )
 
 

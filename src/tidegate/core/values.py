@@ -41,11 +41,20 @@ class ResourceMetric:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a Job could not be deleted, and until when it is not tried again."""
+
+    cause: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """A Job of a ScaledJob. `generation` is its annotation ("" where it is missing).
 
     `is_pending`: unfinished, and no pod of it has started. A Job that was asked for and is not shown
-    yet is one too: unfinished, pending, and otherwise as it was asked for.
+    yet is one too: unfinished, pending, and otherwise as it was asked for. `is_ending`: it was deleted, and
+    goes when its pods or finalizers let it. `refused` tells of the last attempt to delete it.
     """
 
     name: str
@@ -56,6 +65,8 @@ class JobView:
     is_pending: bool = False
     completed_at: datetime | None = None
     created_at: datetime | None = None
+    is_ending: bool = False
+    refused: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +212,16 @@ class CreateJobs:
 
 @dataclass(frozen=True, slots=True)
 class DeleteJobs:
-    """Delete these Jobs, then tell `then`; `propagation` is Background or Foreground, `why` a reason code.
+    """Tell `before`, delete these Jobs, then tell `then`, once all are deleted; `propagation` is Background
+    or Foreground, `why` a reason code.
 
-    A Job that is gone already counts as deleted.
+    A Job that is gone already counts as deleted. One that is refused keeps no other.
     """
 
     names: tuple[str, ...]
     propagation: str
     why: str
+    before: EmitEvent | None = None
     then: EmitEvent | None = None
 
 

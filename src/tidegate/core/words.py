@@ -155,6 +155,11 @@ def rollout_completed(count: int) -> EmitEvent:
     return EmitEvent("Normal", "ScaledJobRolloutCleanupCompleted", text)
 
 
+def rollout_failed(what: str) -> EmitEvent:
+    """`what` is "<job>: <cause>"."""
+    return EmitEvent("Warning", "ScaledJobRolloutCleanupFailed", f"Failed to delete job {what}")
+
+
 def activated(step: str, cause: str) -> EmitEvent:
     """`step` is "<kind> <namespace>/<name> from <old> to <new>", `cause` why."""
     return EmitEvent("Normal", "KEDAScaleTargetActivated", f"Scaled {step}, {cause}")

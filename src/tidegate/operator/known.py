@@ -9,8 +9,8 @@ from typing import Any
 
 from tidegate.core.values import Decision, Memory, Reading, Seen
 from tidegate.kube.resource import Resource
+from tidegate.operator.ledger import Ledger
 from tidegate.operator.planning import Plan
-from tidegate.operator.sight import Ledger
 
 Key = tuple[Resource, str, str]
 """Resource, namespace and name of a ScaledObject or ScaledJob."""

@@ -6,6 +6,7 @@ condition that nobody has changed it since we looked. Who loses the claim looks 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -13,8 +14,9 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
-from tidegate.core import pacing
+from tidegate.core import pacing, words
 from tidegate.core.annotated import PAUSED, ROUND, is_set
+from tidegate.core.cleanup import refusals
 from tidegate.core.decide import decide_scaled_job
 from tidegate.core.reasons import Code
 from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitEvent
@@ -22,8 +24,11 @@ from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator import jobs, sight
 from tidegate.operator.desk import Desk
 from tidegate.operator.known import Key, Known
+from tidegate.operator.ledger import REFUSED_FOR, UNSEEN_S
 from tidegate.operator.pendingjobs import PendingJobs
 from tidegate.operator.writer import Place
+
+log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 TRIGGERS_STAGE = "ScaledJob doesn't have correct triggers specification"
@@ -149,7 +154,7 @@ class ScaledJobs:
                 # Nobody can tell: it goes on counting.
                 continue
         if known.ledger.unseen:
-            self.desk.again(known.key, sight.UNSEEN_S)
+            self.desk.again(known.key, UNSEEN_S)
 
     def _job_spec(self, object: ScaledJob) -> Object | Failure:
         """The JobSpec to create Jobs from: written inline, or that of the Job it names."""
@@ -179,7 +184,7 @@ class ScaledJobs:
         self, known: Known, object: ScaledJob, spec: Object | Failure, decision: Decision
     ) -> None:
         """The round first. Once it is claimed its Jobs count, whatever becomes of the rest."""
-        place, done = self.desk.place(known), list[Action]()
+        done = list[Action]()
         creation = next((one for one in decision.actions if isinstance(one, CreateJobs)), None)
         if creation is not None and not await self._claim(known, object, creation.round):
             # Lost to somebody else: nothing of the decision stands.
@@ -190,19 +195,41 @@ class ScaledJobs:
             if creation is not None and not isinstance(spec, Failure):
                 made = await self._create(known, object, spec, creation)
                 done += [replace(creation, count=made)] if made else []
-            for action in decision.actions:
-                if isinstance(action, DeleteJobs):
-                    await self._delete(place, action)
-                    done.append(action)
+            undone = [
+                await self._delete(known, action, done)
+                for action in decision.actions
+                if isinstance(action, DeleteJobs)
+            ]
         finally:
             self.desk.happened(known, done)
+        if any(undone):
+            # What is said depends on it: decided again, with the refusals.
+            self.desk.again(known.key, 0.0)
+            return
         await self.desk.say(known, object, decision, {})
 
-    async def _delete(self, place: Place, action: DeleteJobs) -> None:
-        for name in action.names:
-            await self.desk.writer.delete(JOBS, place.namespace, name, action.propagation)
-        if action.then is not None:
-            await self.desk.writer.event(place, action.then)
+    async def _delete(self, known: Known, action: DeleteJobs, done: list[Action]) -> bool:
+        """Deletes what can be deleted, and adds it to `done`. Whether a refusal is news."""
+        place, writer = self.desk.place(known), self.desk.writer
+        if action.before is not None:
+            await writer.event(place, action.before)
+        refused = await writer.delete_jobs(place.namespace, action.names, action.propagation)
+        news = known.ledger.deleted(action.names, refused, self.desk.clock.now())
+        names = tuple(name for name in action.names if name not in refused)
+        if names:
+            done.append(replace(action, names=names))
+        is_rollout = action.why == Code.ROLLED_OUT
+        if is_rollout:
+            for text in refusals(refused.items()):
+                await writer.event(place, words.rollout_failed(text))
+        elif news:
+            causes = "; ".join(refusals(news.items()))
+            log.warning("finished Jobs not deleted", extra={"key": str(known.key), "causes": causes})
+        if refused:
+            self.desk.again(known.key, REFUSED_FOR.total_seconds())
+        elif action.then is not None:
+            await writer.event(place, action.then)
+        return bool(news)
 
     async def _claim(self, known: Known, object: ScaledJob, round: int) -> bool:
         """Whether the round is ours. From then on no other process creates it."""
@@ -221,7 +248,8 @@ class ScaledJobs:
         """How many Jobs there are now, or may be."""
         place = self.desk.place(known)
         bodies = jobs.bodies(object, spec, action.round, action.count)
-        known.ledger.expect(bodies, self.desk.clock.monotonic())
+        views = (sight.view_of(body, lambda job: True) for body in bodies)
+        known.ledger.expect(views, self.desk.clock.monotonic())
         made = await self.desk.writer.create_jobs(place.namespace, bodies)
         for name, _ in made.refused:
             known.ledger.settle(name)

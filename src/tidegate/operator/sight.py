@@ -1,13 +1,8 @@
-"""The Jobs of a ScaledJob as they are at the moment its question is sent.
-
-Jobs that this process has asked for count from before the request leaves until the watch shows them,
-or a read says that they are gone: a cache that lags behind must not lead to a second one.
-"""
+"""The Jobs of a ScaledJob as they are at the moment its question is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,42 +13,11 @@ from tidegate.base.times import parse_time
 from tidegate.core.decide import JobView
 from tidegate.kube.resource import JOBS
 from tidegate.operator.jobs import GENERATION, NAME_LABEL
+from tidegate.operator.ledger import Ledger
 from tidegate.operator.pendingjobs import PendingJobs
 from tidegate.operator.world import World
 
 Object = dict[str, Any]
-
-# A Job that was created and is not seen after this long is looked up by name.
-UNSEEN_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """A Job that was asked for: since when (monotonic), and how it will look."""
-
-    since_s: float
-    view: JobView
-
-
-@dataclass(slots=True)
-class Ledger:
-    """Jobs that one ScaledJob has asked for and does not see yet, by name."""
-
-    unseen: dict[str, Expected] = field(default_factory=dict)
-
-    def expect(self, bodies: Iterable[Object], now_s: float) -> None:
-        """These Jobs are about to be created: nobody sees a pod of theirs."""
-        for body in bodies:
-            view = view_of(body, lambda job: True)
-            self.unseen[view.name] = Expected(now_s, view)
-
-    def settle(self, name: str) -> None:
-        """The watch shows the Job, or it is known not to exist."""
-        self.unseen.pop(name, None)
-
-    def overdue(self, now_s: float) -> list[str]:
-        """Names to look up: they should have been seen by now."""
-        return [name for name, one in self.unseen.items() if now_s - one.since_s > UNSEEN_S]
 
 
 def look_at(world: World, object: ScaledJob, ledger: Ledger) -> tuple[JobView, ...] | Failure:
@@ -71,10 +35,7 @@ def look(
         jobs = listed()
     except TidegateError as error:
         return Failure.of(error)
-    views = [view_of(job, is_pending) for job in jobs]
-    for view in views:
-        ledger.settle(view.name)
-    views += [one.view for one in ledger.unseen.values()]
+    views = ledger.known([view_of(job, is_pending) for job in jobs])
     return tuple(sorted(views, key=lambda view: view.name))
 
 
@@ -91,6 +52,7 @@ def view_of(job: Object, is_pending: Callable[[Object], bool]) -> JobView:
         is_pending=not done and is_pending(job),
         completed_at=_moment(status.get("completionTime")),
         created_at=_moment(metadata.get("creationTimestamp")),
+        is_ending=bool(metadata.get("deletionTimestamp")),
     )
 
 

@@ -104,6 +104,19 @@ class Writer:
             if error.reason != "NotFound":
                 raise
 
+    async def delete_jobs(self, namespace: str, names: tuple[str, ...], propagation: str) -> dict[str, str]:
+        """Deletes side by side; why not, by name. One that is refused keeps no other."""
+        refused: dict[str, str] = {}
+
+        async def delete(name: str) -> None:
+            try:
+                await self.delete(JOBS, namespace, name, propagation)
+            except REFUSED as error:
+                refused[name] = str(error)
+
+        await asyncio.gather(*(delete(name) for name in names))
+        return {name: refused[name] for name in names if name in refused}
+
     async def create_jobs(self, namespace: str, bodies: list[Object]) -> Creation:
         """Creates side by side. A Job that exists already counts as created if it is the same one."""
         results = await asyncio.gather(*(self._create_job(namespace, body) for body in bodies))
