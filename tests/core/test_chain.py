@@ -100,6 +100,17 @@ def count(value: Any, index: int = 0, **more: Any) -> TriggerView:
         ),
         # a scaler's own verdict is compared with nothing
         (0, (count(3.0, active=True),), {}, ["s0-redis active", "raised from 0 to 1"]),
+        # cpu, which the HPA has not told of, may ask for more
+        (
+            3,
+            (count(90.0), cpu(1)),
+            {"maxReplicaCount": 6},
+            [
+                "s0-redis above activation",
+                "s0-redis: 90 at 5 per replica asks for 18 replicas",
+                "3 replicas: the HPA decides between its bounds",
+            ],
+        ),
         # the fallback's value was never measured
         (
             4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from parts.decisions import BROKEN, at, job, scaled_job, trigger
 from tidegate.base.errors import Failure
 from tidegate.core.decide import decide_scaled_job
-from tidegate.core.outlook import Prospect, Turn
 from tidegate.core.outlook_jobs import outlook_jobs
-from tidegate.core.values import CreateJobs, JobView, Memory, TriggerView
+from tidegate.core.outlook_words import Prospect, Turn
+from tidegate.core.values import Coming, CreateJobs, JobView, Memory, TriggerView
 
 PAUSE = {"autoscaling.keda.sh/paused": "true"}
 
@@ -35,8 +36,16 @@ def texts(found: tuple[Prospect, ...]) -> list[str]:
         (2, [6.0], {"minReplicaCount": 1}, []),
         (3, [6.0], {"minReplicaCount": 1}, ["s0-redis above 10 (6 now): another Job"]),
         (2, [60.0], {"maxReplicaCount": 2}, ["a Job that ends makes room: 2 of 2 are unfinished"]),
+        (
+            3,
+            [60.0],
+            {"maxReplicaCount": 1},
+            ["3 Jobs must end before another begins: 3 are unfinished, at most 1 may be"],
+        ),
+        # room is not what is lacking
+        (2, [0.0], {"maxReplicaCount": 2}, ["s0-redis starts Jobs above 0 (0 now)"]),
+        (2, [BROKEN], {"maxReplicaCount": 2}, ["s0-redis must be readable again before it starts Jobs"]),
         (2, [6.0], {"scalingStrategy": {"multipleScalersCalculation": "sum"}}, []),
-        (0, [BROKEN], {}, [f"s0-redis must be readable again before it starts Jobs: {BROKEN.message}"]),
         (0, [None], {}, ["s0-redis is to be measured for the first time"]),
     ],
 )
@@ -52,6 +61,26 @@ def test_pending_jobs_are_named_where_they_hold_others_back(pending: int, expect
     object = scaled_job(scalingStrategy={"strategy": "accurate"})
     found = outlook_jobs(object, busy(3, pending=pending), (trigger(1.0),))
     assert [one.code for one in found] == ["Begun"] * expected
+
+
+@pytest.mark.parametrize(
+    ("now", "next", "expected"),
+    [
+        (0.0, 12.0, "s0-redis: the window opens at 2026-03-02T11:00:00Z: 12 asked, 3 Jobs wanted"),
+        (12.0, 0.0, "s0-redis: the window closes at 2026-03-02T11:00:00Z: it starts no more Jobs"),
+    ],
+)
+def test_a_clock_tells_its_next_moment(now: float, next: float, expected: str) -> None:
+    coming = Coming(at(10_800), (next,), next > 0)
+    view = replace(trigger(now, active=now > 0), coming=coming)
+    [own] = outlook_jobs(scaled_job(), busy(3), (view,))
+    assert (own.text, own.at) == (expected, at(10_800))
+
+
+def test_a_problem_of_the_object_is_not_told_again_as_one_of_its_trigger() -> None:
+    check = Failure("Misconfigured", f"triggers: {BROKEN.message}")
+    [told] = outlook_jobs(scaled_job(), (), (trigger(BROKEN),), check)
+    assert told.code == Turn.CORRECTED
 
 
 def test_a_pause_silences_everything_else_and_a_correction_comes_first() -> None:

@@ -113,6 +113,8 @@ def test_cpu_is_told_as_the_hpa_read_it_with_what_each_metric_asks_for() -> None
             assert cpu["activation"] is None
             assert jobs["metrics"][0]["replicas"] == 3
             assert found["hpa"]["leading"] == "cpu"
+            [raising] = [one["text"] for one in found["outlook"] if one["code"] == "Raising"]
+            assert raising.startswith("cpu asks for 4 replicas now (100): raised")
 
     virtualtime.run(story)
 
@@ -355,3 +357,23 @@ def test_a_scaled_job_at_its_maximum_waits_for_a_job_to_end() -> None:
 )
 def test_a_metric_is_called_by_its_name_alone(text: str, told: str) -> None:
     assert plain(text) == told
+
+
+def test_a_window_tells_when_it_closes_and_what_is_left_then() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock) as cluster:
+            await cluster.deployment("web", 3)
+            times = {"timezone": "Europe/Berlin", "start": "0 8 * * *", "end": "0 18 * * *"}
+            window = {"type": "cron", "metadata": {**times, "desiredReplicas": "3"}}
+            await cluster.scaled_object("web", window, cooldownPeriod=60)
+            await clock.sleep(2)
+            found = await told(cluster)
+            own = found["outlook"][-1]
+            assert own["code"] == "Closes"
+            assert own["text"].endswith(
+                ": the window closes at 2026-01-05T17:00:00Z (18:00 Europe/Berlin): "
+                "0 asked; 0 replicas 60 s later"
+            )
+            assert own["at"] == found["due"] == "2026-01-05T17:00:00Z"
+
+    virtualtime.run(story)

@@ -223,9 +223,9 @@ def test_where_the_server_refuses_the_hpa_only_one_from_before_is_said_to_decide
                 if write.resource == HPAS:
                     raise ApiError(422, "Invalid", "spec.maxReplicas: Invalid value")
 
-            def told(name: str) -> str:
-                reasons: list[Object] = cluster.operator.explain(SCALED_OBJECTS, "shop", name)["reasons"]
-                return str(reasons[-1]["text"])
+            async def told(name: str) -> str:
+                found = await cluster.operator.explain(SCALED_OBJECTS, "shop", name)
+                return str(found["reasons"][-1]["text"])
 
             await cluster.deployment("web", 2)
             await cluster.scaled_object("web")
@@ -235,7 +235,9 @@ def test_where_the_server_refuses_the_hpa_only_one_from_before_is_said_to_decide
             await cluster.scaled_object("new")
             await cluster.patch(SCALED_OBJECTS, "web", {"spec": {"maxReplicaCount": 7}})
             await clock.sleep(2)
-            assert told("new") == "2 replicas kept: it is active, and there is no HPA to decide from 1 on"
-            assert told("web") == "2 replicas: the HPA decides between its bounds"
+            assert (
+                await told("new") == "2 replicas kept: it is active, and there is no HPA to decide from 1 on"
+            )
+            assert await told("web") == "2 replicas: the HPA decides between its bounds"
 
     virtualtime.run(story)

@@ -42,6 +42,18 @@ def find_zone(name: str) -> ZoneInfo:
         raise ValueError(f'unknown time zone "{name}"') from error
 
 
+def wall(moment: datetime, zone: str) -> str:
+    """The moment on a clock of that zone: `18:00 Europe/Berlin`; "" where that shows UTC.
+
+    With its date where that is not the one in UTC.
+    """
+    there, utc = moment.astimezone(find_zone(zone)), moment.astimezone(UTC)
+    if there.utcoffset() == timedelta():
+        return ""
+    day = "" if there.date() == utc.date() else f"{there:%Y-%m-%d} "
+    return f"{day}{there:%H:%M} {zone}"
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """Local wall-clock minutes. `zone` is the expression's own (`TZ=…` prefix), else empty."""

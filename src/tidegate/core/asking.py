@@ -46,7 +46,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one metric asks for. `rule` are its words: "at 5 per replica". `is_fallen`: by the fallback."""
+    """What one metric asks for. `rule` are its words: "at 5 per replica".
+
+    `is_fallen`: by the fallback. `is_native`: the HPA read it itself.
+    """
 
     name: str
     value: float
@@ -54,6 +57,7 @@ class Request:
     replicas: int
     is_tolerated: bool
     is_fallen: bool = False
+    is_native: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,9 @@ def _request(sample: Sample, current: int, tolerance: Tolerance, is_fallen: bool
         rule = f"for a target of {_number(sample.target)} with {sample.ready} ready"
     else:
         rule = f"at {_number(sample.target)} per replica"
-    return Request(sample.name, sample.value or 0.0, rule, replicas, is_tolerated, is_fallen)
+    return Request(
+        sample.name, sample.value or 0.0, rule, replicas, is_tolerated, is_fallen, sample.kind == "Resource"
+    )
 
 
 def ready_of(seen: Seen) -> int:

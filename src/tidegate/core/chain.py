@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidegate.api.scaledobject import ScaledObject
+from tidegate.api.scaledobject import ScaledObject, ScaledObjectSpec
 from tidegate.base.errors import Failure
 from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
@@ -83,7 +83,7 @@ def _counted(found: Finding, net: Net, trigger: TriggerView, state: TriggerState
         "threshold": net.threshold,
     }
     if not state.is_fallen:
-        return because(Code.FALLBACK_PENDING, **numbers, **pending(found, net, trigger, state))
+        return because(Code.FALLBACK_PENDING, **numbers, **_polls_left(found, net, trigger, state))
     if net.is_nil:
         return because(Code.FALLBACK_NIL, **numbers)
     replicas = fallback.replicas_of(net.fallback, found.seen.replicas)
@@ -92,19 +92,27 @@ def _counted(found: Finding, net: Net, trigger: TriggerView, state: TriggerState
     return because(Code.FALLBACK, **numbers, replicas=replicas, behavior=net.fallback.behavior)
 
 
-def pending(found: Finding, net: Net, trigger: TriggerView, state: TriggerState) -> dict[str, int | str]:
-    """What the sentences about a fallback to come name: when, after how many polls, and the count then."""
+def _polls_left(found: Finding, net: Net, trigger: TriggerView, state: TriggerState) -> dict[str, int | str]:
+    """What the sentence about a fallback to come names: when, after how many polls, and the count then."""
     polls = net.threshold + 1 - state.failed
     last = trigger.reading.at if trigger.reading is not None else found.now
     when = fallback.poll_after(last, polls, found.object.spec.polling_s, found.now)
-    replicas = fallback.replicas_of(net.fallback, found.seen.replicas)
-    then = "the fallback counts"
+    return {
+        "polls": polls,
+        "when": format_time(when),
+        "then": pending(net, found.object.spec, found.seen.replicas),
+    }
+
+
+def pending(net: Net, spec: ScaledObjectSpec, current: int | Failure) -> str:
+    """What a fallback to come stands for, in words."""
     if net.is_nil:
-        then = "it is nil in the formula"
-    elif isinstance(replicas, int):
-        least, most = max(1, found.object.spec.replicas_min), found.object.spec.replicas_max
-        then = f"{counted(min(most, max(least, replicas)), 'replica')} by the fallback"
-    return {"polls": polls, "when": format_time(when), "then": then}
+        return "it is nil in the formula"
+    replicas = fallback.replicas_of(net.fallback, current)
+    if isinstance(replicas, Failure):
+        return "the fallback counts"
+    least = max(1, spec.replicas_min)
+    return f"{counted(min(spec.replicas_max, max(least, replicas)), 'replica')} by the fallback"
 
 
 def _composed(found: Finding) -> list[Reason]:
@@ -211,8 +219,9 @@ def _requested(found: Finding, outcome: Outcome) -> Iterator[Reason]:
             Code.ASKED, metric=one.name, value=one.value, rule=one.rule, replicas=one.replicas, note=note
         )
     most = max(asked, key=lambda one: one.replicas, default=None)
-    if most is None:
-        return
+    natives = sum(one.state == "native" for one in found.picture.states)
+    if most is None or natives > sum(one.is_native for one in asked):
+        return  # cpu or memory may ask for more
     if len(asked) > 1:
         yield because(Code.ASKED_MOST, metric=most.name, replicas=most.replicas)
     maximum, minimum = found.object.spec.replicas_max, max(1, found.object.spec.replicas_min)

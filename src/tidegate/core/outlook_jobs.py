@@ -1,11 +1,12 @@
-"""What would make a ScaledJob start Jobs, or more of them: values, ends of Jobs, corrections.
+"""What would make a ScaledJob start Jobs, or more of them: values, moments, ends of Jobs, corrections.
 
-paused             the annotation to remove
-a trigger inactive the value above which it is active
-failing, unread    what is waited for
-at the maximum     a Job that ends
-enough Jobs        with the default strategy, the value above which there is one more
-pending Jobs       with accurate and eager, a pod of theirs that begins
+paused              the annotation to remove
+a trigger inactive  the value above which it is active
+failing, unread     what is waited for
+at the maximum      a Job that ends
+enough Jobs         with the default strategy, the value above which there is one more
+pending Jobs        with accurate and eager, a pod of theirs that begins
+following the clock the moment, and what is asked then
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from fractions import Fraction
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure
+from tidegate.base.sentences import counted, written
 from tidegate.core import annotated
 from tidegate.core import jobs as counting
 from tidegate.core.interpret import Picture, interpret
-from tidegate.core.outlook import Prospect, Turn, called, short, turn
+from tidegate.core.outlook_words import Prospect, Turn, called, corrected, edge, is_told, removed, turn
 from tidegate.core.replicas import MILLI, milli
-from tidegate.core.values import ExternalMetric, JobView, TriggerView
+from tidegate.core.values import Coming, ExternalMetric, JobView, TriggerView
 
 
 def outlook_jobs(
@@ -29,22 +31,30 @@ def outlook_jobs(
     triggers: tuple[TriggerView, ...],
     check: Failure | None = None,
 ) -> tuple[Prospect, ...]:
-    """What would change the number of Jobs, in the order of the decision's steps."""
+    """What would change the number of Jobs, in the order of the decision's steps.
+
+    Clock triggers tell their next moment where their views carry what is `coming`.
+    """
     if annotated.is_set(object.metadata.annotations, annotated.PAUSED):
-        return (turn(Turn.UNPAUSE, annotation=annotated.PAUSED),)
+        return (turn(Turn.UNPAUSE, annotations=removed([annotated.PAUSED])),)
     picture = interpret(triggers)
     found: list[Prospect] = []
     if check is not None:
-        found.append(turn(Turn.CORRECTED, failure=check.message))
-    found += _unknown(triggers, picture)
+        found.append(corrected(check))
+    found += _unknown(triggers, picture, check)
     if isinstance(jobs, Failure):
         return (*found, turn(Turn.LISTED, failure=jobs.message))
-    return (*found, *_activation(triggers, picture), *_more(object, jobs, triggers, picture))
+    found += _activation(triggers, picture)
+    if picture.is_active:
+        found += _more(object, jobs, triggers, picture)
+    return (*found, *_coming(triggers))
 
 
-def _unknown(triggers: tuple[TriggerView, ...], picture: Picture) -> Iterator[Prospect]:
+def _unknown(
+    triggers: tuple[TriggerView, ...], picture: Picture, check: Failure | None
+) -> Iterator[Prospect]:
     for trigger, state in zip(triggers, picture.states, strict=True):
-        if state.failure is not None:
+        if state.failure is not None and not is_told(state.failure, check):
             yield turn(Turn.JOBS_READABLE, metric=called(trigger), failure=state.failure.message)
         elif state.is_unread:
             yield turn(Turn.MEASURED, metric=called(trigger))
@@ -57,18 +67,22 @@ def _activation(triggers: tuple[TriggerView, ...], picture: Picture) -> Iterator
         if state.state != "inactive" or reading is None or reading.active is not None:
             continue
         for metric, value in zip(trigger.metrics, reading.values, strict=False):
-            numbers = {"value": short(value), "activation": short(trigger.activation)}
-            yield turn(Turn.JOBS_ACTIVATE, metric=metric.name, **numbers)
+            yield turn(Turn.JOBS_ACTIVATE, metric=metric.name, value=value, activation=trigger.activation)
 
 
 def _more(
     object: ScaledJob, jobs: tuple[JobView, ...], triggers: tuple[TriggerView, ...], picture: Picture
 ) -> Iterator[Prospect]:
-    """What stands in the way of one more Job."""
+    """What stands in the way of one more Job while something is queued."""
     room, strategy = counting.range_of(object.spec), object.spec.scaling_strategy
     unfinished = [one for one in jobs if not one.is_finished]
-    if len(unfinished) >= room.maximum:
-        yield turn(Turn.ROOM, running=len(unfinished), maximum=room.maximum)
+    running = len(unfinished)
+    if running > room.maximum:
+        ends = running + 1 - room.maximum
+        yield turn(Turn.CROWDED, ends=ends, running=running, maximum=room.maximum)
+        return
+    if running == room.maximum:
+        yield turn(Turn.ROOM, running=running, maximum=room.maximum)
         return
     pending = sum(one.is_pending for one in unfinished)
     if counting.counts_pending(strategy):
@@ -78,18 +92,38 @@ def _more(
     mode = (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
     if mode != "max" or (strategy is not None and strategy.strategy == "custom"):
         return
-    busy = len(unfinished) - room.minimum
+    busy = running - room.minimum
     longest = max(_active(triggers, picture), key=lambda one: one[1], default=None)
     if longest is None or busy < 0:
         return
-    metric, value = longest
+    metric, value, is_clock = longest
     at = float(Fraction(milli(metric.target) * busy, MILLI))
-    if metric.target_type == "AverageValue" and value <= at:
-        yield turn(Turn.MORE_JOBS, metric=metric.name, value=short(value), at=short(at))
+    if metric.target_type == "AverageValue" and value <= at and not is_clock:
+        yield turn(Turn.MORE_JOBS, metric=metric.name, value=value, at=at)
 
 
-def _active(triggers: tuple[TriggerView, ...], picture: Picture) -> Iterator[tuple[ExternalMetric, float]]:
+def _active(
+    triggers: tuple[TriggerView, ...], picture: Picture
+) -> Iterator[tuple[ExternalMetric, float, bool]]:
     """The metrics of active triggers with their values; with `max` the longest alone counts."""
     for trigger, state in zip(triggers, picture.states, strict=True):
         if state.state == "active" and trigger.reading is not None:
-            yield from zip(trigger.metrics, trigger.reading.values, strict=False)
+            for metric, value in zip(trigger.metrics, trigger.reading.values, strict=False):
+                yield metric, value, trigger.coming is not None
+
+
+def _coming(triggers: tuple[TriggerView, ...]) -> Iterator[Prospect]:
+    """The next moment of each clock trigger."""
+    for trigger in triggers:
+        if trigger.coming is not None:
+            yield edge(trigger, called(trigger), trigger.coming, _worth(trigger, trigger.coming))
+
+
+def _worth(trigger: TriggerView, next: Coming) -> str:
+    """What is asked then, in Jobs."""
+    if not next.active:
+        return "it starts no more Jobs"
+    value, metric = max(zip(next.values, trigger.metrics, strict=False), key=lambda one: one[0])
+    target = milli(metric.target)
+    jobs = min(-(-milli(value) // target) if target else 0, -(-milli(value) // MILLI))
+    return f"{written(value)} asked, {counted(jobs, 'Job')} wanted"

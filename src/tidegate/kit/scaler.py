@@ -91,6 +91,10 @@ class Clocked(Polled):
         """The first moment after `now` at which `measure` may say something else; None: never."""
         raise NotImplementedError
 
+    def zone(self) -> str:
+        """The IANA zone whose clock it follows; "" for UTC."""
+        return ""
+
 
 @declared
 class Native(Scaler):

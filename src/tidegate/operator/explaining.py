@@ -11,12 +11,14 @@ from dataclasses import replace
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import TidegateError
+from tidegate.base.quantity import parse_quantity
 from tidegate.base.times import format_time
 from tidegate.core import annotated
 from tidegate.core.interpret import interpret
 from tidegate.core.outlook import Prospect, outlook
 from tidegate.core.outlook_jobs import outlook_jobs
 from tidegate.core.picture import picture_of
+from tidegate.core.values import Decision, HpaView, ResourceUse, Seen
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS
 from tidegate.operator import explained_triggers, sight
 from tidegate.operator.chronicle import reason_values
@@ -39,6 +41,7 @@ def explained(desk: Desk, known: Known, object: ScaledObject | ScaledJob, workfo
     """Everything about one object, for people and programs."""
     subject = _subject(desk, known, object, workforce)
     decision, has_plan = known.decision, known.plan is not None
+    prospects = _outlook(subject)
     triggers = explained_triggers.triggers(subject) if has_plan else []
     formula = explained_triggers.formula(subject) if has_plan else None
     return {
@@ -59,8 +62,8 @@ def explained(desk: Desk, known: Known, object: ScaledObject | ScaledJob, workfo
         "reasons": [reason_values(one) for one in decision.reasons] if decision else [],
         "hpa": subject.hpa.entry(_leading(triggers, formula)) if subject.hpa is not None else None,
         "rivals": _rivals(subject),
-        "outlook": [_prospect(one) for one in _outlook(subject)],
-        "due": format_time(decision.due) if decision and decision.due else None,
+        "outlook": [_prospect(one) for one in prospects],
+        "due": _due(decision, prospects),
         "history": desk.chronicle.of(known.uid),
     }
 
@@ -150,12 +153,35 @@ def _outlook(subject: Subject) -> tuple[Prospect, ...]:
     known, object, views = subject.known, subject.object, subject.views
     if known.plan is None:
         return ()
+    views = known.plan.foreseen(views, subject.now)
     if isinstance(object, ScaledJob):
         jobs = sight.look_at(subject.desk.world, object, known.ledger)
         return outlook_jobs(object, jobs, views, known.plan.check("triggers"))
     if known.seen is None:
         return ()
-    return outlook(object, known.seen, views, known.memory, subject.now, known.plan.review.composite)
+    seen, composite = _with_usage(subject, known.seen), known.plan.review.composite
+    return outlook(object, seen, views, known.memory, subject.now, composite)
+
+
+def _with_usage(subject: Subject, seen: Seen) -> Seen:
+    """`seen` with what the HPA read of cpu and memory at its last look."""
+    hpa = subject.hpa
+    if hpa is None or hpa.state != "current" or not isinstance(seen.hpa, HpaView):
+        return seen
+    read = [(view.resource, hpa.usage(view.resource)) for view in subject.views if view.resource is not None]
+    uses = tuple(
+        ResourceUse(metric.name, metric.target_type, float(parse_quantity(metric.target)), value)
+        for metric, value in read
+        if value is not None
+    )
+    return replace(seen, hpa=replace(seen.hpa, resources=uses))
+
+
+def _due(decision: Decision | None, prospects: tuple[Prospect, ...]) -> str | None:
+    """The first moment at which something else may be decided without news."""
+    moments = [one.at for one in prospects] + [decision.due if decision is not None else None]
+    first = min((moment for moment in moments if moment is not None), default=None)
+    return format_time(first) if first is not None else None
 
 
 def _prospect(prospect: Prospect) -> Entry:

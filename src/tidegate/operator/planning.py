@@ -7,7 +7,7 @@ ConfigMap, a TriggerAuthentication, the target's pod template.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from tidegate.core.values import Reading, TriggerView
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Clocked, Polled
 from tidegate.kube.resource import Resource
+from tidegate.review.coming import coming
 from tidegate.review.manifest import Review, TriggerPlan, review
 
 Object = dict[str, Any]
@@ -76,6 +77,14 @@ class Plan:
     def views(self, kept: Callable[[int], Kept], now: datetime) -> tuple[TriggerView, ...]:
         """The triggers as a decision sees them; one that cannot be measured has a failure as reading."""
         return tuple(self._view(one, kept, now) for one in self.review.triggers)
+
+    def foreseen(self, views: tuple[TriggerView, ...], now: datetime) -> tuple[TriggerView, ...]:
+        """The views with what triggers that follow the clock will say next."""
+        clocks = {index: scaler for index, scaler in self.scalers() if isinstance(scaler, Clocked)}
+        return tuple(
+            replace(view, coming=coming(clocks[view.index], now)) if view.index in clocks else view
+            for view in views
+        )
 
     def _view(self, plan: TriggerPlan, kept: Callable[[int], Kept], now: datetime) -> TriggerView:
         failure = self.failures.get(plan.index)

@@ -86,6 +86,9 @@ class Cron(Clocked):
             return None
         return min(opens, closes)
 
+    def zone(self) -> str:
+        return self.timezone
+
     def _edges(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """The next opening and the next closing after `now`; None for one that never comes."""
         start, end = cron.Schedule.parse(self.start), cron.Schedule.parse(self.end)
