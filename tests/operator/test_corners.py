@@ -105,6 +105,11 @@ def test_a_request_without_a_label_selector_is_an_error() -> None:
             without = await ask("shop", "s0-redis-jobs", {})
             assert isinstance(without, Failure)
             assert without.kind == "Misconfigured"
+            await cluster.deployment("new")
+            await cluster.scaled_object("new")
+            await clock.sleep(0.001)
+            early = await ask("shop", "s0-redis-jobs", {"scaledobject.keda.sh/name": "new"})
+            assert early == Failure("Unreachable", "ScaledObject shop/new is not measured yet")
 
     virtualtime.run(story)
 

@@ -33,7 +33,8 @@ class HpaDecision:
     `replicas` is the count to write where it differs from the current one. `conditions` hold only
     the types that this look has an opinion on: the others stay as they are. They and `memory` take
     the write for done; where it failed, use `unwritten`. `due` is the first moment at which the same
-    metrics may lead to another count.
+    metrics may lead to another count. `is_unanswered`: the count is held because nobody answered for a
+    metric, which may be over in a moment; nothing that was written is wrong.
     """
 
     replicas: int
@@ -44,6 +45,7 @@ class HpaDecision:
     events: tuple[EmitEvent, ...] = ()
     rescale_reason: str = ""
     due: datetime | None = None
+    is_unanswered: bool = False
 
     @property
     def is_rescale(self) -> bool:
@@ -126,6 +128,7 @@ def _held(current: int, metrics: int, failed: tuple[Sample, ...], memory: HpaMem
         (reason,),
         (words.FOUND, words.inactive(failed[0])),
         events if text != memory.reported else (),
+        is_unanswered=all(one.failure is not None and one.failure.kind == "Unreachable" for one in failed),
     )
 
 

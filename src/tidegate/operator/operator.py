@@ -122,9 +122,12 @@ class Operator:
         """
         owner = labels.get(LABEL, "")
         known = self.desk.register.by_key.get((SCALED_OBJECTS, namespace, owner))
-        object = self.world.get(SCALED_OBJECTS, namespace, owner) if known is not None else None
+        listed = self.world.has_listed(SCALED_OBJECTS)
+        object = self.world.get(SCALED_OBJECTS, namespace, owner) if listed else None
+        if listed and object is None:
+            return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner}")
         if known is None or known.plan is None or known.seen is None or object is None:
-            return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner} that is measured")
+            return Failure("Unreachable", f"ScaledObject {namespace}/{owner} is not measured yet")
         known.hpa_asked = self.clock.now()
         composite = known.plan.review.composite
         indexes = answer.asked(name, object, self.desk.views(known, is_latest=True), composite)

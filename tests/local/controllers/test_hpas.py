@@ -100,6 +100,12 @@ def status(world: World) -> dict[str, Any]:
     return found["status"]
 
 
+def status_of(world: World) -> dict[str, Any]:
+    """Empty while there is none."""
+    found = world.objects.get(HPAS, "default", "keda-hpa-web")
+    return (found or {}).get("status") or {}
+
+
 def condition(world: World, type: str) -> tuple[str, str]:
     (one,) = [one for one in status(world)["conditions"] if one["type"] == type]
     return one["status"], one["reason"]
@@ -167,6 +173,84 @@ def test_a_target_at_zero_is_left_alone_and_nobody_is_asked_until_it_leaves_zero
         await world.pass_s(0.1)
         assert replicas(world) == 5
         assert condition(world, "ScalingActive") == ("True", "ValidMetricFound")
+
+    live(scenario, scene.team)
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_target_that_reaches_zero_is_told_as_disabled_at_once(live, is_broken: bool):
+    scene = Scene()
+
+    async def scenario(world: World) -> None:
+        scene.metrics.external = [20.0]
+        await begin(world, 4)
+        if is_broken:
+            scene.metrics.external = Failure("Unreachable", "connection refused")
+            await world.pass_s(30)
+            assert condition(world, "ScalingActive") == ("False", "FailedGetExternalMetric")
+        assert status(world)["desiredReplicas"] == 4
+        asked = len(scene.metrics.asked)
+        await world.objects.patch(DEPLOYMENTS, "default", "web", {"spec": {"replicas": 0}})
+        await world.pass_s(0.1)
+        assert condition(world, "ScalingActive") == ("False", "ScalingDisabled")
+        assert condition(world, "AbleToScale") == ("True", "SucceededGetScale")
+        assert (status(world)["currentReplicas"], status(world)["desiredReplicas"]) == (0, 0)
+        assert "currentMetrics" not in status(world)
+        assert len(scene.metrics.asked) == asked
+
+    live(scenario, scene.team)
+
+
+def test_an_hpa_follows_the_target_that_it_names_now(live):
+    scene = Scene()
+
+    async def scenario(world: World) -> None:
+        scene.metrics.external = [20.0]
+        other = deployment(0)
+        other["metadata"]["name"] = "other"
+        await world.objects.create(DEPLOYMENTS, other)
+        await begin(world, 1)
+        ref = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "other"}}
+        await world.objects.patch(HPAS, "default", "keda-hpa-web", {"spec": ref})
+        await world.pass_s(0.1)
+        assert condition(world, "ScalingActive") == ("False", "ScalingDisabled")
+        await world.objects.patch(DEPLOYMENTS, "default", "web", {"spec": {"replicas": 0}})
+        await world.objects.patch(DEPLOYMENTS, "default", "other", {"spec": {"replicas": 1}})
+        await world.pass_s(0.1)
+        found = world.objects.get(DEPLOYMENTS, "default", "other")
+        assert found
+        assert found["spec"]["replicas"] > 1
+
+    live(scenario, scene.team)
+
+
+@pytest.mark.parametrize("silent_s", [0.2, 3.0, 10.0])
+def test_a_new_hpa_says_nothing_false_before_its_metric_is_measured(live, silent_s: float):
+    scene = Scene()
+
+    async def scenario(world: World) -> None:
+        scene.metrics.external = Failure("Unreachable", "ScaledObject default/worker is not measured yet")
+        await begin(world, 1)
+        await world.pass_s(silent_s - 1 if silent_s > 1 else 0)
+        assert status_of(world) == {}
+        scene.metrics.external = [20.0]
+        await world.pass_s(silent_s + 1)
+        assert replicas(world) == 4
+        assert world.objects.events("FailedGetExternalMetric") == []
+
+    live(scenario, scene.team)
+
+
+def test_a_new_hpa_whose_metric_nobody_answers_for_says_so_within_an_interval(live):
+    scene = Scene()
+
+    async def scenario(world: World) -> None:
+        scene.metrics.external = Failure("Unreachable", "connection refused")
+        await begin(world, 1, hpa(minReplicas=2))
+        assert replicas(world) == 2, "its bounds need no metric"
+        await world.pass_s(15)
+        assert condition(world, "ScalingActive") == ("False", "FailedGetExternalMetric")
+        assert len(world.objects.events("FailedGetExternalMetric")) == 1
 
     live(scenario, scene.team)
 

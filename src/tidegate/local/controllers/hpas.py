@@ -29,6 +29,8 @@ SOURCE = "horizontal-pod-autoscaler"
 INTERVAL_S = 15.0
 # A window's end is worth a look of its own, but never more than one a second.
 LEAST_S = 1.0
+# What is new, or was just started again, may not be measured yet: no failure is told before the last one.
+FIRST_LOOKS_S = (0.5, 1.0, 2.0, 4.0, 7.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Hpas:
         self.interval_s = interval_s
         self.events = Events(objects, SOURCE)
         self._memories: dict[str, HpaMemory] = {}
+        self._early: dict[str, int] = {}
+        self._scaling: dict[tuple[str, str | None, str | None], set[Name]] = {}
 
     def resources(self) -> Iterable[Resource]:
         return (HPAS, DEPLOYMENTS, REPLICA_SETS)
@@ -70,25 +74,36 @@ class Hpas:
     def keys(self, change: Change) -> Iterable[Name]:
         if change.resource != HPAS:
             return self._woken(change)
+        self._index(change)
         if change.type == "DELETED":
-            self._memories.pop(change.object["metadata"]["uid"], None)
+            uid = change.object["metadata"]["uid"]
+            self._memories.pop(uid, None)
+            self._early.pop(uid, None)
             return []
         is_edited = change.previous is None or change.previous["spec"] != change.object["spec"]
         return [key_of(change.object)] if is_edited else []
 
-    def _woken(self, change: Change) -> list[Name]:
-        """HPAs whose target just left zero: they need not wait for their next look."""
-        if change.previous is None or change.previous["spec"].get("replicas", 1) != 0:
-            return []
-        if change.object["spec"].get("replicas", 1) == 0:
-            return []
+    def _index(self, change: Change) -> None:
+        """Keeps who scales what."""
+        for hpa, is_there in ((change.previous, False), (change.object, change.type != "DELETED")):
+            if hpa is None:
+                continue
+            key, ref = key_of(hpa), hpa["spec"].get("scaleTargetRef") or {}
+            scaling = self._scaling.setdefault((key[0], ref.get("kind"), ref.get("name")), set())
+            (scaling.add if is_there else scaling.discard)(key)
+            if not scaling:
+                del self._scaling[key[0], ref.get("kind"), ref.get("name")]
+
+    def _woken(self, change: Change) -> Iterable[Name]:
+        """HPAs whose target just left zero, or reached it: neither their work nor what their status says
+        has to wait for their next look."""
+        if change.previous is None:
+            return ()
+        was_zero, is_zero = (one["spec"].get("replicas", 1) == 0 for one in (change.previous, change.object))
+        if was_zero == is_zero:
+            return ()
         namespace, name = key_of(change.object)
-        found = []
-        for hpa in self.objects.list(HPAS, namespace):
-            ref = hpa["spec"].get("scaleTargetRef") or {}
-            if (ref.get("kind"), ref.get("name")) == (change.resource.kind, name):
-                found.append(key_of(hpa))
-        return found
+        return tuple(self._scaling.get((namespace, change.resource.kind, name), ()))
 
     async def reconcile(self, key: Name) -> float | None:
         hpa = self.objects.get(HPAS, *key)
@@ -155,6 +170,9 @@ class Hpas:
             last = (hpa.get("status") or {}).get("lastScaleTime")
             memory = arithmetic.memory_from(last, target.replicas, now)
         decision = arithmetic.step(spec, target.replicas, samples, memory, now)
+        early_s = self._early_s(uid, decision)
+        if early_s is not None:
+            return early_s
         # The status first: killed in between, the next process believes in a change that did not
         # happen, and is only more careful; the other way round it would forget one that did.
         status = hpa_status.decided(hpa, spec, decision, samples, now)
@@ -187,6 +205,15 @@ class Hpas:
             await conditions.write_status(self.objects, HPAS, hpa, status)
             return failed
         return decision
+
+    def _early_s(self, uid: str, decision: HpaDecision) -> float | None:
+        """Seconds until the next of the first looks, while the only thing to tell is that nothing answers."""
+        looks = self._early.get(uid, 0)
+        if uid in self._memories or not decision.is_unanswered or looks == len(FIRST_LOOKS_S):
+            self._early.pop(uid, None)
+            return None
+        self._early[uid] = looks + 1
+        return FIRST_LOOKS_S[looks]
 
     def _next_s(self, decision: HpaDecision, now: datetime) -> float:
         if decision.due is None:
