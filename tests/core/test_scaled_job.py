@@ -314,6 +314,9 @@ def test_a_round_goes_on_from_the_claimed_one() -> None:
     assert CreateJobs(42, 3) in decision.actions
     ahead = decide((), trigger(3, target=1), annotations=annotated, memory=Memory(round=50))
     assert CreateJobs(51, 3) in ahead.actions
+    # the annotation was lost: the Jobs know
+    seen = (job("a", round=70, is_finished=True), job("b", round=69))
+    assert CreateJobs(71, 2) in decide(seen, trigger(3, target=1)).actions
     assert memory_from(scaled_job(annotated), at(0)).round == 41
     assert memory_from(scaled_job({"tidegate.dev/round": "x"}), at(0)).round == 0
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from parts import virtualtime
-from parts.cluster import Cluster, operating, redis
+from parts.cluster import Cluster, operating, redis, running
 from parts.memory_client import Write
 from tidegate.base.errors import Unreachable
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
@@ -85,6 +85,53 @@ def test_our_own_job_that_exists_already_counts_as_created() -> None:
             assert cluster.jobs() == is_done
             assert ("Normal", "KEDAJobsCreated", "Created 1 jobs", 1) in cluster.events("crunch")
             assert "KEDAJobCreateFailed" not in cluster.reasons("crunch")
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("how", ["Complete", "Failed"])
+def test_a_job_that_exists_already_and_has_ended_is_not_told_as_created(how: str) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            is_done: list[str] = []
+
+            async def first(write: Write) -> None:
+                if write.verb == "create" and write.resource == JOBS and not is_done:
+                    is_done.append(write.name)
+                    await cluster.objects.create(JOBS, write.body)
+                    await cluster.finish(write.name, how)
+
+            cluster.client.before = first
+            await cluster.scaled_job(pollingInterval=5)
+            await clock.sleep(60)
+            assert rounds_of(cluster) == [("1", "0"), ("2", "0")]
+            assert len(cluster.unfinished()) == 1
+            assert cluster.reasons("crunch").count("KEDAJobsCreated") == 1
+
+    virtualtime.run(story)
+
+
+def test_a_round_annotation_that_is_lost_is_made_up_from_the_jobs() -> None:
+    """`kubectl replace` takes the annotation away, and the operator is started anew."""
+
+    async def story(clock: Any) -> None:
+        cluster = Cluster(clock)
+        async with running(cluster.operator):
+            await cluster.scaled_job(pollingInterval=5)
+            for _ in range(3):
+                cluster.redis.lists["jobs"] = 1
+                await clock.sleep(10)
+                cluster.redis.lists["jobs"] = 0
+                await cluster.finish(cluster.unfinished()[0])
+                await clock.sleep(10)
+        await cluster.patch(
+            SCALED_JOBS, "crunch", {"metadata": {"annotations": {"tidegate.dev/round": None}}}
+        )
+        cluster.redis.lists["jobs"] = 1
+        async with running(cluster.new_operator()):
+            await clock.sleep(10)
+            assert rounds_of(cluster) == [("1", "0"), ("2", "0"), ("3", "0"), ("4", "0")]
+            assert cluster.reasons("crunch").count("KEDAJobsCreated") == 4
 
     virtualtime.run(story)
 

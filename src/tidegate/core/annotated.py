@@ -60,7 +60,9 @@ def is_set(annotations: Mapping[str, str] | None, key: str) -> bool:
 
 
 def round_of(annotations: Mapping[str, str] | None) -> int:
-    """The last round that was claimed on a ScaledJob; 0 where none was, or the text is no number."""
+    """The last round that was claimed on a ScaledJob, or the one that a Job is of; 0 where there is none, or
+    the text is no number.
+    """
     text = (annotations or {}).get(ROUND, "")
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
 

@@ -97,7 +97,7 @@ def decide_scaled_job(
     kept = replace(
         remember.activity(memory, object.status.last_active_time, heard.queue.is_active, now),
         is_active=heard.queue.is_active if heard.is_known else memory.is_active,
-        round=max(memory.round, annotated.round_of(object.metadata.annotations)),
+        round=_last_round(object, jobs, memory),
         failures=describe.told_failures(picture),
         created=counting.still_needed(memory.created, triggers),
         last_round=pacing.present(memory.last_round, now),
@@ -204,6 +204,15 @@ def _steps(
         done.failure,
         min(dates, default=None),
     )
+
+
+def _last_round(object: ScaledJob, jobs: tuple[JobView, ...] | Failure, memory: Memory) -> int:
+    """The last round that anything tells of: whoever replaces the object may lose its annotation, and a
+    number that comes again finds its Jobs made already.
+    """
+    claimed = annotated.round_of(object.metadata.annotations)
+    seen = () if isinstance(jobs, Failure) else jobs
+    return max((memory.round, claimed, *(one.round for one in seen)))
 
 
 def _unlisted(memory: Memory, failure: Failure) -> Steps:

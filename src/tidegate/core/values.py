@@ -50,7 +50,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A Job of a ScaledJob. `generation` is its annotation ("" where it is missing).
+    """A Job of a ScaledJob. `generation` and `round` are its annotations ("" and 0 where they are missing).
 
     `is_pending`: unfinished, and no pod of it has started. A Job that was asked for and is not shown
     yet is one too: unfinished, pending, and otherwise as it was asked for. `is_ending`: it was deleted, and
@@ -60,6 +60,7 @@ class JobView:
     name: str
     uid: str = ""
     generation: str = ""
+    round: int = 0
     is_finished: bool = False
     is_failed: bool = False
     is_pending: bool = False

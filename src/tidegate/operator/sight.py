@@ -10,6 +10,7 @@ from typing import Any
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.times import parse_time
+from tidegate.core.annotated import round_of
 from tidegate.core.decide import JobView
 from tidegate.kube.resource import JOBS
 from tidegate.operator.jobs import GENERATION, NAME_LABEL
@@ -42,11 +43,13 @@ def look(
 def view_of(job: Object, is_pending: Callable[[Object], bool]) -> JobView:
     """A batch/v1 Job as a decision sees it; `is_pending` is asked about unfinished ones."""
     metadata, status = job["metadata"], job.get("status") or {}
+    annotations = metadata.get("annotations") or {}
     done = finished_as(job)
     return JobView(
         name=metadata["name"],
         uid=metadata.get("uid", ""),
-        generation=(metadata.get("annotations") or {}).get(GENERATION, ""),
+        generation=annotations.get(GENERATION, ""),
+        round=round_of(annotations),
         is_finished=bool(done),
         is_failed=done == "Failed",
         is_pending=not done and is_pending(job),

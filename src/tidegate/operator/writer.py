@@ -15,6 +15,7 @@ from tidegate.core.values import EmitEvent
 from tidegate.kube.client import Client
 from tidegate.kube.events import Events, News, Reference
 from tidegate.kube.resource import HPAS, JOBS, ApiError, Resource
+from tidegate.operator.sight import finished_as
 
 Object = dict[str, Any]
 
@@ -139,13 +140,15 @@ class Writer:
         return None
 
     async def _taken(self, namespace: str, body: Object, taken: ApiError) -> ApiError | TidegateError | None:
-        """None where the Job that has the name is the one of this owner and round."""
+        """None where the Job that has the name is the one of this owner and round, and has still to end."""
         try:
             found = await self.client.get(JOBS, namespace, body["metadata"]["name"])
         except REFUSED as error:
             # It may be ours: it counts until somebody can tell.
             return Unreachable(f"see whose Job {body['metadata']['name']} is", answer=str(error))
-        return None if identity(found) == identity(body) else taken
+        if identity(found) != identity(body) or found["metadata"].get("deletionTimestamp"):
+            return taken
+        return None if not finished_as(found) else taken
 
 
 def is_refusal(error: ApiError | TidegateError) -> bool:
