@@ -223,6 +223,35 @@ def test_the_fallback_is_unknown_until_a_metric_was_measured() -> None:
     assert after.status.health is None
 
 
+@pytest.mark.parametrize("annotation", ["autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas"])
+@pytest.mark.parametrize("before", [None, "True"])
+def test_a_paused_object_without_a_fallback_says_so(annotation: str, before: str | None) -> None:
+    conditions = [{"type": "Fallback", "status": before, "reason": "FallbackExists"}] if before else []
+    object = scaled_object({annotation: "3"}, status={"conditions": conditions})
+    decision = decide(object, 3)
+    assert condition(status_after(object, decision), "Fallback")[:2] == ("False", "NoFallbackFound")
+    deactivated = ("Normal", "ScaledObjectFallbackDeactivated", "ScaledObject fallback is no longer active")
+    assert (deactivated in events(decision)) == (before == "True")
+
+
+def test_a_pause_leaves_the_condition_of_a_fallback_that_is_there() -> None:
+    present = {"type": "Fallback", "status": "True", "reason": "FallbackExists"}
+    object = protected(annotations={"autoscaling.keda.sh/paused": "true"}, status={"conditions": [present]})
+    assert condition(status_after(object, decide(object, 3)), "Fallback")[:2] == ("True", "FallbackExists")
+    new = protected(annotations={"autoscaling.keda.sh/paused": "true"})
+    assert condition(status_after(new, decide(new, 3)), "Fallback")[:2] == ("Unknown", None)
+
+
+def test_a_fallback_ends_with_the_last_metric_that_it_was_for() -> None:
+    """As where the metadata of its trigger is wrong by now: nobody knows its metrics."""
+    present = {"type": "Fallback", "status": "True", "reason": "FallbackExists"}
+    entry = {METRIC: {"numberOfFailures": 4, "status": "Failing"}}
+    object = protected(status={"conditions": [present], "health": entry})
+    decision = decide(object, 4, replace(down(0), metrics=()))
+    assert condition(status_after(object, decision), "Fallback")[:2] == ("False", "NoFallbackFound")
+    assert replicas_set(decision) is None
+
+
 def test_without_a_fallback_old_health_stays_but_for_metrics_that_are_gone() -> None:
     entry = {"numberOfFailures": 5, "status": "Failing"}
     object = scaled_object(status={"health": {METRIC: entry, "s1-gone": entry}})

@@ -179,6 +179,22 @@ def test_nil_for_want_of_sources_is_unknown_and_never_goes_to_zero(
     assert replicas_set(decision) == written
 
 
+@pytest.mark.parametrize("fallback", [STATIC, NIL])
+@pytest.mark.parametrize("polls", [1, 9])
+def test_a_failing_trigger_that_the_formula_does_not_read_is_in_no_fallback(
+    fallback: dict[str, Any], polls: int
+) -> None:
+    entry = {"s1-redis": {"numberOfFailures": 4, "status": "Failing"}}
+    object = modified(fallback=fallback, status={"health": entry})
+    decision = decide(object, 4, views(3, down(polls)), composite("a"))
+    after = status_after(object, decision)
+    assert condition(after, "Fallback")[:2] == ("False", "NoFallbackFound")
+    assert condition(after, "Ready")[:2] == ("Unknown", "PartialTriggerError")
+    assert not after.status.triggers_activity["s1-redis"].is_active
+    assert not any("Fallback" in code for code in codes(decision))
+    assert told(object, views(3, down(polls)), composite("a")) == (3.0,)
+
+
 def test_a_value_composite_in_fallback_is_shared_by_the_ready_pods() -> None:
     object, of = modified(fallback=STATIC), composite("a", type="Value")
     assert told(object, views(down(4)), of, ready=4) == (2.5,)

@@ -86,7 +86,7 @@ def decide_scaled_object(
     conditions = (
         *_ready(object, found, is_active),
         *_active(found, is_active, is_known),
-        *_fallback(found, health),
+        *_fallback(object, found, health),
         *_paused_condition(object, pause),
         *_hpa_active(seen),
     )
@@ -132,7 +132,8 @@ def _paused(object: ScaledObject, seen: Seen, pause: Pause, memory: Memory) -> D
         ready = words.replicas_unreadable(current)
     if failure is not None:
         ready = words.check_failed("ScaledObject", failure)
-    conditions = (ready, words.paused("ScaledObject"))
+    unprotected = (words.NO_FALLBACK,) if net_of(object, memory) is None else ()
+    conditions = (ready, *unprotected, words.paused("ScaledObject"))
     fields = {**_target_fields(object, seen, memory), "pausedReplicaCount": pause.replicas}
     actions += describe.patches(object.status, describe.Account(conditions, fields))
     actions += describe.events("ScaledObject", object.status.conditions, conditions)
@@ -202,13 +203,15 @@ def _health(object: ScaledObject, found: Finding) -> dict[str, Any] | None:
     return fallback.health(found.net, found.triggers, found.picture, object.status.health) or None
 
 
-def _fallback(found: Finding, health: dict[str, Any] | None) -> tuple[Condition, ...]:
+def _fallback(object: ScaledObject, found: Finding, health: dict[str, Any] | None) -> tuple[Condition, ...]:
     """Fallback, or nothing while no metric that it could apply to was measured."""
     if found.net is None:
         return (words.NO_FALLBACK,)
-    if health is None:
-        return ()
-    return (words.FALLBACK_EXISTS if fallback.is_in_use(found.net, health) else words.NO_FALLBACK,)
+    if fallback.is_in_use(found.net, found.triggers, found.picture, health or {}):
+        return (words.FALLBACK_EXISTS,)
+    present = find(object.status.conditions, "Fallback")
+    is_told = health is not None or (present is not None and present.status == "True")
+    return (words.NO_FALLBACK,) if is_told else ()
 
 
 def _paused_condition(object: ScaledObject, pause: Pause) -> tuple[Condition, ...]:

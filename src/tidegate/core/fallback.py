@@ -63,10 +63,14 @@ def net_of(spec: ScaledObjectSpec, failed_before: tuple[tuple[str, int], ...] = 
     return Net(fallback, failed_before)
 
 
-def caught(net: Net, triggers: tuple[TriggerView, ...], picture: Picture) -> Picture:
-    """The picture with each trigger's failures counted, and those that are too many caught."""
+def caught(
+    net: Net, triggers: tuple[TriggerView, ...], picture: Picture, sources: frozenset[str] | None = None
+) -> Picture:
+    """The picture with each trigger's failures counted, and those that are too many caught. `sources` are
+    the names that a formula reads: the others take no part."""
     states = tuple(
-        _caught(net, trigger, state) for trigger, state in zip(triggers, picture.states, strict=True)
+        _caught(net, trigger, state) if sources is None or trigger.name in sources else state
+        for trigger, state in zip(triggers, picture.states, strict=True)
     )
     return replace(picture, states=states)
 
@@ -169,9 +173,15 @@ def failed_before(net: Net | None, picture: Picture, triggers: tuple[TriggerView
     return tuple((name, min(count, most)) for name, count in net.failed_before if name in unread)
 
 
-def is_in_use(net: Net, entries: Mapping[str, Any]) -> bool:
-    """Whether any metric has failed too often."""
-    return any(one["numberOfFailures"] > net.threshold for one in entries.values())
+def is_in_use(
+    net: Net, triggers: tuple[TriggerView, ...], picture: Picture, entries: Mapping[str, Any]
+) -> bool:
+    """Whether any trigger has failed too often; one not measured yet, whether its metrics had before."""
+    before = {name for name, one in entries.items() if one["numberOfFailures"] > net.threshold}
+    return any(
+        state.is_fallen or (state.is_unread and any(metric.name in before for metric in trigger.metrics))
+        for trigger, state in zip(triggers, picture.states, strict=True)
+    )
 
 
 def next_count(

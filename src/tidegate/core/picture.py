@@ -31,7 +31,8 @@ def picture_of(
     net = net_of(object, memory)
     picture = interpret(triggers)
     if net is not None:
-        picture = fallback.caught(net, triggers, picture)
+        sources = composite.sources if composite is not None else None
+        picture = fallback.caught(net, triggers, picture, sources)
     if modifiers.modifiers_of(object.spec) is None:
         return picture
     return replace(picture, composed=modifiers.compose(composite, net, seen, triggers, picture))
