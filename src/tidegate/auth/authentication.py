@@ -82,7 +82,7 @@ def _values(
     scope: Scope, ref: AuthenticationRef, spec: TriggerAuthenticationSpec, errors: list[TidegateError]
 ) -> Iterator[Found]:
     about = _about(scope, ref)
-    for word in _not_offered(spec):
+    for _, word in not_offered(spec):
         step = f"use {_OFFERED}"
         errors.append(Unsupported(f"resolve {about}", answer=f"{word} is not supported", next_step=step))
     if spec.file_path:
@@ -98,9 +98,10 @@ def _values(
         yield target.parameter, _from_key(scope, about, SECRETS, secrets, target)
 
 
-def _not_offered(spec: TriggerAuthenticationSpec) -> Iterator[str]:
+def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
+    """The field and the name of each source that this version cannot ask."""
     if spec.pod_identity is not None and spec.pod_identity.provider != "none":
-        yield f'podIdentity provider "{spec.pod_identity.provider}"'
+        yield "podIdentity.provider", f'podIdentity provider "{spec.pod_identity.provider}"'
     for word, is_used in (
         ("hashiCorpVault", spec.hashi_corp_vault),
         ("azureKeyVault", spec.azure_key_vault),
@@ -110,7 +111,7 @@ def _not_offered(spec: TriggerAuthenticationSpec) -> Iterator[str]:
         ("oauth2", spec.oauth2),
     ):
         if is_used:
-            yield word
+            yield word, word
 
 
 def _from_env(scope: Scope, about: str, variable: EnvRef) -> str | TidegateError:

@@ -6,7 +6,9 @@ is stored, and its problems become warnings that kubectl prints.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tidegate.api.decode import KINDS, decode
@@ -14,12 +16,16 @@ from tidegate.api.kinds import API_VERSION
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation import problems
+from tidegate.api.wire import encode
 from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
+from tidegate.base.spelling import hint
 from tidegate.kit.reading import Sources
+from tidegate.local.apiserver import defaults, fields, hpachecks
 from tidegate.review.manifest import review
 from tidegate.review.modifiers import formula_problems
 from tidegate.review.nextsteps import with_next_step
+from tidegate.review.suspicions import suspicions
 
 if TYPE_CHECKING:
     from tidegate.cli.ownership import Neighbours
@@ -76,7 +82,35 @@ def judged(
     """
     reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata), template)
     problems = [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
-    return [with_next_step(problem) for problem in problems], reviewed.notices
+    problems = [with_next_step(problem) for problem in problems]
+    notices = [*reviewed.notices, *suspicions(object, template)]
+    if isinstance(object, ScaledObject):
+        problems += behavior_problems(object)
+    elif object.spec.job_target_ref.template is not None:
+        notices += template_notices(object.spec.job_target_ref.template)
+    return problems, tuple(notices)
+
+
+def behavior_problems(object: ScaledObject) -> Iterator[Problem]:
+    """What of the behavior the API server will refuse in the HPA."""
+    advanced = object.spec.advanced
+    config = advanced.horizontal_pod_autoscaler_config if advanced is not None else None
+    if config is None or config.behavior is None:
+        return
+    spec: Object = {"behavior": encode(config.behavior)}
+    defaults.fill_behavior(spec)
+    path = "spec.advanced.horizontalPodAutoscalerConfig.behavior"
+    for problem in hpachecks.behavior_problems(path, spec["behavior"]):
+        yield replace(problem, message=f"{problem.message}; the HPA would be refused")
+
+
+def template_notices(template: Object) -> Iterator[Problem]:
+    """Fields of a Job's template that no pod has, and values of a wrong type: KEDA's own CRD refuses them."""
+    findings = fields.prune_template(copy.deepcopy(template), "spec.jobTargetRef.template")
+    for path in findings.unknown:
+        near = hint(path.rpartition(".")[2], findings.known.get(path, ()))
+        yield Problem(path, f"unknown field: it has no effect, and KEDA's own CRD refuses it{near}")
+    yield from findings.problems
 
 
 def _may_come_from_elsewhere(object: ScaledObject | ScaledJob, problem: Problem) -> bool:

@@ -90,8 +90,9 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
         return
     unknown, found = refused(body)
     more, notices = _meant(body, siblings)
+    is_authentication = body["kind"].endswith("TriggerAuthentication")
     if not found and not unknown:
-        more = [replace(one, message=f"{one.message} ({_outcome(one)})") for one in more]
+        more = [_with_outcome(one, is_authentication=is_authentication) for one in more]
     found = [
         replace(one, message=one.message + advice(body, one, document.text_of(one.path))) for one in found
     ]
@@ -108,11 +109,14 @@ def _is_below(path: str, problems: Iterable[Problem]) -> bool:
     return any(path.startswith((f"{one.path}.", f"{one.path}[")) for one in problems)
 
 
-def _outcome(problem: Problem) -> str:
-    """What comes of a problem that no admission refuses."""
-    if problem.path.startswith("spec.triggers["):
-        return "admitted, but this trigger never scales"
-    return "admitted, but it does not scale as written"
+def _with_outcome(problem: Problem, *, is_authentication: bool) -> Problem:
+    """The problem, which no admission refuses, with what comes of it."""
+    outcome = "it does not scale as written"
+    if is_authentication:
+        outcome = "triggers that refer to it never scale"
+    elif problem.path.startswith("spec.triggers["):
+        outcome = "this trigger never scales"
+    return replace(problem, message=f"{problem.message} (admitted, but {outcome})")
 
 
 def _meant(body: dict[str, Any], siblings: Siblings) -> tuple[list[Problem], list[Problem]]:
@@ -121,19 +125,25 @@ def _meant(body: dict[str, Any], siblings: Siblings) -> tuple[list[Problem], lis
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.cli.admission import judged
     from tidegate.cli.offline import readable
+    from tidegate.cli.references import of_authentication, of_triggers
 
     found = readable(body)
     if found is None:
         return [], []
     object, salvaged = found
-    problems: Iterable[Problem] = ()
+    shown = siblings.shown_to(body)
     if isinstance(object, ScaledObject | ScaledJob):
-        problems, notices = judged(object, siblings.template_of(body))
+        template = siblings.template_of(body)
+        problems, notices = judged(object, template)
+        if isinstance(object, ScaledJob):
+            template = object.spec.job_target_ref.template
+        referred = of_triggers(object, template, shown)
     else:
-        notices = tuple(siblings.unread_parameters(body, object))
+        problems, notices = [], tuple(siblings.unread_parameters(body, object))
+        referred = of_authentication(object, shown)
     return (
-        [one for one in problems if not salvaged.is_lost(one)],
-        [one for one in notices if not salvaged.is_lost(one)],
+        [one for one in (*problems, *referred.problems) if not salvaged.is_lost(one)],
+        [one for one in (*notices, *referred.notices) if not salvaged.is_lost(one)],
     )
 
 

@@ -13,6 +13,7 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
 from tidegate.cli.manifests import Document
 from tidegate.cli.offline import readable
+from tidegate.cli.references import Shown
 from tidegate.review.authentication import unread_parameters
 
 Object = dict[str, Any]
@@ -39,6 +40,15 @@ class Siblings:
                 template = part(other, "spec", "template")
                 return self._defaulted(template, namespace_of(body)) if template else None
         return None
+
+    def shown_to(self, body: Object) -> Shown:
+        """What the object can refer to among the files; the first of equal ones counts."""
+        bodies: dict[tuple[str, str], Object] = {}
+        for other in self._bodies:
+            kind = str(other["kind"])
+            if kind.startswith("Cluster") or namespace_of(other) == namespace_of(body):
+                bodies.setdefault((kind, name_of(other)), other)
+        return Shown(bodies)
 
     def unread_parameters(
         self, body: Object, object: TriggerAuthentication | ClusterTriggerAuthentication

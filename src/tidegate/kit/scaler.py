@@ -56,6 +56,10 @@ class Scaler:
         """Problems between settings; changes nothing, may run twice. `path` is the setting's name."""
         return iter(())
 
+    def notices(self) -> Iterator[Problem]:
+        """What works, and does less than it says; told beside a scaler without problems."""
+        return iter(())
+
 
 @declared
 class Polled(Scaler):

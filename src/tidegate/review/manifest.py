@@ -92,7 +92,10 @@ def review(
         if isinstance(sources, Failure):
             plans.append(TriggerPlan(index, trigger, failure=sources))
             continue
-        plans.append(_planned(object, index, kind, sources))
+        planned = _planned(object, index, kind, sources)
+        plans.append(planned)
+        if planned.scaler is not None:
+            notices += (_placed(index, one) for one in planned.scaler.notices())
         notices += _notices(object, index, kind, sources)
     composed = composite_of(object) if isinstance(object, ScaledObject) else None
     problems = (

@@ -124,6 +124,12 @@ class RedisAccess(Polled):
                 "enableTLS", "unable to set `tls` in both ScaledObject and TriggerAuthentication together"
             )
 
+    def notices(self) -> Iterator[Problem]:
+        if self.mode == "single" and sum(bool(one) for one in self._all_addresses()) > 1:
+            name = "address" if self.addresses else "host"
+            text = "only the first of the servers is asked; redis-cluster and redis-sentinel take several"
+            yield Problem(name, text)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "_server", self._made_server())
 

@@ -94,6 +94,11 @@ def _hpa(body: Object) -> None:
         for source in metric.values():
             if isinstance(source, dict):
                 _canonical_quantities(source.get("target") or {}, "value", "averageValue")
+    fill_behavior(spec)
+
+
+def fill_behavior(spec: dict[str, Any]) -> None:
+    """Fills the defaults into the `behavior` of an HPA's spec, where there is one."""
     behavior = spec.get("behavior")
     if behavior is None:
         return

@@ -8,7 +8,7 @@ Explicit nulls are absent fields, as Go reads them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -28,9 +28,13 @@ _NULL_MATTERS = ("default", "example")
 
 @dataclass(slots=True)
 class Findings:
-    """What a walk found: paths of fields that no kind has, and values of a wrong type."""
+    """What a walk found: paths of fields that no kind has, and values of a wrong type.
+
+    `known` has the fields that could stand in the place of an unknown one, by its path.
+    """
 
     unknown: list[str] = field(default_factory=list)
+    known: dict[str, Iterable[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     is_secret: bool = False
 
@@ -58,6 +62,13 @@ def prune(kind: Kind, body: dict[str, Any]) -> Findings:
         _walks()[root](body, "", findings)
     elif isinstance(body.get("metadata"), dict):
         _walks()["V1ObjectMeta"](body["metadata"], "metadata", findings)
+    return findings
+
+
+def prune_template(template: dict[str, Any], path: str) -> Findings:
+    """Prunes a pod template that stands at `path`, in place; says what was wrong."""
+    findings = Findings()
+    _walks()["V1PodTemplateSpec"](template, path, findings)
     return findings
 
 
@@ -110,6 +121,7 @@ class _Walks(dict[str, Walk]):
                 type_text = fields.get(name)
                 if type_text is None:
                     findings.unknown.append(prefix + name)
+                    findings.known[prefix + name] = fields
                     del value[name]
                 elif value[name] is None and name not in _NULL_MATTERS:
                     del value[name]

@@ -48,8 +48,13 @@ def hpa_problems(body: Object) -> Problems:
             yield wrong("spec.maxReplicas", maximum, "must be greater than or equal to `minReplicas`")
     for index, metric in enumerate(spec["metrics"]):
         yield from _metric(f"spec.metrics[{index}]", metric)
-    for direction, rules in (spec.get("behavior") or {}).items():
-        yield from _rules(f"spec.behavior.{direction}", rules)
+    yield from behavior_problems("spec.behavior", spec.get("behavior") or {})
+
+
+def behavior_problems(path: str, behavior: dict[str, Any]) -> Problems:
+    """Everything wrong with the rules of both directions; they are defaulted."""
+    for direction, rules in behavior.items():
+        yield from _rules(f"{path}.{direction}", rules)
 
 
 def _metric(path: str, metric: dict[str, Any]) -> Problems:
