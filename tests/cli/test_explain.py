@@ -109,8 +109,11 @@ FOUND: dict[str, Any] = {
     "history": [
         {
             "at": "2026-01-02T03:00:00Z",
+            "since": "2026-01-02T03:00:00Z",
+            "count": 1,
+            "code": "Scaled",
             "what": "0 → 1 replica",
-            "reasons": [{"code": "Activated", "text": "raised"}],
+            "reasons": [{"code": "Activated", "text": "raised", "numbers": {}}],
         }
     ],
 }
@@ -278,6 +281,9 @@ def test_who_else_scales_the_target_is_told() -> None:
 def test_history_is_told_on_request_with_reasons() -> None:
     assert "2026-01-02T03:00:00Z (4 min ago)  0 → 1 replica: raised" in told(has_history=True)
     assert told(has_history=True, history=[]).endswith("\nhistory: none yet")
+    again = {**FOUND["history"][0], "what": "2 Jobs created", "count": 12, "reasons": []}
+    text = told(has_history=True, history=[again])
+    assert text.endswith("(4 min ago)  2 Jobs created × 12 since 2026-01-02T03:00:00Z (4 min ago)")
 
 
 @pytest.mark.parametrize(

@@ -4,46 +4,93 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from tidegate.core.reasons import Code, because
-from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, Memory, SetReplicas
-from tidegate.operator.chronicle import KEPT, Chronicle, change
+from tidegate.core.values import Action, CreateJobs, DeleteJobs, EmitEvent, SetReplicas
+from tidegate.operator.chronicle import KEPT, Chronicle
+from tidegate.operator.history import act, is_of_hpa
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def decision(*actions: Action) -> Decision:
-    return Decision(Memory(), actions, (because(Code.INACTIVE),))
+def at(second: int) -> str:
+    return f"2026-01-02T03:04:{second:02}Z"
+
+
+def told(second: int, what: str, code: str = "Scaled", *reasons: str) -> dict[str, Any]:
+    return {"at": at(second), "code": code, "what": what, "reasons": [{"text": one} for one in reasons]}
 
 
 @pytest.mark.parametrize(
-    ("actions", "previous", "current", "what"),
+    ("action", "said"),
     [
-        ((SetReplicas(3, 0),), 0, 0, "0 → 3 replicas"),
-        ((CreateJobs(4, 2),), None, None, "2 Jobs created in round 4"),
+        (SetReplicas(3, 0), ("Scaled", "0 → 3 replicas")),
+        (CreateJobs(4, 2), ("JobsCreated", "2 Jobs created in round 4")),
         (
-            (DeleteJobs(("a", "b"), "Background", "HistoryTrimmed"),),
-            None,
-            None,
-            "2 Jobs deleted (HistoryTrimmed)",
+            DeleteJobs(("a", "b"), "Background", "HistoryTrimmed"),
+            ("JobsDeleted", "2 Jobs deleted (HistoryTrimmed)"),
         ),
-        ((), 3, 7, "3 → 7 replicas, by the HPA or by hand"),
+        (EmitEvent("Normal", "KEDAJobsCreated", "Created 2 jobs"), ("", "")),
     ],
 )
-def test_a_change_is_told_with_its_reasons(
-    actions: tuple[Action, ...], previous: int | None, current: int | None, what: str
-) -> None:
-    entry = change(decision(*actions), previous, current, NOW)
-    assert entry is not None
-    assert (entry["at"], entry["what"]) == ("2026-01-02T03:04:05Z", what)
-    assert entry["reasons"][0]["code"] == "Inactive"
+def test_what_was_done_has_a_sentence(action: Action, said: tuple[str, str]) -> None:
+    assert act(action) == said
 
 
-@pytest.mark.parametrize(("previous", "current"), [(None, 3), (3, None), (3, 3), (None, None)])
-def test_a_decision_that_changes_nothing_is_no_entry(previous: int | None, current: int | None) -> None:
-    assert change(decision(), previous, current, NOW) is None
+@pytest.mark.parametrize(
+    ("status", "is_its_own"),
+    [
+        ({"desiredReplicas": 7, "lastScaleTime": "2026-01-02T03:04:00Z"}, True),
+        ({"desiredReplicas": 7, "lastScaleTime": "2026-01-02T03:00:00Z"}, False),
+        ({"desiredReplicas": 7}, False),
+        ({"desiredReplicas": 3, "lastScaleTime": "2026-01-02T03:04:05Z"}, False),
+        ({}, False),
+    ],
+)
+def test_a_count_is_the_hpas_where_it_says_so(status: dict[str, Any], is_its_own: bool) -> None:
+    assert is_of_hpa({"status": status}, 7, NOW) is is_its_own
+    assert not is_of_hpa(None, 7, NOW)
+
+
+def test_a_repeated_line_is_counted_and_keeps_its_first_moment(tmp_path: Path) -> None:
+    chronicle = Chronicle(tmp_path)
+    for second in range(12):
+        chronicle.add("uid", told(second, f"1 Job created in round {second}", "JobsCreated", "queue of 5"))
+        chronicle.add("uid", told(second, "1 Job deleted (HistoryTrimmed)", "JobsDeleted"))
+    chronicle.add("uid", told(20, "1 Job created in round 13", "JobsCreated", "queue of 6"))
+    for kept in (chronicle.of("uid"), Chronicle(tmp_path).of("uid")):
+        assert [(one["what"], one["count"], one["since"], one["at"]) for one in kept] == [
+            ("1 Job created in round 11", 12, at(0), at(11)),
+            ("1 Job deleted (HistoryTrimmed)", 12, at(0), at(11)),
+            ("1 Job created in round 13", 1, at(20), at(20)),
+        ]
+
+
+def test_steps_that_take_turns_keep_each_moment() -> None:
+    chronicle = Chronicle()
+    for second in range(3):
+        chronicle.add("uid", told(second, "0 → 1 replica"))
+        chronicle.add("uid", told(second, "1 → 0 replicas"))
+    assert [one["count"] for one in chronicle.of("uid")] == [1] * 6
+
+
+def test_what_is_known_better_later_takes_the_place_of_the_line(tmp_path: Path) -> None:
+    chronicle = Chronicle(tmp_path)
+    first = chronicle.add("uid", told(1, "3 → 7 replicas, by somebody else", "ScaledByOthers"))
+    chronicle.add("uid", told(2, "7 → 0 replicas"))
+    chronicle.correct("uid", first, code="ScaledByHpa", what="3 → 7 replicas, by the HPA")
+    for kept in (chronicle.of("uid"), Chronicle(tmp_path).of("uid")):
+        assert [one["what"] for one in kept] == ["3 → 7 replicas, by the HPA", "7 → 0 replicas"]
+
+
+def test_lines_of_older_versions_are_read(tmp_path: Path) -> None:
+    line = {"at": at(1), "what": "0 → 1 replica", "reasons": [{"code": "Activated", "text": "raised"}]}
+    (tmp_path / "uid.jsonl").write_bytes(msgspec.json.encode(line) + b"\n")
+    [kept] = Chronicle(tmp_path).of("uid")
+    assert kept == {**line, "since": at(1), "count": 1, "code": "Changed"}
 
 
 def test_changes_outlive_the_process_and_an_unfinished_line_is_left_out(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ HOUR_S = 3_600
 
 
 def history(cluster: Cluster, resource: Resource, name: str) -> list[str]:
+    """The changes of the number."""
     known = cluster.operator.desk.register.by_key[(resource, "shop", name)]
-    return [one["what"] for one in cluster.operator.desk.chronicle.of(known.uid)]
+    entries = cluster.operator.desk.chronicle.of(known.uid)
+    return [one["what"] for one in entries if one["code"].startswith(("Scaled", "Jobs"))]
 
 
 def test_a_round_is_told_once_and_created_once_though_the_status_was_refused() -> None:

@@ -225,7 +225,8 @@ def _history(history: list[Entry]) -> Iterator[str]:
     yield "history:" if history else "history: none yet"
     for entry in history:
         because = "; ".join(reason["text"] for reason in entry["reasons"])
-        yield f"  {entry['at']}  {entry['what']}" + (f": {because}" if because else "")
+        often = f" × {entry['count']} since {entry['since']}" if entry["count"] > 1 else ""
+        yield f"  {entry['at']}  {entry['what']}{often}" + (f": {because}" if because else "")
 
 
 def _far(moment: str, now: datetime) -> str:

@@ -1,10 +1,16 @@
-"""The last changes of each object's number, with their reasons: kept across restarts where there is a folder.
+"""The last changes of each object, with their reasons: kept across restarts where there is a folder.
 
-A file per object, a line per change. Losing the last line with a crash loses nothing that decides.
+A file per object, a line per change. Losing the last line with a crash loses nothing that decides. A line
+with the number of an earlier one takes its place.
+
+    at, since, count      the last moment, the first one, and how often it happened
+    code, what            a word for programs, a sentence for people
+    reasons               those of the decision that did it, or what was wrong
 """
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +18,15 @@ from typing import Any
 
 import msgspec
 
-from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
-from tidegate.core.values import CreateJobs, Decision, DeleteJobs, Reason, SetReplicas
+from tidegate.core.values import Reason
 
 Entry = dict[str, Any]
 KEPT = 100
+# What comes and goes by turns is counted on this far back; of what scales, each moment is of interest.
+TURNS = 4
+STEPS = frozenset({"Scaled", "ScaledByHpa", "ScaledByOthers", "Edited", "Paused", "Unpaused"})
+_ROUND = re.compile(r" in round [0-9]+")
 
 
 class Chronicle:
@@ -26,67 +35,91 @@ class Chronicle:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._entries: dict[str, list[Entry]] = {}
+        self._lines: dict[str, int] = {}
         if folder is not None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def add(self, uid: str, entry: Entry) -> None:
-        """Keeps a change; the oldest beyond the last hundred go."""
-        entries = self.of(uid)
-        entries.append(entry)
-        is_long = len(entries) > 2 * KEPT
-        if is_long:
-            del entries[:-KEPT]
-        if self._folder is None:
-            return
-        lines = entries if is_long else [entry]
-        text = b"".join(msgspec.json.encode(one) + b"\n" for one in lines)
-        # Explaining must not keep anybody from scaling: a full disk costs history, not decisions.
-        with suppress(OSError), self._file(uid).open("wb" if is_long else "ab") as file:
-            file.write(text)
+    def add(self, uid: str, entry: Entry) -> Entry:
+        """Keeps a change, the repetition of one as its count; the oldest beyond the last hundred go."""
+        entries = self._known(uid)
+        number = max((one["n"] for one in entries), default=0) + 1
+        added = {"n": number, "since": entry.get("at"), "count": 1, **entry}
+        reach = 1 if entry.get("code") in STEPS else TURNS
+        same = next((one for one in reversed(entries[-reach:]) if _is_same(one, entry)), None)
+        if same is not None:
+            entries.remove(same)
+            added |= {"n": same["n"], "since": same["since"], "count": same["count"] + 1}
+        entries.append(added)
+        del entries[:-KEPT]
+        self._write(uid, added)
+        return added
+
+    def correct(self, uid: str, entry: Entry, **fields: Any) -> None:
+        """What was told of a change is known better now."""
+        entry |= fields
+        self._write(uid, entry)
 
     def of(self, uid: str) -> list[Entry]:
         """The changes kept, oldest first."""
-        if uid not in self._entries:
-            self._entries[uid] = self._read(uid)
-        return self._entries[uid]
+        return [{key: value for key, value in one.items() if key != "n"} for one in self._known(uid)]
 
     def forget(self, uid: str) -> None:
         """The object is gone for good."""
         self._entries.pop(uid, None)
+        self._lines.pop(uid, None)
         if self._folder is not None:
             with suppress(OSError):
                 self._file(uid).unlink(missing_ok=True)
+
+    def _known(self, uid: str) -> list[Entry]:
+        if uid not in self._entries:
+            self._entries[uid] = self._read(uid)
+        return self._entries[uid]
+
+    def _write(self, uid: str, entry: Entry) -> None:
+        """A line more; the whole file anew when it has become long."""
+        if self._folder is None:
+            return
+        self._lines[uid] = self._lines.get(uid, 0) + 1
+        is_long = self._lines[uid] > 2 * KEPT
+        lines = self._entries[uid] if is_long else [entry]
+        if is_long:
+            self._lines[uid] = len(lines)
+        text = b"".join(msgspec.json.encode(one) + b"\n" for one in lines)
+        # Explaining must not keep anybody from scaling: a full disk costs history, not decisions.
+        with suppress(OSError), self._file(uid).open("wb" if is_long else "ab") as file:
+            file.write(text)
 
     def _file(self, uid: str) -> Path:
         assert self._folder is not None
         return self._folder / f"{uid}.jsonl"
 
     def _read(self, uid: str) -> list[Entry]:
-        """A line that a crash cut short is left out."""
-        entries: list[Entry] = []
+        """A line that a crash cut short is left out; those of older versions lack a few fields."""
+        entries: dict[int, Entry] = {}
         if self._folder is None:
-            return entries
+            return []
         with suppress(OSError):
             for line in self._file(uid).read_bytes().splitlines():
                 with suppress(msgspec.DecodeError):
-                    entries.append(msgspec.json.decode(line))
-        return entries
+                    read: Entry = msgspec.json.decode(line)
+                    number = read.get("n", len(entries) + 1)
+                    defaults = {"n": number, "since": read.get("at"), "count": 1, "code": "Changed"}
+                    entries[number] = {**defaults, "reasons": [], **read}
+                self._lines[uid] = self._lines.get(uid, 0) + 1
+        return sorted(entries.values(), key=lambda one: (one.get("at") or "", one["n"]))[-KEPT:]
 
 
-def change(decision: Decision, previous: int | None, current: int | None, now: datetime) -> Entry | None:
-    """The line about a decision: what it did to the number, or found done to it; None for nothing."""
-    acts: list[str] = []
-    for action in decision.actions:
-        if isinstance(action, SetReplicas):
-            acts.append(f"{action.previous} → {counted(action.replicas, 'replica')}")
-        if isinstance(action, CreateJobs):
-            acts.append(f"{counted(action.count, 'Job')} created in round {action.round}")
-        if isinstance(action, DeleteJobs):
-            acts.append(f"{counted(len(action.names), 'Job')} deleted ({action.why})")
-    reasons = [reason_values(one) for one in decision.reasons]
-    if not acts and previous is not None and current is not None and previous != current:
-        acts.append(f"{previous} → {counted(current, 'replica')}, by the HPA or by hand")
-    return {"at": format_time(now), "what": "; ".join(acts), "reasons": reasons} if acts else None
+def _is_same(one: Entry, other: Entry) -> bool:
+    """Whether a person would read the same again; of Jobs, the number of their round apart."""
+    texts = [_ROUND.sub("", str(each.get("what"))) for each in (one, other)]
+    reasons = [[reason["text"] for reason in each.get("reasons") or ()] for each in (one, other)]
+    return one.get("code") == other.get("code") and texts[0] == texts[1] and reasons[0] == reasons[1]
+
+
+def entry(now: datetime, code: str, what: str, reasons: list[Entry] | None = None, **more: Any) -> Entry:
+    """A change of now; `more` are fields that a restart reads."""
+    return {"at": format_time(now), "code": code, "what": what, "reasons": reasons or [], **more}
 
 
 def reason_values(reason: Reason) -> Entry:

@@ -23,7 +23,8 @@ from tidegate.core.values import Action, Decision, EmitEvent, PatchStatus, Readi
 from tidegate.kit.scaler import Polled
 from tidegate.kube.resource import ApiError
 from tidegate.measure.rounds import Rounds
-from tidegate.operator.chronicle import Chronicle, change
+from tidegate.operator.chronicle import Chronicle
+from tidegate.operator.history import History
 from tidegate.operator.known import Ahead, Key, Known, Register
 from tidegate.operator.planning import Plan, basis, plan
 from tidegate.operator.references import References
@@ -62,6 +63,7 @@ class Desk:
         self.clock = tools.clock
         self.options = tools.options
         self.chronicle = tools.chronicle
+        self.history = History(tools.chronicle, tools.rounds)
         self.again = again
         self.register = Register()
         self.references = References(self.world, self.writer)
@@ -222,17 +224,27 @@ class Desk:
             delay_s = (decision.due - self.clock.now()).total_seconds()
             self.again(known.key, max(0.0, delay_s))
 
-    def happened(self, known: Known, done: Iterable[Action], replicas: int | None = None) -> None:
-        """Keeps what was done of the last decision, and why; `replicas` as they were found before."""
-        assert known.decision is not None
+    def happened(
+        self,
+        known: Known,
+        object: ScaledObject | ScaledJob,
+        done: Iterable[Action],
+        replicas: int | None = None,
+        hpa: Object | None = None,
+    ) -> None:
+        """Keeps what was done of the last decision, what was found and what stands.
+
+        `replicas` are those found before, `hpa` is the object's.
+        """
         assert known.decided_at is not None
-        carried_out = replace(known.decision, actions=tuple(done))
-        entry = change(carried_out, known.replicas, replicas, known.decided_at)
-        # What we set ourselves is no news when it is seen.
-        ours = [action.replicas for action in carried_out.actions if isinstance(action, SetReplicas)]
-        known.replicas = ours[-1] if ours else replicas
-        if entry is not None:
-            self.chronicle.add(known.uid, entry)
+        carried_out, now_s = tuple(done), self.clock.monotonic()
+        self.history.found(known, replicas, hpa, known.decided_at, now_s)
+        self.history.acted(known, carried_out)
+        for action in carried_out:
+            # What we set ourselves is no news when it is seen.
+            if isinstance(action, SetReplicas):
+                known.replicas, known.left = action.replicas, (action.previous, now_s)
+        self.history.stood(known, object, known.decided_at)
 
     async def say(
         self, known: Known, object: ScaledObject | ScaledJob, decision: Decision, more: Object

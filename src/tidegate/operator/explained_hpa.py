@@ -11,15 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tidegate.api.scaledobject import ScaledObject
-from tidegate.base.errors import TidegateError
 from tidegate.base.quantity import parse_quantity
 from tidegate.base.times import format_time
 from tidegate.core.values import ResourceMetric
-from tidegate.kube.resource import HPAS
-from tidegate.operator.desk import Desk
 from tidegate.operator.known import Known
-from tidegate.review.hpa import hpa_name
 
 Object = dict[str, Any]
 # Go's way of printing the metric's selector, which says nothing to people: `/&LabelSelector{…}`, `(…)`.
@@ -91,17 +86,13 @@ class Told:
         }
 
 
-def told_by(desk: Desk, known: Known, object: ScaledObject, replicas: int | None) -> Told | None:
-    """The object's HPA; None where there is none, or nobody can see it."""
-    name = object.status.hpa_name or hpa_name(object)
-    try:
-        found = desk.world.get(HPAS, object.metadata.namespace, name)
-    except TidegateError:
-        return None
-    if found is None:
+def told_by(known: Known, body: Object | None) -> Told | None:
+    """What is known of the object's HPA with this body; None where there is none."""
+    if body is None:
         return None
     moments = [one for one in (known.hpa_asked, known.hpa_spoke) if one is not None]
-    return Told(name, found, replicas, max(moments, default=None), known.hpa_spoke)
+    name = body["metadata"]["name"]
+    return Told(name, body, known.replicas, max(moments, default=None), known.hpa_spoke)
 
 
 def _condition(one: Object) -> Object:

@@ -7,6 +7,7 @@ docs/explain.md says what each field means.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
@@ -26,20 +27,19 @@ from tidegate.operator.desk import Desk
 from tidegate.operator.explained_hpa import told_by
 from tidegate.operator.explained_triggers import Entry, Subject
 from tidegate.operator.known import Known
+from tidegate.operator.standing import annotations_of
 from tidegate.operator.workforce import Workforce
 
-PAUSES = (
-    annotated.PAUSED_REPLICAS,
-    annotated.PAUSED,
-    annotated.PAUSED_SCALE_IN,
-    annotated.PAUSED_SCALE_OUT,
-    annotated.FORCE_ACTIVATION,
-)
 
-
-def explained(desk: Desk, known: Known, object: ScaledObject | ScaledJob, workforce: Workforce) -> Entry:
-    """Everything about one object, for people and programs."""
-    subject = _subject(desk, known, object, workforce)
+def explained(
+    desk: Desk,
+    known: Known,
+    object: ScaledObject | ScaledJob,
+    workforce: Workforce,
+    hpa: dict[str, Any] | None = None,
+) -> Entry:
+    """Everything about one object, for people and programs; `hpa` is its HPA's body."""
+    subject = replace(_subject(desk, known, object, workforce), hpa=told_by(known, hpa))
     decision, has_plan = known.decision, known.plan is not None
     prospects = _outlook(subject)
     triggers = explained_triggers.triggers(subject) if has_plan else []
@@ -55,7 +55,7 @@ def explained(desk: Desk, known: Known, object: ScaledObject | ScaledJob, workfo
         "minimum": object.spec.replicas_min,
         "maximum": object.spec.replicas_max,
         "paused": subject.is_paused,
-        "annotations": _annotations(object),
+        "annotations": annotations_of(object),
         "triggers": triggers,
         "formula": formula,
         "notices": known.plan.notices_of(None) if known.plan is not None else [],
@@ -84,7 +84,6 @@ def _subject(desk: Desk, known: Known, object: ScaledObject | ScaledJob, workfor
         is_paused=annotated.pause_of(annotations).is_full,
         replicas=known.replicas,
         ready=workforce.ready,
-        hpa=told_by(desk, known, object, known.replicas),
     )
 
 
@@ -106,17 +105,6 @@ def _workers(workforce: Workforce) -> Entry:
         "notReady": [{"pods": count, "why": text} for count, text in workforce.ailing],
         "failing": {"jobs": workforce.failing, "why": workforce.cause} if workforce.failing else None,
         "unseen": workforce.failure or None,
-    }
-
-
-def _annotations(object: ScaledObject | ScaledJob) -> dict[str, str]:
-    """Those that pause or force, as written."""
-    present = object.metadata.annotations
-    counted = PAUSES if isinstance(object, ScaledObject) else (annotated.PAUSED,)
-    return {
-        name: present[name]
-        for name in counted
-        if name in present and (name == annotated.PAUSED_REPLICAS or annotated.is_set(present, name))
     }
 
 

@@ -42,6 +42,14 @@ class Keeping:
             return Failure.of(error)
         return hpas.view_of(own[0]) if own else None
 
+    def body(self, object: ScaledObject) -> Object | None:
+        """The same as a body; None where there is none, or nobody can see it."""
+        try:
+            own = self._own(object)
+        except TidegateError:
+            return None
+        return own[0] if own else None
+
     async def ensured(self, object: ScaledObject, target: Target, plan: Plan) -> HpaView | Failure | None:
         """The HPA as it should be. One that lacks a broken trigger's metric would lower too much: while
         something is wrong, an existing one keeps its metrics, and a new one only raises."""

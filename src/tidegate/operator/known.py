@@ -11,6 +11,7 @@ from tidegate.core.values import Decision, Memory, Reading, Seen
 from tidegate.kube.resource import Resource
 from tidegate.operator.ledger import Ledger
 from tidegate.operator.planning import Plan
+from tidegate.operator.standing import Standing
 
 Key = tuple[Resource, str, str]
 """Resource, namespace and name of a ScaledObject or ScaledJob."""
@@ -34,7 +35,9 @@ class Known:
     for first readings (monotonic). `moments`: those of the readings that the last decision was made on.
     `is_resumed`: somebody has told of it before, most likely this operator before a restart. `last` are
     the readings from before a pause, by trigger index. `hpa_asked` is when its HPA last asked for a metric,
-    `hpa_spoke` when the HPA's status was last seen to change.
+    `hpa_spoke` when the HPA's status was last seen to change. `standing` is what its history was last told
+    of. `left` is the count that our last write replaced, and when (monotonic). `doubtful` is a change that
+    seemed to be somebody else's: its line, the counts before and after, and when.
     """
 
     key: Key
@@ -60,6 +63,9 @@ class Known:
     last: dict[int, Reading] = field(default_factory=dict)
     hpa_asked: datetime | None = None
     hpa_spoke: datetime | None = None
+    standing: Standing | None = None
+    left: tuple[int, float] | None = None
+    doubtful: tuple[dict[str, Any], int, int, datetime] | None = None
 
 
 class Register:

@@ -153,10 +153,9 @@ class Operator:
             raise stranger(self.world, resource, namespace, name)
         if isinstance(object, ScaledObject):
             target = await self._scaled_objects.targets.look(object)
-            found = await workforce.of_target(self.world, namespace, target)
-        else:
-            found = await workforce.of_jobs(self.world, object)
-        return explained(self.desk, known, object, found)
+            pods = await workforce.of_target(self.world, namespace, target)
+            return explained(self.desk, known, object, pods, self._scaled_objects.keeping.body(object))
+        return explained(self.desk, known, object, await workforce.of_jobs(self.world, object))
 
     def rows(self) -> list[Row]:
         """All objects as the live view shows them, by kind, namespace and name."""

@@ -201,7 +201,7 @@ class ScaledJobs:
                 if isinstance(action, DeleteJobs)
             ]
         finally:
-            self.desk.happened(known, done)
+            self.desk.happened(known, object, done)
         if any(undone):
             # What is said depends on it: decided again, with the refusals.
             self.desk.again(known.key, 0.0)

@@ -119,7 +119,8 @@ class ScaledObjects:
                     refused = await self._scale(place, target, action, done) or refused
         finally:
             found = target.replicas
-            self.desk.happened(known, done, None if isinstance(found, Failure) else found)
+            count = None if isinstance(found, Failure) else found
+            self.desk.happened(known, object, done, count, self.keeping.body(object))
         if refused is not None:
             raise refused
 
