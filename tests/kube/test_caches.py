@@ -180,13 +180,19 @@ async def test_it_survives_the_loss_of_its_server_and_keeps_what_it_knew():
             cache = Cache(client, PODS)
             task = asyncio.create_task(cache.run())
             await until(lambda: cache.is_live)
-        await until(lambda: not cache.is_live)
+            assert cache.away is None
+        await until(lambda: cache.away is not None and bool(cache.away.failure))
+        assert not cache.is_live
         assert cache.is_synced
         assert names(cache.list()) == ["a"]
+        returned = []
+        cache.on_return = returned.append
         async with serving(api, port):
             api.put(f"{POD}/b")
             await until(lambda: names(cache.list()) == ["a", "b"])
             assert cache.is_live
+            assert cache.away is None
+            assert [away_s > 0 for away_s in returned] == [True]
             task.cancel()
             await asyncio.wait([task])
     finally:

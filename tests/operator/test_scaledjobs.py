@@ -225,6 +225,67 @@ def test_a_refusal_is_told_once_with_a_count_however_often_it_comes() -> None:
     virtualtime.run(story)
 
 
+def test_who_may_list_jobs_no_longer_creates_none_says_so_once_and_goes_on_at_once_when_it_may() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=2) as cluster:
+            await cluster.scaled_job(pollingInterval=30, maxReplicaCount=2)
+            await clock.sleep(20)
+            cluster.client.forbid(JOBS)
+            for job in cluster.unfinished():
+                await cluster.finish(job)
+            await clock.sleep(1_800)
+            text = (
+                "cannot list jobs: nothing was heard of them since 2026-01-05T08:00:20Z: jobs is forbidden; "
+                "check that the API server answers and that we may list and watch them"
+            )
+            assert len(cluster.jobs()) == 2
+            assert cluster.condition(SCALED_JOBS, "crunch", "Ready") == (
+                "False",
+                "ScaledJobCheckFailed",
+                text,
+            )
+            assert ("Warning", "ScaledJobCheckFailed", text, 1) in cluster.events("crunch")
+            cluster.client.unlisted.clear()
+            await clock.sleep(31)
+            assert len(cluster.unfinished()) == 2
+            assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
+
+    virtualtime.run(story)
+
+
+def test_when_jobs_may_be_listed_again_nobody_waits_for_the_poll() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=0) as cluster:
+            await cluster.scaled_job(pollingInterval=200)
+            await clock.sleep(20)
+            cluster.client.forbid(JOBS)
+            cluster.redis.lists["jobs"] = 2
+            await clock.sleep(700)
+            assert cluster.jobs() == []
+            cluster.client.unlisted.clear()
+            await clock.sleep(31)
+            assert len(cluster.jobs()) == 2
+
+    virtualtime.run(story)
+
+
+def test_a_watch_that_is_away_for_a_moment_is_no_trouble() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            await cluster.scaled_job(pollingInterval=5)
+            await clock.sleep(20)
+            cluster.client.forbid(JOBS)
+            await clock.sleep(25)
+            cluster.client.unlisted.clear()
+            await clock.sleep(30)
+            cluster.redis.lists["jobs"] = 2
+            await clock.sleep(10)
+            assert len(cluster.jobs()) == 2
+            assert "ScaledJobCheckFailed" not in cluster.reasons("crunch")
+
+    virtualtime.run(story)
+
+
 def test_while_jobs_cannot_be_listed_none_is_created() -> None:
     async def story(clock: Any) -> None:
         async with operating(clock, jobs=3) as cluster:

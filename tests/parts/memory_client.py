@@ -73,6 +73,11 @@ class MemoryClient:
         self._news = asyncio.Event()
         objects.subscribe(served, self._record)
 
+    def forbid(self, resource: Resource) -> None:
+        """The kind may not be listed any more, and its watches end."""
+        self.unlisted.add(resource)
+        self._news.set()
+
     async def close(self) -> None:
         """Nothing is open."""
 
@@ -141,9 +146,11 @@ class MemoryClient:
                 await self.clock.sleep(at_s + self.lag_s - self.clock.monotonic())
                 yield WatchEvent(kind, raw)
             await self._more(position)
+            if resource in self.unlisted:
+                raise ApiError(403, "Forbidden", f"{resource.plural} is forbidden")
 
     async def _more(self, position: int) -> None:
-        while position >= len(self._log):
+        if position >= len(self._log):
             self._news.clear()
             await self._news.wait()
 

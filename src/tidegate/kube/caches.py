@@ -4,7 +4,8 @@
       ▲                                     │ 410 Expired, or any other refusal
       └─────────────────────────────────────┘ connection lost: wait, then watch again
 
-A cache is a little behind at any time. What it shows was true once, and will be what is true.
+A cache is a little behind at any time. What it shows was true once, and will be what is true. How long
+nothing has been heard of the server is told by `away`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -72,12 +75,24 @@ class _Entry(Generic[T]):
         return self.uid == (meta.uid or "") and self.version == (meta.resource_version or "")
 
 
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Since when (and since which second of the monotonic clock) nothing is heard, and the last failure;
+    "" where there was none.
+    """
+
+    since: datetime
+    since_s: float
+    failure: str = ""
+
+
 class Cache(Generic[T]):
     """`decode` makes an object from its JSON bytes; without it objects are dictionaries, not to be modified.
 
     An object that cannot be decoded keeps its last good state and is listed in `bad` with the reason:
     it must neither look deleted nor spoil the others. Narrow the cache by namespace or selectors.
-    `is_synced` says that a list has been complete once, `is_live` that a watch is open now.
+    `is_synced` says that a list has been complete once, `is_live` that a watch is open now, `away` since
+    when none is. `on_return` hears, with the seconds that it was away, of each list and opened watch.
     """
 
     def __init__(
@@ -94,6 +109,8 @@ class Cache(Generic[T]):
         self.bad: dict[Key, str] = {}
         self.is_synced = False
         self.is_live = False
+        self.away: Away | None = None
+        self.on_return: Callable[[float], None] = lambda away_s: None
         self.resource_version = ""
         self._client = client
         self._decode = decode
@@ -166,7 +183,7 @@ class Cache(Generic[T]):
             except TidegateError as error:
                 failure = error
             finally:
-                self.is_live = False
+                self._left()
             if failure is not None:
                 self._complain(failure)
             # A watch that ends soon, for whatever cause, must not become a busy loop.
@@ -179,6 +196,19 @@ class Cache(Generic[T]):
             fields = {"resource": self.resource.plural, "failure": str(failure)}
             log.warning("cache lost its server", extra=fields)
         self._failure = str(failure)
+        if self.away is not None:
+            self.away = replace(self.away, failure=self._failure)
+
+    def _left(self) -> None:
+        self.is_live = False
+        if self.away is None:
+            self.away = Away(self._client.clock.now(), self._client.clock.monotonic())
+
+    def _heard(self) -> None:
+        """What the cache shows is of now."""
+        clock, away = self._client.clock, self.away
+        self.away = None if self.is_live else Away(clock.now(), clock.monotonic())
+        self.on_return(clock.monotonic() - away.since_s if away is not None else 0.0)
 
     def _recover(self) -> None:
         if self._failure:
@@ -204,6 +234,7 @@ class Cache(Generic[T]):
         self.resource_version = version
         self.is_synced = True
         self._synced.set()
+        self._heard()
 
     async def _watch(self) -> None:
         stream = self._client.watch(
@@ -221,6 +252,7 @@ class Cache(Generic[T]):
     def _opened(self) -> None:
         self.is_live = True
         self._recover()
+        self._heard()
 
     def _apply(self, event: WatchEvent) -> None:
         if event.type == "BOOKMARK":

@@ -86,7 +86,7 @@ class Operator:
         history: Path | None = None,
     ) -> None:
         self.clock = clock
-        self.world = World(client, self._on_change)
+        self.world = World(client, self._on_change, self._on_return)
         surroundings = replace(surroundings, objects=PodCounts(self.world).answer)
         self.connections = Connections(surroundings)
         self.rounds = Rounds(clock, connect or self.connections.adapter, self._on_reading)
@@ -224,6 +224,14 @@ class Operator:
         for known in self.desk.register.dependents((resource, namespace, name)):
             known.is_stale = True
             self.queue.add(known.key)
+
+    def _on_return(self, resource: Resource) -> None:
+        """Jobs can be listed again: nobody has counted them in the meantime."""
+        if resource == JOBS:
+            for known in self.desk.register.by_key.values():
+                if known.key[0] == SCALED_JOBS:
+                    self._scaled_jobs.wake(known)
+                    self.queue.add(known.key)
 
     def _on_job(self, namespace: str, old: Any, new: Any) -> None:
         """A Job that has ended may make room that a queue waits for: then its triggers are asked at once."""

@@ -47,7 +47,7 @@ class PendingJobs:
 
     def _pods(self, job: Object) -> list[PodMark]:
         metadata = job["metadata"]
-        if not self.world.has_listed(PODS):
+        if not self.world.has_listed(PODS) or self.world.is_away(PODS):
             return []
         return self.world.labelled(PODS, metadata.get("namespace", ""), (POD_LABEL, metadata["name"]))
 

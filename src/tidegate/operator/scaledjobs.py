@@ -80,15 +80,17 @@ class ScaledJobs:
         await self.desk.references.add(place, object.spec.triggers)
 
     def ended(self, known: Known, how: str) -> None:
-        """A Job has ended: Complete, Failed or deleted (""). Its triggers are asked at once, but for the
-        clocks, where that does not start Jobs without end.
-        """
+        """A Job has ended: Complete, Failed or deleted (""). It wakes where that starts no endless row."""
         object: ScaledJob | None = self.desk.world.get(*known.key)
         if object is None or known.plan is None:
             return
         strategy, views = object.spec.scaling_strategy, self.desk.views(known)
         if pacing.asks_anew(strategy, how, known.memory, views):
-            self.desk.rounds.wake((known.uid, index) for index in _asked(known))
+            self.wake(known)
+
+    def wake(self, known: Known) -> None:
+        """Its triggers are asked at once, but for the clocks."""
+        self.desk.rounds.wake((known.uid, index) for index in _asked(known))
 
     async def _decided(
         self, known: Known, object: ScaledJob, spec: Object | Failure, check: Failure | None

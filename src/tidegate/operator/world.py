@@ -17,6 +17,7 @@ from tidegate.api.decode import decode_as
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Unreachable
+from tidegate.base.times import format_time
 from tidegate.kube.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.discovery import Discovery
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 OnChange = Callable[[Resource, Any, Any], None]
+
+# A watch that is lost is tried again within half of this.
+AWAY_S = 60.0
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -100,12 +104,17 @@ FOLLOWED = (
 
 
 class World:
-    """Caches by kind. `on_change(resource, old, new)` hears of every change of a followed kind."""
+    """Caches by kind. `on_change(resource, old, new)` hears of every change of a followed kind,
+    `on_return(resource)` when one can be believed again after `AWAY_S` without a word of it.
+    """
 
-    def __init__(self, client: Client, on_change: OnChange) -> None:
+    def __init__(
+        self, client: Client, on_change: OnChange, on_return: Callable[[Resource], None] = lambda _: None
+    ) -> None:
         self.client = client
         self.discovery = Discovery(client)
         self._on_change = on_change
+        self._on_return = on_return
         self._caches: dict[Resource, Cache[Any]] = {}
         self._patience: dict[Resource, float] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -130,6 +139,7 @@ class World:
             Cache(self.client, resource, decode=decode) if decode else Cache(self.client, resource)
         )
         cache.subscribe(partial(self._hear, resource))
+        cache.on_return = partial(self._return, resource)
         self._caches[resource] = cache
         if self._tasks is not None and resource not in FOLLOWED:
             self._tasks.create_task(cache.run())
@@ -142,6 +152,10 @@ class World:
         except Exception:
             log.exception("a change was not understood", extra={"resource": resource.plural})
 
+    def _return(self, resource: Resource, away_s: float) -> None:
+        if away_s > AWAY_S:
+            self._on_return(resource)
+
     async def synced(self) -> None:
         """Returns when every kind that is always followed has been listed once."""
         for resource in FOLLOWED:
@@ -150,6 +164,11 @@ class World:
     def has_listed(self, resource: Resource) -> bool:
         """Whether the kind is followed and has been listed."""
         return resource in self._caches and self._caches[resource].is_synced
+
+    def is_away(self, resource: Resource) -> bool:
+        """Whether nothing was heard of the kind for so long that nobody can tell what there is."""
+        away = self.cache(resource).away
+        return away is not None and self.client.clock.monotonic() - away.since_s > AWAY_S
 
     async def listed(self, resource: Resource, within_s: float) -> None:
         """Begins to follow the kind. Whoever asks in the first `within_s` waits for its first list."""
@@ -176,10 +195,19 @@ class World:
         return cache.get(namespace, name)
 
     def labelled(self, resource: Resource, namespace: str, label: tuple[str, str]) -> list[Any]:
-        """Objects of a namespace with this label; `Unreachable` before the first list."""
+        """Objects of a namespace with this label; `Unreachable` before the first list, and while the kind
+        is away.
+        """
         self.get(resource, namespace, "")
-        key, value = label
-        return [one for one in self.cache(resource).by_label(key, value) if namespace_of(one) == namespace]
+        cache, (key, value) = self.cache(resource), label
+        if cache.away is not None and self.is_away(resource):
+            since = f"nothing was heard of them since {format_time(cache.away.since)}"
+            raise Unreachable(
+                f"list {resource.plural}",
+                answer=f"{since}: {cache.away.failure}" if cache.away.failure else since,
+                next_step="check that the API server answers and that we may list and watch them",
+            )
+        return [one for one in cache.by_label(key, value) if namespace_of(one) == namespace]
 
 
 def namespace_of(one: Mapping[str, Any] | Any) -> str:
