@@ -258,6 +258,12 @@ def test_what_a_job_template_is_refused_for(target, path, text, scaled_job):
     assert text in found[path]
 
 
+@pytest.mark.parametrize("policy", ["OnFailure", "Never", ""])
+def test_a_restart_policy_of_a_job_template_may_be_empty(policy, scaled_job):
+    target = {"template": {"spec": {**POD, "restartPolicy": policy}}}
+    assert list(problems(scaled_job(spec__jobTargetRef=target))) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "path"),
     [

@@ -34,6 +34,7 @@ from tidegate.core.values import (
     EmitEvent,
     JobView,
     Memory,
+    NoTemplate,
     Refusal,
     TriggerView,
 )
@@ -440,6 +441,27 @@ def test_a_job_on_its_way_out_counts_until_it_is_gone_and_is_not_deleted_again()
     # those that go leave their place in the history to the others
     kept = (job("b", is_finished=True), job("c", is_finished=True))
     assert deleted(decide((done, *kept), trigger(0), **immediate)) == ("b",)
+
+
+def test_a_job_from_a_template_that_was_replaced_is_of_the_previous_version() -> None:
+    jobs = (job("a", is_replaced=True), job("b"))
+    assert deleted(decide(jobs, trigger(0), rollout={"strategy": "immediate"})) == ("a",)
+    assert deleted(decide(jobs, trigger(0))) == ()
+
+
+def test_without_a_template_no_job_is_created_and_deletions_go_on() -> None:
+    missing = NoTemplate("Misconfigured", "jobTargetRef names the Job shop/model, which does not exist")
+    object = scaled_job(minReplicaCount=2, successfulJobsHistoryLimit=0, rollout={"strategy": "immediate"})
+    jobs = (job("old", generation="2"), job("done", is_finished=True))
+    decision = decide_scaled_job(object, jobs, (trigger(9, target=1),), NEVER, at(0), missing)
+    assert created(decision) == 0
+    assert deleted(decision) == ("old", "done")
+    after = status_after(object, decision)
+    assert condition(after, "Ready") == ("False", "ScaledJobCheckFailed", missing.message)
+    assert condition(after, "Active") == ("Unknown", "UnknownState", "ScaledJob check failed")
+    assert [one for _, one, _ in events(decision)] == ["ScaledJobCheckFailed"]
+    assert codes(decision) == ["Active", "TemplateMissing", "RolledOut", "HistoryTrimmed"]
+    assert decide_scaled_job(after, (), (trigger(9, target=1),), NEVER, at(1), missing).actions == ()
 
 
 def test_a_job_that_could_not_be_deleted_is_told_of_and_tried_again_later() -> None:

@@ -418,6 +418,100 @@ def test_a_job_named_as_template_is_waited_for_and_used_at_once() -> None:
     virtualtime.run(story)
 
 
+def model(image: str) -> dict[str, Any]:
+    container = {"name": "c", "image": image, "env": [{"name": "ADDRESS", "value": "redis:6379"}]}
+    return {"suspend": True, "template": {"spec": {"containers": [container]}}}
+
+
+def test_a_named_template_that_goes_stops_creation_alone_and_is_the_only_cause_that_is_told() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=2) as cluster:
+            await cluster.create(JOBS, "model", spec=model("i"))
+            load = {"type": "redis", "metadata": {"addressFromEnv": "ADDRESS", "listName": "jobs"}}
+            await cluster.create(
+                SCALED_JOBS,
+                "crunch",
+                spec={
+                    "jobTargetRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "model"},
+                    "triggers": [{**load, "metadata": {**load["metadata"], "listLength": "1"}}],
+                    "pollingInterval": 5,
+                    "successfulJobsHistoryLimit": 0,
+                },
+            )
+            await clock.sleep(10)
+            assert len(cluster.unfinished()) == 2
+            await cluster.objects.delete(JOBS, "shop", "model")
+            await clock.sleep(10)
+            missing = "jobTargetRef names the Job shop/model, which does not exist"
+            status, reason, message = cluster.condition(SCALED_JOBS, "crunch", "Ready")
+            assert (status, reason) == ("False", "ScaledJobCheckFailed")
+            assert message.startswith(missing)
+            active = cluster.condition(SCALED_JOBS, "crunch", "Active")
+            assert active == ("Unknown", "UnknownState", "ScaledJob check failed")
+            (failed,) = [one[2] for one in cluster.events("crunch") if one[1] == "KEDAScalerFailed"]
+            assert failed.startswith(f"cannot read the environment of the pods: {missing}")
+            assert "KEDAScalerInfo" not in cluster.reasons("crunch"), "nothing else is wrong"
+            for job in cluster.unfinished():
+                await cluster.finish(job)
+            await clock.sleep(10)
+            assert cluster.jobs() == [], "the history is trimmed"
+            await cluster.create(JOBS, "model", spec=model("i"))
+            await clock.sleep(2)
+            assert len(cluster.unfinished()) == 2
+            assert cluster.condition(SCALED_JOBS, "crunch", "Active")[0] == "True"
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("strategy", ["gradual", "immediate"])
+def test_a_named_template_that_is_replaced_is_rolled_out_where_the_manifest_says_so(strategy: str) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=2) as cluster:
+            reference = {"apiVersion": "batch/v1", "kind": "Job", "name": "model"}
+            # copied from a Job of the object, with all its labels
+            metadata = {"labels": {"scaledjob.keda.sh/name": "crunch"}}
+            await cluster.create(JOBS, "model", metadata=metadata, spec=model("i"))
+            spec = {"jobTargetRef": reference, "triggers": [redis()], "pollingInterval": 5}
+            await cluster.create(
+                SCALED_JOBS, "crunch", spec={**spec, "maxReplicaCount": 2, "rollout": {"strategy": strategy}}
+            )
+            await clock.sleep(10)
+            before = [one for one in cluster.unfinished() if one != "model"]
+            assert len(before) == 2, "the template itself is none of them"
+            await cluster.objects.delete(JOBS, "shop", "model")
+            await clock.sleep(10)
+            assert [one for one in cluster.unfinished() if one != "model"] == before
+            await cluster.create(JOBS, "model", metadata=metadata, spec=model("j"))
+            await clock.sleep(10)
+            after = [one for one in cluster.unfinished() if one != "model"]
+            assert len(after) == 2
+            assert (after == before) is (strategy == "gradual")
+            images = {
+                (cluster.objects.get(JOBS, "shop", one) or {})["spec"]["template"]["spec"]["containers"][0][
+                    "image"
+                ]
+                for one in after
+            }
+            assert images == {"i" if strategy == "gradual" else "j"}
+            assert "model" in cluster.jobs()
+
+    virtualtime.run(story)
+
+
+def test_a_template_wins_over_a_name_beside_it() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            template = {"spec": {"containers": [{"name": "c", "image": "i"}]}}
+            await cluster.scaled_job(jobTargetRef={"name": "model", "template": template}, pollingInterval=5)
+            await clock.sleep(10)
+            assert len(cluster.jobs()) == 1
+            assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
+            (told,) = [one[2] for one in cluster.events("crunch") if one[1] == "KEDAScalerInfo"]
+            assert told.startswith('spec.jobTargetRef.name: "model" has no effect')
+
+    virtualtime.run(story)
+
+
 def test_a_paused_scaled_job_starts_nothing_and_goes_on_when_unpaused() -> None:
     async def story(clock: Any) -> None:
         async with operating(clock, jobs=2) as cluster:

@@ -220,6 +220,12 @@ def test_annotations_that_do_nothing_or_no_good() -> None:
     assert found == {f"metadata.annotations.{PAUSED}": '"3" has no effect on a ScaledJob'}
 
 
+def test_a_name_beside_a_template_of_jobs() -> None:
+    text = '"model" has no effect: Jobs are made from the template beside it'
+    assert of_job(jobTargetRef={"name": "model", "template": {}}) == {"spec.jobTargetRef.name": text}
+    assert of_job(jobTargetRef={"name": "model"}) == {}
+
+
 def test_a_minimum_of_jobs_above_the_maximum() -> None:
     assert of_job(minReplicaCount=7, maxReplicaCount=5)["spec.minReplicaCount"].startswith("7 is more than")
 

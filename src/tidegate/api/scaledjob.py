@@ -18,7 +18,8 @@ _BY_NAME = ("apiVersion", "kind", "name")
 
 
 class JobTargetRef(Wire, frozen=True):
-    """A batch/v1 JobSpec; or, by `name`, the Job (best kept suspended) whose spec is the template.
+    """A batch/v1 JobSpec; or, by `name`, the Job (best kept suspended) whose spec is the template. A
+    template that is written wins over a name.
 
     What lies deeper than a JobSpec's own fields is kept as it is written.
     """
@@ -60,6 +61,11 @@ class JobTargetRef(Wire, frozen=True):
     success_policy: Annotated[dict[str, Any] | None, Meta(description="When a Job has succeeded.")] = None
     pod_replacement_policy: Annotated[str | None, Meta(description="TerminatingOrFailed or Failed.")] = None
     managed_by: Annotated[str | None, Meta(description="Who reconciles the Jobs.")] = None
+
+    @property
+    def model(self) -> str:
+        """The name of the Job to take the spec from; "" where a template is written, which wins."""
+        return "" if self.template is not None else self.name or ""
 
     def job_spec(self) -> dict[str, Any]:
         """The wire shape of the JobSpec; a dictionary of its own each time."""

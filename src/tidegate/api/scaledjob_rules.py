@@ -107,8 +107,11 @@ def scaled_job_problems(body: Object) -> Iterator[Problem]:
 
 def _template_problems(template: Object) -> Iterator[Problem]:
     path = f"{_PATH}.template"
-    yield from validate(_TEMPLATE, template, path)
     spec = part(template, "spec")
+    if spec.get("restartPolicy") == "":
+        # As good as none: it becomes OnFailure.
+        template = {**template, "spec": {key: spec[key] for key in spec if key != "restartPolicy"}}
+    yield from validate(_TEMPLATE, template, path)
     volumes = {text(volume, "name") for volume in objects(spec, "volumes")}
     seen: set[str] = set()
     for kind in ("initContainers", "containers"):

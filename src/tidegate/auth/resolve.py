@@ -49,15 +49,15 @@ def resolve(
     lookup: Lookup,
     namespace: str,
     trigger: Trigger,
-    pod_template: Mapping[str, Any] | None,
+    pod_template: Mapping[str, Any] | Failure | None,
     env_container: str,
     options: Options,
 ) -> Resolved | Unresolved:
     """What the trigger's settings may be read from, apart from its metadata; or all that is wrong.
 
-    `pod_template` is that of the scale target (None where it has none), `env_container` the container
-    whose environment `…FromEnv` keys name (empty: the first). The environment is only looked at
-    where the trigger or its authentication names a variable.
+    `pod_template` is that of the scale target (None where it has none, a Failure where it cannot be had),
+    `env_container` the container whose environment `…FromEnv` keys name (empty: the first). The
+    environment is only looked at where the trigger or its authentication names a variable.
     """
     scope = Scope(Reader(lookup), namespace, pod_template, options)
     errors: list[TidegateError] = []

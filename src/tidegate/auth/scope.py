@@ -8,6 +8,7 @@ from typing import Any
 
 from tidegate.auth.environment import Environment, container_environment, find_container
 from tidegate.auth.lookup import Reader
+from tidegate.base.errors import Failure, Misconfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,18 @@ class Scope:
 
     reader: Reader
     namespace: str
-    pod_template: Mapping[str, Any] | None
+    pod_template: Mapping[str, Any] | Failure | None
     options: Options
     _environments: dict[str, Environment] = field(default_factory=dict)
 
     def environment(self, container: str) -> Environment:
         """The variables of that container (empty: the first); no variables without containers.
 
-        Misconfigured when there is no container of that name.
+        Misconfigured when there is no container of that name, or no template can be had.
         """
         if container not in self._environments:
+            if isinstance(self.pod_template, Failure):
+                raise Misconfigured("read the environment of the pods", answer=self.pod_template.message)
             found = find_container(self.pod_template, container)
             restricted = self.options.is_secret_access_restricted
             self._environments[container] = (

@@ -62,13 +62,15 @@ def cleanup(
 
 
 def outdated(object: ScaledJob, views: tuple[JobView, ...]) -> tuple[JobView, ...]:
-    """Jobs of another generation, finished ones too, where the manifest says `immediate` literally."""
+    """Jobs of another generation or from a template that was replaced, finished ones too, where the manifest
+    says `immediate` literally.
+    """
     rollout = object.spec.rollout
     named = object.spec.rollout_strategy or (rollout.strategy if rollout is not None else None)
     if named != "immediate":
         return ()
     generation = str(object.metadata.generation)
-    return tuple(one for one in views if one.generation != generation)
+    return tuple(one for one in views if one.generation != generation or one.is_replaced)
 
 
 def refusals(refused: Iterable[tuple[str, str]]) -> tuple[str, ...]:

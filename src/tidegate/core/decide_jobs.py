@@ -27,6 +27,7 @@ from tidegate.core.values import (
     JobView,
     LastRound,
     Memory,
+    NoTemplate,
     Reason,
     TriggerView,
 )
@@ -34,11 +35,12 @@ from tidegate.core.values import (
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the triggers say, and the queue it makes."""
+    """What the triggers say, and the queue it makes; `missing` keeps Jobs from being made at all."""
 
     triggers: tuple[TriggerView, ...]
     picture: Picture
     queue: Queue
+    missing: NoTemplate | None = None
 
     @property
     def is_known(self) -> bool:
@@ -84,7 +86,8 @@ def decide_scaled_job(
 
     `jobs` are its Jobs, those included that were created here and are not in the cache yet. A
     reading's snapshot is the same as it was when the question was sent, or a Failure; a trigger that
-    only follows the clock has none. `check` is what is wrong with the object itself.
+    only follows the clock has none. `check` is what is wrong with the object itself; where that is its
+    template no Job is created, and deletions go on.
     """
     if annotated.is_set(object.metadata.annotations, annotated.PAUSED):
         return _paused(object, memory, check)
@@ -92,7 +95,10 @@ def decide_scaled_job(
     strategy = object.spec.scaling_strategy
     mode = (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
     heard = Heard(
-        triggers, picture, counting.queue_of(triggers, picture, mode, counting.range_of(object.spec))
+        triggers,
+        picture,
+        counting.queue_of(triggers, picture, mode, counting.range_of(object.spec)),
+        check if isinstance(check, NoTemplate) else None,
     )
     kept = replace(
         remember.activity(memory, object.status.last_active_time, heard.queue.is_active, now),
@@ -119,6 +125,8 @@ def decide_scaled_job(
 
 def _start(object: ScaledJob, heard: Heard, running: Running, memory: Memory, now: datetime) -> Start:
     """How many Jobs to create. The minimum comes first: it does not depend on any reading."""
+    if heard.missing is not None:
+        return Start(0, (because(Code.TEMPLATE_MISSING, failure=heard.missing.message),), is_full=False)
     room, queue, strategy = counting.range_of(object.spec), heard.queue, object.spec.scaling_strategy
     due = pacing.next_round(object, memory, now)
     lacking = max(0, room.minimum - running.now)
@@ -266,6 +274,8 @@ def _ready(object: ScaledJob, heard: Heard, check: Failure | None) -> tuple[Cond
 
 
 def _active(heard: Heard) -> tuple[Condition, ...]:
+    if heard.missing is not None:
+        return (words.activity_unknown("ScaledJob"),)
     if heard.queue.is_active:
         return (words.active(words.ACTIVE_TEXT),)
     return (words.inactive(),) if heard.is_known else ()
@@ -275,7 +285,7 @@ def _activity_events(object: ScaledJob, heard: Heard) -> tuple[EmitEvent, ...]:
     """Told when the stored condition changes."""
     before = find(object.status.conditions, "Active")
     status = "True" if heard.queue.is_active else "False"
-    if not heard.is_known or (before is not None and before.status == status):
+    if heard.missing is not None or not heard.is_known or (before is not None and before.status == status):
         return ()
     return (words.job_activity(is_active=heard.queue.is_active),)
 

@@ -73,6 +73,7 @@ class Code(StrEnum):
     STRATEGY = "StrategyCounted"
     JOBS_HELD = "JobsHeld"
     JOBS_FAILING = "JobsFailing"
+    TEMPLATE_MISSING = "TemplateMissing"
     JOBS_CREATED = "JobsCreated"
     MINIMUM_JOBS = "MinimumJobs"
     ENOUGH_JOBS = "EnoughJobs"
@@ -142,6 +143,7 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.STRATEGY: "{strategy}: {rule}",
         Code.JOBS_HELD: "no Job is created while the queue is unknown ({running} unfinished)",
         Code.JOBS_FAILING: "{who} failed",
+        Code.TEMPLATE_MISSING: "no Job can be made: {failure}",
         Code.JOBS_CREATED: "{count:Job}: {sum}",
         Code.MINIMUM_JOBS: "{count:Job} towards the minimum {minimum} (unfinished {running})",
         Code.ENOUGH_JOBS: "no Job is created: {sum}",
@@ -150,7 +152,7 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.JOBS_WAIT: "{count:Job} for a queue of {queue} at the next reading: the last round is newer",
         Code.JOBS_PENDING: "{pending:unfinished Job} pending, which {strategy} subtracts",
         Code.HISTORY_TRIMMED: "{count:finished Job} above the history limits deleted",
-        Code.ROLLED_OUT: "{count:Job} of another generation deleted",
+        Code.ROLLED_OUT: "{count:Job} of the previous version deleted",
     }
 )
 

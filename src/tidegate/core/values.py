@@ -41,6 +41,11 @@ class ResourceMetric:
 
 
 @dataclass(frozen=True, slots=True)
+class NoTemplate(Failure):
+    """Why no Job of a ScaledJob can be made at all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a Job could not be deleted, and until when it is not tried again."""
 
@@ -54,7 +59,8 @@ class JobView:
 
     `is_pending`: unfinished, and no pod of it has started. A Job that was asked for and is not shown
     yet is one too: unfinished, pending, and otherwise as it was asked for. `is_ending`: it was deleted, and
-    goes when its pods or finalizers let it. `refused` tells of the last attempt to delete it.
+    goes when its pods or finalizers let it. `refused` tells of the last attempt to delete it. `is_replaced`:
+    it was made from a named Job, and another has taken that one's place.
     """
 
     name: str
@@ -67,6 +73,7 @@ class JobView:
     completed_at: datetime | None = None
     created_at: datetime | None = None
     is_ending: bool = False
+    is_replaced: bool = False
     refused: Refusal | None = None
 
 

@@ -126,7 +126,11 @@ class Desk:
         await self.writer.event(place, EmitEvent("Warning", f"{kind}Deleted", f"{kind} was deleted"))
 
     async def planned(
-        self, known: Known, object: ScaledObject | ScaledJob, template: Object | None, container: str | None
+        self,
+        known: Known,
+        object: ScaledObject | ScaledJob,
+        template: Object | Failure | None,
+        container: str | None,
     ) -> Plan:
         """The object's plan, made again where something it depends on has changed."""
         present = basis(object, template)

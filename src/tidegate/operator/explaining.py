@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.base.errors import TidegateError
+from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.quantity import parse_quantity
 from tidegate.base.times import format_time
 from tidegate.core import annotated
@@ -28,6 +28,7 @@ from tidegate.operator.explained_hpa import told_by
 from tidegate.operator.explained_triggers import Entry, Subject
 from tidegate.operator.known import Known
 from tidegate.operator.standing import annotations_of
+from tidegate.operator.templates import template_of
 from tidegate.operator.workforce import Workforce
 
 
@@ -144,7 +145,9 @@ def _outlook(subject: Subject) -> tuple[Prospect, ...]:
     views = known.plan.foreseen(views, subject.now)
     if isinstance(object, ScaledJob):
         jobs = sight.look_at(subject.desk.world, object, known.ledger)
-        return outlook_jobs(object, jobs, views, known.plan.check("triggers"))
+        template = template_of(subject.desk.world, object)
+        check = template if isinstance(template, Failure) else known.plan.check("triggers")
+        return outlook_jobs(object, jobs, views, check)
     if known.seen is None:
         return ()
     seen, composite = _with_usage(subject, known.seen), known.plan.review.composite

@@ -18,16 +18,19 @@ NAME_LABEL = "scaledjob.keda.sh/name"
 GENERATION = "scaledjob.keda.sh/generation"
 EXCLUDED_LABELS = "scaledjob.keda.sh/job-excluded-labels"
 ORDINAL = "tidegate.dev/ordinal"
-# Of no meaning on a Job, and large.
-NOT_COPIED = {ROUND, "kubectl.kubernetes.io/last-applied-configuration"}
+TEMPLATE = "tidegate.dev/template"
+# Of no meaning on a Job, or large.
+NOT_COPIED = {ROUND, TEMPLATE, "kubectl.kubernetes.io/last-applied-configuration"}
 
 
-def bodies(owner: ScaledJob, spec: Object, round: int, count: int) -> list[Object]:
-    """The Jobs of a round, by ordinal. `spec` is the wire shape of the JobSpec to use."""
-    return [body(owner, spec, round, ordinal) for ordinal in range(count)]
+def bodies(owner: ScaledJob, spec: Object, round: int, count: int, model: str = "") -> list[Object]:
+    """The Jobs of a round, by ordinal. `spec` is the wire shape of the JobSpec to use, `model` the uid of the
+    Job that it was taken from.
+    """
+    return [body(owner, spec, round, ordinal, model) for ordinal in range(count)]
 
 
-def body(owner: ScaledJob, spec: Object, round: int, ordinal: int) -> Object:
+def body(owner: ScaledJob, spec: Object, round: int, ordinal: int, model: str = "") -> Object:
     """One Job: its name, and so its identity, follows from owner, round and ordinal."""
     metadata = owner.metadata
     excluded = {label.strip() for label in metadata.annotations.get(EXCLUDED_LABELS, "").split(",")}
@@ -44,6 +47,7 @@ def body(owner: ScaledJob, spec: Object, round: int, ordinal: int) -> Object:
         GENERATION: str(metadata.generation),
         ROUND: str(round),
         ORDINAL: str(ordinal),
+        **({TEMPLATE: model} if model else {}),
     }
     return {
         "apiVersion": "batch/v1",

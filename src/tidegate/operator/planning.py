@@ -106,12 +106,12 @@ class Plan:
 
 def plan(
     object: ScaledObject | ScaledJob,
-    template: Object | None,
+    template: Object | Failure | None,
     container: str | None,
     lookup: Lookup,
     options: Options,
 ) -> Plan:
-    """The plan of an object whose target (or Job) has this pod template."""
+    """The plan of an object whose target (or Job) has this pod template, or why that cannot be had."""
     failures: dict[int, Failure] = {}
     remarks: list[tuple[int, str]] = []
     read: set[tuple[Resource, str, str]] = set()
@@ -126,7 +126,7 @@ def plan(
         remarks.extend((index, text) for text in resolved.warnings)
         return Sources(trigger.metadata, resolved.env, resolved.params, resolved.unset)
 
-    reviewed = review(object, sources_for, template)
+    reviewed = review(object, sources_for, None if isinstance(template, Failure) else template)
     # What is told as a problem is not told beside it.
     problems = [str(problem) for one in reviewed.triggers for problem in one.problems]
     remarks = [one for one in remarks if not any(problem.endswith(one[1]) for problem in problems)]
@@ -134,6 +134,6 @@ def plan(
     return Plan(reviewed, failures, frozenset(read), tuple(dict.fromkeys(warnings)), tuple(remarks))
 
 
-def basis(object: ScaledObject | ScaledJob, template: Object | None) -> Any:
+def basis(object: ScaledObject | ScaledJob, template: Object | Failure | None) -> Any:
     """What of the object a plan depends on; equal bases need no new plan."""
     return (object.metadata.uid, object.metadata.generation, template)

@@ -19,26 +19,20 @@ from tidegate.core.annotated import PAUSED, ROUND, is_set
 from tidegate.core.cleanup import refusals
 from tidegate.core.decide import decide_scaled_job
 from tidegate.core.reasons import Code
-from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitEvent
+from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitEvent, NoTemplate
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator import jobs, sight
 from tidegate.operator.desk import Desk
 from tidegate.operator.known import Key, Known
 from tidegate.operator.ledger import REFUSED_FOR, UNSEEN_S
 from tidegate.operator.pendingjobs import PendingJobs
+from tidegate.operator.templates import Template, template_of
 from tidegate.operator.writer import Place
 
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 TRIGGERS_STAGE = "ScaledJob doesn't have correct triggers specification"
-# What a Job gets from its own controller, and a template must not hand on.
-OWN_LABELS = {
-    "controller-uid",
-    "job-name",
-    "batch.kubernetes.io/controller-uid",
-    "batch.kubernetes.io/job-name",
-}
 
 
 class ScaledJobs:
@@ -63,11 +57,11 @@ class ScaledJobs:
         known = self.desk.known(key, object)
         object = self.desk.newest(known, object)
         await self._settle(known)
-        named = object.spec.job_target_ref.name
+        named = object.spec.job_target_ref.model
         self.desk.register.aim(known, (JOBS, namespace, named) if named else None)
-        spec = self._job_spec(object)
-        template = spec.get("template") if isinstance(spec, dict) else None
-        plan = await self.desk.planned(known, object, template, object.spec.env_source_container_name)
+        template = template_of(self.desk.world, object)
+        pods = template if isinstance(template, Failure) else template.pods
+        plan = await self.desk.planned(known, object, pods, object.spec.env_source_container_name)
         if is_set(object.metadata.annotations, PAUSED):
             await self.desk.stop(known)
         else:
@@ -75,8 +69,9 @@ class ScaledJobs:
             await self.desk.follow(known, object.spec.polling_s, partial(self._sight, known))
             await self._tick(known, object.spec.polling_s)
         await self.desk.references.leave(place, object)
-        check = spec if isinstance(spec, Failure) else plan.check(TRIGGERS_STAGE)
-        await self._carry_out(known, object, spec, await self._decided(known, object, spec, check))
+        check = template if isinstance(template, Failure) else plan.check(TRIGGERS_STAGE)
+        decision = await self._decided(known, object, template, check)
+        await self._carry_out(known, object, template, decision)
         await self.desk.references.add(place, object.spec.triggers)
 
     def ended(self, known: Known, how: str) -> None:
@@ -93,14 +88,14 @@ class ScaledJobs:
         self.desk.rounds.wake((known.uid, index) for index in _asked(known))
 
     async def _decided(
-        self, known: Known, object: ScaledJob, spec: Object | Failure, check: Failure | None
+        self, known: Known, object: ScaledJob, template: Template | NoTemplate, check: Failure | None
     ) -> Decision:
         """The decision. Jobs for a queue are created on what all triggers say now: those read before are
         asked again first, as is a single one that was decided upon already.
         """
 
         def decide() -> Decision:
-            jobs = spec if isinstance(spec, Failure) else self._sight(known)
+            jobs = self._sight(known, template.uid if isinstance(template, Template) else "")
             views, now = self.desk.views(known), self.desk.clock.now()
             return decide_scaled_job(object, jobs, views, known.memory, now, check)
 
@@ -136,12 +131,12 @@ class ScaledJobs:
                 rest_s = polling_s
             self.desk.again(known.key, rest_s)
 
-    def _sight(self, known: Known) -> Any:
+    def _sight(self, known: Known, model: str = "") -> Any:
         _, namespace, name = known.key
         object: ScaledJob | None = self.desk.world.get(SCALED_JOBS, namespace, name)
         if object is None:
             return Failure("Misconfigured", f"there is no ScaledJob {namespace}/{name} any more")
-        return sight.look_at(self.desk.world, object, known.ledger)
+        return sight.look_at(self.desk.world, object, known.ledger, model)
 
     async def _settle(self, known: Known) -> None:
         """Jobs that should have been seen by now are looked up: one that does not exist stops counting."""
@@ -158,32 +153,8 @@ class ScaledJobs:
         if known.ledger.unseen:
             self.desk.again(known.key, UNSEEN_S)
 
-    def _job_spec(self, object: ScaledJob) -> Object | Failure:
-        """The JobSpec to create Jobs from: written inline, or that of the Job it names."""
-        reference = object.spec.job_target_ref
-        if not reference.name:
-            return reference.job_spec()
-        namespace = object.metadata.namespace
-        try:
-            found = self.desk.world.get(JOBS, namespace, reference.name)
-        except TidegateError as error:
-            return Failure.of(error)
-        if found is None:
-            return Failure(
-                "Misconfigured",
-                f"jobTargetRef names the Job {namespace}/{reference.name}, which does not exist; "
-                "create it (with suspend: true), or write the template inline",
-            )
-        dropped = ("selector", "suspend", "manualSelector")
-        spec = {key: value for key, value in found["spec"].items() if key not in dropped}
-        template = dict(spec.get("template") or {})
-        metadata = dict(template.get("metadata") or {})
-        labels = metadata.get("labels") or {}
-        metadata["labels"] = {key: value for key, value in labels.items() if key not in OWN_LABELS}
-        return {**spec, "template": {**template, "metadata": metadata}}
-
     async def _carry_out(
-        self, known: Known, object: ScaledJob, spec: Object | Failure, decision: Decision
+        self, known: Known, object: ScaledJob, template: Template | NoTemplate, decision: Decision
     ) -> None:
         """The round first. Once it is claimed its Jobs count, whatever becomes of the rest."""
         done = list[Action]()
@@ -194,8 +165,8 @@ class ScaledJobs:
             return
         self.desk.decided(known, decision)
         try:
-            if creation is not None and not isinstance(spec, Failure):
-                made = await self._create(known, object, spec, creation)
+            if creation is not None and isinstance(template, Template):
+                made = await self._create(known, object, template, creation)
                 done += [replace(creation, count=made)] if made else []
             undone = [
                 await self._delete(known, action, done)
@@ -246,10 +217,10 @@ class ScaledJobs:
         self.desk.wrote(known, object, claimed)
         return True
 
-    async def _create(self, known: Known, object: ScaledJob, spec: Object, action: CreateJobs) -> int:
+    async def _create(self, known: Known, object: ScaledJob, template: Template, action: CreateJobs) -> int:
         """How many Jobs there are now, or may be."""
         place = self.desk.place(known)
-        bodies = jobs.bodies(object, spec, action.round, action.count)
+        bodies = jobs.bodies(object, template.spec, action.round, action.count, template.uid)
         views = (sight.view_of(body, lambda job: True) for body in bodies)
         known.ledger.expect(views, self.desk.clock.monotonic())
         made = await self.desk.writer.create_jobs(place.namespace, bodies)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
@@ -13,7 +12,7 @@ from tidegate.base.times import parse_time
 from tidegate.core.annotated import round_of
 from tidegate.core.decide import JobView
 from tidegate.kube.resource import JOBS
-from tidegate.operator.jobs import GENERATION, NAME_LABEL
+from tidegate.operator.jobs import GENERATION, NAME_LABEL, TEMPLATE
 from tidegate.operator.ledger import Ledger
 from tidegate.operator.pendingjobs import PendingJobs
 from tidegate.operator.world import World
@@ -21,26 +20,24 @@ from tidegate.operator.world import World
 Object = dict[str, Any]
 
 
-def look_at(world: World, object: ScaledJob, ledger: Ledger) -> tuple[JobView, ...] | Failure:
-    """The Jobs of the object as the caches show them now."""
-    metadata = object.metadata
-    listed = partial(world.labelled, JOBS, metadata.namespace, (NAME_LABEL, metadata.name))
-    return look(listed, ledger, PendingJobs(world).rule(object))
-
-
-def look(
-    listed: Callable[[], list[Object]], ledger: Ledger, is_pending: Callable[[Object], bool]
+def look_at(
+    world: World, object: ScaledJob, ledger: Ledger, model: str = ""
 ) -> tuple[JobView, ...] | Failure:
-    """The Jobs that `listed` shows and those still unseen; a Failure where they cannot be listed."""
+    """The Jobs of the object as the caches show them now, and those still unseen; a Failure where they
+    cannot be listed. `model` is the uid of the Job that is its template now. Copied with its labels from a
+    Job of the object, that one is still none of them.
+    """
+    metadata = object.metadata
     try:
-        jobs = listed()
+        jobs = world.labelled(JOBS, metadata.namespace, (NAME_LABEL, metadata.name))
     except TidegateError as error:
         return Failure.of(error)
-    views = ledger.known([view_of(job, is_pending) for job in jobs])
-    return tuple(sorted(views, key=lambda view: view.name))
+    is_pending, named = PendingJobs(world).rule(object), object.spec.job_target_ref.model
+    shown = [view_of(job, is_pending, model) for job in jobs if job["metadata"]["name"] != named]
+    return tuple(sorted(ledger.known(shown), key=lambda view: view.name))
 
 
-def view_of(job: Object, is_pending: Callable[[Object], bool]) -> JobView:
+def view_of(job: Object, is_pending: Callable[[Object], bool], model: str = "") -> JobView:
     """A batch/v1 Job as a decision sees it; `is_pending` is asked about unfinished ones."""
     metadata, status = job["metadata"], job.get("status") or {}
     annotations = metadata.get("annotations") or {}
@@ -56,6 +53,7 @@ def view_of(job: Object, is_pending: Callable[[Object], bool]) -> JobView:
         completed_at=_moment(status.get("completionTime")),
         created_at=_moment(metadata.get("creationTimestamp")),
         is_ending=bool(metadata.get("deletionTimestamp")),
+        is_replaced=bool(model) and annotations.get(TEMPLATE, model) != model,
     )
 
 

@@ -90,6 +90,9 @@ def _scaled_job(object: ScaledJob) -> Iterator[Problem]:
     if strategy is not None and strategy.pending_pod_conditions and not counts_pending(strategy):
         message = f"has no effect with the strategy {strategy.strategy or 'default'}: only accurate and eager"
         yield Problem("spec.scalingStrategy.pendingPodConditions", f"{message} subtract pending Jobs")
+    if spec.job_target_ref.name and not spec.job_target_ref.model:
+        text = f'"{spec.job_target_ref.name}" has no effect: Jobs are made from the template beside it'
+        yield Problem("spec.jobTargetRef.name", text)
     yield from _container(spec.triggers, spec.env_source_container_name, "spec")
     for name in _NOT_FOR_JOBS:
         if name in object.metadata.annotations:
