@@ -126,3 +126,89 @@ def test_a_source_that_is_down_stays_nil_in_the_formula_after_a_pause() -> None:
             await town.reaches(6, 30)
 
     virtualtime.run(story)
+
+
+# --- a Secret that is gone
+
+
+PROTECTED: Object = {**redis("jobs"), "authenticationRef": {"name": "auth"}}
+FALLBACK: Object = {"failureThreshold": 2, "replicas": 4}
+
+
+def fallback(town: Town) -> tuple[str, str]:
+    return town.condition(SCALED_OBJECTS, "web", "Fallback")[:2]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_secret_that_goes_during_a_fallback_does_not_end_it(is_restarted: bool) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=20) as town:
+            town.redis.trouble = DOWN
+            await town.deployment()
+            await protect(town)
+            await town.scaled_object("web", PROTECTED, fallback=FALLBACK, **QUICK)
+            await town.reaches(4, 120)
+            await town.objects.delete(SECRETS, "shop", "pw")
+            if is_restarted:
+                await clock.sleep(10)
+                await town.kill_operator()
+                town.start_operator()
+            await town.keeps(4, 120)
+            assert fallback(town) == ("True", "FallbackExists")
+            ready = town.condition(SCALED_OBJECTS, "web", "Ready")
+            assert ready[:2] == ("False", "ScaledObjectCheckFailed")
+            assert "pw" in ready[2]
+            await town.scale(0)
+            await town.reaches(4, 120)
+            town.redis.trouble = None
+            await town.create(SECRETS, "pw", data=encoded("one"))
+            await town.reaches(10, 120)
+            assert fallback(town)[0] == "False"
+            told = [reason for reason in town.reasons("web") if "Fallback" in reason]
+            assert told == ["ScaledObjectFallbackActivated", "ScaledObjectFallbackDeactivated"]
+
+    virtualtime.run(story)
+
+
+def test_a_secret_that_is_missing_leads_to_the_fallback_at_the_pace_of_polls() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=20) as town:
+            await town.deployment()
+            await protect(town)
+            await town.objects.delete(SECRETS, "shop", "pw")
+            await town.scaled_object("web", PROTECTED, fallback=FALLBACK, **{**QUICK, "pollingInterval": 60})
+            await town.keeps(0, 60)
+            await town.reaches(4, 180)
+            await town.create(SECRETS, "pw", data=encoded("one"))
+            await town.reaches(10, 180)
+
+    virtualtime.run(story)
+
+
+def test_without_a_fallback_a_missing_secret_holds_what_is_there() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=6) as town:
+            await town.deployment()
+            await protect(town)
+            await town.scaled_object("web", PROTECTED, **QUICK)
+            await town.reaches(6, 120)
+            await town.objects.delete(SECRETS, "shop", "pw")
+            await town.keeps(6, 300)
+            assert fallback(town)[0] == "False"
+
+    virtualtime.run(story)
+
+
+def test_metadata_that_is_wrong_is_in_no_fallback() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=20) as town:
+            town.redis.trouble = DOWN
+            await town.deployment()
+            await town.scaled_object("web", redis("jobs"), fallback=FALLBACK, **QUICK)
+            await town.reaches(4, 120)
+            wrong = redis("jobs", listLength="many")
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"triggers": [wrong]}})
+            await town.becomes("no fallback", lambda: fallback(town)[0] == "False", 30)
+            await town.keeps(4, 300)
+
+    virtualtime.run(story)

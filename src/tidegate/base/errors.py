@@ -72,6 +72,13 @@ class Failure:
     def of(cls, error: TidegateError) -> Failure:
         return cls(error.kind, str(error))
 
+    def error(self) -> TidegateError:
+        """The error again, with the same words."""
+        kinds = (Misconfigured, Denied, Unreachable, Malformed, Unsupported)
+        found = next(kind for kind in kinds if kind.kind == self.kind)(self.message)
+        found.args = (self.message,)
+        return found
+
 
 def sentence(attempted: str, on: str = "", answer: str = "", next_step: str = "") -> str:
     """One readable line: "cannot <attempted> on <on>: <answer>; <next step>"."""

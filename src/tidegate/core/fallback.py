@@ -4,9 +4,9 @@
                             more than that           the fallback: active, and target × replicas for the HPA
 
 Failures count once per polling interval, however often the HPA asks in between; those of the same metric
-from before a restart, a pause or an edit count on until it is read. cpu and memory never take part, nor
-does a trigger that cannot even be asked (its metadata or its Secret is wrong): it is unknown until that is
-mended.
+from before a restart, a pause or an edit count on until it is read. A trigger whose parameters cannot be had
+(its Secret is gone) fails at each poll as if its source were down. cpu and memory never take part, nor does
+a trigger whose metadata is wrong: nobody knows its metrics, and it is unknown until that is mended.
 
 Source: KEDA's documentation, "Fallback". The count in the status stops one above the threshold, where it
 has said everything: a source that is down for a day costs one write and not thousands.

@@ -56,7 +56,7 @@ class Keeping:
         present = self.present(object)
         if isinstance(present, Failure) or target.resource is None or target.failure is not None:
             return present
-        plans = [one for one in plan.review.triggers if one.scaler is not None]
+        plans = [one for one in plan.review.triggers if one.scaler is not None or one.metrics]
         if not plans or (present is None and isinstance(target.replicas, Failure)):
             return present
         composite = plan.review.composite

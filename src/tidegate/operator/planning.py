@@ -18,8 +18,10 @@ from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure
 from tidegate.base.problems import join
 from tidegate.core.values import Reading, TriggerView
+from tidegate.kit.question import Ask
 from tidegate.kit.reading import Sources
-from tidegate.kit.scaler import Clocked, Polled
+from tidegate.kit.scaler import Clocked, Polled, Scope
+from tidegate.kit.settings import declared
 from tidegate.kube.resource import Resource
 from tidegate.review.coming import coming
 from tidegate.review.manifest import Review, TriggerPlan, review
@@ -28,6 +30,16 @@ Object = dict[str, Any]
 Kept = tuple[Reading | None, int]
 """A trigger's kept reading, and the polling intervals in a row that brought a failure."""
 ReadSet = frozenset[tuple[Resource, str, str]]
+
+
+@declared
+class Unasked(Polled):
+    """Stands for a trigger that cannot be asked: every measurement of it fails in the same way."""
+
+    failure: Failure
+
+    async def measure(self, ask: Ask, now: datetime) -> float:
+        raise self.failure.error()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +69,16 @@ class Plan:
         return list(dict.fromkeys(own))
 
     def scalers(self) -> list[tuple[int, Polled]]:
-        """The triggers to measure."""
-        return [
-            (one.index, one.scaler)
-            for one in self.review.triggers
-            if isinstance(one.scaler, Polled) and one.index not in self.failures
-        ]
+        """The triggers to measure; of one whose parameters cannot be had each poll counts as failed, where a
+        fallback speaks for its metrics."""
+        found: list[tuple[int, Polled]] = []
+        for one in self.review.triggers:
+            failure = self.failures.get(one.index)
+            if failure is not None and one.metrics:
+                found.append((one.index, Unasked(type=one.trigger.type, scope=Scope(""), failure=failure)))
+            elif failure is None and isinstance(one.scaler, Polled):
+                found.append((one.index, one.scaler))
+        return found
 
     def clocks(self) -> frozenset[int]:
         """The triggers that only follow the clock."""
@@ -90,7 +106,12 @@ class Plan:
         failure = self.failures.get(plan.index)
         if failure is None and plan.scaler is None:
             failure = Failure("Misconfigured", join(plan.problems) or "the trigger cannot be read")
-        reading, failed_polls = (Reading(now, failure=failure), 0) if failure else kept(plan.index)
+        reading, failed_polls = kept(plan.index)
+        if failure is not None and reading is not None:
+            reading = Reading(reading.at, failure=failure)
+        elif failure is not None and not (plan.index in self.failures and plan.metrics):
+            # Nobody polls it; else its first poll counts in a moment.
+            reading = Reading(now, failure=failure)
         return TriggerView(
             index=plan.index,
             type=plan.trigger.type,

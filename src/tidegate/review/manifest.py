@@ -20,6 +20,7 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Failure
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
+from tidegate.core.fallback import net_of
 from tidegate.core.modifiers import Composite, modifiers_of
 from tidegate.core.values import ExternalMetric, ResourceMetric, TargetType
 from tidegate.kit import reading
@@ -44,7 +45,8 @@ class TriggerPlan:
     """One trigger, ready to be measured: or why it is not.
 
     `scaler` is None where there are `problems`, or where its parameters could not be fetched
-    (`failure`). `metrics` are parallel to the values it measures; `resource` is what the HPA reads.
+    (`failure`); then `metrics` may be known all the same. They are parallel to the values it measures;
+    `resource` is what the HPA reads.
     """
 
     index: int
@@ -90,7 +92,7 @@ def review(
             continue
         sources = sources_for(index)
         if isinstance(sources, Failure):
-            plans.append(TriggerPlan(index, trigger, failure=sources))
+            plans.append(_unfetched(object, index, kind, sources))
             continue
         planned = _planned(object, index, kind, sources)
         plans.append(planned)
@@ -150,6 +152,18 @@ def _planned(
     if wrong is not None:
         return TriggerPlan(index, trigger, problems=(_placed(index, wrong),))
     return TriggerPlan(index, trigger, built, (metric,), activation=built.activation_target())
+
+
+def _unfetched(
+    object: ScaledObject | ScaledJob, index: int, kind: type[Scaler], failure: Failure
+) -> TriggerPlan:
+    """A trigger whose parameters cannot be had. Its metrics are those that its metadata alone come to, where
+    a fallback is to speak for them."""
+    trigger = object.spec.triggers[index]
+    if isinstance(object, ScaledJob) or net_of(object.spec) is None:
+        return TriggerPlan(index, trigger, failure=failure)
+    told = _planned(object, index, kind, Sources(trigger.metadata))
+    return TriggerPlan(index, trigger, metrics=told.metrics, activation=told.activation, failure=failure)
 
 
 def _rules(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
