@@ -372,10 +372,9 @@ def test_an_hpa_of_the_files_and_a_scaled_object_are_no_pair() -> None:
     told = run("-", stdin=BY_CPU.replace("{name: web}\nspec", asked) + MINE).stdout
     assert "the existing hpa 'mine'" in told
     for spoilt in ("spec: []", "spec: {scaleTargetRef: 5}", "metadata: {name: 5}\nspec: {}"):
-        assert (
-            run("-", stdin=f"{BY_CPU}{MINE.partition('spec')[0].partition('meta')[0]}{spoilt}\n").exit_code
-            == 0
-        )
+        told = run("-", stdin=f"{BY_CPU}{MINE.partition('meta')[0]}{spoilt}\n").stdout
+        assert "HorizontalPodAutoscaler/" in told
+        assert "already managed" not in told
 
 
 def test_octal_numbers_are_told() -> None:
@@ -397,3 +396,63 @@ def test_fields_below_a_value_of_a_wrong_type_are_not_told_too() -> None:
     told = run("-", stdin=BY_CPU.replace("    - type: cpu", "      type: cpu")).stdout
     assert 'spec.triggers: Invalid value: "object"' in told
     assert "unknown field" not in told
+
+
+def test_what_is_not_looked_at_is_said(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "b.yaml").write_text(BY_CPU)
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: x}\n"
+    (tmp_path / "a.yaml").write_text(BY_CPU + claim)
+    result = run(str(tmp_path))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines() == [
+        f"{tmp_path}/inner: folders in a folder are not looked into; name it too",
+        f"{tmp_path}/empty.yaml: there is no object in it",
+        "1 of 2 objects checked (not 1 PersistentVolumeClaim): 0 errors, 0 warnings",
+    ]
+    summary = msgspec.json.decode(run(str(tmp_path), "-o", "json").stdout)["summary"]
+    assert summary["not_checked"] == {"PersistentVolumeClaim": 1}
+    assert len(summary["skipped"]) == 2
+
+
+def test_addresses_and_kinds_of_others_are_named() -> None:
+    assert "https://x/a.yaml: error: URLs are not read; download it" in run("https://x/a.yaml").stdout
+    old = BY_CPU.replace("keda.sh/v1alpha1", "keda.k8s.io/v1alpha1")
+    assert "apiVersion: keda.k8s.io is of KEDA 1; write keda.sh/v1alpha1" in run("-", stdin=old).stdout
+    source = "apiVersion: eventing.keda.sh/v1alpha1\nkind: CloudEventSource\nmetadata: {name: x}\n"
+    result = run("-", stdin=source)
+    assert "warning: CloudEventSource/x: kind: this version has no CloudEventSource" in result.stdout
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("{app: web}}\n    spec", "{app: other}}\n    spec", "`selector` does not match template `labels`"),
+        (
+            "image: any}, ",
+            "image: any, comand: [x]}, ",
+            'containers[0].comand: unknown field; did you mean "command"?',
+        ),
+        ("limits: {cpu: 1}", "limit: {cpu: 1}", 'resources.limit: unknown field; did you mean "limits"?'),
+        (
+            "name: main, image: any",
+            "name: 5, image: any",
+            "containers[0].name: Invalid value: 5: is not a text; write it",
+        ),
+        ("name: main, image: any", "name: main", "containers[0].image: Required value"),
+    ],
+)
+def test_what_workloads_are_made_of_is_checked(old: str, new: str, told: str) -> None:
+    assert run("-", stdin=TARGET).stdout == ""
+    result = run("-", stdin=TARGET.replace(old, new))
+    assert told in result.stdout
+    assert result.exit_code == 1
+
+
+def test_a_secret_that_is_wrong_is_told_and_not_shown() -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: 123}\n"
+    told = run("-", stdin=secret).stdout
+    assert "Secret/s: stringData.password: Invalid value: is not a text; write it in quotes" in told
+    assert "123" not in told

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tidegate.cli.manifests import Document, Read, Spot
     from tidegate.cli.siblings import Siblings
 
+_KEDA_1 = "keda.k8s.io"
 Level = Literal["error", "warning"]
 
 
@@ -63,8 +64,10 @@ def is_ours(body: dict[str, Any]) -> bool:
 
 
 def is_judged(body: dict[str, Any]) -> bool:
-    """Whether anything is said of it: it is of one of KEDA's kinds, or of one that there is not."""
-    return is_ours(body) or _group(body) == "keda.sh"
+    """Whether it is looked at: it is of one of KEDA's kinds, or would be, or what a workload is made of."""
+    from tidegate.cli.builtins import is_checked
+
+    return is_ours(body) or _group(body) in ("keda.sh", _KEDA_1) or is_checked(body)
 
 
 def _group(body: dict[str, Any]) -> str:
@@ -72,16 +75,26 @@ def _group(body: dict[str, Any]) -> str:
 
 
 def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
-    """Everything to say about one object; nothing about kinds that are not ours."""
+    """Everything to say about one object; nothing about kinds that are left to the server."""
     from tidegate.api.advice import advice, unknown_field
     from tidegate.api.validation import problems
     from tidegate.api.yamltext import octals
+    from tidegate.cli.builtins import builtin_problems
     from tidegate.cli.offline import refused
     from tidegate.local.apiserver.admission import together
 
     body = document.body
     if not is_ours(body):
-        if _group(body) == "keda.sh":
+        yield from (_remark("error", document, problem) for problem in builtin_problems(body))
+        if _group(body) == _KEDA_1:
+            problem = Problem(
+                "apiVersion", f"{_KEDA_1} is of KEDA 1; write keda.sh/v1alpha1, and compare the fields"
+            )
+            yield _remark("error", document, problem)
+        elif _group(body) == "eventing.keda.sh":
+            problem = Problem("kind", f"this version has no {body['kind']}; it is not looked at")
+            yield _remark("warning", document, problem)
+        elif _group(body) == "keda.sh":
             # Of our group, but no kind or version that exists: a misspelling, not somebody else's business.
             for problem in problems(body):
                 yield _remark(

@@ -18,6 +18,7 @@ __all__ = ["Document", "Loader", "Read", "Spot", "Wrong", "load", "parse", "read
 
 SUFFIXES = (".yaml", ".yml", ".json")
 FOLDERS_SHOWN = 5
+_URLS = ("http://", "https://")
 _ITEM = re.compile(r"\[([0-9]{1,9})\]")
 
 
@@ -88,11 +89,15 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The objects of files, in order, and everything that is no object; `files` are the names of all."""
+    """The objects of files, in order, and everything that is no object; `files` are the names of all.
+
+    `skipped` are files without any object, and folders of a folder: nothing is wrong with them.
+    """
 
     documents: tuple[Document, ...] = ()
     wrong: tuple[Wrong, ...] = ()
     files: tuple[str, ...] = ()
+    skipped: tuple[Wrong, ...] = ()
 
 
 def load(paths: tuple[str, ...], *, is_for_reading: bool = False) -> list[Document]:
@@ -136,12 +141,23 @@ def read(paths: tuple[str, ...]) -> Read:
     found: list[Document] = []
     wrong: list[Wrong] = []
     names: list[str] = []
+    skipped = [one for path in paths for one in _folders(Path(path))]
     for name, text in _texts(paths, wrong):
         one = parse(name, text)
         names.append(name)
+        if not one.documents and not one.wrong:
+            skipped.append(Wrong(Spot(name), "there is no object in it"))
         found += one.documents
         wrong += one.wrong
-    return Read(tuple(found), tuple(wrong), tuple(names))
+    return Read(tuple(found), tuple(wrong), tuple(names), tuple(skipped))
+
+
+def _folders(path: Path) -> Iterator[Wrong]:
+    """Folders with manifests beside the manifests of a folder: they are not looked into."""
+    if path.is_dir() and any(one.suffix in SUFFIXES and one.is_file() for one in path.iterdir()):
+        for folder in sorted(one for one in path.iterdir() if one.is_dir()):
+            if any(one.suffix in SUFFIXES for one in folder.iterdir()):
+                yield Wrong(Spot(str(folder)), "folders in a folder are not looked into; name it too")
 
 
 def parse(name: str, text: str) -> Read:
@@ -163,6 +179,9 @@ def _texts(paths: tuple[str, ...], wrong: list[Wrong]) -> Iterator[tuple[str, st
         try:
             if given == "-":
                 yield _shown(given), sys.stdin.read()
+                continue
+            if given.startswith(_URLS):
+                wrong.append(Wrong(Spot(given), "URLs are not read; download it, and name the file"))
                 continue
             files = _files(Path(given))
         except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tidegate.cli.manifests import Document
     from tidegate.cli.reach import Reach
 
+_OTHERS = ("Deployment", "HorizontalPodAutoscaler", "Job", "Pod", "ReplicaSet", "Service")
 COLUMNS = ("OBJECT", "TRIGGER", "METRIC", "VALUE", "TARGET", "ACTIVATION", "ACTIVE", "REPLICAS", "TIME")
 
 
@@ -44,7 +45,7 @@ def command(
     from tidegate.runtime import loop
 
     found = read(named(files, paths))
-    errors = [one for one in remarks_of(found) if one.level == "error"]
+    errors = [one for one in remarks_of(found) if one.level == "error" and not _is_of_others(one)]
     for document in found.documents:
         document.body.setdefault("metadata", {}).setdefault("namespace", namespace)
     answers = loop.run(lambda: poll(found.documents, errors, kubeconfig))
@@ -57,6 +58,11 @@ def command(
     else:
         _print(answers)
     sys.exit(1 if errors or any(answer.failure for answer in answers) else 0)
+
+
+def _is_of_others(remark: Remark) -> bool:
+    """Whether it is about an object that no trigger is read by."""
+    return remark.object.partition("/")[0] in _OTHERS
 
 
 async def poll(documents: Sequence[Document], errors: Sequence[Remark], kubeconfig: str) -> list[Answer]:

@@ -15,7 +15,7 @@ from tidegate.base.sentences import counted
 if TYPE_CHECKING:
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.cli.judging import Remark
-    from tidegate.cli.manifests import Document
+    from tidegate.cli.manifests import Document, Read
 
 
 @click.command("validate")
@@ -27,6 +27,7 @@ def command(paths: tuple[str, ...], files: tuple[str, ...], show: str | None, ou
     """Check manifests as admission will, without a server: all problems, with file and line.
 
     FILES are files, folders, or - for standard input; what one says of another is looked at too.
+    Beside KEDA's kinds, those that workloads are made of are checked: Deployments, Secrets and the like.
     Exits 1 if there is an error, a file that cannot be read, or no object at all.
 
     \b
@@ -39,7 +40,7 @@ def command(paths: tuple[str, ...], files: tuple[str, ...], show: str | None, ou
     given = named(paths, files)
     found = read(given)
     remarks = remarks_of(found)
-    summary = summed(remarks, found.documents, emptiness(given))
+    summary = summed(remarks, found, emptiness(given))
     if show == "hpa":
         _show_hpas(found.documents)
     elif output == "json":
@@ -50,19 +51,22 @@ def command(paths: tuple[str, ...], files: tuple[str, ...], show: str | None, ou
     if output == "text":
         for remark in remarks:
             click.echo(str(remark), err=show == "hpa")
-        click.echo(summary.text, err=True)
+        for text in (*summary.skipped, summary.text) if found.documents else (summary.text,):
+            click.echo(text, err=True)
     sys.exit(1 if summary.errors or not found.documents else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`checked` of `objects` were looked at; `not_checked` counts the others by kind."""
+    """`checked` of `objects` were looked at; `not_checked` counts the others by kind, `skipped` are
+    sentences on files and folders."""
 
     errors: int
     warnings: int
     objects: int
     checked: int
     not_checked: dict[str, int]
+    skipped: tuple[str, ...]
     text: str
 
 
@@ -102,10 +106,11 @@ def entry(remark: Remark) -> Entry:
     )
 
 
-def summed(remarks: Sequence[Remark], documents: Sequence[Document], emptiness: str) -> Summary:
+def summed(remarks: Sequence[Remark], found: Read, emptiness: str) -> Summary:
     """The counts, and a sentence with them; `emptiness` is that on files without any object."""
     from tidegate.cli.judging import is_judged
 
+    documents, skipped = found.documents, tuple(str(one) for one in found.skipped)
     errors = sum(remark.level == "error" for remark in remarks)
     others = Counter(str(one.body["kind"]) for one in documents if not is_judged(one.body))
     checked = len(documents) - others.total()
@@ -114,9 +119,9 @@ def summed(remarks: Sequence[Remark], documents: Sequence[Document], emptiness: 
     if others:
         text += f" (not {', '.join(f'{number} {kind}' for kind, number in sorted(others.items()))})"
     text += f": {', '.join(counts)}"
-    if not documents and not remarks:
+    if not documents and not errors:
         text = f"{emptiness}, and nothing to check"
-    return Summary(errors, len(remarks) - errors, len(documents), checked, dict(others), text)
+    return Summary(errors, len(remarks) - errors, len(documents), checked, dict(others), skipped, text)
 
 
 def _show_hpas(documents: Sequence[Document]) -> None:

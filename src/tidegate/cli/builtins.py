@@ -1,0 +1,71 @@
+"""What the API server refuses of the built-in objects beside ours, by the checks of the local one.
+
+Only the kinds that an autoscaled workload is made of; others are left to the server.
+"""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import Any
+
+from tidegate.base.problems import Problem
+from tidegate.base.spelling import hint
+from tidegate.local.apiserver import checks, defaults, fields
+from tidegate.local.apiserver.kinds import BUILT_IN, Kind
+
+_CHECKED = (
+    "configmaps",
+    "deployments.apps",
+    "horizontalpodautoscalers.autoscaling",
+    "jobs.batch",
+    "pods",
+    "replicasets.apps",
+    "secrets",
+    "services",
+)
+_NOT_A_TEXT = "is not a text"
+
+
+def is_checked(body: dict[str, Any]) -> bool:
+    """Whether it is of one of the kinds that are looked at."""
+    return _kind_of(body) is not None
+
+
+def builtin_problems(body: dict[str, Any]) -> list[Problem]:
+    """Everything that a strict write of the object is refused for; `body` is not changed."""
+    kind = _kind_of(body)
+    if kind is None:
+        return []
+    body = copy.deepcopy(body)
+    body.pop("status", None)
+    findings = fields.prune(kind, body)
+    found = [_strange(path, findings) for path in findings.unknown]
+    if findings.problems:
+        return [*found, *(_advised(problem) for problem in findings.problems)]
+    metadata = body.setdefault("metadata", {})
+    metadata.setdefault("uid", "0")
+    prefix = metadata.get("generateName")
+    metadata["name"] = metadata.get("name") or (f"{prefix}x" if prefix else "")
+    defaults.apply_defaults(kind, body)
+    return [*found, *checks.problems(kind, body)]
+
+
+def _strange(path: str, findings: fields.Findings) -> Problem:
+    near = hint(path.rpartition(".")[2], findings.known.get(path, ()))
+    return Problem(path, f"unknown field{near}", "FieldValueForbidden")
+
+
+def _advised(problem: Problem) -> Problem:
+    if not problem.message.endswith(_NOT_A_TEXT):
+        return problem
+    return Problem(problem.path, f"{problem.message}; write it in quotes", problem.reason)
+
+
+def _kind_of(body: dict[str, Any]) -> Kind | None:
+    return _kinds().get((str(body.get("apiVersion")), str(body.get("kind"))))
+
+
+@cache
+def _kinds() -> dict[tuple[str, str], Kind]:
+    return {(one.resource.api_version, one.resource.kind): one for one in BUILT_IN if one.key in _CHECKED}
