@@ -117,7 +117,7 @@ def count(value: Any, index: int = 0, **more: Any) -> TriggerView:
             (replace(count(BROKEN), failed_polls=4),),
             {"fallback": FALLBACK},
             [
-                "s0-redis failed 4 times, threshold 3: 4 replicas (static)",
+                "s0-redis failed more than 3 times: 4 replicas by the fallback (static)",
                 "4 replicas: the HPA decides between its bounds",
             ],
         ),
@@ -139,6 +139,14 @@ def test_without_an_hpa_nobody_is_said_to_decide() -> None:
     assert texts(chain(3, count(23.0), hpa=None, check=refused)) == alone
     stands = texts(chain(3, count(23.0), hpa=refused, check=refused, standing=HPA))
     assert stands[-1] == "3 replicas: the HPA decides between its bounds"
+
+
+def test_a_target_that_is_missing_is_told_without_the_stages_of_a_condition() -> None:
+    stages = "ScaledObject doesn't have correct scaleTargetRef specification: Target resource doesn't exist"
+    missing = Failure("Misconfigured", f"{stages}: there is no Deployment shop/web; create it")
+    assert texts(chain(missing, count(5.0), check=missing))[-1] == (
+        "the replica count of the target cannot be read: there is no Deployment shop/web; create it"
+    )
 
 
 @pytest.mark.parametrize(

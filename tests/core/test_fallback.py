@@ -162,7 +162,10 @@ def test_the_chain_says_how_far_the_fallback_is(polls: int, expected: list[str])
     numbers = dict(decision.reasons[0].numbers)
     assert (numbers["metric"], numbers["failed"], numbers["threshold"]) == (METRIC, polls, 3)
     if polls == 4:
-        assert decision.reasons[0].text == "s0-redis failed 4 times, threshold 3: 10 replicas (static)"
+        assert (
+            decision.reasons[0].text
+            == "s0-redis failed more than 3 times: 10 replicas by the fallback (static)"
+        )
 
 
 def test_a_fallback_that_needs_the_target_says_that_it_cannot_be_read() -> None:

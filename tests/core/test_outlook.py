@@ -53,7 +53,9 @@ def messages(value: Any, index: int = 0, **more: Any) -> TriggerView:
         (30.0, 6, {}, ["s0-redis at 67 (30 now): 7 replicas"]),
         (30.0, 6, {"advanced": EXACT}, ["s0-redis at 61 (30 now): 7 replicas"]),
         (30.5, 6, {"advanced": EXACT}, ["s0-redis at 60.001 (30.5 now): 7 replicas"]),
-        (30.0, 6, {"maxReplicaCount": 6}, ["the HPA raises no further: the maximum is 6 replicas"]),
+        (60.0, 6, {"maxReplicaCount": 6}, ["the HPA raises no further: the maximum is 6 replicas"]),
+        (90.0, 6, {"maxReplicaCount": 6}, ["the HPA raises no further: the maximum is 6 replicas"]),
+        (30.0, 6, {"maxReplicaCount": 6}, []),
         (
             30.0,
             6,
@@ -347,6 +349,13 @@ def clock(value: float, index: int = 0, *, next: float | None, local: str = "") 
             {},
             "s0-redis: the window opens at 2026-03-02T11:00:00Z: 30 asked; 7 replicas by the other triggers",
         ),
+        # another window opens at the same moment
+        (
+            (clock(30.0, next=0.0), clock(0.0, 1, next=10.0)),
+            3,
+            {},
+            "s0-redis: the window closes at 2026-03-02T11:00:00Z: 0 asked; 1 replica by the other triggers",
+        ),
         (
             (clock(30.0, next=50.0),),
             3,
@@ -361,7 +370,7 @@ def test_a_clock_tells_its_next_moment_and_no_value_is_waited_for(
 ) -> None:
     prospects = found(current, *views, **spec)
     own = [one for one in prospects if one.code in ("Opens", "Closes", "Changes", "NeverChanges")]
-    assert texts(tuple(own)) == [expected]
+    assert texts(tuple(own))[0] == expected
     assert own[0].at == (at(10_800) if "at 2026" in expected else None)
     others = [text for text in texts(prospects) if text != expected]
     assert not any(text.startswith(("s0-redis at ", "s0-redis above ")) for text in others), others
@@ -403,12 +412,11 @@ def test_without_an_hpa_nothing_is_promised_of_it() -> None:
 def test_nothing_but_the_target_matters_while_its_count_is_unknown() -> None:
     missing = Failure("Misconfigured", "Deployment shop/web not found")
     assert texts(outlook(scaled_object(), Seen(missing), (messages(5.0),), Memory(), at(1000))) == [
-        "the replica count of the target must be readable before anything changes"
+        "the target must be there with a readable replica count before anything changes"
     ]
-    seen = Seen(missing, check=missing)
-    assert texts(outlook(scaled_object(), seen, (messages(5.0),), Memory(), at(1000))) == [
-        "the object must be corrected: Deployment shop/web not found"
-    ]
+    seen = Seen(missing, check=Failure("Misconfigured", f"target: {missing.message}"))
+    told = outlook(scaled_object(), seen, (messages(5.0),), Memory(), at(1000))
+    assert [one.code for one in told] == ["TargetReadable"], "its failure stands among the reasons"
 
 
 @pytest.mark.parametrize(
@@ -430,7 +438,10 @@ def test_a_failing_trigger_names_what_it_stands_against(
 def test_a_problem_of_the_object_is_not_told_again_as_one_of_its_trigger() -> None:
     seen = Seen(0, check=Failure("Misconfigured", f"triggers: {BROKEN.message}"))
     prospects = outlook(scaled_object(), seen, (messages(BROKEN),), Memory(), at(1000))
-    assert [one.code for one in prospects] == ["Corrected"]
+    assert texts(prospects) == ["s0-redis must be corrected before anything is raised from 0"]
+    both = Failure("Misconfigured", f"triggers: spec.maxReplicaCount is 0; {BROKEN.message}")
+    prospects = outlook(scaled_object(), replace(seen, check=both), (messages(BROKEN),), Memory(), at(1000))
+    assert [one.code for one in prospects] == ["Corrected", "TriggerCorrected"]
 
 
 def test_what_the_hpa_tells_of_cpu_counts_for_where_it_goes() -> None:

@@ -33,7 +33,7 @@ def texts(found: tuple[Prospect, ...]) -> list[str]:
         (0, [0.0], {}, ["s0-redis starts Jobs above 0 (0 now)"]),
         (2, [6.0], {}, ["s0-redis above 10 (6 now): another Job"]),
         (2, [6.0, 9.0], {}, ["s1-redis above 10 (9 now): another Job"]),
-        (2, [6.0], {"minReplicaCount": 1}, []),
+        (2, [6.0], {"minReplicaCount": 1}, ["the next reading starts 1 Job if it says the same"]),
         (3, [6.0], {"minReplicaCount": 1}, ["s0-redis above 10 (6 now): another Job"]),
         (2, [60.0], {"maxReplicaCount": 2}, ["a Job that ends makes room: 2 of 2 are unfinished"]),
         (
@@ -41,6 +41,14 @@ def texts(found: tuple[Prospect, ...]) -> list[str]:
             [60.0],
             {"maxReplicaCount": 1},
             ["3 Jobs must end before another begins: 3 are unfinished, at most 1 may be"],
+        ),
+        # two have ended since the last reading
+        (1, [60.0], {"maxReplicaCount": 3}, ["the next reading starts 2 Jobs if it says the same"]),
+        (
+            4,
+            [60.0],
+            {"scalingStrategy": {"strategy": "accurate"}, "maxReplicaCount": 6},
+            ["the next reading starts 2 Jobs if it says the same"],
         ),
         # room is not what is lacking
         (2, [0.0], {"maxReplicaCount": 2}, ["s0-redis starts Jobs above 0 (0 now)"]),
@@ -56,11 +64,11 @@ def test_what_stands_in_the_way_of_a_job(
     assert texts(outlook_jobs(scaled_job(**spec), busy(jobs), views)) == expected
 
 
-@pytest.mark.parametrize(("pending", "expected"), [(0, 0), (2, 1)])
-def test_pending_jobs_are_named_where_they_hold_others_back(pending: int, expected: int) -> None:
+@pytest.mark.parametrize(("pending", "expected"), [(0, "NextReading"), (2, "Begun")])
+def test_pending_jobs_are_named_where_they_hold_others_back(pending: int, expected: str) -> None:
     object = scaled_job(scalingStrategy={"strategy": "accurate"})
     found = outlook_jobs(object, busy(3, pending=pending), (trigger(1.0),))
-    assert [one.code for one in found] == ["Begun"] * expected
+    assert [one.code for one in found] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -79,8 +87,9 @@ def test_a_clock_tells_its_next_moment(now: float, next: float, expected: str) -
 
 def test_a_problem_of_the_object_is_not_told_again_as_one_of_its_trigger() -> None:
     check = Failure("Misconfigured", f"triggers: {BROKEN.message}")
-    [told] = outlook_jobs(scaled_job(), (), (trigger(BROKEN),), check)
-    assert told.code == Turn.CORRECTED
+    assert texts(outlook_jobs(scaled_job(), (), (trigger(BROKEN),), check)) == [
+        "s0-redis must be corrected before it starts Jobs"
+    ]
 
 
 def test_a_pause_silences_everything_else_and_a_correction_comes_first() -> None:

@@ -18,7 +18,7 @@ from tidegate.api.scaledobject import ScaledObject, ScaledObjectSpec
 from tidegate.base.errors import Failure
 from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
-from tidegate.core import annotated, fallback
+from tidegate.core import annotated, fallback, words
 from tidegate.core.activate import Outcome
 from tidegate.core.asking import Sources, has_no_hpa, known_of, requests
 from tidegate.core.fallback import Net
@@ -60,7 +60,7 @@ def chain(found: Finding) -> tuple[Reason, ...]:
         current = found.seen.replicas if isinstance(found.seen.replicas, int) else 0
         reasons.append(because(Code.WITHOUT_HPA, current=current) if is_alone else outcome.reason)
     elif isinstance(found.seen.replicas, Failure):
-        reasons.append(because(Code.TARGET_UNREADABLE, failure=found.seen.replicas.message))
+        reasons.append(because(Code.TARGET_UNREADABLE, failure=words.cause(found.seen.replicas.message)))
     return tuple(reasons)
 
 

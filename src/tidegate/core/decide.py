@@ -122,7 +122,7 @@ def _paused(object: ScaledObject, seen: Seen, pause: Pause, memory: Memory) -> D
             "Misconfigured", f'annotation {annotated.PAUSED_REPLICAS}: "{pause.unreadable}" is no count'
         )
     elif pause.replicas is not None and isinstance(current, Failure):
-        reason = because(Code.TARGET_UNREADABLE, failure=current.message)
+        reason = because(Code.TARGET_UNREADABLE, failure=words.cause(current.message))
     elif pause.replicas is not None and not isinstance(current, Failure):
         reason = because(Code.PAUSED_AT, replicas=pause.replicas, current=current)
         if current != pause.replicas:

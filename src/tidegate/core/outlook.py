@@ -38,7 +38,7 @@ from tidegate.core.outlook_words import (
     called,
     corrected,
     dated,
-    is_told,
+    is_wrong,
     removed,
     turn,
 )
@@ -65,16 +65,16 @@ def outlook(
         names = (annotated.PAUSED_REPLICAS, annotated.PAUSED)
         written = [name for name in names if name in object.metadata.annotations]
         return (turn(Turn.UNPAUSE, annotations=removed(written)),)
-    wrong = (corrected(seen.check),) if seen.check is not None else ()
     if isinstance(seen.replicas, Failure):
-        return wrong or (turn(Turn.TARGET),)
+        unread = turn(Turn.TARGET, failure=seen.replicas.message)
+        return (*corrected(seen.check, (*_failures(triggers), seen.replicas)), unread)
     net = net_of(object, memory)
     picture = picture_of(object, seen, triggers, memory, composite)
     sources = Sources(object, seen, triggers, picture, net, composite)
     decision = decide_scaled_object(object, seen, triggers, memory, now, composite)
     case = Case(sources, known_of(sources), memory, decision, pause, now)
     return (
-        *wrong,
+        *corrected(seen.check, _failures(triggers)),
         *_annotations(case),
         *_failing(case),
         *activity(case),
@@ -82,6 +82,10 @@ def outlook(
         *_cooling(case),
         *coming(case),
     )
+
+
+def _failures(triggers: tuple[TriggerView, ...]) -> tuple[Failure, ...]:
+    return tuple(one.reading.failure for one in triggers if one.reading is not None and one.reading.failure)
 
 
 def _annotations(case: Case) -> Iterator[Prospect]:
@@ -109,8 +113,8 @@ def _failing(case: Case) -> Iterator[Prospect]:
         if state.is_fallen:
             yield turn(Turn.RECOVERS, metric=name, failure=state.failure.message)
             continue
-        if not is_told(state.failure, check):
-            yield turn(Turn.READABLE, metric=name, what=what, failure=state.failure.message)
+        code = Turn.MENDED if is_wrong(state.failure, check) else Turn.READABLE
+        yield turn(code, metric=name, what=what, failure=state.failure.message)
         net = case.sources.net
         if net is not None and state.failed and trigger.reading is not None:
             polls = net.threshold + 1 - state.failed

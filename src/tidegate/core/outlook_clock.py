@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from tidegate.base.sentences import counted, written
 from tidegate.core import behavior
@@ -28,7 +29,7 @@ def coming(case: Case) -> Iterator[Prospect]:
 
 def _then(case: Case, trigger: TriggerView, next: Coming) -> str:
     """What is asked then, and the number where it can be told."""
-    after = _after(case, trigger, next)
+    after = _after(case, next)
     asked = written(max(next.values, default=0.0))
     if modifiers_of(case.object.spec) is not None:
         composed = after.picture.composed
@@ -42,24 +43,29 @@ def _then(case: Case, trigger: TriggerView, next: Coming) -> str:
     return f"{told}; {count}" if count else told
 
 
-def _after(case: Case, trigger: TriggerView, next: Coming) -> Case:
-    """The case at that moment."""
+def _after(case: Case, next: Coming) -> Case:
+    """The case at that moment, when other clocks may have turned too."""
     assert next.at is not None
-    reading = Reading(next.at, next.values, next.active)
-    triggers = tuple(
-        replace(one, reading=reading) if one is trigger else one for one in case.sources.triggers
-    )
+    triggers = tuple(_turned(one, next.at) for one in case.sources.triggers)
     sources = case.sources
     picture = picture_of(case.object, case.seen, triggers, case.memory, sources.composite)
     sources = replace(sources, triggers=triggers, picture=picture)
     return replace(case, sources=sources, known=known_of(sources), now=next.at)
 
 
+def _turned(trigger: TriggerView, moment: datetime) -> TriggerView:
+    next = trigger.coming
+    if next is None or next.at is None or next.at > moment:
+        return trigger
+    return replace(trigger, reading=Reading(next.at, next.values, next.active))
+
+
 def _active(case: Case, after: Case, trigger: TriggerView) -> str:
     """The count that the metrics lead to; the highest of them decides."""
     if not after.known.is_whole or any(one.state == "native" for one in after.picture.states):
         return ""
-    wanted = _wanted(after, after.known.measures)
+    most = _most(after, after.known.measures)
+    wanted = min(case.object.spec.replicas_max, max(case.least, most))
     if wanted > case.current and case.pause.is_scale_out_paused:
         return ""
     if wanted < case.current and case.pause.is_scale_in_paused:
@@ -68,15 +74,15 @@ def _active(case: Case, after: Case, trigger: TriggerView) -> str:
         return f"{counted(case.least, 'replica')} at least" if case.current == 0 else ""
     names = {metric.name for metric in trigger.metrics}
     own = tuple(one for one in after.known.measures if one.metric.name in names)
-    is_own = modifiers_of(case.object.spec) is not None or _wanted(after, own) == wanted
+    is_own = modifiers_of(case.object.spec) is not None or _most(after, own) == most
     return counted(wanted, "replica") + ("" if is_own else " by the other triggers")
 
 
-def _wanted(case: Case, measures: tuple[Measure, ...]) -> int:
-    """What the HPA arrives at with these measures, its tolerance aside."""
+def _most(case: Case, measures: tuple[Measure, ...]) -> int:
+    """What the highest of these measures asks for, the HPA's tolerance and bounds aside."""
     reach = Reach(max(1, case.current), max(1, ready_of(case.seen)), None)
     counts = [reach.wanted(one.metric, one.value) for one in measures if milli(one.metric.target) > 0]
-    return min(case.object.spec.replicas_max, max(case.least, max(counts, default=0)))
+    return max(counts, default=0)
 
 
 def _inactive(case: Case, after: Case) -> str:

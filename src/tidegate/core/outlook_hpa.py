@@ -43,10 +43,11 @@ def _up(case: Case, reach: Reach, asked: tuple[Request, ...], rules: Rules) -> I
     if rules.select == "Disabled":
         yield turn(Turn.NEVER_RAISED)
         return
-    if case.current == most:
-        yield turn(Turn.MOST, replicas=most)
-        return
     top = max(asked, key=lambda one: one.replicas, default=None)
+    if case.current == most:
+        if top is None or top.replicas >= most:
+            yield turn(Turn.MOST, replicas=most)
+        return
     if top is not None and top.replicas > case.current:
         name, value = (top.name, f" ({written(top.value)})")
         if top.is_fallen:

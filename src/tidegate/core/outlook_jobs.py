@@ -12,6 +12,7 @@ following the clock the moment, and what is asked then
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from tidegate.api.scaledjob import ScaledJob
@@ -20,7 +21,8 @@ from tidegate.base.sentences import counted, written
 from tidegate.core import annotated
 from tidegate.core import jobs as counting
 from tidegate.core.interpret import Picture, interpret
-from tidegate.core.outlook_words import Prospect, Turn, called, corrected, edge, is_told, removed, turn
+from tidegate.core.jobs import Running
+from tidegate.core.outlook_words import Prospect, Turn, called, corrected, edge, is_wrong, removed, turn
 from tidegate.core.replicas import MILLI, milli
 from tidegate.core.values import Coming, ExternalMetric, JobView, TriggerView
 
@@ -38,9 +40,9 @@ def outlook_jobs(
     if annotated.is_set(object.metadata.annotations, annotated.PAUSED):
         return (turn(Turn.UNPAUSE, annotations=removed([annotated.PAUSED])),)
     picture = interpret(triggers)
-    found: list[Prospect] = []
-    if check is not None:
-        found.append(corrected(check))
+    known = (jobs,) if isinstance(jobs, Failure) else ()
+    failures = (one.failure for one in picture.states if one.failure is not None)
+    found = list(corrected(check, (*failures, *known)))
     found += _unknown(triggers, picture, check)
     if isinstance(jobs, Failure):
         return (*found, turn(Turn.LISTED, failure=jobs.message))
@@ -54,8 +56,9 @@ def _unknown(
     triggers: tuple[TriggerView, ...], picture: Picture, check: Failure | None
 ) -> Iterator[Prospect]:
     for trigger, state in zip(triggers, picture.states, strict=True):
-        if state.failure is not None and not is_told(state.failure, check):
-            yield turn(Turn.JOBS_READABLE, metric=called(trigger), failure=state.failure.message)
+        if state.failure is not None:
+            code = Turn.JOBS_MENDED if is_wrong(state.failure, check) else Turn.JOBS_READABLE
+            yield turn(code, metric=called(trigger), failure=state.failure.message)
         elif state.is_unread:
             yield turn(Turn.MEASURED, metric=called(trigger))
 
@@ -85,6 +88,10 @@ def _more(
         yield turn(Turn.ROOM, running=running, maximum=room.maximum)
         return
     pending = sum(one.is_pending for one in unfinished)
+    count = _next(object, triggers, picture, Running(running, running, pending))
+    if count:
+        yield turn(Turn.NEXT_JOBS, count=count)
+        return
     if counting.counts_pending(strategy):
         if pending:
             yield turn(Turn.BEGUN, pending=pending)
@@ -100,6 +107,16 @@ def _more(
     at = float(Fraction(milli(metric.target) * busy, MILLI))
     if metric.target_type == "AverageValue" and value <= at and not is_clock:
         yield turn(Turn.MORE_JOBS, metric=metric.name, value=value, at=at)
+
+
+def _next(object: ScaledJob, triggers: tuple[TriggerView, ...], picture: Picture, running: Running) -> int:
+    """The Jobs that a reading of now would start: some have ended since the last one was asked for."""
+    room, strategy = counting.range_of(object.spec), object.spec.scaling_strategy
+    mode = (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
+    is_asked = any(one.reading is not None and one.reading.snapshot is not None for one in triggers)
+    queue = counting.queue_of(triggers, picture, mode, room)
+    wanted = counting.wanted_jobs(strategy, queue, replace(running, is_asked=is_asked), room)
+    return max(0, min(wanted, room.maximum - running.now))
 
 
 def _active(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +11,7 @@ from tidegate.base.errors import Failure
 from tidegate.base.sentences import Sentence, sentences
 from tidegate.base.times import format_time
 from tidegate.core.values import Coming, TriggerView
+from tidegate.core.words import cause
 
 
 class Turn(StrEnum):
@@ -41,8 +43,10 @@ class Turn(StrEnum):
     FALLS_BACK = "FallsBack"
     RECOVERS = "Recovers"
     CORRECTED = "Corrected"
+    MENDED = "TriggerCorrected"
     TARGET = "TargetReadable"
     # of a ScaledJob
+    JOBS_MENDED = "JobsTriggerCorrected"
     JOBS_READABLE = "JobsReadable"
     JOBS_ACTIVATE = "JobsActivate"
     LISTED = "Listed"
@@ -50,6 +54,7 @@ class Turn(StrEnum):
     CROWDED = "Crowded"
     BEGUN = "Begun"
     MORE_JOBS = "MoreJobs"
+    NEXT_JOBS = "NextReading"
 
 
 SENTENCES: dict[Turn, Sentence] = sentences(
@@ -83,7 +88,9 @@ SENTENCES: dict[Turn, Sentence] = sentences(
         Turn.FALLS_BACK: "after {polls:more failed poll} of {metric}, at about {when}: {then}",
         Turn.RECOVERS: "{metric} is in fallback until it can be read again",
         Turn.CORRECTED: "the object must be corrected: {failure}",
-        Turn.TARGET: "the replica count of the target must be readable before anything changes",
+        Turn.MENDED: "{metric} must be corrected before anything is {what}",
+        Turn.TARGET: "the target must be there with a readable replica count before anything changes",
+        Turn.JOBS_MENDED: "{metric} must be corrected before it starts Jobs",
         Turn.JOBS_READABLE: "{metric} must be readable again before it starts Jobs",
         Turn.JOBS_ACTIVATE: "{metric} starts Jobs above {activation} ({value} now)",
         Turn.LISTED: "the Jobs must be listed again before any is created",
@@ -91,6 +98,7 @@ SENTENCES: dict[Turn, Sentence] = sentences(
         Turn.CROWDED: "{ends:Job} must end before another begins: {running} are unfinished, "
         "at most {maximum} may be",
         Turn.BEGUN: "pods of the pending Jobs begin: {pending} of the unfinished wait for theirs",
+        Turn.NEXT_JOBS: "the next reading starts {count:Job} if it says the same",
         Turn.MORE_JOBS: "{metric} above {at} ({value} now): another Job",
     }
 )
@@ -134,13 +142,20 @@ def removed(annotations: list[str]) -> str:
     return f"the {noun} {' and '.join(annotations)} {verb}"
 
 
-def corrected(check: Failure) -> Prospect:
-    """That the object is wrong, and how."""
-    return turn(Turn.CORRECTED, failure=check.message)
+def corrected(check: Failure | None, told: Iterable[Failure]) -> Iterator[Prospect]:
+    """That the object is wrong, and how: but for what is told at its place, of a trigger or the target."""
+    if check is None:
+        return
+    rest = check.message
+    for one in told:
+        rest = rest.replace(one.message, "")
+    # What is left then is the stage, and what joined them.
+    if rest.strip(" ;") and not rest.strip(" ;").endswith(":"):
+        yield turn(Turn.CORRECTED, failure=cause(check.message))
 
 
-def is_told(failure: Failure, check: Failure | None) -> bool:
-    """Whether the problem of a trigger stands in that of the object: then it is told once."""
+def is_wrong(failure: Failure, check: Failure | None) -> bool:
+    """Whether a trigger fails because of how it is written, and not because of its server."""
     return check is not None and failure.message in check.message
 
 

@@ -94,13 +94,13 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.INACTIVE: "no trigger is active",
         Code.UNKNOWN: "{who} cannot be read: {current:replica} kept, {rule}",
         Code.UNREAD: "{who} not measured yet: the number is held",
-        Code.FALLBACK: "{metric} failed {failed:time}, threshold {threshold}: "
-        "{replicas:replica} ({behavior})",
+        Code.FALLBACK: "{metric} failed more than {threshold:time}: "
+        "{replicas:replica} by the fallback ({behavior})",
         Code.FALLBACK_PENDING: "{metric} failed {failed:time}; "
         "after {polls:more failed poll}, at about {when}: {then}",
-        Code.FALLBACK_IMPOSSIBLE: "{metric} failed {failed:time}, threshold {threshold}, "
+        Code.FALLBACK_IMPOSSIBLE: "{metric} failed more than {threshold:time}, "
         "but the fallback is unknown: {failure}",
-        Code.FALLBACK_NIL: "{metric} failed {failed:time}, threshold {threshold}: nil in the formula",
+        Code.FALLBACK_NIL: "{metric} failed more than {threshold:time}: nil in the formula",
         Code.COMPOSITE: "the formula gives {value} ({sources}), active above {activation}",
         Code.COMPOSITE_INACTIVE: "the formula's {value} is not above its activationTarget {activation}",
         Code.COMPOSITE_FALLBACK: "composite-metric is {value} by the fallback for a target of {target}",

@@ -39,8 +39,21 @@ ACTIVE_TEXT = "Scaling is performed because triggers are active"
 FORCED_TEXT = "Scaling is performed because activation is being forced by annotation"
 INACTIVE_TEXT = "Scaling is not performed because triggers are not active"
 COOLING_TEXT = "Scaler cooling down because triggers are not active"
+TARGET_STAGE = "ScaledObject doesn't have correct scaleTargetRef specification"
+MISSING_TARGET = "Target resource doesn't exist"
+OBJECT_TRIGGERS_STAGE = "ScaledObject doesn't have correct triggers specification"
+JOB_TRIGGERS_STAGE = "ScaledJob doesn't have correct triggers specification"
+HPA_STAGE = "failed to ensure HPA is correctly created for ScaledObject"
+_STAGES = (TARGET_STAGE, MISSING_TARGET, OBJECT_TRIGGERS_STAGE, JOB_TRIGGERS_STAGE, HPA_STAGE)
 SOME_FAILED, ALL_FAILED = "PartialTriggerError", "TriggerError"
 """Reasons of a Ready condition that tells of failing triggers."""
+
+
+def cause(text: str) -> str:
+    """The cause alone, without the stages that conditions name before it."""
+    for stage in _STAGES:
+        text = text.removeprefix(f"{stage}: ")
+    return text
 
 
 def ready(kind: Kind) -> Condition:

@@ -32,7 +32,6 @@ from tidegate.operator.writer import Place
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
-TRIGGERS_STAGE = "ScaledJob doesn't have correct triggers specification"
 
 
 class ScaledJobs:
@@ -69,7 +68,7 @@ class ScaledJobs:
             await self.desk.follow(known, object.spec.polling_s, partial(self._sight, known))
             await self._tick(known, object.spec.polling_s)
         await self.desk.references.leave(place, object)
-        check = template if isinstance(template, Failure) else plan.check(TRIGGERS_STAGE)
+        check = template if isinstance(template, Failure) else plan.check(words.JOB_TRIGGERS_STAGE)
         decision = await self._decided(known, object, template, check)
         await self._carry_out(known, object, template, decision)
         await self.desk.references.add(place, object.spec.triggers)

@@ -9,6 +9,7 @@ import msgspec
 
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
+from tidegate.core import words
 from tidegate.core.annotated import pause_of
 from tidegate.core.decide import HpaView, Seen, decide_scaled_object
 from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, SetReplicas
@@ -24,10 +25,8 @@ from tidegate.operator.writer import REFUSED, Place, is_refusal
 
 Object = dict[str, Any]
 LABEL = "scaledobject.keda.sh/name"
-TRIGGERS_STAGE = "ScaledObject doesn't have correct triggers specification"
 # What has not been listed yet will be, any moment.
 SOON_S = 1.0
-HPA_STAGE = "failed to ensure HPA is correctly created for ScaledObject"
 
 
 class ScaledObjects:
@@ -164,9 +163,9 @@ class ScaledObjects:
 
 def _check(target: Target, plan: Plan, hpa: HpaView | Failure | None) -> Failure | None:
     """Everything that is wrong with the object, in one text."""
-    found = [one for one in (target.failure, plan.check(TRIGGERS_STAGE)) if one is not None]
+    found = [one for one in (target.failure, plan.check(words.OBJECT_TRIGGERS_STAGE)) if one is not None]
     if isinstance(hpa, Failure) and not found:
-        found = [Failure(hpa.kind, f"{HPA_STAGE}: {hpa.message}")]
+        found = [Failure(hpa.kind, f"{words.HPA_STAGE}: {hpa.message}")]
     return Failure(found[0].kind, "; ".join(one.message for one in found)) if found else None
 
 
