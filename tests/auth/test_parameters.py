@@ -1,7 +1,8 @@
 import pytest
 
+from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options, Resolved, Unresolved
-from tidegate.base.errors import Failure, Misconfigured, Unreachable
+from tidegate.base.errors import Failure, Unreachable
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     CONFIG_MAPS,
@@ -301,10 +302,13 @@ def test_nothing_secret_shows_when_a_result_is_printed(world, resolved):
 # --- parameter files
 
 
-def test_a_file_is_all_there_is(world, resolved, pod):
+def test_a_file_is_all_there_is(world, resolved, tmp_path):
+    (tmp_path / "creds.json").write_text('{"token": "t"}')
     world.cluster_authentication("x", {"filePath": "creds.json", "env": [{"parameter": "b", "name": "V"}]})
-    options = Options(read_file=lambda path: {"token": path})
-    assert resolved("x", kind=CLUSTER, options=options).params == {"token": "creds.json"}
+    options = Options(files=ParameterFiles(tmp_path))
+    found = resolved("x", kind=CLUSTER, options=options)
+    assert found.params == {"token": "t"}
+    assert found.stamps == {"creds.json": ParameterFiles(tmp_path).stamp("creds.json")}
 
 
 def test_a_file_needs_a_root(world, resolved):
@@ -312,15 +316,18 @@ def test_a_file_needs_a_root(world, resolved):
     assert "filepath-auth-root-path" in resolved("x", kind=CLUSTER).message
 
 
-def test_a_file_is_refused_to_a_namespaced_authentication(world, resolved):
+def test_a_file_is_refused_to_a_namespaced_authentication(world, resolved, tmp_path):
+    (tmp_path / "creds.json").write_text('{"token": "t"}')
     world.authentication("x", {"filePath": "creds.json"})
-    options = Options(read_file=lambda path: {"token": "t"})
+    options = Options(files=ParameterFiles(tmp_path))
     assert "only supported for ClusterTriggerAuthentication" in resolved("x", options=options).message
 
 
-def test_a_file_that_cannot_be_read_is_a_failure(world, resolved):
-    def read(path):
-        raise Misconfigured(f"read {path}")
-
+def test_a_file_that_cannot_be_read_is_a_failure_that_its_coming_may_heal(world, resolved, tmp_path):
     world.cluster_authentication("x", {"filePath": "creds.json"})
-    assert resolved("x", kind=CLUSTER, options=Options(read_file=read)).kind == "Misconfigured"
+    files = ParameterFiles(tmp_path)
+    failure = resolved("x", kind=CLUSTER, options=Options(files=files))
+    assert failure.kind == "Denied"
+    assert failure.stamps == {"creds.json": files.stamp("creds.json")}
+    (tmp_path / "creds.json").write_text("{}")
+    assert failure.stamps != {"creds.json": files.stamp("creds.json")}

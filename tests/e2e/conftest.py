@@ -12,9 +12,10 @@ from parts.up import Up, needs_kubectl
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
-    """Serving, empty."""
+    """Serving, empty. Parameter files lie in `files` beside the state."""
     needs_kubectl()
-    server = Up(tmp_path / "state", "--hpa-interval", "2")
+    files = str(tmp_path / "files")
+    server = Up(tmp_path / "state", "--hpa-interval", "2", "--filepath-auth-root-path", files)
     server.start()
     try:
         yield server

@@ -15,6 +15,7 @@ from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     CONFIG_MAPS,
     EVENTS,
+    SCALED_JOBS,
     SCALED_OBJECTS,
     SECRETS,
     TRIGGER_AUTHENTICATIONS,
@@ -89,6 +90,44 @@ def test_a_changed_secret_counts_at_once_and_not_after_the_polling_interval() ->
             await town.patch(SECRETS, "broker", SECRET)
             await town.becomes("it is awake", lambda: town.count() > 0, 5)
             assert town.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("kind", [SCALED_OBJECTS, SCALED_JOBS], ids=lambda one: one.kind)
+def test_a_parameter_file_that_comes_late_or_changes_is_read_at_the_pace_of_the_polls(kind: Resource) -> None:
+    """Also where it changes before it is asked for, and with no more looks than polls."""
+
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=1) as town:
+
+            async def says(status: str, within_s: float) -> None:
+                await town.becomes(
+                    f"Ready is {status}", lambda: town.condition(kind, "web", "Ready")[0] == status, within_s
+                )
+
+            town.redis.password = PASSWORD
+            await make(town, CLUSTER_TRIGGER_AUTHENTICATIONS, "", "auth", spec=BY_FILE)
+            await town.deployment()
+            create = town.scaled_object if kind == SCALED_OBJECTS else town.scaled_job
+            await create("web", trigger("ClusterTriggerAuthentication"), pollingInterval=20)
+            await says("False", 5)
+            assert "No such file" in town.condition(kind, "web", "Ready")[2]
+            file = town.files / "creds.json"
+            file.write_text(json.dumps({"password": PASSWORD}))
+            await says("True", 22)
+            # The server's password changes first, then the file; and the other way round.
+            town.redis.password = "new"
+            await says("False", 22)
+            file.write_text(json.dumps({"password": "new"}))
+            await says("True", 22)
+            file.write_text(json.dumps({"password": "newer"}))
+            await says("False", 22)
+            town.redis.password = "newer"
+            await says("True", 62)
+            before = town.operator.queue.looks
+            await clock.sleep(400)
+            assert town.operator.queue.looks - before <= 2 * 400 / 20 + 1
 
     virtualtime.run(story)
 

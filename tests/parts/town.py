@@ -26,7 +26,7 @@ from parts.counted_objects import CountedObjects
 from parts.memory_client import SERVED, MemoryClient
 from parts.virtualtime import VirtualLoop
 from parts.world import Outcomes, runs_on
-from tidegate.auth.files import file_reader
+from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.cli.admission import admit
@@ -68,7 +68,7 @@ class Town(Cluster):
     """
 
     def __init__(self, plane: Plane, client: PlaneClient, outcome: Outcomes, files: Path) -> None:
-        options = Options(cluster_namespace="default", read_file=file_reader(str(files)))
+        options = Options(cluster_namespace="default", files=ParameterFiles(files))
         super().__init__(client.clock, client, options)
         self.plane = plane
         self.counted = client.counted

@@ -160,12 +160,14 @@ def _from_file(scope: Scope, ref: AuthenticationRef, path: str) -> Iterator[Foun
             "filePath is only supported for ClusterTriggerAuthentication, got kind: TriggerAuthentication"
         )
         yield "", Misconfigured(attempted, answer=answer, next_step="use a ClusterTriggerAuthentication")
-    elif scope.options.read_file is None:
-        step = "start the operator with --filepath-auth-root-path"
+    elif scope.options.files is None:
+        step = "start with --filepath-auth-root-path <folder of the files>"
         yield "", Misconfigured(attempted, answer="filepath-auth-root-path not configured", next_step=step)
     else:
+        # Taken before: what is written while we read is read again.
+        scope.stamps[path] = scope.options.files.stamp(path)
         try:
-            yield from scope.options.read_file(path).items()
+            yield from scope.options.files.read(path).items()
         except TidegateError as error:
             yield "", error
 

@@ -7,7 +7,7 @@ or TriggerAuthentication is a failure that names it, never an empty parameter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,7 @@ class Resolved:
     """`params` by parameter name; `env` holds the variables that the trigger's metadata names.
 
     Both may carry secrets and are not shown. `unset` says of each named variable that should be there why it
-    is not.
+    is not; `stamps` are those of parameter files, by path: where one differs later, the file has changed.
     """
 
     params: dict[str, str] = field(default_factory=dict, repr=False)
@@ -36,6 +36,7 @@ class Resolved:
     read: frozenset[Key] = frozenset()
     warnings: tuple[str, ...] = ()
     unset: dict[str, str] = field(default_factory=dict)
+    stamps: dict[str, Hashable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Unresolved(Failure):
     """A failure that knows what was read: a change there may heal it. Equal texts are the same news."""
 
     read: frozenset[Key] = field(default=frozenset(), compare=False)
+    stamps: dict[str, Hashable] = field(default_factory=dict, compare=False)
 
 
 def resolve(
@@ -68,8 +70,8 @@ def resolve(
     if errors:
         kind = min((error.kind for error in errors), key=_LASTING.index)
         message = "; ".join(dict.fromkeys(str(error) for error in errors))
-        return Unresolved(kind, message, read)
-    return Resolved(found.params, env, read, tuple(found.warnings), unset)
+        return Unresolved(kind, message, read, scope.stamps)
+    return Resolved(found.params, env, read, tuple(found.warnings), unset, scope.stamps)
 
 
 def _named_variables(

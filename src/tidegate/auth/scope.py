@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.auth.environment import Environment, container_environment, find_container
+from tidegate.auth.files import ParameterFiles
 from tidegate.auth.lookup import Reader
 from tidegate.base.errors import Failure, Misconfigured
 
@@ -16,23 +17,26 @@ class Options:
     """The operator's own settings.
 
     `cluster_namespace` holds what ClusterTriggerAuthentications refer to. With
-    `is_secret_access_restricted`, Secrets are read nowhere else. `read_file` reads parameter
-    files (`tidegate.auth.files.file_reader`); None: no root path is configured.
+    `is_secret_access_restricted`, Secrets are read nowhere else. `files` are the parameter files;
+    None: no root path is configured.
     """
 
     cluster_namespace: str = "keda"
     is_secret_access_restricted: bool = False
-    read_file: Callable[[str], dict[str, str]] | None = None
+    files: ParameterFiles | None = None
 
 
 @dataclass(slots=True)
 class Scope:
-    """One resolution. Environments are looked at once per container."""
+    """One resolution. Environments are looked at once per container; `stamps` are those of the files that
+    were read, from before, by path.
+    """
 
     reader: Reader
     namespace: str
     pod_template: Mapping[str, Any] | Failure | None
     options: Options
+    stamps: dict[str, Hashable] = field(default_factory=dict)
     _environments: dict[str, Environment] = field(default_factory=dict)
 
     def environment(self, container: str) -> Environment:

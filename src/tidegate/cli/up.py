@@ -39,6 +39,11 @@ def default_directory() -> Path:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A table of your own: which program an image stands for.",
 )
+@click.option(
+    "--filepath-auth-root-path",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the parameter files that ClusterTriggerAuthentications name (spec.filePath).",
+)
 @click.option("--leave-pods", is_flag=True, help="Let pods run on when stopped; the next start adopts them.")
 @click.option("--plain", is_flag=True, help="Print one line per event even in a terminal.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
@@ -60,6 +65,7 @@ def command(
     log_format: str,
     hpa_interval: float,
     images: Path | None,
+    filepath_auth_root_path: Path | None,
 ) -> None:
     """Run the control plane on this machine; kubectl can talk to it.
 
@@ -72,7 +78,9 @@ def command(
     from tidegate.telemetry import logs
 
     logs.start(log_level, log_format)
-    settings = Settings(data_dir.expanduser().resolve(), port, durable, leave_pods, hpa_interval, images)
+    files = filepath_auth_root_path.expanduser().resolve() if filepath_auth_root_path is not None else None
+    directory = data_dir.expanduser().resolve()
+    settings = Settings(directory, port, durable, leave_pods, hpa_interval, images, files)
     is_live = sys.stdout.isatty() and not plain
     loop.run(lambda: _serve(settings, is_live))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.api.crds import crds
+from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.base.quantity import metric_quantity
@@ -39,7 +40,9 @@ from tidegate.runtime.clock import Clock, SystemClock
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `tidegate up` was told. `hpa_interval_s` is the HPA controller's period."""
+    """What `tidegate up` was told. `hpa_interval_s` is the HPA controller's period, `files` the folder of
+    parameter files.
+    """
 
     data_dir: Path
     port: int = 7443
@@ -47,6 +50,7 @@ class Settings:
     leaves_pods: bool = False
     hpa_interval_s: float = 15.0
     images: Path | None = None
+    files: Path | None = None
 
 
 @dataclass(slots=True)
@@ -93,7 +97,10 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             client,
             clock,
             Surroundings(resolve=node.resolve),
-            Options(cluster_namespace="default"),
+            Options(
+                cluster_namespace="default",
+                files=ParameterFiles(settings.files) if settings.files is not None else None,
+            ),
             history=settings.data_dir / "history",
         )
         metrics.operator, metrics.node = operator, node

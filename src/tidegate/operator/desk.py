@@ -134,16 +134,24 @@ class Desk:
     ) -> Plan:
         """The object's plan, made again where something it depends on has changed."""
         present = basis(object, template)
-        if known.plan is None or known.is_stale or known.basis != present:
+        if known.plan is None or known.is_stale or known.basis != present or self._is_rewritten(known.plan):
             made = plan(object, template, container, self.world, self.options)
             self.register.plan(known, made, present)
         assert known.plan is not None
+        if known.plan.stamps:
+            # Nobody tells of a file that changes.
+            self.again(known.key, object.spec.polling_s)
         if known.plan.warnings != known.warned:
             news = [text for text in known.plan.warnings if text not in known.warned]
             known.warned = known.plan.warnings
             for text in news:
                 await self.writer.event(self.place(known), EmitEvent("Warning", "KEDAScalerInfo", text))
         return known.plan
+
+    def _is_rewritten(self, plan: Plan) -> bool:
+        """Whether a parameter file is another than the plan has read."""
+        files = self.options.files
+        return files is not None and any(files.stamp(path) != one for path, one in plan.stamps.items())
 
     async def follow(
         self, known: Known, interval_s: int, snapshot: Callable[[], tuple[Any, ...] | Failure] | None

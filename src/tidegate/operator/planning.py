@@ -1,13 +1,14 @@
 """From an object and what it refers to, to the triggers that can be measured.
 
 A plan is made again when the object's spec changes, or when something that it read does: a Secret, a
-ConfigMap, a TriggerAuthentication, the target's pod template.
+ConfigMap, a TriggerAuthentication, the target's pod template; a parameter file, which is looked at at the
+pace of the polling interval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -48,7 +49,8 @@ class Plan:
 
     `failures` are by trigger index: what keeps it from being measured. `read` is all that the plan
     depends on beside the object. `warnings` name forms that work but have a better one; `remarks` are those
-    of them that a trigger's parameters brought, by its index.
+    of them that a trigger's parameters brought, by its index. `stamps` are those of the parameter files that
+    were read, by path.
     """
 
     review: Review
@@ -56,6 +58,7 @@ class Plan:
     read: ReadSet
     warnings: tuple[str, ...]
     remarks: tuple[tuple[int, str], ...] = ()
+    stamps: dict[str, Hashable] = field(default_factory=dict)
 
     def notices_of(self, index: int | None) -> list[str]:
         """Those about one trigger, by their path within it; None: those about the object itself."""
@@ -136,11 +139,13 @@ def plan(
     failures: dict[int, Failure] = {}
     remarks: list[tuple[int, str]] = []
     read: set[tuple[Resource, str, str]] = set()
+    stamps: dict[str, Hashable] = {}
 
     def sources_for(index: int) -> Sources | Failure:
         trigger = object.spec.triggers[index]
         resolved = resolve(lookup, object.metadata.namespace, trigger, template, container or "", options)
         read.update(resolved.read)
+        stamps.update(resolved.stamps)
         if not isinstance(resolved, Resolved):
             failures[index] = resolved
             return resolved
@@ -152,7 +157,8 @@ def plan(
     problems = [str(problem) for one in reviewed.triggers for problem in one.problems]
     remarks = [one for one in remarks if not any(problem.endswith(one[1]) for problem in problems)]
     warnings = [text for _, text in remarks] + [str(notice) for notice in reviewed.notices]
-    return Plan(reviewed, failures, frozenset(read), tuple(dict.fromkeys(warnings)), tuple(remarks))
+    told = tuple(dict.fromkeys(warnings))
+    return Plan(reviewed, failures, frozenset(read), told, tuple(remarks), stamps)
 
 
 def basis(object: ScaledObject | ScaledJob, template: Object | Failure | None) -> Any:
