@@ -46,6 +46,7 @@ def test_go_durations_and_bare_milliseconds(text, expected):
         ("9999999h", "is longer than 292 years"),
         ("9" * 100_000, "is longer than 292 years"),
         ("9" * 100_000 + "s", "is longer than 292 years"),
+        ("1ns" * 100_000, "too exact"),
     ],
 )
 def test_other_texts_are_refused_with_their_cause(text, cause):

@@ -469,7 +469,7 @@ def test_a_job_that_could_not_be_deleted_is_told_of_and_tried_again_later() -> N
 
     def refused(name: str, until: float, **more: Any) -> JobView:
         cause = f'jobs.batch "{name}" is forbidden'
-        return job(name, refused=Refusal(cause, at(until)), **more)
+        return job(name, refused=Refusal(cause, at(until - 30)), **more)
 
     jobs = (
         refused("crunch-a", 30, generation="2"),
@@ -490,6 +490,8 @@ def test_a_job_that_could_not_be_deleted_is_told_of_and_tried_again_later() -> N
     assert rolled.before is not None
     assert rolled.before.message.startswith("Deleting 1 jobs"), "the other was told as started before"
     assert late.due == at(30)
+    # the clock was set back an hour
+    assert deleted(decide_scaled_job(object, jobs[:1], (trigger(0),), NEVER, at(-3600))) == ("crunch-a",)
     # what the history limits are to delete is no reason not to be ready
     alone = decide_scaled_job(object, jobs[3:], (trigger(0),), NEVER, at(5))
     assert condition(status_after(object, alone), "Ready")[0] == "True"

@@ -9,7 +9,7 @@ import pytest
 from parts import virtualtime
 from parts.cluster import Cluster, operating, redis
 from parts.memory_client import Write
-from tidegate.base.errors import Malformed
+from tidegate.base.errors import Malformed, Unreachable
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 
 IMMEDIATE = {"rollout": {"strategy": "immediate"}}
@@ -70,6 +70,36 @@ def test_a_rollout_deletes_each_job_once_and_is_told_by_one_pair_of_events(lag_s
             assert rollout_events(cluster) == PAIR
             assert sorted(deletions(cluster)) == sorted(before)
             assert len(cluster.unfinished()) == 3
+
+    virtualtime.run(story)
+
+
+def test_a_creation_that_comes_true_after_an_edit_is_of_the_previous_version() -> None:
+    """Its answer was lost, and its deletion found nothing yet."""
+
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            late: list[Write] = []
+
+            async def hold(write: Write) -> None:
+                if write.verb == "create" and write.resource == JOBS and not late:
+                    late.append(write)
+                    raise Unreachable("create the Job", answer="timed out")
+
+            cluster.client.before = hold
+            await cluster.scaled_job(pollingInterval=5, maxReplicaCount=3, **IMMEDIATE)
+            await clock.sleep(2)
+            await edit(cluster, pollingInterval=6)
+            await clock.sleep(2)
+            (write,) = late
+            assert deletions(cluster) == [write.name]
+            body = write.body or {}
+            body["metadata"]["namespace"] = "shop"
+            await cluster.objects.create(JOBS, body)
+            await clock.sleep(20)
+            assert deletions(cluster) == [write.name] * 2
+            assert len(cluster.jobs()) == 1
+            assert write.name not in cluster.jobs()
 
     virtualtime.run(story)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure
@@ -19,6 +19,9 @@ from tidegate.core import words
 from tidegate.core.jobs import Asked
 from tidegate.core.reasons import Code, because
 from tidegate.core.values import DeleteJobs, JobView, Reason
+
+# How long a Job that could not be deleted is left alone.
+REFUSED_FOR = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def cleanup(
         names = tuple(name for name in expired if name in {one.name for one in unwanted})
         deletions.append(DeleteJobs(names, "Background", Code.HISTORY_TRIMMED))
         reasons.append(because(Code.HISTORY_TRIMMED, count=len(names)))
-    dates = [one.refused.until for one in (*old, *trimmed) if one.refused is not None]
+    dates = [one.refused.at + REFUSED_FOR for one in (*old, *trimmed) if one.refused is not None]
     return Cleanup(
         tuple(deletions),
         tuple(reasons),
@@ -85,8 +88,14 @@ def refusals(refused: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
 
 def _ripe(views: tuple[JobView, ...], now: datetime) -> tuple[JobView, ...]:
-    """Those that nobody refused to delete lately."""
-    return tuple(one for one in views if one.refused is None or one.refused.until <= now)
+    """Those that nobody refused to delete lately; a refusal that is still to come (the clock was set back)
+    is none.
+    """
+
+    def is_ripe(one: JobView) -> bool:
+        return one.refused is None or not timedelta() <= now - one.refused.at < REFUSED_FOR
+
+    return tuple(one for one in views if is_ripe(one))
 
 
 def _failure(old: tuple[JobView, ...]) -> Failure | None:

@@ -47,10 +47,10 @@ class NoTemplate(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a Job could not be deleted, and until when it is not tried again."""
+    """Why a Job could not be deleted, and when that was tried."""
 
     cause: str
-    until: datetime
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

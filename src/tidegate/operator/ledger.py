@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tidegate.core.values import JobView, Refusal
 
 # A Job that was created and is not seen after this long is looked up by name.
 UNSEEN_S = 10.0
-# How long a Job that could not be deleted is left alone.
-REFUSED_FOR = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +47,24 @@ class Ledger:
         """Names to look up: they should have been seen by now."""
         return [name for name, one in self.unseen.items() if now_s - one.since_s > UNSEEN_S]
 
-    def deleted(self, names: Iterable[str], refused: Mapping[str, str], now: datetime) -> dict[str, str]:
-        """What became of deletions; `refused` are causes by name. Returns those that are news."""
-        for name in names:
-            if name not in refused:
-                self.ending.add(name)
-                self.refused.pop(name, None)
+    def deleted(self, name: str, *, is_absent: bool) -> None:
+        """The Job is on its way out. One that is absent and was never shown does not exist: should a
+        creation without an answer make it yet, it is like any other.
+        """
+        self.refused.pop(name, None)
+        if is_absent and name in self.unseen:
+            self.settle(name)
+        else:
+            self.ending.add(name)
+
+    def refuse(self, causes: Mapping[str, str], now: datetime) -> dict[str, str]:
+        """Jobs that could not be deleted, with the causes. Returns those that are news."""
         news = {
             name: cause
-            for name, cause in refused.items()
+            for name, cause in causes.items()
             if name not in self.refused or self.refused[name].cause != cause
         }
-        self.refused.update((name, Refusal(cause, now + REFUSED_FOR)) for name, cause in refused.items())
+        self.refused.update((name, Refusal(cause, now)) for name, cause in causes.items())
         return news
 
     def known(self, shown: list[JobView]) -> list[JobView]:

@@ -16,7 +16,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.core import pacing, words
 from tidegate.core.annotated import PAUSED, ROUND, is_set
-from tidegate.core.cleanup import refusals
+from tidegate.core.cleanup import REFUSED_FOR, refusals
 from tidegate.core.decide import decide_scaled_job
 from tidegate.core.reasons import Code
 from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitEvent, NoTemplate
@@ -24,7 +24,7 @@ from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator import jobs, sight
 from tidegate.operator.desk import Desk
 from tidegate.operator.known import Key, Known
-from tidegate.operator.ledger import REFUSED_FOR, UNSEEN_S
+from tidegate.operator.ledger import UNSEEN_S
 from tidegate.operator.pendingjobs import PendingJobs
 from tidegate.operator.templates import Template, template_of
 from tidegate.operator.writer import Place
@@ -185,9 +185,12 @@ class ScaledJobs:
         place, writer = self.desk.place(known), self.desk.writer
         if action.before is not None:
             await writer.event(place, action.before)
-        refused = await writer.delete_jobs(place.namespace, action.names, action.propagation)
-        news = known.ledger.deleted(action.names, refused, self.desk.clock.now())
+        results = await writer.delete_jobs(place.namespace, action.names, action.propagation)
+        refused = {name: cause for name, cause in results.items() if isinstance(cause, str)}
         names = tuple(name for name in action.names if name not in refused)
+        for name in names:
+            known.ledger.deleted(name, is_absent=not results[name])
+        news = known.ledger.refuse(refused, self.desk.clock.now())
         if names:
             done.append(replace(action, names=names))
         is_rollout = action.why == Code.ROLLED_OUT

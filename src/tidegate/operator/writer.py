@@ -97,26 +97,30 @@ class Writer:
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, propagation: str, *, uid: str = ""
-    ) -> None:
-        """Gone already is gone. `uid` spares a namesake (Conflict)."""
+    ) -> bool:
+        """Gone already is gone. `uid` spares a namesake (Conflict). Whether it was there."""
         try:
             await self.client.delete(resource, namespace, name, propagation=propagation, uid=uid)
         except ApiError as error:
             if error.reason != "NotFound":
                 raise
+            return False
+        return True
 
-    async def delete_jobs(self, namespace: str, names: tuple[str, ...], propagation: str) -> dict[str, str]:
-        """Deletes side by side; why not, by name. One that is refused keeps no other."""
-        refused: dict[str, str] = {}
+    async def delete_jobs(
+        self, namespace: str, names: tuple[str, ...], propagation: str
+    ) -> dict[str, bool | str]:
+        """Deletes side by side. By name whether the Job was there, or why it is still. One that is refused
+        keeps no other.
+        """
 
-        async def delete(name: str) -> None:
+        async def delete(name: str) -> bool | str:
             try:
-                await self.delete(JOBS, namespace, name, propagation)
+                return await self.delete(JOBS, namespace, name, propagation)
             except REFUSED as error:
-                refused[name] = str(error)
+                return str(error)
 
-        await asyncio.gather(*(delete(name) for name in names))
-        return {name: refused[name] for name in names if name in refused}
+        return dict(zip(names, await asyncio.gather(*(delete(name) for name in names)), strict=True))
 
     async def create_jobs(self, namespace: str, bodies: list[Object]) -> Creation:
         """Creates side by side. A Job that exists already counts as created if it is the same one."""
