@@ -74,6 +74,24 @@ def test_a_rollout_deletes_each_job_once_and_is_told_by_one_pair_of_events(lag_s
     virtualtime.run(story)
 
 
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_deletion_whose_answer_is_lost_is_looked_up_and_told_as_done(is_held: bool) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=3) as cluster:
+            cluster.client.lost = lambda write: write.verb == "delete" and write.resource == JOBS
+            await cluster.scaled_job(pollingInterval=5, maxReplicaCount=3, **IMMEDIATE)
+            await clock.sleep(10)
+            for name in cluster.unfinished() if is_held else ():
+                await cluster.patch(JOBS, name, HELD)
+            await edit(cluster, pollingInterval=6)
+            await clock.sleep(60)
+            assert rollout_events(cluster) == PAIR
+            assert len(deletions(cluster)) == 3
+            assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
+
+    virtualtime.run(story)
+
+
 def test_a_creation_that_comes_true_after_an_edit_is_of_the_previous_version() -> None:
     """Its answer was lost, and its deletion found nothing yet."""
 

@@ -118,9 +118,19 @@ class Writer:
             try:
                 return await self.delete(JOBS, namespace, name, propagation)
             except REFUSED as error:
-                return str(error)
+                return True if await self._is_leaving(namespace, name, error) else str(error)
 
         return dict(zip(names, await asyncio.gather(*(delete(name) for name in names)), strict=True))
+
+    async def _is_leaving(self, namespace: str, name: str, error: ApiError | TidegateError) -> bool:
+        """Whether a deletion was carried out and its answer lost."""
+        if is_refusal(error):
+            return False
+        try:
+            found = await self.client.get(JOBS, namespace, name)
+        except REFUSED as lost:
+            return isinstance(lost, ApiError) and lost.code == 404
+        return bool(found["metadata"].get("deletionTimestamp"))
 
     async def create_jobs(self, namespace: str, bodies: list[Object]) -> Creation:
         """Creates side by side. A Job that exists already counts as created if it is the same one."""
