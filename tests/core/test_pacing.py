@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from parts.decisions import BROKEN, at, codes, job, jobs_after, scaled_job, trigger
 from tidegate.api.scaledjob import ScalingStrategy
 from tidegate.base.errors import Failure
 from tidegate.core.decide import decide_scaled_job
 from tidegate.core.pacing import asks_anew, next_round
-from tidegate.core.values import CreateJobs, Decision, LastRound, Memory, TriggerView
+from tidegate.core.values import CreateJobs, Decision, JobView, LastRound, Memory, TriggerView
 
 FULL = Memory(is_full=True)
 FREE = Memory(is_full=False)
@@ -203,3 +205,52 @@ def test_a_clock_that_is_set_back_holds_no_round() -> None:
 def replace_generation(object: Any, generation: int) -> Any:
     metadata = msgspec.structs.replace(object.metadata, generation=generation)
     return msgspec.structs.replace(object, metadata=metadata)
+
+
+STRATEGIES = st.sampled_from(
+    [
+        {"strategy": "accurate"},
+        {"strategy": "eager"},
+        {"strategy": "custom", "customScalingRunningJobPercentage": "0.5"},
+        {"strategy": "default"},
+    ]
+)
+
+
+@given(
+    STRATEGIES,
+    st.integers(1, 60),
+    st.integers(0, 3),
+    st.lists(
+        st.tuples(st.floats(0.01, 40), st.integers(0, 9), st.booleans(), st.booleans(), st.integers(0, 9)),
+        max_size=30,
+    ),
+)
+def test_whatever_is_read_and_ends_rounds_keep_their_distance(
+    strategy: dict[str, Any], interval_s: int, minimum: int, steps: list[tuple[float, int, bool, bool, int]]
+) -> None:
+    """Each step: seconds passed, the value, whether it is read anew, whether it is an edit, Jobs that end."""
+    spec = {"minReplicaCount": minimum, "maxReplicaCount": 8, "pollingInterval": interval_s}
+    object = scaled_job(scalingStrategy=strategy, **spec)
+    memory, jobs, second = Memory(), tuple[JobView, ...](), 0.0
+    view = trigger(None)
+    last: tuple[float, int, Any] | None = None
+    for passed_s, value, is_read, is_edited, ending in steps:
+        second += passed_s
+        unfinished = [one.name for one in jobs if not one.is_finished]
+        ended = set(unfinished[:ending])
+        jobs = tuple(replace(one, is_finished=one.is_finished or one.name in ended) for one in jobs)
+        if is_edited:
+            object = replace_generation(object, object.metadata.generation + 1)
+        if is_read:
+            view = trigger(value, target=1, when=at(second), snapshot=jobs)
+        decision = decide_scaled_job(object, jobs, (view,), memory, at(second + 0.001))
+        memory, jobs = decision.memory, jobs_after(object, jobs, decision)
+        if not created(decision):
+            continue
+        is_paced = strategy["strategy"] != "default" or "MinimumJobs" in codes(decision)
+        if last is not None and is_paced and last[1] == object.metadata.generation:
+            assert second - last[0] >= interval_s - min(1.0, interval_s / 2)
+        if last is not None and "MinimumJobs" not in codes(decision):
+            assert view is not last[2], "one reading starts one round"
+        last = second, object.metadata.generation, view
