@@ -35,7 +35,12 @@ def texts(found: tuple[Prospect, ...]) -> list[str]:
         (2, [6.0, 9.0], {}, ["s1-redis above 10 (9 now): another Job"]),
         (2, [6.0], {"minReplicaCount": 1}, ["the next reading starts 1 Job if it says the same"]),
         (3, [6.0], {"minReplicaCount": 1}, ["s0-redis above 10 (6 now): another Job"]),
-        (2, [60.0], {"maxReplicaCount": 2}, ["a Job that ends makes room: 2 of 2 are unfinished"]),
+        (
+            2,
+            [60.0],
+            {"maxReplicaCount": 2},
+            ["a Job that ends makes room at the next poll: 2 of 2 are unfinished"],
+        ),
         (
             3,
             [60.0],

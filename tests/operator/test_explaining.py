@@ -333,7 +333,7 @@ def test_a_scaled_job_at_its_maximum_waits_for_a_job_to_end() -> None:
             await clock.sleep(2)
             found = await cluster.operator.explain(SCALED_JOBS, "shop", "crunch")
             assert [one["text"] for one in found["outlook"]] == [
-                "a Job that ends makes room: 2 of 2 are unfinished"
+                "a Job that ends makes room, at once if it succeeds: 2 of 2 are unfinished"
             ]
 
     virtualtime.run(story)

@@ -18,13 +18,13 @@ from fractions import Fraction
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure
 from tidegate.base.sentences import counted, written
-from tidegate.core import annotated
+from tidegate.core import annotated, pacing
 from tidegate.core import jobs as counting
 from tidegate.core.interpret import Picture, interpret
 from tidegate.core.jobs import Running
 from tidegate.core.outlook_words import Prospect, Turn, called, corrected, edge, is_wrong, removed, turn
 from tidegate.core.replicas import MILLI, milli
-from tidegate.core.values import Coming, ExternalMetric, JobView, TriggerView
+from tidegate.core.values import Coming, ExternalMetric, JobView, Memory, TriggerView
 
 
 def outlook_jobs(
@@ -85,7 +85,9 @@ def _more(
         yield turn(Turn.CROWDED, ends=ends, running=running, maximum=room.maximum)
         return
     if running == room.maximum:
-        yield turn(Turn.ROOM, running=running, maximum=room.maximum)
+        is_soon = pacing.asks_anew(strategy, "Complete", Memory(is_full=True), triggers)
+        when = ", at once if it succeeds" if is_soon else " at the next poll"
+        yield turn(Turn.ROOM, when=when, running=running, maximum=room.maximum)
         return
     pending = sum(one.is_pending for one in unfinished)
     count = _next(object, triggers, picture, Running(running, running, pending))

@@ -94,7 +94,7 @@ SENTENCES: dict[Turn, Sentence] = sentences(
         Turn.JOBS_READABLE: "{metric} must be readable again before it starts Jobs",
         Turn.JOBS_ACTIVATE: "{metric} starts Jobs above {activation} ({value} now)",
         Turn.LISTED: "the Jobs must be listed again before any is created",
-        Turn.ROOM: "a Job that ends makes room: {running} of {maximum} are unfinished",
+        Turn.ROOM: "a Job that ends makes room{when}: {running} of {maximum} are unfinished",
         Turn.CROWDED: "{ends:Job} must end before another begins: {running} are unfinished, "
         "at most {maximum} may be",
         Turn.BEGUN: "pods of the pending Jobs begin: {pending} of the unfinished wait for theirs",
