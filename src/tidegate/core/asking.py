@@ -103,21 +103,18 @@ def requests(sources: Sources, known: Known) -> tuple[Request, ...]:
         return ()
     tolerance = behavior.tolerance_of(behavior_of(sources.object))
     ready = ready_of(sources.seen)
-    found = [
-        _request(_sample(one, ready), current, tolerance, one.is_fallen)
-        for one in known.measures
-        if failure_of(_sample(one, ready)) is None
-    ]
+    found: list[Request] = []
+    for one in known.measures:
+        metric = one.metric
+        sample = Sample(metric.name, metric.target_type, metric.target, one.value, ready=ready)
+        if failure_of(sample) is None:
+            found.append(_request(sample, current, tolerance, one.is_fallen))
     hpa = sources.seen.hpa
     for use in hpa.resources if isinstance(hpa, HpaView) else ():
         sample = Sample(use.name, use.target_type, use.target, use.value, ready=ready, kind="Resource")
         if failure_of(sample) is None:
             found.append(_request(sample, current, tolerance))
     return tuple(found)
-
-
-def _sample(one: Measure, ready: int) -> Sample:
-    return Sample(one.metric.name, one.metric.target_type, one.metric.target, one.value, ready=ready)
 
 
 def _request(sample: Sample, current: int, tolerance: Tolerance, is_fallen: bool = False) -> Request:

@@ -31,13 +31,14 @@ _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a round is decided from."""
+    """What a round is decided from. `whole` is the queue with all that it asks for, whatever the maximum."""
 
     spec: ScaledJobSpec
     triggers: tuple[TriggerView, ...]
     picture: Picture
     queue: Queue
     running: Running
+    whole: Queue
 
     @property
     def strategy(self) -> str:
@@ -54,20 +55,12 @@ class Round:
     @property
     def mode(self) -> str:
         """How several triggers become one queue."""
-        strategy = self.spec.scaling_strategy
-        return (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
-
-    @property
-    def whole(self) -> Queue:
-        """The queue with all that it asks for, whatever the maximum is."""
-        room = Range(counting.range_of(self.spec).minimum, _ENDLESS, _ENDLESS)
-        return counting.queue_of(self.triggers, self.picture, self.mode, room)
+        return _mode(self.spec)
 
     @property
     def wanted(self) -> int:
         """The Jobs that the queue is worth; but for eager no more than it is long."""
-        whole = self.whole
-        return whole.wanted if self.strategy == "eager" else min(whole.wanted, whole.length)
+        return self.whole.wanted if self.strategy == "eager" else min(self.whole.wanted, self.whole.length)
 
     @property
     def is_unknown(self) -> bool:
@@ -85,6 +78,27 @@ class Round:
             "running": self.running.counted,
             "sum": f"{wanted}{self.running.counted} unfinished",
         }
+
+
+def round_of(
+    spec: ScaledJobSpec,
+    triggers: tuple[TriggerView, ...],
+    picture: Picture,
+    queue: Queue,
+    running: Running,
+) -> Round:
+    """The round of this queue."""
+    room, whole = counting.range_of(spec), queue
+    # The highest and the sum are whole unless the maximum cuts them; the others are made of cut parts.
+    if queue.wanted >= room.scaled or _mode(spec) not in ("max", "sum"):
+        endless = Range(room.minimum, _ENDLESS, _ENDLESS)
+        whole = counting.queue_of(triggers, picture, _mode(spec), endless)
+    return Round(spec, triggers, picture, queue, running, whole)
+
+
+def _mode(spec: ScaledJobSpec) -> str:
+    strategy = spec.scaling_strategy
+    return (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
 
 
 def said(triggers: tuple[TriggerView, ...], picture: Picture) -> tuple[Reason, ...]:

@@ -94,13 +94,17 @@ def wanted_by(sample: Sample, current: int, tolerance: Tolerance) -> tuple[int, 
     """
     value, target = milli(sample.value or 0.0), milli(sample.target)
     is_total_per_replica = sample.kind == "External" and sample.target_type == "AverageValue"
-    ratio = Fraction(value, target * current if is_total_per_replica else target)
-    if 1 - tolerance.down <= ratio <= 1 + tolerance.up:
+    base = target * current if is_total_per_replica else target
+    down, up = tolerance.down, tolerance.up
+    is_low = value * down.denominator < base * (down.denominator - down.numerator)
+    is_high = value * up.denominator > base * (up.denominator + up.numerator)
+    if not is_low and not is_high:
         return current, True
+    # Rounded up, exactly, without the time that fractions take.
     if is_total_per_replica:
-        return math.ceil(Fraction(value, target)), False
-    wanted = math.ceil(ratio * sample.ready)
-    return (max(wanted, current) if ratio > 1 else min(wanted, current)), False
+        return -(-value // target), False
+    wanted = -(-value * sample.ready // target)
+    return (max(wanted, current) if value > base else min(wanted, current)), False
 
 
 def failure_of(sample: Sample) -> Failure | None:
