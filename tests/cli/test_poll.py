@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from tidegate.api.decode import decode
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.errors import Misconfigured
 from tidegate.cli.asking import asked_for
 from tidegate.cli.poll import command
 from tidegate.cli.shelf import as_stored
 from tidegate.cli.validate import command as validate
+from tidegate.core.values import ExternalMetric
 
 ROOT = Path(__file__).parents[2]
 ALWAYS = (
@@ -87,7 +89,14 @@ def test_the_texts_of_a_secret_are_read_as_a_server_would_keep_them() -> None:
 def test_a_value_asks_for_replicas(
     value: float, target: float, is_active: bool, expected: int | None
 ) -> None:
-    assert asked_for(scaled_object(), value, target, is_active=is_active) == expected
+    metric = ExternalMetric("m", target, "AverageValue")
+    assert asked_for(scaled_object(), value, metric, is_active=is_active) == expected
+
+
+def test_a_metric_of_type_value_asks_for_no_count_of_its_own() -> None:
+    metric = ExternalMetric("m", 5.0, "Value")
+    assert asked_for(scaled_object(), 42, metric, is_active=True) is None
+    assert asked_for(scaled_object(), 0, metric, is_active=False) == 0
 
 
 @given(st.floats(0, 1e6), st.floats(0.001, 1e3), st.integers(0, 20), st.integers(20, 200))
@@ -95,7 +104,7 @@ def test_what_is_asked_for_stays_within_the_bounds(
     value: float, target: float, least: int, most: int
 ) -> None:
     object = scaled_object(minReplicaCount=least, maxReplicaCount=most)
-    found = asked_for(object, value, target, is_active=True)
+    found = asked_for(object, value, ExternalMetric("m", target, "AverageValue"), is_active=True)
     assert found is not None
     assert max(1, least) <= found <= most
 
@@ -162,3 +171,16 @@ def test_unreadable_files_take_nothing_from_the_others(tmp_path: Path) -> None:
     assert "0: cron" in result.stdout
     assert result.exit_code == 1
     assert run().exit_code == 2
+
+
+def test_files_without_objects_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("# nothing\n")
+    with pytest.raises(Misconfigured, match=r"a\.yaml: there is no object in it"):
+        raise run(str(tmp_path / "a.yaml")).exception or AssertionError
+
+
+def test_errors_of_objects_that_no_trigger_is_read_by_are_left_to_validate() -> None:
+    service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {prots: []}\n"
+    assert run("-", stdin=ALWAYS + service).exit_code == 0
+    secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {a: 5}\n"
+    assert "stringData.a: Invalid value" in run("-", stdin=ALWAYS + secret).stderr

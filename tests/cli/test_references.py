@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
+from tidegate.cli.admission import admit
 from tidegate.cli.validate import command
+from tidegate.kube.resource import TRIGGER_AUTHENTICATIONS
+from tidegate.local.apiserver.kinds import Kind
 
 ROOT = Path(__file__).parents[2]
 
@@ -166,3 +170,14 @@ def test_only_the_first_of_several_servers_is_asked() -> None:
         "warning: spec.triggers[0].metadata.address: only the first of the servers is asked"
     )
     assert told(scaled("").replace("'r:1'", "'r:1,'")) == []
+
+
+def test_admission_warns_of_sources_that_this_version_has_not() -> None:
+    [body] = yaml.safe_load_all(authentication("podIdentity: {provider: aws-eks}"))
+    assert admit("CREATE", Kind(TRIGGER_AUTHENTICATIONS), body, None) == (
+        (),
+        [
+            'spec.podIdentity.provider: podIdentity provider "aws-eks" is not supported; '
+            "use secretTargetRef, configMapTargetRef, env or filePath"
+        ],
+    )

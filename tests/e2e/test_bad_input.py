@@ -68,7 +68,7 @@ def test_what_keda_refuses_is_refused_with_all_causes_and_not_stored(up: Up) -> 
         "spec.idleReplicaCount: Invalid value: 3",
         "spec.triggers[0].metadata.listLength: Invalid value: 5",
         "spec.triggers[1].type: Required value",
-        "spec.coolDownPeriod: Forbidden: unknown field",
+        'spec.coolDownPeriod: Forbidden: unknown field; did you mean "cooldownPeriod"?',
     ):
         assert cause in said
     assert up.get("scaledobjects")["items"] == []

@@ -20,6 +20,7 @@ from tidegate.api.wire import encode
 from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
+from tidegate.cli.references import Shown, of_authentication
 from tidegate.kit.reading import Sources
 from tidegate.local.apiserver import defaults, fields, hpachecks
 from tidegate.review.manifest import review
@@ -57,7 +58,7 @@ def admit(
     except TidegateError as error:
         return [Problem("", str(error))], ()
     if not isinstance(object, ScaledObject | ScaledJob):
-        return (), ()
+        return (), [str(problem) for problem in of_authentication(object, Shown({})).problems]
     refused: Sequence[Problem] = ()
     if isinstance(object, ScaledObject):
         refused = [*formula_problems(object), *(neighbours.problems(object) if neighbours else ())]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tidegate.connections.adapter import Adapter
     from tidegate.core.interpret import Picture, TriggerState
     from tidegate.core.modifiers import Composite
-    from tidegate.core.values import Reading, TriggerView
+    from tidegate.core.values import ExternalMetric, Reading, TriggerView
     from tidegate.kit.question import Question
     from tidegate.operator.planning import Plan
     from tidegate.review.manifest import TriggerPlan
@@ -197,7 +197,7 @@ def _told(
             target=metric.target,
             activation=one.activation,
             is_active=is_active,
-            replicas=asked_for(object, value, metric.target, is_active=is_active),
+            replicas=asked_for(object, value, metric, is_active=is_active),
         )
         for metric, value in zip(one.metrics, reading.values, strict=True)
     ]
@@ -219,24 +219,25 @@ def _composed(
     if composed.value is None:
         failure = composed.failure.message if composed.is_own and composed.failure is not None else ""
         return replace(about, failure=failure or "a trigger that the formula reads has no value")
-    value, target = composed.value, composite.metric.target
+    value = composed.value
     return replace(
         about,
         value=value,
-        target=target,
+        target=composite.metric.target,
         activation=composite.activation,
         is_active=composed.is_active,
-        replicas=asked_for(object, value, target, is_active=composed.is_active),
+        replicas=asked_for(object, value, composite.metric, is_active=composed.is_active),
     )
 
 
 def asked_for(
-    object: ScaledObject | ScaledJob, value: float, target: float, *, is_active: bool
+    object: ScaledObject | ScaledJob, value: float, metric: ExternalMetric, *, is_active: bool
 ) -> int | None:
-    """Replicas (or Jobs) that one metric asks for, within min and max; None without a positive target."""
-    spec = object.spec
+    """Replicas (or Jobs) that one metric asks for, within min and max; None without a positive target, and
+    for a metric of type Value, which multiplies the replicas that are there."""
+    spec, target = object.spec, metric.target
     if not is_active:
         return spec.replicas_min
-    if target <= 0:
+    if target <= 0 or metric.target_type == "Value":
         return None
     return max(1, spec.replicas_min, min(spec.replicas_max, math.ceil(value / target)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tidegate.base.errors import Misconfigured
+from tidegate.base.spelling import nearest
 from tidegate.cli.session import Session
 from tidegate.kube.discovery import Served, find
 from tidegate.kube.resource import ApiError, Resource
@@ -107,8 +107,8 @@ def look_up(served: Sequence[Served], text: str) -> list[Resource]:
     members = [one.resource for one in served if text in one.categories]
     if members:
         return members
-    near = difflib.get_close_matches(text, _names(served), n=3, cutoff=0.7)
-    next_step = f"did you mean {' or '.join(near)}?" if near else "try pods, deployments, jobs, scaledjobs"
+    near = nearest(text, _names(served))
+    next_step = f"did you mean {near}?" if near else "try pods, deployments, jobs, scaledjobs"
     answer = "the server does not serve it"
     raise Misconfigured(f"find the type {text!r}", answer=answer, next_step=next_step)
 

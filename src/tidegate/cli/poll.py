@@ -40,11 +40,15 @@ def command(
     tidegate poll manifests/
     tidegate poll scaledobject.yaml --kubeconfig ~/.local/state/tidegate/kubeconfig
     """
+    from tidegate.base.errors import Misconfigured
     from tidegate.cli.judging import remarks_of
-    from tidegate.cli.manifests import named, read
+    from tidegate.cli.manifests import emptiness, named, read
     from tidegate.runtime import loop
 
-    found = read(named(files, paths))
+    given = named(files, paths)
+    found = read(given)
+    if not found.documents and not found.wrong:
+        raise Misconfigured("poll", answer=emptiness(given), next_step="name another")
     errors = [one for one in remarks_of(found) if one.level == "error" and not _is_of_others(one)]
     for document in found.documents:
         document.body.setdefault("metadata", {}).setdefault("namespace", namespace)
@@ -121,4 +125,5 @@ def _print(answers: Sequence[Answer]) -> None:
     for one in answers:
         # What is wrong with the manifest was told with its line.
         if one.failure and not one.is_wrong:
-            click.echo(f"{one.object}, trigger {one.trigger}: {one.failure}", err=True)
+            which = one.trigger if one.trigger == "formula" else f"trigger {one.trigger}"
+            click.echo(f"{one.object}, {which}: {one.failure}", err=True)

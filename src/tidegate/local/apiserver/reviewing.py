@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
+from tidegate.api.advice import unknown_field
 from tidegate.base.problems import Problem
 from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver import admission, checks, customs, fields, immutable
@@ -63,7 +65,7 @@ class Review:
             warnings += crd_warnings(new)
         if found and validation == "Strict":
             # One answer for all that is wrong; alone, an unknown field gets the API's own answer to it.
-            found += [Problem(path, "Forbidden: unknown field", "FieldValueForbidden") for path in unknown]
+            found += [_forbidden(new, path) for path in unknown]
         if found:
             raise _invalid(kind, new, found)
         return [*_unknown(unknown, validation), *warnings]
@@ -92,6 +94,12 @@ def _only_lets_go(kind: Kind, old: Object, new: Object) -> bool:
 def _invalid(kind: Kind, body: Object, problems: Sequence[Problem]) -> ApiError:
     meta = body["metadata"]
     return invalid(kind, str(meta.get("name", "")), problems, str(meta.get("uid", "")))
+
+
+def _forbidden(body: Object, path: str) -> Problem:
+    """An unknown field beside other problems, with the one that may be meant."""
+    problem = unknown_field(body, path)
+    return replace(problem, message=f"Forbidden: {problem.message}")
 
 
 def _unknown(paths: Sequence[str], validation: FieldValidation) -> list[str]:
