@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from parts.decisions import scaled_object
-from tidegate.core.restore import restored_replicas
+from tidegate.core.restore import COUNT_OF, first_mark, is_of_another, restored_replicas
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,37 @@ def test_the_count_from_before_us_is_restored_where_that_is_asked_for(
 ) -> None:
     status = {} if original is None else {"originalReplicaCount": original}
     assert restored_replicas(scaled_object(advanced=advanced, status=status)) == expected
+
+
+@pytest.mark.parametrize(
+    ("mark", "target", "is_another"),
+    [
+        (None, {"name": "web"}, False),
+        ("Deployment.apps/web", {"name": "web"}, False),
+        ("Deployment.apps/web", {"apiVersion": "apps/v1beta2", "kind": "Deployment", "name": "web"}, False),
+        ("Deployment.apps/web", {"name": "other"}, True),
+        ("Deployment.apps/web", {"kind": "StatefulSet", "name": "web"}, True),
+        (
+            "Deployment.apps/web",
+            {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web"},
+            True,
+        ),
+        ("Pool/web", {"apiVersion": "v1", "kind": "Pool", "name": "web"}, False),
+    ],
+)
+def test_the_count_of_one_target_is_not_restored_into_another(
+    mark: str | None, target: dict[str, str], is_another: bool
+) -> None:
+    object = scaled_object(
+        {COUNT_OF: mark} if mark else {},
+        {"originalReplicaCount": 3},
+        advanced={"restoreToOriginalReplicaCount": True},
+        scaleTargetRef=target,
+    )
+    assert is_of_another(object) == is_another
+    assert restored_replicas(object) == (None if is_another else 3)
+    assert bool(first_mark(object)) == (mark is None)
+
+
+def test_an_object_that_restores_nothing_is_not_marked() -> None:
+    assert first_mark(scaled_object()) == {}

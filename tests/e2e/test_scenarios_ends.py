@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from parts import virtualtime
 from parts.cluster import redis
-from parts.memory_client import Write
+from parts.memory_client import Write, nothing
 from parts.town import Object, Town, living
 from tidegate.base.errors import Unreachable
 from tidegate.kube.resource import SCALED_OBJECTS, ApiError
@@ -102,5 +103,114 @@ def test_a_count_that_may_not_be_written_keeps_no_object() -> None:
             await town.objects.delete(SCALED_OBJECTS, "shop", "web")
             await town.becomes("it is gone", lambda: is_gone(town), 30)
             assert "original 2 replicas were not restored" in told(town, "ScaledObjectUpdateFailed")[-1]
+
+    virtualtime.run(story)
+
+
+# --- another target
+
+
+def original(town: Town) -> int | None:
+    found = town.objects.get(SCALED_OBJECTS, "shop", "web") or {}
+    count = (found.get("status") or {}).get("originalReplicaCount")
+    return int(count) if count is not None else None
+
+
+def aimed_at(name: str) -> Object:
+    return {"spec": {"scaleTargetRef": {"name": name}}}
+
+
+@pytest.mark.parametrize("pause", [None, "true"])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_another_target_gets_its_own_count_back(is_restarted: bool, pause: str | None) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=4) as town:
+            await town.deployment("web", 2)
+            await town.deployment("other", 7)
+            await town.scaled_object("web", redis("jobs"), advanced=RESTORE, **QUICK)
+            await town.reaches(4, 120)
+            assert original(town) == 2
+            annotations = {"autoscaling.keda.sh/paused": pause}
+            await town.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": annotations}})
+            await clock.sleep(5)
+            if is_restarted:
+                await town.kill_operator()
+            await town.patch(SCALED_OBJECTS, "web", aimed_at("other"))
+            if is_restarted:
+                town.start_operator()
+            await town.becomes("the other's is kept", lambda: original(town) == 7, 30)
+            annotations = {"autoscaling.keda.sh/paused": None}
+            await town.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": annotations}})
+            town.redis.lists["jobs"] = 9
+            await town.reaches(9, 120, "other")
+            assert original(town) == 7
+            await town.objects.delete(SCALED_OBJECTS, "shop", "web")
+            await town.reaches(7, 30, "other")
+            await town.keeps(7, 60, "other")
+            assert town.count("web") == 4
+
+    virtualtime.run(story)
+
+
+def test_a_target_that_was_mistyped_for_a_while_keeps_its_count() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=4) as town:
+            await town.deployment(replicas=2)
+            await town.scaled_object("web", redis("jobs"), advanced=RESTORE, **QUICK)
+            await town.reaches(4, 120)
+            await town.patch(SCALED_OBJECTS, "web", aimed_at("wbe"))
+            await clock.sleep(60)
+            await town.patch(SCALED_OBJECTS, "web", aimed_at("web"))
+            await clock.sleep(60)
+            await town.objects.delete(SCALED_OBJECTS, "shop", "web")
+            await town.reaches(2, 30)
+            await town.keeps(2, 60)
+
+    virtualtime.run(story)
+
+
+def test_a_count_is_not_restored_into_a_target_that_it_is_not_of() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=4) as town:
+            await town.deployment("web", 2)
+            await town.deployment("other", 7)
+            await town.scaled_object("web", redis("jobs"), advanced=RESTORE, **QUICK)
+            await town.reaches(4, 120)
+            await town.kill_operator()
+            await town.patch(SCALED_OBJECTS, "web", aimed_at("other"))
+            await town.objects.delete(SCALED_OBJECTS, "shop", "web")
+            town.start_operator()
+            await town.becomes("it is gone", lambda: is_gone(town), 30)
+            assert (town.count("web"), town.count("other")) == (4, 7)
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("at_write", range(1, 7))
+def test_an_operator_that_dies_on_its_way_to_another_target_loses_no_count(at_write: int) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=9) as town:
+            await town.deployment("web", 2)
+            await town.deployment("other", 7)
+            await town.scaled_object("web", redis("jobs"), advanced=RESTORE, **QUICK)
+            await town.reaches(9, 120)
+            await town.keeps(9, 60)
+            writes: list[Write] = []
+
+            async def hang(write: Write) -> None:
+                """Nothing more is written from the given write on."""
+                writes.append(write)
+                if len(writes) >= at_write:
+                    await asyncio.Event().wait()
+
+            town.client.before = hang
+            await town.patch(SCALED_OBJECTS, "web", aimed_at("other"))
+            await clock.sleep(10)
+            await town.kill_operator()
+            town.client.before = nothing
+            town.start_operator()
+            await town.reaches(9, 120, "other")
+            await town.objects.delete(SCALED_OBJECTS, "shop", "web")
+            await town.reaches(7, 30, "other")
 
     virtualtime.run(story)

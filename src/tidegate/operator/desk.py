@@ -90,15 +90,27 @@ class Desk:
             for index in known.followed:
                 self.rounds.forget((known.uid, index))
 
-    async def prepare(self, place: Place, object: ScaledObject | ScaledJob, labels: Object) -> bool:
-        """Sets finalizer and labels where they are missing. True when that was needed."""
+    async def prepare(
+        self,
+        place: Place,
+        object: ScaledObject | ScaledJob,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Sets finalizer, labels and annotations where they are missing. True when that was needed."""
         metadata = object.metadata
-        missing = {key: value for key, value in labels.items() if metadata.labels.get(key) != value}
-        if FINALIZER in metadata.finalizers and not missing:
+        wanted = (
+            ("labels", labels, metadata.labels),
+            ("annotations", annotations or {}, metadata.annotations),
+        )
+        missing = {
+            part: {key: value for key, value in ours.items() if present.get(key) != value}
+            for part, ours, present in wanted
+        }
+        if FINALIZER in metadata.finalizers and not any(missing.values()):
             return False
         change: Object = {"finalizers": [*dict.fromkeys((*metadata.finalizers, FINALIZER))]}
-        if missing:
-            change["labels"] = missing
+        change |= {part: keys for part, keys in missing.items() if keys}
         await self.writer.metadata(place, change, metadata.resource_version)
         return True
 
@@ -262,7 +274,7 @@ class Desk:
         self, known: Known, object: ScaledObject | ScaledJob, decision: Decision, more: Object
     ) -> None:
         """The status in one patch (with `more` fields that differ), then the events."""
-        if self._is_early(known, object, decision):
+        if self._is_early(known, decision):
             return
         place = self.place(known)
         patches = [action.status for action in decision.actions if isinstance(action, PatchStatus)]
@@ -274,11 +286,11 @@ class Desk:
                 await self.writer.event(place, action)
         known.memory = decision.memory
 
-    def _is_early(self, known: Known, object: ScaledObject | ScaledJob, decision: Decision) -> bool:
+    def _is_early(self, known: Known, decision: Decision) -> bool:
         """Whether the status of an object that is new, changed or unpaused waits for its first readings, so
         that it is written once and not twice. No target is scaled in the meantime.
         """
-        if not any(one.code == Code.UNREAD for one in decision.reasons) or _is_pressing(object):
+        if not any(one.code == Code.UNREAD for one in decision.reasons):
             known.held_s = None
             return False
         now_s = self.clock.monotonic()
@@ -309,11 +321,3 @@ class Desk:
     def place(self, known: Known) -> Place:
         resource, namespace, name = known.key
         return Place(resource, namespace, name, known.uid)
-
-
-def _is_pressing(object: ScaledObject | ScaledJob) -> bool:
-    """Whether the status is to keep a count to restore: an HPA may change it any moment."""
-    if isinstance(object, ScaledJob) or object.status.original_replica_count is not None:
-        return False
-    advanced = object.spec.advanced
-    return advanced is not None and bool(advanced.restore_to_original_replica_count)

@@ -14,6 +14,7 @@ from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.names import is_dns_subdomain
 from tidegate.core.decide import HpaView
 from tidegate.core.modifiers import modifiers_of
+from tidegate.core.restore import is_of_another, is_restoring
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
 from tidegate.operator.copied import marked
@@ -57,7 +58,10 @@ class Keeping:
         if isinstance(present, Failure) or target.resource is None or target.failure is not None:
             return present
         plans = [one for one in plan.review.triggers if one.scaler is not None or one.metrics]
-        if not plans or (present is None and isinstance(target.replicas, Failure)):
+        # Nor is one aimed at a target whose count is to be restored and not known.
+        is_kept = object.status.original_replica_count is not None and not is_of_another(object)
+        is_owed = is_restoring(object) and not is_kept
+        if not plans or ((present is None or is_owed) and isinstance(target.replicas, Failure)):
             return present
         composite = plan.review.composite
         if composite is None and modifiers_of(object.spec) is not None:

@@ -12,12 +12,14 @@ from tidegate.base.errors import Failure
 from tidegate.core import words
 from tidegate.core.annotated import pause_of
 from tidegate.core.decide import HpaView, Seen, decide_scaled_object
+from tidegate.core.restore import first_mark
 from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, SetReplicas
 from tidegate.kube.resource import SCALED_OBJECTS, ApiError
 from tidegate.operator.desk import Desk
 from tidegate.operator.endings import Endings
 from tidegate.operator.keeping import Keeping
 from tidegate.operator.known import Key, Known
+from tidegate.operator.originals import Originals
 from tidegate.operator.planning import Plan
 from tidegate.operator.readypods import ReadyPods
 from tidegate.operator.targets import Target, Targets
@@ -37,6 +39,7 @@ class ScaledObjects:
         self.targets = Targets(desk.world)
         self.ready = ReadyPods(desk.world)
         self.keeping = Keeping(desk)
+        self.originals = Originals(desk)
         self.endings = Endings(desk, self.targets, self.keeping)
 
     async def look(self, key: Key) -> None:
@@ -49,17 +52,20 @@ class ScaledObjects:
         if object.metadata.deletion_timestamp:
             await self.endings.end(place, object)
             return
-        if await self.desk.prepare(place, object, {LABEL: name}):
+        if await self.desk.prepare(place, object, {LABEL: name}, first_mark(object)):
             return
         known = self.desk.known(key, object)
         object = self.desk.newest(known, object)
         target = await self.targets.look(object)
         watched = (target.resource, namespace, target.name) if target.resource and target.is_watched else None
         self.desk.register.aim(known, watched)
+        if await self.originals.change(known, object, target):
+            return
         plan = await self.desk.planned(
             known, object, target.template, object.spec.scale_target_ref.env_source_container_name
         )
         await self.desk.references.leave(place, object)
+        object = await self.originals.keep(known, object, target)
         await self._decide(known, object, target, plan)
         await self.desk.references.add(place, object.spec.triggers)
 

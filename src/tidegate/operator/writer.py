@@ -59,11 +59,13 @@ class Writer:
         """Tells; a server that does not take events stops nothing."""
         await self.events.emit(place.reference(), News(event.type, event.reason, event.message))
 
-    async def status(self, place: Place, status: Object) -> Object:
-        """One merge patch of the status; the object as it is then."""
+    async def status(self, place: Place, status: Object, version: str = "") -> Object:
+        """One merge patch of the status; the object as it is then. With `version`, only if it is still that
+        one (Conflict)."""
         self.status_writes += 1
+        patch: Object = {"status": status, **({"metadata": {"resourceVersion": version}} if version else {})}
         return await self.client.patch(
-            place.resource, place.namespace, place.name, {"status": status}, subresource="status"
+            place.resource, place.namespace, place.name, patch, subresource="status"
         )
 
     async def metadata(self, place: Place, metadata: Object, version: str = "") -> Object:

@@ -13,6 +13,7 @@ from tidegate.base.errors import Misconfigured
 from tidegate.base.quantity import canonical, metric_quantity
 from tidegate.core.annotated import HPA_EXCLUDED_LABELS, pause_of
 from tidegate.core.modifiers import Composite, modifiers_of
+from tidegate.core.restore import COUNT_OF
 from tidegate.core.values import ExternalMetric, ResourceMetric
 from tidegate.review.manifest import TriggerPlan
 
@@ -74,8 +75,9 @@ def wanted_hpa(
             }
         ],
     }
-    if object.metadata.annotations:
-        metadata["annotations"] = dict(object.metadata.annotations)
+    annotations = {key: text for key, text in object.metadata.annotations.items() if key != COUNT_OF}
+    if annotations:
+        metadata["annotations"] = annotations
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",

@@ -1,0 +1,50 @@
+"""The replica count that a target had before us: kept in the status ahead of whatever may change it.
+
+Another target's is recorded in its place when that target is found, in three steps that each may be the last
+before a crash: the count goes; the annotation names the new target; the new target's count comes. Only then
+is an HPA aimed at it. A name that was mistyped and corrected costs no count.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.core import restore
+from tidegate.operator.desk import Desk
+from tidegate.operator.known import Known
+from tidegate.operator.targets import Target
+from tidegate.operator.writer import REFUSED
+
+
+class Originals:
+    """Keeps original counts."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    async def change(self, known: Known, object: ScaledObject, target: Target) -> bool:
+        """Takes the next step from one target's count to another's. True when that was needed."""
+        if not restore.is_of_another(object) or not isinstance(target.replicas, int):
+            return False
+        known.memory = replace(known.memory, original=None)
+        place, version = self.desk.place(known), object.metadata.resource_version
+        if object.status.original_replica_count is not None:
+            await self.desk.writer.status(place, {"originalReplicaCount": None}, version)
+        else:
+            mark = {restore.COUNT_OF: restore.target_text(object)}
+            await self.desk.writer.metadata(place, {"annotations": mark}, version)
+        return True
+
+    async def keep(self, known: Known, object: ScaledObject, target: Target) -> ScaledObject:
+        """The object with the count in its status, where it is to be restored. A status that cannot be
+        written keeps nobody from scaling."""
+        count = target.replicas
+        is_kept = object.status.original_replica_count is not None or restore.is_of_another(object)
+        if is_kept or not restore.is_restoring(object) or not isinstance(count, int):
+            return object
+        with suppress(*REFUSED):
+            place, status = self.desk.place(known), {"originalReplicaCount": count}
+            self.desk.wrote(known, object, await self.desk.writer.status(place, status))
+        return self.desk.newest(known, object)
