@@ -147,6 +147,11 @@ def test_a_person_sees_what_was_read_why_and_what_would_change_it() -> None:
     assert "history" not in text
 
 
+def test_the_target_of_a_scaled_job_is_one_for_each_job() -> None:
+    text = told(kind="ScaledJob", replicas=None)
+    assert "s0-redis-jobs: 1 (target 5 per Job, active above 2)" in text
+
+
 def test_what_limits_the_hpa_is_told_and_what_is_usual_is_not() -> None:
     text = told()
     assert (

@@ -253,7 +253,7 @@ def test_the_count_at_rest_names_its_field(current: int, spec: dict[str, Any], e
             (count(BROKEN), count(0.0, 1)),
             "1 of 2 triggers cannot be read: 3 replicas kept, nothing is lowered",
         ),
-        (0, (count(None),), "the only trigger is not measured yet: the number is held"),
+        (0, (count(None),), "the only trigger is not measured yet: 0 replicas kept"),
     ],
 )
 def test_what_is_unknown_is_told_with_the_number_that_is_kept(
@@ -452,6 +452,13 @@ def test_the_numbers_of_a_round_add_up(
             [
                 "s0-redis is 4, not above its activation 10",
                 "no trigger is active",
+                "no Job is created: 0 wanted, 2 unfinished",
+            ],
+        ),
+        (
+            (count(None),),
+            [
+                "the only trigger is not measured yet: no Job is created for a queue before",
                 "no Job is created: 0 wanted, 2 unfinished",
             ],
         ),

@@ -282,6 +282,14 @@ def test_nothing_is_promised_that_a_paused_half_forbids(half: str, value: float,
             {},
             "s0-redis inactive: nothing is active, 0 replicas 300 s later",
         ),
+        # cpu is the HPA's, and does not make it active
+        (
+            (messages(30.0), cpu(1)),
+            3,
+            {},
+            "s0-redis at 0 or below (30 now): nothing is active, 0 replicas 300 s later",
+        ),
+        ((cpu(),), 3, {}, None),
         # with a minimum inactivity changes nothing; what is unknown or in fallback would still hold it
         ((messages(30.0),), 3, {"minReplicaCount": 2}, None),
         ((messages(30.0), messages(BROKEN, 1)), 3, {}, None),

@@ -19,14 +19,14 @@ def amount(metric: Entry, value: float | None) -> str:
     return f"{value:g}"
 
 
-def aim(metric: Entry) -> str:
-    """Its target, with what it is for."""
+def aim(metric: Entry, worker: str = "replica") -> str:
+    """Its target, with what it is for: a replica, or a Job."""
     target = metric["target"]
     if metric["targetType"] == "Utilization":
         return f"{target:g} %"
     if "container" in metric:
         return _usage(metric["name"], target)
-    return f"{target:g} per replica" if metric["targetType"] == "AverageValue" else f"{target:g}"
+    return f"{target:g} per {worker}" if metric["targetType"] == "AverageValue" else f"{target:g}"
 
 
 def _usage(name: str, value: float) -> str:

@@ -103,7 +103,7 @@ def _trigger(found: Entry, trigger: Entry, now: datetime) -> Iterator[str]:
     if trigger["summary"]:
         yield f"     {trigger['summary']}"
     for metric in trigger["metrics"]:
-        yield f"     {_metric(trigger, metric)}"
+        yield f"     {_metric(found, trigger, metric)}"
     if trigger["failure"]:
         yield f"     {trigger['failure']}"
     for text in trigger["notices"]:
@@ -158,7 +158,7 @@ def _native_age(found: Entry, trigger: Entry, now: datetime) -> str:
     return f"told by the HPA {_far(trigger['readAt'], now)}"
 
 
-def _metric(trigger: Entry, metric: Entry) -> str:
+def _metric(found: Entry, trigger: Entry, metric: Entry) -> str:
     text = f"{metric['name']}: {amount(metric, metric['value'])}"
     if metric.get("container"):
         text = f"{metric['name']} of container {metric['container']}: {amount(metric, metric['value'])}"
@@ -167,7 +167,8 @@ def _metric(trigger: Entry, metric: Entry) -> str:
     if metric["target"] is None:
         return text
     above = "" if trigger["activation"] is None else f", active above {trigger['activation']:g}"
-    return f"{text} (target {aim(metric)}{above}){_asks(metric)}"
+    target = aim(metric, "Job" if found["kind"] == "ScaledJob" else "replica")
+    return f"{text} (target {target}{above}){_asks(metric)}"
 
 
 def _asks(metric: Entry) -> str:

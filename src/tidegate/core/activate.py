@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidegate.api.scaledobject import COOLDOWN_S, ScaledObjectSpec
+from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
 from tidegate.core.annotated import Pause
 from tidegate.core.interpret import Picture
@@ -79,7 +80,7 @@ def activate(limits: Limits, situation: Situation, picture: Picture, now: dateti
             return _raise_from_idle(limits, situation)
         return Outcome(None, because(Code.LEFT_TO_HPA, current=current))
     if picture.is_unread:
-        return Outcome(None, unread_reason(picture))
+        return Outcome(None, unread_reason(picture, f"{counted(current, 'replica')} kept"))
     if picture.is_unknown and picture.composed is not None:
         return Outcome(None, because(Code.COMPOSITE_HELD, current=current))
     if picture.is_unknown:
@@ -93,10 +94,11 @@ def activate(limits: Limits, situation: Situation, picture: Picture, now: dateti
     return Outcome(None, because(Code.RESTING, current=current, rule=_resting(limits, current)))
 
 
-def unread_reason(picture: Picture) -> Reason:
-    """The link of the chain where only first measurements are still to come."""
+def unread_reason(picture: Picture, rule: str) -> Reason:
+    """The link of the chain where only first measurements are still to come; `rule` is what that holds."""
     unread, triggers = picture.unread, len(picture.states)
-    return because(Code.UNREAD, who=some_of(unread, triggers, "is", "are"), unread=unread, triggers=triggers)
+    who = some_of(unread, triggers, "is", "are")
+    return because(Code.UNREAD, who=who, rule=rule, unread=unread, triggers=triggers)
 
 
 def some_of(count: int, triggers: int, one: str = "", many: str = "") -> str:

@@ -26,6 +26,8 @@ from tidegate.core.values import JobView, Reason, TriggerView
 
 # More Jobs than any queue asks for: to tell what is wanted without a maximum.
 _ENDLESS = 2**31
+# What a first measurement holds; the minimum of Jobs does not wait for it.
+BEFORE = "no Job is created for a queue before"
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -111,7 +113,7 @@ def said(triggers: tuple[TriggerView, ...], picture: Picture) -> tuple[Reason, .
         who = some_of(failed, among)
         return (because(Code.QUEUE_UNKNOWN, who=who, failed=failed, triggers=among),)
     if picture.unread:
-        return (unread_reason(picture),)
+        return (unread_reason(picture, BEFORE),)
     return (*not_above(triggers, picture), because(Code.INACTIVE))
 
 

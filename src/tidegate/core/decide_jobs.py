@@ -168,7 +168,7 @@ def _held(object: ScaledJob, heard: Heard, memory: Memory, count: int, due: date
     if not count:
         return None
     if picture.unread:
-        return unread_reason(picture)
+        return unread_reason(picture, chain_jobs.BEFORE)
     if pacing.is_spent(memory, moments):
         return because(Code.JOBS_WAIT, count=count, queue=heard.queue.length)
     if due is not None and pacing.is_paced(object.spec.scaling_strategy):

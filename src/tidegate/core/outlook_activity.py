@@ -54,7 +54,7 @@ def _deactivation(case: Case) -> Iterator[Prospect]:
     Where all follow the clock, what they do next says it.
     """
     floor, states = case.floor, case.picture.states
-    is_held = any(one.state in ("unknown", "native") or one.is_fallen for one in states)
+    is_held = any(one.state == "unknown" or one.is_fallen for one in states)
     if case.picture.composed is not None:
         is_held = case.picture.composed.is_fallen
     elif case.picture.is_native_only:

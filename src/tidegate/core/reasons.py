@@ -93,7 +93,7 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.NOT_ABOVE: "{metric} is {value}, not above its activation {activation}",
         Code.INACTIVE: "no trigger is active",
         Code.UNKNOWN: "{who} cannot be read: {current:replica} kept, {rule}",
-        Code.UNREAD: "{who} not measured yet: the number is held",
+        Code.UNREAD: "{who} not measured yet: {rule}",
         Code.FALLBACK: "{metric} failed more than {threshold:time}: "
         "{replicas:replica} by the fallback ({behavior})",
         Code.FALLBACK_PENDING: "{metric} failed {failed:time}; "
