@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tidegate.core.values import Action, CreateJobs, DeleteJobs, EmitEvent, SetReplicas
+from tidegate.core.reasons import Code
+from tidegate.core.values import Action, CreateJobs, DeleteJobs, EmitEvent, Reason, SetReplicas
 from tidegate.operator.chronicle import KEPT, Chronicle
-from tidegate.operator.history import act, is_of_hpa
+from tidegate.operator.history import act, is_of_hpa, is_why
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -38,6 +39,13 @@ def told(second: int, what: str, code: str = "Scaled", *reasons: str) -> dict[st
 )
 def test_what_was_done_has_a_sentence(action: Action, said: tuple[str, str]) -> None:
     assert act(action) == said
+
+
+def test_each_action_has_the_reasons_that_it_was_done_for() -> None:
+    active, trimmed = Reason(Code.ACTIVE, "active"), Reason(Code.HISTORY_TRIMMED, "above the limits")
+    delete = DeleteJobs(("a", "b"), "Background", "HistoryTrimmed")
+    assert [is_why(one, delete) for one in (active, trimmed)] == [False, True]
+    assert [is_why(one, CreateJobs(4, 2)) for one in (active, trimmed)] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_fallback_is_told_when_it_begins_and_when_it_ends() -> None:
                 "the fallback counts for s0-redis-jobs",
                 "the fallback counts no longer for s0-redis-jobs",
             ]
-            assert "threshold 2" in found[0]["reasons"][0]["text"]
+            assert found[0]["reasons"][0]["code"] == "FallbackActive"
 
     virtualtime.run(story)
 

@@ -11,7 +11,8 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.sentences import counted
 from tidegate.base.times import parse_time
 from tidegate.core.annotated import PAUSED, is_set, pause_of
-from tidegate.core.values import Action, CreateJobs, DeleteJobs, SetReplicas
+from tidegate.core.reasons import Code
+from tidegate.core.values import Action, CreateJobs, DeleteJobs, Reason, SetReplicas
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.chronicle import Chronicle, entry, reason_values
 from tidegate.operator.known import Known
@@ -19,6 +20,7 @@ from tidegate.operator.standing import changes, concerned, restored, settled, st
 from tidegate.review.manifest import TriggerPlan
 
 Object = dict[str, Any]
+DELETIONS = (Code.HISTORY_TRIMMED, Code.ROLLED_OUT)
 # An HPA's count and its lastScaleTime are written one after the other, and seen in any order.
 TOGETHER = timedelta(seconds=30)
 # So long the cache may still show the count from before our own write.
@@ -36,10 +38,10 @@ class History:
         """What was done of the last decision, and why."""
         assert known.decision is not None
         assert known.decided_at is not None
-        reasons = [reason_values(one) for one in known.decision.reasons]
         for action in done:
             code, what = act(action)
             if what:
+                reasons = [reason_values(one) for one in known.decision.reasons if is_why(one, action)]
                 self.chronicle.add(known.uid, entry(known.decided_at, code, what, reasons))
 
     def found(
@@ -109,6 +111,13 @@ def act(action: Action) -> tuple[str, str]:
     if isinstance(action, DeleteJobs):
         return "JobsDeleted", f"{counted(len(action.names), 'Job')} deleted ({action.why})"
     return "", ""
+
+
+def is_why(reason: Reason, action: Action) -> bool:
+    """Whether the action was done for this reason: one decision may start Jobs and delete others."""
+    if isinstance(action, DeleteJobs):
+        return reason.code == action.why
+    return reason.code not in DELETIONS
 
 
 def is_of_hpa(hpa: Object | None, replicas: int, at: datetime) -> bool:

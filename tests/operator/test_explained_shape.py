@@ -1,0 +1,161 @@
+"""The JSON of `explain`, field by field: programs count on it, and docs/explain.md names each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from parts import virtualtime
+from parts.cluster import operating, redis
+from tidegate.kube.resource import DEPLOYMENTS, HPAS, SCALED_JOBS, SCALED_OBJECTS
+
+Object = dict[str, Any]
+PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
+NUMBER, TEXT, TRUTH = "number", "text", "truth"
+METRIC = {"name": TEXT, "value": NUMBER, "target": NUMBER, "targetType": TEXT, "replicas": NUMBER}
+TRIGGER = {
+    "index": NUMBER,
+    "type": TEXT,
+    "name": TEXT,
+    "summary": TEXT,
+    "state": TEXT,
+    "isAsked": TRUTH,
+    "isFallback": TRUTH,
+    "activation": NUMBER,
+    "metrics": [METRIC],
+    "readAt": TEXT,
+    "age_s": NUMBER,
+    "failure": None,
+    "failedPolls": NUMBER,
+    "pollingInterval": NUMBER,
+    "nextPoll": TEXT,
+    "isHeld": TRUTH,
+    "notices": [],
+}
+CRON = {**TRIGGER, "pollingInterval": None, "name": None}
+CPU = {
+    **TRIGGER,
+    "name": None,
+    "summary": None,
+    "activation": None,
+    "metrics": [{**METRIC, "container": None}],
+    "age_s": None,
+    "pollingInterval": None,
+    "nextPoll": None,
+}
+LINE = {"at": TEXT, "since": TEXT, "count": NUMBER, "code": TEXT, "what": TEXT}
+OBJECT = {
+    "kind": TEXT,
+    "namespace": TEXT,
+    "name": TEXT,
+    "at": TEXT,
+    "decidedAt": TEXT,
+    "replicas": NUMBER,
+    "ready": NUMBER,
+    "jobs": None,
+    "notReady": [],
+    "failing": None,
+    "unseen": None,
+    "minimum": NUMBER,
+    "maximum": NUMBER,
+    "paused": TRUTH,
+    "annotations": {"autoscaling.keda.sh/paused-scale-in": TEXT},
+    "triggers": [{**TRIGGER, "summary": None}, CRON, CPU],
+    "formula": None,
+    "notices": [],
+    "hpa": {
+        "name": TEXT,
+        "state": TEXT,
+        "currentReplicas": NUMBER,
+        "desiredReplicas": NUMBER,
+        "lookedAt": TEXT,
+        "leading": TEXT,
+        "conditions": [{"type": TEXT, "status": TEXT, "reason": TEXT, "message": TEXT}],
+    },
+    "rivals": [{"kind": TEXT, "name": TEXT}],
+    "due": TEXT,
+    "history": [{**LINE, "reasons": []}],
+}
+JOBS = {"running": NUMBER, "pending": NUMBER, "succeeded": NUMBER, "failed": NUMBER}
+
+
+def shape(value: Any) -> Any:
+    """What kind of JSON it is, all the way down."""
+    if isinstance(value, dict):
+        return {key: shape(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [shape(one) for one in value]
+    if value is None:
+        return None
+    return TRUTH if isinstance(value, bool) else NUMBER if isinstance(value, int | float) else TEXT
+
+
+def without(found: Object, *names: str) -> Object:
+    return {key: value for key, value in found.items() if key not in names}
+
+
+def decoded(found: Object) -> Object:
+    """As it travels."""
+    read: Object = msgspec.json.decode(msgspec.json.encode(found))
+    return read
+
+
+def test_the_fields_of_a_scaled_object() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=3) as cluster:
+            selector = {"matchLabels": {"app": "web"}}
+            await cluster.create(DEPLOYMENTS, "web", spec={"replicas": 1, "selector": selector})
+            window = {"timezone": "UTC", "start": "0 6 * * *", "end": "0 20 * * *", "desiredReplicas": "1"}
+            cpu = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "50"}}
+            await cluster.scaled_object(
+                "web",
+                {**redis(), "name": "jobs"},
+                {"type": "cron", "metadata": window},
+                cpu,
+                metadata={"annotations": {"autoscaling.keda.sh/paused-scale-in": "true"}},
+            )
+            reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+            await cluster.create(HPAS, "other", spec={"scaleTargetRef": reference, "maxReplicas": 5})
+            await clock.sleep(2)
+            usage = {"name": "cpu", "current": {"averageUtilization": 40}}
+            limited = {"type": "ScalingLimited", "status": "True", "reason": "r", "message": "m"}
+            status = {
+                "currentReplicas": 1,
+                "desiredReplicas": 3,
+                "currentMetrics": [{"type": "Resource", "resource": usage}],
+                "conditions": [limited],
+            }
+            await cluster.patch(HPAS, "keda-hpa-web", {"status": status}, "status")
+            await cluster.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 3}}, "scale")
+            await clock.sleep(2)
+            found = decoded(await cluster.operator.explain(SCALED_OBJECTS, "shop", "web"))
+            assert shape(without(found, "reasons", "outlook")) == OBJECT
+            assert found["reasons"]
+            assert all(one.keys() == {"code", "text", "numbers"} for one in found["reasons"])
+            assert all(one.keys() == {"code", "text", "numbers", "at"} for one in found["outlook"])
+
+    virtualtime.run(story)
+
+
+def test_the_fields_of_a_scaled_job() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=3) as cluster:
+            await cluster.scaled_job("crunch", maxReplicaCount=2)
+            await clock.sleep(2)
+            found = decoded(await cluster.operator.explain(SCALED_JOBS, "shop", "crunch"))
+            assert found.keys() == OBJECT.keys() | {"reasons", "outlook"}
+            assert shape(found["jobs"]) == JOBS
+            for name in ("replicas", "ready", "hpa", "formula"):
+                assert found[name] is None
+
+    virtualtime.run(story)
+
+
+def test_the_page_names_every_field() -> None:
+    named = set(re.findall(r"`([A-Za-z_]+)(?:\[\])?`", PAGE.read_text()))
+    fields = {*OBJECT, "reasons", "outlook", *TRIGGER, *METRIC, *JOBS, *LINE, "container"}
+    fields |= {*OBJECT["hpa"], "pods", "why", "text", "numbers"}  # type: ignore[misc]
+    assert fields - named == set()
