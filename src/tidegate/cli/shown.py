@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tidegate.cli.wiring import Local
     from tidegate.local.objects import Change
-    from tidegate.operator.operator import Row
+    from tidegate.operator.rows import Row
 
 REFRESH_S = 0.5
 
@@ -79,12 +79,16 @@ def table(local: Local) -> Table:
 
 
 def size(local: Local, row: Row) -> str:
-    """`3 replicas`, or `5 running, 120 done`."""
+    """`3 replicas, 0 ready`, or `5 unfinished, 118 succeeded, 2 failed`."""
     if row.resource == SCALED_OBJECTS:
-        return counted(row.replicas, "replica") if row.replicas is not None else "?"
+        if row.replicas is None:
+            return "?"
+        ready = f", {row.ready} ready" if row.replicas and row.ready is not None else ""
+        return counted(row.replicas, "replica") + ready
     try:
         jobs = local.operator.world.labelled(JOBS, row.namespace, ("scaledjob.keda.sh/name", row.name))
     except TidegateError:
         return "?"
-    done = sum(bool(finished_as(job)) for job in jobs)
-    return f"{len(jobs) - done} running, {done} finished"
+    ended = [finished_as(job) for job in jobs]
+    words = {"": "unfinished", "Complete": "succeeded", "Failed": "failed"}
+    return ", ".join(f"{ended.count(how)} {word}" for how, word in words.items())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from tidegate.base.errors import Failure
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.pool import Connections
 from tidegate.core import answer
-from tidegate.core.values import Reading, Reason
+from tidegate.core.values import Reading
 from tidegate.kit.question import Server
 from tidegate.kube.client import Client
 from tidegate.kube.events import Events
@@ -34,6 +34,7 @@ from tidegate.operator.desk import Desk, Tools
 from tidegate.operator.explaining import explained
 from tidegate.operator.known import Key, Known
 from tidegate.operator.podcounts import PodCounts
+from tidegate.operator.rows import Row, rows
 from tidegate.operator.scaledjobs import ScaledJobs
 from tidegate.operator.scaledobjects import LABEL, ScaledObjects
 from tidegate.operator.sight import finished_as
@@ -55,18 +56,6 @@ class Looks(Protocol):
 
     async def look(self, key: Key) -> None:
         """Looks at one object, which may be gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An object for people: its metrics as last read, and the last reason."""
-
-    resource: Resource
-    namespace: str
-    name: str
-    metrics: tuple[tuple[str, float | None, float], ...]
-    replicas: int | None
-    reason: Reason | None
 
 
 class Operator:
@@ -158,19 +147,8 @@ class Operator:
         return explained(self.desk, known, object, await workforce.of_jobs(self.world, object))
 
     def rows(self) -> list[Row]:
-        """All objects as the live view shows them, by kind, namespace and name."""
-        found = []
-        for key, known in sorted(self.desk.register.by_key.items(), key=lambda item: item[0][0].kind):
-            metrics: list[tuple[str, float | None, float]] = []
-            for plan in known.plan.review.triggers if known.plan is not None else ():
-                reading = self.rounds.latest((known.uid, plan.index))
-                for position, metric in enumerate(plan.metrics):
-                    is_read = reading is not None and reading.failure is None
-                    value = reading.values[position] if is_read and reading is not None else None
-                    metrics.append((metric.name, value, metric.target))
-            reasons = known.decision.reasons if known.decision is not None else ()
-            found.append(Row(*key, tuple(metrics), known.replicas, reasons[-1] if reasons else None))
-        return found
+        """All objects as the live view shows them."""
+        return rows(self.desk, self._scaled_objects.keeping.body)
 
     # --- causes
 
