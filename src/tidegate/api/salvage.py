@@ -17,6 +17,7 @@ from tidegate.api.validation import metadata_schema, schema_of
 from tidegate.base.problems import Problem
 
 _GONE: Any = object()
+_COMBINATIONS = ("allOf", "anyOf", "oneOf", "not")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _OF_SPEC = re.compile(r"spec\.(\w+)")
 
@@ -60,7 +61,8 @@ def _mended(schema: Schema, value: Any, path: Path, lost: list[str]) -> Any:
         value = _object(schema, value, path, lost)
     elif kind == "array" and (items := schema.get("items")):
         value = [_kept(items, item, (path, index), lost) for index, item in enumerate(value)]
-    return _GONE if validate(schema, value) else value
+    is_combined = any(word in schema for word in _COMBINATIONS)
+    return _GONE if is_combined and validate(schema, value) else value
 
 
 def _object(schema: Schema, value: dict[str, Any], path: Path, lost: list[str]) -> dict[str, Any]:

@@ -6,14 +6,15 @@ import difflib
 from collections.abc import Iterable
 
 _LIKENESS = 0.7
-_LENGTH_MAX = 100
+_LENGTH_MAX, _KNOWN_MAX = 100, 1000
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like `word`, upper and lower case alike; None where none is near."""
-    if len(word) > _LENGTH_MAX:
-        return None
+    """The known word that is most like `word`, upper and lower case alike; None where none is near, or there are too
+    many to compare with."""
     by_fold = {one.casefold(): one for one in known}
+    if len(word) > _LENGTH_MAX or len(by_fold) > _KNOWN_MAX:
+        return None
     found = difflib.get_close_matches(word.casefold(), list(by_fold), n=1, cutoff=_LIKENESS)
     return by_fold[found[0]] if found else None
 

@@ -26,11 +26,11 @@ def conflicts(documents: Sequence[Document]) -> Iterator[Found]:
     yield from _twins(documents)
     objects = [(one, found) for one in documents if (found := _scaled_object(one.body)) is not None]
     yield from _neighbours(objects)
+    hpas = [one for one in documents if one.body["kind"] == "HorizontalPodAutoscaler"]
     for document, object in objects:
-        for other in documents:
-            body = other.body
-            if (body["kind"], namespace_of(body)) == ("HorizontalPodAutoscaler", namespace_of(document.body)):
-                for problem in hpa_problems(object, [_plain(body)]):
+        for other in hpas:
+            if namespace_of(other.body) == namespace_of(document.body):
+                for problem in hpa_problems(object, [_plain(other.body)]):
                     yield document, _beside(problem, other)
 
 

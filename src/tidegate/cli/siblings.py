@@ -17,6 +17,7 @@ from tidegate.cli.references import Shown
 from tidegate.review.authentication import unread_parameters
 
 Object = dict[str, Any]
+Place = tuple[str, str, str, str]
 _RESOURCES = ("cpu", "memory")
 
 
@@ -25,6 +26,20 @@ class Siblings:
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._bodies = [one.body for one in documents]
+        self._ranges = [
+            one for one in self._bodies if (one["apiVersion"], one["kind"]) == ("v1", "LimitRange")
+        ]
+        self._by_place: dict[Place, Object] = {}
+        self._shown: dict[str, Shown] = {}
+        self._users: dict[Place, list[Trigger]] = {}
+        for body in self._bodies:
+            self._by_place.setdefault(
+                (body["apiVersion"], body["kind"], namespace_of(body), name_of(body)), body
+            )
+            for trigger in _triggers(body):
+                if (ref := trigger.authentication_ref) is not None:
+                    place = _user_place(ref.name, None if ref.is_cluster else namespace_of(body))
+                    self._users.setdefault(place, []).append(trigger)
 
     def template_of(self, body: Object) -> Object | None:
         """The pod template of a ScaledObject's target, with the defaults of LimitRanges; None if not here."""
@@ -35,41 +50,34 @@ class Siblings:
             namespace_of(body),
             text(target, "name"),
         )
-        for other in self._bodies:
-            if (other["apiVersion"], other["kind"], namespace_of(other), name_of(other)) == place:
-                template = part(other, "spec", "template")
-                return self._defaulted(template, namespace_of(body)) if template else None
-        return None
+        template = part(self._by_place.get(place, {}), "spec", "template")
+        return self._defaulted(template, namespace_of(body)) if template else None
 
     def shown_to(self, body: Object) -> Shown:
         """What the object can refer to among the files; the first of equal ones counts."""
-        bodies: dict[tuple[str, str], Object] = {}
-        for other in self._bodies:
-            kind = str(other["kind"])
-            if kind.startswith("Cluster") or namespace_of(other) == namespace_of(body):
-                bodies.setdefault((kind, name_of(other)), other)
-        return Shown(bodies)
+        namespace = namespace_of(body)
+        if namespace not in self._shown:
+            bodies: dict[tuple[str, str], Object] = {}
+            for other in self._bodies:
+                kind = str(other["kind"])
+                if kind.startswith("Cluster") or namespace_of(other) == namespace:
+                    bodies.setdefault((kind, name_of(other)), other)
+            self._shown[namespace] = Shown(bodies)
+        return self._shown[namespace]
 
     def unread_parameters(
         self, body: Object, object: TriggerAuthentication | ClusterTriggerAuthentication
     ) -> Iterator[Problem]:
         """The authentication's parameters that no trigger of these files reads."""
         is_cluster = isinstance(object, ClusterTriggerAuthentication)
-        triggers = [
-            trigger
-            for other in self._bodies
-            if is_cluster or namespace_of(other) == namespace_of(body)
-            for trigger in _triggers(other)
-            if (ref := trigger.authentication_ref) is not None
-            and (ref.is_cluster, ref.name) == (is_cluster, object.metadata.name)
-        ]
-        return unread_parameters(object, triggers)
+        place = _user_place(object.metadata.name, None if is_cluster else namespace_of(body))
+        return unread_parameters(object, self._users.get(place, []))
 
     def _defaulted(self, template: Object, namespace: str) -> Object:
         """The template as the server would complete it by the namespace's LimitRanges."""
         limits: Object = {}
-        for other in self._bodies:
-            if (other["apiVersion"], other["kind"], namespace_of(other)) == ("v1", "LimitRange", namespace):
+        for other in self._ranges:
+            if namespace_of(other) == namespace:
                 for item in objects(part(other, "spec"), "limits"):
                     if item.get("type") == "Container":
                         limits |= {**part(item, "default"), **part(item, "defaultRequest")}
@@ -81,6 +89,12 @@ class Siblings:
             resources = part(container, "resources")
             container["resources"] = {**resources, "requests": {**limits, **part(resources, "requests")}}
         return template
+
+
+def _user_place(name: str, namespace: str | None) -> Place:
+    """The authentication that a trigger refers to; of the cluster where there is no namespace."""
+    kind = "TriggerAuthentication" if namespace is not None else "ClusterTriggerAuthentication"
+    return API_VERSION, kind, namespace or "", name
 
 
 def _triggers(body: Object) -> tuple[Trigger, ...]:
