@@ -292,6 +292,18 @@ def test_a_formula_that_is_not_above_its_activation_does_not_blame_its_triggers(
     ]
 
 
+def test_a_formula_without_a_value_names_the_source_that_fails() -> None:
+    compiled = compile_formula("a + b", ("a", "b"))
+    assert isinstance(compiled, Formula)
+    composite = Composite(ExternalMetric("composite-metric", 2.0), compiled, frozenset(compiled.uses))
+    views = (replace(count(BROKEN), name="a"), replace(count(4.0, 1), name="b"))
+    advanced = {"scalingModifiers": {"formula": "a + b", "target": "2"}}
+    assert texts(chain(5, *views, composite=composite, advanced=advanced)) == [
+        "the formula has no value: a cannot be read",
+        "composite-metric is unknown: 5 replicas kept",
+    ]
+
+
 # --- rounds of Jobs
 
 

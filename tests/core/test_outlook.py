@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parts.decisions import BROKEN, at, cpu, scaled_object, trigger
+from tidegate.api.conditions import Condition
 from tidegate.base.errors import Failure
 from tidegate.core.asking import Measure
 from tidegate.core.decide import Seen
@@ -408,6 +409,30 @@ def test_a_window_in_a_formula_is_told_with_what_the_formula_makes_of_it() -> No
         "s0-redis: the window opens at 2026-03-02T11:00:00Z: "
         "its value is 30, composite-metric is 42; 5 replicas"
     )
+
+
+def test_a_formula_that_fails_is_named_as_such() -> None:
+    compiled = compile_formula("a / b", ("a", "b"))
+    assert isinstance(compiled, Formula)
+    composite = Composite(ExternalMetric("composite-metric", 10.0), compiled, frozenset(compiled.uses))
+    object = scaled_object(advanced={"scalingModifiers": {"formula": "a / b", "target": "10"}})
+    views = (replace(messages(3.0), name="a"), replace(messages(0.0, 1), name="b"))
+    prospects = outlook(object, Seen(2), views, Memory(at(1000), is_active=True), at(1000), composite)
+    assert texts(prospects) == ["the formula must give a number before anything is raised or lowered"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("FailedGetExternalMetric", ["HpaBlind"]),
+        # from when there were no replicas
+        ("ScalingDisabled", ["Raising", "FewerReplicas"]),
+    ],
+)
+def test_an_hpa_that_reads_nothing_is_said_to_do_nothing(reason: str, expected: list[str]) -> None:
+    hpa = HpaView("keda-hpa-web", Condition(type="ScalingActive", status="False", reason=reason))
+    prospects = outlook(scaled_object(), Seen(3, hpa), (messages(90.0),), Memory(at(1000)), at(1000))
+    assert [one.code for one in prospects if one.code != Turn.DEACTIVATES] == expected
 
 
 def test_without_an_hpa_nothing_is_promised_of_it() -> None:

@@ -22,7 +22,7 @@ from tidegate.core import annotated, fallback, words
 from tidegate.core.activate import Outcome
 from tidegate.core.asking import Sources, has_no_hpa, known_of, requests
 from tidegate.core.fallback import Net
-from tidegate.core.interpret import Picture, TriggerState
+from tidegate.core.interpret import Composed, Picture, TriggerState
 from tidegate.core.modifiers import Composite
 from tidegate.core.reasons import Code, because
 from tidegate.core.values import Reason, Seen, TriggerView
@@ -120,7 +120,7 @@ def _composed(found: Finding) -> list[Reason]:
     if composed is None:
         return []
     if composed.failure is not None:
-        return [because(Code.COMPOSITE_UNKNOWN, failure=composed.failure.message)]
+        return [because(Code.COMPOSITE_UNKNOWN, failure=_missing(found, composed))]
     if composed.value is None or composite is None:
         return []
     if composed.is_fallen:
@@ -138,6 +138,15 @@ def _composed(found: Finding) -> list[Reason]:
             activation=composite.activation,
         )
     ]
+
+
+def _missing(found: Finding, composed: Composed) -> str:
+    """Why the formula has no value; what is wrong with a source is told with the source."""
+    assert composed.failure is not None
+    for trigger, state in zip(found.triggers, found.picture.states, strict=True):
+        if state.failure is not None and state.failure == composed.failure and not state.is_fallen:
+            return f"{trigger.name} cannot be read"
+    return composed.failure.message
 
 
 def _shown(trigger: TriggerView, state: TriggerState) -> str:

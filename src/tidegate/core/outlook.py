@@ -25,7 +25,6 @@ from tidegate.core import annotated, fallback
 from tidegate.core.asking import Sources, known_of
 from tidegate.core.chain import pending
 from tidegate.core.decide import decide_scaled_object
-from tidegate.core.interpret import COMPOSITE_METRIC
 from tidegate.core.modifiers import Composite
 from tidegate.core.outlook_activity import activity
 from tidegate.core.outlook_case import Case
@@ -123,7 +122,7 @@ def _failing(case: Case) -> Iterator[Prospect]:
             yield dated(Turn.FALLS_BACK, when, metric=name, polls=polls, then=then)
     composed = case.picture.composed
     if composed is not None and composed.is_own and composed.failure is not None:
-        yield turn(Turn.READABLE, metric=COMPOSITE_METRIC, what=what, failure=composed.failure.message)
+        yield turn(Turn.FORMULA, what=what, failure=composed.failure.message)
 
 
 def _cooling(case: Case) -> Iterator[Prospect]:

@@ -24,6 +24,10 @@ def between(case: Case) -> Iterator[Prospect]:
     is_leaving = case.outcome in (Code.DEACTIVATED, Code.RAISED_TO_MIN)
     if case.current == 0 or case.current < case.least or is_leaving or has_no_hpa(case.seen):
         return
+    blind = _blindness(case)
+    if blind is not None:
+        yield turn(Turn.BLIND, reason=blind)
+        return
     asked = requests(case.sources, case.known)
     reach = Reach(case.current, ready_of(case.seen), behavior_of(case.object))
     up, down = behavior.rules_of(reach.rules)
@@ -35,6 +39,15 @@ def between(case: Case) -> Iterator[Prospect]:
         yield from _up(case, reach, asked, up)
     if not case.pause.is_scale_in_paused:
         yield from _down(case, reach, asked, down)
+
+
+def _blindness(case: Case) -> str | None:
+    """Why the HPA can compute nothing, in its own word; at 0 replicas it does not try."""
+    hpa = case.seen.hpa
+    active = hpa.scaling_active if isinstance(hpa, HpaView) else None
+    if active is None or active.status != "False" or active.reason == "ScalingDisabled":
+        return None
+    return active.reason or "ScalingActive is False"
 
 
 def _up(case: Case, reach: Reach, asked: tuple[Request, ...], rules: Rules) -> Iterator[Prospect]:

@@ -24,6 +24,7 @@ class Turn(StrEnum):
     ACTIVATES = "Activates"
     STAYS = "StaysActive"
     DEACTIVATES = "Deactivates"
+    BLIND = "HpaBlind"
     MORE = "MoreReplicas"
     RAISING = "Raising"
     MOST = "AtMaximum"
@@ -39,6 +40,7 @@ class Turn(StrEnum):
     CHANGES = "Changes"
     ENDLESS = "NeverChanges"
     READABLE = "Readable"
+    FORMULA = "FormulaValue"
     MEASURED = "Measured"
     FALLS_BACK = "FallsBack"
     RECOVERS = "Recovers"
@@ -67,6 +69,7 @@ SENTENCES: dict[Turn, Sentence] = sentences(
         Turn.STAYS: "{metric} above {activation} ({value} now): it is active{again}, "
         "the cooldown ends and the count stays {replicas}",
         Turn.DEACTIVATES: "{conditions}: nothing is active, {replicas:replica} {later}",
+        Turn.BLIND: "the HPA must read its metrics again before it raises or lowers ({reason})",
         Turn.MORE: "{metric} at {at} ({value} now): {replicas:replica}",
         Turn.RAISING: "{metric} asks for {replicas:replica} now{value}: raised at the HPA's next looks, "
         "as fast as its policies allow",
@@ -84,6 +87,7 @@ SENTENCES: dict[Turn, Sentence] = sentences(
         Turn.CHANGES: "{metric} changes at {when}{local}: {then}",
         Turn.ENDLESS: "{metric} follows a clock that will never change it",
         Turn.READABLE: "{metric} must be readable again before anything is {what}",
+        Turn.FORMULA: "the formula must give a number before anything is {what}",
         Turn.MEASURED: "{metric} is to be measured for the first time",
         Turn.FALLS_BACK: "after {polls:more failed poll} of {metric}, at about {when}: {then}",
         Turn.RECOVERS: "{metric} is in fallback until it can be read again",
