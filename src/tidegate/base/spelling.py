@@ -10,8 +10,10 @@ _LENGTH_MAX, _KNOWN_MAX = 100, 1000
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like `word`, upper and lower case alike; None where none is near, or there are too
-    many to compare with."""
+    """The known word that is most like `word`, upper and lower case alike.
+
+    None where none is near, or there are too many to compare with.
+    """
     by_fold = {one.casefold(): one for one in known}
     if len(word) > _LENGTH_MAX or len(by_fold) > _KNOWN_MAX:
         return None

@@ -255,7 +255,7 @@ def _unfold(name: str, body: Any, node: yaml.Node | None, found: list[Document],
     """Adds the object, or those of a list; or what keeps it from being one."""
     spot = Spot(name, node.start_mark.line + 1) if node is not None else Spot(name)
     if not isinstance(body, dict):
-        what = "list" if isinstance(body, list) else "text"
+        what = {list: "list", str: "text", type(None): "null"}.get(type(body), "value")
         answer = f"this {what} is not an object; begin with apiVersion, kind and metadata"
         wrong.append(Wrong(spot, answer))
         return
