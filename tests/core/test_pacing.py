@@ -196,9 +196,22 @@ def test_a_decision_remembers_whether_the_maximum_is_reached(
     assert decide_scaled_job(scaled_job(**spec), unlisted, (view,), kept, at(0)).memory.is_full is expected
 
 
+def test_a_reading_that_was_asked_for_while_a_round_was_created_makes_up_for_what_has_ended_since() -> None:
+    """Two of five ended one after the other, and each end asked anew; nobody waits for the poll."""
+    object = scaled_job(maxReplicaCount=5)
+    memory, five = Memory(), tuple(job(f"run-{number}") for number in range(5))
+    first = trigger(90, target=1, when=at(0), snapshot=five[1:])
+    second = trigger(89, target=1, when=at(0.2), snapshot=five[2:])
+    one = decide_scaled_job(object, five[2:], (first,), memory, at(0.3))
+    jobs = jobs_after(object, five[2:], one)
+    other = decide_scaled_job(object, jobs, (second,), one.memory, at(0.4))
+    again = decide_scaled_job(object, jobs_after(object, jobs, other), (second,), other.memory, at(0.5))
+    assert [created(decision) for decision in (one, other, again)] == [1, 1, 0]
+
+
 def test_a_clock_that_is_set_back_holds_no_round() -> None:
     object = scaled_job(pollingInterval=30)
-    ahead = Memory(last_round=LastRound(at(7_200), 3))
+    ahead = Memory(last_round=LastRound(at(7_200), 3, at(7_200)))
     assert rounds(object, ahead, (0, 2), (30, 2)) == [0, 2]
 
 

@@ -26,6 +26,7 @@ import pytest
 import yaml
 
 from parts.up import ROOT, Up, needs_kubectl, needs_redis
+from tidegate.api.scaledjob import JOBS_HISTORY
 from tidegate.base.errors import TidegateError
 from tidegate.cli import sales
 from tidegate.cli.manifests import load
@@ -131,6 +132,13 @@ def unfinished_jobs(up: Up) -> list[dict[str, Any]]:
     return [job for job in up.get("jobs", "-l", LABEL)["items"] if not finished_as(job)]
 
 
+def is_trimmed(up: Up) -> bool:
+    """Whether no more Jobs are left than are kept, and no pods of others."""
+    jobs = {job["metadata"]["name"] for job in up.get("jobs", "-l", LABEL)["items"]}
+    pods = {pod["metadata"]["labels"]["job-name"] for pod in up.get("pods", "-l", LABEL)["items"]}
+    return len(jobs) <= JOBS_HISTORY and pods <= jobs
+
+
 def take_before_a_job(up: Up, redis: Redis) -> int:
     """Takes a message that a Job was started for; how many were faster than we are and did a file again."""
     name = f"{sales.FIRST_DAY:%Y%m%d}.csv"
@@ -204,6 +212,7 @@ def test_crashes_lose_double_and_orphan_nothing(
         taken = files if is_exact else files + take_before_a_job(up, redis)
         onlooker.is_over.set()
         onlooker.join(timeout=30)
+        up.until("the next poll has trimmed the history", lambda: is_trimmed(up))
         judge(up, onlooker, redis, taken, is_exact=is_exact)
         judge_files(up, files)
         assert redis.process_id() == first, "Redis was restarted"

@@ -47,6 +47,12 @@ class Heard:
         """Whether activity can be told: not while a trigger that may be active is still to be measured."""
         return self.queue.is_active or not self.picture.unread
 
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """Of which moments the active triggers' readings are."""
+        active = {one.index for one in self.picture.states if one.state == "active"}
+        return tuple(one.reading.at for one in self.triggers if one.index in active and one.reading)
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -162,14 +168,11 @@ def _outcome(round: Round, count: int, wanted: int) -> tuple[Reason, ...]:
 
 def _held(object: ScaledJob, heard: Heard, memory: Memory, count: int, due: datetime | None) -> Reason | None:
     """Why `count` Jobs for the queue are not created yet; None where nothing stands against them."""
-    picture = heard.picture
-    active = {one.index for one in picture.states if one.state == "active"}
-    moments = tuple(one.reading.at for one in heard.triggers if one.index in active and one.reading)
     if not count:
         return None
-    if picture.unread:
-        return unread_reason(picture, chain_jobs.BEFORE)
-    if pacing.is_spent(memory, moments):
+    if heard.picture.unread:
+        return unread_reason(heard.picture, chain_jobs.BEFORE)
+    if pacing.is_spent(memory, heard.moments):
         return because(Code.JOBS_WAIT, count=count, queue=heard.queue.length)
     if due is not None and pacing.is_paced(object.spec.scaling_strategy):
         return _paced(object, count, due)
@@ -202,6 +205,8 @@ def _steps(
     actions: tuple[Action, ...] = ()
     if start.count:
         memory = _with_round(object, memory, start.count, now)
+        read = max(heard.moments, default=None)
+        memory = replace(memory, last_round=LastRound(now, object.metadata.generation, read))
         actions = (CreateJobs(memory.round, start.count),)
     done = cleanup(object, views, asked, now)
     dates = [date for date in (start.due, done.due) if date is not None]
@@ -233,12 +238,7 @@ def _with_round(object: ScaledJob, memory: Memory, count: int, now: datetime) ->
     number = memory.round + 1
     name, uid = object.metadata.name, object.metadata.uid
     names = tuple(job_name(name, uid, number, ordinal) for ordinal in range(count))
-    return replace(
-        memory,
-        round=number,
-        created=(*memory.created, Created(now, names)),
-        last_round=LastRound(now, object.metadata.generation),
-    )
+    return replace(memory, round=number, created=(*memory.created, Created(now, names)))
 
 
 def _patches(

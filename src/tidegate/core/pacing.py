@@ -2,8 +2,8 @@
 
     at a start, after an edit or a pause    at once
     towards the minimum                     a polling interval after the last round
-    accurate, eager, custom                 the same, on a reading that is newer than the last round
-    default                                 on a reading that is newer than the last round
+    accurate, eager, custom                 the same, on a reading that is newer than the last round's
+    default                                 on a reading that is newer than the last round's
 
 `default` alone counts the unfinished Jobs against the value, so with it a newer reading never asks twice
 for one message. The three others take a value for what nobody has taken yet: asked more often than their
@@ -40,13 +40,19 @@ def is_paced(strategy: ScalingStrategy | None) -> bool:
 
 
 def is_spent(memory: Memory, moments: tuple[datetime, ...]) -> bool:
-    """Whether no reading (of these moments) is newer than the last round."""
-    return memory.last_round is not None and all(one <= memory.last_round.at for one in moments)
+    """Whether no reading (of these moments) is newer than those that the last round was created on.
+
+    One that was asked for while that round was being created is: it knows of Jobs that have ended since.
+    """
+    read = memory.last_round.read if memory.last_round is not None else None
+    return read is not None and all(one <= read for one in moments)
 
 
 def present(last: LastRound | None, now: datetime) -> LastRound | None:
     """The last round; where the clock was set back since, as of now."""
-    return replace(last, at=min(last.at, now)) if last is not None else None
+    if last is None:
+        return None
+    return replace(last, at=min(last.at, now), read=min(last.read, now) if last.read is not None else None)
 
 
 def asks_anew(

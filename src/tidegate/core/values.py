@@ -260,10 +260,13 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class LastRound:
-    """When the last round was created, and the generation of the object that it was created for."""
+    """When the last round was created, the generation of the object that it was created for, and the newest
+    reading of an active trigger then.
+    """
 
     at: datetime
     generation: int
+    read: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
