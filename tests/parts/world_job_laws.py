@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from parts.random_world import Life, Lived
@@ -58,11 +59,7 @@ class JobLaws:
         known = lived.known(*self.life.subject)
         if lived.client.is_dead or known is None or known.uid != uid:
             return
-        told = [
-            one
-            for one in lived.operator.desk.chronicle.of(uid)
-            if one["what"].split(";")[0].endswith(f"in round {round}")
-        ]
+        told = [one for one in lived.operator.desk.chronicle.of(uid) if _tells_of(one, int(round))]
         if not told:
             self.life.breaks(f"the history does not tell of the Jobs of round {round}")
         elif not any(one["numbers"] for one in told[0]["reasons"]):
@@ -76,6 +73,12 @@ class JobLaws:
     def _counts_messages(self) -> bool:
         """Whether every version so far asks for one Job per message at most."""
         return all(_is_plain(one) for one in self.versions.all)
+
+
+def _tells_of(line: dict[str, Any], round: int) -> bool:
+    """Whether a line of the history is about the round; one that was counted on names the last of several."""
+    found = re.search(r"in round ([0-9]+)$", line["what"].split(";")[0])
+    return found is not None and (int(found[1]) == round or (line["count"] > 1 and int(found[1]) > round))
 
 
 def _is_plain(version: Version) -> bool:
