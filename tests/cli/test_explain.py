@@ -252,10 +252,14 @@ def test_a_pause_is_told_with_its_annotation_and_the_last_value() -> None:
     assert "the last 54 Jobs failed: StartError: no such file" in text
 
 
+def test_an_old_reading_has_its_age_in_minutes() -> None:
+    assert "inactive, read 10 min ago," in told(triggers=[trigger(age_s=591.0)])
+
+
 def test_a_window_is_told_as_it_was_written_and_when_it_changes() -> None:
     clock = trigger(type="cron", summary="0 8 * * * to 0 18 * * * UTC, 3 replicas", pollingInterval=None)
     text = told(triggers=[clock])
-    assert "read 0.4 s ago, changes at 2026-01-02T03:04:17Z (in 12 s)" in text
+    assert "0: cron jobs: inactive, changes at 2026-01-02T03:04:17Z (in 12 s)" in text
     assert "     0 8 * * * to 0 18 * * * UTC, 3 replicas\n" in text
 
 

@@ -213,6 +213,10 @@ def test_while_paused_the_last_value_is_told_with_its_moment() -> None:
             assert trigger["age_s"] > 290
             assert (trigger["nextPoll"], trigger["metrics"][0]["replicas"]) == (None, None)
             assert found["hpa"] is None
+            await cluster.patch(SCALED_OBJECTS, "web", {"spec": {"triggers": [redis("more")]}})
+            await clock.sleep(2)
+            [trigger] = (await told(cluster))["triggers"]
+            assert (trigger["readAt"], trigger["metrics"][0]["value"]) == (None, None), "of another list"
 
     virtualtime.run(story)
 

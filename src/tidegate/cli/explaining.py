@@ -122,20 +122,27 @@ def _state(found: Entry, trigger: Entry, now: datetime) -> Iterator[str]:
     if not trigger["isAsked"]:
         yield "not asked: it must be corrected first"
         return
-    age = "not measured yet" if trigger["age_s"] is None else f"read {trigger['age_s']:g} s ago"
-    if trigger["failure"]:
-        age = f"failed {trigger['age_s'] or 0:g} s ago"
-    if trigger["failedPolls"] > 1:
-        age += f" for the {_nth(trigger['failedPolls'])} poll in a row"
-    yield age
+    is_clock = trigger["pollingInterval"] is None
+    if trigger["age_s"] is None:
+        yield "not measured yet"
+    elif trigger["failure"]:
+        often = trigger["failedPolls"]
+        row = f" for the {_nth(often)} poll in a row" if often > 1 else ""
+        yield f"failed {_ago(trigger['age_s'])}{row}"
+    elif not is_clock:
+        yield f"read {_ago(trigger['age_s'])}"
     if trigger["nextPoll"] is not None:
         far = _far(trigger["nextPoll"], now)
-        if trigger["pollingInterval"] is None:
+        if is_clock:
             yield f"changes at {trigger['nextPoll']}"
         elif trigger["isHeld"]:
             yield f"tried again {far}"
         else:
             yield f"next poll {far} (every {trigger['pollingInterval']} s)"
+
+
+def _ago(age_s: float) -> str:
+    return f"{age_s:g} s ago" if age_s < 120 else distance(-age_s)
 
 
 def _nth(number: int) -> str:

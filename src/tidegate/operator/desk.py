@@ -201,7 +201,7 @@ class Desk:
         for index in known.followed:
             reading = self.rounds.polled((known.uid, index))
             if reading is not None and reading.failure is None:
-                known.last[index] = reading
+                known.last[index] = (known.followed[index], reading)
             self.rounds.forget((known.uid, index))
         known.followed = {}
         known.is_resumed = False

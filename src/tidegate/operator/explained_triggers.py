@@ -96,7 +96,7 @@ def formula(subject: Subject) -> Entry | None:
 def _trigger(subject: Subject, plan: TriggerPlan, view: TriggerView, state: TriggerState) -> Entry:
     assert subject.known.plan is not None
     is_asked = plan.scaler is not None and plan.index not in subject.known.plan.failures
-    reading = subject.known.last.get(plan.index) if subject.is_paused else view.reading
+    reading = _last(subject.known, view) if subject.is_paused else view.reading
     if not is_asked:
         reading = None
     failure = view.reading.failure if view.reading is not None else None
@@ -120,6 +120,12 @@ def _trigger(subject: Subject, plan: TriggerPlan, view: TriggerView, state: Trig
         **_next(subject, view.index),
         "notices": subject.known.plan.notices_of(view.index),
     }
+
+
+def _last(known: Known, view: TriggerView) -> Reading | None:
+    """What the trigger said before the pause; nothing where an edit has put another one in its place."""
+    names, reading = known.last.get(view.index, ((), None))
+    return reading if names == tuple(metric.name for metric in view.metrics) else None
 
 
 def _read_at(subject: Subject, reading: Reading | None, *, is_native: bool) -> str | None:

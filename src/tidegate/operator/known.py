@@ -33,11 +33,12 @@ class Known:
     yet. `followed`: the metrics of each trigger that is measured, by its index. `is_started`: that it is was
     told. `is_replanned`: its plan is newer than what was last asked. `held_s`: since when its status waits
     for first readings (monotonic). `moments`: those of the readings that the last decision was made on.
-    `is_resumed`: somebody has told of it before, most likely this operator before a restart. `last` are
-    the readings from before a pause, by trigger index. `hpa_asked` is when its HPA last asked for a metric,
-    `hpa_spoke` when the HPA's status was last seen to change. `standing` is what its history was last told
-    of. `left` is the count that our last write replaced, and when (monotonic). `doubtful` is a change that
-    seemed to be somebody else's: its line, the counts before and after, and when.
+    `is_resumed`: somebody has told of it before, most likely this operator before a restart.
+    `last` are the readings from before a pause with the names of their metrics, by trigger index.
+    `hpa_asked` is when its HPA last asked for a metric, `hpa_spoke` when the HPA's status was last seen to
+    change. `standing` is what its history was last told of. `left` is the count that our last write replaced,
+    and when (monotonic). `doubtful` is a change that seemed to be somebody else's: its line, the counts
+    before and after, and when.
     """
 
     key: Key
@@ -60,7 +61,7 @@ class Known:
     held_s: float | None = None
     moments: tuple[datetime | None, ...] = ()
     is_resumed: bool = False
-    last: dict[int, Reading] = field(default_factory=dict)
+    last: dict[int, tuple[tuple[str, ...], Reading]] = field(default_factory=dict)
     hpa_asked: datetime | None = None
     hpa_spoke: datetime | None = None
     standing: Standing | None = None
