@@ -29,8 +29,8 @@ from tidegate.api.yamltext import Unreadable, documents
 from tidegate.base.errors import Misconfigured
 from tidegate.base.problems import Problem
 from tidegate.cli.admission import admit
-from tidegate.cli.judging import is_ours, judge
-from tidegate.cli.manifests import parse
+from tidegate.cli.judging import is_ours, judge, remarks_of
+from tidegate.cli.manifests import Read, parse
 from tidegate.cli.offline import refused, stored
 from tidegate.cli.siblings import Siblings
 from tidegate.cli.validate import hpa_of
@@ -261,6 +261,10 @@ def test_no_text_breaks_the_reader_or_validate(text: str) -> None:
             remark.text.encode()
         if is_ours(document.body) and not any(one.level == "error" for one in remarks):
             assert problems(stored(document.body)) == []
+    # Beside themselves they say no less.
+    assert len(remarks_of(found)) >= len(found.wrong)
+    twice = Read((*found.documents, *parse("b.yaml", text).documents))
+    assert all(str(one).isprintable() or one.field for one in remarks_of(twice))
 
 
 @TRIES
