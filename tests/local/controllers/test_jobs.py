@@ -503,7 +503,14 @@ def test_what_was_counted_stays_counted():
     counted = job_count.count(body, [pod(5, "Succeeded"), pod(6, "Succeeded")])
     assert set(counted.succeeded) == {0, 1, 2, 5, 6}
     assert set(counted.failed) == {3}
-    assert job_count.next_attempts(job(completions=9, parallelism=2), counted) == [7, 8]
+    assert job_count.next_attempts(job(completions=9, parallelism=2), counted, 500) == [7, 8]
+
+
+@pytest.mark.parametrize("mode", ["NonIndexed", "Indexed"])
+def test_a_job_that_asks_for_all_pods_of_the_world_gets_them_in_portions(mode):
+    most = 2**31 - 1
+    asked = job(completionMode=mode, completions=most, parallelism=most)
+    assert job_count.next_attempts(asked, job_count.count(asked, []), 3) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

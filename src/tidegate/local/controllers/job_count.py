@@ -11,9 +11,10 @@ holds those indexes, as Kubernetes defines it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from tidegate.base.times import parse_time
@@ -172,19 +173,22 @@ def surplus(job: Object, counted: Count) -> list[Object]:
     return by_worth[: max(over, 0)]
 
 
-def next_attempts(job: Object, counted: Count) -> list[int]:
-    """The numbers of the Pods to create now, never one that was used before."""
+def next_attempts(job: Object, counted: Count, most: int) -> list[int]:
+    """The numbers of the Pods to create now, at most so many, never one that was used before.
+
+    A Job may ask for two thousand million of them: no more are counted up than are created.
+    """
     occupied = len(counted.active)
     if job["spec"].get("podReplacementPolicy") == "Failed":
         occupied += len(counted.terminating)
-    missing = max(wanted(job, counted) - occupied, 0)
+    missing = min(max(wanted(job, counted) - occupied, 0), most)
     if is_indexed(job):
-        return _next_indexed(job, counted)[:missing]
+        return list(islice(_next_indexed(job, counted), missing))
     first = max(counted.numbers, default=-1) + 1
     return list(range(first, first + missing))
 
 
-def _next_indexed(job: Object, counted: Count) -> list[int]:
+def _next_indexed(job: Object, counted: Count) -> Iterator[int]:
     completions = int(job["spec"].get("completions") or 1)
     taken = {number % completions for pod in counted.active if (number := attempt(pod)) is not None}
     tries: dict[int, int] = {}
@@ -192,7 +196,7 @@ def _next_indexed(job: Object, counted: Count) -> list[int]:
         index = number % completions
         tries[index] = max(tries.get(index, 0), number // completions + 1)
     free = (index for index in range(completions) if index not in taken and index not in counted.succeeded)
-    return [index + completions * tries.get(index, 0) for index in free]
+    return (index + completions * tries.get(index, 0) for index in free)
 
 
 def parse_ranges(text: str) -> set[int]:

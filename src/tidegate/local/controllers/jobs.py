@@ -127,7 +127,7 @@ class Jobs:
 
     async def _go_on(self, job: Object, counted: Count, pods: list[Object]) -> float | None:
         now = self.clock.now()
-        attempts = job_count.next_attempts(job, counted)[: pods_.BURST]
+        attempts = job_count.next_attempts(job, counted, pods_.BURST)
         backoff_s = job_count.backoff_left_s(pods, now)
         if attempts and backoff_s > 0:
             attempts = []
