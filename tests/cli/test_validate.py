@@ -456,3 +456,14 @@ def test_a_secret_that_is_wrong_is_told_and_not_shown() -> None:
     told = run("-", stdin=secret).stdout
     assert "Secret/s: stringData.password: Invalid value: is not a text; write it in quotes" in told
     assert "123" not in told
+
+
+def test_what_helm_left_unset_is_told() -> None:
+    unset = BY_CPU.replace("scaleTargetRef: {name: web}", 'scaleTargetRef: {name: "<no value>"}')
+    [line] = run("-", stdin=unset).stdout.splitlines()
+    assert line.endswith(
+        "spec.scaleTargetRef.name: <no value> is what Helm writes for a value that is not set: set it"
+    )
+    [line] = run("-", stdin=BY_CPU.replace('"60"', "<no value>")).stdout.splitlines()
+    assert "is not whole percent" in line
+    assert "; this is what Helm writes for a value that is not set: set it" in line

@@ -9,12 +9,12 @@ from tidegate.api.checks import Schema, kind_of
 from tidegate.api.decode import KINDS
 from tidegate.api.trigger_rules import text
 from tidegate.api.validation import metadata_schema, schema_of
+from tidegate.api.yamltext import UNSET, UNSET_MEANS
 from tidegate.base.duration import parse_duration
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[([0-9]{1,9})\]")
-_UNSET = "<no value>"
 _OF_METADATA = ("annotations", "labels", "namespace")
 
 
@@ -26,8 +26,8 @@ def advice(body: dict[str, Any], problem: Problem, written: str = "") -> str:
     if problem.path == "kind":
         return hint(str(body.get("kind")), KINDS)
     schema, value = _at(body, problem.path)
-    if value == _UNSET:
-        return "; this is what Helm writes for a value that is not set: set it"
+    if value == UNSET:
+        return f"; this {UNSET_MEANS}"
     if problem.reason == "FieldValueNotSupported" and isinstance(value, str):
         return hint(value, schema.get("enum") or ())
     if problem.reason != "FieldValueTypeInvalid":

@@ -23,6 +23,7 @@ _CORE = frozenset(_TAG + name for name in ("null", "bool", "int", "float", "str"
 _TRUE = frozenset(("y", "yes", "true", "on"))
 # Beyond the first plane, JSON escapes a character as two; YAML knows no such pairs.
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})")
+UNSET, UNSET_MEANS = "<no value>", "is what Helm writes for a value that is not set: set it"
 _OCTAL = re.compile(r"0[0-7]{1,18}")
 # As kubectl's reader has them; it knows neither sexagesimal numbers nor dates.
 _RESOLVED: tuple[tuple[str, str, str], ...] = (
@@ -122,24 +123,28 @@ def value_of(node: yaml.Node, wrong: list[Unreadable] | None = None) -> Any:
     return _scalar(node)
 
 
-def octals(node: yaml.Node) -> Iterator[tuple[str, str]]:
-    """Path and sentence for each number that a leading 0 makes another one: `010` is 8, as for kubectl."""
-    for path, text in _plain_texts(node, ""):
-        number = _OCTAL.fullmatch(text) and value_of(yaml.ScalarNode(_TAG + "int", text))
-        if number and number != int(text):
-            yield path, f'{text} is octal and means {number}; write {number}, or "{text}" if it is a text'
+def oddities(node: yaml.Node) -> Iterator[tuple[str, str]]:
+    """Path and sentence for each value that is hardly meant: a number that a leading 0 makes another one
+    (`010` is 8, as for kubectl), and what Helm writes for a value that is not set."""
+    for path, scalar in _scalars(node, ""):
+        text: str = scalar.value
+        if text == UNSET:
+            yield path, f"{UNSET} {UNSET_MEANS}"
+        elif scalar.tag == _TAG + "int" and _OCTAL.fullmatch(text):
+            number = value_of(scalar)
+            if number != int(text):
+                yield path, f'{text} is octal and means {number}; write {number}, or "{text}" if it is a text'
 
 
-def _plain_texts(node: yaml.Node, path: str) -> Iterator[tuple[str, str]]:
-    """The integers of a node with their paths, as they are written."""
-    if isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "int":
-        yield path, node.value
+def _scalars(node: yaml.Node, path: str) -> Iterator[tuple[str, yaml.ScalarNode]]:
+    if isinstance(node, yaml.ScalarNode):
+        yield path, node
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _plain_texts(item, f"{path}[{index}]")
+            yield from _scalars(item, f"{path}[{index}]")
     elif isinstance(node, yaml.MappingNode):
         for key, item in node.value:
-            yield from _plain_texts(item, f"{path}.{key.value}".removeprefix("."))
+            yield from _scalars(item, f"{path}.{key.value}".removeprefix("."))
 
 
 def _mapping(node: yaml.MappingNode, wrong: list[Unreadable] | None) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     """Everything to say about one object; nothing about kinds that are left to the server."""
     from tidegate.api.advice import advice, unknown_field
     from tidegate.api.validation import problems
-    from tidegate.api.yamltext import octals
+    from tidegate.api.yamltext import oddities
     from tidegate.cli.builtins import builtin_problems
     from tidegate.cli.offline import refused
     from tidegate.local.apiserver.admission import together
@@ -104,6 +104,7 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     unknown, found = refused(body)
     more, notices = _meant(body, siblings)
     is_authentication = body["kind"].endswith("TriggerAuthentication")
+    more = [replace(one, message=one.message + advice(body, one)) for one in more]
     if not found and not unknown:
         more = [_with_outcome(one, is_authentication=is_authentication) for one in more]
     found = [
@@ -114,7 +115,7 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
         yield _remark("error", document, problem)
     told = {problem.path for problem in (*found, *more)}
     if document.node is not None:
-        notices += [Problem(path, text) for path, text in octals(document.node)]
+        notices += [Problem(path, text) for path, text in oddities(document.node)]
     yield from (_remark("warning", document, notice) for notice in notices if notice.path not in told)
 
 
