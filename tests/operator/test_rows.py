@@ -24,7 +24,7 @@ def test_a_row_has_the_metrics_of_polls_and_of_the_hpa_and_the_pods_that_are_rea
             await clock.sleep(2)
             job, web = cluster.operator.rows()
             assert (job.name, web.name) == ("crunch", "web")
-            assert web.metrics == (("s0-redis-jobs", 3.0, 1.0), ("cpu", 40, 50.0))
+            assert web.metrics == (("s0-redis-jobs", 3.0, 1.0), ("cpu %", 40, 50.0))
             assert (web.replicas, web.ready) == (2, 1)
             assert (job.replicas, job.ready) == (None, None)
 

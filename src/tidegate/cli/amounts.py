@@ -15,7 +15,7 @@ def amount(metric: Entry, value: float | None) -> str:
     if metric["targetType"] == "Utilization":
         return f"{value:g} % of requests"
     if "container" in metric:
-        return f"{_usage(metric['name'], value)} per pod"
+        return f"{usage(metric['name'], value)} per pod"
     return f"{value:g}"
 
 
@@ -25,11 +25,11 @@ def aim(metric: Entry, worker: str = "replica") -> str:
     if metric["targetType"] == "Utilization":
         return f"{target:g} %"
     if "container" in metric:
-        return _usage(metric["name"], target)
+        return usage(metric["name"], target)
     return f"{target:g} per {worker}" if metric["targetType"] == "AverageValue" else f"{target:g}"
 
 
-def _usage(name: str, value: float) -> str:
+def usage(name: str, value: float) -> str:
     """Cores or bytes, short."""
     if name == "cpu":
         return f"{value * 1000:.0f}m" if value < 1 else f"{value:.3g}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.base.errors import TidegateError
 from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
+from tidegate.cli.amounts import usage
 from tidegate.kube.resource import EVENTS, JOBS, SCALED_OBJECTS
 from tidegate.operator.sight import finished_as
 
@@ -69,13 +70,20 @@ def table(local: Local) -> Table:
         shown.add_row(
             f"{row.resource.kind.lower()}/{row.namespace}/{row.name}",
             "\n".join(name for name, _, _ in row.metrics),
-            "\n".join(f"{'?' if value is None else f'{value:g}'} / {aim:g}" for _, value, aim in row.metrics),
+            "\n".join(f"{worth(name, value)} / {worth(name, aim)}" for name, value, aim in row.metrics),
             size(local, row),
             row.reason.text if row.reason else "",
         )
     if not rows:
         shown.caption = "no ScaledObject or ScaledJob yet: kubectl apply -f …"
     return shown
+
+
+def worth(name: str, value: float | None) -> str:
+    """A metric's value; `?` where it is not known."""
+    if value is None:
+        return "?"
+    return usage(name, value) if name in ("cpu", "memory") else f"{value:g}"
 
 
 def size(local: Local, row: Row) -> str:

@@ -22,6 +22,7 @@ Object = dict[str, Any]
 class Row:
     """An object for people: its metrics as last read, with their targets, and the last reason.
 
+    cpu and memory are in cores and bytes per pod, or `cpu %` of the requests.
     `ready` is what its target says of its pods, None where it says nothing.
     """
 
@@ -59,7 +60,8 @@ def _metrics(
             object = desk.world.get(*known.key)
             told = told_by(known, hpa_of(object)) if isinstance(object, ScaledObject) else None
             value = told.usage(plan.resource) if told is not None and told.state == "current" else None
-            yield plan.resource.name, value, float(parse_quantity(plan.resource.target))
+            unit = " %" if plan.resource.target_type == "Utilization" else ""
+            yield f"{plan.resource.name}{unit}", value, float(parse_quantity(plan.resource.target))
         reading = desk.rounds.latest((known.uid, plan.index))
         for position, metric in enumerate(plan.metrics):
             is_read = reading is not None and reading.failure is None
