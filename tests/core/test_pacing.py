@@ -154,6 +154,7 @@ def test_an_edit_starts_no_jobs_for_a_reading_from_before_the_last_round() -> No
     wider = replace_generation(scaled_job(maxReplicaCount=5), 4)
     waits = decide_scaled_job(wider, jobs, (view,), first.memory, at(5))
     assert (created(first), created(waits), codes(waits)[-1]) == (2, 0, "JobsWait")
+    assert waits.reasons[-1].text == "3 Jobs for a queue of 9 at the next reading: this one had its round"
     newer = trigger(9, target=1, when=at(6), snapshot=jobs)
     assert created(decide_scaled_job(wider, jobs, (newer,), waits.memory, at(6))) == 3
 

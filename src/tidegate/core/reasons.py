@@ -149,7 +149,7 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.ENOUGH_JOBS: "no Job is created: {sum}",
         Code.JOBS_CAPPED: "{wanted} wanted, at most {maximum} {source}, {running} unfinished: {rest}",
         Code.JOBS_PACED: "{count:Job} not before {at}: one round per polling interval of {interval_s} s",
-        Code.JOBS_WAIT: "{count:Job} for a queue of {queue} at the next reading: the last round is newer",
+        Code.JOBS_WAIT: "{count:Job} for a queue of {queue} at the next reading: this one had its round",
         Code.JOBS_PENDING: "{pending:unfinished Job} pending, which {strategy} subtracts",
         Code.HISTORY_TRIMMED: "{count:finished Job} above the history limits deleted",
         Code.ROLLED_OUT: "{count:Job} of the previous version deleted",
