@@ -20,6 +20,8 @@ from tidegate.kube.resource import PODS
 from tidegate.local.nodes import instances
 from tidegate.local.nodes.instances import LAUNCHER, Instance, Plan, Record
 
+pytestmark = pytest.mark.real
+
 TESTS = Path(__file__).parents[2]
 
 
