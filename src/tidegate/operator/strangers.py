@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
+from tidegate.base.spelling import nearest
 from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.operator.world import World
 
@@ -30,9 +30,9 @@ def _hint(world: World, resource: Resource, namespace: str, name: str) -> str:
         return f"there is a {other.kind} of that name: {SHORT[other]}/{name}"
     present: list[Any] = world.cache(resource).list()
     names = sorted(one.metadata.name for one in present if one.metadata.namespace == namespace)
-    near = get_close_matches(name, names)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
+    near = nearest(name, names)
+    if near is not None:
+        return f"did you mean {near}?"
     elsewhere = sorted(one.metadata.namespace for one in present if one.metadata.name == name)
     if elsewhere:
         return f"there is one in {', '.join(elsewhere[:NAMES_SHOWN])}: use -n"
