@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-_LIKENESS = 0.7
+# Two letters of three: `wbe` is near `web`.
+_LIKENESS = 0.66
 _LENGTH_MAX, _KNOWN_MAX = 100, 1000
 
 
