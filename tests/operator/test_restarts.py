@@ -81,6 +81,11 @@ def twins(draw: st.DrawFn) -> tuple[Plan, Plan]:
             before_s, look = kill[0], Annotate("looked-at", str(len(wild)))
             calm[-1:] = [(before_s, look), (gap_s - before_s, happening)]
             wild += [(before_s, kill[1]), (gap_s - before_s, happening)]
+        if isinstance(happening, SetClock):
+            # Both notice it at once: who notices later holds on for longer, with and without restarts.
+            noticed = (0.0, Annotate("looked-at", f"clock {len(wild)}"))
+            calm.append(noticed)
+            wild.append(noticed)
     plan = Plan("object", draw(SPECS), draw(st.sampled_from([0, 3])), 0, tuple(calm))
     return plan, replace(plan, happenings=tuple(wild))
 
