@@ -55,8 +55,14 @@ def test_the_count_of_one_target_is_not_restored_into_another(
     )
     assert is_of_another(object) == is_another
     assert restored_replicas(object) == (None if is_another else 3)
-    assert bool(first_mark(object)) == (mark is None)
+    assert bool(first_mark(object, None)) == (mark is None)
 
 
-def test_an_object_that_restores_nothing_is_not_marked() -> None:
-    assert first_mark(scaled_object()) == {}
+def test_an_object_is_marked_with_the_target_whose_count_is_kept() -> None:
+    web = {COUNT_OF: "Deployment.apps/web"}
+    assert first_mark(scaled_object(), None) == web
+    # a count that was kept without the mark is that of the target which the HPA scales
+    assert first_mark(scaled_object(), "Deployment.apps/other") == web
+    kept = scaled_object(status={"originalReplicaCount": 3})
+    assert first_mark(kept, "Deployment.apps/other") == {COUNT_OF: "Deployment.apps/other"}
+    assert first_mark(kept, None) == web

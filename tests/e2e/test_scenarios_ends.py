@@ -12,6 +12,7 @@ from parts.cluster import redis
 from parts.memory_client import Write, nothing
 from parts.town import Object, Town, living
 from tidegate.base.errors import Unreachable
+from tidegate.core.restore import COUNT_OF
 from tidegate.kube.resource import SCALED_OBJECTS, ApiError
 
 pytestmark = pytest.mark.e2e
@@ -182,6 +183,54 @@ def test_a_count_is_not_restored_into_a_target_that_it_is_not_of() -> None:
             town.start_operator()
             await town.becomes("it is gone", lambda: is_gone(town), 30)
             assert (town.count("web"), town.count("other")) == (4, 7)
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("how", ["one edit", "two edits", "replaced"])
+def test_a_count_kept_before_restoring_was_asked_for_is_not_restored_into_another_target(how: str) -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock) as town:
+            await town.deployment("web", 5)
+            await town.deployment("other", 2)
+            asked: Object = {"advanced": RESTORE}
+            first = asked if how == "replaced" else {}
+            await town.scaled_object("web", redis("jobs"), **QUICK, **first, minReplicaCount=1)
+            await clock.sleep(30)
+            edit = aimed_at("other")
+            if how == "replaced":
+                edit = {**edit, "metadata": {"annotations": {COUNT_OF: None}}}
+            if how == "one edit":
+                edit["spec"] |= asked
+            await town.patch(SCALED_OBJECTS, "web", edit)
+            await clock.sleep(30)
+            await town.patch(SCALED_OBJECTS, "web", {"spec": asked})
+            await clock.sleep(400)
+            await town.objects.delete(SCALED_OBJECTS, "shop", "web")
+            await town.becomes("it is gone", lambda: is_gone(town), 30)
+            assert town.count("other") == 2
+
+    virtualtime.run(story)
+
+
+def test_a_status_that_may_not_be_written_keeps_no_edited_target_from_scaling() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=0) as town:
+            await town.deployment("web", 0)
+            await town.deployment("other", 0)
+            await town.scaled_object("web", redis("jobs"), **QUICK, advanced=RESTORE)
+            await clock.sleep(30)
+
+            async def forbid(write: Write) -> None:
+                if write.resource == SCALED_OBJECTS and write.subresource == "status":
+                    raise ApiError(403, "Forbidden", "the status is not ours to write")
+
+            town.client.before = forbid
+            await town.patch(SCALED_OBJECTS, "web", aimed_at("other"))
+            town.redis.lists["jobs"] = 5
+            await clock.sleep(120)
+            assert town.count("web") == 0
+            assert town.count("other") > 0
 
     virtualtime.run(story)
 

@@ -32,15 +32,26 @@ def is_of_another(object: ScaledObject) -> bool:
     return object.metadata.annotations.get(COUNT_OF, target_text(object)) != target_text(object)
 
 
-def first_mark(object: ScaledObject) -> dict[str, str]:
-    """The annotation that says whose count will be kept, where it matters and says nothing yet."""
-    is_marked = COUNT_OF in object.metadata.annotations
-    return {COUNT_OF: target_text(object)} if is_restoring(object) and not is_marked else {}
+def first_mark(object: ScaledObject, aim: str | None) -> dict[str, str]:
+    """The annotation that says whose count is kept, where it says nothing yet.
+
+    Also where nothing is restored yet: that and the target may be changed by one edit. `aim` is what the
+    object's HPA scales, if it has one: a count that was kept without the annotation (KEDA kept it, or
+    somebody took the annotation away) is that target's.
+    """
+    if COUNT_OF in object.metadata.annotations:
+        return {}
+    is_kept = object.status.original_replica_count is not None
+    return {COUNT_OF: aim if aim is not None and is_kept else target_text(object)}
 
 
 def target_text(object: ScaledObject) -> str:
     """The target as kubectl names it: `Deployment.apps/web`."""
     reference = object.spec.scale_target_ref
-    group, _, _ = (reference.api_version or "apps/v1").rpartition("/")
-    kind = reference.kind or "Deployment"
-    return f"{kind}.{group}/{reference.name}" if group else f"{kind}/{reference.name}"
+    return named(reference.api_version or "apps/v1", reference.kind or "Deployment", reference.name)
+
+
+def named(api_version: str, kind: str, name: str) -> str:
+    """`Deployment.apps/web`, `Pool/web`."""
+    group, _, _ = api_version.rpartition("/")
+    return f"{kind}.{group}/{name}" if group else f"{kind}/{name}"

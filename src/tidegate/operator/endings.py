@@ -6,14 +6,12 @@ It comes once. Afterwards the object may stay for somebody else's finalizer: the
 from __future__ import annotations
 
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.base.errors import Unreachable
 from tidegate.core.restore import restored_replicas
 from tidegate.core.values import EmitEvent
-from tidegate.kube.resource import ApiError
 from tidegate.operator.desk import FINALIZER, Desk
 from tidegate.operator.keeping import Keeping
 from tidegate.operator.targets import Targets
-from tidegate.operator.writer import REFUSED, Place
+from tidegate.operator.writer import REFUSED, Place, may_pass
 
 
 class Endings:
@@ -55,10 +53,3 @@ class Endings:
                 await self.desk.writer.event(place, EmitEvent("Warning", "ScaledObjectUpdateFailed", text))
             if passes:
                 raise
-
-
-def may_pass(error: Exception) -> bool:
-    """Whether the same request may succeed later, with nobody changing anything."""
-    if isinstance(error, ApiError):
-        return error.code >= 500 or error.code in (409, 429)
-    return isinstance(error, Unreachable)

@@ -7,6 +7,7 @@ leaves the target with the HPA that it had.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from tidegate.api.scaledobject import ScaledObject
@@ -14,7 +15,7 @@ from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.names import is_dns_subdomain
 from tidegate.core.decide import HpaView
 from tidegate.core.modifiers import modifiers_of
-from tidegate.core.restore import is_of_another, is_restoring
+from tidegate.core.restore import is_of_another, is_restoring, named
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
 from tidegate.operator.copied import marked
@@ -50,6 +51,15 @@ class Keeping:
         except TidegateError:
             return None
         return own[0] if own else None
+
+    def aim(self, object: ScaledObject) -> str | None:
+        """What the HPA that it controls scales; None where there is none, or none is listed yet."""
+        with suppress(TidegateError):
+            for one in self._own(object):
+                reference = (one.get("spec") or {}).get("scaleTargetRef") or {}
+                parts = (reference.get(key) or "" for key in ("apiVersion", "kind", "name"))
+                return named(*parts)
+        return None
 
     async def ensured(self, object: ScaledObject, target: Target, plan: Plan) -> HpaView | Failure | None:
         """The HPA as it should be. One that lacks a broken trigger's metric would lower too much: while

@@ -15,7 +15,7 @@ from tidegate.core import restore
 from tidegate.operator.desk import Desk
 from tidegate.operator.known import Known
 from tidegate.operator.targets import Target
-from tidegate.operator.writer import REFUSED
+from tidegate.operator.writer import REFUSED, may_pass
 
 
 class Originals:
@@ -25,16 +25,25 @@ class Originals:
         self.desk = desk
 
     async def change(self, known: Known, object: ScaledObject, target: Target) -> bool:
-        """Takes the next step from one target's count to another's. True when that was needed."""
+        """Takes the next step from one target's count to another's. True when that was needed.
+
+        A step that is refused for good keeps nobody from scaling: the count stays another's, which is not
+        restored.
+        """
         if not restore.is_of_another(object) or not isinstance(target.replicas, int):
             return False
         known.memory = replace(known.memory, original=None)
         place, version = self.desk.place(known), object.metadata.resource_version
-        if object.status.original_replica_count is not None:
-            await self.desk.writer.status(place, {"originalReplicaCount": None}, version)
-        else:
-            mark = {restore.COUNT_OF: restore.target_text(object)}
-            await self.desk.writer.metadata(place, {"annotations": mark}, version)
+        try:
+            if object.status.original_replica_count is not None:
+                await self.desk.writer.status(place, {"originalReplicaCount": None}, version)
+            else:
+                mark = {restore.COUNT_OF: restore.target_text(object)}
+                await self.desk.writer.metadata(place, {"annotations": mark}, version)
+        except REFUSED as error:
+            if may_pass(error):
+                raise
+            return False
         return True
 
     async def keep(self, known: Known, object: ScaledObject, target: Target) -> ScaledObject:

@@ -52,7 +52,8 @@ class ScaledObjects:
         if object.metadata.deletion_timestamp:
             await self.endings.end(place, object)
             return
-        if await self.desk.prepare(place, object, {LABEL: name}, first_mark(object)):
+        mark = first_mark(object, self.keeping.aim(object))
+        if await self.desk.prepare(place, object, {LABEL: name}, mark):
             return
         known = self.desk.known(key, object)
         object = self.desk.newest(known, object)

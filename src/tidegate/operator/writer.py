@@ -172,6 +172,13 @@ def is_refusal(error: ApiError | TidegateError) -> bool:
     return isinstance(error, ApiError) and error.code < 500
 
 
+def may_pass(error: Exception) -> bool:
+    """Whether the same request may succeed later, with nobody changing anything."""
+    if isinstance(error, ApiError):
+        return error.code >= 500 or error.code in (409, 429)
+    return isinstance(error, Unreachable)
+
+
 def identity(job: Object) -> tuple[str, str]:
     """Whose Job it is, and of which round."""
     metadata = job["metadata"]
