@@ -381,3 +381,23 @@ def test_a_window_tells_when_it_closes_and_what_is_left_then() -> None:
             assert own["at"] == found["due"] == "2026-01-05T17:00:00Z"
 
     virtualtime.run(story)
+
+
+def test_an_annotation_that_does_nothing_is_told_when_it_is_set_and_no_more_when_it_is_gone() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock) as cluster:
+            await cluster.deployment("web", 0)
+            await cluster.scaled_object("web")
+            await clock.sleep(5)
+            assert (await told(cluster))["notices"] == []
+            key = "autoscaling.keda.sh/paused-scale-up"
+            await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": {key: "true"}}})
+            await clock.sleep(5)
+            [notice] = (await told(cluster))["notices"]
+            assert 'did you mean "paused-scale-out"?' in notice
+            assert any(notice in text for _, _, text, _ in cluster.events("web"))
+            await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": {key: None}}})
+            await clock.sleep(5)
+            assert (await told(cluster))["notices"] == []
+
+    virtualtime.run(story)

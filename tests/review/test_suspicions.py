@@ -40,23 +40,6 @@ def test_what_is_usual_is_not_suspected() -> None:
     assert told(target={"kind": "Rollout", "apiVersion": "argoproj.io/v1alpha1"}) == []
 
 
-@pytest.mark.parametrize(
-    ("annotation", "message"),
-    [
-        ("paused-scale-up", 'nothing reads this annotation; did you mean "paused-scale-out"?'),
-        ("pausd", 'nothing reads this annotation; did you mean "paused"?'),
-        ("colour", "nothing reads this annotation"),
-        ("paused", None),
-        ("force-activation", None),
-    ],
-)
-def test_annotations_that_nobody_reads(annotation: str, message: str | None) -> None:
-    key = f"autoscaling.keda.sh/{annotation}"
-    notes = {key: "true", "example.com/pausd": "true"}
-    expected = [(f"metadata.annotations.{key}", message)] if message else []
-    assert told(annotations=notes) == expected
-
-
 def test_kinds_that_there_are_not() -> None:
     [(path, message)] = told(target={"kind": "Deploymnt"})
     assert path == "spec.scaleTargetRef.kind"

@@ -23,6 +23,7 @@ from tidegate.base.spelling import hint
 from tidegate.cli.references import Shown, of_authentication
 from tidegate.kit.reading import Sources
 from tidegate.local.apiserver import defaults, fields, hpachecks
+from tidegate.review.annotations import annotation_notices
 from tidegate.review.manifest import review
 from tidegate.review.modifiers import formula_problems
 from tidegate.review.nextsteps import with_next_step
@@ -49,7 +50,7 @@ def admit(
         return (), ()
     if old is not None and new.get("spec") == old.get("spec"):
         # The last finalizer of a broken object must be removable.
-        return (), ()
+        return (), _of_new_annotations(new, old)
     found = problems(new)
     if found:
         return found, ()
@@ -65,6 +66,21 @@ def admit(
     if refused:
         return refused, ()
     return (), [str(problem) for problem in remarks(object)]
+
+
+def _of_new_annotations(new: Object, old: Object) -> list[str]:
+    """Warnings of an edit of metadata alone: this is how people pause."""
+    before, after = (one["metadata"].get("annotations") or {} for one in (old, new))
+    changed = {f"metadata.annotations.{key}" for key, text in after.items() if before.get(key) != text}
+    if not changed:
+        return []
+    try:
+        object = decode(new)
+    except TidegateError:
+        return []
+    if not isinstance(object, ScaledObject | ScaledJob):
+        return []
+    return [str(one) for one in annotation_notices(object) if one.path in changed]
 
 
 def remarks(object: ScaledObject | ScaledJob) -> list[Problem]:

@@ -24,6 +24,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Clocked, Polled, Scope
 from tidegate.kit.settings import declared
 from tidegate.kube.resource import Resource
+from tidegate.review.annotations import PREFIX
 from tidegate.review.coming import coming
 from tidegate.review.manifest import Review, TriggerPlan, review
 
@@ -162,5 +163,9 @@ def plan(
 
 
 def basis(object: ScaledObject | ScaledJob, template: Object | Failure | None) -> Any:
-    """What of the object a plan depends on; equal bases need no new plan."""
-    return (object.metadata.uid, object.metadata.generation, template)
+    """What of the object a plan depends on; equal bases need no new plan.
+
+    A generation knows nothing of annotations.
+    """
+    ours = {key: text for key, text in object.metadata.annotations.items() if key.startswith(PREFIX)}
+    return (object.metadata.uid, object.metadata.generation, ours, template)

@@ -14,10 +14,7 @@ from tidegate.api.trigger_rules import RESOURCE_TRIGGERS
 from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
 from tidegate.core.annotated import (
-    FORCE_ACTIVATION,
     PAUSED_REPLICAS,
-    PAUSED_SCALE_IN,
-    PAUSED_SCALE_OUT,
     pause_of,
 )
 from tidegate.core.jobs import counts_pending
@@ -25,6 +22,7 @@ from tidegate.core.modifiers import modifiers_of
 from tidegate.kit.reading import FROM_ENV
 from tidegate.kit.scaler import Clocked
 from tidegate.kit.settings import settings_of
+from tidegate.review.annotations import annotation_notices
 from tidegate.review.windows import window_notices
 
 _POLLING = (
@@ -32,7 +30,6 @@ _POLLING = (
     "minReplicaCount = 0, idleReplicaCount is set, or useCachedMetrics is enabled"
 )
 _COOLDOWN = "CooldownPeriod is only relevant when minReplicaCount = 0 or idleReplicaCount is set"
-_NOT_FOR_JOBS = (PAUSED_REPLICAS, PAUSED_SCALE_IN, PAUSED_SCALE_OUT, FORCE_ACTIVATION)
 
 
 def without_effect(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
@@ -41,6 +38,7 @@ def without_effect(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
         yield from _scaled_object(object)
     else:
         yield from _scaled_job(object)
+    yield from annotation_notices(object)
     for index, trigger in enumerate(object.spec.triggers):
         yield from window_notices(object, f"spec.triggers[{index}]", trigger)
         if isinstance(object, ScaledObject):
@@ -94,10 +92,6 @@ def _scaled_job(object: ScaledJob) -> Iterator[Problem]:
         text = f'"{spec.job_target_ref.name}" has no effect: Jobs are made from the template beside it'
         yield Problem("spec.jobTargetRef.name", text)
     yield from _container(spec.triggers, spec.env_source_container_name, "spec")
-    for name in _NOT_FOR_JOBS:
-        if name in object.metadata.annotations:
-            text = f'"{object.metadata.annotations[name]}" has no effect on a ScaledJob'
-            yield Problem(f"metadata.annotations.{name}", text)
 
 
 def _intervals(spec: ScaledObjectSpec) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
 """What is written and, very likely, not meant: admission and validate warn of it, the operator need not.
 
-Annotations that nobody reads, kinds that there are not, secrets in clear text, a workload that counts itself.
+Kinds that there are not, secrets in clear text, a workload that counts itself.
 """
 
 from __future__ import annotations
@@ -16,42 +16,21 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
 from tidegate.base.selectors import parse_selector
 from tidegate.base.spelling import hint
-from tidegate.core.annotated import (
-    FORCE_ACTIVATION,
-    PAUSED,
-    PAUSED_REPLICAS,
-    PAUSED_SCALE_IN,
-    PAUSED_SCALE_OUT,
-)
 from tidegate.kit.settings import METADATA, settings_of
 
 Object = dict[str, Any]
 
-_GROUP = "autoscaling.keda.sh/"
-_ANNOTATIONS = [
-    one.removeprefix(_GROUP)
-    for one in (PAUSED, PAUSED_REPLICAS, PAUSED_SCALE_IN, PAUSED_SCALE_OUT, FORCE_ACTIVATION)
-]
 _SCALABLE = ("Deployment", "StatefulSet", "ReplicaSet")
 
 
 def suspicions(object: ScaledObject | ScaledJob, template: Object | None = None) -> Iterator[Problem]:
     """Each with its path; `template` is the pod template of the target, where it is known."""
-    yield from _annotations(object)
     if isinstance(object, ScaledObject):
         yield from _kind(object)
     for index, trigger in enumerate(object.spec.triggers):
         yield from _clear_text(object, f"spec.triggers[{index}].metadata", trigger)
         if template is not None and isinstance(object, ScaledObject):
             yield from _counts_itself(object, f"spec.triggers[{index}].metadata", trigger, template)
-
-
-def _annotations(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
-    for key in object.metadata.annotations:
-        name = key.removeprefix(_GROUP)
-        if name != key and name not in _ANNOTATIONS:
-            message = f"nothing reads this annotation{hint(name, _ANNOTATIONS)}"
-            yield Problem(f"metadata.annotations.{key}", message)
 
 
 def _kind(object: ScaledObject) -> Iterator[Problem]:
