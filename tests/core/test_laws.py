@@ -252,7 +252,7 @@ def test_a_written_count_lies_within_the_bounds_and_has_a_reason(
     decision = decided(object, current, views, memory)
     written = replicas_set(decision)
     assert decision.reasons
-    assert all(Code(reason.code) in SENTENCES for reason in decision.reasons)
+    assert all(Code(reason.code) in SENTENCES and reason.text for reason in decision.reasons)
     if written is not None:
         assert 0 <= written <= object.spec.replicas_max
         assert written != current

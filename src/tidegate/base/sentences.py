@@ -31,12 +31,13 @@ class Sentence:
     It is taken apart once: decisions write thousands of sentences a second.
     """
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_parts", "names")
 
     def __init__(self, template: str) -> None:
         self._parts = tuple(
             (literal, field, noun or "") for literal, field, noun, _ in Formatter().parse(template)
         )
+        self.names = frozenset(field for _, field, _ in self._parts if field is not None)
 
     def told(self, **numbers: float | int | str) -> str:
         """The sentence with `numbers` (KeyError for one that it names and that is not given)."""

@@ -159,4 +159,7 @@ SENTENCES: dict[Code, Sentence] = sentences(
 
 def because(code: Code, **numbers: float | int | str) -> Reason:
     """The reason with this code; `numbers` are those its sentence names (KeyError otherwise)."""
-    return Reason(code.value, SENTENCES[code].told(**numbers), tuple(numbers.items()))
+    sentence = SENTENCES[code]
+    if not sentence.names <= numbers.keys():
+        raise KeyError(*sorted(sentence.names - numbers.keys()))
+    return Reason(code.value, sentence, tuple(numbers.items()))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from tidegate.api.conditions import Condition
 from tidegate.base.errors import Failure
+from tidegate.base.sentences import Sentence
 
 TargetType = Literal["AverageValue", "Value", "Utilization"]
 
@@ -178,11 +179,18 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One link of the chain: a code from a closed set, one sentence, the numbers it used."""
+    """One link of the chain: a code from a closed set, one sentence, the numbers it used.
+
+    The text is written when somebody reads it: most decisions are at rest, and nobody does.
+    """
 
     code: str
-    text: str
+    sentence: Sentence
     numbers: tuple[tuple[str, float | int | str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        return self.sentence.told(**dict(self.numbers))
 
 
 # --- actions: what should be done, as values; the operator, the simulator and a dry run carry them out
