@@ -42,7 +42,7 @@ def test_what_was_done_has_a_sentence(action: Action, said: tuple[str, str]) -> 
 
 
 def test_each_action_has_the_reasons_that_it_was_done_for() -> None:
-    active, trimmed = because(Code.ACTIVE, metrics="jobs"), because(Code.HISTORY_TRIMMED, count=2)
+    active, trimmed = because(Code.ACTIVE, told="active"), because(Code.HISTORY_TRIMMED, count=2)
     delete = DeleteJobs(("a", "b"), "Background", "HistoryTrimmed")
     assert [is_why(one, delete) for one in (active, trimmed)] == [False, True]
     assert [is_why(one, CreateJobs(4, 2)) for one in (active, trimmed)] == [True, False]
