@@ -205,3 +205,26 @@ def test_a_restart_ends_what_had_begun_and_tells_nothing_twice(tmp_path: Path) -
         ]
 
     virtualtime.run(story)
+
+
+def test_within_one_look_the_cause_comes_before_its_step() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock) as cluster:
+            await ready(cluster)
+            await clock.sleep(10)
+            pause = {"autoscaling.keda.sh/paused-replicas": "3"}
+            await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": pause}})
+            await clock.sleep(10)
+            gone = {"autoscaling.keda.sh/paused-replicas": None}
+            spec = {"minReplicaCount": 5}
+            await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"annotations": gone}, "spec": spec})
+            await clock.sleep(10)
+            assert await told(cluster) == [
+                'paused: annotation autoscaling.keda.sh/paused-replicas: "3"',
+                "1 → 3 replicas",
+                "spec edited (generation 2): minReplicaCount 1 → 5",
+                "unpaused: annotation autoscaling.keda.sh/paused-replicas was taken off",
+                "3 → 5 replicas",
+            ]
+
+    virtualtime.run(story)

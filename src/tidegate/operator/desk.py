@@ -256,19 +256,20 @@ class Desk:
         replicas: int | None = None,
         hpa: Object | None = None,
     ) -> None:
-        """Keeps what was done of the last decision, what was found and what stands.
+        """Keeps what stands, what was found and what was done of the last decision.
 
         `replicas` are those found before, `hpa` is the object's.
         """
         assert known.decided_at is not None
         carried_out, now_s = tuple(done), self.clock.monotonic()
+        # Causes before effects: an edit, a pause, an outage or a fallback before the step that it led to.
+        self.history.stood(known, object, known.decided_at)
         self.history.found(known, replicas, hpa, known.decided_at, now_s)
         self.history.acted(known, carried_out)
         for action in carried_out:
             # What we set ourselves is no news when it is seen.
             if isinstance(action, SetReplicas):
                 known.replicas, known.left = action.replicas, (action.previous, now_s)
-        self.history.stood(known, object, known.decided_at)
 
     async def say(
         self, known: Known, object: ScaledObject | ScaledJob, decision: Decision, more: Object
