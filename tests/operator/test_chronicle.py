@@ -85,6 +85,40 @@ def test_steps_that_take_turns_keep_each_moment() -> None:
     assert [one["count"] for one in chronicle.of("uid")] == [1] * 6
 
 
+def test_rounds_of_failing_jobs_are_one_line_with_the_latest_numbers(tmp_path: Path) -> None:
+    chronicle = Chronicle(tmp_path)
+    for number in range(2, 9):
+        failing = {"code": "JobsFailing", "text": f"the last {number} Jobs failed", "numbers": {}}
+        line = told(number, f"1 Job created in round {number}", "JobsCreated")
+        chronicle.add("uid", {**line, "reasons": [failing]})
+    for kept in (chronicle.of("uid"), Chronicle(tmp_path).of("uid")):
+        [only] = kept
+        assert (only["what"], only["count"]) == ("1 Job created in round 8", 7)
+        assert only["reasons"][0]["text"] == "the last 8 Jobs failed"
+
+
+def test_rounds_of_jobs_push_out_no_edit(tmp_path: Path) -> None:
+    chronicle = Chronicle(tmp_path)
+    chronicle.add("uid", told(1, "spec edited (generation 2)", "Edited"))
+    for number in range(3 * KEPT):
+        line = told(2, f"1 Job created in round {number}", "JobsCreated", f"queue of {number}")
+        chronicle.add("uid", line)
+    for kept in (chronicle.of("uid"), Chronicle(tmp_path).of("uid")):
+        assert len(kept) == KEPT
+        assert kept[0]["what"] == "spec edited (generation 2)"
+        assert kept[-1]["what"] == f"1 Job created in round {3 * KEPT - 1}"
+
+
+def test_each_outage_keeps_its_beginning_and_its_end() -> None:
+    chronicle = Chronicle()
+    for second in range(0, 40, 10):
+        for later, code in enumerate(("OutageBegan", "NotReady", "OutageEnded", "Ready")):
+            chronicle.add("uid", {**told(second + later, code, code), "trigger": 0})
+    kept = chronicle.of("uid")
+    assert [one["count"] for one in kept] == [1] * 16
+    assert [one["at"] for one in kept if one["code"] == "OutageBegan"] == [at(0), at(10), at(20), at(30)]
+
+
 def test_what_is_known_better_later_takes_the_place_of_the_line(tmp_path: Path) -> None:
     chronicle = Chronicle(tmp_path)
     first = chronicle.add("uid", told(1, "3 → 7 replicas, by somebody else", "ScaledByOthers"))

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from tidegate.base.times import format_time
+from tidegate.core.reasons import Code
 from tidegate.core.values import Reason
 
 Entry = dict[str, Any]
@@ -26,7 +27,11 @@ KEPT = 100
 # What comes and goes by turns is counted on this far back; of what scales, each moment is of interest.
 TURNS = 4
 STEPS = frozenset({"Scaled", "ScaledByHpa", "ScaledByOthers", "Edited", "Paused", "Unpaused"})
+# Rounds of Jobs never use up the lines that say what changed around them.
+OF_JOBS = frozenset({"JobsCreated", "JobsDeleted"})
+KEPT_OF_JOBS = KEPT // 2
 _ROUND = re.compile(r" in round [0-9]+")
+_NUMBER = re.compile(r"[0-9]+")
 
 
 class Chronicle:
@@ -40,17 +45,17 @@ class Chronicle:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def add(self, uid: str, entry: Entry) -> Entry:
-        """Keeps a change, the repetition of one as its count; the oldest beyond the last hundred go."""
+        """Keeps a change, the repetition of one as its count; of more than a hundred the oldest go."""
         entries = self._known(uid)
         number = max((one["n"] for one in entries), default=0) + 1
         added = {"n": number, "since": entry.get("at"), "count": 1, **entry}
         reach = 1 if entry.get("code") in STEPS else TURNS
-        same = next((one for one in reversed(entries[-reach:]) if _is_same(one, entry)), None)
+        same = _repeated(entries[-reach:], entry)
         if same is not None:
             entries.remove(same)
             added |= {"n": same["n"], "since": same["since"], "count": same["count"] + 1}
         entries.append(added)
-        del entries[:-KEPT]
+        _trim(entries)
         self._write(uid, added)
         return added
 
@@ -107,14 +112,50 @@ class Chronicle:
                     defaults = {"n": number, "since": read.get("at"), "count": 1, "code": "Changed"}
                     entries[number] = {**defaults, "reasons": [], **read}
                 self._lines[uid] = self._lines.get(uid, 0) + 1
-        return sorted(entries.values(), key=lambda one: (one.get("at") or "", one["n"]))[-KEPT:]
+        found = sorted(entries.values(), key=lambda one: (one.get("at") or "", one["n"]))
+        _trim(found)
+        return found
+
+
+def _trim(entries: list[Entry]) -> None:
+    """Down to a hundred lines: first the oldest of Jobs where those are more than half, then the oldest."""
+    while len(entries) > KEPT:
+        of_jobs = [number for number, one in enumerate(entries) if one.get("code") in OF_JOBS]
+        del entries[of_jobs[0] if len(of_jobs) > KEPT_OF_JOBS else 0]
+
+
+def _repeated(last: list[Entry], entry: Entry) -> Entry | None:
+    """The line that this one repeats. What ended in between begins anew, or nobody sees how long."""
+    for one in reversed(last):
+        if _is_same(one, entry):
+            return one
+        if _subject(one) is not None and _subject(one) == _subject(entry):
+            return None
+    return None
+
+
+def _subject(entry: Entry) -> tuple[str, Any] | None:
+    """What begins and ends with lines of its own: a trigger's outage, a metric's fallback, Ready."""
+    code = str(entry.get("code"))
+    if code in ("Ready", "NotReady"):
+        return "ready", None
+    if code.startswith("Outage"):
+        return "outage", entry.get("trigger")
+    return ("fallback", entry.get("name")) if code.startswith("Fallback") else None
 
 
 def _is_same(one: Entry, other: Entry) -> bool:
     """Whether a person would read the same again; of Jobs, the number of their round apart."""
     texts = [_ROUND.sub("", str(each.get("what"))) for each in (one, other)]
-    reasons = [[reason["text"] for reason in each.get("reasons") or ()] for each in (one, other)]
-    return one.get("code") == other.get("code") and texts[0] == texts[1] and reasons[0] == reasons[1]
+    return one.get("code") == other.get("code") and texts[0] == texts[1] and _why(one) == _why(other)
+
+
+def _why(entry: Entry) -> list[str]:
+    """The texts of the reasons. While Jobs fail one by one each round counts on: then without numbers."""
+    reasons = entry.get("reasons") or ()
+    texts = [str(one["text"]) for one in reasons]
+    is_failing = any(one.get("code") == Code.JOBS_FAILING for one in reasons)
+    return [_NUMBER.sub("", one) for one in texts] if is_failing else texts
 
 
 def entry(now: datetime, code: str, what: str, reasons: list[Entry] | None = None, **more: Any) -> Entry:
