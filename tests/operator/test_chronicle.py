@@ -121,7 +121,7 @@ def test_each_outage_keeps_its_beginning_and_its_end() -> None:
 
 def test_what_is_known_better_later_takes_the_place_of_the_line(tmp_path: Path) -> None:
     chronicle = Chronicle(tmp_path)
-    first = chronicle.add("uid", told(1, "3 → 7 replicas, by somebody else", "ScaledByOthers"))
+    first = chronicle.add("uid", told(1, "3 → 7 replicas, not by us", "ScaledByOthers"))
     chronicle.add("uid", told(2, "7 → 0 replicas"))
     chronicle.correct("uid", first, code="ScaledByHpa", what="3 → 7 replicas, by the HPA")
     for kept in (chronicle.of("uid"), Chronicle(tmp_path).of("uid")):

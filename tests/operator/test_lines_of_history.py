@@ -152,14 +152,14 @@ def test_who_scaled_is_told_without_reasons_of_something_else() -> None:
             # As on a cluster: the count first, then the status.
             await cluster.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 4}}, "scale")
             await clock.sleep(1)
-            assert (await told(cluster))[-1] == "5 → 4 replicas, by somebody else"
+            assert (await told(cluster))[-1] == "5 → 4 replicas, not by us"
             status |= {"desiredReplicas": 4, "lastScaleTime": "2026-01-05T08:00:21Z"}
             await cluster.patch(HPAS, "keda-hpa-web", {"status": status}, "status")
             await clock.sleep(1)
             found = await lines(cluster)
             assert [(one["code"], one["what"], one["reasons"]) for one in found] == [
                 ("ScaledByHpa", "1 → 3 replicas, by the HPA", []),
-                ("ScaledByOthers", "3 → 5 replicas, by somebody else", []),
+                ("ScaledByOthers", "3 → 5 replicas, not by us", []),
                 ("ScaledByHpa", "5 → 4 replicas, by the HPA", []),
             ]
 

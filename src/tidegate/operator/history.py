@@ -130,7 +130,7 @@ def is_of_hpa(hpa: Object | None, replicas: int, at: datetime) -> bool:
 
 
 def _step(previous: int, replicas: int, *, is_hpa: bool) -> str:
-    return f"{previous} → {counted(replicas, 'replica')}, by {'the HPA' if is_hpa else 'somebody else'}"
+    return f"{previous} → {counted(replicas, 'replica')}, {'by the HPA' if is_hpa else 'not by us'}"
 
 
 def _is_paused(object: ScaledObject | ScaledJob) -> bool:
