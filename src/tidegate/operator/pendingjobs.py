@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
+from tidegate.base.errors import Unreachable
 from tidegate.core.jobs import counts_pending
 from tidegate.kube.resource import PODS
 from tidegate.operator.world import PodMark, World
@@ -47,9 +48,10 @@ class PendingJobs:
 
     def _pods(self, job: Object) -> list[PodMark]:
         metadata = job["metadata"]
-        if not self.world.has_listed(PODS) or self.world.is_away(PODS):
+        try:
+            return self.world.labelled(PODS, metadata.get("namespace", ""), (POD_LABEL, metadata["name"]))
+        except Unreachable:
             return []
-        return self.world.labelled(PODS, metadata.get("namespace", ""), (POD_LABEL, metadata["name"]))
 
 
 def _has_begun(pod: PodMark, wanted: frozenset[str]) -> bool:

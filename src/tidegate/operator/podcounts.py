@@ -22,11 +22,13 @@ class PodCounts:
         self.world = world
 
     async def answer(self, question: Any) -> Any:
-        """Waits for the first list: before that nobody knows, and nobody may say zero."""
+        """Waits for the first list: before that nobody knows, and nobody may say zero; nor may anybody
+        while the watch is lost.
+        """
         checked = pod_count(question)
-        cache: Cache[PodMark] = self.world.cache(PODS)
-        await cache.synced()
-        return counted(cache.list(checked.namespace), checked)
+        await self.world.cache(PODS).synced()
+        pods: Cache[PodMark] = self.world.checked(PODS)
+        return counted(pods.list(checked.namespace), checked)
 
 
 def pod_count(question: Any) -> PodCount:

@@ -25,12 +25,11 @@ class ReadyPods:
             return Failure("Misconfigured", f"the scale of {target.name} tells no selector of its pods")
         try:
             selector = parse_selector(target.selector)
-            self.world.get(PODS, object.metadata.namespace, "")
+            pods: list[PodMark] = self.world.checked(PODS).list(object.metadata.namespace)
         except TidegateError as error:
             return Failure.of(error)
         except ValueError as error:
             return Failure("Malformed", f"the selector of {target.name} cannot be read: {error}")
-        pods: list[PodMark] = self.world.cache(PODS).list(object.metadata.namespace)
         return sum(pod.is_ready and selector.matches(pod.metadata.labels or {}) for pod in pods)
 
 

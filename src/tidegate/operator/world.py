@@ -195,11 +195,15 @@ class World:
         return cache.get(namespace, name)
 
     def labelled(self, resource: Resource, namespace: str, label: tuple[str, str]) -> list[Any]:
-        """Objects of a namespace with this label; `Unreachable` before the first list, and while the kind
-        is away.
-        """
-        self.get(resource, namespace, "")
-        cache, (key, value) = self.cache(resource), label
+        """Objects of a namespace with this label, of a cache that is `checked`."""
+        key, value = label
+        found = self.checked(resource).by_label(key, value)
+        return [one for one in found if namespace_of(one) == namespace]
+
+    def checked(self, resource: Resource) -> Cache[Any]:
+        """The kind's cache, for counting; `Unreachable` before the first list, and while the kind is away."""
+        self.get(resource, "", "")
+        cache = self.cache(resource)
         if cache.away is not None and self.is_away(resource):
             since = f"nothing was heard of them since {format_time(cache.away.since)}"
             raise Unreachable(
@@ -207,7 +211,7 @@ class World:
                 answer=f"{since}: {cache.away.failure}" if cache.away.failure else since,
                 next_step="check that the API server answers and that we may list and watch them",
             )
-        return [one for one in cache.by_label(key, value) if namespace_of(one) == namespace]
+        return cache
 
 
 def namespace_of(one: Mapping[str, Any] | Any) -> str:
