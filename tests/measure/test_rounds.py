@@ -652,6 +652,20 @@ def test_a_clock_trigger_notices_that_the_wall_clock_was_set(tell):
     tell(story)
 
 
+def test_a_clock_trigger_notices_that_the_wall_clock_was_set_back_over_an_edge(tell):
+    async def story(clock):
+        async with measuring(clock) as (rounds, _):
+            clock.shift = timedelta(hours=1)
+            rounds.follow(("u", 0), Hourly(), interval_s=1)
+            await clock.sleep(60)
+            assert rounds.latest(("u", 0)).values == (0.0,)
+            clock.shift = timedelta(0)
+            await clock.sleep(61)
+            assert rounds.latest(("u", 0)).values == (1.0,)
+
+    tell(story)
+
+
 def test_a_woken_clock_trigger_reports_its_snapshot(tell):
     async def story(clock):
         async with measuring(clock) as (rounds, world):

@@ -1,4 +1,4 @@
-"""A watch that was lost says nothing of the present: what is counted from it is unknown until it lives again."""
+"""A watch that was lost says nothing of the present: what it counts is unknown until it lives again."""
 
 import pytest
 

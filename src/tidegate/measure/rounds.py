@@ -282,7 +282,9 @@ class Rounds:
         if followed.is_gone:
             return
         now = self._clock.now()
-        if followed.reading is None or (followed.change is not None and now >= followed.change):
+        # One that is still to come was read before the clock was set back: over an edge, perhaps.
+        is_set_back = followed.reading is not None and now < followed.reading.at
+        if followed.reading is None or is_set_back or (followed.change and now >= followed.change):
             followed.change = self._readings.compute(followed, is_told=True)
         if followed.change is not None:
             wait_s = (followed.change - now).total_seconds()

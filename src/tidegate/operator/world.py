@@ -153,8 +153,12 @@ class World:
             log.exception("a change was not understood", extra={"resource": resource.plural})
 
     def _return(self, resource: Resource, away_s: float) -> None:
-        if away_s > AWAY_S:
+        if away_s <= AWAY_S:
+            return
+        try:
             self._on_return(resource)
+        except Exception:
+            log.exception("a return was not understood", extra={"resource": resource.plural})
 
     async def synced(self) -> None:
         """Returns when every kind that is always followed has been listed once."""
