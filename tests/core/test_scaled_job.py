@@ -24,6 +24,7 @@ from parts.decisions import (
 )
 from tidegate.api.scaledjob import ScalingStrategy
 from tidegate.base.errors import Failure
+from tidegate.core.cleanup import cleanup
 from tidegate.core.decide import decide_scaled_job, memory_from
 from tidegate.core.interpret import interpret
 from tidegate.core.jobs import Queue, Range, Running, queue_of, range_of, running_of, wanted_jobs
@@ -384,6 +385,32 @@ def test_without_limits_a_hundred_of_each_kind_are_kept() -> None:
         for number in range(101)
     )
     assert deleted(decide(jobs, trigger(0))) == ("c000", "f000")
+
+
+class Name(str):
+    """A name that counts how often it is compared and looked up."""
+
+    looks = 0
+
+    def __eq__(self, other: object) -> bool:
+        Name.looks += 1
+        return str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        Name.looks += 1
+        return str.__hash__(self)
+
+
+@pytest.mark.parametrize("spec", [{"successfulJobsHistoryLimit": 0}, {"rollout": {"strategy": "immediate"}}])
+def test_what_is_deleted_is_found_in_a_few_looks_at_each_job(spec: dict[str, Any]) -> None:
+    names = [Name(f"job-{number:03}") for number in range(400)]
+    jobs = tuple(
+        finished(job(name, generation="3" if number % 2 else "2"), at(number))
+        for number, name in enumerate(names)
+    )
+    Name.looks = 0
+    assert cleanup(scaled_job(**spec), jobs, (), at(400)).deletions
+    assert Name.looks < 20 * len(jobs)
 
 
 def test_a_job_that_a_used_reading_still_counts_is_not_deleted_yet() -> None:

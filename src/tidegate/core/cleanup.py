@@ -42,9 +42,11 @@ def cleanup(
     """The deletions of a decision: the rollout first, then the history of what is left."""
     staying = tuple(one for one in views if not one.is_ending)
     old = outdated(object, staying)
-    others = tuple(one for one in staying if one not in old)
+    leaving = {one.name for one in old}
+    others = tuple(one for one in staying if one.name not in leaving)
     expired = counting.history(others, asked, object.spec)
-    trimmed = tuple(one for one in others if one.name in expired)
+    surplus = set(expired)
+    trimmed = tuple(one for one in others if one.name in surplus)
     rolled, unwanted = _ripe(old, now), _ripe(trimmed, now)
     deletions: list[DeleteJobs] = []
     reasons: list[Reason] = []
@@ -52,7 +54,8 @@ def cleanup(
         deletions.append(_rollout(object, rolled))
         reasons.append(because(Code.ROLLED_OUT, count=len(rolled)))
     if unwanted:
-        names = tuple(name for name in expired if name in {one.name for one in unwanted})
+        ripe = {one.name for one in unwanted}
+        names = tuple(name for name in expired if name in ripe)
         deletions.append(DeleteJobs(names, "Background", Code.HISTORY_TRIMMED))
         reasons.append(because(Code.HISTORY_TRIMMED, count=len(names)))
     dates = [one.refused.at + REFUSED_FOR for one in (*old, *trimmed) if one.refused is not None]
