@@ -292,6 +292,20 @@ def test_a_round_is_remembered_until_every_reading_is_newer() -> None:
     assert action.round == 2
 
 
+def test_a_clock_that_is_set_back_keeps_a_round_until_the_next_reading_and_no_longer() -> None:
+    """The Jobs have ended and are gone: nothing but the memory tells of them."""
+    object, hour_s = scaled_job(maxReplicaCount=5), 3_600
+    old = trigger(3, target=1, when=at(hour_s), snapshot=())
+    decision = decide_scaled_job(object, (), (old,), NEVER, at(hour_s))
+    counts = [created(decision)]
+    for moment, view in [(0, old), (10, old), (20, 20), (30, 20), (40, 40)]:
+        if isinstance(view, int):
+            view = trigger(3, target=1, when=at(view), snapshot=())
+        decision = decide_scaled_job(object, (), (view,), decision.memory, at(moment))
+        counts.append(created(decision))
+    assert counts == [3, 0, 0, 0, 0, 3]
+
+
 def test_a_clock_that_is_off_keeps_no_round_in_memory() -> None:
     object = scaled_job(maxReplicaCount=5)
     off = trigger(0, 1, active=False, when=at(0), snapshot=())

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from parts import virtualtime
 from parts.cluster import operating, redis
+from parts.memory_client import Write
 from parts.town import Object, Town, living, pods_of
-from tidegate.kube.resource import SCALED_JOBS, SECRETS
+from tidegate.kube.resource import JOBS, SCALED_JOBS, SECRETS
 
 LABEL = "scaledjob.keda.sh/name"
 HOUR_S = 3_600
@@ -220,5 +222,54 @@ def test_an_edit_and_an_unpause_fill_the_minimum_at_once() -> None:
                 await cluster.patch(SCALED_JOBS, "crunch", wanted)
                 await clock.sleep(2)
             assert len(cluster.unfinished()) == 2
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize("claim_s", [0.01, 12, 25])
+def test_what_is_asked_while_a_round_is_claimed_starts_no_second_job_for_a_message(claim_s: float) -> None:
+    """The Jobs take their messages, end and are removed before anybody looks again."""
+
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=0) as cluster:
+            gone: list[str] = []
+
+            async def delay(write: Write) -> None:
+                if write.resource == SCALED_JOBS and "tidegate.dev/round" in str(write.body):
+                    await clock.sleep(claim_s)
+
+            async def work() -> None:
+                while True:
+                    await clock.sleep(0.02)
+                    for name in cluster.unfinished():
+                        cluster.redis.lists["jobs"] = max(0, cluster.redis.lists["jobs"] - 1)
+                        gone.append(name)
+                        await cluster.finish(name)
+                        await cluster.objects.delete(JOBS, "shop", name)
+
+            cluster.client.before = delay
+            worker = asyncio.create_task(work())
+            await cluster.scaled_job(pollingInterval=10)
+            await clock.sleep(25)
+            cluster.redis.lists["jobs"] = 3
+            await clock.sleep(100)
+            assert len(gone) == 3
+            worker.cancel()
+
+    virtualtime.run(story)
+
+
+def test_a_clock_that_is_set_back_keeps_no_jobs_of_a_cron_trigger_waiting() -> None:
+    hours = {"timezone": "UTC", "start": "0 5 * * *", "end": "0 23 * * *", "desiredReplicas": "2"}
+
+    async def story(clock: Any) -> None:
+        async with operating(clock) as cluster:
+            await cluster.scaled_job("crunch", {"type": "cron", "metadata": hours}, pollingInterval=30)
+            await clock.sleep(5)
+            clock.shift -= timedelta(hours=1)
+            for name in cluster.unfinished():
+                await cluster.finish(name)
+            await clock.sleep(65)
+            assert len(cluster.jobs()) == 4
 
     virtualtime.run(story)

@@ -111,7 +111,7 @@ def decide_scaled_job(
         is_active=heard.queue.is_active if heard.is_known else memory.is_active,
         round=_last_round(object, jobs, memory),
         failures=describe.told_failures(picture),
-        created=counting.still_needed(memory.created, triggers),
+        created=counting.still_needed(memory.created, triggers, now),
         last_round=pacing.present(memory.last_round, now),
     )
     asked = counting.asked_of(triggers, picture)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
@@ -145,8 +145,13 @@ def running_of(jobs: tuple[JobView, ...], asked: tuple[Asked, ...], created: tup
     return Running(len(unfinished), len(at_asking), pending, len(since - at_asking))
 
 
-def still_needed(created: tuple[Created, ...], triggers: tuple[TriggerView, ...]) -> tuple[Created, ...]:
+def still_needed(
+    created: tuple[Created, ...], triggers: tuple[TriggerView, ...], now: datetime
+) -> tuple[Created, ...]:
     """The rounds that some usable reading cannot know of; the others are in its snapshot.
+
+    Where the clock was set back since, a round is as of now, but not before every reading is of the new
+    time: one that is still to come by the clock may be older than the round.
 
     A trigger that calls itself inactive is not counted by: a clock that is off until next year would
     keep every round until then, and says something else only with another reading.
@@ -159,8 +164,12 @@ def still_needed(created: tuple[Created, ...], triggers: tuple[TriggerView, ...]
         and trigger.reading.snapshot is not None
         and trigger.reading.active is not False
     ]
-    oldest = min(moments, default=None)
-    return tuple(one for one in created if oldest is not None and one.at >= oldest)
+    if not moments:
+        return ()
+    if max(moments) <= now:
+        created = tuple(replace(one, at=min(one.at, now)) for one in created)
+    oldest = min(moments)
+    return tuple(one for one in created if one.at >= oldest)
 
 
 def counts_pending(strategy: ScalingStrategy | None) -> bool:

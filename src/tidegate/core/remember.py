@@ -60,6 +60,14 @@ def stopped(memory: Memory, failed: Mapping[str, int]) -> Memory:
     return replace(memory, failed_before=kept)
 
 
+def claimed(memory: Memory, now: datetime) -> Memory:
+    """The memory once its last round is claimed: a question that was sent meanwhile knows nothing of its
+    Jobs yet, as one sent before.
+    """
+    *before, last = memory.created
+    return replace(memory, created=(*before, replace(last, at=max(last.at, now))))
+
+
 def born(memory: Memory, object: ScaledObject, now: datetime) -> datetime | None:
     """When the object was made; a moment that is still to come counts as now, for the initial cooldown."""
     created = object.metadata.creation_timestamp

@@ -14,7 +14,7 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
-from tidegate.core import pacing, words
+from tidegate.core import pacing, remember, words
 from tidegate.core.annotated import PAUSED, ROUND, is_set
 from tidegate.core.cleanup import REFUSED_FOR, refusals
 from tidegate.core.decide import decide_scaled_job
@@ -125,7 +125,8 @@ class ScaledJobs:
             if reading is None or not any(reading.values):
                 continue
             rest_s = polling_s - (self.desk.clock.now() - reading.at).total_seconds()
-            if rest_s <= 0:
+            # More than an interval: the clock was set back.
+            if not 0 < rest_s <= polling_s:
                 await self.desk.rounds.decisive(key, 0.0)
                 rest_s = polling_s
             self.desk.again(known.key, rest_s)
@@ -162,6 +163,9 @@ class ScaledJobs:
             # Lost to somebody else: nothing of the decision stands.
             self.desk.again(known.key, 0.0)
             return
+        if creation is not None:
+            claimed = remember.claimed(decision.memory, self.desk.clock.now())
+            decision = replace(decision, memory=claimed)
         self.desk.decided(known, decision)
         try:
             if creation is not None and isinstance(template, Template):
