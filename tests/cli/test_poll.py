@@ -93,6 +93,15 @@ def test_a_value_asks_for_replicas(
     assert asked_for(scaled_object(), value, metric, is_active=is_active) == expected
 
 
+def test_an_inactive_object_rests_at_its_idle_count() -> None:
+    metric, object = (
+        ExternalMetric("m", 5.0, "AverageValue"),
+        scaled_object(minReplicaCount=2, idleReplicaCount=0),
+    )
+    assert asked_for(object, 0, metric, is_active=False) == 0
+    assert asked_for(object, 7, metric, is_active=True) == 2
+
+
 def test_a_metric_of_type_value_asks_for_no_count_of_its_own() -> None:
     metric = ExternalMetric("m", 5.0, "Value")
     assert asked_for(scaled_object(), 42, metric, is_active=True) is None

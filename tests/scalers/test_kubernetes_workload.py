@@ -57,3 +57,9 @@ def test_mistakes_are_told(metadata: dict[str, str], told: dict[str, str]) -> No
 
 def test_a_metric_source_needs_no_target() -> None:
     assert isinstance(build({"podSelector": "app=web"}, is_metric_source=True), Polled)
+
+
+def test_it_sums_itself_up_by_what_it_counts() -> None:
+    scaler = build({**BASE, "podSelector": "app in (web, api)"})
+    assert isinstance(scaler, Polled)
+    assert scaler.summary() == "app in (web, api)"

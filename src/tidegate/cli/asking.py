@@ -234,10 +234,14 @@ def asked_for(
     object: ScaledObject | ScaledJob, value: float, metric: ExternalMetric, *, is_active: bool
 ) -> int | None:
     """Replicas (or Jobs) that one metric asks for, within min and max; None without a positive target, and
-    for a metric of type Value, which multiplies the replicas that are there."""
+    for a metric of type Value, which multiplies the replicas that are there. The idle count where there is
+    one and the metric is not active."""
+    from tidegate.api.scaledjob import ScaledJobSpec
+
     spec, target = object.spec, metric.target
     if not is_active:
-        return spec.replicas_min
+        idle = None if isinstance(spec, ScaledJobSpec) else spec.idle_replica_count
+        return spec.replicas_min if idle is None else idle
     if target <= 0 or metric.target_type == "Value":
         return None
     return max(1, spec.replicas_min, min(spec.replicas_max, math.ceil(value / target)))

@@ -53,6 +53,9 @@ class KubernetesWorkload(Polled):
             found = f"{self.value:g}" if self.value else "0 or not set"
             yield Problem("value", f"value must be a float greater than 0, and it is {found}")
 
+    def summary(self) -> str:
+        return self.pod_selector
+
     def metric_name(self) -> str:
         return normalize(f"workload-{self.scope.namespace}")
 
