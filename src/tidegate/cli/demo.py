@@ -186,8 +186,9 @@ async def _pipeline(client: Client, progress: Progress) -> None:
 
 async def _watch(client: Client, progress: Progress, version: str) -> None:
     from tidegate.kube.resource import JOBS
+    from tidegate.operator.jobs import OWNER_LABEL
 
-    label = f"scaledjob.keda.sh/name={SCALED_JOB}"
+    label = f"{OWNER_LABEL}={SCALED_JOB}"
     while True:
         events = client.watch(JOBS, NAMESPACE, resource_version=version, labels=label)
         async with aclosing(events) as stream:

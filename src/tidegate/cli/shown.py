@@ -11,6 +11,7 @@ from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
 from tidegate.cli.amounts import usage
 from tidegate.kube.resource import EVENTS, JOBS, SCALED_OBJECTS
+from tidegate.operator.jobs import OWNER_LABEL
 from tidegate.operator.sight import finished_as
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def size(local: Local, row: Row) -> str:
         ready = f", {row.ready} ready" if row.replicas and row.ready is not None else ""
         return counted(row.replicas, "replica") + ready
     try:
-        jobs = local.operator.world.labelled(JOBS, row.namespace, ("scaledjob.keda.sh/name", row.name))
+        jobs = local.operator.world.labelled(JOBS, row.namespace, (OWNER_LABEL, row.name))
     except TidegateError:
         return "?"
     ended = [finished_as(job) for job in jobs]

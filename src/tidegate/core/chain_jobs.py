@@ -57,7 +57,7 @@ class Round:
     @property
     def mode(self) -> str:
         """How several triggers become one queue."""
-        return _mode(self.spec)
+        return counting.mode_of(self.spec)
 
     @property
     def wanted(self) -> int:
@@ -82,7 +82,7 @@ class Round:
         }
 
 
-def round_of(
+def whole_round(
     spec: ScaledJobSpec,
     triggers: tuple[TriggerView, ...],
     picture: Picture,
@@ -92,15 +92,10 @@ def round_of(
     """The round of this queue."""
     room, whole = counting.range_of(spec), queue
     # The highest and the sum are whole unless the maximum cuts them; the others are made of cut parts.
-    if queue.wanted >= room.scaled or _mode(spec) not in ("max", "sum"):
+    if queue.wanted >= room.scaled or counting.mode_of(spec) not in ("max", "sum"):
         endless = Range(room.minimum, _ENDLESS, _ENDLESS)
-        whole = counting.queue_of(triggers, picture, _mode(spec), endless)
+        whole = counting.queue_of(triggers, picture, counting.mode_of(spec), endless)
     return Round(spec, triggers, picture, queue, running, whole)
-
-
-def _mode(spec: ScaledJobSpec) -> str:
-    strategy = spec.scaling_strategy
-    return (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
 
 
 def said(triggers: tuple[TriggerView, ...], picture: Picture) -> tuple[Reason, ...]:
@@ -169,7 +164,7 @@ def limited(round: Round, count: int) -> Iterator[Reason]:
 
 def _divided(round: Round) -> str:
     """`s0-redis-jobs: 50 at 1 per Job`; several become one queue first."""
-    active = {one.index for one in round.picture.states if one.state == "active"}
+    active = round.picture.active
     entries = [
         (metric, value)
         for trigger in round.triggers

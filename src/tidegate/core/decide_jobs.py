@@ -13,7 +13,7 @@ from tidegate.base.times import format_time
 from tidegate.core import annotated, chain_jobs, describe, pacing, remember, words
 from tidegate.core import jobs as counting
 from tidegate.core.activate import unread_reason
-from tidegate.core.chain_jobs import Round, round_of
+from tidegate.core.chain_jobs import Round, whole_round
 from tidegate.core.cleanup import cleanup
 from tidegate.core.interpret import Picture, interpret
 from tidegate.core.jobs import Asked, Queue, Running
@@ -50,7 +50,7 @@ class Heard:
     @property
     def moments(self) -> tuple[datetime, ...]:
         """Of which moments the active triggers' readings are."""
-        active = {one.index for one in self.picture.states if one.state == "active"}
+        active = self.picture.active
         return tuple(one.reading.at for one in self.triggers if one.index in active and one.reading)
 
 
@@ -143,7 +143,7 @@ def _start(object: ScaledJob, heard: Heard, running: Running, memory: Memory, no
     wanted = counting.wanted_jobs(strategy, queue, running, room)
     count = max(0, min(wanted, room.maximum - running.counted))
     is_full = count < wanted or running.counted + count >= room.maximum
-    round = round_of(object.spec, heard.triggers, heard.picture, queue, running)
+    round = whole_round(object.spec, heard.triggers, heard.picture, queue, running)
     before = (*chain_jobs.counting_reasons(round), *_pending(strategy, running))
     held = _held(object, heard, memory, count, due)
     told = (held,) if held is not None else _outcome(round, count, wanted)

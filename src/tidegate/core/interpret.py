@@ -68,7 +68,12 @@ class Picture:
         """One trigger is active, or all are cpu or memory and none has failed."""
         if self.composed is not None:
             return self.composed.is_active
-        return any(one.state == "active" for one in self.states) or self.is_native_only
+        return bool(self.active) or self.is_native_only
+
+    @property
+    def active(self) -> frozenset[int]:
+        """The indexes of the triggers that are active."""
+        return frozenset(one.index for one in self.states if one.state == "active")
 
     @property
     def is_native_only(self) -> bool:

@@ -99,13 +99,19 @@ def range_of(spec: ScaledJobSpec) -> Range:
     return Range(minimum, maximum - minimum, maximum)
 
 
+def mode_of(spec: ScaledJobSpec) -> str:
+    """Its multipleScalersCalculation, `max` where it has none."""
+    strategy = spec.scaling_strategy
+    return (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
+
+
 def queue_of(triggers: tuple[TriggerView, ...], picture: Picture, mode: str, room: Range) -> Queue:
     """The active triggers' values as one queue; `mode` is multipleScalersCalculation ("" is max).
 
     Worked: lengths 20, 10, 5 with targets 1, 2, 3: max 20 → 20 Jobs; min 5 → 2; avg 12 → 9 (the mean of
     20, 5 and 5/3, rounded up); sum 35 → 27.
     """
-    active = {one.index for one in picture.states if one.state == "active"}
+    active = picture.active
     entries = [entry for trigger in triggers if trigger.index in active for entry in _entries(trigger, room)]
     is_active, length, wanted = _combined(entries, mode)
     return Queue(
@@ -117,7 +123,7 @@ def queue_of(triggers: tuple[TriggerView, ...], picture: Picture, mode: str, roo
 
 def asked_of(triggers: tuple[TriggerView, ...], picture: Picture) -> tuple[Asked, ...] | Failure:
     """What the used readings knew of the Jobs; a failure where one of them could not list them."""
-    active = {one.index for one in picture.states if one.state == "active"}
+    active = picture.active
     asked = []
     for trigger in triggers:
         reading = trigger.reading

@@ -98,8 +98,7 @@ def _more(
         if pending:
             yield turn(Turn.BEGUN, pending=pending)
         return
-    mode = (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
-    if mode != "max" or (strategy is not None and strategy.strategy == "custom"):
+    if counting.mode_of(object.spec) != "max" or (strategy is not None and strategy.strategy == "custom"):
         return
     busy = running - room.minimum
     longest = max(_active(triggers, picture), key=lambda one: one[1], default=None)
@@ -114,9 +113,8 @@ def _more(
 def _next(object: ScaledJob, triggers: tuple[TriggerView, ...], picture: Picture, running: Running) -> int:
     """The Jobs that a reading of now would start: some have ended since the last one was asked for."""
     room, strategy = counting.range_of(object.spec), object.spec.scaling_strategy
-    mode = (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
     is_asked = any(one.reading is not None and one.reading.snapshot is not None for one in triggers)
-    queue = counting.queue_of(triggers, picture, mode, room)
+    queue = counting.queue_of(triggers, picture, counting.mode_of(object.spec), room)
     wanted = counting.wanted_jobs(strategy, queue, replace(running, is_asked=is_asked), room)
     return max(0, min(wanted, room.maximum - running.now))
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from tidegate.base.errors import Failure
 from tidegate.base.sentences import Sentence, sentences
 from tidegate.base.times import format_time
-from tidegate.core.values import Coming, TriggerView
+from tidegate.core.values import Coming, ExternalMetric, TriggerView
 from tidegate.core.words import cause
 
 
@@ -164,6 +164,10 @@ def is_wrong(failure: Failure, check: Failure | None) -> bool:
 
 
 def called(trigger: TriggerView) -> str:
-    """What people call a trigger: its metrics, or its name, or its place."""
-    names = ";".join(metric.name for metric in trigger.metrics)
-    return names or trigger.name or f"triggers[{trigger.index}] ({trigger.type})"
+    """What people call a trigger."""
+    return name_of(trigger.index, trigger.type, trigger.name, trigger.metrics)
+
+
+def name_of(index: int, type: str, name: str | None, metrics: Iterable[ExternalMetric]) -> str:
+    """Its metrics, or its name, or its place."""
+    return ";".join(metric.name for metric in metrics) or name or f"triggers[{index}] ({type})"

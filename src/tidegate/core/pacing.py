@@ -66,5 +66,5 @@ def asks_anew(
     """
     if is_paced(strategy) or ended != "Complete" or not memory.is_full:
         return False
-    active = {one.index for one in interpret(triggers).states if one.state == "active"}
+    active = interpret(triggers).active
     return any(one.is_consumed for one in triggers if one.index in active)

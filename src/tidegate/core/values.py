@@ -207,13 +207,6 @@ class SetReplicas:
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyHpa:
-    """Create the HPA, or bring the existing one to this shape (name, labels, annotations, spec)."""
-
-    body: dict[str, Any] = field(hash=False)
-
-
-@dataclass(frozen=True, slots=True)
 class DeleteHpa:
     name: str
 
@@ -255,7 +248,7 @@ class EmitEvent:
     message: str
 
 
-Action = SetReplicas | ApplyHpa | DeleteHpa | CreateJobs | DeleteJobs | PatchStatus | EmitEvent
+Action = SetReplicas | DeleteHpa | CreateJobs | DeleteJobs | PatchStatus | EmitEvent
 
 
 @dataclass(frozen=True, slots=True)

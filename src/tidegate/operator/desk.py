@@ -37,6 +37,8 @@ FINALIZER = "finalizer.keda.sh"
 MOMENT_S = 1.0
 # How long a status waits for first readings that are on their way.
 FIRST_READING_S = 2.0
+# What a cache does not show yet, it will any moment.
+SOON_S = 1.0
 Object = dict[str, Any]
 Watched = TypeVar("Watched", ScaledObject, ScaledJob)
 

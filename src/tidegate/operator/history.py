@@ -11,6 +11,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.sentences import counted
 from tidegate.base.times import parse_time
 from tidegate.core.annotated import PAUSED, is_set, pause_of
+from tidegate.core.outlook_words import name_of
 from tidegate.core.reasons import Code
 from tidegate.core.values import Action, CreateJobs, DeleteJobs, Reason, SetReplicas
 from tidegate.measure.rounds import Rounds
@@ -147,5 +148,4 @@ def _name(known: Known, index: int) -> str:
     plan = next((one for one in _plans(known) if one.index == index), None)
     if plan is None:
         return "the formula" if index < 0 else f"triggers[{index}]"
-    names = ";".join(metric.name for metric in plan.metrics)
-    return names or plan.trigger.name or f"triggers[{index}] ({plan.trigger.type})"
+    return name_of(index, plan.trigger.type, plan.trigger.name, plan.metrics)

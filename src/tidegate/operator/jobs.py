@@ -14,7 +14,7 @@ from tidegate.core.annotated import ROUND
 
 Object = dict[str, Any]
 
-NAME_LABEL = "scaledjob.keda.sh/name"
+OWNER_LABEL = "scaledjob.keda.sh/name"
 GENERATION = "scaledjob.keda.sh/generation"
 EXCLUDED_LABELS = "scaledjob.keda.sh/job-excluded-labels"
 ORDINAL = "tidegate.dev/ordinal"
@@ -40,7 +40,7 @@ def body(owner: ScaledJob, spec: Object, round: int, ordinal: int, model: str = 
         "app.kubernetes.io/part-of": metadata.name,
         "app.kubernetes.io/managed-by": "keda-operator",
         **{key: value for key, value in metadata.labels.items() if key not in excluded},
-        NAME_LABEL: metadata.name,
+        OWNER_LABEL: metadata.name,
     }
     annotations = {
         **{key: value for key, value in metadata.annotations.items() if key not in NOT_COPIED},
@@ -75,7 +75,7 @@ def body(owner: ScaledJob, spec: Object, round: int, ordinal: int, model: str = 
 def _job_spec(name: str, spec: Object) -> Object:
     template = spec.get("template") or {}
     metadata = template.get("metadata") or {}
-    labels = {**(metadata.get("labels") or {}), NAME_LABEL: name}
+    labels = {**(metadata.get("labels") or {}), OWNER_LABEL: name}
     pod = template.get("spec") or {}
     return {
         **spec,

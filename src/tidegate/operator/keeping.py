@@ -19,15 +19,13 @@ from tidegate.core.restore import is_of_another, is_restoring, named
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
 from tidegate.operator.copied import marked
-from tidegate.operator.desk import Desk
+from tidegate.operator.desk import SOON_S, Desk
 from tidegate.operator.planning import Plan
 from tidegate.operator.targets import Target
 from tidegate.review.hpa import hpa_name, wanted_hpa
 from tidegate.review.ownership import NAME_PATH, taken
 
 Object = dict[str, Any]
-# A write that met what our cache does not show yet is tried again.
-SOON_S = 1.0
 
 
 class Keeping:

@@ -32,15 +32,17 @@ from tidegate.operator.authentications import Authentications
 from tidegate.operator.chronicle import Chronicle
 from tidegate.operator.desk import Desk, Tools
 from tidegate.operator.explaining import explained
+from tidegate.operator.jobs import OWNER_LABEL
 from tidegate.operator.known import Key, Known
 from tidegate.operator.podcounts import PodCounts
 from tidegate.operator.rows import Row, rows
 from tidegate.operator.scaledjobs import ScaledJobs
-from tidegate.operator.scaledobjects import LABEL, ScaledObjects
+from tidegate.operator.scaledobjects import ScaledObjects
 from tidegate.operator.sight import finished_as
 from tidegate.operator.strangers import stranger
 from tidegate.operator.world import World, namespace_of
 from tidegate.operator.writer import Writer
+from tidegate.review.hpa import NAME_LABEL
 from tidegate.runtime.clock import Clock
 from tidegate.runtime.queue import Queue
 
@@ -109,7 +111,7 @@ class Operator:
         Answered from kept readings while they are fresh enough (`core.answer.max_age_s`), in fallback with
         the fallback's value, and for the composite metric by the formula.
         """
-        owner = labels.get(LABEL, "")
+        owner = labels.get(NAME_LABEL, "")
         known = self.desk.register.by_key.get((SCALED_OBJECTS, namespace, owner))
         listed = self.world.has_listed(SCALED_OBJECTS)
         object = self.world.get(SCALED_OBJECTS, namespace, owner) if listed else None
@@ -214,9 +216,7 @@ class Operator:
     def _on_job(self, namespace: str, old: Any, new: Any) -> None:
         """A Job that has ended may make room that a queue waits for: then its triggers are asked at once."""
         labels = (new or old)["metadata"].get("labels") or {}
-        known = self.desk.register.by_key.get(
-            (SCALED_JOBS, namespace, labels.get("scaledjob.keda.sh/name", ""))
-        )
+        known = self.desk.register.by_key.get((SCALED_JOBS, namespace, labels.get(OWNER_LABEL, "")))
         if known is None:
             return
         if new is not None:

@@ -15,7 +15,7 @@ from tidegate.core.decide import HpaView, Seen, decide_scaled_object
 from tidegate.core.restore import first_mark
 from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, SetReplicas
 from tidegate.kube.resource import SCALED_OBJECTS, ApiError
-from tidegate.operator.desk import Desk
+from tidegate.operator.desk import SOON_S, Desk
 from tidegate.operator.endings import Endings
 from tidegate.operator.keeping import Keeping
 from tidegate.operator.known import Key, Known
@@ -24,11 +24,9 @@ from tidegate.operator.planning import Plan
 from tidegate.operator.readypods import ReadyPods
 from tidegate.operator.targets import Target, Targets
 from tidegate.operator.writer import REFUSED, Place, is_refusal
+from tidegate.review.hpa import NAME_LABEL
 
 Object = dict[str, Any]
-LABEL = "scaledobject.keda.sh/name"
-# What has not been listed yet will be, any moment.
-SOON_S = 1.0
 
 
 class ScaledObjects:
@@ -53,7 +51,7 @@ class ScaledObjects:
             await self.endings.end(place, object)
             return
         mark = first_mark(object, self.keeping.aim(object))
-        if await self.desk.prepare(place, object, {LABEL: name}, mark):
+        if await self.desk.prepare(place, object, {NAME_LABEL: name}, mark):
             return
         known = self.desk.known(key, object)
         object = self.desk.newest(known, object)

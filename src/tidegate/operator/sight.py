@@ -12,7 +12,7 @@ from tidegate.base.times import parse_time
 from tidegate.core.annotated import round_of
 from tidegate.core.decide import JobView
 from tidegate.kube.resource import JOBS
-from tidegate.operator.jobs import GENERATION, NAME_LABEL, TEMPLATE
+from tidegate.operator.jobs import GENERATION, OWNER_LABEL, TEMPLATE
 from tidegate.operator.ledger import Ledger
 from tidegate.operator.pendingjobs import PendingJobs
 from tidegate.operator.world import World
@@ -29,7 +29,7 @@ def look_at(
     """
     metadata = object.metadata
     try:
-        jobs = world.labelled(JOBS, metadata.namespace, (NAME_LABEL, metadata.name))
+        jobs = world.labelled(JOBS, metadata.namespace, (OWNER_LABEL, metadata.name))
     except TidegateError as error:
         return Failure.of(error)
     is_pending, named = PendingJobs(world).rule(object), object.spec.job_target_ref.model

@@ -12,7 +12,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import TidegateError
 from tidegate.kube.resource import JOBS, PODS, ApiError
 from tidegate.operator import ailments
-from tidegate.operator.jobs import NAME_LABEL
+from tidegate.operator.jobs import OWNER_LABEL
 from tidegate.operator.sight import finished_as
 from tidegate.operator.targets import Target
 from tidegate.operator.world import World
@@ -78,7 +78,7 @@ def _refusal(world: World, namespace: str, target: Target) -> str:
 async def of_jobs(world: World, object: ScaledJob) -> Workforce:
     """The Jobs of a ScaledJob, and their pods."""
     metadata = object.metadata
-    label = (NAME_LABEL, metadata.name)
+    label = (OWNER_LABEL, metadata.name)
     try:
         jobs: list[Object] = world.labelled(JOBS, metadata.namespace, label)
     except TidegateError as error:
