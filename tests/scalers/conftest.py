@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
@@ -40,6 +43,22 @@ class Sheet:
         scaler = self.build()
         assert isinstance(scaler, Scaler), scaler
         return scaler
+
+    @property
+    def sample(self) -> Sample:
+        """What its server answers when all is well: `SAMPLES` of the type's own table, or a count."""
+        return _samples(self.kind.__module__.rpartition(".")[2]).get(self.trigger_type, Sample())
+
+
+@functools.cache
+def _samples(module: str) -> dict[str, Sample]:
+    path = Path(__file__).parent / f"test_{module}.py"
+    spec = importlib.util.spec_from_file_location(f"samples_of_{module}", path)
+    if not path.exists() or spec is None or spec.loader is None:
+        return {}
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    return getattr(table, "SAMPLES", {})
 
 
 @functools.cache

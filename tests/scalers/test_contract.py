@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from parts.samples import Sample
 from tidegate import scalers
 from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable
 from tidegate.base.names import normalize
@@ -31,6 +32,7 @@ class Sheet(Protocol):
     kind: type[Any]
     metadata: dict[str, str]
     auth: dict[str, str]
+    sample: Sample
 
     def build(self, metadata: dict[str, str] | None = None, **others: Any) -> Any: ...
     def scaler(self) -> Any: ...
@@ -40,13 +42,13 @@ def measured(scaler: Polled, answer: Callable[[Question], Any]) -> Any:
     return drive(scaler.measure(ASK, NOW), answer)
 
 
-def questions(scaler: Polled) -> list[Question]:
-    """What a measurement asks when every answer is 3."""
+def questions(scaler: Polled, sample: Sample) -> list[Question]:
+    """What a measurement asks when all is well."""
     asked: list[Question] = []
 
-    def answer(question: Question) -> int:
+    def answer(question: Question) -> Any:
         asked.append(question)
-        return 3
+        return sample.answer(question)
 
     measured(scaler, answer)
     return asked
@@ -90,21 +92,23 @@ def test_secrets_never_appear(every: Sheet) -> None:
         outcome = every.build({**texts, **given}, auth={**every.auth, **given})
         assert SECRET not in repr(outcome)
         if isinstance(outcome, Polled) and not isinstance(outcome, Clocked):
-            assert all(SECRET not in repr(one) + one.server.label() for one in questions(outcome))
+            assert all(
+                SECRET not in repr(one) + one.server.label() for one in questions(outcome, every.sample)
+            )
 
 
 def test_equal_triggers_ask_equal_questions(asker: Sheet) -> None:
     assert asker.scaler() == asker.scaler()
-    asked = questions(asker.scaler())
+    asked = questions(asker.scaler(), asker.sample)
     assert asked
-    assert asked == questions(asker.scaler())
+    assert asked == questions(asker.scaler(), asker.sample)
 
 
 def test_what_differs_only_in_target_and_activation_asks_the_same(asker: Sheet) -> None:
     own = {one.name: "17" for one in settings_of(asker.kind) if one.setting.role}
     other = asker.build({**asker.metadata, **own})
     assert other != asker.scaler()
-    assert questions(other) == questions(asker.scaler())
+    assert questions(other, asker.sample) == questions(asker.scaler(), asker.sample)
 
 
 @pytest.mark.parametrize(
@@ -124,17 +128,30 @@ def test_a_failure_stays_that_failure(asker: Sheet, error: TidegateError) -> Non
     assert caught.value is error
 
 
-@pytest.mark.parametrize("answer", [None, "", "nonsense", b"", [], {}, -1, float("nan"), object()])
+@pytest.mark.parametrize("answer", [None, "", "nonsense", b"", [], {}, float("nan"), object()])
 def test_a_strange_answer_is_malformed_and_never_a_zero(asker: Sheet, answer: Any) -> None:
-    scaler = asker.scaler()
     with pytest.raises(Malformed):
-        measured(scaler, lambda _: answer)
+        measured(asker.scaler(), lambda _: answer)
 
 
-def test_a_number_is_measured(asker: Sheet) -> None:
-    outcome = measured(asker.scaler(), lambda _: 7)
-    values = outcome.values if isinstance(outcome, Measured) else (outcome,)
-    assert values == (7,)
+def test_a_count_below_zero_is_malformed_where_nothing_can_be_below_zero(asker: Sheet) -> None:
+    if asker.sample.may_be_negative:
+        assert measured(asker.scaler(), lambda _: -1) == -1
+    else:
+        with pytest.raises(Malformed):
+            measured(asker.scaler(), lambda _: -1)
+
+
+def test_what_its_server_answers_is_measured(asker: Sheet) -> None:
+    outcome = measured(asker.scaler(), asker.sample.answer)
+    if not isinstance(outcome, Measured):
+        outcome = Measured((outcome,))
+    assert (outcome.values, outcome.active) == (asker.sample.values, asker.sample.is_active)
+
+
+def test_its_page_says_what_a_round_costs_and_what_it_was_tested_against(asker: Sheet) -> None:
+    assert asker.kind.cost
+    assert asker.kind.tested_against
 
 
 def test_the_metric_name_is_stable_and_normalised(external: Sheet) -> None:

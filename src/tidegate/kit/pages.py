@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tidegate.kit.scaler import Clocked, Native, Scaler
+from tidegate.kit.scaler import Clocked, Native, Polled, Scaler
 from tidegate.kit.settings import Declared, Source, settings_of
 
 _WHERE = {
@@ -49,14 +49,43 @@ def page(trigger_type: str, kind: type[Scaler], prose: str) -> str:
     lines += ["| setting | type | from | default | meaning |", "| --- | --- | --- | --- | --- |"]
     lines += [_row(one) for one in settings_of(kind)]
     lines += ["", _LEGEND + _nature(kind)]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A trigger type in one line: what it measures, what a round costs, what it was tested against."""
+
+    type: str
+    measures: str
+    cost: str
+    tested_against: str
+
+
+def summary(trigger_type: str, kind: type[Scaler], prose: str) -> Summary:
+    """The line of the list of types; what it measures is the first sentence of its page."""
+    measures = prose.split("\n\n", 1)[0].replace("\n", " ")
+    if issubclass(kind, Clocked):
+        cost, tested = "nothing is asked: it follows the clock", "no server needed"
+    elif issubclass(kind, Polled):
+        cost, tested = kind.cost, kind.tested_against
+    else:
+        cost, tested = "nothing is asked: the HPA reads it", "no server needed"
+    return Summary(trigger_type, measures, cost, tested)
+
+
+def index(summaries: Iterable[Summary]) -> str:
+    """The list of all types."""
+    lines = [_generated("tidegate.scalers"), "", "# Triggers", ""]
+    lines += ["| type | measures | a round costs | tested against |", "| --- | --- | --- | --- |"]
+    for one in summaries:
+        cells = (f"[`{one.type}`]({one.type}.md)", one.measures, one.cost, one.tested_against)
+        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def index(summaries: Iterable[tuple[str, str]]) -> str:
-    """The list of all types with the first sentence of each page."""
-    lines = [_generated("tidegate.scalers"), "", "# Triggers", "", "| type | measures |", "| --- | --- |"]
-    lines += [f"| [`{name}`]({name}.md) | {text} |" for name, text in summaries]
-    return "\n".join(lines) + "\n"
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _generated(module: str) -> str:
@@ -74,7 +103,7 @@ def _row(one: Declared) -> str:
     if declaration.is_secret:
         doc += " Secret."
     cells = (names, _type(one), where, _default(one), doc)
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 
 def _type(one: Declared) -> str:
@@ -98,4 +127,6 @@ def _nature(kind: type[Scaler]) -> str:
         return "\nThe HPA reads this metric itself; it is not polled and has no activation.\n"
     if issubclass(kind, Clocked):
         return "\nThis trigger depends on the clock alone and is never polled.\n"
-    return "\n`metricType` is `AverageValue` unless the trigger says `Value`.\n"
+    facts = [("Cost", kind.cost), ("Tested against", kind.tested_against)] if issubclass(kind, Polled) else []
+    told = "".join(f"\n## {title}\n\n{text[:1].upper()}{text[1:]}.\n" for title, text in facts)
+    return "\n`metricType` is `AverageValue` unless the trigger says `Value`.\n" + told

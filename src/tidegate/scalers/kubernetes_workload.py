@@ -38,6 +38,8 @@ from tidegate.kit.systems.kubernetes import PodCount
 @declared
 class KubernetesWorkload(Polled):
     types: ClassVar[tuple[str, ...]] = ("kubernetes-workload",)
+    cost: ClassVar[str] = "no request: the watch of pods answers"
+    tested_against: ClassVar[str] = "the embedded API server (real)"
 
     pod_selector: str = setting("podSelector", doc="Label selector of the pods that count.")
     value: float = target("value", doc="Matching pods for each replica; above 0.", default=0.0)

@@ -1,0 +1,27 @@
+"""What a trigger's server answers when all is well, for the contract that every scaler keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.kit.question import Question
+
+
+def seven(_question: Question) -> Any:
+    return 7
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Answers to the questions of a page's example, and what they measure.
+
+    A table `SAMPLES: dict[str, Sample]` in `test_<module>.py`, by trigger type, gives a type its own.
+    `may_be_negative`: a plain -1 is an answer like any other. `is_active` is what the scaler itself says.
+    """
+
+    answer: Callable[[Question], Any] = seven
+    values: tuple[float, ...] = (7,)
+    is_active: bool | None = None
+    may_be_negative: bool = False
