@@ -13,7 +13,7 @@ from parts.virtualtime import VirtualClock
 from tidegate.base.errors import Failure, Malformed
 from tidegate.core.values import Reading
 from tidegate.kit.question import Ask
-from tidegate.kit.scaler import Clocked, Measured, Polled, Scope
+from tidegate.kit.scaler import Clocked, Measured, Polled, Pushed, Scope
 from tidegate.measure.followed import TriggerKey
 from tidegate.measure.rounds import Rounds
 
@@ -50,6 +50,22 @@ class Count(Fake):
 
     article: str
     shop: Shop = Shop()
+
+    async def measure(self, ask: Ask, now: datetime) -> Measured | float:
+        return await ask(Stock(self.shop, self.article))
+
+
+@dataclass(frozen=True)
+class Watched(Pushed):
+    """Asks one question, and is woken by changes of the same article."""
+
+    article: str
+    shop: Shop = Shop()
+    type: str = field(default="fake", kw_only=True)
+    scope: Scope = field(default=Scope("default"), kw_only=True)
+
+    def watch(self) -> Stock:
+        return Stock(self.shop, self.article)
 
     async def measure(self, ask: Ask, now: datetime) -> Measured | float:
         return await ask(Stock(self.shop, self.article))
@@ -125,6 +141,16 @@ class ShopAdapter:
         missing = Malformed("count", on=self.shop.name, answer="no such article")
         return [world.stock.get(q.article, missing) for q in questions]
 
+    async def watch(self, question: Stock, pushed: Callable[[], None]) -> None:
+        world = self.world
+        world.watches.append((world.clock.monotonic(), question.article))
+        world.open_watches[question.article] = pushed
+        world.ends[question.article] = end = asyncio.get_running_loop().create_future()
+        try:
+            await end
+        finally:
+            del world.open_watches[question.article]
+
     async def close(self) -> None:
         self.is_closed = True
 
@@ -153,6 +179,9 @@ class World:
     news: list[tuple[str, Failure | None]] = field(default_factory=list)
     under_way: dict[Shop, int] = field(default_factory=dict)
     most_under_way: int = 0
+    watches: list[tuple[float, str]] = field(default_factory=list)
+    open_watches: dict[str, Callable[[], None]] = field(default_factory=dict)
+    ends: dict[str, asyncio.Future[None]] = field(default_factory=dict)
 
     def connect(self, shop: Any) -> ShopAdapter:
         if self.refusal is not None:

@@ -49,3 +49,14 @@ class Adapter(Protocol):
 
     async def close(self) -> None:
         """Safe when never opened, and safe twice."""
+
+
+class Watchable(Adapter, Protocol):
+    """An adapter whose server can say that something has changed."""
+
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        """Calls `pushed` whenever the server tells of news; returns when the server ends the watch.
+
+        Raises a `TidegateError` when it is lost, `Unsupported` where the server does not offer it. It runs
+        beside `answer`, is cancelled when nobody wants it any more, and never opens itself again.
+        """

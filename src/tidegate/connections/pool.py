@@ -31,6 +31,13 @@ class Kept:
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         return await self.adapter.answer(questions)
 
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        """See `Watchable`; Unsupported where the system's connection has no watches."""
+        watch = getattr(self.adapter, "watch", None)
+        if watch is None:
+            raise Unsupported("watch", on=question.server.label(), answer="its connection cannot be watched")
+        await watch(question, pushed)
+
     async def close(self) -> None:
         self._forget(self)
         await self.adapter.close()

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from tidegate.base.problems import Problem
 from tidegate.core.values import ResourceMetric
-from tidegate.kit.question import Ask
+from tidegate.kit.question import Ask, Question
 from tidegate.kit.settings import declared, role_value
 
 
@@ -37,7 +37,7 @@ class Measured:
 
 @declared
 class Scaler:
-    """Base of every scaler; subclass `Polled`, `Clocked` or `Native`, decorated with `@declared`.
+    """Base of every scaler; subclass `Polled`, `Pushed`, `Clocked` or `Native`, decorated with `@declared`.
 
     `types` are the trigger types this class reads, written nowhere else; `type` is the one that
     the user wrote. Equal triggers make equal scalers.
@@ -88,6 +88,15 @@ class Polled(Scaler):
         return role_value(self, "activation", 0.0)
 
     async def measure(self, ask: Ask, now: datetime) -> Measured | float:
+        raise NotImplementedError
+
+
+@declared
+class Pushed(Polled):
+    """Is polled as others are, and woken in between: its server can say when something has changed."""
+
+    def watch(self) -> Question | None:
+        """What to keep open at the server (see `Watchable` in the connections); None: only poll."""
         raise NotImplementedError
 
 

@@ -26,6 +26,7 @@ from tidegate.measure.followed import Followed, Run, Snapshot, TriggerKey
 from tidegate.measure.readings import Readings
 from tidegate.measure.schedule import GRID_S, Agenda, Lane, Phase
 from tidegate.measure.serving import CHUNK, EARLY_S, Serving
+from tidegate.measure.watching import Watching
 from tidegate.runtime.clock import Clock
 
 # A clock trigger looks at the wall clock at least this often: that clock may be set, a machine may sleep.
@@ -67,6 +68,7 @@ class Rounds:
         self._agenda = Agenda(self._alert.set)
         self._readings = Readings(clock, on_reading)
         self._serving = Serving(clock, self._agenda, self._readings, connect, on_server, timeout_s)
+        self._watching = Watching(clock, self._serving.adapter, self._pushed)
 
     @property
     def counters(self) -> Counters:
@@ -188,13 +190,13 @@ class Rounds:
         """Serves until cancelled; then closes every connection. May be called once."""
         try:
             async with asyncio.TaskGroup() as group:
-                self._serving.group = group
+                self._serving.group = self._watching.group = group
                 while True:
                     await self._seat_newcomers()
                     self._agenda.act(self._clock.monotonic() + EARLY_S)
                     await self._until_due()
         finally:
-            self._serving.group = None
+            self._serving.group = self._watching.group = None
             for followed in self._followed.values():
                 if followed.run is not None:
                     followed.run.coroutine.close()
@@ -232,6 +234,11 @@ class Rounds:
         questions, connection = self._first_questions(followed)
         followed.connection = connection
         self._place(followed, connection, questions)
+        self._serving.want(followed, is_told=True)
+        self._watching.add(followed)
+
+    def _pushed(self, followed: Followed) -> None:
+        """A push wakes its trigger as a change of its object would."""
         self._serving.want(followed, is_told=True)
 
     def _first_questions(self, followed: Followed) -> tuple[tuple[Question, ...], Connection]:
@@ -293,6 +300,7 @@ class Rounds:
 
     def _remove(self, followed: Followed) -> None:
         followed.is_gone = True
+        self._watching.drop(followed)
         if followed.connection is not None:
             followed.connection.drop(followed)
             self._serving.watch_idle(followed.connection)

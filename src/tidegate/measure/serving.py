@@ -56,6 +56,10 @@ class Serving:
             found = self._connections[server] = Connection(server)
         return found
 
+    def adapter(self, server: Server) -> Adapter:
+        """The server's adapter, made where there is none. Raises whatever making it raises."""
+        return self.connection(server).open(self._connect)
+
     def want(self, followed: Followed, *, is_told: bool) -> None:
         """Puts a seated trigger on its server's next slot."""
         connection = followed.connection
