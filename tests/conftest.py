@@ -1,4 +1,4 @@
-"""How many examples a property is tried with, for every test.
+"""How many examples a property is tried with, and the real servers of the session, for every test.
 
 `full` is the default, of `pytest` and `make test`; `make check` takes `quick`. No property has a
 deadline, nor is drawing examples timed: a busy machine proves nothing against a law.
@@ -6,10 +6,23 @@ deadline, nor is drawing examples timed: a busy machine proves nothing against a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from parts.server_process import Servers
 
 settings.register_profile(
     "full", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.register_profile("quick", settings.get_profile("full"), max_examples=25)
 settings.load_profile("full")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """`servers.get(NatsServer)` is the session's one NATS, started when it is first asked for."""
+    running = Servers()
+    yield running
+    running.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NoReturn
 
@@ -22,8 +23,8 @@ def free_port() -> int:
     raise AssertionError("no free port")
 
 
-def missing(reason: str) -> NoReturn:
+def missing(reason: str, environment: Mapping[str, str] = os.environ) -> NoReturn:
     """A skip on a user's machine, a failure in CI."""
-    if os.environ.get("CI") == "true":
+    if environment.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
