@@ -171,25 +171,114 @@ def test_what_can_be_wrong_with_a_job(spec: dict[str, Any], expected: list[str])
 
 
 def hpa(**spec: Any) -> dict[str, Any]:
-    return {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 5, **spec}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    return {"scaleTargetRef": target, "maxReplicas": 5, **spec}
 
 
 def external(**target: Any) -> list[dict[str, Any]]:
     return [{"type": "External", "external": {"metric": {"name": "m"}, "target": target}}]
 
 
+def source(type: str, field: str = "", /, **target: Any) -> list[dict[str, Any]]:
+    """A metric of that type whose names are as they should be."""
+    field = field or type[0].lower() + type[1:]
+    named = {"name": "cpu"} if field.lower().endswith("resource") else {"metric": {"name": "m"}}
+    if field == "containerResource":
+        named["container"] = "app"
+    if field == "object":
+        named["describedObject"] = {"kind": "Service", "name": "s"}
+    return [{"type": type, field: {**named, "target": target}}]
+
+
+AVERAGE = {"type": "AverageValue", "averageValue": "5"}
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
         ({}, []),
-        ({"scaleTargetRef": {}}, ["scaleTargetRef.kind", "scaleTargetRef.name"]),
+        ({"scaleTargetRef": {}}, [f"scaleTargetRef.{one}" for one in ("kind", "name", "apiVersion")]),
+        ({"scaleTargetRef": {"kind": "Deployment", "name": "web"}}, ["scaleTargetRef.apiVersion"]),
+        ({"scaleTargetRef": {"apiVersion": "v1", "kind": "Pod", "name": "a"}}, ["scaleTargetRef.apiVersion"]),
+        (
+            {"scaleTargetRef": {"apiVersion": "a/b/c", "kind": "X", "name": "a"}},
+            ["scaleTargetRef.apiVersion"],
+        ),
+        ({"scaleTargetRef": {"kind": "ReplicationController", "name": "web"}}, []),
+        (
+            {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "a%b", "name": ".."}},
+            ["scaleTargetRef.kind", "scaleTargetRef.name"],
+        ),
         ({"minReplicas": 6}, ["maxReplicas"]),
         ({"minReplicas": 0}, ["minReplicas"]),
+        ({"maxReplicas": None}, ["maxReplicas", "maxReplicas"]),
         ({"metrics": external(type="AverageValue", averageValue="5")}, []),
         ({"metrics": external(type="AverageValue")}, ["metrics[0].external.target.averageValue"]),
         (
             {"metrics": external(type="Utilization", averageUtilization=5)},
-            ["metrics[0].external.target.type"],
+            ["metrics[0].external.target.averageValue"],
+        ),
+        ({"metrics": external(type="Utilization", averageValue="5")}, []),
+        ({"metrics": external(type="Value", averageValue="5")}, []),
+        ({"metrics": external(**AVERAGE, value="5")}, ["metrics[0].external.target.value"]),
+        ({"metrics": external(type="Share", value="5")}, ["metrics[0].external.target.type"]),
+        (
+            {"metrics": external()},
+            [f"metrics[0].external.target.{one}" for one in ("type", "type", "averageValue")],
+        ),
+        ({"metrics": source("Resource", type="AverageValue", averageUtilization=30)}, []),
+        ({"metrics": source("Resource", type="Value", averageValue="1")}, []),
+        ({"metrics": source("Resource", type="Utilization", averageUtilization=30, value="1")}, []),
+        (
+            {"metrics": source("Resource", **AVERAGE, averageUtilization=30)},
+            ["metrics[0].resource.target.averageValue"],
+        ),
+        (
+            {"metrics": source("Resource", type="Utilization", averageUtilization=0)},
+            ["metrics[0].resource.target.averageUtilization"],
+        ),
+        (
+            {"metrics": source("Resource", type="Utilization", value="1")},
+            ["metrics[0].resource.target.averageUtilization"],
+        ),
+        ({"metrics": source("ContainerResource", **AVERAGE)}, []),
+        (
+            {"metrics": [{"type": "ContainerResource", "containerResource": {"target": AVERAGE}}]},
+            [f"metrics[0].containerResource.{one}" for one in ("name", "container")],
+        ),
+        ({"metrics": source("Pods", **AVERAGE, value="1")}, []),
+        ({"metrics": source("Pods", type="Value", value="1")}, ["metrics[0].pods.target.averageValue"]),
+        ({"metrics": source("Object", **AVERAGE, value="1")}, []),
+        (
+            {"metrics": source("Object", type="Utilization", averageUtilization=1)},
+            ["metrics[0].object.target.averageValue"],
+        ),
+        (
+            {"metrics": [{"type": "Object", "object": {"metric": {"name": "m/x"}, "target": AVERAGE}}]},
+            [f"metrics[0].object.{one}" for one in ("describedObject.kind", "describedObject.name")]
+            + ["metrics[0].object.metric.name"],
+        ),
+        (
+            {"metrics": [{**external(**AVERAGE)[0], **source("Pods", **AVERAGE)[0]}]},
+            ["metrics[0].external"],
+        ),
+        ({"metrics": source("Pods", "external", **AVERAGE)}, ["metrics[0].pods"]),
+        (
+            {
+                "metrics": [
+                    {
+                        "type": "External",
+                        "external": {
+                            "metric": {
+                                "name": "m",
+                                "selector": {"matchExpressions": [{"key": "a", "operator": "Like"}]},
+                            },
+                            "target": AVERAGE,
+                        },
+                    }
+                ]
+            },
+            [],
         ),
         ({"metrics": external(type="Value", value="many")}, ["metrics[0].external.target.value"]),
         ({"metrics": external(type="Value", value="0")}, ["metrics[0].external.target.value"]),
@@ -199,7 +288,7 @@ def external(**target: Any) -> list[dict[str, Any]]:
         ),
         (
             {"metrics": external(type="AverageValue", averageValue="1", value="0")},
-            ["metrics[0].external.target.value"],
+            ["metrics[0].external.target.value", "metrics[0].external.target.value"],
         ),
         ({"metrics": [{"type": "External"}]}, ["metrics[0].external"]),
         ({"metrics": [{"type": "Mood"}]}, ["metrics[0].type"]),
@@ -208,7 +297,14 @@ def external(**target: Any) -> list[dict[str, Any]]:
             {"behavior": {"scaleUp": {"stabilizationWindowSeconds": 3601}}},
             ["behavior.scaleUp.stabilizationWindowSeconds"],
         ),
+        (
+            {"behavior": {"scaleDown": {"stabilizationWindowSeconds": -1}}},
+            ["behavior.scaleDown.stabilizationWindowSeconds"],
+        ),
         ({"behavior": {"scaleUp": {"policies": []}}}, ["behavior.scaleUp.policies"]),
+        ({"behavior": {"scaleUp": {"selectPolicy": "Most"}}}, ["behavior.scaleUp.selectPolicy"]),
+        ({"behavior": {"scaleUp": {"tolerance": "-0.1"}}}, ["behavior.scaleUp.tolerance"]),
+        ({"behavior": {"scaleUp": {"tolerance": "2"}}}, []),
         (
             {"behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 0, "periodSeconds": 1801}]}}},
             ["behavior.scaleUp.policies[0].value", "behavior.scaleUp.policies[0].periodSeconds"],
@@ -218,6 +314,18 @@ def external(**target: Any) -> list[dict[str, Any]]:
 def test_what_can_be_wrong_with_an_autoscaler(spec: dict[str, Any], expected: list[str]) -> None:
     found = paths("HorizontalPodAutoscaler", spec=hpa(**spec))
     assert [path.removeprefix("spec.") for path in found] == expected
+
+
+def test_an_apiversion_that_an_older_server_took_is_held_against_nobody() -> None:
+    kind, body = complete(
+        "HorizontalPodAutoscaler", spec=hpa(scaleTargetRef={"kind": "Deployment", "name": "w"})
+    )
+    edited = {**body, "spec": {**body["spec"], "maxReplicas": 9}}
+    assert [one.path for one in checks.problems(kind, body)] == ["spec.scaleTargetRef.apiVersion"]
+    assert checks.problems(kind, edited, body) == []
+    aimed = {**body["spec"], "scaleTargetRef": {"kind": "StatefulSet", "name": "w"}}
+    other = checks.problems(kind, {**body, "spec": aimed}, body)
+    assert [one.path for one in other] == ["spec.scaleTargetRef.apiVersion"]
 
 
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}

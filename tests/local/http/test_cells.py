@@ -187,7 +187,11 @@ CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtiliz
 def test_an_autoscaler_shows_what_it_compares(
     metrics: list[Body], current: list[Body], expected: str
 ) -> None:
-    spec = {"metrics": metrics, "scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 4}
+    spec = {
+        "metrics": metrics,
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+        "maxReplicas": 4,
+    }
     body = {"metadata": BORN, "spec": spec, "status": {"currentMetrics": current, "currentReplicas": 2}}
     shown = row("autoscaling", "HorizontalPodAutoscaler", body)
     assert shown["Targets"] == expected

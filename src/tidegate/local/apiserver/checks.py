@@ -38,12 +38,16 @@ from tidegate.local.apiserver.rules import (
 from tidegate.local.objects import Object
 
 _ACCESS_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
+_HPA = "horizontalpodautoscalers.autoscaling"
 _SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
 
 
-def problems(kind: Kind, body: Object) -> list[Problem]:
-    """Everything wrong with a built-in object."""
+def problems(kind: Kind, body: Object, old: Object | None = None) -> list[Problem]:
+    """Everything wrong with a built-in object; `old` is what it was before the write."""
     found = list(metadata_problems(kind, body["metadata"]))
+    if kind.key == _HPA:
+        # The one kind whose rules know what stood there: what older servers took may stay.
+        return [*found, *hpa_problems(body, old)]
     check = _BY_KEY.get(kind.key)
     if check is not None:
         found += check(body)
@@ -229,7 +233,6 @@ _BY_KEY: dict[str, Callable[[Object], Problems]] = {
     "deployments.apps": _deployment,
     "replicasets.apps": _replica_set,
     "jobs.batch": _job,
-    "horizontalpodautoscalers.autoscaling": hpa_problems,
     "services": _service,
     "secrets": _secret,
     "configmaps": _config_map,

@@ -53,7 +53,7 @@ class Review:
             unknown, wrong = customs.conform(kind, new)
             found += [*metadata_problems(kind, new["metadata"]), *wrong]
         else:
-            found += checks.problems(kind, new)
+            found += checks.problems(kind, new, old)
         if old is not None:
             found += immutable.problems(kind, old, new)
         refused, said = admission.review(

@@ -76,6 +76,15 @@ def label_name(path: str, value: Any) -> Problems:
         yield wrong(path, value, "must be a lowercase RFC 1123 label of at most 63 characters")
 
 
+def path_segment(path: str, value: str) -> Problems:
+    """A name that stands in a path of the API."""
+    if value in (".", ".."):
+        yield wrong(path, value, f"may not be '{value}'")
+    for mark in ("/", "%"):
+        if mark in value:
+            yield wrong(path, value, f"may not contain '{mark}'")
+
+
 def quantity(path: str, value: Any, minimum: int = 0) -> Problems:
     try:
         amount = parse_quantity(str(value))
