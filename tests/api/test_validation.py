@@ -120,17 +120,6 @@ def test_several_mistakes_come_in_one_answer_each_with_its_path_and_value(scaled
             "spec.advanced.scalingModifiers.target",
             "must be a number above 0",
         ),
-        (
-            {
-                "spec__advanced": {
-                    "horizontalPodAutoscalerConfig": {
-                        "behavior": {"scaleUp": {"stabilizationWindowSeconds": 3601}}
-                    }
-                }
-            },
-            "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.stabilizationWindowSeconds",
-            "Invalid value: 3601",
-        ),
         ({"metadata__name": "a" * 55}, "metadata.name", "use at most 54"),
         (
             {"spec__advanced": {"horizontalPodAutoscalerConfig": {"name": "h" * 64}}},

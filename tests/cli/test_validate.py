@@ -298,17 +298,17 @@ def test_the_shown_hpa_is_read_again_as_it_is() -> None:
 
 
 def test_a_field_that_the_schema_drops_may_hold_anything() -> None:
-    """metricType is none of a ScaledJob's fields, and a number where the type would want a text."""
+    """A name of ours beside the trigger's, and a number where no field wants one."""
     manifest = BROKEN.partition("---\n")[2].replace("pollingInterval: 0", "pollingInterval: 5")
     manifest = manifest.replace("{}", "{name: job}").replace(
         "[]",
-        "[{type: cron, metricType: 5, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, "
+        "[{type: cron, metrictype: 5, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, "
         "desiredReplicas: '2'}}]",
     )
     result = run("-", stdin=manifest)
     assert (
-        result.stdout
-        == "standard input:7: error: ScaledJob/work: spec.triggers[0].metricType: unknown field\n"
+        result.stdout == "standard input:7: error: ScaledJob/work: spec.triggers[0].metrictype: unknown field"
+        '; did you mean "metricType"?\n'
     )
 
 

@@ -15,7 +15,7 @@ class Condition(Wire, frozen=True):
     """KEDA's conditions know neither a transition time nor a generation."""
 
     type: Annotated[str, Meta(description="Ready, Active, Fallback, Paused or HPAActive.")]
-    status: Annotated[Status, Meta(description="True, False or Unknown.")]
+    status: Annotated[str, Meta(description="True, False or Unknown.")]
     reason: Annotated[str | None, Meta(description="A word for programs.")] = None
     message: Annotated[str | None, Meta(description="A sentence for people.")] = None
 

@@ -11,8 +11,6 @@ from msgspec import Meta
 
 from tidegate.api.wire import Int32, Quantity, Wire, convert
 
-Window = Annotated[int, Meta(ge=0, le=3600, extra_json_schema={"format": "int32"})]
-
 
 class RatePolicy(Wire, frozen=True):
     """How much may change within one period (autoscaling/v2 HPAScalingPolicy)."""
@@ -26,7 +24,8 @@ class ScalingRules(Wire, frozen=True):
     """autoscaling/v2 HPAScalingRules, for one direction."""
 
     stabilization_window_seconds: Annotated[
-        Window | None, Meta(description="For how long earlier recommendations count, in seconds.")
+        Int32 | None,
+        Meta(description="For how long earlier recommendations count, in seconds; an HPA takes 0 to 3600."),
     ] = None
     select_policy: Annotated[str | None, Meta(description="Max (if not set), Min or Disabled.")] = None
     policies: Annotated[

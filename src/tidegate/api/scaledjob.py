@@ -105,9 +105,6 @@ class ScalingStrategy(Wire, frozen=True):
 
 
 class ScaledJobSpec(Wire, frozen=True):
-    # KEDA's CRD does not know metricType here either: it has no meaning without an HPA.
-    schema_without: ClassVar[tuple[str, ...]] = ("triggers.metricType",)
-
     job_target_ref: Annotated[JobTargetRef, Meta(description="What the Jobs are made of.")]
     triggers: Annotated[tuple[Trigger, ...], Meta(min_length=1, description="What asks for Jobs.")]
     polling_interval: Annotated[

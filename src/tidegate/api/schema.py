@@ -57,17 +57,8 @@ def _of_struct(info: inspect.StructType) -> Schema:
     if required:
         schema["required"] = required
     if issubclass(info.cls, Wire):
-        for path in info.cls.schema_without:
-            _drop(schema, path.split("."))
         schema |= info.cls.schema_extra
     return schema
-
-
-def _drop(schema: Schema, path: list[str]) -> None:
-    for step in path[:-1]:
-        schema = schema["properties"][step]
-        schema = schema.get("items", schema)
-    del schema["properties"][path[-1]]
 
 
 def _of(info: inspect.Type) -> Schema:

@@ -33,12 +33,10 @@ Quantity = Annotated[
 class Wire(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """A JSON object with declared fields. From these declarations the CRDs' schemas are generated.
 
-    `schema_extra` is merged into the generated schema of the object (CEL rules); the dotted paths
-    in `schema_without` are left out of it.
+    `schema_extra` is merged into the generated schema of the object (CEL rules).
     """
 
     schema_extra: ClassVar[dict[str, Any]] = {}
-    schema_without: ClassVar[tuple[str, ...]] = ()
 
 
 def convert(value: Any, type: type[T]) -> T:
