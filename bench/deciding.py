@@ -17,8 +17,9 @@ from tidegate.api.decode import decode
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
-from tidegate.core.decide import Seen, decide_scaled_job, decide_scaled_object
-from tidegate.core.values import Decision, JobView, Memory, PatchStatus, Reading, TriggerView
+from tidegate.core.scaledjob.decide import decide_scaled_job
+from tidegate.core.scaledobject.decide import decide_scaled_object
+from tidegate.core.values import Decision, JobView, Memory, PatchStatus, Reading, Seen, TriggerView
 from tidegate.kit.reading import Sources
 from tidegate.local.apiserver.patches import merge_patch
 from tidegate.review.manifest import Review, review

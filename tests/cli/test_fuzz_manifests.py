@@ -35,8 +35,9 @@ from tidegate.cli.offline import refused, stored
 from tidegate.cli.siblings import Siblings
 from tidegate.cli.validate import hpa_of
 from tidegate.cli.wiring import define
-from tidegate.core.decide import Seen, decide_scaled_job, decide_scaled_object
-from tidegate.core.values import JobView, Memory, Reading, SetReplicas
+from tidegate.core.scaledjob.decide import decide_scaled_job
+from tidegate.core.scaledobject.decide import decide_scaled_object
+from tidegate.core.values import JobView, Memory, Reading, Seen, SetReplicas
 from tidegate.kit.reading import Sources
 from tidegate.kube.resource import NAMESPACES, ApiError
 from tidegate.local.apiserver.customs import kinds_of

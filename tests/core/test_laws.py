@@ -28,17 +28,19 @@ from parts.decisions import (
 )
 from tidegate.api.hpa import HpaSpec, decode_hpa_spec
 from tidegate.base.errors import Failure
-from tidegate.core.answer import external_metric
-from tidegate.core.behavior import Change, HpaMemory, Recommendation, recommended
-from tidegate.core.decide import Seen, decide_scaled_job, decide_scaled_object, memory_from
-from tidegate.core.fallback import replicas_of, value_of
 from tidegate.core.formula import Formula, compile_formula
-from tidegate.core.hpa import Sample, step
-from tidegate.core.hpa import memory_from as hpa_memory_from
-from tidegate.core.modifiers import Composite, modifiers_of
-from tidegate.core.picture import net_of, picture_of
+from tidegate.core.hpa.autoscaler import Sample, step
+from tidegate.core.hpa.autoscaler import memory_from as hpa_memory_from
+from tidegate.core.hpa.behavior import Change, HpaMemory, Recommendation, recommended
+from tidegate.core.hpa.replicas import Tolerance, wanted_by
+from tidegate.core.memory import memory_from
 from tidegate.core.reasons import SENTENCES, Code, because
-from tidegate.core.replicas import Tolerance, wanted_by
+from tidegate.core.scaledjob.decide import decide_scaled_job
+from tidegate.core.scaledobject.decide import decide_scaled_object
+from tidegate.core.triggers.combined import net_of, picture_of
+from tidegate.core.triggers.external_metric import external_metric
+from tidegate.core.triggers.fallback import replicas_of, value_of
+from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of
 from tidegate.core.values import (
     CreateJobs,
     Decision,
@@ -46,6 +48,7 @@ from tidegate.core.values import (
     ExternalMetric,
     JobView,
     Memory,
+    Seen,
     TriggerView,
 )
 

@@ -12,7 +12,7 @@ from parts.cluster import redis
 from parts.memory_client import Write, nothing
 from parts.town import Object, Town, living
 from tidegate.base.errors import Unreachable
-from tidegate.core.restore import COUNT_OF
+from tidegate.core.scaledobject.restore import COUNT_OF
 from tidegate.kube.resource import SCALED_OBJECTS, ApiError
 
 pytestmark = pytest.mark.e2e

@@ -9,8 +9,8 @@ from parts.random_world import Life, Lived
 from parts.world_client import WHO
 from parts.world_laws import Version, Versions
 from tidegate.api.scaledjob import ScaledJob
-from tidegate.core.annotated import PAUSED, is_set
-from tidegate.core.jobs import range_of
+from tidegate.core.annotations import PAUSED, is_set
+from tidegate.core.scaledjob.job_count import range_of
 from tidegate.kube.resource import JOBS
 from tidegate.local.objects import Change
 from tidegate.operator.writer import identity

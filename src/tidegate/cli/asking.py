@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tidegate.cli.reach import Reach
     from tidegate.cli.shelf import Shelf
     from tidegate.connections.adapter import Adapter
-    from tidegate.core.interpret import Picture, TriggerState
-    from tidegate.core.modifiers import Composite
+    from tidegate.core.triggers.scaling_modifiers import Composite
+    from tidegate.core.triggers.state import Picture, TriggerState
     from tidegate.core.values import ExternalMetric, Reading, TriggerView
     from tidegate.kit.question import Question
     from tidegate.operator.planning import Plan
@@ -78,7 +78,7 @@ async def measured(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reac
     """One answer for each metric of each trigger, then that of the formula."""
     from datetime import UTC, datetime
 
-    from tidegate.core.interpret import interpret
+    from tidegate.core.triggers.state import interpret
 
     made = await _planned(object, shelf, reached)
     kind = type(object).__name__
@@ -211,7 +211,7 @@ def _composed(
     picture: Picture,
 ) -> Answer:
     """What the formula makes of the readings; a fallback is for failures in a row, and this is one look."""
-    from tidegate.core.modifiers import compose
+    from tidegate.core.triggers.scaling_modifiers import compose
     from tidegate.core.values import Seen
 
     about = replace(about, trigger="formula", metric=composite.metric.name)

@@ -16,8 +16,8 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
-from tidegate.core import remember
-from tidegate.core.decide import memory_from
+from tidegate.core import memory
+from tidegate.core.memory import memory_from
 from tidegate.core.reasons import Code
 from tidegate.core.values import Action, Decision, EmitEvent, PatchStatus, Reading, SetReplicas, TriggerView
 from tidegate.kit.scaler import Polled
@@ -222,7 +222,7 @@ class Desk:
             key = (known.uid, index)
             if self.rounds.latest(key) is not None:
                 failed |= dict.fromkeys(known.followed[index], self.rounds.failed_polls(key))
-        known.memory = remember.stopped(known.memory, failed)
+        known.memory = memory.stopped(known.memory, failed)
 
     async def refresh(self, known: Known, indexes: Iterable[int]) -> None:
         """Returns when no kept reading of these triggers is older than a moment."""

@@ -6,7 +6,7 @@ It comes once. Afterwards the object may stay for somebody else's finalizer: the
 from __future__ import annotations
 
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.core.restore import restored_replicas
+from tidegate.core.scaledobject.restore import restored_replicas
 from tidegate.core.values import EmitEvent
 from tidegate.operator.desk import FINALIZER, Desk
 from tidegate.operator.keeping import Keeping

@@ -11,11 +11,12 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
 from tidegate.base.quantity import parse_quantity
 from tidegate.base.times import format_time
-from tidegate.core import behavior, fallback
-from tidegate.core.interpret import COMPOSITE_METRIC, Picture, TriggerState
-from tidegate.core.modifiers import modifiers_of
-from tidegate.core.picture import net_of
-from tidegate.core.replicas import MetricKind, Sample, failure_of, wanted_by
+from tidegate.core.hpa import behavior
+from tidegate.core.hpa.replicas import MetricKind, Sample, failure_of, wanted_by
+from tidegate.core.triggers import fallback
+from tidegate.core.triggers.combined import net_of
+from tidegate.core.triggers.scaling_modifiers import modifiers_of
+from tidegate.core.triggers.state import COMPOSITE_METRIC, Picture, TriggerState
 from tidegate.core.values import ExternalMetric, Reading, TargetType, TriggerView
 from tidegate.kit.scaler import Clocked
 from tidegate.operator.desk import Desk

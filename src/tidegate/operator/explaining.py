@@ -14,11 +14,11 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.quantity import parse_quantity
 from tidegate.base.times import format_time
-from tidegate.core import annotated
-from tidegate.core.interpret import interpret
-from tidegate.core.outlook import Prospect, outlook
-from tidegate.core.outlook_jobs import outlook_jobs
-from tidegate.core.picture import picture_of
+from tidegate.core import annotations as annotated
+from tidegate.core.outlook.scaledjob import outlook_jobs
+from tidegate.core.outlook.scaledobject import Prospect, outlook
+from tidegate.core.triggers.combined import picture_of
+from tidegate.core.triggers.state import interpret
 from tidegate.core.values import Decision, HpaView, ResourceUse, Seen
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS
 from tidegate.operator import explained_triggers, sight

@@ -6,8 +6,8 @@ from typing import Any
 
 from tidegate.api.conditions import Condition
 from tidegate.api.hpa import decode_hpa_spec
-from tidegate.core.behavior import rules_of, tolerance_of
-from tidegate.core.decide import HpaView
+from tidegate.core.hpa.behavior import rules_of, tolerance_of
+from tidegate.core.values import HpaView
 from tidegate.operator.copied import PARTS, gone
 
 Object = dict[str, Any]

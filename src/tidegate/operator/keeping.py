@@ -13,9 +13,9 @@ from typing import Any
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.names import is_dns_subdomain
-from tidegate.core.decide import HpaView
-from tidegate.core.modifiers import modifiers_of
-from tidegate.core.restore import is_of_another, is_restoring, named
+from tidegate.core.scaledobject.restore import is_of_another, is_restoring, named
+from tidegate.core.triggers.scaling_modifiers import modifiers_of
+from tidegate.core.values import HpaView
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
 from tidegate.operator import hpas
 from tidegate.operator.copied import marked

@@ -20,7 +20,7 @@ from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.pool import Connections
-from tidegate.core import answer
+from tidegate.core.triggers import external_metric as answer
 from tidegate.core.values import Reading
 from tidegate.kit.question import Server
 from tidegate.kube.client import Client

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.core import restore
+from tidegate.core.scaledobject import restore
 from tidegate.operator.desk import Desk
 from tidegate.operator.known import Known
 from tidegate.operator.targets import Target

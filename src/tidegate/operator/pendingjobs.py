@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Unreachable
-from tidegate.core.jobs import counts_pending
+from tidegate.core.scaledjob.job_count import counts_pending
 from tidegate.kube.resource import PODS
 from tidegate.operator.world import PodMark, World
 

@@ -14,11 +14,12 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
-from tidegate.core import pacing, remember, words
-from tidegate.core.annotated import PAUSED, ROUND, is_set
-from tidegate.core.cleanup import REFUSED_FOR, refusals
-from tidegate.core.decide import decide_scaled_job
+from tidegate.core import memory, messages
+from tidegate.core.annotations import PAUSED, ROUND, is_set
 from tidegate.core.reasons import Code
+from tidegate.core.scaledjob import pacing
+from tidegate.core.scaledjob.cleanup import REFUSED_FOR, refusals
+from tidegate.core.scaledjob.decide import decide_scaled_job
 from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitEvent, NoTemplate
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator import jobs, sight
@@ -68,7 +69,7 @@ class ScaledJobs:
             await self.desk.follow(known, object.spec.polling_s, partial(self._sight, known))
             await self._tick(known, object.spec.polling_s)
         await self.desk.references.leave(place, object)
-        check = template if isinstance(template, Failure) else plan.check(words.JOB_TRIGGERS_STAGE)
+        check = template if isinstance(template, Failure) else plan.check(messages.JOB_TRIGGERS_STAGE)
         decision = await self._decided(known, object, template, check)
         await self._carry_out(known, object, template, decision)
         await self.desk.references.add(place, object.spec.triggers)
@@ -164,7 +165,7 @@ class ScaledJobs:
             self.desk.again(known.key, 0.0)
             return
         if creation is not None:
-            claimed = remember.claimed(decision.memory, self.desk.clock.now())
+            claimed = memory.claimed(decision.memory, self.desk.clock.now())
             decision = replace(decision, memory=claimed)
         self.desk.decided(known, decision)
         try:
@@ -200,7 +201,7 @@ class ScaledJobs:
         is_rollout = action.why == Code.ROLLED_OUT
         if is_rollout:
             for text in refusals(refused.items()):
-                await writer.event(place, words.rollout_failed(text))
+                await writer.event(place, messages.rollout_failed(text))
         elif news:
             causes = "; ".join(refusals(news.items()))
             log.warning("finished Jobs not deleted", extra={"key": str(known.key), "causes": causes})

@@ -9,11 +9,11 @@ import msgspec
 
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
-from tidegate.core import words
-from tidegate.core.annotated import pause_of
-from tidegate.core.decide import HpaView, Seen, decide_scaled_object
-from tidegate.core.restore import first_mark
-from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, SetReplicas
+from tidegate.core import messages
+from tidegate.core.annotations import pause_of
+from tidegate.core.scaledobject.decide import decide_scaled_object
+from tidegate.core.scaledobject.restore import first_mark
+from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, HpaView, Seen, SetReplicas
 from tidegate.kube.resource import SCALED_OBJECTS, ApiError
 from tidegate.operator.desk import SOON_S, Desk
 from tidegate.operator.endings import Endings
@@ -168,9 +168,9 @@ class ScaledObjects:
 
 def _check(target: Target, plan: Plan, hpa: HpaView | Failure | None) -> Failure | None:
     """Everything that is wrong with the object, in one text."""
-    found = [one for one in (target.failure, plan.check(words.OBJECT_TRIGGERS_STAGE)) if one is not None]
+    found = [one for one in (target.failure, plan.check(messages.OBJECT_TRIGGERS_STAGE)) if one is not None]
     if isinstance(hpa, Failure) and not found:
-        found = [Failure(hpa.kind, f"{words.HPA_STAGE}: {hpa.message}")]
+        found = [Failure(hpa.kind, f"{messages.HPA_STAGE}: {hpa.message}")]
     return Failure(found[0].kind, "; ".join(one.message for one in found)) if found else None
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.times import parse_time
-from tidegate.core.annotated import round_of
-from tidegate.core.decide import JobView
+from tidegate.core.annotations import round_of
+from tidegate.core.scaledobject.decide import JobView
 from tidegate.kube.resource import JOBS
 from tidegate.operator.jobs import GENERATION, OWNER_LABEL, TEMPLATE
 from tidegate.operator.ledger import Ledger

@@ -15,7 +15,7 @@ import msgspec
 from tidegate.api.conditions import find
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.core import annotated
+from tidegate.core import annotations as annotated
 from tidegate.core.reasons import Code
 from tidegate.core.values import Decision
 from tidegate.operator.chronicle import Entry, entry, reason_values

@@ -8,7 +8,7 @@ from typing import Any
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.selectors import format_label_selector
-from tidegate.core import words
+from tidegate.core import messages
 from tidegate.kube.resource import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, ApiError, Resource
 from tidegate.operator.world import World
 
@@ -74,7 +74,7 @@ class Targets:
         try:
             resource = await self.resource(object)
         except (ApiError, TidegateError) as error:
-            failure = Failure("Misconfigured", f"{words.TARGET_STAGE}: {error}")
+            failure = Failure("Misconfigured", f"{messages.TARGET_STAGE}: {error}")
             return Target(None, ref.name, failure, failure=failure)
         if resource in PLAIN:
             return await self._watched(resource, namespace, ref.name)
@@ -125,7 +125,7 @@ class Targets:
             scale = await client.get(resource, namespace, name, subresource="scale")
         except ApiError as error:
             text = f"Target resource doesn't expose /scale subresource: {error}"
-            failure = Failure("Misconfigured", f"{words.TARGET_STAGE}: {text}")
+            failure = Failure("Misconfigured", f"{messages.TARGET_STAGE}: {text}")
             return Target(resource, name, failure, template, failure)
         except TidegateError as error:
             return Target(resource, name, Failure.of(error), template)
@@ -136,7 +136,7 @@ class Targets:
     def _missing(self, resource: Resource, namespace: str, name: str, *, is_watched: bool = False) -> Target:
         failure = Failure(
             "Misconfigured",
-            f"{words.TARGET_STAGE}: {words.MISSING_TARGET}: there is no {resource.kind} {namespace}/{name}; "
-            "create it, or correct spec.scaleTargetRef",
+            f"{messages.TARGET_STAGE}: {messages.MISSING_TARGET}: "
+            f"there is no {resource.kind} {namespace}/{name}; create it, or correct spec.scaleTargetRef",
         )
         return Target(resource, name, failure, failure=failure, is_watched=is_watched)

@@ -8,7 +8,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
-from tidegate.core.annotated import (
+from tidegate.core.annotations import (
     FORCE_ACTIVATION,
     PAUSED,
     PAUSED_REPLICAS,

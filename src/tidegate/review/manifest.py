@@ -20,8 +20,8 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Failure
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
-from tidegate.core.fallback import net_of
-from tidegate.core.modifiers import Composite, modifiers_of
+from tidegate.core.triggers.fallback import net_of
+from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of
 from tidegate.core.values import ExternalMetric, ResourceMetric, TargetType
 from tidegate.kit import reading
 from tidegate.kit.reading import Sources

@@ -9,8 +9,8 @@ from tidegate.api.scaledobject_rules import decimal_of
 from tidegate.api.trigger_rules import RESOURCE_TRIGGERS, invalid, required
 from tidegate.base.problems import Problem
 from tidegate.core.formula import Formula, compile_formula
-from tidegate.core.interpret import COMPOSITE_METRIC
-from tidegate.core.modifiers import Composite, modifiers_of, thousandths
+from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of, thousandths
+from tidegate.core.triggers.state import COMPOSITE_METRIC
 from tidegate.core.values import ExternalMetric
 
 PATH = "spec.advanced.scalingModifiers"

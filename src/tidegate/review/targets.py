@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
-from tidegate.core.replicas import milli
+from tidegate.core.hpa.replicas import milli
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import settings_of
 

@@ -14,8 +14,8 @@ from typing import TypeVar
 from tidegate.api.hpa import ExternalSource, HpaSpec, MetricSpec, MetricTarget
 from tidegate.base.errors import Failure
 from tidegate.base.quantity import parse_quantity
-from tidegate.core.hpa import Sample
-from tidegate.core.replicas import MetricKind
+from tidegate.core.hpa.autoscaler import Sample
+from tidegate.core.hpa.replicas import MetricKind
 from tidegate.core.values import TargetType
 from tidegate.local.controllers import pods as pods_
 from tidegate.local.objects import Object

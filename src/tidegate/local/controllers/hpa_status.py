@@ -11,8 +11,8 @@ from tidegate.api.conditions import Condition
 from tidegate.api.hpa import HpaSpec
 from tidegate.base.quantity import format_quantity
 from tidegate.base.times import format_time
-from tidegate.core.hpa import HpaDecision, Sample
-from tidegate.core.replicas import failure_of
+from tidegate.core.hpa.autoscaler import HpaDecision, Sample
+from tidegate.core.hpa.replicas import failure_of
 from tidegate.local.controllers import conditions
 from tidegate.local.objects import Object
 

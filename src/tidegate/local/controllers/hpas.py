@@ -14,8 +14,8 @@ from datetime import datetime
 from tidegate.api.conditions import Condition
 from tidegate.api.hpa import HpaSpec, TargetRef, decode_hpa_spec
 from tidegate.base.selectors import Selector, parse_selector
-from tidegate.core import hpa as arithmetic
-from tidegate.core.hpa import HpaDecision, HpaMemory, Sample
+from tidegate.core.hpa import autoscaler as arithmetic
+from tidegate.core.hpa.autoscaler import HpaDecision, HpaMemory, Sample
 from tidegate.kube.resource import DEPLOYMENTS, HPAS, PODS, REPLICA_SETS, ApiError, Resource
 from tidegate.local.controllers import conditions, hpa_status
 from tidegate.local.controllers.controller import Name

@@ -1,0 +1,1 @@
+"""The arithmetic of a HorizontalPodAutoscaler, as Kubernetes' own controller does it: metrics → replicas."""

@@ -1,0 +1,1 @@
+"""What would change an object's number: the nearest values, moments and edits, for `explain`."""

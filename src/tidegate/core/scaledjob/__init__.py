@@ -1,0 +1,1 @@
+"""The decision about a ScaledJob: how many Jobs start, when, which are deleted, and why."""
