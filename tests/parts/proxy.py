@@ -1,24 +1,35 @@
-"""A proxy in front of a real server, that can stall, cut and garble."""
+"""A proxy in front of a real server, that can stall, cut and garble, count, and speak TLS for it."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+
+HTTP_REQUEST = re.compile(rb"(?:^|\n)([A-Z]+ [^ \r\n]+) HTTP/1\.[01]\r\n")
 
 
 class Proxy:
     """A TCP proxy. `mode` says what happens to what the server sends: pass, stall or garble.
 
+    `cut_after` ends a connection in the middle, once so many bytes of the server's have passed on it.
     `turns` counts how often the client began to speak after silence or an answer: round trips.
-    `heard` is set when the client speaks.
+    `requests` are the HTTP requests that passed, as `GET /path?query`, where the protocol is HTTP/1.
+    `connections` counts those that were accepted, `open` those that are open now.
+    `heard` is set when the client speaks. With `tls` the client speaks TLS to it, and it plain to the server.
     """
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, tls: ssl.SSLContext | None = None) -> None:
         self.target_port = target_port
+        self.tls = tls
         self.mode = "pass"
+        self.cut_after: int | None = None
         self.connections = 0
+        self.open = 0
         self.turns = 0
+        self.requests: list[str] = []
         self.port = 0
         self.heard = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -30,7 +41,7 @@ class Proxy:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Proxy]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -51,24 +62,44 @@ class Proxy:
             writer.transport.abort()
             return
         self._writers |= {writer, to_server}
-        await asyncio.gather(self._pump(reader, to_server, True), self._pump(upstream, writer, False))
+        self.open += 1
+        await asyncio.gather(self._from_client(reader, to_server), self._from_server(upstream, writer))
+        self.open -= 1
         self._writers -= {writer, to_server}
 
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_client: bool
-    ) -> None:
+    async def _from_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        unread = b""
         with suppress(OSError):
             while piece := await reader.read(65536):
-                if is_client:
-                    self.turns += not self._is_client_speaking
-                    self._is_client_speaking = True
-                    self.heard.set()
-                elif self.mode == "stall":
-                    continue
-                elif self.mode == "garble":
-                    piece = bytes(byte ^ 0x55 for byte in piece)
-                if not is_client:
-                    self._is_client_speaking = False
+                self.turns += not self._is_client_speaking
+                self._is_client_speaking = True
+                unread = self._count_requests(unread + piece)
+                self.heard.set()
                 writer.write(piece)
                 await writer.drain()
         writer.transport.abort()
+
+    async def _from_server(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passed = 0
+        with suppress(OSError):
+            while piece := await reader.read(65536):
+                if self.mode == "stall":
+                    continue
+                if self.mode == "garble":
+                    piece = bytes(byte ^ 0x55 for byte in piece)
+                if self.cut_after is not None and passed + len(piece) >= self.cut_after:
+                    # Closed, not aborted: what passed must arrive.
+                    writer.write(piece[: max(0, self.cut_after - passed)])
+                    await writer.drain()
+                    writer.close()
+                    return
+                passed += len(piece)
+                self._is_client_speaking = False
+                writer.write(piece)
+                await writer.drain()
+        writer.transport.abort()
+
+    def _count_requests(self, text: bytes) -> bytes:
+        """What may be the beginning of a request's first line; the rest is counted."""
+        self.requests += [found[1].decode(errors="replace") for found in HTTP_REQUEST.finditer(text)]
+        return text[text.rfind(b"\n") :][-8192:] if b"\n" in text else text[-8192:]
