@@ -24,7 +24,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.config import Config, load
 from tidegate.kube.resource import DEPLOYMENTS, JOBS, SCALED_JOBS, SCALED_OBJECTS
 from tidegate.operator.operator import Operator
-from tidegate.operator.sight import finished_as
+from tidegate.operator.scaledjob.snapshot import finished_as
 from tidegate.runtime import loop
 from tidegate.runtime.clock import SystemClock
 

@@ -43,7 +43,7 @@ from tidegate.kube.resource import NAMESPACES, ApiError
 from tidegate.local.apiserver.customs import kinds_of
 from tidegate.local.apiserver.plane import open_plane
 from tidegate.local.apiserver.verbs import Options, Target
-from tidegate.operator.planning import Kept, Plan
+from tidegate.operator.reconcile.trigger_plan import Kept, Plan
 from tidegate.review.manifest import review
 from tidegate.runtime.clock import SystemClock
 

@@ -17,7 +17,7 @@ from tidegate.cli.shelf import Shelf
 from tidegate.cli.validate import command
 from tidegate.kube.resource import SCALED_OBJECTS
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.operator.planning import plan
+from tidegate.operator.reconcile.trigger_plan import plan
 
 ROOT = Path(__file__).parents[2]
 KIND = Kind(SCALED_OBJECTS)

@@ -40,8 +40,8 @@ from tidegate.local.controllers.garbage import Garbage
 from tidegate.local.controllers.hpa_samples import Samples
 from tidegate.local.controllers.hpas import Hpas
 from tidegate.local.objects import Change
-from tidegate.operator.known import Known
 from tidegate.operator.operator import Operator
+from tidegate.operator.reconcile.tracked import Known
 
 KINDS = tuple(one for one in SERVED if one != EVENTS)
 TRAIL = 60

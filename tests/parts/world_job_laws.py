@@ -13,7 +13,7 @@ from tidegate.core.annotations import PAUSED, is_set
 from tidegate.core.scaledjob.job_count import range_of
 from tidegate.kube.resource import JOBS
 from tidegate.local.objects import Change
-from tidegate.operator.writer import identity
+from tidegate.operator.cluster.writer import identity
 
 # A look that could not be finished is repeated at least this often.
 TOLD_WITHIN_S = 130.0

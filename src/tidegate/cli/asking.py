@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tidegate.core.triggers.state import Picture, TriggerState
     from tidegate.core.values import ExternalMetric, Reading, TriggerView
     from tidegate.kit.question import Question
-    from tidegate.operator.planning import Plan
+    from tidegate.operator.reconcile.trigger_plan import Plan
     from tidegate.review.manifest import TriggerPlan
 
 LIMIT_S = 10.0
@@ -104,7 +104,7 @@ async def measured(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reac
 
 async def _planned(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reach) -> Plan:
     from tidegate.auth.resolve import Options
-    from tidegate.operator.planning import plan
+    from tidegate.operator.reconcile.trigger_plan import plan
 
     template, container = _template(object, shelf)
     made = plan(object, template, container, shelf, Options())

@@ -74,7 +74,7 @@ class Progress:
 
     def see(self, type: str, job: dict[str, Any]) -> None:
         """Takes in one watch event about a Job of the ScaledJob."""
-        from tidegate.operator.sight import finished_as
+        from tidegate.operator.scaledjob.snapshot import finished_as
 
         uid = job["metadata"]["uid"]
         self.created.add(uid)
@@ -186,7 +186,7 @@ async def _pipeline(client: Client, progress: Progress) -> None:
 
 async def _watch(client: Client, progress: Progress, version: str) -> None:
     from tidegate.kube.resource import JOBS
-    from tidegate.operator.jobs import OWNER_LABEL
+    from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 
     label = f"{OWNER_LABEL}={SCALED_JOB}"
     while True:
@@ -237,7 +237,7 @@ async def _until_quiet(
 
 async def _is_generated(client: Client) -> bool:
     from tidegate.kube.resource import JOBS
-    from tidegate.operator.sight import finished_as
+    from tidegate.operator.scaledjob.snapshot import finished_as
 
     state = finished_as(await client.get(JOBS, NAMESPACE, "data-generator"))
     if state == "Failed":

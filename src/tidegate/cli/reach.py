@@ -95,8 +95,8 @@ async def _pods(client: Client, question: Any) -> Any:
 
     from tidegate.base.errors import Denied
     from tidegate.kube.resource import PODS, ApiError
-    from tidegate.operator.podcounts import counted, pod_count
-    from tidegate.operator.world import PodMark
+    from tidegate.operator.cluster.informers import PodMark
+    from tidegate.operator.cluster.pod_counts import counted, pod_count
 
     checked = pod_count(question)
     try:

@@ -11,15 +11,15 @@ from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
 from tidegate.cli.amounts import usage
 from tidegate.kube.resource import EVENTS, JOBS, SCALED_OBJECTS
-from tidegate.operator.jobs import OWNER_LABEL
-from tidegate.operator.sight import finished_as
+from tidegate.operator.scaledjob.job_body import OWNER_LABEL
+from tidegate.operator.scaledjob.snapshot import finished_as
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from tidegate.cli.wiring import Local
     from tidegate.local.objects import Change
-    from tidegate.operator.rows import Row
+    from tidegate.operator.explain.overview import Row
 
 REFRESH_S = 0.5
 

@@ -27,21 +27,22 @@ from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
-from tidegate.operator import authentications, workforce
-from tidegate.operator.authentications import Authentications
-from tidegate.operator.chronicle import Chronicle
-from tidegate.operator.desk import Desk, Tools
-from tidegate.operator.explaining import explained
-from tidegate.operator.jobs import OWNER_LABEL
-from tidegate.operator.known import Key, Known
-from tidegate.operator.podcounts import PodCounts
-from tidegate.operator.rows import Row, rows
-from tidegate.operator.scaledjobs import ScaledJobs
-from tidegate.operator.scaledobjects import ScaledObjects
-from tidegate.operator.sight import finished_as
-from tidegate.operator.strangers import stranger
-from tidegate.operator.world import World, namespace_of
-from tidegate.operator.writer import Writer
+from tidegate.operator.cluster.informers import World, namespace_of
+from tidegate.operator.cluster.pod_counts import PodCounts
+from tidegate.operator.cluster.writer import Writer
+from tidegate.operator.explain import workers
+from tidegate.operator.explain.answer import explained
+from tidegate.operator.explain.overview import Row, rows
+from tidegate.operator.explain.undecided import stranger
+from tidegate.operator.history.store import Chronicle
+from tidegate.operator.reconcile import authentication_events
+from tidegate.operator.reconcile.authentication_events import Authentications
+from tidegate.operator.reconcile.reconciler import Desk, Tools
+from tidegate.operator.reconcile.tracked import Key, Known
+from tidegate.operator.scaledjob.job_body import OWNER_LABEL
+from tidegate.operator.scaledjob.reconcile import ScaledJobs
+from tidegate.operator.scaledjob.snapshot import finished_as
+from tidegate.operator.scaledobject.reconcile import ScaledObjects
 from tidegate.review.hpa import NAME_LABEL
 from tidegate.runtime.clock import Clock
 from tidegate.runtime.queue import Queue
@@ -92,7 +93,7 @@ class Operator:
         self._looks: Mapping[Resource, Looks] = {
             SCALED_OBJECTS: self._scaled_objects,
             SCALED_JOBS: self._scaled_jobs,
-            **dict.fromkeys(authentications.KINDS, self._authentications),
+            **dict.fromkeys(authentication_events.KINDS, self._authentications),
         }
 
     async def run(self) -> None:
@@ -144,9 +145,9 @@ class Operator:
             raise stranger(self.world, resource, namespace, name)
         if isinstance(object, ScaledObject):
             target = await self._scaled_objects.targets.look(object)
-            pods = await workforce.of_target(self.world, namespace, target)
+            pods = await workers.of_target(self.world, namespace, target)
             return explained(self.desk, known, object, pods, self._scaled_objects.keeping.body(object))
-        return explained(self.desk, known, object, await workforce.of_jobs(self.world, object))
+        return explained(self.desk, known, object, await workers.of_jobs(self.world, object))
 
     def rows(self) -> list[Row]:
         """All objects as the live view shows them."""
@@ -193,7 +194,7 @@ class Operator:
             self._on_target(resource, namespace, name, old, new)
         elif resource == HPAS:
             self._on_hpa(namespace, old, new)
-        elif resource in authentications.KINDS:
+        elif resource in authentication_events.KINDS:
             key = (resource, namespace, name)
             if self._authentications.changed(key, new):
                 self.queue.add(key)

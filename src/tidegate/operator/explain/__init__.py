@@ -1,0 +1,1 @@
+"""What `tidegate explain` and the live view are told: values of what the last reconcile found."""

@@ -1,0 +1,42 @@
+"""What to say of an object that nothing was decided about: it does not exist, or is too new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.base.spelling import nearest
+from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
+from tidegate.operator.cluster.informers import World
+
+NAMES_SHOWN = 5
+SHORT = {SCALED_OBJECTS: "so", SCALED_JOBS: "sj"}
+
+
+def stranger(world: World, resource: Resource, namespace: str, name: str) -> ApiError:
+    """`NotFound` with what was perhaps meant; `NotDecided` for an object that waits for its first look."""
+    if world.get(resource, namespace, name) is not None:
+        text = (
+            f"{resource.kind} {namespace}/{name} is new and was not looked at yet: ask again in a moment, "
+            "or see its events with kubectl describe"
+        )
+        return ApiError(404, "NotDecided", text)
+    hint = _hint(world, resource, namespace, name)
+    return ApiError(404, "NotFound", f"there is no {resource.kind} {namespace}/{name}; {hint}")
+
+
+def _hint(world: World, resource: Resource, namespace: str, name: str) -> str:
+    other = SCALED_JOBS if resource == SCALED_OBJECTS else SCALED_OBJECTS
+    if world.get(other, namespace, name) is not None:
+        return f"there is a {other.kind} of that name: {SHORT[other]}/{name}"
+    present: list[Any] = world.cache(resource).list()
+    names = sorted(one.metadata.name for one in present if one.metadata.namespace == namespace)
+    near = nearest(name, names)
+    if near is not None:
+        return f"did you mean {near}?"
+    elsewhere = sorted(one.metadata.namespace for one in present if one.metadata.name == name)
+    if elsewhere:
+        return f"there is one in {', '.join(elsewhere[:NAMES_SHOWN])}: use -n"
+    if not names:
+        return f"the namespace {namespace} has none"
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return f"the namespace has {', '.join(names[:NAMES_SHOWN])}{more}"

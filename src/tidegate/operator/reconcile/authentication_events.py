@@ -1,0 +1,59 @@
+"""What is told of TriggerAuthentications: that one is new, has changed, is gone.
+
+What stood there before this process did is no news: a restart tells nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.core.values import EmitEvent
+from tidegate.kube.resource import CLUSTER_TRIGGER_AUTHENTICATIONS, TRIGGER_AUTHENTICATIONS
+from tidegate.operator.cluster.informers import World
+from tidegate.operator.cluster.writer import Place, Writer
+from tidegate.operator.reconcile.tracked import Key
+
+KINDS = (TRIGGER_AUTHENTICATIONS, CLUSTER_TRIGGER_AUTHENTICATIONS)
+Told = tuple[str, int]
+
+
+class Authentications:
+    """Looks at authentications: compares each with what was told of it last."""
+
+    def __init__(self, world: World, writer: Writer) -> None:
+        self.world = world
+        self.writer = writer
+        self._told: dict[Key, Told] = {}
+
+    def changed(self, key: Key, new: Any | None) -> bool:
+        """Whether the change is worth a look. Those of the first list are only noted."""
+        if new is not None and not self.world.has_listed(key[0]):
+            self._told[key] = _state(new)
+            return False
+        return self._told.get(key) != (_state(new) if new is not None else None)
+
+    async def look(self, key: Key) -> None:
+        """Tells what has happened since the last look."""
+        resource, namespace, name = key
+        found, told = self.world.get(resource, namespace, name), self._told.get(key)
+        state = _state(found) if found is not None else None
+        if told is not None and (state is None or state[0] != told[0]):
+            await self._tell(key, told[0], "Deleted", f"{resource.kind} was deleted")
+            told = None
+        if state is None:
+            self._told.pop(key, None)
+            return
+        if told is None:
+            await self._tell(key, state[0], "Added", f"New {resource.kind} configured")
+        elif told != state:
+            await self._tell(key, state[0], "Updated", f"{resource.kind} {name} is updated")
+        self._told[key] = state
+
+    async def _tell(self, key: Key, uid: str, what: str, text: str) -> None:
+        event = EmitEvent("Normal", f"{key[0].kind}{what}", text)
+        await self.writer.event(Place(*key, uid), event)
+
+
+def _state(authentication: Any) -> Told:
+    metadata = authentication["metadata"]
+    return metadata["uid"], int(metadata.get("generation") or 0)

@@ -1,0 +1,70 @@
+"""The Jobs of a ScaledJob as they are at the moment its question is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.base.errors import Failure, TidegateError
+from tidegate.base.times import parse_time
+from tidegate.core.annotations import round_of
+from tidegate.core.scaledobject.decide import JobView
+from tidegate.kube.resource import JOBS
+from tidegate.operator.cluster.informers import World
+from tidegate.operator.reconcile.expectations import Ledger
+from tidegate.operator.scaledjob.job_body import GENERATION, OWNER_LABEL, TEMPLATE
+from tidegate.operator.scaledjob.pending_jobs import PendingJobs
+
+Object = dict[str, Any]
+
+
+def look_at(
+    world: World, object: ScaledJob, ledger: Ledger, model: str = ""
+) -> tuple[JobView, ...] | Failure:
+    """The Jobs of the object as the caches show them now, and those still unseen; a Failure where they
+    cannot be listed. `model` is the uid of the Job that is its template now. Copied with its labels from a
+    Job of the object, that one is still none of them.
+    """
+    metadata = object.metadata
+    try:
+        jobs = world.labelled(JOBS, metadata.namespace, (OWNER_LABEL, metadata.name))
+    except TidegateError as error:
+        return Failure.of(error)
+    is_pending, named = PendingJobs(world).rule(object), object.spec.job_target_ref.model
+    shown = [view_of(job, is_pending, model) for job in jobs if job["metadata"]["name"] != named]
+    return tuple(sorted(ledger.known(shown), key=lambda view: view.name))
+
+
+def view_of(job: Object, is_pending: Callable[[Object], bool], model: str = "") -> JobView:
+    """A batch/v1 Job as a decision sees it; `is_pending` is asked about unfinished ones."""
+    metadata, status = job["metadata"], job.get("status") or {}
+    annotations = metadata.get("annotations") or {}
+    done = finished_as(job)
+    return JobView(
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        generation=annotations.get(GENERATION, ""),
+        round=round_of(annotations),
+        is_finished=bool(done),
+        is_failed=done == "Failed",
+        is_pending=not done and is_pending(job),
+        completed_at=_moment(status.get("completionTime")),
+        created_at=_moment(metadata.get("creationTimestamp")),
+        is_ending=bool(metadata.get("deletionTimestamp")),
+        is_replaced=bool(model) and annotations.get(TEMPLATE, model) != model,
+    )
+
+
+def finished_as(job: Object | None) -> str:
+    """Complete or Failed, "" while the Job is unfinished; the first true condition decides."""
+    status = (job or {}).get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition.get("status") == "True" and condition.get("type") in ("Complete", "Failed"):
+            return str(condition["type"])
+    return ""
+
+
+def _moment(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None

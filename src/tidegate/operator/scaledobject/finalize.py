@@ -1,0 +1,55 @@
+"""The end of a ScaledObject: what its target and its HPA are left as, before our finalizer goes.
+
+It comes once. Afterwards the object may stay for somebody else's finalizer: then nothing is ours any more.
+"""
+
+from __future__ import annotations
+
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.core.scaledobject.restore import restored_replicas
+from tidegate.core.values import EmitEvent
+from tidegate.operator.cluster.writer import REFUSED, Place, may_pass
+from tidegate.operator.reconcile.reconciler import FINALIZER, Desk
+from tidegate.operator.scaledobject.hpa import Keeping
+from tidegate.operator.scaledobject.scale_target import Targets
+
+
+class Endings:
+    """Ends ScaledObjects."""
+
+    def __init__(self, desk: Desk, targets: Targets, keeping: Keeping) -> None:
+        self.desk = desk
+        self.targets = targets
+        self.keeping = keeping
+
+    async def end(self, place: Place, object: ScaledObject) -> None:
+        """Lets go of an object that is deleted. Raises what may pass: the finalizer stays until then."""
+        if FINALIZER in object.metadata.finalizers:
+            await self._leave(place, object)
+        await self.desk.release(place, object)
+
+    async def _leave(self, place: Place, object: ScaledObject) -> None:
+        """The replica count from before us, where the manifest asks for it. What is refused for good is told
+        and does not keep the object, as in KEDA.
+
+        The HPA goes first: it must not change the count that was just restored. It goes too where somebody
+        else keeps the object: nobody answers it any more. Else it goes with its owner.
+        """
+        original = restored_replicas(object)
+        is_last = set(object.metadata.finalizers) == {FINALIZER}
+        if original is None and is_last:
+            return
+        try:
+            await self.keeping.delete(object)
+            if original is not None:
+                resource = await self.targets.resource(object)
+                name = object.spec.scale_target_ref.name
+                await self.desk.writer.replicas(resource, place.namespace, name, original)
+        except REFUSED as error:
+            passes = may_pass(error)
+            if original is not None:
+                state = "are not restored yet" if passes else "were not restored"
+                text = f"the original {original} replicas {state}: {error}"
+                await self.desk.writer.event(place, EmitEvent("Warning", "ScaledObjectUpdateFailed", text))
+            if passes:
+                raise

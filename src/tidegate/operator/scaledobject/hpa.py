@@ -1,0 +1,133 @@
+"""Keeping the HPA of a ScaledObject: whose it is, created, brought back, renamed, deleted.
+
+Only an HPA that the object controls is deleted, and a name that is taken by somebody else's is left to
+them. A new name gets its HPA first; the old one goes when that stands: a name that the server refuses
+leaves the target with the HPA that it had.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.errors import Failure, TidegateError
+from tidegate.base.names import is_dns_subdomain
+from tidegate.core.scaledobject.restore import is_of_another, is_restoring, named
+from tidegate.core.triggers.scaling_modifiers import modifiers_of
+from tidegate.core.values import HpaView
+from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
+from tidegate.operator.reconcile.reconciler import SOON_S, Desk
+from tidegate.operator.reconcile.trigger_plan import Plan
+from tidegate.operator.scaledobject import hpa_drift
+from tidegate.operator.scaledobject.hpa_metadata import marked
+from tidegate.operator.scaledobject.scale_target import Target
+from tidegate.review.hpa import hpa_name, wanted_hpa
+from tidegate.review.ownership import NAME_PATH, taken
+
+Object = dict[str, Any]
+
+
+class Keeping:
+    """Keeps HPAs. Failures are values; what the cache does not show yet is one too."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def present(self, object: ScaledObject) -> HpaView | Failure | None:
+        """The HPA that the object controls; the one it had, while a new name is not in force yet."""
+        try:
+            own = self._own(object)
+        except TidegateError as error:
+            return Failure.of(error)
+        return hpa_drift.view_of(own[0]) if own else None
+
+    def body(self, object: ScaledObject) -> Object | None:
+        """The same as a body; None where there is none, or nobody can see it."""
+        try:
+            own = self._own(object)
+        except TidegateError:
+            return None
+        return own[0] if own else None
+
+    def aim(self, object: ScaledObject) -> str | None:
+        """What the HPA that it controls scales; None where there is none, or none is listed yet."""
+        with suppress(TidegateError):
+            for one in self._own(object):
+                reference = (one.get("spec") or {}).get("scaleTargetRef") or {}
+                parts = (reference.get(key) or "" for key in ("apiVersion", "kind", "name"))
+                return named(*parts)
+        return None
+
+    async def ensured(self, object: ScaledObject, target: Target, plan: Plan) -> HpaView | Failure | None:
+        """The HPA as it should be. One that lacks a broken trigger's metric would lower too much: while
+        something is wrong, an existing one keeps its metrics, and a new one only raises."""
+        present = self.present(object)
+        if isinstance(present, Failure) or target.resource is None or target.failure is not None:
+            return present
+        plans = [one for one in plan.review.triggers if one.scaler is not None or one.metrics]
+        # Nor is one aimed at a target whose count is to be restored and not known.
+        is_kept = object.status.original_replica_count is not None and not is_of_another(object)
+        is_owed = is_restoring(object) and not is_kept
+        if not plans or ((present is None or is_owed) and isinstance(target.replicas, Failure)):
+            return present
+        composite = plan.review.composite
+        if composite is None and modifiers_of(object.spec) is not None:
+            # Modifiers that cannot be used are a problem of the object: an existing HPA keeps its metrics.
+            return present
+        is_whole = plan.check("") is None
+        if present is not None and present.name != hpa_name(object) and not is_whole:
+            return present
+        try:
+            wanted = marked(wanted_hpa(object, tuple(plans), composite))
+            return await self._written(object, wanted, present, is_whole=is_whole)
+        except ApiError as error:
+            # AlreadyExists and Conflict: our cache is behind.
+            if error.reason not in ("AlreadyExists", "Conflict"):
+                return Failure("Denied", str(error))
+            metadata = object.metadata
+            self.desk.again((SCALED_OBJECTS, metadata.namespace, metadata.name), SOON_S)
+            return present
+        except TidegateError as error:
+            return Failure.of(error)
+
+    async def delete(self, object: ScaledObject, name: str = "") -> None:
+        """Deletes its HPAs, or the one of this name: those that it controls, and no namesake."""
+        for one in self._own(object):
+            metadata = one["metadata"]
+            if name in ("", metadata["name"]):
+                await self.desk.writer.delete(
+                    HPAS, object.metadata.namespace, metadata["name"], "Background", uid=metadata["uid"]
+                )
+
+    async def _written(
+        self, object: ScaledObject, wanted: Object, present: HpaView | None, *, is_whole: bool
+    ) -> HpaView | Failure | None:
+        namespace, name = object.metadata.namespace, hpa_name(object)
+        found = self.desk.world.get(HPAS, namespace, name)
+        problem = _name_problem(name) or (taken(object, found) if found is not None else None)
+        if problem is not None:
+            return Failure("Misconfigured", problem)
+        if not is_whole:
+            wanted = hpa_drift.cautious(found, wanted)
+        if found is None:
+            await self.desk.writer.create_hpa(namespace, wanted)
+        elif hpa_drift.differs(found, wanted):
+            await self.desk.writer.replace_hpa(namespace, hpa_drift.rewritten(found, wanted))
+        if present is None or present.name == name:
+            return present or HpaView(name)
+        await self.delete(object, present.name)
+        return HpaView(name)
+
+    def _own(self, object: ScaledObject) -> list[Object]:
+        """Those it controls, under the name in its status and under the wanted one."""
+        names = dict.fromkeys((object.status.hpa_name or "", hpa_name(object)))
+        found = [self.desk.world.get(HPAS, object.metadata.namespace, name) for name in names]
+        return [one for one in found if one is not None and hpa_drift.is_of(one, object.metadata.uid)]
+
+
+def _name_problem(name: str) -> str | None:
+    if is_dns_subdomain(name):
+        return None
+    wanted = "a lowercase RFC 1123 subdomain: letters, digits, '-' and '.'"
+    return f'{NAME_PATH}: "{name}" is not {wanted}'

@@ -1,0 +1,189 @@
+"""One look at a ScaledObject: its target, its HPA, its triggers; then the decision, carried out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.errors import Failure
+from tidegate.core import messages
+from tidegate.core.annotations import pause_of
+from tidegate.core.scaledobject.decide import decide_scaled_object
+from tidegate.core.scaledobject.restore import first_mark
+from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, HpaView, Seen, SetReplicas
+from tidegate.kube.resource import SCALED_OBJECTS, ApiError
+from tidegate.operator.cluster.writer import REFUSED, Place, is_refusal
+from tidegate.operator.reconcile.reconciler import SOON_S, Desk
+from tidegate.operator.reconcile.tracked import Key, Known
+from tidegate.operator.reconcile.trigger_plan import Plan
+from tidegate.operator.scaledobject.finalize import Endings
+from tidegate.operator.scaledobject.hpa import Keeping
+from tidegate.operator.scaledobject.original_replicas import Originals
+from tidegate.operator.scaledobject.ready_pods import ReadyPods
+from tidegate.operator.scaledobject.scale_target import Target, Targets
+from tidegate.review.hpa import NAME_LABEL
+
+Object = dict[str, Any]
+
+
+class ScaledObjects:
+    """Looks at ScaledObjects."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.targets = Targets(desk.world)
+        self.ready = ReadyPods(desk.world)
+        self.keeping = Keeping(desk)
+        self.originals = Originals(desk)
+        self.endings = Endings(desk, self.targets, self.keeping)
+
+    async def look(self, key: Key) -> None:
+        _, namespace, name = key
+        object: ScaledObject | None = self.desk.world.get(SCALED_OBJECTS, namespace, name)
+        if object is None:
+            self.desk.forget(key)
+            return
+        place = Place(SCALED_OBJECTS, namespace, name, object.metadata.uid)
+        if object.metadata.deletion_timestamp:
+            await self.endings.end(place, object)
+            return
+        mark = first_mark(object, self.keeping.aim(object))
+        if await self.desk.prepare(place, object, {NAME_LABEL: name}, mark):
+            return
+        known = self.desk.known(key, object)
+        object = self.desk.newest(known, object)
+        target = await self.targets.look(object)
+        watched = (target.resource, namespace, target.name) if target.resource and target.is_watched else None
+        self.desk.register.aim(known, watched)
+        if await self.originals.change(known, object, target):
+            return
+        plan = await self.desk.planned(
+            known, object, target.template, object.spec.scale_target_ref.env_source_container_name
+        )
+        await self.desk.references.leave(place, object)
+        object = await self.originals.keep(known, object, target)
+        await self._decide(known, object, target, plan)
+        await self.desk.references.add(place, object.spec.triggers)
+
+    async def _decide(self, known: Known, object: ScaledObject, target: Target, plan: Plan) -> None:
+        desk = self.desk
+        hpa: HpaView | Failure | None
+        if pause_of(object.metadata.annotations).is_full:
+            await desk.stop(known)
+            hpa = self.keeping.present(object)
+        else:
+            await desk.follow(known, object.spec.polling_s, None)
+            hpa = await self.keeping.ensured(object, target, plan)
+        if isinstance(hpa, Failure) or not target.wakes:
+            desk.again(known.key, object.spec.polling_s if target.is_certain else SOON_S)
+        ready = await self.ready.count(object, target, plan)
+        before = self.keeping.present(object) if isinstance(hpa, Failure) else None
+        standing = before if isinstance(before, HpaView) else None
+        seen = Seen(target.replicas, hpa, _check(target, plan, hpa), ready, standing)
+        known.seen = seen
+        fields = _changed(object, target.status_fields())
+        shown = _with_kind(object, target.kind_text) if fields else object
+        decision = self._decided(known, shown, seen)
+        if _lowers(decision):
+            # The kept readings may be a polling interval old: nothing goes to zero on those.
+            await desk.refresh(known, known.followed)
+            decision = self._decided(known, shown, seen)
+        desk.decided(known, decision)
+        await self._carry_out(known, object, target, decision, fields)
+
+    async def seen_now(self, known: Known, object: ScaledObject) -> Seen:
+        """What the HPA's question needs: a fallback counts with the replicas and ready pods of now."""
+        assert known.seen is not None
+        assert known.plan is not None
+        if object.spec.fallback is None:
+            return known.seen
+        target = await self.targets.look(object)
+        ready = await self.ready.count(object, target, known.plan)
+        return replace(known.seen, replicas=target.replicas, ready=ready)
+
+    def _decided(self, known: Known, object: ScaledObject, seen: Seen) -> Decision:
+        assert known.plan is not None
+        composite, now = known.plan.review.composite, self.desk.clock.now()
+        return decide_scaled_object(object, seen, self.desk.views(known), known.memory, now, composite)
+
+    async def _carry_out(
+        self, known: Known, object: ScaledObject, target: Target, decision: Decision, fields: Object
+    ) -> None:
+        """The status first: whoever restarts in between must know what the target was raised for."""
+        place, done = self.desk.place(known), list[Action]()
+        refused = await self._say(known, object, decision, fields)
+        try:
+            for action in decision.actions:
+                if isinstance(action, DeleteHpa):
+                    await self.keeping.delete(object, action.name)
+                if isinstance(action, SetReplicas) and target.resource is not None:
+                    refused = await self._scale(place, target, action, done) or refused
+        finally:
+            found = target.replicas
+            count = None if isinstance(found, Failure) else found
+            self.desk.happened(known, object, done, count, self.keeping.body(object))
+        if refused is not None:
+            raise refused
+
+    async def _say(
+        self, known: Known, object: ScaledObject, decision: Decision, fields: Object
+    ) -> Exception | None:
+        """Why the status could not be written: that keeps nobody from scaling, unless the object is gone."""
+        try:
+            await self.desk.say(known, object, decision, fields)
+        except REFUSED as error:
+            if isinstance(error, ApiError) and error.reason == "NotFound":
+                raise
+            return error
+        return None
+
+    async def _scale(
+        self, place: Place, target: Target, action: SetReplicas, done: list[Action]
+    ) -> Exception | None:
+        """Why the count could not be set; adds to `done` what was done, or perhaps was."""
+        assert target.resource is not None
+        writer = self.desk.writer
+        try:
+            await writer.replicas(
+                target.resource, place.namespace, target.name, action.replicas, action.previous
+            )
+        except REFUSED as error:
+            if isinstance(error, ApiError) and error.reason == "Conflict":
+                # Not what was decided upon: look again.
+                raise
+            if not is_refusal(error):
+                done.append(action)
+            if action.otherwise is not None:
+                text = f"{action.otherwise.message}: {error}"
+                await writer.event(place, EmitEvent("Warning", action.otherwise.reason, text))
+            return error
+        done.append(action)
+        if action.then is not None:
+            await writer.event(place, action.then)
+        return None
+
+
+def _check(target: Target, plan: Plan, hpa: HpaView | Failure | None) -> Failure | None:
+    """Everything that is wrong with the object, in one text."""
+    found = [one for one in (target.failure, plan.check(messages.OBJECT_TRIGGERS_STAGE)) if one is not None]
+    if isinstance(hpa, Failure) and not found:
+        found = [Failure(hpa.kind, f"{messages.HPA_STAGE}: {hpa.message}")]
+    return Failure(found[0].kind, "; ".join(one.message for one in found)) if found else None
+
+
+def _lowers(decision: Decision) -> bool:
+    return any(isinstance(one, SetReplicas) and one.replicas < one.previous for one in decision.actions)
+
+
+def _changed(object: ScaledObject, fields: Object) -> Object:
+    """Those of `fields` that the status does not show yet."""
+    present = msgspec.to_builtins(object.status)
+    return {key: value for key, value in fields.items() if present.get(key) != value}
+
+
+def _with_kind(object: ScaledObject, kind: str) -> ScaledObject:
+    status = msgspec.structs.replace(object.status, scale_target_kind=kind)
+    return msgspec.structs.replace(object, status=status)
