@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tidegate.cli.admission import admit
-from tidegate.cli.wiring import define
+from tidegate.cli.manifests.admission import admit
+from tidegate.cli.wiring.local_cluster import define
 from tidegate.kube.resource import DEPLOYMENTS, SCALED_OBJECTS
 from tidegate.local.apiserver.http import Server
 from tidegate.local.apiserver.plane import Plane, open_plane

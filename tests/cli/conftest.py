@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tidegate.api.crds import crds
-from tidegate.cli.admission import admit
 from tidegate.cli.main import tidegate
+from tidegate.cli.manifests.admission import admit
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
 from tidegate.kube.resource import CRDS, ApiError

@@ -28,8 +28,8 @@ import yaml
 from parts.up import ROOT, Up, needs_kubectl, needs_redis
 from tidegate.api.scaledjob import JOBS_HISTORY
 from tidegate.base.errors import TidegateError
-from tidegate.cli import sales
-from tidegate.cli.manifests import load
+from tidegate.cli.demo import pipeline_check
+from tidegate.cli.manifests.files import load
 from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.kube.resource import CONFIG_MAPS, JOBS, ApiError
@@ -104,7 +104,7 @@ class Onlooker(threading.Thread):
 
 
 def last_day(files: int) -> date:
-    return sales.FIRST_DAY + timedelta(days=files - 1)
+    return pipeline_check.FIRST_DAY + timedelta(days=files - 1)
 
 
 def apply_pipeline(up: Up, files: int, pace_s: float, strategy: Mapping[str, str]) -> None:
@@ -141,7 +141,7 @@ def is_trimmed(up: Up) -> bool:
 
 def take_before_a_job(up: Up, redis: Redis) -> int:
     """Takes a message that a Job was started for; how many were faster than we are and did a file again."""
-    name = f"{sales.FIRST_DAY:%Y%m%d}.csv"
+    name = f"{pipeline_check.FIRST_DAY:%Y%m%d}.csv"
     for faster in range(10):
         redis("RPUSH", QUEUE, name)
         up.until("a Job is started for it", lambda: unfinished_jobs(up) != [])
@@ -258,6 +258,6 @@ def judge(up: Up, onlooker: Onlooker, redis: Redis, taken: int, *, is_exact: boo
 
 def judge_files(up: Up, files: int) -> None:
     claim = up.get("pvc", "data-pvc")
-    verdict = sales.check(up.folder / "node" / "volumes" / claim["metadata"]["uid"], last_day(files))
+    verdict = pipeline_check.check(up.folder / "node" / "volumes" / claim["metadata"]["uid"], last_day(files))
     assert verdict.wrong == []
     assert verdict.files == files

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from parts.up import ROOT, Up, needs_redis
-from tidegate.cli import sales
+from tidegate.cli.demo import pipeline_check
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
 EXAMPLES = ROOT / "examples"
@@ -36,7 +36,7 @@ def test_the_csv_pipeline_by_hand(up: Up) -> None:
     rows = up.kubectl("exec", "inspector", "--", "cat", "/app/data/processed/20220101_aggregated_sales.csv")
     assert rows.splitlines()[0] == "item_id,total_quantity"
     claim = up.get("pvc", "data-pvc")["metadata"]["uid"]
-    assert sales.check(up.folder / "node" / "volumes" / claim).wrong == []
+    assert pipeline_check.check(up.folder / "node" / "volumes" / claim).wrong == []
 
     table = up.kubectl("get", "scaledjob,jobs")
     assert "csv-processor" in table

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tidegate import scalers
 from tidegate.api.crds import crds
 from tidegate.api.yamltext import Dumper
-from tidegate.cli.manifests import load
+from tidegate.cli.manifests.files import load
 from tidegate.core.annotations import (
     FORCE_ACTIVATION,
     PAUSED,

@@ -29,9 +29,9 @@ from parts.world import Outcomes, runs_on
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
-from tidegate.cli.admission import admit
-from tidegate.cli.ownership import Neighbours
-from tidegate.cli.wiring import define, stored_kinds
+from tidegate.cli.manifests.admission import admit
+from tidegate.cli.manifests.workload_owners import Neighbours
+from tidegate.cli.wiring.local_cluster import define, stored_kinds
 from tidegate.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, ApiError, Resource
 from tidegate.local.apiserver.plane import Plane, open_plane
 from tidegate.local.apiserver.scale import scale_of

@@ -13,7 +13,7 @@ import yaml
 from tidegate import scalers
 from tidegate.api.decode import KINDS
 from tidegate.api.validation import problems
-from tidegate.cli.manifests import Loader
+from tidegate.cli.manifests.files import Loader
 from tidegate.kit import pages
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ from tidegate.api.decode import KINDS, decode
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation import problems
-from tidegate.cli.admission import admit
-from tidegate.cli.manifests import load
-from tidegate.cli.wiring import define
+from tidegate.cli.manifests.admission import admit
+from tidegate.cli.manifests.files import load
+from tidegate.cli.wiring.local_cluster import define
 from tidegate.kit.reading import Sources
 from tidegate.local.apiserver.plane import open_plane
 from tidegate.local.apiserver.verbs import Options, Target

@@ -13,7 +13,7 @@ from parts.cluster import operating, redis
 from tidegate.kube.resource import DEPLOYMENTS, HPAS, SCALED_JOBS, SCALED_OBJECTS
 
 Object = dict[str, Any]
-PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
+PAGE = Path(__file__).parents[3] / "docs" / "explain.md"
 NUMBER, TEXT, TRUTH = "number", "text", "truth"
 METRIC = {"name": TEXT, "value": NUMBER, "target": NUMBER, "targetType": TEXT, "replicas": NUMBER}
 TRIGGER = {

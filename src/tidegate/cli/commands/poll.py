@@ -1,0 +1,129 @@
+"""`tidegate poll`: each trigger of a manifest measured once, against the real source."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tidegate.cli.manifests.files import Document
+    from tidegate.cli.manifests.remarks import Remark
+    from tidegate.cli.polling.cluster_access import Reach
+    from tidegate.cli.polling.measure_once import Answer
+
+_OTHERS = ("Deployment", "HorizontalPodAutoscaler", "Job", "Pod", "ReplicaSet", "Service")
+COLUMNS = ("OBJECT", "TRIGGER", "METRIC", "VALUE", "TARGET", "ACTIVATION", "ACTIVE", "REPLICAS", "TIME")
+
+
+@click.command("poll")
+@click.argument("paths", nargs=-1, metavar="[FILES]...")
+@click.option("-f", "--filename", "files", multiple=True, help="File, folder, or - (repeatable).")
+@click.option(
+    "--kubeconfig", default="", help="A cluster to ask for what FILES lack, for pods, and for local Services."
+)
+@click.option("-n", "--namespace", default="default", show_default=True)
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def command(
+    paths: tuple[str, ...], files: tuple[str, ...], kubeconfig: str, namespace: str, output: str
+) -> None:
+    """Measure each trigger of ScaledObjects and ScaledJobs once, against the real source.
+
+    Needs no cluster. Secrets, ConfigMaps and TriggerAuthentications are taken from the files too, or
+    from the cluster of --kubeconfig. With the kubeconfig of `tidegate up`, names of its Services are
+    understood. Exits 1 if a trigger could not be read, or the files have errors: those of `tidegate
+    validate`, which are told first.
+
+    \b
+    tidegate poll manifests/
+    tidegate poll scaledobject.yaml --kubeconfig ~/.local/state/tidegate/kubeconfig
+    """
+    from tidegate.base.errors import Misconfigured
+    from tidegate.cli.manifests.files import emptiness, named, read
+    from tidegate.cli.manifests.remarks import remarks_of
+    from tidegate.runtime import loop
+
+    given = named(files, paths)
+    found = read(given)
+    if not found.documents and not found.wrong:
+        raise Misconfigured("poll", answer=emptiness(given), next_step="name another")
+    errors = [one for one in remarks_of(found) if one.level == "error" and not _is_of_others(one)]
+    for document in found.documents:
+        document.body.setdefault("metadata", {}).setdefault("namespace", namespace)
+    answers = loop.run(lambda: poll(found.documents, errors, kubeconfig))
+    for one in errors:
+        click.echo(str(one), err=True)
+    if output == "json":
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(answers)))
+    else:
+        _print(answers)
+    sys.exit(1 if errors or any(answer.failure for answer in answers) else 0)
+
+
+def _is_of_others(remark: Remark) -> bool:
+    """Whether it is about an object that no trigger is read by."""
+    return remark.object.partition("/")[0] in _OTHERS
+
+
+async def poll(documents: Sequence[Document], errors: Sequence[Remark], kubeconfig: str) -> list[Answer]:
+    """One answer for each metric of each trigger, in the order of the manifests; one for an object that
+    would be refused. `errors` are what is known to be wrong."""
+    from tidegate.cli.polling.cluster_access import reach
+
+    async with reach(kubeconfig) as reached:
+        return await _polled(documents, errors, reached)
+
+
+async def _polled(documents: Sequence[Document], errors: Sequence[Remark], reached: Reach) -> list[Answer]:
+    from tidegate.api.decode import decode
+    from tidegate.api.scaledjob import ScaledJob
+    from tidegate.api.scaledobject import ScaledObject
+    from tidegate.base.errors import Misconfigured
+    from tidegate.cli.manifests.lookup import Shelf
+    from tidegate.cli.manifests.remarks import is_ours
+    from tidegate.cli.manifests.server_checks import refused, stored
+    from tidegate.cli.polling.measure_once import Answer, measured
+
+    shelf = Shelf([one for one in documents if not is_ours(one.body) or not refused(one.body)[1]])
+    answers: list[Answer] = []
+    for document in documents:
+        if not is_ours(document.body) or document.body["kind"] not in ("ScaledObject", "ScaledJob"):
+            continue
+        if problems := refused(document.body)[1]:
+            name = f"{document.body['kind'].lower()}/{document.body['metadata'].get('name', '')}"
+            answers.append(Answer(name, "", failure="; ".join(map(str, problems)), is_wrong=True))
+            continue
+        object = decode(stored(document.body))
+        assert isinstance(object, ScaledObject | ScaledJob)
+        answers += await measured(object, shelf, reached)
+    if not answers and not errors:
+        raise Misconfigured(
+            "poll", answer="the files hold no ScaledObject and no ScaledJob", next_step="name others"
+        )
+    return answers
+
+
+def _print(answers: Sequence[Answer]) -> None:
+    from tidegate.cli.output.text_columns import lines
+
+    rows: list[tuple[str, ...]] = [COLUMNS]
+    for one in answers:
+        if one.is_wrong and not one.trigger:
+            continue
+        numbers = (one.value, one.target, one.activation)
+        texts = ["-" if number is None else f"{number:g}" for number in numbers]
+        active = "-" if one.is_active is None else str(one.is_active).lower()
+        replicas = "-" if one.replicas is None else str(one.replicas)
+        spent = "-" if one.time_s is None else f"{one.time_s * 1000:.0f} ms"
+        rows.append((one.object, one.trigger, one.metric or one.note or "-", *texts, active, replicas, spent))
+    for text in lines(rows) if len(rows) > 1 else ():
+        click.echo(text)
+    for one in answers:
+        # What is wrong with the manifest was told with its line.
+        if one.failure and not one.is_wrong:
+            which = one.trigger if one.trigger == "formula" else f"trigger {one.trigger}"
+            click.echo(f"{one.object}, {which}: {one.failure}", err=True)

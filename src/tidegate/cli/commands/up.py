@@ -1,0 +1,113 @@
+"""`tidegate up`: the control plane, the pods and the autoscaler on this machine, until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tidegate.cli.wiring.local_cluster import Local, Settings
+
+PORT = 7443
+
+
+def default_directory() -> Path:
+    """Where the state lives: under the user's state directory."""
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "tidegate"
+
+
+@click.command("up")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=default_directory,
+    show_default="~/.local/state/tidegate",
+    help="Where everything is kept.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any free one."
+)
+@click.option("--durable", is_flag=True, help="Survive a power cut, not only a crash (slower writes).")
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A table of your own: which program an image stands for.",
+)
+@click.option(
+    "--filepath-auth-root-path",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the parameter files that ClusterTriggerAuthentications name (spec.filePath).",
+)
+@click.option("--leave-pods", is_flag=True, help="Let pods run on when stopped; the next start adopts them.")
+@click.option("--plain", is_flag=True, help="Print one line per event even in a terminal.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--hpa-interval",
+    type=click.FloatRange(1, 300),
+    default=15.0,
+    show_default=True,
+    help="Seconds between two looks of the HPA controller.",
+)
+def command(
+    data_dir: Path,
+    port: int,
+    durable: bool,
+    leave_pods: bool,
+    plain: bool,
+    log_level: str,
+    log_format: str,
+    hpa_interval: float,
+    images: Path | None,
+    filepath_auth_root_path: Path | None,
+) -> None:
+    """Run the control plane on this machine; kubectl can talk to it.
+
+    Pods run as processes. State lives in the data directory; a crash loses nothing, and pods that
+    were running are found again by the next start. When stopped (Ctrl-C), pods end and come back with
+    the next start.
+    """
+    from tidegate.cli.wiring.local_cluster import Settings
+    from tidegate.runtime import loop
+    from tidegate.telemetry import logs
+
+    logs.start(log_level, log_format)
+    files = filepath_auth_root_path.expanduser().resolve() if filepath_auth_root_path is not None else None
+    directory = data_dir.expanduser().resolve()
+    settings = Settings(directory, port, durable, leave_pods, hpa_interval, images, files)
+    is_live = sys.stdout.isatty() and not plain
+    loop.run(lambda: _serve(settings, is_live))
+
+
+async def _serve(settings: Settings, is_live: bool) -> None:
+    from tidegate.cli.output import live_view
+    from tidegate.cli.wiring.local_cluster import started
+    from tidegate.runtime.loop import stop_signals
+
+    stopping = stop_signals()
+    async with started(settings) as local:
+        _greet(local)
+        show = asyncio.create_task(live_view.live(local) if is_live else live_view.lines(local))
+        waiting = [asyncio.create_task(stopping.wait()), *local.tasks]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        show.cancel()
+        await asyncio.gather(show, return_exceptions=True)
+        waiting[0].cancel()
+        if not stopping.is_set():
+            # A part that must not end has ended: its own error says why.
+            for task in local.tasks:
+                if task.done():
+                    task.result()
+        click.echo("stopping …", err=True)
+
+
+def _greet(local: Local) -> None:
+    click.echo(f"tidegate is up at {local.server.url}")
+    click.echo(f"export KUBECONFIG={local.kubeconfig}")
+    sys.stdout.flush()

@@ -1,0 +1,166 @@
+"""`tidegate validate`: what admission would say of manifests, offline, with file and line."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidegate.base.sentences import counted
+
+if TYPE_CHECKING:
+    from tidegate.api.scaledobject import ScaledObject
+    from tidegate.cli.manifests.files import Document, Read
+    from tidegate.cli.manifests.remarks import Remark
+
+
+@click.command("validate")
+@click.argument("paths", nargs=-1, metavar="[FILES]...")
+@click.option("-f", "--filename", "files", multiple=True, help="The same: file, folder, or - (repeatable).")
+@click.option("--show", type=click.Choice(["hpa"]), help="Print the HPA that each ScaledObject would get.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(paths: tuple[str, ...], files: tuple[str, ...], show: str | None, output: str) -> None:
+    """Check manifests as admission will, without a server: all problems, with file and line.
+
+    FILES are files, folders, or - for standard input; what one says of another is looked at too.
+    Beside KEDA's kinds, those that workloads are made of are checked: Deployments, Secrets and the like.
+    Exits 1 if there is an error, a file that cannot be read, or no object at all.
+
+    \b
+    tidegate validate examples/queue-worker/
+    tidegate validate scaledobject.yaml --show hpa
+    """
+    from tidegate.cli.manifests.files import emptiness, named, read
+    from tidegate.cli.manifests.remarks import remarks_of
+
+    given = named(paths, files)
+    found = read(given)
+    remarks = remarks_of(found)
+    summary = summed(remarks, found, emptiness(given))
+    if show == "hpa":
+        _show_hpas(found.documents)
+    elif output == "json":
+        import msgspec
+
+        report = Report(summary, tuple(entry(one) for one in remarks))
+        click.echo(msgspec.json.format(msgspec.json.encode(report)))
+    if output == "text":
+        for remark in remarks:
+            click.echo(str(remark), err=show == "hpa")
+        for text in (*summary.skipped, summary.text) if found.documents else (summary.text,):
+            click.echo(text, err=True)
+    sys.exit(1 if summary.errors or not found.documents else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`checked` of `objects` were looked at; `not_checked` counts the others by kind, `skipped` are
+    sentences on files and folders."""
+
+    errors: int
+    warnings: int
+    objects: int
+    checked: int
+    not_checked: dict[str, int]
+    skipped: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A remark for programs. Line and column are 0 where they are not known."""
+
+    file: str
+    line: int
+    column: int
+    object: str
+    field: str
+    level: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is said, for programs."""
+
+    summary: Summary
+    remarks: tuple[Entry, ...]
+
+
+def entry(remark: Remark) -> Entry:
+    spot = remark.spot
+    return Entry(
+        spot.file,
+        spot.line,
+        spot.column,
+        remark.object,
+        remark.field,
+        remark.level,
+        remark.code,
+        remark.text,
+    )
+
+
+def summed(remarks: Sequence[Remark], found: Read, emptiness: str) -> Summary:
+    """The counts, and a sentence with them; `emptiness` is that on files without any object."""
+    from tidegate.cli.manifests.remarks import is_judged
+
+    documents, skipped = found.documents, tuple(str(one) for one in found.skipped)
+    errors = sum(remark.level == "error" for remark in remarks)
+    others = Counter(str(one.body["kind"]) for one in documents if not is_judged(one.body))
+    checked = len(documents) - others.total()
+    counts = counted(errors, "error"), counted(len(remarks) - errors, "warning")
+    text = f"{checked} of {counted(len(documents), 'object')} checked"
+    if others:
+        text += f" (not {', '.join(f'{number} {kind}' for kind, number in sorted(others.items()))})"
+    text += f": {', '.join(counts)}"
+    if not documents and not errors:
+        text = f"{emptiness}, and nothing to check"
+    return Summary(errors, len(remarks) - errors, len(documents), checked, dict(others), skipped, text)
+
+
+def _show_hpas(documents: Sequence[Document]) -> None:
+    """Prints the HPAs as YAML; a ScaledObject that cannot have one is told in the remarks."""
+    import yaml
+
+    from tidegate.api.decode import decode
+    from tidegate.api.scaledobject import ScaledObject
+    from tidegate.api.yamltext import Dumper
+    from tidegate.base.errors import Misconfigured
+    from tidegate.cli.manifests.remarks import is_ours
+    from tidegate.cli.manifests.server_checks import refused, stored
+
+    bodies = []
+    for document in documents:
+        if not is_ours(document.body) or refused(document.body)[1]:
+            continue
+        object = decode(stored(document.body))
+        if not isinstance(object, ScaledObject):
+            continue
+        try:
+            body = hpa_of(object)
+        except Misconfigured as error:
+            click.echo(f"{document.place}: {error}", err=True)
+            continue
+        # Only the server knows the owner's uid; the namespace may come from the command line there.
+        del body["metadata"]["ownerReferences"]
+        if not body["metadata"]["namespace"]:
+            del body["metadata"]["namespace"]
+        bodies.append(body)
+    click.echo(yaml.dump_all(bodies, Dumper=Dumper, sort_keys=False, width=120), nl=False)
+
+
+def hpa_of(object: ScaledObject) -> dict[str, Any]:
+    """The HPA that the object gets from its manifest alone. Misconfigured where it cannot have one."""
+    from tidegate.kit.reading import Sources
+    from tidegate.review.hpa import wanted_hpa
+    from tidegate.review.manifest import review
+
+    reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata))
+    plans = tuple(one for one in reviewed.triggers if one.scaler is not None)
+    return wanted_hpa(object, plans, reviewed.composite)

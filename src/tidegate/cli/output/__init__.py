@@ -1,0 +1,1 @@
+"""Texts for people and programs: tables, descriptions, explanations, YAML and JSON."""

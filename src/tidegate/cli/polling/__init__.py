@@ -1,0 +1,1 @@
+"""Measuring the triggers of a manifest once, from where `tidegate poll` runs."""

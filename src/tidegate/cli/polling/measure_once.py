@@ -1,0 +1,247 @@
+"""An object's triggers measured once, as answers: what each says, and the formula over them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidegate.api.scaledjob import ScaledJob
+    from tidegate.api.scaledobject import ScaledObject
+    from tidegate.cli.manifests.lookup import Shelf
+    from tidegate.cli.polling.cluster_access import Reach
+    from tidegate.connections.adapter import Adapter
+    from tidegate.core.triggers.scaling_modifiers import Composite
+    from tidegate.core.triggers.state import Picture, TriggerState
+    from tidegate.core.values import ExternalMetric, Reading, TriggerView
+    from tidegate.kit.question import Question
+    from tidegate.operator.reconcile.trigger_plan import Plan
+    from tidegate.review.manifest import TriggerPlan
+
+LIMIT_S = 10.0
+BY_HPA = "read by the HPA itself"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one metric of a trigger said. `replicas` is what it asks for within min and max.
+
+    `failure` says why there is no value; `is_wrong`: it is a mistake of the manifest. `note` says why
+    there is none to have. Triggers that a formula reads have no target, activation and replicas of their own.
+    """
+
+    object: str
+    trigger: str
+    metric: str = ""
+    value: float | None = None
+    target: float | None = None
+    activation: float | None = None
+    is_active: bool | None = None
+    replicas: int | None = None
+    time_s: float | None = None
+    failure: str = ""
+    is_wrong: bool = False
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Times:
+    """How long the source took to answer."""
+
+    spent_s: float = 0.0
+
+
+class Timed:
+    """An adapter whose answers are timed; waiting for the round's slot is not the source's doing."""
+
+    def __init__(self, adapter: Adapter, times: Times) -> None:
+        self.batch = adapter.batch
+        self.wake_gap_s = adapter.wake_gap_s
+        self._adapter = adapter
+        self._times = times
+
+    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
+        begun_s = time.monotonic()
+        try:
+            return await self._adapter.answer(questions)
+        finally:
+            self._times.spent_s += time.monotonic() - begun_s
+
+    async def close(self) -> None:
+        await self._adapter.close()
+
+
+async def measured(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reach) -> list[Answer]:
+    """One answer for each metric of each trigger, then that of the formula."""
+    from datetime import UTC, datetime
+
+    from tidegate.core.triggers.state import interpret
+
+    made = await _planned(object, shelf, reached)
+    kind = type(object).__name__
+    about = Answer(f"{kind.lower()}/{object.metadata.name}", "")
+    asked: list[Answer] = []
+    readings: dict[int, Reading] = {}
+    for one in made.review.triggers:
+        answer, reading = await _asked(
+            replace(about, trigger=f"{one.index}: {one.trigger.type}"), made, one, reached
+        )
+        asked.append(answer)
+        if reading is not None:
+            readings[one.index] = reading
+    views = made.views(lambda index: (readings.get(index), 0), datetime.now(UTC))
+    picture = interpret(views)
+    answers: list[Answer] = []
+    for answer, one, state in zip(asked, made.review.triggers, picture.states, strict=True):
+        answers += _told(object, answer, one, state, readings.get(one.index))
+    if made.review.composite is not None:
+        answers.append(_composed(object, about, made.review.composite, views, picture))
+    return answers
+
+
+async def _planned(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reach) -> Plan:
+    from tidegate.auth.resolve import Options
+    from tidegate.operator.reconcile.trigger_plan import plan
+
+    template, container = _template(object, shelf)
+    made = plan(object, template, container, shelf, Options())
+    # What was fetched may name what is missing next: an authentication its Secret.
+    while reached.client is not None and shelf.missing:
+        missing, shelf.missing = shelf.missing, []
+        for resource, namespace, called in missing:
+            shelf.keep(resource, namespace, called, await reached.get(resource, namespace, called))
+        template, container = _template(object, shelf)
+        made = plan(object, template, container, shelf, Options())
+    return made
+
+
+def _template(object: ScaledObject | ScaledJob, shelf: Shelf) -> tuple[dict[str, Any] | None, str | None]:
+    """The pod template whose environment counts, and the container's name."""
+    from tidegate.api.scaledjob import ScaledJob
+    from tidegate.kube.resource import DEPLOYMENTS
+
+    if isinstance(object, ScaledJob):
+        return object.spec.job_target_ref.template, object.spec.env_source_container_name
+    ref = object.spec.scale_target_ref
+    if (ref.kind or "Deployment") != "Deployment":
+        return None, ref.env_source_container_name
+    found = shelf.get(DEPLOYMENTS, object.metadata.namespace, ref.name)
+    return (found["spec"].get("template") if found else None), ref.env_source_container_name
+
+
+async def _asked(
+    about: Answer, made: Plan, one: TriggerPlan, reached: Reach
+) -> tuple[Answer, Reading | None]:
+    """The trigger's reading by the same rounds as in the operator; or what keeps it from being read."""
+    import asyncio
+    from datetime import UTC, datetime
+
+    from tidegate.base.errors import Failure
+    from tidegate.base.problems import join
+    from tidegate.connections.pool import Connections
+    from tidegate.core.values import Reading
+    from tidegate.kit.scaler import Polled
+    from tidegate.measure.rounds import Rounds
+    from tidegate.runtime.clock import SystemClock
+
+    failure = made.failures.get(one.index)
+    if failure is not None or one.problems:
+        text = failure.message if failure is not None else join(one.problems)
+        return replace(about, failure=text, is_wrong=failure is None), None
+    if not isinstance(one.scaler, Polled):
+        return replace(about, note=BY_HPA), None
+    clock, times = SystemClock(), Times()
+    adapter = Connections(reached.surroundings).adapter
+    rounds = Rounds(clock, lambda server: Timed(adapter(server), times), lambda key, reading: None)
+    running = asyncio.create_task(rounds.run())
+    try:
+        rounds.follow((about.object, one.index), one.scaler, interval_s=3600)
+        reading = await asyncio.wait_for(rounds.fresh((about.object, one.index), 0.0), LIMIT_S)
+    except TimeoutError:
+        failure = Failure("Unreachable", f"no answer within {LIMIT_S:g} s")
+        return about, Reading(datetime.now(UTC), failure=failure)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    return replace(about, time_s=round(times.spent_s, 3)), reading
+
+
+def _told(
+    object: ScaledObject | ScaledJob,
+    about: Answer,
+    one: TriggerPlan,
+    state: TriggerState,
+    reading: Reading | None,
+) -> list[Answer]:
+    """One answer for each metric of a trigger; a formula alone says what its sources ask for."""
+    from tidegate.review.manifest import is_metric_source
+
+    if about.failure or about.note or reading is None:
+        return [about]
+    if state.failure is not None:
+        return [replace(about, failure=state.failure.message)]
+    if is_metric_source(object):
+        return [
+            replace(about, metric=metric.name, value=value)
+            for metric, value in zip(one.metrics, reading.values, strict=True)
+        ]
+    is_active = state.state == "active"
+    return [
+        replace(
+            about,
+            metric=metric.name,
+            value=value,
+            target=metric.target,
+            activation=one.activation,
+            is_active=is_active,
+            replicas=asked_for(object, value, metric, is_active=is_active),
+        )
+        for metric, value in zip(one.metrics, reading.values, strict=True)
+    ]
+
+
+def _composed(
+    object: ScaledObject | ScaledJob,
+    about: Answer,
+    composite: Composite,
+    views: tuple[TriggerView, ...],
+    picture: Picture,
+) -> Answer:
+    """What the formula makes of the readings; a fallback is for failures in a row, and this is one look."""
+    from tidegate.core.triggers.scaling_modifiers import compose
+    from tidegate.core.values import Seen
+
+    about = replace(about, trigger="formula", metric=composite.metric.name)
+    composed = compose(composite, None, Seen(0), views, picture)
+    if composed.value is None:
+        failure = composed.failure.message if composed.is_own and composed.failure is not None else ""
+        return replace(about, failure=failure or "a trigger that the formula reads has no value")
+    value = composed.value
+    return replace(
+        about,
+        value=value,
+        target=composite.metric.target,
+        activation=composite.activation,
+        is_active=composed.is_active,
+        replicas=asked_for(object, value, composite.metric, is_active=composed.is_active),
+    )
+
+
+def asked_for(
+    object: ScaledObject | ScaledJob, value: float, metric: ExternalMetric, *, is_active: bool
+) -> int | None:
+    """Replicas (or Jobs) that one metric asks for, within min and max; None without a positive target, and
+    for a metric of type Value, which multiplies the replicas that are there. The idle count where there is
+    one and the metric is not active."""
+    from tidegate.api.scaledjob import ScaledJobSpec
+
+    spec, target = object.spec, metric.target
+    if not is_active:
+        idle = None if isinstance(spec, ScaledJobSpec) else spec.idle_replica_count
+        return spec.replicas_min if idle is None else idle
+    if target <= 0 or metric.target_type == "Value":
+        return None
+    return max(1, spec.replicas_min, min(spec.replicas_max, math.ceil(value / target)))

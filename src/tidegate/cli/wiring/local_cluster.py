@@ -1,0 +1,234 @@
+"""The local cluster and the autoscaler, joined: control plane, controllers, node, HTTP, operator.
+
+The operator talks HTTP to the local API as it would to any cluster; only addresses of Services and
+the HPA's questions pass between the two in process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tidegate.api.crds import crds
+from tidegate.auth.files import ParameterFiles
+from tidegate.auth.resolve import Options
+from tidegate.base.errors import Failure
+from tidegate.base.quantity import metric_quantity
+from tidegate.base.selectors import parse_selector
+from tidegate.base.times import format_time
+from tidegate.cli.manifests.admission import admit
+from tidegate.cli.manifests.workload_owners import Neighbours
+from tidegate.connections.adapter import Surroundings
+from tidegate.kube import config
+from tidegate.kube.client import Client
+from tidegate.kube.resource import CRDS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
+from tidegate.local.apiserver.http import Listen, Server
+from tidegate.local.apiserver.plane import Plane, open_plane
+from tidegate.local.controllers.hpa_samples import Usage
+from tidegate.local.controllers.run import run_controllers
+from tidegate.local.nodes.images import ImageMap
+from tidegate.local.nodes.node import Node
+from tidegate.local.objects import Objects
+from tidegate.operator.operator import Operator
+from tidegate.runtime.clock import Clock, SystemClock
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `tidegate up` was told. `hpa_interval_s` is the HPA controller's period, `files` the folder of
+    parameter files.
+    """
+
+    data_dir: Path
+    port: int = 7443
+    is_durable: bool = False
+    leaves_pods: bool = False
+    hpa_interval_s: float = 15.0
+    images: Path | None = None
+    files: Path | None = None
+
+
+@dataclass(slots=True)
+class Local:
+    """A running local cluster with its autoscaler."""
+
+    settings: Settings
+    plane: Plane
+    node: Node
+    server: Server
+    operator: Operator
+    kubeconfig: Path
+    tasks: Sequence[asyncio.Task[None]]
+
+
+@asynccontextmanager
+async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Local]:
+    """A local cluster that serves; everything ends, in order, when the block is left."""
+    clock = clock or SystemClock()
+    neighbours = Neighbours()
+    plane = await open_plane(
+        settings.data_dir,
+        clock,
+        is_durable=settings.is_durable,
+        admissions=[partial(admit, neighbours=neighbours)],
+    )
+    try:
+        await define(plane.objects)
+        neighbours.follow(plane.objects)
+        images = ImageMap(settings.images) if settings.images is not None else None
+        node = Node(plane.objects, settings.data_dir / "node", clock, images)
+        metrics = Metrics()
+        server = Server(
+            plane,
+            node.streams,
+            settings.data_dir,
+            clock,
+            Listen(settings.port),
+            metrics.as_list,
+        )
+        kubeconfig = await server.start()
+        client = Client(config.load(kubeconfig), clock=clock)
+        operator = Operator(
+            client,
+            clock,
+            Surroundings(resolve=node.resolve),
+            Options(
+                cluster_namespace="default",
+                files=ParameterFiles(settings.files) if settings.files is not None else None,
+            ),
+            history=settings.data_dir / "history",
+        )
+        metrics.operator, metrics.node = operator, node
+        server.serve("explain", partial(explain, operator))
+        tasks = [
+            asyncio.create_task(work, name=name)
+            for name, work in (
+                ("upkeep", plane.run()),
+                ("node", node.run()),
+                ("controllers", _controllers(plane, clock, metrics, settings)),
+                ("operator", operator.run()),
+            )
+        ]
+        try:
+            yield Local(settings, plane, node, server, operator, kubeconfig, tasks)
+        finally:
+            await _end(tasks, node, server, client, kill_pods=not settings.leaves_pods)
+    finally:
+        await plane.close()
+
+
+async def _controllers(plane: Plane, clock: Clock, metrics: Metrics, settings: Settings) -> None:
+    await run_controllers(
+        plane.objects,
+        clock,
+        lambda: stored_kinds(plane),
+        metrics.values,
+        metrics.usage,
+        hpa_interval_s=settings.hpa_interval_s,
+    )
+
+
+def stored_kinds(plane: Plane) -> list[Resource]:
+    """Every served kind once, in the version its objects are stored in."""
+    return [
+        kind.resource
+        for kind in plane.kinds.all()
+        if kind.storage_version in ("", kind.resource.version) and "list" in kind.verbs
+    ]
+
+
+async def _end(
+    tasks: Sequence[asyncio.Task[None]], node: Node, server: Server, client: Client, *, kill_pods: bool
+) -> None:
+    """First nobody decides any more, then pods end, then the API goes."""
+    by_name = {task.get_name(): task for task in tasks}
+    for name in ("operator", "controllers"):
+        by_name[name].cancel()
+    await asyncio.gather(by_name["operator"], by_name["controllers"], return_exceptions=True)
+    await node.stop(kill_pods=kill_pods)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await client.close()
+    await server.stop()
+
+
+async def define(objects: Objects) -> None:
+    """KEDA's kinds exist from the start, in the shape of this version."""
+    for crd in crds():
+        try:
+            await objects.create(CRDS, crd)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            await objects.patch(CRDS, "", crd["metadata"]["name"], {"spec": crd["spec"]})
+
+
+EXPLAINED = {one.plural: one for one in (SCALED_OBJECTS, SCALED_JOBS)}
+
+
+async def explain(operator: Operator, path: tuple[str, ...]) -> dict[str, Any]:
+    """`/explain/<plural>/<namespace>/<name>`."""
+    if len(path) != 3 or path[0] not in EXPLAINED:
+        raise ApiError(404, "NotFound", "explain takes scaledobjects or scaledjobs, a namespace and a name")
+    plural, namespace, name = path
+    return await operator.explain(EXPLAINED[plural], namespace, name)
+
+
+class Metrics:
+    """The HPA's questions on their way to the operator and the node."""
+
+    def __init__(self) -> None:
+        self.operator: Operator | None = None
+        self.node: Node | None = None
+
+    async def values(
+        self, namespace: str, name: str, labels: Mapping[str, str]
+    ) -> tuple[float, ...] | Failure:
+        """For the HPA controller."""
+        if self.operator is None:
+            return Failure("Unreachable", "the autoscaler is starting")
+        return await self.operator.external_metric(namespace, name, labels)
+
+    async def usage(
+        self, namespace: str, selector: str, resource: str, container: str
+    ) -> tuple[Usage, ...] | Failure:
+        """cpu (cores) and memory (bytes) of pods, as the node measures their processes."""
+        if self.node is None:
+            return Failure("Unreachable", "the node is starting")
+        if resource not in ("cpu", "memory"):
+            return Failure("Unsupported", f"cannot measure {resource} of pods: only cpu and memory are")
+        used = await self.node.usage(namespace, selector, resource, container)
+        if isinstance(used, Failure):
+            return used
+        return tuple(Usage(pod, amount) for pod, amount in used.items())
+
+    async def as_list(self, namespace: str, name: str, selector: str) -> dict[str, Any]:
+        """For `kubectl get --raw /apis/external.metrics.k8s.io/…`: an ExternalMetricValueList."""
+        labels = dict(part.split("=", 1) for part in selector.split(",") if "=" in part)
+        parse_selector(selector)
+        answer = await self.values(namespace, name, labels)
+        if isinstance(answer, Failure):
+            raise ApiError(500, "InternalError", answer.message)
+        assert self.operator is not None
+        moment = format_time(self.operator.clock.now())
+        items = [
+            {
+                "metricName": name,
+                "metricLabels": None,
+                "timestamp": moment,
+                "value": metric_quantity(value),
+            }
+            for value in answer
+        ]
+        return {
+            "kind": "ExternalMetricValueList",
+            "apiVersion": "external.metrics.k8s.io/v1beta1",
+            "metadata": {},
+            "items": items,
+        }
