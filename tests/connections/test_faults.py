@@ -91,7 +91,9 @@ async def test_the_proxy_cuts_in_the_middle_and_counts() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         writer.write(GET[:7])
         await until(lambda: plain.heard.endswith(GET[:7]))
-        writer.write(GET[7:] + b"HEAD /second HTTP/1.1\r\n\r\n")
+        writer.write(GET[7:] + b"HEAD")
+        await until(lambda: plain.heard.endswith(b"HEAD"))
+        writer.write(b" /second HTTP/1.1\r\n\r\n")
         await until(lambda: len(proxy.requests) == 4)
         assert proxy.requests == ["GET /a?b=c"] * 3 + ["HEAD /second"]
         assert (proxy.connections, proxy.open) == (3, 1)

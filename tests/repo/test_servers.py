@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from parts.servers import lacking, script
+from parts.servers import lacking, script, wanted
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = script()
@@ -151,3 +151,12 @@ def test_a_missing_server_ends_the_test_with_what_to_do(
 ) -> None:
     with pytest.raises(ending, match=r"tiny 1 is missing; install it: .*scripts/servers\.py install tiny"):
         lacking(server(tmp_path, tier=tier), environment)
+
+
+def test_make_test_leaves_slow_servers_alone_and_pytest_by_itself_takes_what_is_there() -> None:
+    slow = [name for name, one in SERVERS.items() if one.tier == "all"]
+    for name in slow[:1]:
+        with pytest.raises(pytest.skip.Exception, match="make test-all"):
+            wanted(name, {"TIDEGATE_TIER": "ci", "CI": "true"})
+        assert wanted(name, {}).name == name
+    assert wanted("nats", {"TIDEGATE_TIER": "ci"}).name == "nats"
