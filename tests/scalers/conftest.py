@@ -17,7 +17,7 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
 from tidegate.kit import pages, reading
 from tidegate.kit.reading import Sources
-from tidegate.kit.scaler import Clocked, Polled, Scaler, Scope
+from tidegate.kit.scaler import Clocked, Described, Polled, Scaler, Scope
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def asker(request: pytest.FixtureRequest) -> Sheet:
     return sheet(request.param)
 
 
-@pytest.fixture(params=types_of(Polled))
+@pytest.fixture(params=types_of(Polled, but=(Described,)))
 def external(request: pytest.FixtureRequest) -> Sheet:
     """Each with a metric of ours, which has a name, a target and an activation."""
     return sheet(request.param)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tidegate.kit.question import Question
 
@@ -51,6 +51,7 @@ class Adapter(Protocol):
         """Safe when never opened, and safe twice."""
 
 
+@runtime_checkable
 class Watchable(Adapter, Protocol):
     """An adapter whose server can say that something has changed."""
 

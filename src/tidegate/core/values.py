@@ -29,6 +29,14 @@ class ExternalMetric:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """A metric as its server describes it: a name without index, and a target in the metric's own unit."""
+
+    name: str
+    target: float
+
+
+@dataclass(frozen=True, slots=True)
 class ResourceMetric:
     """A cpu or memory metric that the HPA reads itself; `target` as written by the user.
 
@@ -85,7 +93,8 @@ class Reading:
     `values` are parallel to the trigger's external metrics. `active` is the scaler's own verdict;
     None leaves the comparison with the activation target to `interpret`. `at` is the moment the
     question was sent. `snapshot` is what the asker saw of its own world then: for a ScaledJob its Jobs
-    (`tuple[JobView, ...]`, or a `Failure` where they could not be listed), else None.
+    (`tuple[JobView, ...]`, or a `Failure` where they could not be listed), else None. `specs` are parallel to
+    `values` where the server says itself which metrics it has.
     """
 
     at: datetime
@@ -93,6 +102,7 @@ class Reading:
     active: bool | None = None
     failure: Failure | None = None
     snapshot: Any = None
+    specs: tuple[MetricSpec, ...] = ()
 
     def is_same_news(self, other: Reading | None) -> bool:
         """Whether `other` would lead to the same decision (its moment apart)."""
@@ -102,6 +112,7 @@ class Reading:
             and self.active == other.active
             and self.failure == other.failure
             and self.snapshot == other.snapshot
+            and self.specs == other.specs
         )
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from tidegate.base.problems import Problem
-from tidegate.core.values import ResourceMetric
+from tidegate.core.values import MetricSpec, ResourceMetric
 from tidegate.kit.question import Ask, Question
 from tidegate.kit.settings import declared, role_value
 
@@ -29,10 +29,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One value per metric of the trigger; `active` None lets the framework compare with activation."""
+    """One value per metric of the trigger; `active` None lets the framework compare with activation.
+
+    `specs`, parallel to the values, come from a `Described` scaler.
+    """
 
     values: tuple[float, ...]
     active: bool | None = None
+    specs: tuple[MetricSpec, ...] = ()
 
 
 @declared
@@ -89,6 +93,15 @@ class Polled(Scaler):
 
     async def measure(self, ask: Ask, now: datetime) -> Measured | float:
         raise NotImplementedError
+
+
+@declared
+class Described(Polled):
+    """Its server says which metrics it has, with their targets: they are known from a reading on."""
+
+    def metric_name(self) -> str:
+        """Nothing: each measurement brings its `specs`."""
+        return ""
 
 
 @declared

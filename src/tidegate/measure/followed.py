@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -206,7 +207,10 @@ class Run:
         """The outcome as a reading; `at` for a measurement that asked nothing."""
         moment = self.at or at
         if isinstance(self.outcome, Measured):
-            return Reading(moment, self.outcome.values, self.outcome.active, snapshot=self.snapshot)
+            measured = self.outcome
+            return Reading(
+                moment, measured.values, measured.active, snapshot=self.snapshot, specs=measured.specs
+            )
         return Reading(moment, failure=self.outcome, snapshot=self.snapshot)
 
 
@@ -217,4 +221,4 @@ def _checked(result: Any) -> Measured | Failure:
         if not isinstance(value, int | float) or not math.isfinite(value):
             shown = value if isinstance(value, float) else f"a {type(value).__name__}"
             return Failure("Malformed", sentence("measure the trigger", "", f"{shown} is not a number"))
-    return Measured(tuple(float(value) for value in measured.values), measured.active)
+    return replace(measured, values=tuple(float(value) for value in measured.values))

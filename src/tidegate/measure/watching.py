@@ -12,7 +12,6 @@ import logging
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
 
 from tidegate.base.errors import TidegateError, Unsupported
 from tidegate.connections.adapter import Adapter, Watchable
@@ -85,7 +84,10 @@ class Watching:
                     self._wake(followed)
 
             try:
-                await cast(Watchable, self._adapter(question.server)).watch(question, pushed)
+                adapter = self._adapter(question.server)
+                if not isinstance(adapter, Watchable):
+                    return
+                await adapter.watch(question, pushed)
                 strikes = 0
             except Unsupported as error:
                 # The server does not offer it, and will not in a minute: polling goes on as before.

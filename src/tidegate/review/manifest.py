@@ -22,10 +22,10 @@ from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
 from tidegate.core.triggers.fallback import net_of
 from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of
-from tidegate.core.values import ExternalMetric, ResourceMetric, TargetType
+from tidegate.core.values import ExternalMetric, MetricSpec, ResourceMetric, TargetType
 from tidegate.kit import reading
 from tidegate.kit.reading import Sources
-from tidegate.kit.scaler import Native, Polled, Scaler, Scope
+from tidegate.kit.scaler import Described, Native, Polled, Scaler, Scope
 from tidegate.review.effects import without_effect
 from tidegate.review.modifiers import composite_of, modifier_notices
 from tidegate.review.requests import request_notices
@@ -57,6 +57,19 @@ class TriggerPlan:
     activation: float = 0.0
     problems: tuple[Problem, ...] = ()
     failure: Failure | None = None
+
+    @property
+    def is_undescribed(self) -> bool:
+        """Whether its server has still to say which metrics it has."""
+        return isinstance(self.scaler, Described) and not self.metrics
+
+    def described(self, specs: Iterable[MetricSpec]) -> TriggerPlan:
+        """The plan with these metrics, where its server says which it has; without any told, itself."""
+        if not isinstance(self.scaler, Described):
+            return self
+        target_type = _EXTERNAL_TYPES[self.trigger.metric_type or ""]
+        told = (ExternalMetric(f"s{self.index}-{one.name}", one.target, target_type) for one in specs)
+        return replace(self, metrics=tuple(told) or self.metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +160,8 @@ def _planned(
         return TriggerPlan(index, trigger, problems=(_unknown_metric_type(index, trigger),))
     if not isinstance(built, Polled):
         raise TypeError(f"{kind} is neither Polled nor Native")
+    if isinstance(built, Described):
+        return TriggerPlan(index, trigger, built)
     metric = ExternalMetric(f"s{index}-{built.metric_name()}", built.metric_target(), target_type)
     wrong = None if scope.is_metric_source else target_problem(built, trigger, metric.target)
     if wrong is not None:

@@ -92,6 +92,7 @@ async def measured(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reac
         asked.append(answer)
         if reading is not None:
             readings[one.index] = reading
+    made = made.described(lambda index: readings[index].specs if index in readings else ())
     views = made.views(lambda index: (readings.get(index), 0), datetime.now(UTC))
     picture = interpret(views)
     answers: list[Answer] = []

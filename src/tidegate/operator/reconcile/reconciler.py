@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from tidegate.api.decode import decode_as
@@ -19,7 +20,16 @@ from tidegate.base.errors import Failure
 from tidegate.core import memory
 from tidegate.core.memory import memory_from
 from tidegate.core.reasons import Code
-from tidegate.core.values import Action, Decision, EmitEvent, PatchStatus, Reading, SetReplicas, TriggerView
+from tidegate.core.values import (
+    Action,
+    Decision,
+    EmitEvent,
+    MetricSpec,
+    PatchStatus,
+    Reading,
+    SetReplicas,
+    TriggerView,
+)
 from tidegate.kit.scaler import Polled
 from tidegate.kube.resource import ApiError
 from tidegate.measure.rounds import Rounds
@@ -145,13 +155,18 @@ class Desk:
         object: ScaledObject | ScaledJob,
         template: Object | Failure | None,
         container: str | None,
+        specs: Callable[[int], tuple[MetricSpec, ...]] = lambda index: (),
     ) -> Plan:
-        """The object's plan, made again where something it depends on has changed."""
+        """The object's plan, made again where something it depends on has changed.
+
+        `specs` still knows the metrics of servers that have not described them since a restart.
+        """
         present = basis(object, template)
         if known.plan is None or known.is_stale or known.basis != present or self._is_rewritten(known.plan):
             made = plan(object, template, container, self.world, self.options)
             self.register.plan(known, made, present)
         assert known.plan is not None
+        known.plan = known.plan.described(partial(self._specs, known, specs))
         if known.plan.stamps:
             # Nobody tells of a file that changes.
             self.again(known.key, object.spec.polling_s)
@@ -161,6 +176,16 @@ class Desk:
             for text in news:
                 await self.writer.event(self.place(known), EmitEvent("Warning", "KEDAScalerInfo", text))
         return known.plan
+
+    def _specs(
+        self, known: Known, before: Callable[[int], tuple[MetricSpec, ...]], index: int
+    ) -> tuple[MetricSpec, ...]:
+        """Which metrics a trigger's server has: as it says itself, else as was known before."""
+        assert known.plan is not None
+        reading = self.rounds.polled((known.uid, index))
+        if reading is not None and reading.specs:
+            return reading.specs
+        return before(index) if known.plan.review.triggers[index].is_undescribed else ()
 
     def _is_rewritten(self, plan: Plan) -> bool:
         """Whether a parameter file is another than the plan has read."""

@@ -7,7 +7,7 @@ pace of the polling interval.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -18,10 +18,10 @@ from tidegate.auth.lookup import Lookup
 from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure
 from tidegate.base.problems import join
-from tidegate.core.values import Reading, TriggerView
+from tidegate.core.values import MetricSpec, Reading, TriggerView
 from tidegate.kit.question import Ask
 from tidegate.kit.reading import Sources
-from tidegate.kit.scaler import Clocked, Polled, Scope
+from tidegate.kit.scaler import Clocked, Described, Polled, Scope
 from tidegate.kit.settings import declared
 from tidegate.kube.resource import Resource
 from tidegate.review.annotations import PREFIX
@@ -60,6 +60,18 @@ class Plan:
     warnings: tuple[str, ...]
     remarks: tuple[tuple[int, str], ...] = ()
     stamps: dict[str, Hashable] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its metrics are known: nothing is wrong, and each server has described its own."""
+        return self.check("") is None and not any(one.is_undescribed for one in self.review.triggers)
+
+    def described(self, specs: Callable[[int], Iterable[MetricSpec]]) -> Plan:
+        """The plan with the metrics that servers have told of, by the trigger's index."""
+        if not any(isinstance(one.scaler, Described) for one in self.review.triggers):
+            return self
+        triggers = tuple(one.described(specs(one.index)) for one in self.review.triggers)
+        return replace(self, review=replace(self.review, triggers=triggers))
 
     def notices_of(self, index: int | None) -> list[str]:
         """Those about one trigger, by their path within it; None: those about the object itself."""
@@ -107,10 +119,13 @@ class Plan:
         )
 
     def _view(self, plan: TriggerPlan, kept: Callable[[int], Kept], now: datetime) -> TriggerView:
+        reading, failed_polls = kept(plan.index)
+        if reading is not None:
+            # Names and values of one moment: the plan may have been made before.
+            plan = plan.described(reading.specs)
         failure = self.failures.get(plan.index)
         if failure is None and plan.scaler is None:
             failure = Failure("Misconfigured", join(plan.problems) or "the trigger cannot be read")
-        reading, failed_polls = kept(plan.index)
         if failure is not None and reading is not None:
             reading = Reading(reading.at, failure=failure)
         elif failure is not None and not (plan.index in self.failures and plan.metrics):

@@ -75,7 +75,7 @@ class Keeping:
         if composite is None and modifiers_of(object.spec) is not None:
             # Modifiers that cannot be used are a problem of the object: an existing HPA keeps its metrics.
             return present
-        is_whole = plan.check("") is None
+        is_whole = plan.is_whole
         if present is not None and present.name != hpa_name(object) and not is_whole:
             return present
         try:

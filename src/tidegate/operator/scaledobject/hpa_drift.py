@@ -6,8 +6,9 @@ from typing import Any
 
 from tidegate.api.conditions import Condition
 from tidegate.api.hpa import decode_hpa_spec
+from tidegate.base.quantity import parse_quantity
 from tidegate.core.hpa.behavior import rules_of, tolerance_of
-from tidegate.core.values import HpaView
+from tidegate.core.values import HpaView, MetricSpec
 from tidegate.operator.scaledobject.hpa_metadata import PARTS, gone
 
 Object = dict[str, Any]
@@ -102,3 +103,15 @@ def view_of(hpa: Object) -> HpaView:
         if active
         else None,
     )
+
+
+def specs_of(hpa: Object | None, index: int) -> tuple[MetricSpec, ...]:
+    """The metrics of the trigger with this index, as the HPA has them."""
+    prefix, found = f"s{index}-", list[MetricSpec]()
+    for one in ((hpa or {}).get("spec") or {}).get("metrics") or ():
+        external = one.get("external") or {}
+        name, aim = (external.get("metric") or {}).get("name") or "", external.get("target") or {}
+        if name.startswith(prefix):
+            target = parse_quantity(str(aim.get("averageValue") or aim.get("value")))
+            found.append(MetricSpec(name.removeprefix(prefix), float(target)))
+    return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from tidegate.operator.reconcile.tracked import Key, Known
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledobject.finalize import Endings
 from tidegate.operator.scaledobject.hpa import Keeping
+from tidegate.operator.scaledobject.hpa_drift import specs_of
 from tidegate.operator.scaledobject.original_replicas import Originals
 from tidegate.operator.scaledobject.ready_pods import ReadyPods
 from tidegate.operator.scaledobject.scale_target import Target, Targets
@@ -61,7 +63,11 @@ class ScaledObjects:
         if await self.originals.change(known, object, target):
             return
         plan = await self.desk.planned(
-            known, object, target.template, object.spec.scale_target_ref.env_source_container_name
+            known,
+            object,
+            target.template,
+            object.spec.scale_target_ref.env_source_container_name,
+            partial(specs_of, self.keeping.body(object)),
         )
         await self.desk.references.leave(place, object)
         object = await self.originals.keep(known, object, target)
