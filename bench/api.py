@@ -15,8 +15,8 @@ from typing import Any
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.wiring.local_cluster import define
 from tidegate.kube.resource import DEPLOYMENTS, SCALED_OBJECTS
-from tidegate.local.apiserver.http import Server
-from tidegate.local.apiserver.plane import Plane, open_plane
+from tidegate.local.apiserver.control_plane import Plane, open_plane
+from tidegate.local.apiserver.http.server import Server
 from tidegate.runtime import loop
 from tidegate.runtime.clock import SystemClock
 

@@ -21,7 +21,7 @@ from tidegate.core.scaledjob.decide import decide_scaled_job
 from tidegate.core.scaledobject.decide import decide_scaled_object
 from tidegate.core.values import Decision, JobView, Memory, PatchStatus, Reading, Seen, TriggerView
 from tidegate.kit.reading import Sources
-from tidegate.local.apiserver.patches import merge_patch
+from tidegate.local.apiserver.patching.patches import merge_patch
 from tidegate.review.manifest import Review, review
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

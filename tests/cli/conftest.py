@@ -20,8 +20,8 @@ from tidegate.cli.manifests.admission import admit
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
 from tidegate.kube.resource import CRDS, ApiError
-from tidegate.local.apiserver.http import Server
-from tidegate.local.apiserver.plane import Plane, open_plane
+from tidegate.local.apiserver.control_plane import Plane, open_plane
+from tidegate.local.apiserver.http.server import Server
 from tidegate.local.streams import LogOptions
 from tidegate.runtime.clock import SystemClock
 

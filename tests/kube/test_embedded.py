@@ -16,8 +16,8 @@ from tidegate.kube.discovery import Discovery
 from tidegate.kube.events import Events, News, Reference
 from tidegate.kube.merge import guarded
 from tidegate.kube.resource import CONFIG_MAPS, DEPLOYMENTS, EVENTS, ApiError
-from tidegate.local.apiserver.http import Listen, Server
-from tidegate.local.apiserver.plane import open_plane
+from tidegate.local.apiserver.control_plane import open_plane
+from tidegate.local.apiserver.http.server import Listen, Server
 from tidegate.runtime.clock import SystemClock
 
 

@@ -35,10 +35,10 @@ from tidegate.kube.resource import (
     ApiError,
     Resource,
 )
+from tidegate.local.controllers.cluster.garbage_collection import Garbage
 from tidegate.local.controllers.controller import Controller
-from tidegate.local.controllers.garbage import Garbage
-from tidegate.local.controllers.hpa_samples import Samples
-from tidegate.local.controllers.hpas import Hpas
+from tidegate.local.controllers.hpa.hpas import Hpas
+from tidegate.local.controllers.hpa.metric_samples import Samples
 from tidegate.local.objects import Change
 from tidegate.operator.operator import Operator
 from tidegate.operator.reconcile.tracked import Known

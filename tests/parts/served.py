@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 
 from tidegate.kube.resource import ApiError
-from tidegate.local.apiserver.http import Server
-from tidegate.local.apiserver.plane import Plane, open_plane
+from tidegate.local.apiserver.control_plane import Plane, open_plane
+from tidegate.local.apiserver.http.server import Server
 from tidegate.local.streams import Command, LogOptions
 from tidegate.runtime.clock import SystemClock
 

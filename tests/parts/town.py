@@ -33,9 +33,9 @@ from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
 from tidegate.cli.wiring.local_cluster import define, stored_kinds
 from tidegate.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, ApiError, Resource
-from tidegate.local.apiserver.plane import Plane, open_plane
+from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.scale import scale_of
-from tidegate.local.controllers.hpa_samples import Usage
+from tidegate.local.controllers.hpa.metric_samples import Usage
 from tidegate.local.controllers.run import run_controllers
 from tidegate.local.objects import Change
 from tidegate.runtime.clock import Clock

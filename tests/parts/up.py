@@ -82,7 +82,7 @@ class Up:
 
     def processes(self) -> dict[int, str]:
         """Live processes of this directory's pods: pid → pod uid."""
-        from tidegate.local.nodes.processes import UID_VARIABLE, marked
+        from tidegate.local.nodes.processes.process import UID_VARIABLE, marked
 
         file = self.folder / "node" / "node-id"
         if not file.exists():

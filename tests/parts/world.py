@@ -16,7 +16,7 @@ from parts.memory_objects import MemoryObjects
 from parts.mortal_objects import MortalObjects
 from parts.virtualtime import VirtualClock, VirtualLoop, run
 from tidegate.kube.resource import NAMESPACES
-from tidegate.local.apiserver.plane import open_plane
+from tidegate.local.apiserver.control_plane import open_plane
 from tidegate.local.controllers.controller import Controller, Reconciler
 from tidegate.local.objects import Object, Objects
 

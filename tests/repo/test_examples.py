@@ -15,8 +15,8 @@ from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.files import load
 from tidegate.cli.wiring.local_cluster import define
 from tidegate.kit.reading import Sources
-from tidegate.local.apiserver.plane import open_plane
-from tidegate.local.apiserver.verbs import Options, Target
+from tidegate.local.apiserver.control_plane import open_plane
+from tidegate.local.apiserver.writing.verbs import Options, Target
 from tidegate.review.manifest import review
 from tidegate.runtime.clock import SystemClock
 

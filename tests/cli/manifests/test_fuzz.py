@@ -40,9 +40,9 @@ from tidegate.core.scaledobject.decide import decide_scaled_object
 from tidegate.core.values import JobView, Memory, Reading, Seen, SetReplicas
 from tidegate.kit.reading import Sources
 from tidegate.kube.resource import NAMESPACES, ApiError
-from tidegate.local.apiserver.customs import kinds_of
-from tidegate.local.apiserver.plane import open_plane
-from tidegate.local.apiserver.verbs import Options, Target
+from tidegate.local.apiserver.control_plane import open_plane
+from tidegate.local.apiserver.validation.custom_resources import kinds_of
+from tidegate.local.apiserver.writing.verbs import Options, Target
 from tidegate.operator.reconcile.trigger_plan import Kept, Plan
 from tidegate.review.manifest import review
 from tidegate.runtime.clock import SystemClock

@@ -13,7 +13,7 @@ from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
 from tidegate.cli.wiring.local_cluster import define
 from tidegate.kube.resource import HPAS, NAMESPACES, SCALED_OBJECTS, ApiError
-from tidegate.local.apiserver.plane import open_plane
+from tidegate.local.apiserver.control_plane import open_plane
 from tidegate.local.objects import Objects
 from tidegate.runtime.clock import SystemClock
 

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from tidegate.kube.resource import ApiError, Resource
+from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.plane import Plane, open_plane
-from tidegate.local.apiserver.verbs import Options, Target
+from tidegate.local.apiserver.writing.verbs import Options, Target
 
 STRICT = Options(field_validation="Strict")
 

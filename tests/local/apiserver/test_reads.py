@@ -97,7 +97,7 @@ async def test_a_token_whose_history_is_gone_is_expired(maps: Any) -> None:
 
 
 def rewritten(api: Any, number: int) -> Any:
-    from tidegate.local.apiserver.rows import row_of
+    from tidegate.local.apiserver.storage.stored_object import row_of
 
     body = api.get(CONFIG_MAPS, "b")
     body["data"] = {"n": str(number)}

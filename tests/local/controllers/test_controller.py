@@ -8,7 +8,7 @@ import pytest
 from parts.world import World
 from tidegate.kube.resource import CONFIG_MAPS, ApiError, Resource
 from tidegate.local.controllers.controller import Name
-from tidegate.local.controllers.ownership import key_of
+from tidegate.local.controllers.owner_references import key_of
 from tidegate.local.objects import Change, Object
 
 ENDING = {"causes": [{"reason": "NamespaceTerminating"}]}

@@ -17,7 +17,7 @@ from tidegate.kube.resource import (
     VOLUMES,
 )
 from tidegate.local.controllers import conditions
-from tidegate.local.controllers.hpa_samples import Samples
+from tidegate.local.controllers.hpa.metric_samples import Samples
 from tidegate.local.controllers.run import reconcilers
 from tidegate.local.objects import Object
 

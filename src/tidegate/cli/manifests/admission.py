@@ -22,7 +22,8 @@ from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
 from tidegate.cli.manifests.references import Shown, of_authentication
 from tidegate.kit.reading import Sources
-from tidegate.local.apiserver import defaults, fields, hpachecks
+from tidegate.local.apiserver.defaulting import builtin_kinds
+from tidegate.local.apiserver.validation import fields, hpa
 from tidegate.review.annotations import annotation_notices
 from tidegate.review.manifest import review
 from tidegate.review.modifiers import formula_problems
@@ -115,9 +116,9 @@ def behavior_problems(object: ScaledObject) -> Iterator[Problem]:
     if config is None or config.behavior is None:
         return
     spec: Object = {"behavior": encode(config.behavior)}
-    defaults.fill_behavior(spec)
+    builtin_kinds.fill_behavior(spec)
     path = "spec.advanced.horizontalPodAutoscalerConfig.behavior"
-    for problem in hpachecks.behavior_problems(path, spec["behavior"]):
+    for problem in hpa.behavior_problems(path, spec["behavior"]):
         yield replace(problem, message=f"{problem.message}; the HPA would be refused")
 
 

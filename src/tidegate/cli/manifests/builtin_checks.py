@@ -11,8 +11,9 @@ from typing import Any
 
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
-from tidegate.local.apiserver import checks, defaults, fields
+from tidegate.local.apiserver.defaulting import builtin_kinds as defaults
 from tidegate.local.apiserver.kinds import BUILT_IN, Kind
+from tidegate.local.apiserver.validation import builtin_kinds, fields
 
 _CHECKED = (
     "configmaps",
@@ -48,7 +49,7 @@ def builtin_problems(body: dict[str, Any]) -> list[Problem]:
     prefix = metadata.get("generateName")
     metadata["name"] = metadata.get("name") or (f"{prefix}x" if prefix else "")
     defaults.apply_defaults(kind, body)
-    return [*found, *checks.problems(kind, body)]
+    return [*found, *builtin_kinds.problems(kind, body)]
 
 
 def _strange(path: str, findings: fields.Findings) -> Problem:

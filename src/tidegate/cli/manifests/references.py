@@ -24,7 +24,7 @@ from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint, nearest
 from tidegate.cli.manifests.lookup import as_stored
 from tidegate.kube.resource import Resource
-from tidegate.local.apiserver.fields import prune_template
+from tidegate.local.apiserver.validation.fields import prune_template
 
 Object = dict[str, Any]
 

@@ -81,7 +81,7 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
     from tidegate.api.yamltext import oddities
     from tidegate.cli.manifests.builtin_checks import builtin_problems
     from tidegate.cli.manifests.server_checks import refused
-    from tidegate.local.apiserver.admission import together
+    from tidegate.local.apiserver.writing.admission import together
 
     body = document.body
     if not is_ours(body):

@@ -16,11 +16,11 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation import problems, schema_of
 from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
-from tidegate.local.apiserver import fields
-from tidegate.local.apiserver.admission import together
-from tidegate.local.apiserver.customs import kinds_of
-from tidegate.local.apiserver.identity import metadata_problems
 from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.validation import fields
+from tidegate.local.apiserver.validation.custom_resources import kinds_of
+from tidegate.local.apiserver.validation.object_metadata import metadata_problems
+from tidegate.local.apiserver.writing.admission import together
 from tidegate.review.modifiers import formula_problems
 
 

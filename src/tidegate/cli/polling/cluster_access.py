@@ -49,7 +49,7 @@ async def reach(kubeconfig: str) -> AsyncIterator[Reach]:
         names = await _services(client)
 
         def resolve(host: str) -> str:
-            from tidegate.local.nodes.names import find
+            from tidegate.local.nodes.network.host_names import find
 
             return find(host, "default", names) or host
 
@@ -64,8 +64,8 @@ async def reach(kubeconfig: str) -> AsyncIterator[Reach]:
 async def _services(client: Client) -> dict[tuple[str, str], Any]:
     """Services of a local cluster. Those of others have addresses that only their nodes reach."""
     from tidegate.kube.resource import SERVICES, ApiError
-    from tidegate.local.nodes.addresses import is_local
-    from tidegate.local.nodes.names import Named
+    from tidegate.local.nodes.network.host_names import Named
+    from tidegate.local.nodes.network.pod_addresses import is_local
 
     try:
         found = (await client.list(SERVICES)).items

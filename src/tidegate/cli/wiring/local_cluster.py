@@ -27,12 +27,12 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.kube.resource import CRDS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
-from tidegate.local.apiserver.http import Listen, Server
-from tidegate.local.apiserver.plane import Plane, open_plane
-from tidegate.local.controllers.hpa_samples import Usage
+from tidegate.local.apiserver.control_plane import Plane, open_plane
+from tidegate.local.apiserver.http.server import Listen, Server
+from tidegate.local.controllers.hpa.metric_samples import Usage
 from tidegate.local.controllers.run import run_controllers
-from tidegate.local.nodes.images import ImageMap
 from tidegate.local.nodes.node import Node
+from tidegate.local.nodes.processes.images import ImageMap
 from tidegate.local.objects import Objects
 from tidegate.operator.operator import Operator
 from tidegate.runtime.clock import Clock, SystemClock

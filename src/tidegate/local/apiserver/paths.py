@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from tidegate.local.apiserver.answers import bad_request
+from tidegate.local.apiserver.responses import bad_request
 
 TRUE_WORDS = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 FALSE_WORDS = frozenset(("", "0", "f", "F", "false", "FALSE", "False"))

@@ -13,10 +13,10 @@ from tidegate.base.selectors import parse_field_selector, parse_selector
 from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.refusals import bad_request, not_found
-from tidegate.local.apiserver.rows import Entry, Place, Row, encode
 from tidegate.local.apiserver.scale import scale_of
-from tidegate.local.apiserver.storage import Store
-from tidegate.local.apiserver.versions import body_of
+from tidegate.local.apiserver.storage.store import Store
+from tidegate.local.apiserver.storage.stored_object import Entry, Place, Row, encode
+from tidegate.local.apiserver.storage.versions import body_of
 from tidegate.local.objects import Object
 
 Entries = list[Entry]

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tidegate.kube.resource import Resource
-from tidegate.local.controllers.claims import Claims
+from tidegate.local.controllers.cluster.garbage_collection import Garbage
+from tidegate.local.controllers.cluster.namespaces import Namespaces
+from tidegate.local.controllers.cluster.scheduler import Scheduler
+from tidegate.local.controllers.cluster.volume_claims import Claims
 from tidegate.local.controllers.controller import Controller, Reconciler
-from tidegate.local.controllers.deployments import Deployments
-from tidegate.local.controllers.garbage import Garbage
-from tidegate.local.controllers.hpa_samples import ExternalMetric, ResourceMetric, Samples
-from tidegate.local.controllers.hpas import INTERVAL_S, Hpas
-from tidegate.local.controllers.jobs import Jobs
-from tidegate.local.controllers.namespaces import Namespaces
-from tidegate.local.controllers.replicasets import ReplicaSets
-from tidegate.local.controllers.scheduler import Scheduler
-from tidegate.local.controllers.services import Services
+from tidegate.local.controllers.hpa.hpas import INTERVAL_S, Hpas
+from tidegate.local.controllers.hpa.metric_samples import ExternalMetric, ResourceMetric, Samples
+from tidegate.local.controllers.jobs.jobs import Jobs
+from tidegate.local.controllers.services.services import Services
+from tidegate.local.controllers.workloads.deployments import Deployments
+from tidegate.local.controllers.workloads.replicasets import ReplicaSets
 from tidegate.local.objects import Objects
 from tidegate.runtime.clock import Clock
 

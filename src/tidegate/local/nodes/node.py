@@ -15,20 +15,20 @@ from typing import Any
 
 from tidegate.base.errors import Failure
 from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES, ApiError
-from tidegate.local.nodes import names
-from tidegate.local.nodes.addresses import Addresses
-from tidegate.local.nodes.ground import NODE, SOURCE, Ground
-from tidegate.local.nodes.images import ImageMap
-from tidegate.local.nodes.instances import LAUNCHER
-from tidegate.local.nodes.logs import LogClock
-from tidegate.local.nodes.mounts import remove
-from tidegate.local.nodes.names import Named
-from tidegate.local.nodes.pods import PodTask
-from tidegate.local.nodes.processes import UID_VARIABLE, Sweeper, sweep
-from tidegate.local.nodes.proxies import Proxies
-from tidegate.local.nodes.reports import FINISHED
-from tidegate.local.nodes.streams import Streams
-from tidegate.local.nodes.usage import Meter
+from tidegate.local.nodes.container_logs import LogClock
+from tidegate.local.nodes.context import NODE, SOURCE, Ground
+from tidegate.local.nodes.network import host_names
+from tidegate.local.nodes.network.host_names import Named
+from tidegate.local.nodes.network.pod_addresses import Addresses
+from tidegate.local.nodes.network.service_proxies import Proxies
+from tidegate.local.nodes.pod_streams import Streams
+from tidegate.local.nodes.pod_usage import Meter
+from tidegate.local.nodes.pods.pod_worker import PodTask
+from tidegate.local.nodes.pods.status_reports import FINISHED
+from tidegate.local.nodes.processes.images import ImageMap
+from tidegate.local.nodes.processes.instance import LAUNCHER
+from tidegate.local.nodes.processes.process import UID_VARIABLE, Sweeper, sweep
+from tidegate.local.nodes.processes.volumes import remove
 from tidegate.local.objects import Change, Objects
 from tidegate.local.streams import PodStreams
 from tidegate.runtime.clock import Clock
@@ -87,7 +87,7 @@ class Node:
 
     def resolve(self, host: str, namespace: str = "default") -> str:
         """The address of a Service named as pods name it; any other host as it is."""
-        return names.find(host, namespace, self._services) or host
+        return host_names.find(host, namespace, self._services) or host
 
     async def usage(
         self, namespace: str, selector: str, resource: str, container: str = ""

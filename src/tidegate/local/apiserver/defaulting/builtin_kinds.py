@@ -1,0 +1,196 @@
+"""What the API fills in where a built-in object is silent: one function per kind, in place, pure.
+
+Only what the published documents do not say is written here, by hand; a second application changes
+nothing. Source: Kubernetes API reference and `pkg/apis/*/v1/defaults.go`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+from tidegate.base.quantity import canonical
+from tidegate.local.apiserver.defaulting.pod_spec import pod_only, pod_spec
+from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.validation import rules
+from tidegate.local.objects import Object
+
+_CONTROLLER_UID, _JOB_NAME = "controller-uid", "job-name"
+_PREFIX = "batch.kubernetes.io/"
+
+
+def apply_defaults(kind: Kind, body: Object) -> None:
+    """Fills the defaults into a well-typed built-in object that already has its metadata."""
+    fill = _BY_KEY.get(kind.key)
+    if fill is not None:
+        fill(body)
+
+
+def _pod(body: Object) -> None:
+    spec = body.setdefault("spec", {})
+    pod_spec(spec)
+    pod_only(spec)
+    body.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def _template(spec: dict[str, Any]) -> None:
+    template = spec.setdefault("template", {})
+    template.setdefault("metadata", {})
+    pod_spec(template.setdefault("spec", {}))
+
+
+def _deployment(body: Object) -> None:
+    spec = body.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    strategy = spec.setdefault("strategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    _template(spec)
+
+
+def _replica_set(body: Object) -> None:
+    spec = body.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    _template(spec)
+
+
+def _job(body: Object) -> None:
+    spec = body.setdefault("spec", {})
+    if "completions" not in spec and "parallelism" not in spec:
+        spec["completions"] = 1
+    spec.setdefault("parallelism", 1)
+    spec.setdefault("backoffLimit", 2**31 - 1 if "backoffLimitPerIndex" in spec else 6)
+    spec.setdefault("completionMode", "NonIndexed")
+    spec.setdefault("suspend", False)
+    spec.setdefault("podReplacementPolicy", "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed")
+    spec.setdefault("manualSelector", False)
+    _template(spec)
+    if spec["manualSelector"] is not True:
+        _job_selector(body["metadata"], spec)
+    if not body["metadata"].get("labels") and spec["template"]["metadata"].get("labels"):
+        body["metadata"]["labels"] = dict(spec["template"]["metadata"]["labels"])
+
+
+def _job_selector(meta: dict[str, Any], spec: dict[str, Any]) -> None:
+    labels = spec["template"]["metadata"].setdefault("labels", {})
+    for prefix in ("", _PREFIX):
+        labels.setdefault(prefix + _CONTROLLER_UID, meta["uid"])
+        labels.setdefault(prefix + _JOB_NAME, meta["name"])
+    spec.setdefault("selector", {"matchLabels": {_PREFIX + _CONTROLLER_UID: meta["uid"]}})
+
+
+def _hpa(body: Object) -> None:
+    spec = body.setdefault("spec", {})
+    spec.setdefault("minReplicas", 1)
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    for metric in spec["metrics"]:
+        for source in metric.values():
+            if isinstance(source, dict):
+                _canonical_quantities(source.get("target") or {}, "value", "averageValue")
+    fill_behavior(spec)
+
+
+def fill_behavior(spec: dict[str, Any]) -> None:
+    """Fills the defaults into the `behavior` of an HPA's spec, where there is one."""
+    behavior = spec.get("behavior")
+    if behavior is None:
+        return
+    for direction in behavior.values():
+        _canonical_quantities(direction, "tolerance")
+    whole = {"type": "Percent", "value": 100, "periodSeconds": 15}
+    up = behavior.setdefault("scaleUp", {})
+    up.setdefault("stabilizationWindowSeconds", 0)
+    up.setdefault("selectPolicy", "Max")
+    up.setdefault("policies", [{"type": "Pods", "value": 4, "periodSeconds": 15}, dict(whole)])
+    down = behavior.setdefault("scaleDown", {})
+    down.setdefault("selectPolicy", "Max")
+    down.setdefault("policies", [dict(whole)])
+
+
+def _canonical_quantities(part: Object, *names: str) -> None:
+    """Quantities as Kubernetes stores them; what is none is left to the checks."""
+    for name in names:
+        text = part.get(name)
+        if text is not None and rules.amount(text) is not None:
+            part[name] = canonical(str(text))
+
+
+def _service(body: Object) -> None:
+    spec = body.setdefault("spec", {})
+    spec.setdefault("type", "ClusterIP")
+    spec.setdefault("sessionAffinity", "None")
+    for port in spec.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        port.setdefault("targetPort", port.get("port"))
+    if spec["type"] != "ExternalName":
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+
+
+def _secret(body: Object) -> None:
+    body.setdefault("type", "Opaque")
+    plain = body.pop("stringData", None)
+    if plain:
+        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
+        body["data"] = {**(body.get("data") or {}), **encoded}
+
+
+def _namespace(body: Object) -> None:
+    meta = body["metadata"]
+    meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta["name"]}
+    if "deletionTimestamp" not in meta:
+        # A client may send `spec: {}`: without the finalizer the namespace would go before its content.
+        body["spec"] = {"finalizers": ["kubernetes"], **(body.get("spec") or {})}
+        body["status"] = {"phase": "Active", **(body.get("status") or {})}
+
+
+def _claim(body: Object) -> None:
+    body.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    body.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def _volume(body: Object) -> None:
+    spec = body.setdefault("spec", {})
+    spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
+    spec.setdefault("volumeMode", "Filesystem")
+    body.setdefault("status", {}).setdefault("phase", "Pending")
+
+
+def _crd(body: Object) -> None:
+    spec = body.setdefault("spec", {})
+    names = spec.setdefault("names", {})
+    kind = names.get("kind")
+    if isinstance(kind, str) and kind:
+        names.setdefault("singular", kind.lower())
+        names.setdefault("listKind", f"{kind}List")
+    spec.setdefault("conversion", {}).setdefault("strategy", "None")
+
+
+def _role_ref(body: Object) -> None:
+    if isinstance(body.get("roleRef"), dict):
+        body["roleRef"].setdefault("apiGroup", "rbac.authorization.k8s.io")
+
+
+_BY_KEY: dict[str, Callable[[Object], None]] = {
+    "pods": _pod,
+    "deployments.apps": _deployment,
+    "replicasets.apps": _replica_set,
+    "jobs.batch": _job,
+    "horizontalpodautoscalers.autoscaling": _hpa,
+    "services": _service,
+    "secrets": _secret,
+    "namespaces": _namespace,
+    "persistentvolumeclaims": _claim,
+    "persistentvolumes": _volume,
+    "customresourcedefinitions.apiextensions.k8s.io": _crd,
+    "rolebindings.rbac.authorization.k8s.io": _role_ref,
+    "clusterrolebindings.rbac.authorization.k8s.io": _role_ref,
+}

@@ -1,0 +1,1 @@
+"""What the server says of itself: groups and resources, OpenAPI, health and version."""

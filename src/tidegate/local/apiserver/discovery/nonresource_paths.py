@@ -1,0 +1,125 @@
+"""Everything that is not a resource: health, version, discovery, OpenAPI, external metrics."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from tidegate.kube.resource import Resource
+from tidegate.local.apiserver.discovery import api_groups
+from tidegate.local.apiserver.discovery.openapi import V2_TYPE, Documents
+from tidegate.local.apiserver.kinds import Kind, Kinds
+from tidegate.local.apiserver.paths import Path
+from tidegate.local.apiserver.responses import JSON_TYPE, accepted, encode, json_answer
+
+HEALTH = ("/healthz", "/livez", "/readyz")
+EXTERNAL_METRICS = Kind(
+    Resource("external.metrics.k8s.io", "v1beta1", "externalmetrics", "ExternalMetricValueList"),
+    verbs=("get",),
+    singular="",
+)
+VERSION = {
+    "major": "1",
+    "minor": "36",
+    "gitVersion": "v1.36.0+tidegate",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "linux/amd64",
+}
+
+ExternalMetric = Callable[[str, str, str], Awaitable[dict[str, Any]]]
+"""Namespace, metric name and label selector to an ExternalMetricValueList."""
+
+
+Extra = Callable[[tuple[str, ...]], Awaitable[dict[str, Any]]]
+"""The rest of a path to a JSON object; ApiError where there is none."""
+
+
+class RootPaths:
+    """Answers the paths beside the resources. `extras` are further ones by their first part."""
+
+    def __init__(self, kinds: Kinds, external_metric: ExternalMetric | None) -> None:
+        self._kinds = kinds
+        self._external_metric = external_metric
+        self._documents = Documents(kinds)
+        self.extras: dict[str, Extra] = {}
+
+    def has(self, path: Path) -> bool:
+        """Whether a path that looks like a resource's is answered here."""
+        resource = EXTERNAL_METRICS.resource
+        return self._external_metric is not None and (path.group, path.version) == (
+            resource.group,
+            resource.version,
+        )
+
+    async def answer(self, request: web.Request, url: str) -> web.StreamResponse | None:
+        """None when there is no such path."""
+        path = request.path.rstrip("/") or "/"
+        if path in HEALTH:
+            return web.Response(text="ok")
+        if path == "/version":
+            return json_answer(VERSION)
+        if path in ("/api", "/apis"):
+            return self._discovery(request, path == "/api", url)
+        if path.startswith("/openapi/"):
+            return self._openapi(request, path)
+        parts = path.strip("/").split("/")
+        if parts[0] in self.extras:
+            return json_answer(await self.extras[parts[0]](tuple(parts[1:])))
+        if parts[0] == "apis" and len(parts) == 2:
+            return _cached(request, api_groups.group(self._all(), parts[1]))
+        if len(parts) == (2 if parts[0] == "api" else 3) and parts[0] in ("api", "apis"):
+            group = parts[1] if parts[0] == "apis" else ""
+            return _cached(request, api_groups.resource_list(self._all(), group, parts[-1]))
+        return await self._metric(request, parts)
+
+    def _all(self) -> tuple[Kind, ...]:
+        metrics = () if self._external_metric is None else (EXTERNAL_METRICS,)
+        return (*self._kinds.all(), *metrics)
+
+    def _discovery(self, request: web.Request, is_core: bool, url: str) -> web.Response | None:
+        asked = accepted(request.headers.get("Accept", ""), api_groups.AGGREGATED)
+        if asked.shape:
+            body = api_groups.aggregated(self._all(), is_core=is_core, version=asked.version)
+            return _cached(request, body, asked.media_type)
+        if is_core:
+            return _cached(request, api_groups.core_versions(url.removeprefix("https://")))
+        return _cached(request, api_groups.group_list(self._all()))
+
+    def _openapi(self, request: web.Request, path: str) -> web.Response | None:
+        if path == "/openapi/v2":
+            # An empty document: kubectl up to 1.28 takes a 404 for fatal, and JSON is not read there.
+            return web.Response(body=b"", headers={"Content-Type": V2_TYPE})
+        if path == "/openapi/v3":
+            return _cached(request, self._documents.index())
+        return _cached(request, self._documents.document(path.removeprefix("/openapi/v3/")))
+
+    async def _metric(self, request: web.Request, parts: list[str]) -> web.Response | None:
+        """`namespaces/<ns>/<metric>` of the external metrics API."""
+        if self._external_metric is None or parts[3:4] != ["namespaces"] or len(parts) != 6:
+            return None
+        selector = request.query.get("labelSelector", "")
+        return json_answer(await self._external_metric(parts[4], parts[5], selector))
+
+
+def _cached(
+    request: web.Request, body: dict[str, Any] | bytes | None, media_type: str = JSON_TYPE
+) -> web.Response | None:
+    """An answer that a client may keep: 304 when it already has this one."""
+    if body is None:
+        return None
+    raw = body if isinstance(body, bytes) else encode(body)
+    tag = f'"{hashlib.sha256(raw).hexdigest()[:32].upper()}"'
+    if request.headers.get("If-None-Match", "") == tag:
+        response = web.Response(status=304)
+    else:
+        response = json_answer(raw, media_type=media_type)
+    response.headers["ETag"] = tag
+    response.headers["Vary"] = "Accept"
+    return response

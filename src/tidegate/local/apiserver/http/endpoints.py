@@ -1,0 +1,209 @@
+"""The API's verbs over HTTP: what each method on a resource path reads, does and answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from aiohttp import web
+
+from tidegate.kube.resource import ApiError
+from tidegate.local.apiserver.control_plane import Plane
+from tidegate.local.apiserver.http import protobuf, requests
+from tidegate.local.apiserver.http.pod_streams import Streams
+from tidegate.local.apiserver.http.watch_streams import WatchStreams, asked_of
+from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.paths import Path, flag, number
+from tidegate.local.apiserver.printing.tables import SHAPES, Renderer, decode, shape_of
+from tidegate.local.apiserver.reads import Query
+from tidegate.local.apiserver.responses import (
+    accepted,
+    bad_request,
+    json_answer,
+    no_such_path,
+    not_allowed,
+    not_offered,
+    success_body,
+)
+from tidegate.local.apiserver.scale import scale_of
+from tidegate.local.apiserver.writing.verbs import Target, Written
+from tidegate.runtime.clock import Clock
+
+COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
+OBJECT_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+NOT_OFFERED = {
+    "attach": "attaching to a running container is not offered by this server; use kubectl logs or exec",
+    "portforward": "port-forward is not offered by this server; "
+    "Services listen on addresses of this machine (kubectl get services)",
+}
+Result = TypeVar("Result")
+
+
+class Endpoints:
+    """Answers requests on resource paths."""
+
+    def __init__(self, plane: Plane, streams: Streams, watches: WatchStreams, clock: Clock) -> None:
+        self._plane = plane
+        self._streams = streams
+        self._watches = watches
+        self._clock = clock
+
+    def verb(self, request: web.Request, path: Path) -> str:
+        """The API's word for what a request does (`list`, `watch`, `create`, `connect` …)."""
+        if path.plural == "pods" and path.subresource in ("exec", *NOT_OFFERED):
+            return "connect"
+        words = OBJECT_VERBS if path.name else COLLECTION_VERBS
+        verb = words.get(request.method, request.method.lower())
+        if request.method == "GET" and flag(request.query, "watch"):
+            return "watch"
+        return "create" if path.subresource and request.method == "POST" else verb
+
+    def has(self, path: Path) -> bool:
+        """Whether the kind is served; counted are only requests about what exists."""
+        return self._plane.kinds.find(path.group, path.version, path.plural) is not None
+
+    async def serve(self, request: web.Request, path: Path, verb: str) -> web.StreamResponse:
+        """The answer; every refusal is an `ApiError`."""
+        kind = self._kind(path)
+        if path.subresource:
+            return await self._serve_subresource(request, kind, path, verb)
+        if verb not in kind.verbs:
+            raise self._refusal(request, kind)
+        if kind.resource.is_namespaced and verb == "create" and not path.namespace:
+            raise not_allowed(f"create {kind.resource.plural} in a namespace: .../namespaces/<name>/...")
+        if verb in ("get", "list", "watch"):
+            return await self._read(request, kind, path, verb)
+        if verb == "deletecollection":
+            return await self._delete_collection(request, kind, path)
+        return await self._write(request, Target(kind, path.namespace, path.name), verb)
+
+    def _kind(self, path: Path) -> Kind:
+        kind = self._plane.kinds.find(path.group, path.version, path.plural)
+        if kind is None or path.rest:
+            raise no_such_path()
+        is_namespaced = kind.resource.is_namespaced
+        if (path.namespace and not is_namespaced) or (path.name and is_namespaced and not path.namespace):
+            raise no_such_path()
+        return kind
+
+    def _refusal(self, request: web.Request, kind: Kind) -> ApiError:
+        return not_allowed(
+            f"the server does not allow this method on the requested resource: "
+            f"{request.method} on {kind.resource.plural}"
+        )
+
+    async def _serve_subresource(
+        self, request: web.Request, kind: Kind, path: Path, verb: str
+    ) -> web.StreamResponse:
+        if path.plural == "pods" and path.subresource in NOT_OFFERED:
+            raise not_offered(NOT_OFFERED[path.subresource])
+        sub = kind.subresource(path.subresource)
+        if sub is None or not path.name:
+            raise no_such_path()
+        if kind.key == "pods" and sub.name == "exec":
+            return await self._streams.exec(request, path)
+        if verb not in sub.verbs:
+            raise self._refusal(request, kind)
+        if kind.key == "pods" and sub.name == "log":
+            return await self._streams.log(request, path)
+        target = Target(kind, path.namespace, path.name, path.subresource)
+        if verb != "get":
+            return await self._write(request, target, verb)
+        row = self._plane.reads.get(kind, path.namespace, path.name)
+        if sub.name == "scale":
+            return json_answer(scale_of(kind, decode(self._plane.reads.body(kind, row))))
+        return json_answer(self._plane.reads.body(kind, row))
+
+    async def _read(self, request: web.Request, kind: Kind, path: Path, verb: str) -> web.StreamResponse:
+        reads, query = self._plane.reads, request.query
+        renderer, media_type = self._renderer(request, kind)
+        if verb == "watch":
+            return await self._watches.serve(request, kind, asked_of(path, query), renderer)
+        now = self._clock.now()
+        if verb == "get":
+            row = reads.get(kind, path.namespace, path.name)
+            return json_answer(renderer.one(row, now), media_type=media_type)
+        page = reads.list(kind, _list_query(request, path))
+        exact = query.get("resourceVersionMatch") == "Exact" and query.get("resourceVersion")
+        if exact and exact != str(page.version):
+            raise ApiError(410, "Expired", f"the resource version {exact} is not the newest one")
+        return json_answer(renderer.page(page, now), media_type=media_type)
+
+    async def _write(self, request: web.Request, target: Target, verb: str) -> web.Response:
+        raw, content_type = await request.read(), request.headers.get("Content-Type", "")
+        kind, verbs = target.kind, self._plane.verbs
+        if verb == "delete":
+            deletion, options = requests.read_deletion(raw, content_type, request.query)
+            written = await _whole(verbs.delete(target, deletion, options))
+            return self._deleted(target, written)
+        options = requests.write_options(request.query)
+        if verb == "patch":
+            patch_type, patch = requests.read_patch(raw, content_type, kind)
+            written = await _whole(verbs.patch(target, patch_type, patch, options))
+        else:
+            message = "Scale" if target.subresource == "scale" else protobuf.message_of(kind)
+            body = requests.read_object(raw, content_type, message)
+            write = verbs.create if verb == "create" else verbs.update
+            written = await _whole(write(target, body, options))
+        if target.subresource == "scale":
+            return json_answer(written.body, warnings=written.warnings)
+        renderer, media_type = self._renderer(request, kind)
+        return json_answer(
+            renderer.written(written.body, self._clock.now()),
+            status=201 if verb == "create" else 200,
+            warnings=written.warnings,
+            media_type=media_type,
+        )
+
+    def _deleted(self, target: Target, written: Written) -> web.Response:
+        """Pods, and what is still held by finalizers, are answered as they are; else a Success Status."""
+        kind = target.kind
+        if not written.is_removed or kind.key == "pods":
+            return json_answer(written.body, warnings=written.warnings)
+        details = {"name": target.name, "kind": kind.resource.plural}
+        if kind.resource.group:
+            details["group"] = kind.resource.group
+        details["uid"] = (decode(written.body).get("metadata") or {}).get("uid", "")
+        return json_answer(success_body(details), warnings=written.warnings)
+
+    async def _delete_collection(self, request: web.Request, kind: Kind, path: Path) -> web.Response:
+        """Each matching object is deleted on its own; one that is gone by then counts as deleted."""
+        raw, content_type = await request.read(), request.headers.get("Content-Type", "")
+        deletion, options = requests.read_deletion(raw, content_type, request.query)
+        page = self._plane.reads.list(kind, _list_query(request, path))
+        renderer, media_type = self._renderer(request, kind)
+        answer = renderer.page(page, self._clock.now())
+        for row in page.rows:
+            try:
+                target = Target(kind, row.namespace, row.name)
+                await _whole(self._plane.verbs.delete(target, deletion, options))
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+        return json_answer(answer, media_type=media_type)
+
+    def _renderer(self, request: web.Request, kind: Kind) -> tuple[Renderer, str]:
+        asked = accepted(request.headers.get("Accept", ""), SHAPES)
+        shape = shape_of(asked, request.query.get("includeObject", ""))
+        return Renderer(self._plane.reads, kind, shape), shape.media_type
+
+
+def _list_query(request: web.Request, path: Path) -> Query:
+    query = request.query
+    return Query(
+        namespace=path.namespace,
+        labels=query.get("labelSelector", ""),
+        fields=query.get("fieldSelector", ""),
+        limit=number(query, "limit") or 0,
+        continue_token=query.get("continue", ""),
+    )
+
+
+async def _whole(write: Awaitable[Result]) -> Result:
+    """The write's outcome. A client that hangs up meanwhile does not undo half of it."""
+    try:
+        return await asyncio.shield(write)
+    except RecursionError as error:
+        # Decided before anything is stored: what could be decoded was too deep to be checked.
+        raise bad_request(requests.TOO_DEEP) from error

@@ -1,0 +1,150 @@
+"""What a request says beside its path: its body in any of the formats clients send, and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from tidegate.local.apiserver.http import protobuf
+from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.paths import number
+from tidegate.local.apiserver.responses import bad_request, unsupported_media
+from tidegate.local.apiserver.writing.verbs import Deletion, FieldValidation, Options, PatchType
+
+JSON_TYPES = ("", "application/json", "text/json")
+YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
+PATCH_TYPES: dict[str, PatchType] = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+}
+APPLY_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+_VALIDATIONS: dict[str, FieldValidation] = {
+    "": "Warn",
+    "Warn": "Warn",
+    "Strict": "Strict",
+    "Ignore": "Ignore",
+}
+_PROPAGATIONS: dict[str, Literal["Background", "Foreground", "Orphan"]] = {
+    "Background": "Background",
+    "Foreground": "Foreground",
+    "Orphan": "Orphan",
+}
+
+
+TOO_DEEP = "the body of the request nests too deep"
+
+
+def read_object(raw: bytes, content_type: str, message: str) -> dict[str, Any]:
+    """The object in a body. `message` is the protobuf message of the resource ("" = none known).
+
+    400 when it cannot be decoded, 415 for a format we do not read.
+    """
+    if not raw.strip():
+        raise bad_request("the body of the request is empty; send the object as JSON")
+    media_type = _media_type(content_type)
+    body: Any
+    if media_type in JSON_TYPES:
+        body = _json(raw)
+    elif media_type in YAML_TYPES:
+        body = _yaml(raw)
+    elif media_type == protobuf.MEDIA_TYPE:
+        body = protobuf.decode(raw, message)
+    else:
+        raise unsupported_media(
+            f"the body of the request was in an unknown format - accepted media types include: "
+            f"application/json, application/yaml, {protobuf.MEDIA_TYPE}"
+        )
+    if not isinstance(body, dict):
+        raise bad_request(f"the body of the request is a {type(body).__name__}, not an object")
+    return body
+
+
+def read_patch(raw: bytes, content_type: str, kind: Kind) -> tuple[PatchType, Any]:
+    """The patch in a body and its type; 415 for types we do not apply, naming what we do."""
+    media_type = _media_type(content_type)
+    if media_type in APPLY_TYPES:
+        raise unsupported_media(
+            "server-side apply is not offered by this server; use client-side apply "
+            "(kubectl apply without --server-side)"
+        )
+    if media_type not in PATCH_TYPES or (media_type.startswith("application/strategic") and kind.is_custom):
+        offered = [name for name, type in PATCH_TYPES.items() if not (kind.is_custom and type == "strategic")]
+        raise unsupported_media(
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(offered)
+        )
+    patch_type = PATCH_TYPES[media_type]
+    patch = _json(raw)
+    wanted = list if patch_type == "json" else dict
+    if not isinstance(patch, wanted):
+        raise bad_request(f"a {media_type} body must be {'a list' if wanted is list else 'an object'}")
+    return patch_type, patch
+
+
+def write_options(query: Mapping[str, str]) -> Options:
+    """`dryRun` and `fieldValidation`; 400 for values that mean nothing."""
+    validation = query.get("fieldValidation", "")
+    if validation not in _VALIDATIONS:
+        raise bad_request(f"fieldValidation: {validation!r} is none of Strict, Warn, Ignore")
+    return Options(is_dry_run=_is_dry([query.get("dryRun", "")]), field_validation=_VALIDATIONS[validation])
+
+
+def read_deletion(
+    raw: bytes, content_type: str, query: Mapping[str, str], validation: FieldValidation = "Warn"
+) -> tuple[Deletion, Options]:
+    """DeleteOptions from the body, where there is one, else from the query."""
+    body = read_object(raw, content_type, "DeleteOptions") if raw.strip() else {}
+    policy = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
+    if not policy:
+        orphans = body.get("orphanDependents", query.get("orphanDependents") in ("1", "t", "true", "True"))
+        policy = "Orphan" if orphans else "Background"
+    if policy not in _PROPAGATIONS:
+        raise bad_request(f"propagationPolicy: {policy!r} is none of Background, Foreground, Orphan")
+    grace = body.get("gracePeriodSeconds")
+    if grace is None:
+        grace = number(query, "gracePeriodSeconds")
+    if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int) or grace < 0):
+        raise bad_request(f"gracePeriodSeconds: {grace!r} is not a whole number of seconds")
+    preconditions = body.get("preconditions") or {}
+    deletion = Deletion(
+        propagation=_PROPAGATIONS[policy],
+        grace_s=grace,
+        uid=str(preconditions.get("uid") or ""),
+        resource_version=str(preconditions.get("resourceVersion") or ""),
+    )
+    return deletion, Options(is_dry_run=_is_dry([query.get("dryRun", ""), *(body.get("dryRun") or ())]))
+
+
+def _is_dry(values: list[str]) -> bool:
+    given = {value for value in values if value}
+    if given - {"All"}:
+        raise bad_request(f"dryRun: {', '.join(sorted(given))} is not All")
+    return bool(given)
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise bad_request(f"the body of the request is not JSON: {error}") from error
+    except RecursionError as error:
+        raise bad_request(TOO_DEEP) from error
+
+
+def _yaml(raw: bytes) -> Any:
+    from tidegate.api.yamltext import Unreadable, documents
+
+    try:
+        found = [value for _, value in documents(raw.decode())]
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise bad_request(f"the body of the request is not YAML: {error}") from error
+    if len(found) > 1:
+        raise bad_request(f"the body of the request holds {len(found)} YAML documents; send one at a time")
+    return found[0] if found else None

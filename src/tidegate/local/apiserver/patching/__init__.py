@@ -1,0 +1,1 @@
+"""The patches that clients send: JSON, merge and strategic merge."""

@@ -1,0 +1,1 @@
+"""What is refused: fields and rules of the built-in kinds, of definitions and of custom resources."""

@@ -1,0 +1,177 @@
+"""What makes an object that object: kind, name, place, and the metadata only the server writes."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from tidegate.base.names import is_dns_label, is_dns_subdomain, is_label_key, is_label_value
+from tidegate.base.problems import Problem
+from tidegate.base.times import format_time
+from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.refusals import bad_request
+from tidegate.local.apiserver.validation.fields import show
+from tidegate.local.objects import Object
+
+REQUIRED, FORBIDDEN = "FieldValueRequired", "FieldValueForbidden"
+# Digits and consonants that spell no words, as Kubernetes uses in generated names.
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_GENERATED_PREFIX = 58
+_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_SERVERS_OWN = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+
+
+def claim(kind: Kind, namespace: str, name: str, body: Any) -> dict[str, Any]:
+    """The body's metadata, after the body was brought to this kind, namespace and name.
+
+    400 when the body says that it is something else. The stored version is written into it.
+    """
+    if not isinstance(body, dict):
+        raise bad_request(f"the body must be a {kind.resource.kind} object, not {show(body)}")
+    resource = kind.resource
+    said = body.get("apiVersion") or resource.api_version
+    if said != resource.api_version:
+        raise bad_request(
+            f"the API version in the data ({said}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+    said = body.get("kind") or resource.kind
+    if said != resource.kind:
+        raise bad_request(f"the kind in the data ({said}) does not match the expected kind ({resource.kind})")
+    version = kind.storage_version or resource.version
+    body["apiVersion"] = f"{resource.group}/{version}" if resource.group else version
+    body["kind"] = resource.kind
+    meta = body.get("metadata")
+    if meta is None:
+        meta = body["metadata"] = {}
+    if not isinstance(meta, dict):
+        raise bad_request(f"metadata must be a map, not {show(meta)}")
+    if not isinstance(meta.get("name") or "", str):
+        raise bad_request(f"metadata.name must be a text, not {show(meta['name'])}")
+    _claim_place(kind, namespace, name, meta)
+    return meta
+
+
+def _claim_place(kind: Kind, namespace: str, name: str, meta: dict[str, Any]) -> None:
+    if not kind.resource.is_namespaced:
+        meta.pop("namespace", None)
+    elif (meta.get("namespace") or namespace) != namespace:
+        raise bad_request(
+            f"the namespace of the provided object ({meta['namespace']}) does not match "
+            f"the namespace sent on the request ({namespace})"
+        )
+    else:
+        meta["namespace"] = namespace
+    if name:
+        if (meta.get("name") or name) != name:
+            raise bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+            )
+        meta["name"] = name
+    for absent in [field for field in ("managedFields", "selfLink", "generateName") if not meta.get(field)]:
+        meta.pop(absent, None)
+    # Field ownership is not tracked, so none may seem to be.
+    meta.pop("managedFields", None)
+
+
+def generated_name(prefix: str) -> str:
+    """`prefix` (cut to 58 characters) and five letters by chance."""
+    return prefix[:_GENERATED_PREFIX] + "".join(random.choices(_LETTERS, k=5))
+
+
+def mint(kind: Kind, meta: dict[str, Any], now: datetime) -> None:
+    """Writes what the server gives to a new object; what the body claims of it is dropped."""
+    for field in (*_SERVERS_OWN, "resourceVersion"):
+        meta.pop(field, None)
+    meta["uid"] = str(uuid4())
+    meta["creationTimestamp"] = format_time(now)
+    if kind.has_generation:
+        meta["generation"] = 1
+
+
+def keep_identity(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Restores in `new` metadata what only the server writes, from `old` metadata."""
+    for field in (*_SERVERS_OWN, "resourceVersion", "generateName"):
+        if field in old:
+            new[field] = old[field]
+        else:
+            new.pop(field, None)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same; unlike Python, 1 and true are not."""
+    return bool(one == other) and msgspec.json.encode(one, order="deterministic") == msgspec.json.encode(
+        other, order="deterministic"
+    )
+
+
+def changed_outside_status(kind: Kind, old: Object, new: Object) -> bool:
+    """Whether anything but metadata (and status, where it has its own endpoint) differs."""
+    ignored = ("metadata", "status") if kind.has_status else ("metadata",)
+    names = {*old, *new} - set(ignored)
+    return any(not same(old.get(name), new.get(name)) for name in names)
+
+
+def name_problem(kind: Kind, name: str, path: str = "metadata.name") -> Problem | None:
+    """What is wrong with an object's name by its kind's rule."""
+    if not name:
+        return Problem(path, "Required value: name or generateName is required", REQUIRED)
+    rule = kind.name_rule
+    if rule == "label" and not is_dns_label(name):
+        wanted = "a lowercase RFC 1123 label: letters, digits and '-', at most 63 characters"
+    elif rule == "label-1035" and not _LABEL_1035.fullmatch(name):
+        wanted = "a DNS-1035 label: it begins with a letter; letters, digits and '-', at most 63 characters"
+    elif rule == "subdomain" and not is_dns_subdomain(name):
+        wanted = "a lowercase RFC 1123 subdomain: letters, digits, '-' and '.', at most 253 characters"
+    elif rule == "path" and (name in (".", "..") or "/" in name or "%" in name):
+        wanted = 'usable as a part of a URL: it may not be "." or "..", nor contain "/" or "%"'
+    else:
+        return None
+    return Problem(path, f"Invalid value: {show(name)}: must be {wanted}")
+
+
+def metadata_problems(kind: Kind, meta: dict[str, Any]) -> Iterator[Problem]:
+    """Everything wrong with well-typed metadata."""
+    problem = name_problem(kind, meta.get("name") or "")
+    if problem:
+        yield problem
+    for key, value in (meta.get("labels") or {}).items():
+        yield from _key_problems("metadata.labels", key)
+        if not is_label_value(value):
+            yield Problem(
+                "metadata.labels",
+                f"Invalid value: {show(value)}: a label's value has at most 63 letters, digits, '-', '_' "
+                "and '.', and begins and ends with a letter or digit",
+            )
+    for key in meta.get("annotations") or {}:
+        yield from _key_problems("metadata.annotations", key.lower())
+    for index, finalizer in enumerate(meta.get("finalizers") or ()):
+        yield from _key_problems(f"metadata.finalizers[{index}]", finalizer)
+    for index, owner in enumerate(meta.get("ownerReferences") or ()):
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(field):
+                yield Problem(
+                    f"metadata.ownerReferences[{index}].{field}",
+                    "Required value: must not be empty",
+                    REQUIRED,
+                )
+    controllers = sum(owner.get("controller") is True for owner in meta.get("ownerReferences") or ())
+    if controllers > 1:
+        yield Problem(
+            "metadata.ownerReferences", "Invalid value: only one reference can have controller true"
+        )
+
+
+def _key_problems(path: str, key: str) -> Iterator[Problem]:
+    if not is_label_key(key):
+        yield Problem(
+            path,
+            f"Invalid value: {show(key)}: a key is a name of at most 63 letters, digits, '-', '_' and '.', "
+            "with an optional DNS subdomain and '/' before it",
+        )

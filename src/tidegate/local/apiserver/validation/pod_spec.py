@@ -1,0 +1,196 @@
+"""Validation of a pod specification, wherever it stands. Pure; the values are well-typed and defaulted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from tidegate.local.apiserver.validation.rules import (
+    Problems,
+    amount,
+    at_least,
+    duplicate,
+    forbidden,
+    label_name,
+    not_found,
+    one_of,
+    port,
+    port_or_name,
+    quantity,
+    required,
+    wrong,
+)
+
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
+_ACTIONS = ("exec", "httpGet", "tcpSocket", "grpc")
+_HOOK_ACTIONS = ("exec", "httpGet", "tcpSocket", "sleep")
+_ENV_SOURCES = {"fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"}
+
+
+def pod_spec_problems(
+    path: str, spec: dict[str, Any], restarts: Collection[str] = RESTART_POLICIES
+) -> Problems:
+    """Everything wrong with a pod specification; `restarts` are the policies its kind allows."""
+    yield from one_of(f"{path}.restartPolicy", spec.get("restartPolicy"), restarts)
+    yield from at_least(f"{path}.terminationGracePeriodSeconds", spec.get("terminationGracePeriodSeconds"), 0)
+    yield from at_least(f"{path}.activeDeadlineSeconds", spec.get("activeDeadlineSeconds"), 1)
+    volumes = spec.get("volumes") or []
+    yield from _volumes(f"{path}.volumes", volumes)
+    known = {volume.get("name") for volume in volumes}
+    if not spec.get("containers"):
+        yield required(f"{path}.containers", "a pod needs at least one container")
+    seen: set[str] = set()
+    for field in ("initContainers", "containers"):
+        for index, container in enumerate(spec.get(field) or ()):
+            where = f"{path}.{field}[{index}]"
+            name = container.get("name")
+            yield from label_name(f"{where}.name", name)
+            if name in seen:
+                yield duplicate(f"{where}.name", name)
+            seen.add(name)
+            yield from _container(where, container, known)
+
+
+def _volumes(path: str, volumes: list[dict[str, Any]]) -> Problems:
+    seen: set[str] = set()
+    for index, volume in enumerate(volumes):
+        where, name = f"{path}[{index}]", volume.get("name")
+        yield from label_name(f"{where}.name", name)
+        if name and name in seen:
+            yield duplicate(f"{where}.name", name)
+        seen.add(name or "")
+        sources = sorted(volume.keys() - {"name"})
+        if len(sources) > 1:
+            yield forbidden(where, f"may not specify more than 1 volume type, found {', '.join(sources)}")
+        if "persistentVolumeClaim" in volume and not volume["persistentVolumeClaim"].get("claimName"):
+            yield required(f"{where}.persistentVolumeClaim.claimName")
+        if "hostPath" in volume and not volume["hostPath"].get("path"):
+            yield required(f"{where}.hostPath.path")
+        if "secret" in volume and not volume["secret"].get("secretName"):
+            yield required(f"{where}.secret.secretName")
+        if "configMap" in volume and not volume["configMap"].get("name"):
+            yield required(f"{where}.configMap.name")
+
+
+def _container(path: str, container: dict[str, Any], volumes: Collection[str | None]) -> Problems:
+    if not container.get("image"):
+        yield required(f"{path}.image")
+    yield from one_of(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), _PULL_POLICIES)
+    yield from _ports(f"{path}.ports", container.get("ports") or [])
+    yield from _env(path, container)
+    yield from _mounts(f"{path}.volumeMounts", container.get("volumeMounts") or [], volumes)
+    yield from _resources(f"{path}.resources", container.get("resources") or {})
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if name in container:
+            yield from _probe(f"{path}.{name}", container[name])
+    for name, hook in (container.get("lifecycle") or {}).items():
+        if isinstance(hook, dict):
+            yield from _action(f"{path}.lifecycle.{name}", hook, _HOOK_ACTIONS)
+
+
+def _ports(path: str, ports: list[dict[str, Any]]) -> Problems:
+    names: set[str] = set()
+    for index, entry in enumerate(ports):
+        where, name = f"{path}[{index}]", entry.get("name")
+        if entry.get("containerPort") is None:
+            yield required(f"{where}.containerPort")
+        else:
+            yield from port(f"{where}.containerPort", entry["containerPort"])
+        if entry.get("hostPort"):
+            yield from port(f"{where}.hostPort", entry["hostPort"])
+        yield from one_of(f"{where}.protocol", entry.get("protocol"), _PROTOCOLS)
+        if name:
+            yield from port_or_name(f"{where}.name", name)
+            if name in names:
+                yield duplicate(f"{where}.name", name)
+            names.add(name)
+
+
+def _env(path: str, container: dict[str, Any]) -> Problems:
+    for index, variable in enumerate(container.get("env") or ()):
+        where, name = f"{path}.env[{index}]", variable.get("name")
+        if not name:
+            yield required(f"{where}.name")
+        elif "=" in name or not name.isprintable():
+            yield wrong(f"{where}.name", name, "a variable's name may not contain '=' or control characters")
+        source = variable.get("valueFrom")
+        if source is None:
+            continue
+        if variable.get("value"):
+            yield wrong(f"{where}.valueFrom", "", "may not be specified when `value` is not empty")
+        given = sorted(source.keys() & _ENV_SOURCES)
+        if len(given) != 1:
+            yield wrong(f"{where}.valueFrom", given, "must specify exactly one source")
+        for kind in ("configMapKeyRef", "secretKeyRef"):
+            for field in ("name", "key"):
+                if kind in source and not source[kind].get(field):
+                    yield required(f"{where}.valueFrom.{kind}.{field}")
+        for kind, field in (("fieldRef", "fieldPath"), ("resourceFieldRef", "resource")):
+            if kind in source and not source[kind].get(field):
+                yield required(f"{where}.valueFrom.{kind}.{field}")
+    for index, source in enumerate(container.get("envFrom") or ()):
+        where = f"{path}.envFrom[{index}]"
+        given = sorted(source.keys() & {"configMapRef", "secretRef"})
+        if len(given) != 1:
+            yield wrong(where, given, "must specify exactly one of `configMapRef` or `secretRef`")
+        for kind in given:
+            if not source[kind].get("name"):
+                yield required(f"{where}.{kind}.name")
+
+
+def _mounts(path: str, mounts: list[dict[str, Any]], volumes: Collection[str | None]) -> Problems:
+    seen: set[str] = set()
+    for index, mount in enumerate(mounts):
+        where, name, target = f"{path}[{index}]", mount.get("name"), mount.get("mountPath")
+        if not name:
+            yield required(f"{where}.name")
+        elif name not in volumes:
+            yield not_found(f"{where}.name", name)
+        if not target:
+            yield required(f"{where}.mountPath")
+        elif target in seen:
+            yield wrong(f"{where}.mountPath", target, "must be unique")
+        seen.add(target or "")
+        inner = mount.get("subPath") or ""
+        if inner.startswith("/") or ".." in inner.split("/"):
+            yield wrong(f"{where}.subPath", inner, "must be a relative path without '..'")
+
+
+def _resources(path: str, resources: dict[str, Any]) -> Problems:
+    for field in ("limits", "requests"):
+        for name, value in (resources.get(field) or {}).items():
+            yield from quantity(f"{path}.{field}.{name}", value)
+    for name, value in (resources.get("requests") or {}).items():
+        limit = (resources.get("limits") or {}).get(name)
+        asked, most = amount(value), amount(limit) if limit is not None else None
+        if asked is not None and most is not None and asked > most:
+            yield wrong(
+                f"{path}.requests.{name}", value, f"must be less than or equal to {name} limit of {limit}"
+            )
+
+
+def _probe(path: str, probe: dict[str, Any]) -> Problems:
+    yield from _action(path, probe, _ACTIONS)
+    for field, minimum in (
+        ("initialDelaySeconds", 0),
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 1),
+        ("successThreshold", 1),
+        ("failureThreshold", 1),
+    ):
+        yield from at_least(f"{path}.{field}", probe.get(field), minimum)
+
+
+def _action(path: str, action: dict[str, Any], known: Collection[str]) -> Problems:
+    given = sorted(action.keys() & set(known))
+    if not given:
+        yield required(path, "must specify an action: " + ", ".join(known))
+    elif len(given) > 1:
+        yield forbidden(path, f"may not specify more than 1 action, found {', '.join(given)}")
+    for field in ("httpGet", "tcpSocket"):
+        if field in action:
+            yield from port_or_name(f"{path}.{field}.port", action[field].get("port"))
+    if "exec" in action and not action["exec"].get("command"):
+        yield required(f"{path}.exec.command")

@@ -1,0 +1,153 @@
+"""The words of validation: small checks that each yield a problem with its path. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from decimal import Decimal
+from typing import Any
+
+from tidegate.base.bytetext import to_bytes
+from tidegate.base.names import is_dns_label, is_label_key, is_label_value
+from tidegate.base.problems import Problem
+from tidegate.base.quantity import parse_quantity
+from tidegate.local.apiserver.validation.fields import show
+
+Problems = Iterator[Problem]
+
+REQUIRED, DUPLICATE = "FieldValueRequired", "FieldValueDuplicate"
+NOT_SUPPORTED, FORBIDDEN, MISSING = "FieldValueNotSupported", "FieldValueForbidden", "FieldValueNotFound"
+PORT_MAX = 65_535
+_PERCENT = re.compile(r"[0-9]+%")
+_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+
+
+def required(path: str, why: str = "must be given") -> Problem:
+    return Problem(path, f"Required value: {why}", REQUIRED)
+
+
+def wrong(path: str, value: Any, why: str) -> Problem:
+    return Problem(path, f"Invalid value: {show(value)}: {why}")
+
+
+def duplicate(path: str, value: Any) -> Problem:
+    return Problem(path, f"Duplicate value: {show(value)}", DUPLICATE)
+
+
+def forbidden(path: str, why: str) -> Problem:
+    return Problem(path, f"Forbidden: {why}", FORBIDDEN)
+
+
+def not_found(path: str, value: Any) -> Problem:
+    return Problem(path, f"Not found: {show(value)}", MISSING)
+
+
+def one_of(path: str, value: Any, choices: Collection[str]) -> Problems:
+    """A problem if a given value is not among `choices`; silence is left to `required`."""
+    if value is not None and value not in choices:
+        listed = ", ".join(f'"{choice}"' for choice in sorted(choices))
+        yield Problem(path, f"Unsupported value: {show(value)}: supported values: {listed}", NOT_SUPPORTED)
+
+
+def at_least(path: str, value: Any, minimum: int) -> Problems:
+    if isinstance(value, int) and value < minimum:
+        yield wrong(path, value, f"must be greater than or equal to {minimum}")
+
+
+def port(path: str, value: Any) -> Problems:
+    if not isinstance(value, int) or not 1 <= value <= PORT_MAX:
+        yield wrong(path, value, f"must be between 1 and {PORT_MAX}, inclusive")
+
+
+def port_or_name(path: str, value: Any) -> Problems:
+    """A port number, or the name of one."""
+    if isinstance(value, str) and value:
+        if not is_dns_label(value) or len(value) > 15:
+            yield wrong(path, value, "a port's name has at most 15 lowercase letters, digits and '-'")
+    else:
+        yield from port(path, value)
+
+
+def label_name(path: str, value: Any) -> Problems:
+    """A required DNS label."""
+    if not value:
+        yield required(path)
+    elif not is_dns_label(value):
+        yield wrong(path, value, "must be a lowercase RFC 1123 label of at most 63 characters")
+
+
+def path_segment(path: str, value: str) -> Problems:
+    """A name that stands in a path of the API."""
+    if value in (".", ".."):
+        yield wrong(path, value, f"may not be '{value}'")
+    for mark in ("/", "%"):
+        if mark in value:
+            yield wrong(path, value, f"may not contain '{mark}'")
+
+
+def quantity(path: str, value: Any, minimum: int = 0) -> Problems:
+    try:
+        amount = parse_quantity(str(value))
+    except ValueError:
+        yield wrong(path, value, "must be a quantity such as 500m, 2 or 128Mi")
+        return
+    if amount < minimum:
+        yield wrong(path, value, f"must be greater than or equal to {minimum}")
+
+
+def amount(value: Any) -> Decimal | None:
+    """A quantity, or None if it is none (another rule names it then)."""
+    try:
+        return parse_quantity(str(value))
+    except ValueError:
+        return None
+
+
+def count_or_percent(path: str, value: Any) -> Problems:
+    if isinstance(value, str) and _PERCENT.fullmatch(value):
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        yield wrong(path, value, "must be a whole number >= 0 or a percentage such as 25%")
+
+
+def base64_map(path: str, values: dict[str, Any]) -> Problems:
+    for key, value in values.items():
+        try:
+            to_bytes(value)
+        except ValueError:
+            # The value may be a secret: it is not shown.
+            yield Problem(f"{path}.{key}", "Invalid value: is not base64")
+
+
+def content_keys(path: str, values: dict[str, Any]) -> Problems:
+    """Keys of a ConfigMap or Secret, which may become file names."""
+    for key in values:
+        if not _KEY.fullmatch(key) or key in (".", ".."):
+            yield wrong(
+                path, key, "a key has at most 253 letters, digits, '-', '_' and '.', and is not '.' or '..'"
+            )
+
+
+def labels(path: str, values: dict[str, Any] | None) -> Problems:
+    for key, value in (values or {}).items():
+        if not is_label_key(key):
+            yield wrong(path, key, "is not a label key")
+        if not is_label_value(value):
+            yield wrong(path, value, "is not a label value")
+
+
+def label_selector(path: str, selector: dict[str, Any] | None) -> Problems:
+    selector = selector or {}
+    yield from labels(f"{path}.matchLabels", selector.get("matchLabels"))
+    for index, term in enumerate(selector.get("matchExpressions") or ()):
+        where = f"{path}.matchExpressions[{index}]"
+        operator, values = term.get("operator"), term.get("values") or []
+        if not is_label_key(term.get("key") or ""):
+            yield wrong(f"{where}.key", term.get("key"), "is not a label key")
+        yield from one_of(f"{where}.operator", operator or "", ("In", "NotIn", "Exists", "DoesNotExist"))
+        if operator in ("In", "NotIn") and not values:
+            yield required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+        if operator in ("Exists", "DoesNotExist") and values:
+            yield forbidden(
+                f"{where}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            )

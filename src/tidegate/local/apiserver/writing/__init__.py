@@ -1,0 +1,1 @@
+"""The write path: verbs, admission and review, updates and deletions, and upkeep."""

@@ -1,0 +1,109 @@
+"""The review of a write, in the order of its steps: decode, conform, check, ask the admissions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from tidegate.api.advice import unknown_field
+from tidegate.base.problems import Problem
+from tidegate.kube.resource import ApiError
+from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.refusals import invalid, strict
+from tidegate.local.apiserver.validation import builtin_kinds, custom_resources, fields, immutable_fields
+from tidegate.local.apiserver.validation.crd import crd_warnings
+from tidegate.local.apiserver.validation.object_metadata import changed_outside_status, metadata_problems
+from tidegate.local.apiserver.writing import admission
+from tidegate.local.objects import Object
+
+FieldValidation = Literal["Strict", "Warn", "Ignore"]
+
+
+class Review:
+    """Refuses with every problem at once (422); what only needs saying comes back as warnings."""
+
+    def __init__(self, admissions: Sequence[admission.Admission]) -> None:
+        self._admissions = admissions
+
+    def decode(self, kind: Kind, body: Object, validation: FieldValidation) -> list[str]:
+        """Prunes what no built-in kind has. 422 for values of a wrong type, 400 under Strict."""
+        findings = fields.prune(kind, body)
+        if findings.problems:
+            raise _invalid(kind, body, findings.problems)
+        return _unknown(findings.unknown, validation)
+
+    def judge(
+        self,
+        kind: Kind,
+        new: Object,
+        old: Object | None,
+        validation: FieldValidation,
+        problems: Sequence[Problem],
+    ) -> list[str]:
+        """Validates a complete object; `problems` were found on the way here."""
+        found = list(problems)
+        warnings: list[str] = []
+        unknown: Sequence[str] = ()
+        if old is not None and _only_lets_go(kind, old, new):
+            found += metadata_problems(kind, new["metadata"])
+            if found:
+                raise _invalid(kind, new, found)
+            return warnings
+        if kind.is_custom:
+            unknown, wrong = custom_resources.conform(kind, new)
+            found += [*metadata_problems(kind, new["metadata"]), *wrong]
+        else:
+            found += builtin_kinds.problems(kind, new, old)
+        if old is not None:
+            found += immutable_fields.problems(kind, old, new)
+        refused, said = admission.review(
+            self._admissions, "CREATE" if old is None else "UPDATE", kind, new, old
+        )
+        found = admission.together(found, refused)
+        warnings += said
+        if kind.key == custom_resources.CRD_KEY:
+            warnings += crd_warnings(new)
+        if found and validation == "Strict":
+            # One answer for all that is wrong; alone, an unknown field gets the API's own answer to it.
+            found += [_forbidden(new, path) for path in unknown]
+        if found:
+            raise _invalid(kind, new, found)
+        return [*_unknown(unknown, validation), *warnings]
+
+    def conform(self, kind: Kind, new: Object, validation: FieldValidation) -> list[str]:
+        """A custom object after a write to its status."""
+        unknown, wrong = custom_resources.conform(kind, new)
+        if wrong:
+            raise _invalid(kind, new, wrong)
+        return _unknown(unknown, validation)
+
+    def farewell(self, kind: Kind, old: Object) -> list[str]:
+        """What the admissions say about a deletion."""
+        refused, said = admission.review(self._admissions, "DELETE", kind, None, old)
+        if refused:
+            raise _invalid(kind, old, refused)
+        return said
+
+
+def _only_lets_go(kind: Kind, old: Object, new: Object) -> bool:
+    """Whether a write to a deleted object leaves its content alone: rules that came later than the
+    object must not keep its finalizers from being taken away."""
+    return "deletionTimestamp" in old["metadata"] and not changed_outside_status(kind, old, new)
+
+
+def _invalid(kind: Kind, body: Object, problems: Sequence[Problem]) -> ApiError:
+    meta = body["metadata"]
+    return invalid(kind, str(meta.get("name", "")), problems, str(meta.get("uid", "")))
+
+
+def _forbidden(body: Object, path: str) -> Problem:
+    """An unknown field beside other problems, with the one that may be meant."""
+    problem = unknown_field(body, path)
+    return replace(problem, message=f"Forbidden: {problem.message}")
+
+
+def _unknown(paths: Sequence[str], validation: FieldValidation) -> list[str]:
+    if paths and validation == "Strict":
+        raise strict(paths)
+    return [f'unknown field "{path}"' for path in paths] if validation == "Warn" else []

@@ -1,0 +1,85 @@
+"""What a PUT makes of the newest object: which parts each endpoint may change. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tidegate.base.problems import Problem
+from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.refusals import conflict, invalid, stale
+from tidegate.local.apiserver.validation.object_metadata import (
+    FORBIDDEN,
+    changed_outside_status,
+    keep_identity,
+)
+from tidegate.local.objects import Object
+
+
+def merged(kind: Kind, subresource: str, old: Object, body: Object) -> Object:
+    """The object as it is after writing `body` to the endpoint; `old` stays as it is."""
+    if subresource == "status":
+        new = dict(old)
+        new.pop("status", None)
+        if "status" in body:
+            new["status"] = body["status"]
+        return new
+    if subresource == "finalize":
+        spec = dict(old.get("spec") or {})
+        spec["finalizers"] = (body.get("spec") or {}).get("finalizers") or []
+        if not spec["finalizers"]:
+            del spec["finalizers"]
+        return {**old, "spec": spec}
+    new = body
+    keep_identity(old["metadata"], new["metadata"])
+    if kind.has_status:
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = old["status"]
+    if kind.key == "namespaces" and "spec" in old:
+        new["spec"] = old["spec"]
+    return new
+
+
+def check_preconditions(kind: Kind, old: Object, meta: dict[str, Any]) -> None:
+    """409 when the body names another version or another object of that name."""
+    current = old["metadata"]
+    uid, version = meta.get("uid"), meta.get("resourceVersion")
+    if uid and uid != current["uid"]:
+        raise conflict(
+            kind,
+            current["name"],
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current['uid']}",
+        )
+    if version and str(version) != current["resourceVersion"]:
+        raise stale(kind, current["name"])
+
+
+def bump_generation(kind: Kind, old: Object, new: Object) -> None:
+    if kind.has_generation and changed_outside_status(kind, old, new):
+        new["metadata"] = {**new["metadata"], "generation": int(old["metadata"].get("generation", 0)) + 1}
+
+
+def check_finalizers(kind: Kind, old: Object, new: Object) -> None:
+    """422 when a finalizer is added to an object that is being deleted."""
+    meta = old["metadata"]
+    if "deletionTimestamp" not in meta:
+        return
+    added = set(new["metadata"].get("finalizers") or ()) - set(meta.get("finalizers") or ())
+    if added:
+        text = ", ".join(sorted(added))
+        problem = Problem(
+            "metadata.finalizers",
+            f"Forbidden: no new finalizers can be added if the object is being deleted, found new: {text}",
+            FORBIDDEN,
+        )
+        raise invalid(kind, meta["name"], [problem], meta["uid"])
+
+
+def is_finished(kind: Kind, new: Object) -> bool:
+    """Whether nothing holds a deleted object any longer, so that this write removes it."""
+    meta = new["metadata"]
+    if "deletionTimestamp" not in meta or meta.get("finalizers"):
+        return False
+    if kind.key == "namespaces" and (new.get("spec") or {}).get("finalizers"):
+        return False
+    return not meta.get("deletionGracePeriodSeconds")

@@ -1,0 +1,320 @@
+"""The verbs of the API on one object: create, update, patch, delete, scale.
+
+HTTP and in-process writers meet here. A write is decided synchronously against the newest state
+(pending commits included), so nothing can come between looking and choosing; only the group commit
+is awaited. An answer that rests on a pending write (a conflict, a change of nothing) waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+from tidegate.kube.resource import SERVICE_ACCOUNTS, ApiError
+from tidegate.local.apiserver.defaulting import builtin_kinds
+from tidegate.local.apiserver.defaulting.server_fields import Completion
+from tidegate.local.apiserver.kinds import BUILT_IN, Kind
+from tidegate.local.apiserver.patching.patches import PatchType, patched
+from tidegate.local.apiserver.refusals import already_exists, forbidden, not_allowed, not_found
+from tidegate.local.apiserver.scale import scale_of, scaled
+from tidegate.local.apiserver.storage.journal import mark
+from tidegate.local.apiserver.storage.store import Store
+from tidegate.local.apiserver.storage.stored_object import Entry, Row, decode, encode, row_of
+from tidegate.local.apiserver.storage.versions import body_of
+from tidegate.local.apiserver.validation.object_metadata import claim, generated_name, mint, same
+from tidegate.local.apiserver.writing import admission
+from tidegate.local.apiserver.writing.deletion import Deletion, deleted
+from tidegate.local.apiserver.writing.review import FieldValidation, Review
+from tidegate.local.apiserver.writing.update import (
+    bump_generation,
+    check_finalizers,
+    check_preconditions,
+    is_finished,
+    merged,
+)
+from tidegate.local.objects import Object
+from tidegate.runtime.clock import Clock
+
+__all__ = ["Deletion", "FieldValidation", "Options", "PatchType", "Target", "Verbs", "Written"]
+
+_NAMESPACES = "namespaces"
+_NAME_TRIES = 8
+_ACCOUNT = next(kind for kind in BUILT_IN if kind.resource == SERVICE_ACCOUNTS)
+
+
+class Target(NamedTuple):
+    """What a request is about. `namespace` is "" for cluster-scoped kinds; `name` is "" on create."""
+
+    kind: Kind
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a write is asked for. With `is_dry_run` everything happens but the store."""
+
+    is_dry_run: bool = False
+    field_validation: FieldValidation = "Warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write left. `body` is the object's JSON; `warnings` go into `Warning:` headers.
+
+    `is_removed`: the object is gone from the store (a delete answers Status Success, for Pods the
+    object); False after a delete means that finalizers or a grace period hold it.
+    """
+
+    body: bytes
+    warnings: tuple[str, ...] = ()
+    is_created: bool = False
+    is_removed: bool = False
+
+
+class _Decided(NamedTuple):
+    """A decision: what it leaves, and the commit to wait for (None: nothing was changed)."""
+
+    written: Written
+    commit: asyncio.Future[Entry] | None = None
+
+
+_PLAIN, _NOW = Options(), Deletion()
+
+
+class Verbs:
+    """Writes. Every refusal is an `ApiError` with `details` (name, group, kind, uid, causes)."""
+
+    def __init__(
+        self, store: Store, clock: Clock, admissions: Sequence[admission.Admission], completion: Completion
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._review = Review(admissions)
+        self._completion = completion
+
+    async def create(self, target: Target, body: Object, options: Options = _PLAIN) -> Written:
+        """201: the stored object. `body` becomes ours (it is changed in place)."""
+        meta = claim(target.kind, target.namespace, target.name, body)
+        if not meta.get("name") and isinstance(meta.get("generateName"), str):
+            meta["name"] = self._free_name(target, meta["generateName"])
+        named = target._replace(name=meta.get("name") or "")
+        return await self._settle(named, lambda: self._create(named, body, options))
+
+    async def update(self, target: Target, body: Object, options: Options = _PLAIN) -> Written:
+        """200: PUT on the object or on its subresource (status, scale, finalize)."""
+        _check_endpoint(target)
+        if target.subresource == "scale":
+            return await self._scale(target, lambda _: body, options)
+        return await self._settle(target, lambda: self._update(target, body, options))
+
+    async def patch(self, target: Target, type: PatchType, patch: Any, options: Options = _PLAIN) -> Written:
+        """200. Applied to the newest object; 409 only if the patch itself carries a resourceVersion."""
+        _check_endpoint(target)
+        if type == "strategic" and target.kind.is_custom:
+            raise ApiError(
+                415,
+                "UnsupportedMediaType",
+                "strategic merge patches are not for custom resources; send application/merge-patch+json",
+            )
+        if target.subresource == "scale":
+            return await self._scale(target, lambda scale: patched(type, "scales", scale, patch), options)
+
+        def decide() -> _Decided:
+            shown = self._shown(target)
+            return self._update(target, patched(type, target.kind.key, shown, patch), options)
+
+        return await self._settle(target, decide)
+
+    async def delete(self, target: Target, deletion: Deletion = _NOW, options: Options = _PLAIN) -> Written:
+        """200; see `Written.is_removed`."""
+        return await self._settle(target, lambda: self._delete(target, deletion, options))
+
+    async def delete_rows(
+        self, kind: Kind, rows: Sequence[Row], deletion: Deletion = _NOW, options: Options = _PLAIN
+    ) -> list[Written]:
+        """Deletes these objects in one group; one that is gone meanwhile is passed over."""
+        targets = [Target(kind, row.namespace, row.name) for row in rows]
+        answers = await asyncio.gather(
+            *(self.delete(target, deletion, options) for target in targets), return_exceptions=True
+        )
+        written = []
+        for answer in answers:
+            if isinstance(answer, Written):
+                written.append(answer)
+            elif not (isinstance(answer, ApiError) and answer.code == 404):
+                raise answer
+        return written
+
+    # -- deciding ------------------------------------------------------------------------------
+
+    def _create(self, target: Target, body: Object, options: Options) -> _Decided:
+        kind, now = target.kind, self._clock.now()
+        self._check_home(target)
+        if self._store.newest(kind.key, (target.namespace, target.name)) is not None:
+            raise already_exists(kind, target.name)
+        warnings = self._review.decode(kind, body, options.field_validation)
+        if body["metadata"].get("resourceVersion"):
+            raise ApiError(400, "BadRequest", "resourceVersion should not be set on objects to be created")
+        mint(kind, body["metadata"], now)
+        if kind.has_status and kind.key not in ("pods", "nodes"):
+            body.pop("status", None)
+        if not kind.is_custom:
+            builtin_kinds.apply_defaults(kind, body)
+        problems = self._completion.complete(kind, body, None, now)
+        warnings += self._review.judge(kind, body, None, options.field_validation, problems)
+        decided = self._store_new("ADDED", target, body, None, options)
+        if kind.key == _NAMESPACES:
+            self._furnish(target.name, options)
+        return _answer(decided, warnings, is_created=True)
+
+    def _furnish(self, namespace: str, options: Options) -> None:
+        """A new namespace's service account, in the same group commit."""
+        if options.is_dry_run:
+            return
+        account = {"metadata": {"name": "default", "namespace": namespace}}
+        target = Target(_ACCOUNT, namespace, "default")
+        claim(_ACCOUNT, namespace, "default", account)
+        commit = self._create(target, account, options).commit
+        if commit is not None:
+            # The namespace's own commit is awaited, and fails with this one.
+            commit.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _update(self, target: Target, body: Object, options: Options) -> _Decided:
+        kind, now = target.kind, self._clock.now()
+        row = self._newest(target)
+        old = row.parse()
+        meta = claim(kind, target.namespace, target.name, body)
+        check_preconditions(kind, old, meta)
+        warnings = self._review.decode(kind, body, options.field_validation)
+        new = merged(kind, target.subresource, old, body)
+        problems = []
+        if not target.subresource:
+            if not kind.is_custom:
+                builtin_kinds.apply_defaults(kind, new)
+            problems = self._completion.complete(kind, new, old, now)
+            check_finalizers(kind, old, new)
+            warnings += self._review.judge(kind, new, old, options.field_validation, problems)
+        elif kind.is_custom:
+            warnings += self._review.conform(kind, new, options.field_validation)
+        bump_generation(kind, old, new)
+        if same(new, old):
+            return _Decided(Written(body_of(kind, row), tuple(warnings)))
+        is_gone = is_finished(kind, new)
+        decided = self._store_new("DELETED" if is_gone else "MODIFIED", target, new, row, options)
+        return _answer(decided, warnings, is_removed=is_gone)
+
+    def _delete(self, target: Target, deletion: Deletion, options: Options) -> _Decided:
+        kind = target.kind
+        row = self._newest(target)
+        old = row.parse()
+        new, is_gone = deleted(kind, old, deletion, self._clock.now())
+        warnings = self._review.farewell(kind, old)
+        if not is_gone:
+            self._completion.mark_terminating(kind, new, old, self._clock.now())
+            if same(new, old):
+                return _Decided(Written(body_of(kind, row), tuple(warnings)))
+        decided = self._store_new("DELETED" if is_gone else "MODIFIED", target, new, row, options)
+        return _answer(decided, warnings, is_removed=is_gone)
+
+    async def _scale(self, target: Target, change: Callable[[Object], Any], options: Options) -> Written:
+        plain = target._replace(subresource="")
+
+        def decide() -> _Decided:
+            shown = self._shown(plain)
+            scale = change(scale_of(target.kind, shown))
+            return self._update(plain, scaled(target.kind, shown, scale), options)
+
+        written = await self._settle(plain, decide)
+        return replace(written, body=encode(scale_of(target.kind, decode(written.body))))
+
+    # -- storing -------------------------------------------------------------------------------
+
+    def _store_new(
+        self,
+        type: Literal["ADDED", "MODIFIED", "DELETED"],
+        target: Target,
+        body: Object,
+        old: Row | None,
+        options: Options,
+    ) -> _Decided:
+        kind = target.kind
+        if options.is_dry_run:
+            row = row_of(body, old.version if old else 0)
+            return _Decided(Written(body_of(kind, row)))
+        row = row_of(body, self._store.next_version())
+        commit = self._store.submit(kind.key, type, row, mark(kind, type, row, body, self._clock.now()))
+        return _Decided(Written(body_of(kind, row)), commit)
+
+    async def _settle(self, target: Target, decide: Callable[[], _Decided]) -> Written:
+        """Decides now, answers when all that the answer rests on is committed."""
+        key, place = target.kind.key, (target.namespace, target.name)
+        try:
+            decided = decide()
+        except ApiError:
+            under_way = self._store.settled(key, place)
+            if under_way is not None:
+                await under_way
+            raise
+        commit = decided.commit or self._store.settled(key, place)
+        if commit is not None:
+            await commit
+        return decided.written
+
+    def _newest(self, target: Target) -> Row:
+        row = self._store.newest(target.kind.key, (target.namespace, target.name))
+        if row is None:
+            raise not_found(target.kind, target.name)
+        return row
+
+    def _shown(self, target: Target) -> Object:
+        """The newest state in the version that the request speaks."""
+        return decode(body_of(target.kind, self._newest(target)))
+
+    def _free_name(self, target: Target, prefix: str) -> str:
+        for _ in range(_NAME_TRIES):
+            name = generated_name(prefix)
+            if self._store.newest(target.kind.key, (target.namespace, name)) is None:
+                return name
+        raise already_exists(target.kind, name)
+
+    def _check_home(self, target: Target) -> None:
+        """Whether objects of this kind may be made there now."""
+        kind = target.kind
+        if kind.is_terminating:
+            raise not_allowed("create not allowed while custom resource definition is terminating")
+        if not kind.resource.is_namespaced:
+            return
+        home = self._store.newest(_NAMESPACES, ("", target.namespace))
+        if home is None:
+            raise ApiError(
+                404,
+                "NotFound",
+                f'namespaces "{target.namespace}" not found',
+                {"name": target.namespace, "kind": _NAMESPACES},
+            )
+        if home.is_deleting:
+            why = (
+                f"unable to create new content in namespace {target.namespace} because it is being terminated"
+            )
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {target.namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
+            raise forbidden(kind, target.name, why, [cause])
+
+
+def _check_endpoint(target: Target) -> None:
+    if target.subresource and target.kind.subresource(target.subresource) is None:
+        raise ApiError(404, "NotFound", "the server could not find the requested resource")
+
+
+def _answer(
+    decided: _Decided, warnings: Sequence[str], *, is_created: bool = False, is_removed: bool = False
+) -> _Decided:
+    written = replace(decided.written, warnings=tuple(warnings), is_created=is_created, is_removed=is_removed)
+    return decided._replace(written=written)

@@ -1,0 +1,1 @@
+"""The cluster's housekeeping: garbage collection, namespaces, volume claims, scheduling."""

@@ -1,0 +1,1 @@
+"""The HorizontalPodAutoscaler controller: reads metrics, runs `core.hpa`, writes the scale."""

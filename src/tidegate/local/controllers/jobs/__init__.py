@@ -1,0 +1,1 @@
+"""The Job controller: Pods until enough have succeeded, or too many have failed."""

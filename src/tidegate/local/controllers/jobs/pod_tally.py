@@ -1,0 +1,219 @@
+"""What a Job's Pods add up to, and the verdict: pure functions of the Job, its Pods and the moment.
+
+Every Pod of a Job is an *attempt* with a number of its own, kept in an annotation. The numbers of
+the attempts that ended are kept in the Job's status (`completedIndexes`, `failedIndexes`, as ranges
+"0-3,5"), in the same write as the counters. A finished Pod is therefore counted once, however
+often it is looked at, and it stays counted when it is deleted.
+
+With completionMode Indexed, attempt `n` works on index `n % completions`, and `completedIndexes`
+holds those indexes, as Kubernetes defines it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from tidegate.base.times import parse_time
+from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers.owner_references import is_deleting
+from tidegate.local.objects import Object
+
+ATTEMPT = "tidegate.dev/attempt"
+BACKOFF_S = 10
+BACKOFF_MAX_S = 360
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Attempts that ended, by number (`succeeded`: by index when indexed), and the Pods that have not."""
+
+    succeeded: frozenset[int]
+    failed: frozenset[int]
+    active: tuple[Object, ...]
+    terminating: tuple[Object, ...]
+    numbers: frozenset[int]
+
+    @property
+    def ready(self) -> int:
+        return sum(pods_.is_ready(pod) for pod in self.active)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a Job ends: `is_success`, the condition's reason and message."""
+
+    is_success: bool
+    reason: str
+    message: str
+
+
+def is_indexed(job: Object) -> bool:
+    return bool(job["spec"].get("completionMode") == "Indexed")
+
+
+def attempt(pod: Object) -> int | None:
+    """The number of the attempt this Pod is; None for a Pod that no Job controller made."""
+    text = (pod["metadata"].get("annotations") or {}).get(ATTEMPT, "")
+    return int(text) if text.isdecimal() else None
+
+
+def count(job: Object, pods: Iterable[Object]) -> Count:
+    """The Job's status brought up to date with its Pods.
+
+    A Pod that was asked to end and then failed is no failure: it did what it was told. One that
+    finished its work nevertheless has succeeded.
+    """
+    status = job.get("status") or {}
+    succeeded = parse_ranges(status.get("completedIndexes") or "")
+    failed = parse_ranges(status.get("failedIndexes") or "")
+    numbers = failed | succeeded
+    active, terminating = [], []
+    completions = int(job["spec"].get("completions") or 1)
+    for pod in pods:
+        number = attempt(pod)
+        if number is None:
+            continue
+        numbers.add(number)
+        phase = pods_.phase(pod)
+        if phase == "Succeeded":
+            succeeded.add(number % completions if is_indexed(job) else number)
+        elif phase == "Failed":
+            if not is_deleting(pod):
+                failed.add(number)
+        elif is_deleting(pod):
+            terminating.append(pod)
+        else:
+            active.append(pod)
+    return Count(
+        frozenset(succeeded), frozenset(failed), tuple(active), tuple(terminating), frozenset(numbers)
+    )
+
+
+def with_failed_actives(counted: Count) -> Count:
+    """What still runs when a Job fails is going to be ended, and counts as failed."""
+    ended = {number for pod in counted.active if (number := attempt(pod)) is not None}
+    return replace(counted, failed=counted.failed | ended)
+
+
+def judge(job: Object, counted: Count, now: datetime) -> Verdict | None:
+    """The verdict, or None while the Job goes on. Done work counts before limits that were passed."""
+    spec = job["spec"]
+    completions = spec.get("completions")
+    succeeded = len(counted.succeeded)
+    if completions is None:
+        if succeeded and not counted.active:
+            return Verdict(True, "CompletionsReached", "A Pod succeeded and none is left")
+    elif succeeded >= int(completions):
+        return Verdict(True, "CompletionsReached", "Reached expected number of succeeded pods")
+    if _has_passed_backoff_limit(spec, counted):
+        return Verdict(False, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+    left_s = deadline_left_s(job, now)
+    if left_s is not None and left_s <= 0:
+        return Verdict(False, "DeadlineExceeded", "Job was active longer than specified deadline")
+    return None
+
+
+def _has_passed_backoff_limit(spec: dict[str, Any], counted: Count) -> bool:
+    limit = int(spec.get("backoffLimit", 6))
+    if len(counted.failed) > limit:
+        return True
+    if spec["template"]["spec"].get("restartPolicy") != "OnFailure":
+        return False
+    # Containers that restart in place fail without a failed Pod. Source: Kubernetes counts restarts
+    # against the limit with >=, except that a limit of 0 allows no restart at all.
+    restarts = sum(pods_.restarts(pod) for pod in counted.active)
+    return restarts > 0 if limit == 0 else restarts >= limit
+
+
+def deadline_left_s(job: Object, now: datetime) -> float | None:
+    """Seconds until activeDeadlineSeconds passes; None when there is no deadline or no start yet."""
+    deadline_s = job["spec"].get("activeDeadlineSeconds")
+    started = (job.get("status") or {}).get("startTime")
+    if deadline_s is None or not started:
+        return None
+    return float(deadline_s) - (now - parse_time(started)).total_seconds()
+
+
+def backoff_left_s(pods: Iterable[Object], now: datetime) -> float:
+    """Seconds to wait before the next Pod: 10 s after a failure, doubling up to 6 min; a success resets."""
+    pods = list(pods)
+    success = max((pods_.finished_at(pod) for pod in pods if pods_.phase(pod) == "Succeeded"), default=None)
+    failures = [
+        pods_.finished_at(pod)
+        for pod in pods
+        if pods_.phase(pod) == "Failed" and not is_deleting(pod) and attempt(pod) is not None
+    ]
+    recent = [at for at in failures if success is None or at > success]
+    if not recent:
+        return 0.0
+    delay_s = min(BACKOFF_S * 2 ** min(len(recent) - 1, 10), BACKOFF_MAX_S)
+    return (max(recent) + timedelta(seconds=delay_s) - now).total_seconds()
+
+
+def wanted(job: Object, counted: Count) -> int:
+    """How many Pods should be active now."""
+    spec = job["spec"]
+    parallelism = int(spec.get("parallelism", 1))
+    completions = spec.get("completions")
+    if completions is not None:
+        return min(parallelism, int(completions) - len(counted.succeeded))
+    return min(parallelism, len(counted.active)) if counted.succeeded else parallelism
+
+
+def surplus(job: Object, counted: Count) -> list[Object]:
+    """Active Pods beyond what is wanted: those that are not ready, then the youngest."""
+    over = len(counted.active) - max(wanted(job, counted), 0)
+    by_worth = sorted(
+        counted.active, key=lambda pod: (pods_.is_ready(pod), -pods_.created_at(pod).timestamp())
+    )
+    return by_worth[: max(over, 0)]
+
+
+def next_attempts(job: Object, counted: Count, most: int) -> list[int]:
+    """The numbers of the Pods to create now, at most so many, never one that was used before.
+
+    A Job may ask for two thousand million of them: no more are counted up than are created.
+    """
+    occupied = len(counted.active)
+    if job["spec"].get("podReplacementPolicy") == "Failed":
+        occupied += len(counted.terminating)
+    missing = min(max(wanted(job, counted) - occupied, 0), most)
+    if is_indexed(job):
+        return list(islice(_next_indexed(job, counted), missing))
+    first = max(counted.numbers, default=-1) + 1
+    return list(range(first, first + missing))
+
+
+def _next_indexed(job: Object, counted: Count) -> Iterator[int]:
+    completions = int(job["spec"].get("completions") or 1)
+    taken = {number % completions for pod in counted.active if (number := attempt(pod)) is not None}
+    tries: dict[int, int] = {}
+    for number in counted.numbers:
+        index = number % completions
+        tries[index] = max(tries.get(index, 0), number // completions + 1)
+    free = (index for index in range(completions) if index not in taken and index not in counted.succeeded)
+    return (index + completions * tries.get(index, 0) for index in free)
+
+
+def parse_ranges(text: str) -> set[int]:
+    """The numbers of a text such as `0-3,5`."""
+    numbers: set[int] = set()
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def format_ranges(numbers: Iterable[int]) -> str:
+    """`0-3,5`: runs of numbers, ascending."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)

@@ -1,0 +1,1 @@
+"""Controllers that keep Pods running: Deployments and their ReplicaSets."""

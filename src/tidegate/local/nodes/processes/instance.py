@@ -1,0 +1,260 @@
+"""One run of a container as a directory, so that any later server can tell what became of it.
+
+    <data>/pods/<uid>/<container>/<number>/
+        record   what the server needs to go on: restarts so far, the delay before the next one
+        plan     what the launcher is to do (NUL-terminated words, see `launch.py`)
+        claim    who runs it: the launcher's process, or "server" for nobody, ever
+        log      standard output and error, written by the process itself
+        failed   why the launcher could not become the command
+        exit     the exit code, written by the shell that waits for the command, into room kept for it
+        lost     the server ended it together with itself: not a failure
+
+The directory appears whole (by rename) before anything starts. Whoever links `claim` first decides:
+a launcher that comes late gives up, a server that comes late adopts. Nothing runs twice.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tidegate.local.nodes.processes.process import machine, started_at
+
+LAUNCHER = Path(__file__).with_name("launch.py")
+# The shell waits and writes the exit code, whoever else lives or dies. TERM reaches the whole group;
+# the traps keep the shell alive for the code and are back to default in the command. `<>` writes over
+# what is there: a disk that is full by then does not turn a success into a failure.
+SHIM = 'trap : TERM INT HUP; "$@"; echo $? 1<>"$0/exit"'
+NO_EXIT = b"-" * 8
+SERVER = "server"
+CLAIM_WORDS = 6
+KILLED = 137
+State = Literal["unclaimed", "alive", "ended", "lost", "void"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """`source` on this machine appears at `target` in the container."""
+
+    source: str
+    target: str
+    is_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. With `is_private` in mounts of its own."""
+
+    args: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str = ""
+    hostname: str = ""
+    binds: Sequence[Bind] = ()
+    is_private: bool = True
+
+    def words(self) -> bytes:
+        words: list[str] = ["private"] if self.is_private else []
+        for arg in self.args:
+            words += ["arg", arg]
+        for name, value in self.env.items():
+            words += ["env", f"{name}={value}"]
+        for bind in self.binds:
+            words += ["bind", "ro" if bind.is_read_only else "rw", bind.source, bind.target]
+        words += ["cwd", self.cwd, "hostname", self.hostname]
+        return b"".join(os.fsencode(word) + b"\0" for word in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`restarts` counts failures and completions before this run, not machines lost under it."""
+
+    restarts: int = 0
+    delay_s: float = 0.0
+    is_private: bool = True
+    cwd: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The command's process, and the session leader that waits for it. Times in ticks after boot."""
+
+    pid: int
+    start: int
+    session: int
+    session_start: int
+    machine: str
+    at: float
+
+    @property
+    def is_running(self) -> bool:
+        here = self.machine == machine()
+        return here and (started_at(self.session) == self.session_start or started_at(self.pid) == self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the directory says. `code` is set for "ended"; `failure` is (reason, message) of a start."""
+
+    state: State
+    claim: Claim | None = None
+    code: int = 0
+    failure: tuple[str, str] | None = None
+    finished_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
+    def name(self) -> str:
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    def record(self) -> Record:
+        try:
+            return msgspec.json.decode((self.path / "record").read_bytes(), type=Record)
+        except msgspec.DecodeError:  # written shortly before the machine lost power
+            return Record()
+
+    def look(self) -> Seen:
+        # Read once: a launcher may claim between two looks at the file.
+        try:
+            words = (self.path / "claim").read_text().split()
+        except FileNotFoundError:
+            return Seen("unclaimed")
+        if words == [SERVER]:
+            return Seen("void")
+        claim = self._claim(words)
+        if claim.is_running:
+            return Seen("alive", claim)
+        # Whatever was written was written before the processes ended: only now is it the last word.
+        code, finished_at = self._exit()
+        if self._is_lost(None if code is None else finished_at):
+            return Seen("lost", claim)
+        failure = self._failure()
+        if code is None and failure is None and claim.machine != machine():
+            return Seen("lost", claim)
+        if code is None:
+            code, finished_at = (128, claim.at) if failure else (KILLED, time.time())
+        return Seen("ended", claim, code, failure, finished_at)
+
+    def _claim(self, words: Sequence[str]) -> Claim:
+        if len(words) != CLAIM_WORDS:  # written shortly before the machine lost power
+            return Claim(0, 0, 0, 0, "", (self.path / "claim").stat().st_mtime)
+        pid, start, session, session_start = (int(word) for word in words[:4])
+        return Claim(pid, start, session, session_start, words[4], float(words[5]))
+
+    def _is_lost(self, finished_at: float | None) -> bool:
+        """Whether the server ended it. What had finished by itself before that is finished."""
+        try:
+            marked_at = (self.path / "lost").stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return finished_at is None or finished_at >= marked_at
+
+    def seal(self, seen: Seen) -> None:
+        """Writes down an end that nobody was left to write down, with the moment it was noticed."""
+        if seen.state == "ended" and self._exit()[0] is None:
+            with suppress(OSError):
+                (self.path / "exit").write_text(f"{seen.code}\n")
+
+    def _exit(self) -> tuple[int | None, float]:
+        file = self.path / "exit"
+        with suppress(OSError, ValueError):
+            text, end, _ = file.read_text().partition("\n")
+            if end:
+                return int(text), file.stat().st_mtime
+        return None, 0.0
+
+    def _failure(self) -> tuple[str, str] | None:
+        try:
+            reason, _, message = (self.path / "failed").read_text("utf-8", "replace").partition("\0")
+        except FileNotFoundError:
+            return None
+        return reason, message
+
+    def take(self) -> bool:
+        """Claims the instance for nobody; False if a launcher was faster."""
+        mine = self.path / "claim.server"
+        mine.write_text(f"{SERVER}\n")
+        try:
+            os.link(mine, self.path / "claim")
+        except FileExistsError:
+            return False
+        finally:
+            mine.unlink()
+        return True
+
+    def mark_lost(self) -> None:
+        """What ends from now on ends because the server wants it, not by its own fault."""
+        (self.path / "lost").touch()
+
+    def launch(self, status_fd: int) -> tuple[int, int]:
+        """Starts the launcher in a session of its own; pid and pidfd of the session leader.
+
+        `status_fd` gets "+" when the command is about to run and "-" when it cannot.
+        """
+        argv = ["sh", "-c", SHIM, str(self.path), sys.executable, "-I", "-S", str(LAUNCHER)]
+        env = {name: value for name, value in self.record().env.items() if name.startswith("TIDEGATE_")}
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            pid = os.posix_spawn(
+                "/bin/sh",
+                [*argv, "run", str(self.path)],
+                {**env, "PATH": os.defpath},
+                file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
+                + [(os.POSIX_SPAWN_DUP2, status_fd, 3)],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD],
+            )
+        finally:
+            os.close(null)
+        try:
+            return pid, os.pidfd_open(pid)
+        except OSError:
+            # What nobody can watch must not run: it would be started a second time.
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+
+
+def instances(folder: Path) -> list[Instance]:
+    """A container's instances, oldest first; half-written ones (from a crash) are not among them."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return [Instance(folder / str(n)) for n in sorted(int(name) for name in names if name.isdigit())]
+
+
+def write(folder: Path, number: int, plan: Plan, record: Record) -> Instance:
+    """The instance, complete on disk before anybody can see it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"new-{number}"
+    fresh.mkdir(mode=0o700, exist_ok=True)
+    contents = {"plan": plan.words(), "record": msgspec.json.encode(asdict(record)), "exit": NO_EXIT}
+    for name, content in contents.items():
+        # Not one bare write: a disk that is nearly full takes a part, and half a plan is another plan.
+        with open(os.open(fresh / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+    os.rename(fresh, folder / str(number))
+    return Instance(folder / str(number))

@@ -1,0 +1,177 @@
+"""A Pod's volumes as directories of this machine, and where its containers see them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tidegate.local.nodes.processes.environment import Incomplete, Refers, expand, field_value, resource_value
+from tidegate.local.nodes.processes.instance import Bind
+
+FILE_MODE = 0o644
+File = tuple[bytes, int]
+
+
+class Unmountable(Exception):
+    """A volume that is not there, or not yet; the message names it and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volumes:
+    """Where volumes live: those of the pod below `folder`, claims in `claims/<uid of the claim>`.
+
+    `claim_uid` gives the uid of a PersistentVolumeClaim of the pod's namespace, None if there is none.
+    """
+
+    folder: Path
+    claims: Path
+    claim_uid: Callable[[str], str | None]
+
+    def prepare(self, pod: Mapping[str, Any], refers: Refers) -> dict[str, Path]:
+        """The path of each volume by name, created and filled. Raises `Unmountable`. Safe to repeat."""
+        return {v["name"]: self._one(v, pod, refers) for v in pod["spec"].get("volumes") or []}
+
+    def _one(self, volume: Mapping[str, Any], pod: Mapping[str, Any], refers: Refers) -> Path:
+        place = self.folder / str(volume["name"])
+        kinds = [key for key in volume if key != "name" and volume[key] is not None]
+        kind = kinds[0] if kinds else "emptyDir"
+        source = volume.get(kind) or {}
+        if kind in ("emptyDir", "ephemeral"):
+            if not place.is_dir():
+                place.mkdir(parents=True)
+                place.chmod(0o777)
+            return place
+        if kind == "persistentVolumeClaim":
+            return self._claim(source["claimName"])
+        if kind == "hostPath":
+            return _host_path(source)
+        if kind in ("configMap", "secret", "downwardAPI", "projected"):
+            try:
+                files = _files(kind, source, pod, refers)
+            except Incomplete as error:
+                raise Unmountable(
+                    f'MountVolume.SetUp failed for volume "{volume["name"]}": {error}'
+                ) from error
+            write_files(place, files)
+            return place
+        raise Unmountable(
+            f'volume "{volume["name"]}": {kind} volumes are not offered here; '
+            "use a persistentVolumeClaim, emptyDir or hostPath"
+        )
+
+    def _claim(self, name: str) -> Path:
+        uid = self.claim_uid(name)
+        if uid is None:
+            raise Unmountable(f'persistentvolumeclaim "{name}" not found')
+        place = self.claims / uid
+        if not place.is_dir():
+            place.mkdir(parents=True)
+            place.chmod(0o777)
+        return place
+
+
+def _host_path(source: Mapping[str, Any]) -> Path:
+    place, kind = Path(source["path"]), source.get("type") or ""
+    if kind == "DirectoryOrCreate":
+        place.mkdir(parents=True, exist_ok=True)
+    elif kind == "FileOrCreate":
+        place.touch(exist_ok=True)
+    if not place.exists():
+        raise Unmountable(f"hostPath {place}: no such file or directory")
+    if kind.startswith("Directory") and not place.is_dir():
+        raise Unmountable(f"hostPath {place} is not a directory")
+    if kind.startswith("File") and not place.is_file():
+        raise Unmountable(f"hostPath {place} is not a file")
+    return place
+
+
+def _files(kind: str, source: Mapping[str, Any], pod: Mapping[str, Any], refers: Refers) -> dict[str, File]:
+    mode = source.get("defaultMode")
+    mode = FILE_MODE if mode is None else int(mode)
+    if kind == "projected":
+        files: dict[str, File] = {}
+        for part in source.get("sources") or []:
+            for inner in ("configMap", "secret", "downwardAPI"):
+                if part.get(inner):
+                    files |= _files(inner, {"defaultMode": mode, **part[inner]}, pod, refers)
+        return files
+    if kind == "downwardAPI":
+        return {
+            item["path"]: (_downward(item, pod, refers), item.get("mode") or mode) for item in source["items"]
+        }
+    name = source.get("name") or source.get("secretName") or ""
+    values = refers.config_map(name) if kind == "configMap" else refers.secret(name)
+    if values is None:
+        if source.get("optional"):
+            return {}
+        raise Incomplete(f'{kind.lower()} "{name}" not found')
+    if not source.get("items"):
+        return {key: (value, mode) for key, value in values.items()}
+    files = {}
+    for item in source["items"]:
+        if item["key"] in values:
+            files[item["path"]] = (values[item["key"]], item.get("mode") or mode)
+        elif not source.get("optional"):
+            raise Incomplete(f'{kind.lower()} "{name}" has no key {item["key"]}')
+    return files
+
+
+def _downward(item: Mapping[str, Any], pod: Mapping[str, Any], refers: Refers) -> bytes:
+    if item.get("fieldRef"):
+        return field_value(pod, item["fieldRef"]["fieldPath"]).encode()
+    wanted = item["resourceFieldRef"]
+    return resource_value(pod, pod["spec"]["containers"][0], wanted, refers).encode()
+
+
+def write_files(place: Path, files: Mapping[str, File]) -> None:
+    """Makes the directory hold exactly these files; readers see the old or the new content, never half."""
+    place.mkdir(parents=True, exist_ok=True)
+    wanted = set()
+    for name, (content, mode) in files.items():
+        if name.startswith("/") or ".." in name.split("/"):
+            raise Unmountable(f"path {name} leaves its volume")
+        file = place / name
+        wanted.add(file)
+        if file.is_file() and file.stat().st_mode & 0o777 == mode and file.read_bytes() == content:
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_name(f".{file.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.write_bytes(content)
+        fresh.chmod(mode)
+        os.replace(fresh, file)
+    for file in [path for path in place.rglob("*") if not path.is_dir() and path not in wanted]:
+        file.unlink()
+
+
+def binds(container: Mapping[str, Any], volumes: Mapping[str, Path], env: Mapping[str, str]) -> list[Bind]:
+    """The container's mounts. Raises `Unmountable` for a subPath that leaves its volume."""
+    result = []
+    for wanted in container.get("volumeMounts") or []:
+        source = volumes.get(wanted["name"])
+        if source is None:
+            raise Unmountable(f'volumeMount "{wanted["name"]}" names no volume of the pod')
+        below = wanted.get("subPath") or expand(wanted.get("subPathExpr") or "", env)
+        if below:
+            inner = source / below
+            if below.startswith("/") or not inner.resolve().is_relative_to(source.resolve()):
+                raise Unmountable(f"subPath {below} leaves its volume")
+            if not inner.exists():
+                inner.mkdir(parents=True)
+            source = inner
+        target = wanted["mountPath"]
+        result.append(
+            Bind(
+                str(source), target if target.startswith("/") else f"/{target}", bool(wanted.get("readOnly"))
+            )
+        )
+    return result
+
+
+def remove(folder: Path) -> None:
+    """Removes a directory tree; what cannot be removed now is tried again at the next start."""
+    shutil.rmtree(folder, ignore_errors=True)
