@@ -14,9 +14,10 @@ from typing import Any
 import msgspec
 
 from tidegate.api.decode import decode_as
+from tidegate.api.partial import Misread, read_partly
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.base.errors import Unreachable
+from tidegate.base.errors import Misconfigured, Unreachable
 from tidegate.base.times import format_time
 from tidegate.kube.caches import Cache
 from tidegate.kube.client import Client
@@ -47,6 +48,13 @@ class _Metadata(msgspec.Struct, gc=False):
     name: str
     namespace: str | None = ""
     labels: dict[str, str] | None = None
+
+
+class _Head(msgspec.Struct, gc=False):
+    metadata: _Metadata
+
+
+_meta = msgspec.json.Decoder(_Head)
 
 
 class _Spec(msgspec.Struct, gc=False, rename="camel"):
@@ -86,11 +94,8 @@ class PodMark(msgspec.Struct, gc=False):
         return frozenset(one.type for one in conditions if one.status == "True")
 
 
-DECODERS: dict[Resource, Callable[[bytes], Any]] = {
-    SCALED_OBJECTS: partial(decode_as, ScaledObject),
-    SCALED_JOBS: partial(decode_as, ScaledJob),
-    PODS: msgspec.json.Decoder(PodMark).decode,
-}
+DECODERS: dict[Resource, Callable[[bytes], Any]] = {PODS: msgspec.json.Decoder(PodMark).decode}
+OURS: dict[Resource, type[ScaledObject | ScaledJob]] = {SCALED_OBJECTS: ScaledObject, SCALED_JOBS: ScaledJob}
 FOLLOWED = (
     SCALED_OBJECTS,
     SCALED_JOBS,
@@ -116,6 +121,7 @@ class World:
         self._on_change = on_change
         self._on_return = on_return
         self._caches: dict[Resource, Cache[Any]] = {}
+        self._misread: dict[tuple[Resource, str, str], Misread] = {}
         self._patience: dict[Resource, float] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -134,7 +140,7 @@ class World:
         known = self._caches.get(resource)
         if known is not None:
             return known
-        decode = DECODERS.get(resource)
+        decode = partial(self.decoded, resource) if resource in OURS else DECODERS.get(resource)
         cache: Cache[Any] = (
             Cache(self.client, resource, decode=decode) if decode else Cache(self.client, resource)
         )
@@ -145,8 +151,35 @@ class World:
             self._tasks.create_task(cache.run())
         return cache
 
+    def decoded(self, resource: Resource, raw: bytes | dict[str, Any]) -> Any:
+        """A ScaledObject or ScaledJob; of one that does not fit its kind what can be read, and what was last
+        understood where that is not enough. `misread` then tells why, until it is mended."""
+        kind = OURS[resource]
+        try:
+            object: Any = decode_as(kind, raw)
+            misread = None
+        except Misconfigured:
+            head = _meta.decode(raw if isinstance(raw, bytes) else msgspec.json.encode(raw)).metadata
+            place = (head.namespace or "", head.name)
+            before = self._misread.get((resource, *place))
+            object, misread = read_partly(raw, kind, self.cache(resource).get(*place), before)
+        key = (resource, object.metadata.namespace or "", object.metadata.name)
+        if misread is None or not misread.problems:
+            self._misread.pop(key, None)
+            return object
+        if self._misread.get(key) != misread:
+            log.warning("object not understood", extra={"object": "/".join(key[1:]), "failure": misread.text})
+        self._misread[key] = misread
+        return object
+
+    def misread(self, resource: Resource, namespace: str, name: str) -> Misread | None:
+        """What of the object could not be read, as it was last seen; None where all could."""
+        return self._misread.get((resource, namespace, name))
+
     def _hear(self, resource: Resource, old: Any, new: Any) -> None:
         """A defect met in one change must not end the watch of all."""
+        if new is None and resource in OURS:
+            self._misread.pop((resource, namespace_of(old), old.metadata.name), None)
         try:
             self._on_change(resource, old, new)
         except Exception:

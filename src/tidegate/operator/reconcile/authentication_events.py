@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tidegate.api.kinds import API_VERSION
+from tidegate.api.structural import prune, validate
+from tidegate.api.validation import schema_of
+from tidegate.api.wire import without_nulls
+from tidegate.base.problems import Problem
 from tidegate.core.values import EmitEvent
 from tidegate.kube.resource import CLUSTER_TRIGGER_AUTHENTICATIONS, TRIGGER_AUTHENTICATIONS
 from tidegate.operator.cluster.informers import World
@@ -24,12 +29,14 @@ class Authentications:
         self.world = world
         self.writer = writer
         self._told: dict[Key, Told] = {}
+        self._wrong: dict[Key, Told] = {}
 
     def changed(self, key: Key, new: Any | None) -> bool:
-        """Whether the change is worth a look. Those of the first list are only noted."""
+        """Whether the change is worth a look. Those of the first list are only noted, but for one that
+        cannot be read."""
         if new is not None and not self.world.has_listed(key[0]):
             self._told[key] = _state(new)
-            return False
+            return bool(_problems(new))
         return self._told.get(key) != (_state(new) if new is not None else None)
 
     async def look(self, key: Key) -> None:
@@ -42,16 +49,45 @@ class Authentications:
             told = None
         if state is None:
             self._told.pop(key, None)
+            self._wrong.pop(key, None)
             return
         if told is None:
             await self._tell(key, state[0], "Added", f"New {resource.kind} configured")
         elif told != state:
             await self._tell(key, state[0], "Updated", f"{resource.kind} {name} is updated")
         self._told[key] = state
+        await self._judge(key, found, state)
+
+    async def _judge(self, key: Key, found: Any, state: Told) -> None:
+        """Tells why nobody can read it. Its status has no conditions: the event, and Ready=False of who uses
+        it, are all that there is."""
+        text = _problems(found)
+        if not text:
+            self._wrong.pop(key, None)
+        elif self._wrong.get(key) != state:
+            self._wrong[key] = state
+            event = EmitEvent("Warning", f"{key[0].kind}Failed", text)
+            await self.writer.event(Place(*key, state[0]), event)
 
     async def _tell(self, key: Key, uid: str, what: str, text: str) -> None:
         event = EmitEvent("Normal", f"{key[0].kind}{what}", text)
         await self.writer.event(Place(*key, uid), event)
+
+
+def _problems(authentication: Any) -> str:
+    """What keeps it from being read; "" for one that fits its kind."""
+    is_cluster = not authentication["metadata"].get("namespace")
+    kind = CLUSTER_TRIGGER_AUTHENTICATIONS.kind if is_cluster else TRIGGER_AUTHENTICATIONS.kind
+    body = without_nulls({**authentication, "apiVersion": API_VERSION, "kind": kind})
+    prune(schema_of(kind), body)
+    found = validate(schema_of(kind), body)
+    return "; ".join(_without_value(one) for one in found if not one.path.startswith("status"))
+
+
+def _without_value(problem: Problem) -> str:
+    """A token may stand there in clear text."""
+    _, is_shown, rule = problem.message.partition(f": {problem.path} in body ")
+    return f"{problem.path}: {rule}" if is_shown else str(problem)
 
 
 def _state(authentication: Any) -> Told:

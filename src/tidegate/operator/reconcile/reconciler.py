@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from tidegate.api.decode import decode_as
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
-from tidegate.core import memory
+from tidegate.core import memory, messages, status
 from tidegate.core.memory import memory_from
 from tidegate.core.reasons import Code
 from tidegate.core.values import (
@@ -39,7 +38,7 @@ from tidegate.operator.history.store import Chronicle
 from tidegate.operator.reconcile.authentication_users import References
 from tidegate.operator.reconcile.history_lines import History
 from tidegate.operator.reconcile.tracked import Ahead, Key, Known, Register
-from tidegate.operator.reconcile.trigger_plan import Plan, basis, plan
+from tidegate.operator.reconcile.trigger_plan import Plan, basis, plan, understood
 from tidegate.runtime.clock import Clock
 
 FINALIZER = "finalizer.keda.sh"
@@ -149,6 +148,15 @@ class Desk:
         kind = place.resource.kind
         await self.writer.event(place, EmitEvent("Warning", f"{kind}Deleted", f"{kind} was deleted"))
 
+    async def unready(self, place: Place, object: ScaledObject | ScaledJob, why: Failure) -> None:
+        """Ready=False of an object that is not looked at any further, with an event when that is news."""
+        kind: messages.Kind = "ScaledObject" if isinstance(object, ScaledObject) else "ScaledJob"
+        account = status.Account((messages.check_failed(kind, why),), {})
+        for patch in status.patches(object.status, account):
+            await self.writer.status(place, patch.status)
+        for event in status.events(kind, object.status.conditions, account.conditions):
+            await self.writer.event(place, event)
+
     async def planned(
         self,
         known: Known,
@@ -161,9 +169,10 @@ class Desk:
 
         `specs` still knows the metrics of servers that have not described them since a restart.
         """
-        present = basis(object, template)
+        misread = self.world.misread(*known.key)
+        present = (basis(object, template), misread)
         if known.plan is None or known.is_stale or known.basis != present or self._is_rewritten(known.plan):
-            made = plan(object, template, container, self.world, self.options)
+            made = understood(plan(object, template, container, self.world, self.options), misread)
             self.register.plan(known, made, present)
         assert known.plan is not None
         known.plan = known.plan.described(partial(self._specs, known, specs))
@@ -343,7 +352,7 @@ class Desk:
         older = {before.metadata.resource_version}
         if known.ahead is not None:
             older |= known.ahead.older | {known.ahead.object.metadata.resource_version}
-        written = decode_as(type(before), after)
+        written = self.world.decoded(known.key[0], after)
         known.ahead = Ahead(frozenset(older - {written.metadata.resource_version}), written)
 
     def place(self, known: Known) -> Place:

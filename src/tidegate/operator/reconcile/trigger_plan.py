@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from tidegate.api.partial import Misread
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.lookup import Lookup
 from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure
-from tidegate.base.problems import join
+from tidegate.base.problems import Problem, join
 from tidegate.core.values import MetricSpec, Reading, TriggerView
 from tidegate.kit.question import Ask
 from tidegate.kit.reading import Sources
@@ -51,7 +52,7 @@ class Plan:
     `failures` are by trigger index: what keeps it from being measured. `read` is all that the plan
     depends on beside the object. `warnings` name forms that work but have a better one; `remarks` are those
     of them that a trigger's parameters brought, by its index. `stamps` are those of the parameter files that
-    were read, by path.
+    were read, by path. `is_hpa_lost`: nobody can read what the HPA should be.
     """
 
     review: Review
@@ -60,6 +61,7 @@ class Plan:
     warnings: tuple[str, ...]
     remarks: tuple[tuple[int, str], ...] = ()
     stamps: dict[str, Hashable] = field(default_factory=dict)
+    is_hpa_lost: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -175,6 +177,24 @@ def plan(
     warnings = [text for _, text in remarks] + [str(notice) for notice in reviewed.notices]
     told = tuple(dict.fromkeys(warnings))
     return Plan(reviewed, failures, frozenset(read), told, tuple(remarks), stamps)
+
+
+def understood(made: Plan, misread: Misread | None) -> Plan:
+    """The plan of an object that was not read as it was written: it tells so, and a trigger that says
+    something else is broken."""
+    if misread is None:
+        return made
+    reviewed = made.review
+    triggers = tuple(
+        TriggerPlan(one.index, one.trigger, problems=broken)
+        if (broken := misread.of_trigger(one.index))
+        else one
+        for one in reviewed.triggers
+    )
+    others = [one for one in reviewed.problems if not misread.speaks_of(one)]
+    told = (*misread.problems, *([Problem("", misread.state)] if misread.state else ()))
+    review = replace(reviewed, triggers=triggers, problems=(*told, *others))
+    return replace(made, review=review, is_hpa_lost=misread.is_hpa_lost)
 
 
 def basis(object: ScaledObject | ScaledJob, template: Object | Failure | None) -> Any:

@@ -53,6 +53,10 @@ class ScaledJobs:
         if object.metadata.deletion_timestamp:
             await self.desk.release(place, object)
             return
+        misread = self.desk.world.misread(*key)
+        if misread is not None and misread.is_held:
+            await self.desk.unready(place, object, Failure("Misconfigured", misread.text))
+            return
         if await self.desk.prepare(place, object, {}):
             return
         known = self.desk.known(key, object)

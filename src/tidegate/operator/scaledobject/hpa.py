@@ -65,6 +65,9 @@ class Keeping:
         present = self.present(object)
         if isinstance(present, Failure) or target.resource is None or target.failure is not None:
             return present
+        if plan.is_hpa_lost:
+            # What it may do is written there, and cannot be read.
+            return present
         plans = [one for one in plan.review.triggers if one.scaler is not None or one.metrics]
         # Nor is one aimed at a target whose count is to be restored and not known.
         is_kept = object.status.original_replica_count is not None and not is_of_another(object)

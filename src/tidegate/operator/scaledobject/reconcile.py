@@ -52,6 +52,10 @@ class ScaledObjects:
         if object.metadata.deletion_timestamp:
             await self.endings.end(place, object)
             return
+        misread = self.desk.world.misread(*key)
+        if misread is not None and misread.is_held:
+            await self.desk.unready(place, object, Failure("Misconfigured", misread.text))
+            return
         mark = first_mark(object, self.keeping.aim(object))
         if await self.desk.prepare(place, object, {NAME_LABEL: name}, mark):
             return
