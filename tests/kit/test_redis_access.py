@@ -2,43 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tidegate.kit.systems.redis import Login, RedisServer, split_address
+from tidegate.kit.systems.redis import Login, RedisServer
 from tidegate.kit.tls import Tls
-
-
-@pytest.mark.parametrize(
-    ("address", "parts"),
-    [
-        ("redis:6379", ("redis", 6379)),
-        ("[::1]:1", ("::1", 1)),
-        ("10.0.0.1:65535", ("10.0.0.1", 65535)),
-    ],
-)
-def test_an_address_is_a_host_and_a_port(address: str, parts: tuple[str, int]) -> None:
-    assert split_address(address) == parts
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "",
-        "redis",
-        ":6379",
-        "redis:",
-        "redis:0",
-        "redis:65536",
-        "redis:٦",
-        "::1:6379",
-        "redis://h:1",
-        "u@h:1",
-        "a b:1",
-    ],
-)
-def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(ValueError, match=r"is not|needs brackets"):
-        split_address(address)
 
 
 def test_a_server_says_where_it_is_but_not_how_to_log_in() -> None:

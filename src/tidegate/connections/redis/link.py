@@ -22,9 +22,10 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from tidegate.base.addresses import split_address
 from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable
 from tidegate.connections.adapter import Resolve
-from tidegate.kit.systems.redis import Login, split_address
+from tidegate.kit.systems.redis import Login
 
 Command = tuple[str | bytes | int, ...]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from tidegate.base.addresses import bracketed, is_address
 from tidegate.base.problems import Problem
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting
@@ -157,43 +158,17 @@ class RedisAccess(Polled):
 
     def _all_addresses(self) -> tuple[str, ...]:
         pairs = zip(self.hosts, self.ports, strict=False)
-        return self.addresses + tuple(f"{_bracketed(host)}:{port}" for host, port in pairs)
+        return self.addresses + tuple(f"{bracketed(host)}:{port}" for host, port in pairs)
 
     def _bad_addresses(self) -> Iterator[Problem]:
         addresses = self._all_addresses()
         for number, address in enumerate(addresses, 1):
-            if address and not _is_address(address):
+            if address and not is_address(address):
                 shown = f"address {number}" if "@" in address else f'"{address}"'
                 name = "address" if number <= len(self.addresses) else "host"
                 yield Problem(name, f"{shown} is not host:port")
         if not any(addresses):
             yield Problem("address", "no address is left when blank ones are dropped", "FieldValueRequired")
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Host (without brackets) and port of `host:port`. ValueError when it is none."""
-    host, colon, port = address.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError("an IPv6 host needs brackets")
-    if not colon or not host or any(sign in host for sign in "/@[] \t"):
-        raise ValueError("is not host:port")
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        raise ValueError("its port is not a number from 1 to 65535")
-    return host, int(port)
-
-
-def _is_address(address: str) -> bool:
-    try:
-        split_address(address)
-    except ValueError:
-        return False
-    return True
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _login(username: str, password: str) -> Login:
