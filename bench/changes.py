@@ -114,7 +114,7 @@ class Stage:
                 await self.client.patch(JOBS, NAMESPACE, job["metadata"]["name"], done, subresource="status")
 
     async def until_quiet(self) -> None:
-        """No status was written for a while, and no look is under way."""
+        """No status was written for a while, and no reconcile is under way."""
         deadline_s = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
             before = len(self.client.statuses)

@@ -26,7 +26,7 @@ from tidegate.runtime import loop
 from tidegate.runtime.clock import SystemClock
 
 PATIENCE_S = 900.0
-# No look at an object within this long: nothing is left to do but to measure.
+# No reconcile within this long: nothing is left to do but to measure.
 QUIET_S = 3.0
 PROBE_S = 0.002
 
@@ -71,8 +71,8 @@ class Count:
             time.process_time(),
             sum(one.round_trips for one in adapters),
             sum(one.connections for one in adapters),
-            operator.desk.writer.status_writes,
-            operator.desk.decisions,
+            operator.steps.writer.status_writes,
+            operator.steps.decisions,
             operator.rounds.counters.answers,
         )
 
@@ -90,7 +90,7 @@ async def measure(kubeconfig: Path, objects: int, window_s: float) -> dict[str, 
         "start_cpu_s": time.process_time() - began_cpu_s,
         "start_stall_s": max(starting.wall_s),
         "start_stall_own_s": max(starting.own_s),
-        "start_status_writes": operator.desk.writer.status_writes,
+        "start_status_writes": operator.steps.writer.status_writes,
     }
     watching.cancel()
     stalls = Stalls()
@@ -127,15 +127,15 @@ async def measure(kubeconfig: Path, objects: int, window_s: float) -> dict[str, 
 
 async def _until_quiet(operator: Operator, objects: int, running: asyncio.Task[None]) -> float:
     """Every object is decided with a reading, and none has been looked at for a while; since when."""
-    looks, since_s = -1, time.monotonic()
+    reconciles, since_s = -1, time.monotonic()
     deadline_s = since_s + PATIENCE_S
     while True:
         await asyncio.sleep(0.1)
         if running.done():
             running.result()
         now_s = time.monotonic()
-        if operator.queue.looks != looks or not operator.queue.is_idle:
-            looks, since_s = operator.queue.looks, now_s
+        if operator.queue.reconciles != reconciles or not operator.queue.is_idle:
+            reconciles, since_s = operator.queue.reconciles, now_s
         if now_s - since_s >= QUIET_S and _read(operator) == objects:
             return since_s
         if now_s > deadline_s:
@@ -144,7 +144,7 @@ async def _until_quiet(operator: Operator, objects: int, running: asyncio.Task[N
 
 def _read(operator: Operator) -> int:
     """Objects whose trigger has a value."""
-    readings = (operator.rounds.latest((uid, 0)) for uid in operator.desk.register.by_uid)
+    readings = (operator.rounds.latest((uid, 0)) for uid in operator.steps.tracker.by_uid)
     return sum(reading is not None and reading.failure is None for reading in readings)
 
 

@@ -125,9 +125,9 @@ def test_a_parameter_file_that_comes_late_or_changes_is_read_at_the_pace_of_the_
             await says("False", 22)
             town.redis.password = "newer"
             await says("True", 62)
-            before = town.operator.queue.looks
+            before = town.operator.queue.reconciles
             await clock.sleep(400)
-            assert town.operator.queue.looks - before <= 2 * 400 / 20 + 1
+            assert town.operator.queue.reconciles - before <= 2 * 400 / 20 + 1
 
     virtualtime.run(story)
 

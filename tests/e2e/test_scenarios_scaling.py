@@ -89,8 +89,8 @@ def test_a_target_is_woken_and_put_to_sleep_at_polls_and_not_in_between() -> Non
 
 
 def polled_at(town: Town) -> Any:
-    known = town.operator.desk.register.by_key[SCALED_OBJECTS, "shop", "web"]
-    reading = town.operator.rounds.latest((known.uid, 0))
+    tracked = town.operator.steps.tracker.by_key[SCALED_OBJECTS, "shop", "web"]
+    reading = town.operator.rounds.latest((tracked.uid, 0))
     return reading.at if reading is not None else None
 
 

@@ -41,7 +41,7 @@ from tidegate.local.controllers.hpa.hpas import Hpas
 from tidegate.local.controllers.hpa.metric_samples import Samples
 from tidegate.local.objects import Change
 from tidegate.operator.operator import Operator
-from tidegate.operator.reconcile.tracked import Known
+from tidegate.operator.reconcile.tracker import Tracked
 
 KINDS = tuple(one for one in SERVED if one != EVENTS)
 TRAIL = 60
@@ -63,8 +63,8 @@ class Lived:
         self.is_doomed = False
         self.task = life.begin(self.operator.run(), name)
 
-    def known(self, resource: Resource, name: str) -> Known | None:
-        return self.operator.desk.register.by_key.get((resource, "shop", name))
+    def tracked(self, resource: Resource, name: str) -> Tracked | None:
+        return self.operator.steps.tracker.by_key.get((resource, "shop", name))
 
     async def end(self) -> None:
         """Killed: nothing that it still does reaches anybody."""

@@ -56,10 +56,10 @@ class JobLaws:
 
     async def _is_told(self, lived: Lived, uid: str, round: str) -> None:
         await self.life.clock.sleep(TOLD_WITHIN_S)
-        known = lived.known(*self.life.subject)
-        if lived.client.is_dead or known is None or known.uid != uid:
+        tracked = lived.tracked(*self.life.subject)
+        if lived.client.is_dead or tracked is None or tracked.uid != uid:
             return
-        told = [one for one in lived.operator.desk.chronicle.of(uid) if _tells_of(one, int(round))]
+        told = [one for one in lived.operator.steps.history_store.of(uid) if _tells_of(one, int(round))]
         if not told:
             self.life.breaks(f"the history does not tell of the Jobs of round {round}")
         elif not any(one["numbers"] for one in told[0]["reasons"]):

@@ -249,12 +249,12 @@ class ObjectLaws:
         for key, least, is_good in version.lists():
             if not is_good:
                 return f"the trigger of list {key} cannot be read"
-            known = [
+            tracked = [
                 one
                 for one in self.latest(lived.name, key)
                 if one.value is not None and one.value <= least and one.at_s >= oldest_s
             ]
-            if not known:
+            if not tracked:
                 answers = self.latest(lived.name, key)
                 return f"list {key} is not known to be at most {least:g}: its last answers were {answers}"
         return None
@@ -273,21 +273,21 @@ class ObjectLaws:
         return None
 
     def _has_reason(self, lived: Lived, before: int, after: int) -> None:
-        known = lived.known(*self.life.subject)
-        if known is None or known.decision is None:
+        tracked = lived.tracked(*self.life.subject)
+        if tracked is None or tracked.decision is None:
             self.life.breaks(f"{lived.name} set the target to {after} without a decision")
             return
-        reasons = known.decision.reasons
+        reasons = tracked.decision.reasons
         if not reasons or ("current", before) not in reasons[-1].numbers or not said(reasons, after):
             self.life.breaks(f"nothing says why the target went from {before} to {after}: {reasons}")
 
     async def _is_told(self, lived: Lived, uid: str, change: str) -> None:
         """The history has it, as soon as the answer is there."""
         await self.life.clock.sleep(self.life.troubles.thinking_s())
-        known = lived.known(*self.life.subject)
-        if lived.client.is_dead or known is None or known.uid != uid:
+        tracked = lived.tracked(*self.life.subject)
+        if lived.client.is_dead or tracked is None or tracked.uid != uid:
             return
-        if not any(change in one["what"] for one in lived.operator.desk.chronicle.of(uid)[-10:]):
+        if not any(change in one["what"] for one in lived.operator.steps.history_store.of(uid)[-10:]):
             self.life.breaks(f"the history does not tell of {change}")
 
 

@@ -20,12 +20,12 @@ class Watched:
         self.clock = clock
         self.busy_s = busy_s
         self.failures = failures
-        self.looks: list[tuple[str, float]] = []
+        self.reconciles: list[tuple[str, float]] = []
         self.now = 0
         self.most = 0
 
-    async def look(self, key: str) -> None:
-        self.looks.append((key, round(self.clock.monotonic(), 3)))
+    async def reconcile(self, key: str) -> None:
+        self.reconciles.append((key, round(self.clock.monotonic(), 3)))
         self.now += 1
         self.most = max(self.most, self.now)
         try:
@@ -48,7 +48,7 @@ def play(
 
     async def story(clock: virtualtime.VirtualClock) -> Watched:
         watched = Watched(clock, busy_s, failures)
-        queue = Queue(clock, watched.look, gap_s=gap_s, retry_s=1.0, retry_max_s=4.0)
+        queue = Queue(clock, watched.reconcile, gap_s=gap_s, retry_s=1.0, retry_max_s=4.0)
         task = asyncio.create_task(queue.run())
         await scene(queue, watched)
         task.cancel()
@@ -59,8 +59,8 @@ def play(
 
 
 def times(watched: Watched) -> list[float]:
-    start = watched.looks[0][1]
-    return [round(moment - start, 3) for _, moment in watched.looks]
+    start = watched.reconciles[0][1]
+    return [round(moment - start, 3) for _, moment in watched.reconciles]
 
 
 def test_a_key_that_waits_is_looked_at_once() -> None:
@@ -69,7 +69,7 @@ def test_a_key_that_waits_is_looked_at_once() -> None:
             queue.add("a")
         await watched.clock.sleep(1)
 
-    assert [key for key, _ in play(scene).looks] == ["a"]
+    assert [key for key, _ in play(scene).reconciles] == ["a"]
 
 
 def test_a_key_added_while_it_is_worked_on_runs_once_more_afterwards_and_never_beside_itself() -> None:
@@ -106,7 +106,7 @@ def test_an_earlier_date_stands_and_a_nearer_one_replaces_it() -> None:
         await watched.clock.sleep(20)
 
     watched = play(scene)
-    assert [key for key, _ in watched.looks] == ["start", "a", "b"]
+    assert [key for key, _ in watched.reconciles] == ["start", "a", "b"]
     assert times(watched) == [0.0, 2.0, 3.0]
 
 
@@ -137,7 +137,7 @@ def test_a_forgotten_key_is_not_looked_at() -> None:
         queue.forget("a")
         await watched.clock.sleep(3)
 
-    assert [key for key, _ in play(scene).looks] == ["b"]
+    assert [key for key, _ in play(scene).reconciles] == ["b"]
 
 
 @pytest.mark.parametrize(("delay_s", "is_idle"), [(0.0, False), (10.0, True)])
@@ -155,10 +155,10 @@ def test_it_is_idle_when_nothing_is_due_now(delay_s: float, is_idle: bool) -> No
 async def test_looks_that_wait_for_nothing_let_others_run_in_between() -> None:
     looked: list[int] = []
 
-    async def look(key: int) -> None:
+    async def reconcile(key: int) -> None:
         looked.append(key)
 
-    queue: Queue[int] = Queue(SystemClock(), look)
+    queue: Queue[int] = Queue(SystemClock(), reconcile)
     for key in range(1000):
         queue.add(key)
     running = asyncio.create_task(queue.run(4))

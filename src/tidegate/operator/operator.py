@@ -1,10 +1,10 @@
-"""The operator: what happens in the cluster and what triggers say becomes looks at objects.
+"""The operator: what happens in the cluster and what triggers say becomes reconciles of objects.
 
     watch ─► changed object, Secret, target ───────────────┐
-    rounds ─► a reading that is news ──────────────────────┼─► queue of keys ─► look ─► decide ─► writes
+    rounds ─► a reading that is news ──────────────────────┼─► queue of keys ─► reconcile ─► decide ─► writes
     a decision's own date (a cooldown ends) ───────────────┘
 
-A key says only who needs a look. Looks at one object never overlap.
+A key says only who needs a reconcile. Reconciles of one object never overlap.
 """
 
 from __future__ import annotations
@@ -27,38 +27,38 @@ from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
-from tidegate.operator.cluster.informers import World, namespace_of
+from tidegate.operator.cluster.informers import Informers, namespace_of
 from tidegate.operator.cluster.pod_counts import PodCounts
 from tidegate.operator.cluster.writer import Writer
 from tidegate.operator.explain import workers
 from tidegate.operator.explain.answer import explained
 from tidegate.operator.explain.overview import Row, rows
-from tidegate.operator.explain.undecided import stranger
-from tidegate.operator.history.store import Chronicle
+from tidegate.operator.explain.undecided import undecided
+from tidegate.operator.history.store import HistoryStore
 from tidegate.operator.reconcile import authentication_events
-from tidegate.operator.reconcile.authentication_events import Authentications
-from tidegate.operator.reconcile.reconciler import Desk, Tools
-from tidegate.operator.reconcile.tracked import Key, Known
+from tidegate.operator.reconcile.authentication_events import AuthenticationEvents
+from tidegate.operator.reconcile.steps import Steps, Tools
+from tidegate.operator.reconcile.tracker import Key, Tracked
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
-from tidegate.operator.scaledjob.reconcile import ScaledJobs
+from tidegate.operator.scaledjob.reconcile import ScaledJobReconciler
 from tidegate.operator.scaledjob.snapshot import finished_as
-from tidegate.operator.scaledobject.reconcile import ScaledObjects
+from tidegate.operator.scaledobject.reconcile import ScaledObjectReconciler
 from tidegate.review.hpa import NAME_LABEL
 from tidegate.runtime.clock import Clock
 from tidegate.runtime.queue import Queue
 
 SOURCE = "keda-operator"
-# At most four looks a second at one object, however many causes there are.
+# At most four reconciles a second of one object, however many causes there are.
 GAP_S = 0.25
-# Looks at different objects that may be under way at once.
+# Reconciles of different objects that may be under way at once.
 WORKERS = 16
 
 
-class Looks(Protocol):
-    """Who looks at the objects of a kind."""
+class Reconciler(Protocol):
+    """Who reconciles the objects of a kind."""
 
-    async def look(self, key: Key) -> None:
-        """Looks at one object, which may be gone."""
+    async def reconcile(self, key: Key) -> None:
+        """Reconciles one object, which may be gone."""
 
 
 class Operator:
@@ -78,19 +78,19 @@ class Operator:
         history: Path | None = None,
     ) -> None:
         self.clock = clock
-        self.world = World(client, self._on_change, self._on_return)
-        surroundings = replace(surroundings, objects=PodCounts(self.world).answer)
+        self.informers = Informers(client, self._on_change, self._on_return)
+        surroundings = replace(surroundings, objects=PodCounts(self.informers).answer)
         self.connections = Connections(surroundings)
         self.rounds = Rounds(clock, connect or self.connections.adapter, self._on_reading)
-        self.queue: Queue[Key] = Queue(clock, self._look, gap_s=GAP_S)
+        self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S)
         writer = Writer(client, Events(client, clock, SOURCE))
-        self.desk = Desk(
-            Tools(self.world, writer, self.rounds, clock, options, Chronicle(history)), self._again
+        self.steps = Steps(
+            Tools(self.informers, writer, self.rounds, clock, options, HistoryStore(history)), self._again
         )
-        self._scaled_objects = ScaledObjects(self.desk)
-        self._scaled_jobs = ScaledJobs(self.desk)
-        self._authentications = Authentications(self.world, writer)
-        self._looks: Mapping[Resource, Looks] = {
+        self._scaled_objects = ScaledObjectReconciler(self.steps)
+        self._scaled_jobs = ScaledJobReconciler(self.steps)
+        self._authentications = AuthenticationEvents(self.informers, writer)
+        self._reconcilers: Mapping[Resource, Reconciler] = {
             SCALED_OBJECTS: self._scaled_objects,
             SCALED_JOBS: self._scaled_jobs,
             **dict.fromkeys(authentication_events.KINDS, self._authentications),
@@ -99,9 +99,9 @@ class Operator:
     async def run(self) -> None:
         """Follows the cluster until cancelled. A crash at any point loses nothing that matters."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.world.run())
+            tasks.create_task(self.informers.run())
             tasks.create_task(self.rounds.run())
-            await self.world.synced()
+            await self.informers.synced()
             tasks.create_task(self.queue.run(WORKERS))
 
     async def external_metric(
@@ -109,55 +109,55 @@ class Operator:
     ) -> tuple[float, ...] | Failure:
         """The HPA's question: the values of an external metric of a ScaledObject.
 
-        Answered from kept readings while they are fresh enough (`core.answer.max_age_s`), in fallback with
-        the fallback's value, and for the composite metric by the formula.
+        Answered from kept readings while they are fresh enough (`external_metric.max_age_s`), in fallback
+        with the fallback's value, and for the composite metric by the formula.
         """
         owner = labels.get(NAME_LABEL, "")
-        known = self.desk.register.by_key.get((SCALED_OBJECTS, namespace, owner))
-        listed = self.world.has_listed(SCALED_OBJECTS)
-        object = self.world.get(SCALED_OBJECTS, namespace, owner) if listed else None
+        tracked = self.steps.tracker.by_key.get((SCALED_OBJECTS, namespace, owner))
+        listed = self.informers.has_listed(SCALED_OBJECTS)
+        object = self.informers.get(SCALED_OBJECTS, namespace, owner) if listed else None
         if listed and object is None:
             return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner}")
-        if known is None or known.plan is None or known.seen is None or object is None:
+        if tracked is None or tracked.plan is None or tracked.seen is None or object is None:
             return Failure("Unreachable", f"ScaledObject {namespace}/{owner} is not measured yet")
-        known.hpa_asked = self.clock.now()
-        composite = known.plan.review.composite
-        indexes = answer.asked(name, object, self.desk.views(known, is_latest=True), composite)
+        tracked.hpa_asked = self.clock.now()
+        composite = tracked.plan.review.composite
+        indexes = answer.asked(name, object, self.steps.views(tracked, is_latest=True), composite)
         await asyncio.gather(
-            *(self._fresh(known, object, index) for index in known.followed.keys() & set(indexes))
+            *(self._fresh(tracked, object, index) for index in tracked.followed.keys() & set(indexes))
         )
-        seen = await self._scaled_objects.seen_now(known, object)
-        views = self.desk.views(known, is_latest=True)
-        return answer.external_metric(name, object, seen, views, known.memory, composite)
+        seen = await self._scaled_objects.seen_now(tracked, object)
+        views = self.steps.views(tracked, is_latest=True)
+        return answer.external_metric(name, object, seen, views, tracked.memory, composite)
 
-    async def _fresh(self, known: Known, object: ScaledObject, index: int) -> None:
+    async def _fresh(self, tracked: Tracked, object: ScaledObject, index: int) -> None:
         # The plan is what is measured: the object may have been edited since, and have fewer triggers.
-        plan = known.plan.review.triggers[index] if known.plan is not None else None
+        plan = tracked.plan.review.triggers[index] if tracked.plan is not None else None
         is_cached = plan is not None and bool(plan.trigger.use_cached_metrics)
         age_s = answer.max_age_s(object.spec.polling_s, is_cached=is_cached)
-        await self.rounds.fresh((known.uid, index), age_s)
+        await self.rounds.fresh((tracked.uid, index), age_s)
 
     async def explain(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
         """Why an object has the number it has; ApiError where nothing was decided about it."""
-        known = self.desk.register.by_key.get((resource, namespace, name))
-        object = self.world.get(resource, namespace, name) if known is not None else None
-        if known is None or object is None:
-            raise stranger(self.world, resource, namespace, name)
+        tracked = self.steps.tracker.by_key.get((resource, namespace, name))
+        object = self.informers.get(resource, namespace, name) if tracked is not None else None
+        if tracked is None or object is None:
+            raise undecided(self.informers, resource, namespace, name)
         if isinstance(object, ScaledObject):
-            target = await self._scaled_objects.targets.look(object)
-            pods = await workers.of_target(self.world, namespace, target)
-            return explained(self.desk, known, object, pods, self._scaled_objects.keeping.body(object))
-        return explained(self.desk, known, object, await workers.of_jobs(self.world, object))
+            target = await self._scaled_objects.targets.find(object)
+            pods = await workers.of_target(self.informers, namespace, target)
+            return explained(self.steps, tracked, object, pods, self._scaled_objects.hpas.body(object))
+        return explained(self.steps, tracked, object, await workers.of_jobs(self.informers, object))
 
     def rows(self) -> list[Row]:
         """All objects as the live view shows them."""
-        return rows(self.desk, self._scaled_objects.keeping.body)
+        return rows(self.steps, self._scaled_objects.hpas.body)
 
     # --- causes
 
-    async def _look(self, key: Key) -> None:
+    async def _reconcile(self, key: Key) -> None:
         try:
-            await self._looks[key[0]].look(key)
+            await self._reconcilers[key[0]].reconcile(key)
         except ApiError as error:
             # Conflict: our cache is behind. NotFound: perhaps the object itself is gone.
             if error.reason == "Conflict":
@@ -167,7 +167,7 @@ class Operator:
 
     async def _exists(self, key: Key) -> bool:
         try:
-            await self.world.client.get(*key)
+            await self.informers.client.get(*key)
         except ApiError as error:
             return error.reason != "NotFound"
         return True
@@ -176,9 +176,9 @@ class Operator:
         self.queue.add(key, delay_s=delay_s)
 
     def _on_reading(self, trigger: tuple[str, int], reading: Reading) -> None:
-        known = self.desk.register.by_uid.get(trigger[0])
-        if known is not None:
-            self.queue.add(known.key)
+        tracked = self.steps.tracker.by_uid.get(trigger[0])
+        if tracked is not None:
+            self.queue.add(tracked.key)
 
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
         one = new if new is not None else old
@@ -202,29 +202,29 @@ class Operator:
             self._on_target(resource, namespace, name, old, new)
         if is_same_but_for_status(old, new):
             return
-        for known in self.desk.register.dependents((resource, namespace, name)):
-            known.is_stale = True
-            self.queue.add(known.key)
+        for tracked in self.steps.tracker.dependents((resource, namespace, name)):
+            tracked.is_stale = True
+            self.queue.add(tracked.key)
 
     def _on_return(self, resource: Resource) -> None:
         """Jobs can be listed again: nobody has counted them in the meantime."""
         if resource == JOBS:
-            for known in self.desk.register.by_key.values():
-                if known.key[0] == SCALED_JOBS:
-                    self._scaled_jobs.wake(known)
-                    self.queue.add(known.key)
+            for tracked in self.steps.tracker.by_key.values():
+                if tracked.key[0] == SCALED_JOBS:
+                    self._scaled_jobs.wake(tracked)
+                    self.queue.add(tracked.key)
 
     def _on_job(self, namespace: str, old: Any, new: Any) -> None:
         """A Job that has ended may make room that a queue waits for: then its triggers are asked at once."""
         labels = (new or old)["metadata"].get("labels") or {}
-        known = self.desk.register.by_key.get((SCALED_JOBS, namespace, labels.get(OWNER_LABEL, "")))
-        if known is None:
+        tracked = self.steps.tracker.by_key.get((SCALED_JOBS, namespace, labels.get(OWNER_LABEL, "")))
+        if tracked is None:
             return
         if new is not None:
-            known.ledger.settle(new["metadata"]["name"])
+            tracked.expectations.observed(new["metadata"]["name"])
         was_running = old is not None and not finished_as(old)
         if was_running and (new is None or finished_as(new)):
-            self._scaled_jobs.ended(known, finished_as(new))
+            self._scaled_jobs.ended(tracked, finished_as(new))
 
     def _on_hpa(self, namespace: str, old: Any, new: Any) -> None:
         """Its owner, also one that somebody took its HPA away from."""
@@ -233,17 +233,17 @@ class Operator:
                 if owner.get("kind") != SCALED_OBJECTS.kind:
                     continue
                 key = (SCALED_OBJECTS, namespace, owner["name"])
-                known = self.desk.register.by_key.get(key)
-                if known is not None and old and new and old.get("status") != new.get("status"):
-                    known.hpa_spoke = self.clock.now()
+                tracked = self.steps.tracker.by_key.get(key)
+                if tracked is not None and old and new and old.get("status") != new.get("status"):
+                    tracked.hpa_spoke = self.clock.now()
                 self.queue.add(key)
 
     def _on_target(self, resource: Resource, namespace: str, name: str, old: Any, new: Any) -> None:
         """A target's status changes often and matters to nobody; its spec does."""
         if old is not None and new is not None and old.get("spec") == new.get("spec"):
             return
-        for known in self.desk.register.targeting((resource, namespace, name)):
-            self.queue.add(known.key)
+        for tracked in self.steps.tracker.targeting((resource, namespace, name)):
+            self.queue.add(tracked.key)
 
 
 def is_same_but_for_status(old: Any, new: Any) -> bool:

@@ -1,6 +1,6 @@
 """A keyed work queue: level-triggered, without duplicates, one worker per key at a time.
 
-A key says only *who* needs a look; the worker looks at the world as it is. Adding a key that waits
+A key says only *who* needs a reconcile; the worker reads the world as it is. Adding a key that waits
 already changes nothing; adding one that is being worked on makes it run once more afterwards.
 """
 
@@ -21,26 +21,26 @@ log = logging.getLogger(__name__)
 class Queue(Generic[Key]):
     """Keys and the moment at which each is due.
 
-    `gap_s` is the least time between two looks at one key: a burst of causes costs one look.
-    A look that raises is repeated after `retry_s`, doubling up to `retry_max_s`; what it raised is
+    `gap_s` is the least time between two reconciles of one key: a burst of causes costs one.
+    A reconcile that raises is repeated after `retry_s`, doubling up to `retry_max_s`; what it raised is
     logged when it changes, not each time.
     """
 
     def __init__(
         self,
         clock: Clock,
-        look: Callable[[Key], Awaitable[None]],
+        reconcile: Callable[[Key], Awaitable[None]],
         *,
         gap_s: float = 0.0,
         retry_s: float = 0.25,
         retry_max_s: float = 60.0,
     ) -> None:
         self.clock = clock
-        self.look = look
+        self.reconcile = reconcile
         self.gap_s = gap_s
         self.retry_s = retry_s
         self.retry_max_s = retry_max_s
-        self.looks = 0
+        self.reconciles = 0
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
@@ -71,7 +71,7 @@ class Queue(Generic[Key]):
         self._news.set()
 
     def forget(self, key: Key) -> None:
-        """No look at `key` until it is added again."""
+        """No reconcile of `key` until it is added again."""
         self._due.pop(key, None)
         self._again.pop(key, None)
         self._last.pop(key, None)
@@ -95,16 +95,16 @@ class Queue(Generic[Key]):
             key = await self._ready.get()
             self._waiting.discard(key)
             self._running.add(key)
-            self.looks += 1
+            self.reconciles += 1
             try:
-                await self.look(key)
+                await self.reconcile(key)
             except Exception as error:
                 self._fail(key, error)
             else:
                 self._failures.pop(key, None)
             finally:
                 self._finish(key)
-            # A look that awaits nothing would let the next ten thousand run before anybody else.
+            # A reconcile that awaits nothing would let the next ten thousand run before anybody else.
             await asyncio.sleep(0)
 
     async def _dispatch(self) -> None:
@@ -142,7 +142,7 @@ class Queue(Generic[Key]):
     def _fail(self, key: Key, error: Exception) -> None:
         count, text = self._failures.get(key, (0, ""))
         if str(error) != text:
-            log.warning("look failed, will be repeated", extra={"key": str(key)}, exc_info=error)
+            log.warning("reconcile failed, will be repeated", extra={"key": str(key)}, exc_info=error)
         self._failures[key] = (count + 1, str(error))
         delay_s = min(self.retry_max_s, self.retry_s * 2 ** min(count, 16))
         self._again[key] = min(self.clock.monotonic() + delay_s, self._again.get(key, float("inf")))

@@ -39,7 +39,7 @@ def test_pods_are_not_counted_from_a_watch_that_was_lost():
             assert cluster.replicas() == 5
             assert isinstance(await cluster.operator.external_metric(*ASKED), Failure)
             with pytest.raises(Unreachable, match="list pods: nothing was heard of them since"):
-                cluster.operator.world.checked(PODS)
+                cluster.operator.informers.checked(PODS)
             cluster.client.unlisted.clear()
             await clock.sleep(180)
             assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"

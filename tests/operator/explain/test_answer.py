@@ -139,7 +139,7 @@ def test_pods_that_do_not_run_are_counted_with_their_cause() -> None:
             found = await told(cluster)
             assert (found["replicas"], found["ready"]) == (2, 1)
             assert found["notReady"] == [{"pods": 1, "why": "ImagePullBackOff: no such image"}]
-            assert not cluster.operator.world.has_listed(PODS), "pods are not followed for it"
+            assert not cluster.operator.informers.has_listed(PODS), "pods are not followed for it"
             cluster.client.unlisted.add(PODS)
             found = await told(cluster)
             assert (found["ready"], found["notReady"]) == (None, [])

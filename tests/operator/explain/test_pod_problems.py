@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.operator.explain.pod_problems import ailment, counts, is_ready
+from tidegate.operator.explain.pod_problems import counts, is_ready, problem_of
 
 Object = dict[str, Any]
 READY = {"type": "Ready", "status": "True"}
@@ -62,10 +62,10 @@ UNREADY = {"type": "Ready", "status": "False", "reason": "ContainersNotReady", "
     ],
 )
 def test_the_nearest_cause_is_told(given: Object, told: str) -> None:
-    assert ailment(given) == told
+    assert problem_of(given) == told
 
 
-def test_equal_ailments_are_counted_together_and_the_healthy_are_left_out() -> None:
+def test_equal_problems_are_counted_together_and_the_healthy_are_left_out() -> None:
     pods = [pod("Pending", **PULLING), pod(conditions=[READY]), pod(**CRASHED), pod("Pending", **PULLING)]
     assert counts(pods) == [
         (2, "ImagePullBackOff: no such image"),

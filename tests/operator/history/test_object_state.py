@@ -10,7 +10,7 @@ from parts.cluster import Cluster, operating, redis, running
 from parts.virtualtime import VirtualClock
 from tidegate.base.errors import Unreachable
 from tidegate.kube.resource import DEPLOYMENTS, HPAS, SCALED_OBJECTS
-from tidegate.operator.history.store import Chronicle
+from tidegate.operator.history.store import HistoryStore
 
 Object = dict[str, Any]
 DOWN = Unreachable("connect", on="Redis", answer="connection refused")
@@ -183,7 +183,7 @@ def test_a_restart_ends_what_had_begun_and_tells_nothing_twice(tmp_path: Path) -
         cluster = Cluster(clock)
         for chapter in range(3):
             operator = cluster.operator = cluster.new_operator()
-            operator.desk.chronicle = operator.desk.history.chronicle = Chronicle(tmp_path)
+            operator.steps.history_store = operator.steps.history.history_store = HistoryStore(tmp_path)
             async with running(operator):
                 if chapter == 0:
                     await ready(cluster)

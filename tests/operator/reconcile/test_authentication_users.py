@@ -65,8 +65,8 @@ def test_a_cluster_wide_authentication_knows_its_users_too() -> None:
             await cluster.scaled_object("a", using("ClusterTriggerAuthentication"))
             await cluster.scaled_job("j", using("ClusterTriggerAuthentication"))
             await clock.sleep(5)
-            known = users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS)
-            assert known == {"scaledobjects": ["a"], "scaledjobs": ["j"]}
+            tracked = users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS)
+            assert tracked == {"scaledobjects": ["a"], "scaledjobs": ["j"]}
 
     virtualtime.run(story)
 

@@ -1,4 +1,4 @@
-"""The history tells what was done, all of it, and nothing else, whatever became of the rest of a look."""
+"""The history tells what was done, all of it, and nothing else, whatever became of the rest."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ HOUR_S = 3_600
 
 def history(cluster: Cluster, resource: Resource, name: str) -> list[str]:
     """The changes of the number."""
-    known = cluster.operator.desk.register.by_key[(resource, "shop", name)]
-    entries = cluster.operator.desk.chronicle.of(known.uid)
+    tracked = cluster.operator.steps.tracker.by_key[(resource, "shop", name)]
+    entries = cluster.operator.steps.history_store.of(tracked.uid)
     return [one["what"] for one in entries if one["code"].startswith(("Scaled", "Jobs"))]
 
 
 def test_a_round_is_told_once_and_created_once_though_the_status_was_refused() -> None:
-    """Its Jobs end and are gone before the look is repeated: the reading from before them is spent."""
+    """Its Jobs end and are gone before the reconcile is repeated: the reading from before them is spent."""
 
     async def story(clock: Any) -> None:
         async with operating(clock, jobs=2) as cluster:

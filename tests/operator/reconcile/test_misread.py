@@ -114,11 +114,11 @@ def test_after_an_edit_that_cannot_be_read_the_spec_from_before_counts() -> None
             await clock.sleep(5)
             assert 'spec.maxReplicaCount: Invalid value: "ten"' in ready(cluster)[2]
             assert "until this is mended the spec from before counts" in ready(cluster)[2]
-            writes = cluster.operator.desk.writer.status_writes
+            writes = cluster.operator.steps.writer.status_writes
             cluster.redis.lists.clear()
             await clock.sleep(60)
             assert cluster.replicas() == 0
-            assert cluster.operator.desk.writer.status_writes - writes < 5
+            assert cluster.operator.steps.writer.status_writes - writes < 5
 
     virtualtime.run(story)
 

@@ -166,7 +166,7 @@ def test_a_rollout_that_is_refused_is_told_holds_up_nothing_else_and_is_tried_ag
             cluster.redis.lists["jobs"] = 0
             await clock.sleep(12)
             assert cluster.condition(SCALED_JOBS, "crunch", "Active")[0] == "False"
-            assert deletions(cluster).count(first) == 1, "not at each look"
+            assert deletions(cluster).count(first) == 1, "not at each reconcile"
             await clock.sleep(30)
             assert deletions(cluster).count(first) == 2
             assert rollout_events(cluster)[0] == started
@@ -221,8 +221,8 @@ def test_a_finished_job_that_a_finalizer_keeps_is_deleted_once_and_stands_once_i
             await cluster.finish(job)
             await clock.sleep(300)
             assert deletions(cluster) == [job]
-            (known,) = cluster.operator.desk.register.by_key.values()
-            told = [one["what"] for one in cluster.operator.desk.chronicle.of(known.uid)]
+            (tracked,) = cluster.operator.steps.tracker.by_key.values()
+            told = [one["what"] for one in cluster.operator.steps.history_store.of(tracked.uid)]
             assert sum("deleted" in one for one in told) == 1
 
     virtualtime.run(story)

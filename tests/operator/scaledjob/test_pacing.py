@@ -78,7 +78,7 @@ def test_a_minimum_whose_program_fails_at_once_is_filled_once_per_polling_interv
     ],
 )
 def test_without_the_default_strategy_the_ends_of_jobs_start_no_others(strategy: Object) -> None:
-    """A Job takes its message three seconds after its start: until then every look sees it again."""
+    """A Job takes its message three seconds after its start: until then every reconcile sees it again."""
 
     async def story(clock: Any) -> None:
         async def take(town: Town) -> None:

@@ -143,6 +143,6 @@ def test_without_such_a_strategy_pods_are_not_followed() -> None:
         async with operating(clock, jobs=1) as cluster:
             await cluster.scaled_job(pollingInterval=5)
             await clock.sleep(8)
-            assert not cluster.operator.world.has_listed(PODS)
+            assert not cluster.operator.informers.has_listed(PODS)
 
     virtualtime.run(story)

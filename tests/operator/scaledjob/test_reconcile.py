@@ -358,12 +358,12 @@ def test_a_storm_of_finished_jobs_is_looked_at_four_times_a_second() -> None:
         async with operating(clock, jobs=9_999) as cluster:
             await cluster.scaled_job(pollingInterval=HOUR_S, maxReplicaCount=20)
             await clock.sleep(5)
-            before, until = cluster.operator.queue.looks, clock.monotonic() + 5
+            before, until = cluster.operator.queue.reconciles, clock.monotonic() + 5
             while clock.monotonic() < until:
                 for job in cluster.unfinished()[:2]:
                     await cluster.finish(job)
                 await clock.sleep(0.02)
-            assert 5 < cluster.operator.queue.looks - before <= 5 * 4 + 2
+            assert 5 < cluster.operator.queue.reconciles - before <= 5 * 4 + 2
 
     virtualtime.run(story)
 

@@ -80,7 +80,7 @@ def test_an_hpa_that_asks_right_after_an_edit_is_answered_from_what_is_measured(
             await cluster.deployment()
             await cluster.scaled_object("web", redis("jobs"), redis("mails"))
             await clock.sleep(2)
-            # A look has just been made, so that the edit waits for the next.
+            # A reconcile has just been made, so that the edit waits for the next.
             await cluster.patch(SCALED_OBJECTS, "web", {"metadata": {"labels": {"looked": "at"}}})
             await clock.sleep(0.1)
             await cluster.patch(SCALED_OBJECTS, "web", {"spec": {"triggers": [redis("jobs")]}})

@@ -95,7 +95,7 @@ def size(local: Local, row: Row) -> str:
         ready = f", {row.ready} ready" if row.replicas and row.ready is not None else ""
         return counted(row.replicas, "replica") + ready
     try:
-        jobs = local.operator.world.labelled(JOBS, row.namespace, (OWNER_LABEL, row.name))
+        jobs = local.operator.informers.labelled(JOBS, row.namespace, (OWNER_LABEL, row.name))
     except TidegateError:
         return "?"
     ended = [finished_as(job) for job in jobs]

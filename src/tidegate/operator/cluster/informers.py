@@ -108,7 +108,7 @@ FOLLOWED = (
 )
 
 
-class World:
+class Informers:
     """Caches by kind. `on_change(resource, old, new)` hears of every change of a followed kind,
     `on_return(resource)` when one can be believed again after `AWAY_S` without a word of it.
     """

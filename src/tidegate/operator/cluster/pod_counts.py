@@ -10,7 +10,7 @@ from tidegate.base.selectors import parse_selector
 from tidegate.kit.systems.kubernetes import PodCount
 from tidegate.kube.caches import Cache
 from tidegate.kube.resource import PODS
-from tidegate.operator.cluster.informers import PodMark, World
+from tidegate.operator.cluster.informers import Informers, PodMark
 
 ENDED = ("Succeeded", "Failed")
 
@@ -18,16 +18,16 @@ ENDED = ("Succeeded", "Failed")
 class PodCounts:
     """Answers `PodCount`. The watch of pods begins with the first question."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, informers: Informers) -> None:
+        self.informers = informers
 
     async def answer(self, question: Any) -> Any:
         """Waits for the first list: before that nobody knows, and nobody may say zero; nor may anybody
         while the watch is lost.
         """
         checked = pod_count(question)
-        await self.world.cache(PODS).synced()
-        pods: Cache[PodMark] = self.world.checked(PODS)
+        await self.informers.cache(PODS).synced()
+        pods: Cache[PodMark] = self.informers.checked(PODS)
         return counted(pods.list(checked.namespace), checked)
 
 

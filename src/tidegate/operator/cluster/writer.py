@@ -1,7 +1,7 @@
 """Carrying actions out: every write the operator makes goes through here, one writer per object.
 
 A write that was done already is no error (a Job that exists and is ours, one that is gone); anything
-else is raised, so that the look is repeated.
+else is raised, so that the reconcile is repeated.
 """
 
 from __future__ import annotations

@@ -24,73 +24,73 @@ from tidegate.kube.resource import HPAS, SCALED_OBJECTS
 from tidegate.operator.explain import triggers as explained_triggers
 from tidegate.operator.explain.hpa import told_by
 from tidegate.operator.explain.triggers import Entry, Subject
-from tidegate.operator.explain.workers import Workforce
+from tidegate.operator.explain.workers import Workers
 from tidegate.operator.history.object_state import annotations_of
 from tidegate.operator.history.store import reason_values
-from tidegate.operator.reconcile.reconciler import Desk
-from tidegate.operator.reconcile.tracked import Known
+from tidegate.operator.reconcile.steps import Steps
+from tidegate.operator.reconcile.tracker import Tracked
 from tidegate.operator.scaledjob import snapshot
 from tidegate.operator.scaledjob.job_template import template_of
 
 
 def explained(
-    desk: Desk,
-    known: Known,
+    steps: Steps,
+    tracked: Tracked,
     object: ScaledObject | ScaledJob,
-    workforce: Workforce,
+    workers: Workers,
     hpa: dict[str, Any] | None = None,
 ) -> Entry:
     """Everything about one object, for people and programs; `hpa` is its HPA's body."""
-    subject = replace(_subject(desk, known, object, workforce), hpa=told_by(known, hpa))
-    decision, has_plan = known.decision, known.plan is not None
+    subject = replace(_subject(steps, tracked, object, workers), hpa=told_by(tracked, hpa))
+    decision, has_plan = tracked.decision, tracked.plan is not None
     prospects = _outlook(subject)
     triggers = explained_triggers.triggers(subject) if has_plan else []
     formula = explained_triggers.formula(subject) if has_plan else None
     return {
-        "kind": known.key[0].kind,
-        "namespace": known.key[1],
-        "name": known.key[2],
+        "kind": tracked.key[0].kind,
+        "namespace": tracked.key[1],
+        "name": tracked.key[2],
         "at": format_time(subject.now),
-        "decidedAt": format_time(known.decided_at) if known.decided_at else None,
+        "decidedAt": format_time(tracked.decided_at) if tracked.decided_at else None,
         "replicas": subject.replicas,
-        **_workers(workforce),
+        **_workers(workers),
         "minimum": object.spec.replicas_min,
         "maximum": object.spec.replicas_max,
         "paused": subject.is_paused,
         "annotations": annotations_of(object),
         "triggers": triggers,
         "formula": formula,
-        "notices": known.plan.notices_of(None) if known.plan is not None else [],
+        "notices": tracked.plan.notices_of(None) if tracked.plan is not None else [],
         "reasons": [reason_values(one) for one in decision.reasons] if decision else [],
         "hpa": subject.hpa.entry(_leading(triggers, formula)) if subject.hpa is not None else None,
         "rivals": _rivals(subject),
         "outlook": [_prospect(one) for one in prospects],
         "due": _due(decision, prospects),
-        "history": desk.chronicle.of(known.uid),
+        "history": steps.history_store.of(tracked.uid),
     }
 
 
-def _subject(desk: Desk, known: Known, object: ScaledObject | ScaledJob, workforce: Workforce) -> Subject:
-    views = desk.views(known) if known.plan is not None else ()
-    subject = Subject(desk, known, object, views, interpret(views), desk.clock.now())
+def _subject(steps: Steps, tracked: Tracked, object: ScaledObject | ScaledJob, workers: Workers) -> Subject:
+    views = steps.views(tracked) if tracked.plan is not None else ()
+    subject = Subject(steps, tracked, object, views, interpret(views), steps.clock.now())
     annotations = object.metadata.annotations
     if isinstance(object, ScaledJob):
         return replace(subject, is_paused=annotated.is_set(annotations, annotated.PAUSED))
     picture = subject.picture
-    if known.plan is not None and known.seen is not None:
-        composite = known.plan.review.composite
-        picture = picture_of(object, known.seen, views, known.memory, composite)
+    if tracked.plan is not None and tracked.seen is not None:
+        composite = tracked.plan.review.composite
+        picture = picture_of(object, tracked.seen, views, tracked.memory, composite)
     return replace(
         subject,
         picture=picture,
         is_paused=annotated.pause_of(annotations).is_full,
-        replicas=known.replicas,
-        ready=workforce.ready,
+        replicas=tracked.replicas,
+        ready=workers.ready,
     )
 
 
-def _workers(workforce: Workforce) -> Entry:
-    jobs = workforce.jobs
+def _workers(workers: Workers) -> Entry:
+    jobs = workers.jobs
     counts = (
         {
             "running": jobs.running,
@@ -102,11 +102,11 @@ def _workers(workforce: Workforce) -> Entry:
         else None
     )
     return {
-        "ready": workforce.ready,
+        "ready": workers.ready,
         "jobs": counts,
-        "notReady": [{"pods": count, "why": text} for count, text in workforce.ailing],
-        "failing": {"jobs": workforce.failing, "why": workforce.cause} if workforce.failing else None,
-        "unseen": workforce.failure or None,
+        "notReady": [{"pods": count, "why": text} for count, text in workers.ailing],
+        "failing": {"jobs": workers.failing, "why": workers.cause} if workers.failing else None,
+        "unseen": workers.failure or None,
     }
 
 
@@ -119,40 +119,40 @@ def _leading(triggers: list[Entry], formula: Entry | None) -> str | None:
 
 def _rivals(subject: Subject) -> list[Entry]:
     """Who else scales the same target: they and we undo each other's counts."""
-    object, known = subject.object, subject.known
+    object, tracked = subject.object, subject.tracked
     if not isinstance(object, ScaledObject):
         return []
     ref, namespace = object.spec.scale_target_ref, object.metadata.namespace
     own = subject.hpa.name if subject.hpa is not None else ""
     found: list[Entry] = []
     try:
-        subject.desk.world.get(HPAS, namespace, own)
+        subject.steps.informers.get(HPAS, namespace, own)
     except TidegateError:
         return found
-    for hpa in subject.desk.world.cache(HPAS).list(namespace):
+    for hpa in subject.steps.informers.cache(HPAS).list(namespace):
         target, name = hpa["spec"].get("scaleTargetRef") or {}, hpa["metadata"]["name"]
         if name != own and (target.get("kind"), target.get("name")) == (ref.kind or "Deployment", ref.name):
             found.append({"kind": HPAS.kind, "name": name})
-    others = subject.desk.register.targeting(known.target) if known.target is not None else []
-    found += [{"kind": one.key[0].kind, "name": one.key[2]} for one in others if one is not known]
+    others = subject.steps.tracker.targeting(tracked.target) if tracked.target is not None else []
+    found += [{"kind": one.key[0].kind, "name": one.key[2]} for one in others if one is not tracked]
     return [one for one in found if one["kind"] in (HPAS.kind, SCALED_OBJECTS.kind)]
 
 
 def _outlook(subject: Subject) -> tuple[Prospect, ...]:
     """What would change the number."""
-    known, object, views = subject.known, subject.object, subject.views
-    if known.plan is None:
+    tracked, object, views = subject.tracked, subject.object, subject.views
+    if tracked.plan is None:
         return ()
-    views = known.plan.foreseen(views, subject.now)
+    views = tracked.plan.foreseen(views, subject.now)
     if isinstance(object, ScaledJob):
-        jobs = snapshot.look_at(subject.desk.world, object, known.ledger)
-        template = template_of(subject.desk.world, object)
-        check = template if isinstance(template, Failure) else known.plan.check("triggers")
+        jobs = snapshot.take_snapshot(subject.steps.informers, object, tracked.expectations)
+        template = template_of(subject.steps.informers, object)
+        check = template if isinstance(template, Failure) else tracked.plan.check("triggers")
         return outlook_jobs(object, jobs, views, check)
-    if known.seen is None:
+    if tracked.seen is None:
         return ()
-    seen, composite = _with_usage(subject, known.seen), known.plan.review.composite
-    return outlook(object, seen, views, known.memory, subject.now, composite)
+    seen, composite = _with_usage(subject, tracked.seen), tracked.plan.review.composite
+    return outlook(object, seen, views, tracked.memory, subject.now, composite)
 
 
 def _with_usage(subject: Subject, seen: Seen) -> Seen:

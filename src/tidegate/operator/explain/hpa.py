@@ -14,7 +14,7 @@ from typing import Any
 from tidegate.base.quantity import parse_quantity
 from tidegate.base.times import format_time
 from tidegate.core.values import ResourceMetric
-from tidegate.operator.reconcile.tracked import Known
+from tidegate.operator.reconcile.tracker import Tracked
 
 Object = dict[str, Any]
 # Go's way of printing the metric's selector, which says nothing to people: `/&LabelSelector{…}`, `(…)`.
@@ -86,13 +86,13 @@ class Told:
         }
 
 
-def told_by(known: Known, body: Object | None) -> Told | None:
+def told_by(tracked: Tracked, body: Object | None) -> Told | None:
     """What is known of the object's HPA with this body; None where there is none."""
     if body is None:
         return None
-    moments = [one for one in (known.hpa_asked, known.hpa_spoke) if one is not None]
+    moments = [one for one in (tracked.hpa_asked, tracked.hpa_spoke) if one is not None]
     name = body["metadata"]["name"]
-    return Told(name, body, known.replicas, max(moments, default=None), known.hpa_spoke)
+    return Told(name, body, tracked.replicas, max(moments, default=None), tracked.hpa_spoke)
 
 
 def _condition(one: Object) -> Object:

@@ -12,8 +12,8 @@ from tidegate.base.quantity import parse_quantity
 from tidegate.core.values import Reason
 from tidegate.kube.resource import Resource
 from tidegate.operator.explain.hpa import told_by
-from tidegate.operator.reconcile.reconciler import Desk
-from tidegate.operator.reconcile.tracked import Known
+from tidegate.operator.reconcile.steps import Steps
+from tidegate.operator.reconcile.tracker import Tracked
 
 Object = dict[str, Any]
 
@@ -35,45 +35,45 @@ class Row:
     ready: int | None = None
 
 
-def rows(desk: Desk, hpa_of: Callable[[ScaledObject], Object | None]) -> list[Row]:
+def rows(steps: Steps, hpa_of: Callable[[ScaledObject], Object | None]) -> list[Row]:
     """By kind, namespace and name. `hpa_of` is the body of an object's HPA: it reads cpu and memory."""
     found = []
-    for key, known in sorted(desk.register.by_key.items(), key=lambda item: (item[0][0].kind, item[0][1:])):
-        reasons = known.decision.reasons if known.decision is not None else ()
+    for key, tracked in sorted(steps.tracker.by_key.items(), key=lambda item: (item[0][0].kind, item[0][1:])):
+        reasons = tracked.decision.reasons if tracked.decision is not None else ()
         found.append(
             Row(
                 *key,
-                tuple(_metrics(desk, known, hpa_of)),
-                known.replicas,
+                tuple(_metrics(steps, tracked, hpa_of)),
+                tracked.replicas,
                 reasons[-1] if reasons else None,
-                _ready(desk, known),
+                _ready(steps, tracked),
             )
         )
     return found
 
 
 def _metrics(
-    desk: Desk, known: Known, hpa_of: Callable[[ScaledObject], Object | None]
+    steps: Steps, tracked: Tracked, hpa_of: Callable[[ScaledObject], Object | None]
 ) -> Iterator[tuple[str, float | None, float]]:
-    for plan in known.plan.review.triggers if known.plan is not None else ():
+    for plan in tracked.plan.review.triggers if tracked.plan is not None else ():
         if plan.resource is not None:
-            object = desk.world.get(*known.key)
-            told = told_by(known, hpa_of(object)) if isinstance(object, ScaledObject) else None
+            object = steps.informers.get(*tracked.key)
+            told = told_by(tracked, hpa_of(object)) if isinstance(object, ScaledObject) else None
             value = told.usage(plan.resource) if told is not None and told.state == "current" else None
             unit = " %" if plan.resource.target_type == "Utilization" else ""
             yield f"{plan.resource.name}{unit}", value, float(parse_quantity(plan.resource.target))
-        reading = desk.rounds.latest((known.uid, plan.index))
+        reading = steps.rounds.latest((tracked.uid, plan.index))
         for position, metric in enumerate(plan.metrics):
             is_read = reading is not None and reading.failure is None
             read = reading.values[position] if is_read and reading is not None else None
             yield metric.name, read, metric.target
 
 
-def _ready(desk: Desk, known: Known) -> int | None:
-    if known.target is None:
+def _ready(steps: Steps, tracked: Tracked) -> int | None:
+    if tracked.target is None:
         return None
     try:
-        target = desk.world.get(*known.target)
+        target = steps.informers.get(*tracked.target)
     except TidegateError:
         return None
     status = (target or {}).get("status") or {}

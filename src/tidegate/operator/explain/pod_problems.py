@@ -25,12 +25,12 @@ def is_leaving(pod: Object) -> bool:
 
 
 def counts(pods: Iterable[Object]) -> list[tuple[int, str]]:
-    """How many pods have which ailment, the most frequent first; pods that run well have none."""
-    found = Counter(text for pod in pods if (text := ailment(pod)))
+    """How many pods have which problem, the most frequent first; pods that run well have none."""
+    found = Counter(text for pod in pods if (text := problem_of(pod)))
     return [(count, text) for text, count in found.most_common()]
 
 
-def ailment(pod: Object) -> str:
+def problem_of(pod: Object) -> str:
     """Why the pod is not ready, or why it failed: `ImagePullBackOff: …`; "" for one that is fine or done."""
     if is_ready(pod) or is_leaving(pod) or _status(pod).get("phase") == "Succeeded":
         return ""

@@ -20,8 +20,8 @@ from tidegate.core.triggers.state import COMPOSITE_METRIC, Picture, TriggerState
 from tidegate.core.values import ExternalMetric, Reading, TargetType, TriggerView
 from tidegate.kit.scaler import Clocked
 from tidegate.operator.explain.hpa import Told
-from tidegate.operator.reconcile.reconciler import Desk
-from tidegate.operator.reconcile.tracked import Known
+from tidegate.operator.reconcile.steps import Steps
+from tidegate.operator.reconcile.tracker import Tracked
 from tidegate.review.manifest import TriggerPlan
 
 Entry = dict[str, Any]
@@ -31,8 +31,8 @@ Entry = dict[str, Any]
 class Subject:
     """One object, as it is explained. `ready` is its target's count of ready pods, where it was counted."""
 
-    desk: Desk
-    known: Known
+    steps: Steps
+    tracked: Tracked
     object: ScaledObject | ScaledJob
     views: tuple[TriggerView, ...]
     picture: Picture
@@ -64,8 +64,8 @@ class Subject:
 
 def triggers(subject: Subject) -> list[Entry]:
     """All of them, in their order."""
-    assert subject.known.plan is not None
-    plans = {plan.index: plan for plan in subject.known.plan.review.triggers}
+    assert subject.tracked.plan is not None
+    plans = {plan.index: plan for plan in subject.tracked.plan.review.triggers}
     return [
         _trigger(subject, plans[view.index], view, state)
         for view, state in zip(subject.views, subject.picture.states, strict=True)
@@ -78,7 +78,7 @@ def formula(subject: Subject) -> Entry | None:
     modifiers = modifiers_of(object.spec) if isinstance(object, ScaledObject) else None
     if modifiers is None:
         return None
-    plan, composed = subject.known.plan, subject.picture.composed
+    plan, composed = subject.tracked.plan, subject.picture.composed
     composite = plan.review.composite if plan is not None else None
     value = composed.value if composed is not None and not subject.is_paused else None
     failure = composed.failure if composed is not None else None
@@ -95,9 +95,9 @@ def formula(subject: Subject) -> Entry | None:
 
 
 def _trigger(subject: Subject, plan: TriggerPlan, view: TriggerView, state: TriggerState) -> Entry:
-    assert subject.known.plan is not None
-    is_asked = plan.scaler is not None and plan.index not in subject.known.plan.failures
-    reading = _last(subject.known, view) if subject.is_paused else view.reading
+    assert subject.tracked.plan is not None
+    is_asked = plan.scaler is not None and plan.index not in subject.tracked.plan.failures
+    reading = _last(subject.tracked, view) if subject.is_paused else view.reading
     if not is_asked:
         reading = None
     failure = view.reading.failure if view.reading is not None else None
@@ -119,13 +119,13 @@ def _trigger(subject: Subject, plan: TriggerPlan, view: TriggerView, state: Trig
         "failedPolls": view.failed_polls,
         "pollingInterval": None if native else polling,
         **_next(subject, view.index),
-        "notices": subject.known.plan.notices_of(view.index),
+        "notices": subject.tracked.plan.notices_of(view.index),
     }
 
 
-def _last(known: Known, view: TriggerView) -> Reading | None:
+def _last(tracked: Tracked, view: TriggerView) -> Reading | None:
     """What the trigger said before the pause; nothing where an edit has put another one in its place."""
-    names, reading = known.last.get(view.index, ((), None))
+    names, reading = tracked.last.get(view.index, ((), None))
     return reading if names == tuple(metric.name for metric in view.metrics) else None
 
 
@@ -139,7 +139,7 @@ def _read_at(subject: Subject, reading: Reading | None, *, is_native: bool) -> s
 
 def _next(subject: Subject, index: int) -> Entry:
     """When it is measured next, and whether its server is left alone till then."""
-    due = subject.desk.rounds.next_poll((subject.known.uid, index))
+    due = subject.steps.rounds.next_poll((subject.tracked.uid, index))
     if due is None:
         return {"nextPoll": None, "isHeld": False}
     # To the nearest second: an edge at the full minute must not be told as one second before it.
@@ -172,11 +172,11 @@ def _fallen(
     subject: Subject, metric: ExternalMetric, state: TriggerState, value: float | None
 ) -> float | None:
     """What counts for the HPA: the value, or the fallback's."""
-    object, known = subject.object, subject.known
-    if not state.is_fallen or not isinstance(object, ScaledObject) or known.seen is None:
+    object, tracked = subject.object, subject.tracked
+    if not state.is_fallen or not isinstance(object, ScaledObject) or tracked.seen is None:
         return value
-    net = net_of(object, known.memory)
-    worth = fallback.value_of(net, metric, known.seen) if net is not None else None
+    net = net_of(object, tracked.memory)
+    worth = fallback.value_of(net, metric, tracked.seen) if net is not None else None
     return None if isinstance(worth, Failure) else worth
 
 

@@ -6,29 +6,29 @@ from typing import Any
 
 from tidegate.base.spelling import nearest
 from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
-from tidegate.operator.cluster.informers import World
+from tidegate.operator.cluster.informers import Informers
 
 NAMES_SHOWN = 5
 SHORT = {SCALED_OBJECTS: "so", SCALED_JOBS: "sj"}
 
 
-def stranger(world: World, resource: Resource, namespace: str, name: str) -> ApiError:
-    """`NotFound` with what was perhaps meant; `NotDecided` for an object that waits for its first look."""
-    if world.get(resource, namespace, name) is not None:
+def undecided(informers: Informers, resource: Resource, namespace: str, name: str) -> ApiError:
+    """`NotFound` with what was perhaps meant; `NotDecided` for one that waits for its first reconcile."""
+    if informers.get(resource, namespace, name) is not None:
         text = (
             f"{resource.kind} {namespace}/{name} is new and was not looked at yet: ask again in a moment, "
             "or see its events with kubectl describe"
         )
         return ApiError(404, "NotDecided", text)
-    hint = _hint(world, resource, namespace, name)
+    hint = _hint(informers, resource, namespace, name)
     return ApiError(404, "NotFound", f"there is no {resource.kind} {namespace}/{name}; {hint}")
 
 
-def _hint(world: World, resource: Resource, namespace: str, name: str) -> str:
+def _hint(informers: Informers, resource: Resource, namespace: str, name: str) -> str:
     other = SCALED_JOBS if resource == SCALED_OBJECTS else SCALED_OBJECTS
-    if world.get(other, namespace, name) is not None:
+    if informers.get(other, namespace, name) is not None:
         return f"there is a {other.kind} of that name: {SHORT[other]}/{name}"
-    present: list[Any] = world.cache(resource).list()
+    present: list[Any] = informers.cache(resource).list()
     names = sorted(one.metadata.name for one in present if one.metadata.namespace == namespace)
     near = nearest(name, names)
     if near is not None:

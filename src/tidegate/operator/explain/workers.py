@@ -11,7 +11,7 @@ from typing import Any
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import TidegateError
 from tidegate.kube.resource import JOBS, PODS, ApiError
-from tidegate.operator.cluster.informers import World
+from tidegate.operator.cluster.informers import Informers
 from tidegate.operator.explain import pod_problems
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 from tidegate.operator.scaledjob.snapshot import finished_as
@@ -33,7 +33,7 @@ class JobCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Workforce:
+class Workers:
     """`ready` None: nobody could count. `ailing`: how many pods are not ready, and why.
 
     `failing` are the latest Jobs in a row that failed, `cause` is how the last of them did. `failure` says
@@ -48,42 +48,42 @@ class Workforce:
     failure: str = ""
 
 
-async def of_target(world: World, namespace: str, target: Target) -> Workforce:
+async def of_target(informers: Informers, namespace: str, target: Target) -> Workers:
     """The pods of a scale target."""
     if not target.selector:
-        return Workforce()
-    pods = await _pods(world, namespace, target.selector)
+        return Workers()
+    pods = await _pods(informers, namespace, target.selector)
     if isinstance(pods, str):
-        return Workforce(failure=pods)
+        return Workers(failure=pods)
     alive = [one for one in pods if (one.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
     ready = sum(map(pod_problems.is_ready, alive))
     ailing = tuple(pod_problems.counts(alive))
     is_short = isinstance(target.replicas, int) and len(alive) < target.replicas
-    if is_short and (refusal := _refusal(world, namespace, target)):
+    if is_short and (refusal := _refusal(informers, namespace, target)):
         ailing = (*ailing, (0, refusal))
-    return Workforce(ready, ailing)
+    return Workers(ready, ailing)
 
 
-def _refusal(world: World, namespace: str, target: Target) -> str:
+def _refusal(informers: Informers, namespace: str, target: Target) -> str:
     """Why the target's controller cannot make pods, where it says so."""
     if target.resource is None or not target.is_watched:
         return ""
-    found = world.get(target.resource, namespace, target.name) or {}
+    found = informers.get(target.resource, namespace, target.name) or {}
     for one in (found.get("status") or {}).get("conditions") or ():
         if one.get("type") == "ReplicaFailure" and one.get("status") == "True":
             return f"pods cannot be made: {one.get('message') or one.get('reason')}"
     return ""
 
 
-async def of_jobs(world: World, object: ScaledJob) -> Workforce:
+async def of_jobs(informers: Informers, object: ScaledJob) -> Workers:
     """The Jobs of a ScaledJob, and their pods."""
     metadata = object.metadata
     label = (OWNER_LABEL, metadata.name)
     try:
-        jobs: list[Object] = world.labelled(JOBS, metadata.namespace, label)
+        jobs: list[Object] = informers.labelled(JOBS, metadata.namespace, label)
     except TidegateError as error:
-        return Workforce(failure=str(error))
-    pods = await _pods(world, metadata.namespace, "=".join(label))
+        return Workers(failure=str(error))
+    pods = await _pods(informers, metadata.namespace, "=".join(label))
     failure = pods if isinstance(pods, str) else ""
     by_job: dict[str, list[Object]] = {}
     for pod in () if isinstance(pods, str) else pods:
@@ -95,7 +95,7 @@ async def of_jobs(world: World, object: ScaledJob) -> Workforce:
         for name in unfinished
         if failure or any((pod.get("status") or {}).get("phase") in ACTIVE for pod in by_job.get(name, ()))
     ]
-    found = Workforce(
+    found = Workers(
         ailing=tuple(pod_problems.counts(_latest(by_job[name]) for name in unfinished if name in by_job)),
         jobs=JobCounts(
             len(begun),
@@ -108,7 +108,7 @@ async def of_jobs(world: World, object: ScaledJob) -> Workforce:
     return _with_failing(found, jobs, by_job)
 
 
-def _with_failing(found: Workforce, jobs: list[Object], by_job: dict[str, list[Object]]) -> Workforce:
+def _with_failing(found: Workers, jobs: list[Object], by_job: dict[str, list[Object]]) -> Workers:
     """How many of the latest Jobs failed in a row, and how the last of them did."""
     last, count = None, 0
     for job in sorted((one for one in jobs if finished_as(one)), key=_ended_at, reverse=True):
@@ -119,7 +119,7 @@ def _with_failing(found: Workforce, jobs: list[Object], by_job: dict[str, list[O
     if last is None:
         return found
     pods = by_job.get(last["metadata"]["name"], ())
-    cause = pod_problems.ailment(_latest(list(pods))) if pods else ""
+    cause = pod_problems.problem_of(_latest(list(pods))) if pods else ""
     if not cause:
         cause = next((one.get("message") or "" for one in _ends(last) if one.get("type") == "Failed"), "")
     return replace(found, failing=count, cause=cause)
@@ -143,9 +143,9 @@ def _job_of(pod: Object) -> str:
     return str(next((labels[key] for key in JOB_LABELS if key in labels), ""))
 
 
-async def _pods(world: World, namespace: str, selector: str) -> list[Object] | str:
+async def _pods(informers: Informers, namespace: str, selector: str) -> list[Object] | str:
     """The pods that match, or why they cannot be had."""
     try:
-        return (await world.client.list(PODS, namespace, labels=selector)).items
+        return (await informers.client.list(PODS, namespace, labels=selector)).items
     except (ApiError, TidegateError) as error:
         return f"the pods cannot be listed: {error}"

@@ -39,7 +39,7 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ObjectState:
     """`ready` is status, reason and message of the condition while it is True or False. `fallen` are the
     metrics that a fallback speaks for. `spec` is None where only its generation is known."""
 
@@ -62,9 +62,9 @@ def annotations_of(object: ScaledObject | ScaledJob) -> dict[str, str]:
     }
 
 
-def standing_of(
+def state_of(
     object: ScaledObject | ScaledJob, decision: Decision, name_of: Callable[[int], str]
-) -> Standing:
+) -> ObjectState:
     """What stands as of this decision. `name_of` says what people call a trigger."""
     told = find(object.status.conditions, "Ready")
     ready = None
@@ -75,7 +75,7 @@ def standing_of(
         for one in decision.reasons
         if one.code in FALLEN
     ]
-    return Standing(
+    return ObjectState(
         object.metadata.generation or 0,
         object.spec,
         tuple(annotations_of(object).items()),
@@ -85,10 +85,10 @@ def standing_of(
     )
 
 
-def restored(history: Iterable[Entry], now: Standing) -> Standing:
+def restored(history: Iterable[Entry], now: ObjectState) -> ObjectState:
     """What stood when the last process ended, as its lines say; of what they do not speak of, what is now."""
     annotations, outages, fallen = dict(now.annotations), dict[int, Outage](), dict[str, None]()
-    standing = replace(now, outages=(), fallen=())
+    state = replace(now, outages=(), fallen=())
     for one in history:
         code, name = one["code"], str(one.get("name", ""))
         if code in ("Paused", "Forced"):
@@ -104,35 +104,35 @@ def restored(history: Iterable[Entry], now: Standing) -> Standing:
         elif code == "FallbackEnded":
             fallen.pop(name, None)
         elif code in ("Ready", "NotReady"):
-            standing = replace(standing, ready=("True" if code == "Ready" else "False", "", ""))
+            state = replace(state, ready=("True" if code == "Ready" else "False", "", ""))
         elif code == "Edited" and one["generation"] < now.generation:
-            standing = replace(standing, generation=one["generation"], spec=None)
+            state = replace(state, generation=one["generation"], spec=None)
         elif code == "Edited":
-            standing = replace(standing, generation=now.generation, spec=now.spec)
+            state = replace(state, generation=now.generation, spec=now.spec)
     return replace(
-        standing,
+        state,
         annotations=tuple(annotations.items()),
         outages=tuple(outages.values()),
         fallen=tuple(fallen),
     )
 
 
-def concerned(standing: Standing, names: Mapping[int, str]) -> Standing:
-    """The standing without the outages of triggers that an edit has taken away or put others in place of.
+def concerned(state: ObjectState, names: Mapping[int, str]) -> ObjectState:
+    """The state without the outages of triggers that an edit has taken away or put others in place of.
 
     One that could not be understood as it was written (`triggers[0] (redis)`) has found its name since.
     """
     kept = [
         one
-        for one in standing.outages
+        for one in state.outages
         if one.index < 0 or names.get(one.index) == one.name or (one.index in names and "[" in one.name)
     ]
-    return replace(standing, outages=tuple(kept))
+    return replace(state, outages=tuple(kept))
 
 
 def settled(
-    before: Standing, after: Standing, is_read: Callable[[int], bool], *, is_paused: bool
-) -> Standing:
+    before: ObjectState, after: ObjectState, is_read: Callable[[int], bool], *, is_paused: bool
+) -> ObjectState:
     """`after`, in which goes on what has not ended: of triggers that are not read at present nobody knows.
 
     While paused nothing is measured, and nothing ends.
@@ -151,8 +151,8 @@ def settled(
     )
 
 
-def changes(before: Standing, after: Standing, decision: Decision, now: datetime) -> Iterator[Entry]:
-    """The lines between two standings, nothing for what stayed."""
+def changes(before: ObjectState, after: ObjectState, decision: Decision, now: datetime) -> Iterator[Entry]:
+    """The lines between two states, nothing for what stayed."""
     if after.generation != before.generation:
         edited = _edits(before.spec, after.spec)
         what = f"spec edited (generation {after.generation}){edited}"
@@ -194,7 +194,7 @@ def _annotated(before: Mapping[str, str], after: Mapping[str, str], now: datetim
             yield entry(now, code, f"{verb}: annotation {name} was taken off", name=name)
 
 
-def _outages(before: Standing, after: Standing, now: datetime) -> Iterator[Entry]:
+def _outages(before: ObjectState, after: ObjectState, now: datetime) -> Iterator[Entry]:
     stood, stands = ({one.index for one in each.outages} for each in (before, after))
     for one in after.outages:
         if one.index not in stood:

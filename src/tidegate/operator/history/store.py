@@ -34,7 +34,7 @@ _ROUND = re.compile(r" in round [0-9]+")
 _NUMBER = re.compile(r"[0-9]+")
 
 
-class Chronicle:
+class HistoryStore:
     """`folder` None: kept in memory only (in a cluster, events tell the rest)."""
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -14,35 +14,35 @@ from tidegate.api.wire import without_nulls
 from tidegate.base.problems import Problem
 from tidegate.core.values import EmitEvent
 from tidegate.kube.resource import CLUSTER_TRIGGER_AUTHENTICATIONS, TRIGGER_AUTHENTICATIONS
-from tidegate.operator.cluster.informers import World
+from tidegate.operator.cluster.informers import Informers
 from tidegate.operator.cluster.writer import Place, Writer
-from tidegate.operator.reconcile.tracked import Key
+from tidegate.operator.reconcile.tracker import Key
 
 KINDS = (TRIGGER_AUTHENTICATIONS, CLUSTER_TRIGGER_AUTHENTICATIONS)
 Told = tuple[str, int]
 
 
-class Authentications:
+class AuthenticationEvents:
     """Looks at authentications: compares each with what was told of it last."""
 
-    def __init__(self, world: World, writer: Writer) -> None:
-        self.world = world
+    def __init__(self, informers: Informers, writer: Writer) -> None:
+        self.informers = informers
         self.writer = writer
         self._told: dict[Key, Told] = {}
         self._wrong: dict[Key, Told] = {}
 
     def changed(self, key: Key, new: Any | None) -> bool:
-        """Whether the change is worth a look. Those of the first list are only noted, but for one that
+        """Whether the change is worth a reconcile. Those of the first list are only noted, but for one that
         cannot be read."""
-        if new is not None and not self.world.has_listed(key[0]):
+        if new is not None and not self.informers.has_listed(key[0]):
             self._told[key] = _state(new)
             return bool(_problems(new))
         return self._told.get(key) != (_state(new) if new is not None else None)
 
-    async def look(self, key: Key) -> None:
-        """Tells what has happened since the last look."""
+    async def reconcile(self, key: Key) -> None:
+        """Tells what has happened since the last reconcile."""
         resource, namespace, name = key
-        found, told = self.world.get(resource, namespace, name), self._told.get(key)
+        found, told = self.informers.get(resource, namespace, name), self._told.get(key)
         state = _state(found) if found is not None else None
         if told is not None and (state is None or state[0] != told[0]):
             await self._tell(key, told[0], "Deleted", f"{resource.kind} was deleted")

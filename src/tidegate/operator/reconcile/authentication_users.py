@@ -17,7 +17,7 @@ from tidegate.kube.resource import (
     ApiError,
     Resource,
 )
-from tidegate.operator.cluster.informers import World
+from tidegate.operator.cluster.informers import Informers
 from tidegate.operator.cluster.writer import Place, Writer
 
 Object = dict[str, Any]
@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 class References:
     """Keeps status.scaledobjects and status.scaledjobs of the authentications in step."""
 
-    def __init__(self, world: World, writer: Writer) -> None:
-        self.world = world
+    def __init__(self, informers: Informers, writer: Writer) -> None:
+        self.informers = informers
         self.writer = writer
 
     async def add(self, place: Place, triggers: Iterable[Trigger]) -> None:
@@ -40,7 +40,7 @@ class References:
         for authentication in self._referenced(place, triggers):
             await self._change(authentication, place, is_used=True)
 
-    async def leave(self, place: Place, object: Referring) -> None:
+    async def remove(self, place: Place, object: Referring) -> None:
         """The object's name leaves those that an edit has taken from it.
 
         This comes before the new status: who dies in between finds the old names there again. What the
@@ -73,7 +73,7 @@ class References:
     def _get(self, place: Place, name: str, *, is_cluster: bool) -> Object | None:
         resource = CLUSTER_TRIGGER_AUTHENTICATIONS if is_cluster else TRIGGER_AUTHENTICATIONS
         try:
-            return self.world.get(resource, "" if is_cluster else place.namespace, name)
+            return self.informers.get(resource, "" if is_cluster else place.namespace, name)
         except TidegateError:
             return None
 
@@ -85,7 +85,7 @@ class References:
             return False
         return any(
             ref is not None and ref.is_cluster and ref.name == authentication["metadata"]["name"]
-            for one in self.world.cache(place.resource).list()
+            for one in self.informers.cache(place.resource).list()
             if one.metadata.name == place.name and one.metadata.namespace != place.namespace
             for ref in (trigger.authentication_ref for trigger in one.spec.triggers)
         )

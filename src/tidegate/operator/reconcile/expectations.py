@@ -18,7 +18,7 @@ UNSEEN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class Expectation:
     """A Job that was asked for: since when (monotonic), and how it will look."""
 
     since_s: float
@@ -26,20 +26,20 @@ class Expected:
 
 
 @dataclass(slots=True)
-class Ledger:
+class Expectations:
     """Jobs by name: `unseen` ones that were created, `ending` ones that were deleted, and those whose
     deletion was `refused`.
     """
 
-    unseen: dict[str, Expected] = field(default_factory=dict)
+    unseen: dict[str, Expectation] = field(default_factory=dict)
     ending: set[str] = field(default_factory=set)
     refused: dict[str, Refusal] = field(default_factory=dict)
 
     def expect(self, views: Iterable[JobView], now_s: float) -> None:
         """These Jobs are about to be created."""
-        self.unseen.update((view.name, Expected(now_s, view)) for view in views)
+        self.unseen.update((view.name, Expectation(now_s, view)) for view in views)
 
-    def settle(self, name: str) -> None:
+    def observed(self, name: str) -> None:
         """The watch shows the Job, or it is known not to exist."""
         self.unseen.pop(name, None)
 
@@ -53,7 +53,7 @@ class Ledger:
         """
         self.refused.pop(name, None)
         if is_absent and name in self.unseen:
-            self.settle(name)
+            self.observed(name)
         else:
             self.ending.add(name)
 
@@ -67,10 +67,10 @@ class Ledger:
         self.refused.update((name, Refusal(cause, now)) for name, cause in causes.items())
         return news
 
-    def known(self, shown: list[JobView]) -> list[JobView]:
+    def merged(self, shown: list[JobView]) -> list[JobView]:
         """The Jobs that the watch shows and those still unseen, with what we know of them."""
         for view in shown:
-            self.settle(view.name)
+            self.observed(view.name)
         views = [*shown, *(one.view for one in self.unseen.values())]
         present = {view.name for view in views}
         self.ending &= present

@@ -15,9 +15,9 @@ from tidegate.core.outlook.messages import name_of
 from tidegate.core.reasons import Code
 from tidegate.core.values import Action, CreateJobs, DeleteJobs, Reason, SetReplicas
 from tidegate.measure.rounds import Rounds
-from tidegate.operator.history.object_state import changes, concerned, restored, settled, standing_of
-from tidegate.operator.history.store import Chronicle, entry, reason_values
-from tidegate.operator.reconcile.tracked import Known
+from tidegate.operator.history.object_state import changes, concerned, restored, settled, state_of
+from tidegate.operator.history.store import HistoryStore, entry, reason_values
+from tidegate.operator.reconcile.tracker import Tracked
 from tidegate.review.manifest import TriggerPlan
 
 Object = dict[str, Any]
@@ -29,32 +29,32 @@ OLD_S = 10.0
 
 
 class History:
-    """Tells the chronicle of what a look has found and done."""
+    """Tells the history of what a reconcile has found and done."""
 
-    def __init__(self, chronicle: Chronicle, rounds: Rounds) -> None:
-        self.chronicle = chronicle
+    def __init__(self, history_store: HistoryStore, rounds: Rounds) -> None:
+        self.history_store = history_store
         self.rounds = rounds
 
-    def acted(self, known: Known, done: Iterable[Action]) -> None:
+    def acted(self, tracked: Tracked, done: Iterable[Action]) -> None:
         """What was done of the last decision, and why."""
-        assert known.decision is not None
-        assert known.decided_at is not None
+        assert tracked.decision is not None
+        assert tracked.decided_at is not None
         for action in done:
             code, what = act(action)
             if what:
-                reasons = [reason_values(one) for one in known.decision.reasons if is_why(one, action)]
-                self.chronicle.add(known.uid, entry(known.decided_at, code, what, reasons))
+                reasons = [reason_values(one) for one in tracked.decision.reasons if is_why(one, action)]
+                self.history_store.add(tracked.uid, entry(tracked.decided_at, code, what, reasons))
 
     def found(
-        self, known: Known, replicas: int | None, hpa: Object | None, now: datetime, now_s: float
+        self, tracked: Tracked, replicas: int | None, hpa: Object | None, now: datetime, now_s: float
     ) -> None:
-        """The count that was found; news where it is neither ours nor the last look's. `hpa`: its HPA."""
-        previous, known.replicas = known.replicas, replicas
-        self._reconsider(known, hpa)
+        """The count that was found; news where neither we nor the last reconcile made it. `hpa`: its HPA."""
+        previous, tracked.replicas = tracked.replicas, replicas
+        self._reconsider(tracked, hpa)
         if previous is None or replicas is None or previous == replicas:
             return
-        if known.left is not None and known.left[0] == replicas and now_s - known.left[1] < OLD_S:
-            known.replicas = previous
+        if tracked.left is not None and tracked.left[0] == replicas and now_s - tracked.left[1] < OLD_S:
+            tracked.replicas = previous
             return
         is_hpa = is_of_hpa(hpa, replicas, now)
         told = entry(
@@ -62,44 +62,44 @@ class History:
             "ScaledByHpa" if is_hpa else "ScaledByOthers",
             _step(previous, replicas, is_hpa=is_hpa),
         )
-        added = self.chronicle.add(known.uid, told)
-        known.doubtful = None if is_hpa else (added, previous, replicas, now)
+        added = self.history_store.add(tracked.uid, told)
+        tracked.doubtful = None if is_hpa else (added, previous, replicas, now)
 
-    def _reconsider(self, known: Known, hpa: Object | None) -> None:
+    def _reconsider(self, tracked: Tracked, hpa: Object | None) -> None:
         """The HPA may say only afterwards that it was its count."""
-        if known.doubtful is None:
+        if tracked.doubtful is None:
             return
-        told, previous, replicas, at = known.doubtful
+        told, previous, replicas, at = tracked.doubtful
         if told["count"] == 1 and is_of_hpa(hpa, replicas, at):
             what = _step(previous, replicas, is_hpa=True)
-            self.chronicle.correct(known.uid, told, code="ScaledByHpa", what=what)
-            known.doubtful = None
+            self.history_store.correct(tracked.uid, told, code="ScaledByHpa", what=what)
+            tracked.doubtful = None
 
-    def stood(self, known: Known, object: ScaledObject | ScaledJob, now: datetime) -> None:
+    def stood(self, tracked: Tracked, object: ScaledObject | ScaledJob, now: datetime) -> None:
         """What stands beside the count, where it has changed."""
-        decision = known.decision
+        decision = tracked.decision
         assert decision is not None
-        after = standing_of(object, decision, lambda index: _name(known, index))
-        if known.standing is None:
-            known.standing = restored(self.chronicle.of(known.uid), after)
-        if after == known.standing:
+        after = state_of(object, decision, lambda index: _name(tracked, index))
+        if tracked.object_state is None:
+            tracked.object_state = restored(self.history_store.of(tracked.uid), after)
+        if after == tracked.object_state:
             return
-        names = {one.index: _name(known, one.index) for one in _plans(known)}
-        before, is_paused = concerned(known.standing, names), _is_paused(object)
-        after = settled(before, after, lambda index: self._is_read(known, index), is_paused=is_paused)
+        names = {one.index: _name(tracked, one.index) for one in _plans(tracked)}
+        before, is_paused = concerned(tracked.object_state, names), _is_paused(object)
+        after = settled(before, after, lambda index: self._is_read(tracked, index), is_paused=is_paused)
         for told in changes(before, after, decision, now):
-            self.chronicle.add(known.uid, told)
-        known.standing = after
+            self.history_store.add(tracked.uid, told)
+        tracked.object_state = after
 
-    def _is_read(self, known: Known, index: int) -> bool:
+    def _is_read(self, tracked: Tracked, index: int) -> bool:
         """Whether the trigger was read as it is written now; -1 stands for all of them.
 
         cpu and memory are read by the HPA: they fail only by how they are written.
         """
-        if any(one.index == index and one.resource is not None for one in _plans(known)):
+        if any(one.index == index and one.resource is not None for one in _plans(tracked)):
             return True
-        indexes = known.followed if index < 0 else (index,)
-        readings = [self.rounds.polled((known.uid, one)) for one in indexes]
+        indexes = tracked.followed if index < 0 else (index,)
+        readings = [self.rounds.polled((tracked.uid, one)) for one in indexes]
         return all(one is not None and one.failure is None for one in readings)
 
 
@@ -139,13 +139,13 @@ def _is_paused(object: ScaledObject | ScaledJob) -> bool:
     return is_set(annotations, PAUSED) if isinstance(object, ScaledJob) else pause_of(annotations).is_full
 
 
-def _plans(known: Known) -> tuple[TriggerPlan, ...]:
-    return known.plan.review.triggers if known.plan is not None else ()
+def _plans(tracked: Tracked) -> tuple[TriggerPlan, ...]:
+    return tracked.plan.review.triggers if tracked.plan is not None else ()
 
 
-def _name(known: Known, index: int) -> str:
+def _name(tracked: Tracked, index: int) -> str:
     """What people call a trigger."""
-    plan = next((one for one in _plans(known) if one.index == index), None)
+    plan = next((one for one in _plans(tracked) if one.index == index), None)
     if plan is None:
         return "the formula" if index < 0 else f"triggers[{index}]"
     return name_of(index, plan.trigger.type, plan.trigger.name, plan.metrics)

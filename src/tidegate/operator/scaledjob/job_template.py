@@ -13,7 +13,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import TidegateError
 from tidegate.core.values import NoTemplate
 from tidegate.kube.resource import JOBS
-from tidegate.operator.cluster.informers import World
+from tidegate.operator.cluster.informers import Informers
 
 Object = dict[str, Any]
 
@@ -40,13 +40,13 @@ class Template:
         return self.spec.get("template")
 
 
-def template_of(world: World, object: ScaledJob) -> Template | NoTemplate:
+def template_of(informers: Informers, object: ScaledJob) -> Template | NoTemplate:
     """What the object's Jobs are made from now, or why none can be made."""
     reference, namespace = object.spec.job_target_ref, object.metadata.namespace
     if not reference.model:
         return Template(reference.job_spec())
     try:
-        found = world.get(JOBS, namespace, reference.model)
+        found = informers.get(JOBS, namespace, reference.model)
     except TidegateError as error:
         return NoTemplate(error.kind, str(error))
     if found is None:

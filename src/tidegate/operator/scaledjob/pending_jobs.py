@@ -13,26 +13,26 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Unreachable
 from tidegate.core.scaledjob.job_count import counts_pending
 from tidegate.kube.resource import PODS
-from tidegate.operator.cluster.informers import PodMark, World
+from tidegate.operator.cluster.informers import Informers, PodMark
 
 Object = dict[str, Any]
 
 POD_LABEL = "job-name"
 STARTED = ("Running", "Succeeded")
-# How long the first look waits for the list of pods.
+# How long the first reconcile waits for the list of pods.
 FIRST_LIST_S = 2.0
 
 
 class PendingJobs:
     """Looks at the pods of Jobs. The watch of pods begins with the first object that needs it."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, informers: Informers) -> None:
+        self.informers = informers
 
     async def follow(self, object: ScaledJob) -> None:
         """Begins to follow pods where the object's strategy asks for them."""
         if counts_pending(object.spec.scaling_strategy):
-            await self.world.listed(PODS, FIRST_LIST_S)
+            await self.informers.listed(PODS, FIRST_LIST_S)
 
     def rule(self, object: ScaledJob) -> Callable[[Object], bool]:
         """Whether an unfinished Job of the object is pending; never, where its strategy does not ask."""
@@ -49,7 +49,7 @@ class PendingJobs:
     def _pods(self, job: Object) -> list[PodMark]:
         metadata = job["metadata"]
         try:
-            return self.world.labelled(PODS, metadata.get("namespace", ""), (POD_LABEL, metadata["name"]))
+            return self.informers.labelled(PODS, metadata.get("namespace", ""), (POD_LABEL, metadata["name"]))
         except Unreachable:
             return []
 

@@ -1,7 +1,7 @@
-"""One look at a ScaledJob: its Jobs, its triggers; then the decision, carried out.
+"""One reconcile of a ScaledJob: its Jobs, its triggers; then the decision, carried out.
 
 A creating round is claimed before it creates: the object is patched with the round's number on
-condition that nobody has changed it since we looked. Who loses the claim looks again.
+condition that nobody has changed it since we read it. Who loses the claim reconciles again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitE
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator.cluster.writer import Place
 from tidegate.operator.reconcile.expectations import UNSEEN_S
-from tidegate.operator.reconcile.reconciler import Desk
-from tidegate.operator.reconcile.tracked import Key, Known
+from tidegate.operator.reconcile.steps import Steps
+from tidegate.operator.reconcile.tracker import Key, Tracked
 from tidegate.operator.scaledjob import job_body as jobs
 from tidegate.operator.scaledjob import snapshot
 from tidegate.operator.scaledjob.job_template import Template, template_of
@@ -36,171 +36,171 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 
 
-class ScaledJobs:
-    """Looks at ScaledJobs."""
+class ScaledJobReconciler:
+    """Reconciles ScaledJobs."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.pending = PendingJobs(desk.world)
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.pending = PendingJobs(steps.informers)
 
-    async def look(self, key: Key) -> None:
+    async def reconcile(self, key: Key) -> None:
         _, namespace, name = key
-        object: ScaledJob | None = self.desk.world.get(SCALED_JOBS, namespace, name)
+        object: ScaledJob | None = self.steps.informers.get(SCALED_JOBS, namespace, name)
         if object is None:
-            self.desk.forget(key)
+            self.steps.forget(key)
             return
         place = Place(SCALED_JOBS, namespace, name, object.metadata.uid)
         if object.metadata.deletion_timestamp:
-            await self.desk.release(place, object)
+            await self.steps.release(place, object)
             return
-        misread = self.desk.world.misread(*key)
+        misread = self.steps.informers.misread(*key)
         if misread is not None and misread.is_held:
-            await self.desk.unready(place, object, Failure("Misconfigured", misread.text))
+            await self.steps.unready(place, object, Failure("Misconfigured", misread.text))
             return
-        if await self.desk.prepare(place, object, {}):
+        if await self.steps.prepare(place, object, {}):
             return
-        known = self.desk.known(key, object)
-        object = self.desk.newest(known, object)
-        await self._settle(known)
+        tracked = self.steps.track(key, object)
+        object = self.steps.newest(tracked, object)
+        await self._check_overdue(tracked)
         named = object.spec.job_target_ref.model
-        self.desk.register.aim(known, (JOBS, namespace, named) if named else None)
-        template = template_of(self.desk.world, object)
+        self.steps.tracker.set_target(tracked, (JOBS, namespace, named) if named else None)
+        template = template_of(self.steps.informers, object)
         pods = template if isinstance(template, Failure) else template.pods
-        plan = await self.desk.planned(known, object, pods, object.spec.env_source_container_name)
+        plan = await self.steps.planned(tracked, object, pods, object.spec.env_source_container_name)
         if is_set(object.metadata.annotations, PAUSED):
-            await self.desk.stop(known)
+            await self.steps.stop(tracked)
         else:
             await self.pending.follow(object)
-            await self.desk.follow(known, object.spec.polling_s, partial(self._sight, known))
-            await self._tick(known, object.spec.polling_s)
-        await self.desk.references.leave(place, object)
+            await self.steps.follow(tracked, object.spec.polling_s, partial(self._snapshot, tracked))
+            await self._tick(tracked, object.spec.polling_s)
+        await self.steps.references.remove(place, object)
         check = template if isinstance(template, Failure) else plan.check(messages.JOB_TRIGGERS_STAGE)
-        decision = await self._decided(known, object, template, check)
-        await self._carry_out(known, object, template, decision)
-        await self.desk.references.add(place, object.spec.triggers)
+        decision = await self._decided(tracked, object, template, check)
+        await self._carry_out(tracked, object, template, decision)
+        await self.steps.references.add(place, object.spec.triggers)
 
-    def ended(self, known: Known, how: str) -> None:
+    def ended(self, tracked: Tracked, how: str) -> None:
         """A Job has ended: Complete, Failed or deleted (""). It wakes where that starts no endless row."""
-        object: ScaledJob | None = self.desk.world.get(*known.key)
-        if object is None or known.plan is None:
+        object: ScaledJob | None = self.steps.informers.get(*tracked.key)
+        if object is None or tracked.plan is None:
             return
-        strategy, views = object.spec.scaling_strategy, self.desk.views(known)
-        if pacing.asks_anew(strategy, how, known.memory, views):
-            self.wake(known)
+        strategy, views = object.spec.scaling_strategy, self.steps.views(tracked)
+        if pacing.asks_anew(strategy, how, tracked.memory, views):
+            self.wake(tracked)
 
-    def wake(self, known: Known) -> None:
+    def wake(self, tracked: Tracked) -> None:
         """Its triggers are asked at once, but for the clocks."""
-        self.desk.rounds.wake((known.uid, index) for index in _asked(known))
+        self.steps.rounds.wake((tracked.uid, index) for index in _asked(tracked))
 
     async def _decided(
-        self, known: Known, object: ScaledJob, template: Template | NoTemplate, check: Failure | None
+        self, tracked: Tracked, object: ScaledJob, template: Template | NoTemplate, check: Failure | None
     ) -> Decision:
         """The decision. Jobs for a queue are created on what all triggers say now: those read before are
         asked again first, as is a single one that was decided upon already.
         """
 
         def decide() -> Decision:
-            jobs = self._sight(known, template.uid if isinstance(template, Template) else "")
-            views, now = self.desk.views(known), self.desk.clock.now()
-            return decide_scaled_job(object, jobs, views, known.memory, now, check)
+            jobs = self._snapshot(tracked, template.uid if isinstance(template, Template) else "")
+            views, now = self.steps.views(tracked), self.steps.clock.now()
+            return decide_scaled_job(object, jobs, views, tracked.memory, now, check)
 
-        asked, before = _asked(known), known.moments
-        known.moments = self._moments(known)
+        asked, before = _asked(tracked), tracked.moments
+        tracked.moments = self._moments(tracked)
         decision = decide()
-        is_news = len(asked) == 1 and known.moments != before
+        is_news = len(asked) == 1 and tracked.moments != before
         if any(one.code == Code.JOBS_CREATED for one in decision.reasons) and not is_news:
-            await self.desk.refresh(known, asked)
-            known.moments = self._moments(known)
+            await self.steps.refresh(tracked, asked)
+            tracked.moments = self._moments(tracked)
             decision = decide()
         return decision
 
-    def _moments(self, known: Known) -> tuple[datetime | None, ...]:
+    def _moments(self, tracked: Tracked) -> tuple[datetime | None, ...]:
         """Of which moments the readings are that the decision is made on."""
-        readings = [self.desk.rounds.polled((known.uid, index)) for index in sorted(_asked(known))]
+        readings = [self.steps.rounds.polled((tracked.uid, index)) for index in sorted(_asked(tracked))]
         return tuple(one.at if one is not None else None for one in readings)
 
-    async def _tick(self, known: Known, polling_s: int) -> None:
+    async def _tick(self, tracked: Tracked, polling_s: int) -> None:
         """A clock trigger that is active starts anew what has ended, at the pace of the polling interval;
-        where nobody is asked, that is the pace of looks too.
+        where nobody is asked, that is the pace of reconciles too.
         """
-        if not _asked(known):
-            self.desk.again(known.key, polling_s)
-        for index in known.plan.clocks() if known.plan is not None else ():
-            key = (known.uid, index)
-            reading = self.desk.rounds.latest(key)
+        if not _asked(tracked):
+            self.steps.again(tracked.key, polling_s)
+        for index in tracked.plan.clocks() if tracked.plan is not None else ():
+            key = (tracked.uid, index)
+            reading = self.steps.rounds.latest(key)
             if reading is None or not any(reading.values):
                 continue
-            rest_s = polling_s - (self.desk.clock.now() - reading.at).total_seconds()
+            rest_s = polling_s - (self.steps.clock.now() - reading.at).total_seconds()
             # More than an interval: the clock was set back.
             if not 0 < rest_s <= polling_s:
-                await self.desk.rounds.decisive(key, 0.0)
+                await self.steps.rounds.decisive(key, 0.0)
                 rest_s = polling_s
-            self.desk.again(known.key, rest_s)
+            self.steps.again(tracked.key, rest_s)
 
-    def _sight(self, known: Known, model: str = "") -> Any:
-        _, namespace, name = known.key
-        object: ScaledJob | None = self.desk.world.get(SCALED_JOBS, namespace, name)
+    def _snapshot(self, tracked: Tracked, model: str = "") -> Any:
+        _, namespace, name = tracked.key
+        object: ScaledJob | None = self.steps.informers.get(SCALED_JOBS, namespace, name)
         if object is None:
             return Failure("Misconfigured", f"there is no ScaledJob {namespace}/{name} any more")
-        return snapshot.look_at(self.desk.world, object, known.ledger, model)
+        return snapshot.take_snapshot(self.steps.informers, object, tracked.expectations, model)
 
-    async def _settle(self, known: Known) -> None:
+    async def _check_overdue(self, tracked: Tracked) -> None:
         """Jobs that should have been seen by now are looked up: one that does not exist stops counting."""
-        now_s = self.desk.clock.monotonic()
-        for name in known.ledger.overdue(now_s):
+        now_s = self.steps.clock.monotonic()
+        for name in tracked.expectations.overdue(now_s):
             try:
-                await self.desk.world.client.get(JOBS, known.key[1], name)
+                await self.steps.informers.client.get(JOBS, tracked.key[1], name)
             except ApiError as error:
                 if error.code == 404:
-                    known.ledger.settle(name)
+                    tracked.expectations.observed(name)
             except TidegateError:
                 # Nobody can tell: it goes on counting.
                 continue
-        if known.ledger.unseen:
-            self.desk.again(known.key, UNSEEN_S)
+        if tracked.expectations.unseen:
+            self.steps.again(tracked.key, UNSEEN_S)
 
     async def _carry_out(
-        self, known: Known, object: ScaledJob, template: Template | NoTemplate, decision: Decision
+        self, tracked: Tracked, object: ScaledJob, template: Template | NoTemplate, decision: Decision
     ) -> None:
         """The round first. Once it is claimed its Jobs count, whatever becomes of the rest."""
         done = list[Action]()
         creation = next((one for one in decision.actions if isinstance(one, CreateJobs)), None)
-        if creation is not None and not await self._claim(known, object, creation.round):
+        if creation is not None and not await self._claim(tracked, object, creation.round):
             # Lost to somebody else: nothing of the decision stands.
-            self.desk.again(known.key, 0.0)
+            self.steps.again(tracked.key, 0.0)
             return
         if creation is not None:
-            claimed = memory.claimed(decision.memory, self.desk.clock.now())
+            claimed = memory.claimed(decision.memory, self.steps.clock.now())
             decision = replace(decision, memory=claimed)
-        self.desk.decided(known, decision)
+        self.steps.decided(tracked, decision)
         try:
             if creation is not None and isinstance(template, Template):
-                made = await self._create(known, object, template, creation)
+                made = await self._create(tracked, object, template, creation)
                 done += [replace(creation, count=made)] if made else []
             undone = [
-                await self._delete(known, action, done)
+                await self._delete(tracked, action, done)
                 for action in decision.actions
                 if isinstance(action, DeleteJobs)
             ]
         finally:
-            self.desk.happened(known, object, done)
+            self.steps.happened(tracked, object, done)
         if any(undone):
             # What is said depends on it: decided again, with the refusals.
-            self.desk.again(known.key, 0.0)
+            self.steps.again(tracked.key, 0.0)
             return
-        await self.desk.say(known, object, decision, {})
+        await self.steps.say(tracked, object, decision, {})
 
-    async def _delete(self, known: Known, action: DeleteJobs, done: list[Action]) -> bool:
+    async def _delete(self, tracked: Tracked, action: DeleteJobs, done: list[Action]) -> bool:
         """Deletes what can be deleted, and adds it to `done`. Whether a refusal is news."""
-        place, writer = self.desk.place(known), self.desk.writer
+        place, writer = self.steps.place(tracked), self.steps.writer
         if action.before is not None:
             await writer.event(place, action.before)
         results = await writer.delete_jobs(place.namespace, action.names, action.propagation)
         refused = {name: cause for name, cause in results.items() if isinstance(cause, str)}
         names = tuple(name for name in action.names if name not in refused)
         for name in names:
-            known.ledger.deleted(name, is_absent=not results[name])
-        news = known.ledger.refuse(refused, self.desk.clock.now())
+            tracked.expectations.deleted(name, is_absent=not results[name])
+        news = tracked.expectations.refuse(refused, self.steps.clock.now())
         if names:
             done.append(replace(action, names=names))
         is_rollout = action.why == Code.ROLLED_OUT
@@ -209,35 +209,39 @@ class ScaledJobs:
                 await writer.event(place, messages.rollout_failed(text))
         elif news:
             causes = "; ".join(refusals(news.items()))
-            log.warning("finished Jobs not deleted", extra={"key": str(known.key), "causes": causes})
+            log.warning("finished Jobs not deleted", extra={"key": str(tracked.key), "causes": causes})
         if refused:
-            self.desk.again(known.key, REFUSED_FOR.total_seconds())
+            self.steps.again(tracked.key, REFUSED_FOR.total_seconds())
         elif action.then is not None:
             await writer.event(place, action.then)
         return bool(news)
 
-    async def _claim(self, known: Known, object: ScaledJob, round: int) -> bool:
+    async def _claim(self, tracked: Tracked, object: ScaledJob, round: int) -> bool:
         """Whether the round is ours. From then on no other process creates it."""
         try:
-            claimed = await self.desk.writer.metadata(
-                self.desk.place(known), {"annotations": {ROUND: str(round)}}, object.metadata.resource_version
+            claimed = await self.steps.writer.metadata(
+                self.steps.place(tracked),
+                {"annotations": {ROUND: str(round)}},
+                object.metadata.resource_version,
             )
         except ApiError as error:
             if error.reason in ("Conflict", "NotFound"):
                 return False
             raise
-        self.desk.wrote(known, object, claimed)
+        self.steps.wrote(tracked, object, claimed)
         return True
 
-    async def _create(self, known: Known, object: ScaledJob, template: Template, action: CreateJobs) -> int:
+    async def _create(
+        self, tracked: Tracked, object: ScaledJob, template: Template, action: CreateJobs
+    ) -> int:
         """How many Jobs there are now, or may be."""
-        place = self.desk.place(known)
+        place = self.steps.place(tracked)
         bodies = jobs.bodies(object, template.spec, action.round, action.count, template.uid)
         views = (snapshot.view_of(body, lambda job: True) for body in bodies)
-        known.ledger.expect(views, self.desk.clock.monotonic())
-        made = await self.desk.writer.create_jobs(place.namespace, bodies)
+        tracked.expectations.expect(views, self.steps.clock.monotonic())
+        made = await self.steps.writer.create_jobs(place.namespace, bodies)
         for name, _ in made.refused:
-            known.ledger.settle(name)
+            tracked.expectations.observed(name)
         # Without the Job's own name: the next round's refusal is the same news.
         general = f"{place.name}-"
         texts = [
@@ -249,14 +253,14 @@ class ScaledJobs:
             for name, said in made.unknown
         ]
         for text in dict.fromkeys(texts):
-            await self.desk.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
+            await self.steps.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
         if made.created:
             text = f"Created {len(made.created)} jobs"
-            await self.desk.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))
+            await self.steps.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))
         return len(made.created) + len(made.unknown)
 
 
-def _asked(known: Known) -> frozenset[int]:
+def _asked(tracked: Tracked) -> frozenset[int]:
     """The triggers that somebody is asked for; the others only follow the clock."""
-    clocks = known.plan.clocks() if known.plan is not None else frozenset()
-    return frozenset(known.followed.keys() - clocks)
+    clocks = tracked.plan.clocks() if tracked.plan is not None else frozenset()
+    return frozenset(tracked.followed.keys() - clocks)

@@ -12,16 +12,16 @@ from tidegate.base.times import parse_time
 from tidegate.core.annotations import round_of
 from tidegate.core.scaledobject.decide import JobView
 from tidegate.kube.resource import JOBS
-from tidegate.operator.cluster.informers import World
-from tidegate.operator.reconcile.expectations import Ledger
+from tidegate.operator.cluster.informers import Informers
+from tidegate.operator.reconcile.expectations import Expectations
 from tidegate.operator.scaledjob.job_body import GENERATION, OWNER_LABEL, TEMPLATE
 from tidegate.operator.scaledjob.pending_jobs import PendingJobs
 
 Object = dict[str, Any]
 
 
-def look_at(
-    world: World, object: ScaledJob, ledger: Ledger, model: str = ""
+def take_snapshot(
+    informers: Informers, object: ScaledJob, expectations: Expectations, model: str = ""
 ) -> tuple[JobView, ...] | Failure:
     """The Jobs of the object as the caches show them now, and those still unseen; a Failure where they
     cannot be listed. `model` is the uid of the Job that is its template now. Copied with its labels from a
@@ -29,12 +29,12 @@ def look_at(
     """
     metadata = object.metadata
     try:
-        jobs = world.labelled(JOBS, metadata.namespace, (OWNER_LABEL, metadata.name))
+        jobs = informers.labelled(JOBS, metadata.namespace, (OWNER_LABEL, metadata.name))
     except TidegateError as error:
         return Failure.of(error)
-    is_pending, named = PendingJobs(world).rule(object), object.spec.job_target_ref.model
+    is_pending, named = PendingJobs(informers).rule(object), object.spec.job_target_ref.model
     shown = [view_of(job, is_pending, model) for job in jobs if job["metadata"]["name"] != named]
-    return tuple(sorted(ledger.known(shown), key=lambda view: view.name))
+    return tuple(sorted(expectations.merged(shown), key=lambda view: view.name))
 
 
 def view_of(job: Object, is_pending: Callable[[Object], bool], model: str = "") -> JobView:

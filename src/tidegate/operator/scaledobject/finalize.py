@@ -9,24 +9,24 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.core.scaledobject.restore import restored_replicas
 from tidegate.core.values import EmitEvent
 from tidegate.operator.cluster.writer import REFUSED, Place, may_pass
-from tidegate.operator.reconcile.reconciler import FINALIZER, Desk
-from tidegate.operator.scaledobject.hpa import Keeping
+from tidegate.operator.reconcile.steps import FINALIZER, Steps
+from tidegate.operator.scaledobject.hpa import Hpas
 from tidegate.operator.scaledobject.scale_target import Targets
 
 
-class Endings:
+class Finalizer:
     """Ends ScaledObjects."""
 
-    def __init__(self, desk: Desk, targets: Targets, keeping: Keeping) -> None:
-        self.desk = desk
+    def __init__(self, steps: Steps, targets: Targets, hpas: Hpas) -> None:
+        self.steps = steps
         self.targets = targets
-        self.keeping = keeping
+        self.hpas = hpas
 
     async def end(self, place: Place, object: ScaledObject) -> None:
         """Lets go of an object that is deleted. Raises what may pass: the finalizer stays until then."""
         if FINALIZER in object.metadata.finalizers:
             await self._leave(place, object)
-        await self.desk.release(place, object)
+        await self.steps.release(place, object)
 
     async def _leave(self, place: Place, object: ScaledObject) -> None:
         """The replica count from before us, where the manifest asks for it. What is refused for good is told
@@ -40,16 +40,16 @@ class Endings:
         if original is None and is_last:
             return
         try:
-            await self.keeping.delete(object)
+            await self.hpas.delete(object)
             if original is not None:
                 resource = await self.targets.resource(object)
                 name = object.spec.scale_target_ref.name
-                await self.desk.writer.replicas(resource, place.namespace, name, original)
+                await self.steps.writer.replicas(resource, place.namespace, name, original)
         except REFUSED as error:
             passes = may_pass(error)
             if original is not None:
                 state = "are not restored yet" if passes else "were not restored"
                 text = f"the original {original} replicas {state}: {error}"
-                await self.desk.writer.event(place, EmitEvent("Warning", "ScaledObjectUpdateFailed", text))
+                await self.steps.writer.event(place, EmitEvent("Warning", "ScaledObjectUpdateFailed", text))
             if passes:
                 raise

@@ -17,7 +17,7 @@ from tidegate.core.scaledobject.restore import is_of_another, is_restoring, name
 from tidegate.core.triggers.scaling_modifiers import modifiers_of
 from tidegate.core.values import HpaView
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
-from tidegate.operator.reconcile.reconciler import SOON_S, Desk
+from tidegate.operator.reconcile.steps import SOON_S, Steps
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledobject import hpa_drift
 from tidegate.operator.scaledobject.hpa_metadata import marked
@@ -28,11 +28,11 @@ from tidegate.review.ownership import NAME_PATH, taken
 Object = dict[str, Any]
 
 
-class Keeping:
+class Hpas:
     """Keeps HPAs. Failures are values; what the cache does not show yet is one too."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
 
     def present(self, object: ScaledObject) -> HpaView | Failure | None:
         """The HPA that the object controls; the one it had, while a new name is not in force yet."""
@@ -50,7 +50,7 @@ class Keeping:
             return None
         return own[0] if own else None
 
-    def aim(self, object: ScaledObject) -> str | None:
+    def set_target(self, object: ScaledObject) -> str | None:
         """What the HPA that it controls scales; None where there is none, or none is listed yet."""
         with suppress(TidegateError):
             for one in self._own(object):
@@ -89,7 +89,7 @@ class Keeping:
             if error.reason not in ("AlreadyExists", "Conflict"):
                 return Failure("Denied", str(error))
             metadata = object.metadata
-            self.desk.again((SCALED_OBJECTS, metadata.namespace, metadata.name), SOON_S)
+            self.steps.again((SCALED_OBJECTS, metadata.namespace, metadata.name), SOON_S)
             return present
         except TidegateError as error:
             return Failure.of(error)
@@ -99,7 +99,7 @@ class Keeping:
         for one in self._own(object):
             metadata = one["metadata"]
             if name in ("", metadata["name"]):
-                await self.desk.writer.delete(
+                await self.steps.writer.delete(
                     HPAS, object.metadata.namespace, metadata["name"], "Background", uid=metadata["uid"]
                 )
 
@@ -107,16 +107,16 @@ class Keeping:
         self, object: ScaledObject, wanted: Object, present: HpaView | None, *, is_whole: bool
     ) -> HpaView | Failure | None:
         namespace, name = object.metadata.namespace, hpa_name(object)
-        found = self.desk.world.get(HPAS, namespace, name)
+        found = self.steps.informers.get(HPAS, namespace, name)
         problem = _name_problem(name) or (taken(object, found) if found is not None else None)
         if problem is not None:
             return Failure("Misconfigured", problem)
         if not is_whole:
             wanted = hpa_drift.cautious(found, wanted)
         if found is None:
-            await self.desk.writer.create_hpa(namespace, wanted)
+            await self.steps.writer.create_hpa(namespace, wanted)
         elif hpa_drift.differs(found, wanted):
-            await self.desk.writer.replace_hpa(namespace, hpa_drift.rewritten(found, wanted))
+            await self.steps.writer.replace_hpa(namespace, hpa_drift.rewritten(found, wanted))
         if present is None or present.name == name:
             return present or HpaView(name)
         await self.delete(object, present.name)
@@ -125,7 +125,7 @@ class Keeping:
     def _own(self, object: ScaledObject) -> list[Object]:
         """Those it controls, under the name in its status and under the wanted one."""
         names = dict.fromkeys((object.status.hpa_name or "", hpa_name(object)))
-        found = [self.desk.world.get(HPAS, object.metadata.namespace, name) for name in names]
+        found = [self.steps.informers.get(HPAS, object.metadata.namespace, name) for name in names]
         return [one for one in found if one is not None and hpa_drift.is_of(one, object.metadata.uid)]
 
 

@@ -110,8 +110,8 @@ def specs_of(hpa: Object | None, index: int) -> tuple[MetricSpec, ...]:
     prefix, found = f"s{index}-", list[MetricSpec]()
     for one in ((hpa or {}).get("spec") or {}).get("metrics") or ():
         external = one.get("external") or {}
-        name, aim = (external.get("metric") or {}).get("name") or "", external.get("target") or {}
+        name, set_target = (external.get("metric") or {}).get("name") or "", external.get("target") or {}
         if name.startswith(prefix):
-            target = parse_quantity(str(aim.get("averageValue") or aim.get("value")))
+            target = parse_quantity(str(set_target.get("averageValue") or set_target.get("value")))
             found.append(MetricSpec(name.removeprefix(prefix), float(target)))
     return tuple(found)

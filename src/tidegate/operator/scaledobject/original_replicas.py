@@ -13,18 +13,18 @@ from dataclasses import replace
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.core.scaledobject import restore
 from tidegate.operator.cluster.writer import REFUSED, may_pass
-from tidegate.operator.reconcile.reconciler import Desk
-from tidegate.operator.reconcile.tracked import Known
+from tidegate.operator.reconcile.steps import Steps
+from tidegate.operator.reconcile.tracker import Tracked
 from tidegate.operator.scaledobject.scale_target import Target
 
 
-class Originals:
+class OriginalReplicas:
     """Keeps original counts."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
 
-    async def change(self, known: Known, object: ScaledObject, target: Target) -> bool:
+    async def change(self, tracked: Tracked, object: ScaledObject, target: Target) -> bool:
         """Takes the next step from one target's count to another's. True when that was needed.
 
         A step that is refused for good keeps nobody from scaling: the count stays another's, which is not
@@ -32,21 +32,21 @@ class Originals:
         """
         if not restore.is_of_another(object) or not isinstance(target.replicas, int):
             return False
-        known.memory = replace(known.memory, original=None)
-        place, version = self.desk.place(known), object.metadata.resource_version
+        tracked.memory = replace(tracked.memory, original=None)
+        place, version = self.steps.place(tracked), object.metadata.resource_version
         try:
             if object.status.original_replica_count is not None:
-                await self.desk.writer.status(place, {"originalReplicaCount": None}, version)
+                await self.steps.writer.status(place, {"originalReplicaCount": None}, version)
             else:
                 mark = {restore.COUNT_OF: restore.target_text(object)}
-                await self.desk.writer.metadata(place, {"annotations": mark}, version)
+                await self.steps.writer.metadata(place, {"annotations": mark}, version)
         except REFUSED as error:
             if may_pass(error):
                 raise
             return False
         return True
 
-    async def keep(self, known: Known, object: ScaledObject, target: Target) -> ScaledObject:
+    async def keep(self, tracked: Tracked, object: ScaledObject, target: Target) -> ScaledObject:
         """The object with the count in its status, where it is to be restored. A status that cannot be
         written keeps nobody from scaling."""
         count = target.replicas
@@ -54,6 +54,6 @@ class Originals:
         if is_kept or not restore.is_restoring(object) or not isinstance(count, int):
             return object
         with suppress(*REFUSED):
-            place, status = self.desk.place(known), {"originalReplicaCount": count}
-            self.desk.wrote(known, object, await self.desk.writer.status(place, status))
-        return self.desk.newest(known, object)
+            place, status = self.steps.place(tracked), {"originalReplicaCount": count}
+            self.steps.wrote(tracked, object, await self.steps.writer.status(place, status))
+        return self.steps.newest(tracked, object)

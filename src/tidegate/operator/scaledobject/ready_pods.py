@@ -6,7 +6,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.selectors import parse_selector
 from tidegate.kube.resource import PODS
-from tidegate.operator.cluster.informers import PodMark, World
+from tidegate.operator.cluster.informers import Informers, PodMark
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledobject.scale_target import Target
 
@@ -14,8 +14,8 @@ from tidegate.operator.scaledobject.scale_target import Target
 class ReadyPods:
     """Counts from the watch of pods, which begins with the first object that needs it."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, informers: Informers) -> None:
+        self.informers = informers
 
     async def count(self, object: ScaledObject, target: Target, plan: Plan) -> int | Failure | None:
         """Pods that are running and ready; None where the object has no use for the number."""
@@ -25,7 +25,7 @@ class ReadyPods:
             return Failure("Misconfigured", f"the scale of {target.name} tells no selector of its pods")
         try:
             selector = parse_selector(target.selector)
-            pods: list[PodMark] = self.world.checked(PODS).list(object.metadata.namespace)
+            pods: list[PodMark] = self.informers.checked(PODS).list(object.metadata.namespace)
         except TidegateError as error:
             return Failure.of(error)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""One look at a ScaledObject: its target, its HPA, its triggers; then the decision, carried out."""
+"""One reconcile of a ScaledObject: its target, its HPA, its triggers; then the decision, carried out."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tidegate.core.scaledobject.restore import first_mark
 from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, HpaView, Seen, SetReplicas
 from tidegate.kube.resource import SCALED_OBJECTS, ApiError
 from tidegate.operator.cluster.writer import REFUSED, Place, is_refusal
-from tidegate.operator.reconcile.reconciler import SOON_S, Desk
-from tidegate.operator.reconcile.tracked import Key, Known
+from tidegate.operator.reconcile.steps import SOON_S, Steps
+from tidegate.operator.reconcile.tracker import Key, Tracked
 from tidegate.operator.reconcile.trigger_plan import Plan
-from tidegate.operator.scaledobject.finalize import Endings
-from tidegate.operator.scaledobject.hpa import Keeping
+from tidegate.operator.scaledobject.finalize import Finalizer
+from tidegate.operator.scaledobject.hpa import Hpas
 from tidegate.operator.scaledobject.hpa_drift import specs_of
-from tidegate.operator.scaledobject.original_replicas import Originals
+from tidegate.operator.scaledobject.original_replicas import OriginalReplicas
 from tidegate.operator.scaledobject.ready_pods import ReadyPods
 from tidegate.operator.scaledobject.scale_target import Target, Targets
 from tidegate.review.hpa import NAME_LABEL
@@ -31,119 +31,119 @@ from tidegate.review.hpa import NAME_LABEL
 Object = dict[str, Any]
 
 
-class ScaledObjects:
-    """Looks at ScaledObjects."""
+class ScaledObjectReconciler:
+    """Reconciles ScaledObjects."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.targets = Targets(desk.world)
-        self.ready = ReadyPods(desk.world)
-        self.keeping = Keeping(desk)
-        self.originals = Originals(desk)
-        self.endings = Endings(desk, self.targets, self.keeping)
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.targets = Targets(steps.informers)
+        self.ready = ReadyPods(steps.informers)
+        self.hpas = Hpas(steps)
+        self.original_replicas = OriginalReplicas(steps)
+        self.finalizer = Finalizer(steps, self.targets, self.hpas)
 
-    async def look(self, key: Key) -> None:
+    async def reconcile(self, key: Key) -> None:
         _, namespace, name = key
-        object: ScaledObject | None = self.desk.world.get(SCALED_OBJECTS, namespace, name)
+        object: ScaledObject | None = self.steps.informers.get(SCALED_OBJECTS, namespace, name)
         if object is None:
-            self.desk.forget(key)
+            self.steps.forget(key)
             return
         place = Place(SCALED_OBJECTS, namespace, name, object.metadata.uid)
         if object.metadata.deletion_timestamp:
-            await self.endings.end(place, object)
+            await self.finalizer.end(place, object)
             return
-        misread = self.desk.world.misread(*key)
+        misread = self.steps.informers.misread(*key)
         if misread is not None and misread.is_held:
-            await self.desk.unready(place, object, Failure("Misconfigured", misread.text))
+            await self.steps.unready(place, object, Failure("Misconfigured", misread.text))
             return
-        mark = first_mark(object, self.keeping.aim(object))
-        if await self.desk.prepare(place, object, {NAME_LABEL: name}, mark):
+        mark = first_mark(object, self.hpas.set_target(object))
+        if await self.steps.prepare(place, object, {NAME_LABEL: name}, mark):
             return
-        known = self.desk.known(key, object)
-        object = self.desk.newest(known, object)
-        target = await self.targets.look(object)
+        tracked = self.steps.track(key, object)
+        object = self.steps.newest(tracked, object)
+        target = await self.targets.find(object)
         watched = (target.resource, namespace, target.name) if target.resource and target.is_watched else None
-        self.desk.register.aim(known, watched)
-        if await self.originals.change(known, object, target):
+        self.steps.tracker.set_target(tracked, watched)
+        if await self.original_replicas.change(tracked, object, target):
             return
-        plan = await self.desk.planned(
-            known,
+        plan = await self.steps.planned(
+            tracked,
             object,
             target.template,
             object.spec.scale_target_ref.env_source_container_name,
-            partial(specs_of, self.keeping.body(object)),
+            partial(specs_of, self.hpas.body(object)),
         )
-        await self.desk.references.leave(place, object)
-        object = await self.originals.keep(known, object, target)
-        await self._decide(known, object, target, plan)
-        await self.desk.references.add(place, object.spec.triggers)
+        await self.steps.references.remove(place, object)
+        object = await self.original_replicas.keep(tracked, object, target)
+        await self._decide(tracked, object, target, plan)
+        await self.steps.references.add(place, object.spec.triggers)
 
-    async def _decide(self, known: Known, object: ScaledObject, target: Target, plan: Plan) -> None:
-        desk = self.desk
+    async def _decide(self, tracked: Tracked, object: ScaledObject, target: Target, plan: Plan) -> None:
+        steps = self.steps
         hpa: HpaView | Failure | None
         if pause_of(object.metadata.annotations).is_full:
-            await desk.stop(known)
-            hpa = self.keeping.present(object)
+            await steps.stop(tracked)
+            hpa = self.hpas.present(object)
         else:
-            await desk.follow(known, object.spec.polling_s, None)
-            hpa = await self.keeping.ensured(object, target, plan)
+            await steps.follow(tracked, object.spec.polling_s, None)
+            hpa = await self.hpas.ensured(object, target, plan)
         if isinstance(hpa, Failure) or not target.wakes:
-            desk.again(known.key, object.spec.polling_s if target.is_certain else SOON_S)
+            steps.again(tracked.key, object.spec.polling_s if target.is_certain else SOON_S)
         ready = await self.ready.count(object, target, plan)
-        before = self.keeping.present(object) if isinstance(hpa, Failure) else None
+        before = self.hpas.present(object) if isinstance(hpa, Failure) else None
         standing = before if isinstance(before, HpaView) else None
         seen = Seen(target.replicas, hpa, _check(target, plan, hpa), ready, standing)
-        known.seen = seen
+        tracked.seen = seen
         fields = _changed(object, target.status_fields())
         shown = _with_kind(object, target.kind_text) if fields else object
-        decision = self._decided(known, shown, seen)
+        decision = self._decided(tracked, shown, seen)
         if _lowers(decision):
             # The kept readings may be a polling interval old: nothing goes to zero on those.
-            await desk.refresh(known, known.followed)
-            decision = self._decided(known, shown, seen)
-        desk.decided(known, decision)
-        await self._carry_out(known, object, target, decision, fields)
+            await steps.refresh(tracked, tracked.followed)
+            decision = self._decided(tracked, shown, seen)
+        steps.decided(tracked, decision)
+        await self._carry_out(tracked, object, target, decision, fields)
 
-    async def seen_now(self, known: Known, object: ScaledObject) -> Seen:
+    async def seen_now(self, tracked: Tracked, object: ScaledObject) -> Seen:
         """What the HPA's question needs: a fallback counts with the replicas and ready pods of now."""
-        assert known.seen is not None
-        assert known.plan is not None
+        assert tracked.seen is not None
+        assert tracked.plan is not None
         if object.spec.fallback is None:
-            return known.seen
-        target = await self.targets.look(object)
-        ready = await self.ready.count(object, target, known.plan)
-        return replace(known.seen, replicas=target.replicas, ready=ready)
+            return tracked.seen
+        target = await self.targets.find(object)
+        ready = await self.ready.count(object, target, tracked.plan)
+        return replace(tracked.seen, replicas=target.replicas, ready=ready)
 
-    def _decided(self, known: Known, object: ScaledObject, seen: Seen) -> Decision:
-        assert known.plan is not None
-        composite, now = known.plan.review.composite, self.desk.clock.now()
-        return decide_scaled_object(object, seen, self.desk.views(known), known.memory, now, composite)
+    def _decided(self, tracked: Tracked, object: ScaledObject, seen: Seen) -> Decision:
+        assert tracked.plan is not None
+        composite, now = tracked.plan.review.composite, self.steps.clock.now()
+        return decide_scaled_object(object, seen, self.steps.views(tracked), tracked.memory, now, composite)
 
     async def _carry_out(
-        self, known: Known, object: ScaledObject, target: Target, decision: Decision, fields: Object
+        self, tracked: Tracked, object: ScaledObject, target: Target, decision: Decision, fields: Object
     ) -> None:
         """The status first: whoever restarts in between must know what the target was raised for."""
-        place, done = self.desk.place(known), list[Action]()
-        refused = await self._say(known, object, decision, fields)
+        place, done = self.steps.place(tracked), list[Action]()
+        refused = await self._say(tracked, object, decision, fields)
         try:
             for action in decision.actions:
                 if isinstance(action, DeleteHpa):
-                    await self.keeping.delete(object, action.name)
+                    await self.hpas.delete(object, action.name)
                 if isinstance(action, SetReplicas) and target.resource is not None:
                     refused = await self._scale(place, target, action, done) or refused
         finally:
             found = target.replicas
             count = None if isinstance(found, Failure) else found
-            self.desk.happened(known, object, done, count, self.keeping.body(object))
+            self.steps.happened(tracked, object, done, count, self.hpas.body(object))
         if refused is not None:
             raise refused
 
     async def _say(
-        self, known: Known, object: ScaledObject, decision: Decision, fields: Object
+        self, tracked: Tracked, object: ScaledObject, decision: Decision, fields: Object
     ) -> Exception | None:
         """Why the status could not be written: that keeps nobody from scaling, unless the object is gone."""
         try:
-            await self.desk.say(known, object, decision, fields)
+            await self.steps.say(tracked, object, decision, fields)
         except REFUSED as error:
             if isinstance(error, ApiError) and error.reason == "NotFound":
                 raise
@@ -155,14 +155,14 @@ class ScaledObjects:
     ) -> Exception | None:
         """Why the count could not be set; adds to `done` what was done, or perhaps was."""
         assert target.resource is not None
-        writer = self.desk.writer
+        writer = self.steps.writer
         try:
             await writer.replicas(
                 target.resource, place.namespace, target.name, action.replicas, action.previous
             )
         except REFUSED as error:
             if isinstance(error, ApiError) and error.reason == "Conflict":
-                # Not what was decided upon: look again.
+                # Not what was decided upon: reconcile again.
                 raise
             if not is_refusal(error):
                 done.append(action)

@@ -10,12 +10,12 @@ from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.selectors import format_label_selector
 from tidegate.core import messages
 from tidegate.kube.resource import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, ApiError, Resource
-from tidegate.operator.cluster.informers import World
+from tidegate.operator.cluster.informers import Informers
 
 Object = dict[str, Any]
 # Their desired count stands in spec.replicas, so that their watch tells it.
 WATCHED = {("Deployment", "apps"): DEPLOYMENTS, ("StatefulSet", "apps"): STATEFUL_SETS}
-# How long the first look waits for the list of a kind that nobody has followed before.
+# How long the first reconcile waits for the list of a kind that nobody has followed before.
 FIRST_LIST_S = 2.0
 
 PLAIN = {DEPLOYMENTS, STATEFUL_SETS, REPLICA_SETS}
@@ -44,7 +44,7 @@ class Target:
 
     @property
     def wakes(self) -> bool:
-        """Whether a change of it is certain to be heard: else it must be looked at again."""
+        """Whether a change of it is certain to be heard: else it must be read again."""
         return self.is_watched and self.is_certain
 
     @property
@@ -65,10 +65,10 @@ class Target:
 class Targets:
     """Looks at scale targets."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, informers: Informers) -> None:
+        self.informers = informers
 
-    async def look(self, object: ScaledObject) -> Target:
+    async def find(self, object: ScaledObject) -> Target:
         """The object's target as it is; what keeps it from being scaled is a value."""
         ref, namespace = object.spec.scale_target_ref, object.metadata.namespace
         try:
@@ -86,15 +86,15 @@ class Targets:
         api_version, kind = ref.api_version or "apps/v1", ref.kind or "Deployment"
         group, _, _ = api_version.rpartition("/")
         known = WATCHED.get((kind, group))
-        if known is not None and self.world.has_listed(known):
+        if known is not None and self.informers.has_listed(known):
             return known
-        found = await self.world.discovery.resolve(api_version, kind)
+        found = await self.informers.discovery.resolve(api_version, kind)
         return known or found
 
     async def _watched(self, resource: Resource, namespace: str, name: str) -> Target:
-        await self.world.listed(resource, FIRST_LIST_S)
+        await self.informers.listed(resource, FIRST_LIST_S)
         try:
-            found = self.world.get(resource, namespace, name)
+            found = self.informers.get(resource, namespace, name)
         except TidegateError as error:
             return Target(resource, name, Failure.of(error), is_watched=True)
         if found is None:
@@ -111,7 +111,7 @@ class Targets:
         )
 
     async def _scaled(self, resource: Resource, namespace: str, name: str) -> Target:
-        client = self.world.client
+        client = self.informers.client
         try:
             path_object = await client.get(resource, namespace, name)
         except ApiError as error:

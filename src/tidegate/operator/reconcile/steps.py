@@ -1,4 +1,4 @@
-"""What the looks at ScaledObjects and ScaledJobs have in common.
+"""The steps that the reconciles of ScaledObjects and ScaledJobs share.
 
 Both prepare the object (finalizer), plan it, follow its triggers, decide, and carry the decision out.
 """
@@ -32,12 +32,12 @@ from tidegate.core.values import (
 from tidegate.kit.scaler import Polled
 from tidegate.kube.resource import ApiError
 from tidegate.measure.rounds import Rounds
-from tidegate.operator.cluster.informers import World
+from tidegate.operator.cluster.informers import Informers
 from tidegate.operator.cluster.writer import Place, Writer
-from tidegate.operator.history.store import Chronicle
+from tidegate.operator.history.store import HistoryStore
 from tidegate.operator.reconcile.authentication_users import References
 from tidegate.operator.reconcile.history_lines import History
-from tidegate.operator.reconcile.tracked import Ahead, Key, Known, Register
+from tidegate.operator.reconcile.tracker import Key, OwnWrite, Tracked, Tracker
 from tidegate.operator.reconcile.trigger_plan import Plan, basis, plan, understood
 from tidegate.runtime.clock import Clock
 
@@ -56,50 +56,50 @@ Watched = TypeVar("Watched", ScaledObject, ScaledJob)
 class Tools:
     """What the operator works with: what it sees, how it writes and measures, when, and its settings."""
 
-    world: World
+    informers: Informers
     writer: Writer
     rounds: Rounds
     clock: Clock
     options: Options
-    chronicle: Chronicle
+    history_store: HistoryStore
 
 
-class Desk:
-    """The operator's tools, shared by the looks. `again(key, delay_s)` asks for another look."""
+class Steps:
+    """Steps with the operator's tools. `again(key, delay_s)` asks for another reconcile."""
 
     def __init__(self, tools: Tools, again: Callable[[Key, float], None]) -> None:
-        self.world = tools.world
+        self.informers = tools.informers
         self.writer = tools.writer
         self.rounds = tools.rounds
         self.clock = tools.clock
         self.options = tools.options
-        self.chronicle = tools.chronicle
-        self.history = History(tools.chronicle, tools.rounds)
+        self.history_store = tools.history_store
+        self.history = History(tools.history_store, tools.rounds)
         self.again = again
-        self.register = Register()
-        self.references = References(self.world, self.writer)
+        self.tracker = Tracker()
+        self.references = References(self.informers, self.writer)
         self.decisions = 0
 
-    def known(self, key: Key, object: ScaledObject | ScaledJob) -> Known:
+    def track(self, key: Key, object: ScaledObject | ScaledJob) -> Tracked:
         """What we know of it. Another object under the same name starts anew."""
-        known = self.register.by_key.get(key)
-        if known is None or known.uid != object.metadata.uid:
+        tracked = self.tracker.by_key.get(key)
+        if tracked is None or tracked.uid != object.metadata.uid:
             self.forget(key)
-            known = Known(
+            tracked = Tracked(
                 key,
                 object.metadata.uid,
                 memory_from(object, self.clock.now()),
                 is_resumed=bool(object.status.conditions),
             )
-            self.register.enter(known)
-        return known
+            self.tracker.add(tracked)
+        return tracked
 
     def forget(self, key: Key) -> None:
         """The object is gone: nothing of it is measured any more."""
-        known = self.register.leave(key)
-        if known is not None:
-            for index in known.followed:
-                self.rounds.forget((known.uid, index))
+        tracked = self.tracker.remove(key)
+        if tracked is not None:
+            for index in tracked.followed:
+                self.rounds.forget((tracked.uid, index))
 
     async def prepare(
         self,
@@ -127,11 +127,11 @@ class Desk:
 
     async def release(self, place: Place, object: ScaledObject | ScaledJob) -> None:
         """The end of an object: tells, drops our finalizer and forgets."""
-        known = self.register.by_key.get((place.resource, place.namespace, place.name))
-        if known is not None:
-            await self.stop(known)
-            self.forget(known.key)
-            self.chronicle.forget(known.uid)
+        tracked = self.tracker.by_key.get((place.resource, place.namespace, place.name))
+        if tracked is not None:
+            await self.stop(tracked)
+            self.forget(tracked.key)
+            self.history_store.forget(tracked.uid)
         if FINALIZER not in object.metadata.finalizers:
             return
         # Before the finalizer goes: nobody would come back for it. A server that refuses it for good must
@@ -159,7 +159,7 @@ class Desk:
 
     async def planned(
         self,
-        known: Known,
+        tracked: Tracked,
         object: ScaledObject | ScaledJob,
         template: Object | Failure | None,
         container: str | None,
@@ -169,32 +169,37 @@ class Desk:
 
         `specs` still knows the metrics of servers that have not described them since a restart.
         """
-        misread = self.world.misread(*known.key)
+        misread = self.informers.misread(*tracked.key)
         present = (basis(object, template), misread)
-        if known.plan is None or known.is_stale or known.basis != present or self._is_rewritten(known.plan):
-            made = understood(plan(object, template, container, self.world, self.options), misread)
-            self.register.plan(known, made, present)
-        assert known.plan is not None
-        known.plan = known.plan.described(partial(self._specs, known, specs))
-        if known.plan.stamps:
+        if (
+            tracked.plan is None
+            or tracked.is_stale
+            or tracked.basis != present
+            or self._is_rewritten(tracked.plan)
+        ):
+            made = understood(plan(object, template, container, self.informers, self.options), misread)
+            self.tracker.plan(tracked, made, present)
+        assert tracked.plan is not None
+        tracked.plan = tracked.plan.described(partial(self._specs, tracked, specs))
+        if tracked.plan.stamps:
             # Nobody tells of a file that changes.
-            self.again(known.key, object.spec.polling_s)
-        if known.plan.warnings != known.warned:
-            news = [text for text in known.plan.warnings if text not in known.warned]
-            known.warned = known.plan.warnings
+            self.again(tracked.key, object.spec.polling_s)
+        if tracked.plan.warnings != tracked.warned:
+            news = [text for text in tracked.plan.warnings if text not in tracked.warned]
+            tracked.warned = tracked.plan.warnings
             for text in news:
-                await self.writer.event(self.place(known), EmitEvent("Warning", "KEDAScalerInfo", text))
-        return known.plan
+                await self.writer.event(self.place(tracked), EmitEvent("Warning", "KEDAScalerInfo", text))
+        return tracked.plan
 
     def _specs(
-        self, known: Known, before: Callable[[int], tuple[MetricSpec, ...]], index: int
+        self, tracked: Tracked, before: Callable[[int], tuple[MetricSpec, ...]], index: int
     ) -> tuple[MetricSpec, ...]:
         """Which metrics a trigger's server has: as it says itself, else as was known before."""
-        assert known.plan is not None
-        reading = self.rounds.polled((known.uid, index))
+        assert tracked.plan is not None
+        reading = self.rounds.polled((tracked.uid, index))
         if reading is not None and reading.specs:
             return reading.specs
-        return before(index) if known.plan.review.triggers[index].is_undescribed else ()
+        return before(index) if tracked.plan.review.triggers[index].is_undescribed else ()
 
     def _is_rewritten(self, plan: Plan) -> bool:
         """Whether a parameter file is another than the plan has read."""
@@ -202,91 +207,91 @@ class Desk:
         return files is not None and any(files.stamp(path) != one for path, one in plan.stamps.items())
 
     async def follow(
-        self, known: Known, interval_s: int, snapshot: Callable[[], tuple[Any, ...] | Failure] | None
+        self, tracked: Tracked, interval_s: int, snapshot: Callable[[], tuple[Any, ...] | Failure] | None
     ) -> None:
         """Measures the plan's triggers, and no others. Told once, when it begins."""
-        assert known.plan is not None
-        wanted = dict(known.plan.scalers())
-        self._count(known, (one for one in known.followed if not self._is_followed(known, one, wanted)))
+        assert tracked.plan is not None
+        wanted = dict(tracked.plan.scalers())
+        self._count(tracked, (one for one in tracked.followed if not self._is_followed(tracked, one, wanted)))
         for index, scaler in wanted.items():
-            self.rounds.follow((known.uid, index), scaler, interval_s=interval_s, snapshot=snapshot)
-        for index in known.followed.keys() - wanted.keys():
-            self.rounds.forget((known.uid, index))
-        plans = known.plan.review.triggers
-        known.followed = {index: tuple(one.name for one in plans[index].metrics) for index in wanted}
-        if known.is_replanned:
+            self.rounds.follow((tracked.uid, index), scaler, interval_s=interval_s, snapshot=snapshot)
+        for index in tracked.followed.keys() - wanted.keys():
+            self.rounds.forget((tracked.uid, index))
+        plans = tracked.plan.review.triggers
+        tracked.followed = {index: tuple(one.name for one in plans[index].metrics) for index in wanted}
+        if tracked.is_replanned:
             # What has changed does not wait for the poll, even where the trigger reads as before.
-            known.is_replanned = False
-            self.rounds.wake((known.uid, index) for index in wanted)
-        if known.is_started:
+            tracked.is_replanned = False
+            self.rounds.wake((tracked.uid, index) for index in wanted)
+        if tracked.is_started:
             return
-        known.is_started = True
-        if known.is_resumed:
+        tracked.is_started = True
+        if tracked.is_resumed:
             # After a restart nothing has started for anybody who reads events.
-            known.is_resumed = False
+            tracked.is_resumed = False
             return
         types = dict.fromkeys(
-            one.trigger.type for one in known.plan.review.triggers if one.scaler is not None
+            one.trigger.type for one in tracked.plan.review.triggers if one.scaler is not None
         )
         for text in ("Started scalers watch", *(f"Scaler {one} is built" for one in types)):
-            await self.writer.event(self.place(known), EmitEvent("Normal", "KEDAScalersStarted", text))
+            await self.writer.event(self.place(tracked), EmitEvent("Normal", "KEDAScalersStarted", text))
 
-    async def stop(self, known: Known) -> None:
+    async def stop(self, tracked: Tracked) -> None:
         """Measures nothing of the object any more. Told once."""
-        self._count(known, known.followed)
-        for index in known.followed:
-            reading = self.rounds.polled((known.uid, index))
+        self._count(tracked, tracked.followed)
+        for index in tracked.followed:
+            reading = self.rounds.polled((tracked.uid, index))
             if reading is not None and reading.failure is None:
-                known.last[index] = (known.followed[index], reading)
-            self.rounds.forget((known.uid, index))
-        known.followed = {}
-        known.is_resumed = False
-        if known.is_started:
-            known.is_started = False
+                tracked.last[index] = (tracked.followed[index], reading)
+            self.rounds.forget((tracked.uid, index))
+        tracked.followed = {}
+        tracked.is_resumed = False
+        if tracked.is_started:
+            tracked.is_started = False
             text = "Stopped scalers watch"
-            await self.writer.event(self.place(known), EmitEvent("Normal", "KEDAScalersStopped", text))
+            await self.writer.event(self.place(tracked), EmitEvent("Normal", "KEDAScalersStopped", text))
 
-    def _is_followed(self, known: Known, index: int, wanted: Mapping[int, Polled]) -> bool:
-        return index in wanted and self.rounds.follows((known.uid, index), wanted[index])
+    def _is_followed(self, tracked: Tracked, index: int, wanted: Mapping[int, Polled]) -> bool:
+        return index in wanted and self.rounds.follows((tracked.uid, index), wanted[index])
 
-    def _count(self, known: Known, indexes: Iterable[int]) -> None:
+    def _count(self, tracked: Tracked, indexes: Iterable[int]) -> None:
         """Keeps the failures of triggers that will not be measured as before: a fallback in use stays so."""
         failed: dict[str, int] = {}
         for index in indexes:
-            key = (known.uid, index)
+            key = (tracked.uid, index)
             if self.rounds.latest(key) is not None:
-                failed |= dict.fromkeys(known.followed[index], self.rounds.failed_polls(key))
-        known.memory = memory.stopped(known.memory, failed)
+                failed |= dict.fromkeys(tracked.followed[index], self.rounds.failed_polls(key))
+        tracked.memory = memory.stopped(tracked.memory, failed)
 
-    async def refresh(self, known: Known, indexes: Iterable[int]) -> None:
+    async def refresh(self, tracked: Tracked, indexes: Iterable[int]) -> None:
         """Returns when no kept reading of these triggers is older than a moment."""
-        keys = [(known.uid, index) for index in indexes]
+        keys = [(tracked.uid, index) for index in indexes]
         await asyncio.gather(*(self.rounds.decisive(key, MOMENT_S) for key in keys))
 
-    def views(self, known: Known, *, is_latest: bool = False) -> tuple[TriggerView, ...]:
+    def views(self, tracked: Tracked, *, is_latest: bool = False) -> tuple[TriggerView, ...]:
         """The planned triggers with the readings that decisions are made on; or with the latest, which an
         HPA may have asked for: it lowers nothing to zero and wakes nothing between polls."""
-        assert known.plan is not None
+        assert tracked.plan is not None
         reading = self.rounds.latest if is_latest else self.rounds.polled
 
         def kept(index: int) -> tuple[Reading | None, int]:
-            key = (known.uid, index)
+            key = (tracked.uid, index)
             return reading(key), self.rounds.failed_polls(key)
 
-        return known.plan.views(kept, self.clock.now())
+        return tracked.plan.views(kept, self.clock.now())
 
-    def decided(self, known: Known, decision: Decision) -> None:
+    def decided(self, tracked: Tracked, decision: Decision) -> None:
         """Keeps a decision and its next date. That its failures were told is kept once they were."""
         self.decisions += 1
-        known.decision, known.decided_at = decision, self.clock.now()
-        known.memory = replace(decision.memory, failures=known.memory.failures)
+        tracked.decision, tracked.decided_at = decision, self.clock.now()
+        tracked.memory = replace(decision.memory, failures=tracked.memory.failures)
         if decision.due is not None:
             delay_s = (decision.due - self.clock.now()).total_seconds()
-            self.again(known.key, max(0.0, delay_s))
+            self.again(tracked.key, max(0.0, delay_s))
 
     def happened(
         self,
-        known: Known,
+        tracked: Tracked,
         object: ScaledObject | ScaledJob,
         done: Iterable[Action],
         replicas: int | None = None,
@@ -296,65 +301,65 @@ class Desk:
 
         `replicas` are those found before, `hpa` is the object's.
         """
-        assert known.decided_at is not None
+        assert tracked.decided_at is not None
         carried_out, now_s = tuple(done), self.clock.monotonic()
         # Causes before effects: an edit, a pause, an outage or a fallback before the step that it led to.
-        self.history.stood(known, object, known.decided_at)
-        self.history.found(known, replicas, hpa, known.decided_at, now_s)
-        self.history.acted(known, carried_out)
+        self.history.stood(tracked, object, tracked.decided_at)
+        self.history.found(tracked, replicas, hpa, tracked.decided_at, now_s)
+        self.history.acted(tracked, carried_out)
         for action in carried_out:
             # What we set ourselves is no news when it is seen.
             if isinstance(action, SetReplicas):
-                known.replicas, known.left = action.replicas, (action.previous, now_s)
+                tracked.replicas, tracked.left = action.replicas, (action.previous, now_s)
 
     async def say(
-        self, known: Known, object: ScaledObject | ScaledJob, decision: Decision, more: Object
+        self, tracked: Tracked, object: ScaledObject | ScaledJob, decision: Decision, more: Object
     ) -> None:
         """The status in one patch (with `more` fields that differ), then the events."""
-        if self._is_early(known, decision):
+        if self._is_early(tracked, decision):
             return
-        place = self.place(known)
+        place = self.place(tracked)
         patches = [action.status for action in decision.actions if isinstance(action, PatchStatus)]
         status = {key: value for patch in patches for key, value in patch.items()} | more
         if status:
-            self.wrote(known, object, await self.writer.status(place, status))
+            self.wrote(tracked, object, await self.writer.status(place, status))
         for action in decision.actions:
             if isinstance(action, EmitEvent):
                 await self.writer.event(place, action)
-        known.memory = decision.memory
+        tracked.memory = decision.memory
 
-    def _is_early(self, known: Known, decision: Decision) -> bool:
+    def _is_early(self, tracked: Tracked, decision: Decision) -> bool:
         """Whether the status of an object that is new, changed or unpaused waits for its first readings, so
         that it is written once and not twice. No target is scaled in the meantime.
         """
         if not any(one.code == Code.UNREAD for one in decision.reasons):
-            known.held_s = None
+            tracked.held_s = None
             return False
         now_s = self.clock.monotonic()
-        if known.held_s is None:
-            known.held_s = now_s
-        rest_s = known.held_s + FIRST_READING_S - now_s
+        if tracked.held_s is None:
+            tracked.held_s = now_s
+        rest_s = tracked.held_s + FIRST_READING_S - now_s
         if rest_s > 0:
-            self.again(known.key, rest_s)
+            self.again(tracked.key, rest_s)
         return rest_s > 0
 
-    def newest(self, known: Known, cached: Watched) -> Watched:
+    def newest(self, tracked: Tracked, cached: Watched) -> Watched:
         """The object as the cache shows it, or as our own last write left it where the cache is behind."""
-        ahead = known.ahead
-        if ahead is not None and cached.metadata.resource_version in ahead.older:
-            newest: Watched = ahead.object
+        own_write = tracked.own_write
+        if own_write is not None and cached.metadata.resource_version in own_write.older:
+            newest: Watched = own_write.object
             return newest
-        known.ahead = None
+        tracked.own_write = None
         return cached
 
-    def wrote(self, known: Known, before: ScaledObject | ScaledJob, after: Object) -> None:
-        """A write of ours made `after` of the object that was looked at: nothing of it is done twice."""
+    def wrote(self, tracked: Tracked, before: ScaledObject | ScaledJob, after: Object) -> None:
+        """A write of ours made `after` of the object that was reconciled: nothing of it is done twice."""
         older = {before.metadata.resource_version}
-        if known.ahead is not None:
-            older |= known.ahead.older | {known.ahead.object.metadata.resource_version}
-        written = self.world.decoded(known.key[0], after)
-        known.ahead = Ahead(frozenset(older - {written.metadata.resource_version}), written)
+        if tracked.own_write is not None:
+            older |= tracked.own_write.older | {tracked.own_write.object.metadata.resource_version}
+        written = self.informers.decoded(tracked.key[0], after)
+        tracked.own_write = OwnWrite(frozenset(older - {written.metadata.resource_version}), written)
 
-    def place(self, known: Known) -> Place:
-        resource, namespace, name = known.key
-        return Place(resource, namespace, name, known.uid)
+    def place(self, tracked: Tracked) -> Place:
+        resource, namespace, name = tracked.key
+        return Place(resource, namespace, name, tracked.uid)

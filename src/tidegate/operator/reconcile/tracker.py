@@ -1,4 +1,4 @@
-"""What the operator keeps of each object between two looks. Lost with the process, and rebuilt."""
+"""What the operator keeps of each object between two reconciles. Lost with the process, and rebuilt."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from tidegate.core.values import Decision, Memory, Reading, Seen
 from tidegate.kube.resource import Resource
-from tidegate.operator.history.object_state import Standing
-from tidegate.operator.reconcile.expectations import Ledger
+from tidegate.operator.history.object_state import ObjectState
+from tidegate.operator.reconcile.expectations import Expectations
 from tidegate.operator.reconcile.trigger_plan import Plan
 
 Key = tuple[Resource, str, str]
@@ -18,7 +18,7 @@ Key = tuple[Resource, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class OwnWrite:
     """The object as our last write left it, and the versions that are known to be older."""
 
     older: frozenset[str]
@@ -26,7 +26,7 @@ class Ahead:
 
 
 @dataclass(slots=True)
-class Known:
+class Tracked:
     """One object's memory, plan and last decision.
 
     `is_stale`: something the plan read has changed. `ahead`: what we wrote and the cache may not show
@@ -36,9 +36,9 @@ class Known:
     `is_resumed`: somebody has told of it before, most likely this operator before a restart.
     `last` are the readings from before a pause with the names of their metrics, by trigger index.
     `hpa_asked` is when its HPA last asked for a metric, `hpa_spoke` when the HPA's status was last seen to
-    change. `standing` is what its history was last told of. `left` is the count that our last write replaced,
-    and when (monotonic). `doubtful` is a change that seemed to be somebody else's: its line, the counts
-    before and after, and when.
+    change. `object_state` is what its history was last told of. `left` is the count that our last write
+    replaced, and when (monotonic). `doubtful` is a change that seemed to be somebody else's: its line, the
+    counts before and after, and when.
     """
 
     key: Key
@@ -49,10 +49,10 @@ class Known:
     is_stale: bool = False
     is_started: bool = False
     is_replanned: bool = False
-    ahead: Ahead | None = None
+    own_write: OwnWrite | None = None
     decision: Decision | None = None
     warned: tuple[str, ...] = ()
-    ledger: Ledger = field(default_factory=Ledger)
+    expectations: Expectations = field(default_factory=Expectations)
     followed: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     target: Key | None = None
     replicas: int | None = None
@@ -64,62 +64,62 @@ class Known:
     last: dict[int, tuple[tuple[str, ...], Reading]] = field(default_factory=dict)
     hpa_asked: datetime | None = None
     hpa_spoke: datetime | None = None
-    standing: Standing | None = None
+    object_state: ObjectState | None = None
     left: tuple[int, float] | None = None
     doubtful: tuple[dict[str, Any], int, int, datetime] | None = None
 
 
-class Register:
-    """All known objects, by key and by uid, and who depends on what."""
+class Tracker:
+    """All tracked objects, by key and by uid, and who depends on what."""
 
     def __init__(self) -> None:
-        self.by_key: dict[Key, Known] = {}
-        self.by_uid: dict[str, Known] = {}
+        self.by_key: dict[Key, Tracked] = {}
+        self.by_uid: dict[str, Tracked] = {}
         self._dependents: dict[Key, set[Key]] = {}
         self._targeting: dict[Key, set[Key]] = {}
 
-    def enter(self, known: Known) -> None:
-        self.by_key[known.key] = known
-        self.by_uid[known.uid] = known
+    def add(self, tracked: Tracked) -> None:
+        self.by_key[tracked.key] = tracked
+        self.by_uid[tracked.uid] = tracked
 
-    def leave(self, key: Key) -> Known | None:
+    def remove(self, key: Key) -> Tracked | None:
         """Forgets the object; returns what was known of it."""
-        known = self.by_key.pop(key, None)
-        if known is not None:
-            self.by_uid.pop(known.uid, None)
-            self._drop(known)
-            self.aim(known, None)
-        return known
+        tracked = self.by_key.pop(key, None)
+        if tracked is not None:
+            self.by_uid.pop(tracked.uid, None)
+            self._drop(tracked)
+            self.set_target(tracked, None)
+        return tracked
 
-    def plan(self, known: Known, plan: Plan, basis: Any) -> None:
+    def plan(self, tracked: Tracked, plan: Plan, basis: Any) -> None:
         """A new plan, with what it depends on."""
-        self._drop(known)
-        known.plan, known.basis, known.is_stale, known.is_replanned = plan, basis, False, True
+        self._drop(tracked)
+        tracked.plan, tracked.basis, tracked.is_stale, tracked.is_replanned = plan, basis, False, True
         for read in plan.read:
-            self._dependents.setdefault(read, set()).add(known.key)
+            self._dependents.setdefault(read, set()).add(tracked.key)
 
-    def dependents(self, changed: Key) -> list[Known]:
+    def dependents(self, changed: Key) -> list[Tracked]:
         """Whose plans read this object."""
         return [self.by_key[key] for key in self._dependents.get(changed, ()) if key in self.by_key]
 
-    def aim(self, known: Known, target: Key | None) -> None:
+    def set_target(self, tracked: Tracked, target: Key | None) -> None:
         """The object scales this target: a change of the target concerns it."""
-        if known.target == target:
+        if tracked.target == target:
             return
-        if known.target is not None:
-            self._targeting[known.target].discard(known.key)
-        known.target = target
+        if tracked.target is not None:
+            self._targeting[tracked.target].discard(tracked.key)
+        tracked.target = target
         if target is not None:
-            self._targeting.setdefault(target, set()).add(known.key)
+            self._targeting.setdefault(target, set()).add(tracked.key)
 
-    def targeting(self, target: Key) -> list[Known]:
+    def targeting(self, target: Key) -> list[Tracked]:
         """Who scales this target."""
         return [self.by_key[key] for key in self._targeting.get(target, ()) if key in self.by_key]
 
-    def _drop(self, known: Known) -> None:
-        for read in known.plan.read if known.plan is not None else ():
+    def _drop(self, tracked: Tracked) -> None:
+        for read in tracked.plan.read if tracked.plan is not None else ():
             keys = self._dependents.get(read)
             if keys is not None:
-                keys.discard(known.key)
+                keys.discard(tracked.key)
                 if not keys:
                     del self._dependents[read]
