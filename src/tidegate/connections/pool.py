@@ -16,7 +16,7 @@ from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.kit.question import Question, Server
 
-_NO_SYSTEMS = frozenset({"adapter", "pool", "tls"})
+_NO_SYSTEMS = frozenset({"adapter", "causes", "pool", "tls"})
 
 
 class Kept:

@@ -119,6 +119,8 @@ def _default(one: Declared) -> str:
         return "**required**"
     if one.default is None or one.default in ("", ()):
         return ""
+    if isinstance(one.default, str):
+        return f"`{one.default}`"
     return f"`{str(one.default).lower()}`" if isinstance(one.default, bool) else f"`{one.default:g}`"
 
 

@@ -144,7 +144,7 @@ def _subject(one: Declared, found: _Found) -> str:
         return f"the value of environment variable {found.key}"
     if found.source is AUTHENTICATION:
         return f"the value of authentication parameter {found.key}"
-    return "its value" if one.setting.is_secret else f'"{found.text}"'
+    return "its value" if one.setting.is_secret or one.setting.is_hidden else f'"{found.text}"'
 
 
 def _metric_type_problems(kind: type[Scaler], trigger: Trigger) -> Iterator[Problem]:

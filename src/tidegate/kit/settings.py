@@ -53,6 +53,7 @@ class Setting:
 
     `sources` are tried in order, in each all `names` (the first is the one to recommend).
     A non-empty `removal` refuses the setting, a non-empty `announcement` is told when it is used.
+    `is_hidden`: an address that may carry a password; it is kept out of texts as a whole.
     """
 
     names: tuple[str, ...]
@@ -60,6 +61,7 @@ class Setting:
     sources: tuple[Source, ...] = (METADATA,)
     is_secret: bool = False
     separator: str = ","
+    is_hidden: bool = False
     role: Literal["", "target", "activation"] = ""
     removal: str = ""
     announcement: str = ""
@@ -72,9 +74,10 @@ def setting(
     sources: tuple[Source, ...] = (METADATA,),
     secret: bool = False,
     separator: str = ",",
+    hidden: bool = False,
 ) -> Any:
     """A setting; required when it has no default. Further `names` are aliases."""
-    return _field(Setting(names, doc, sources, secret, separator), default)
+    return _field(Setting(names, doc, sources, secret, separator, hidden), default)
 
 
 def target(*names: str, doc: str, default: Any = REQUIRED) -> Any:
@@ -194,7 +197,8 @@ def role_value(scaler: Any, role: str, otherwise: float) -> float:
 
 
 def _field(declaration: Setting, default: Any) -> Any:
-    return dataclasses.field(default=default, repr=not declaration.is_secret, metadata={_KEY: declaration})
+    is_shown = not (declaration.is_secret or declaration.is_hidden)
+    return dataclasses.field(default=default, repr=is_shown, metadata={_KEY: declaration})
 
 
 def _choose(choices: tuple[str, ...], text: str) -> str:

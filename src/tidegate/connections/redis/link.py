@@ -25,6 +25,7 @@ from redis.exceptions import (
 from tidegate.base.addresses import split_address
 from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable
 from tidegate.connections.adapter import Resolve
+from tidegate.connections.causes import cause_of
 from tidegate.kit.systems.redis import Login
 
 Command = tuple[str | bytes | int, ...]
@@ -179,7 +180,7 @@ class Link:
                 answer="what came back is not the Redis protocol",
                 next_step="check that the port is a Redis port, and whether it wants TLS",
             )
-        cause, is_cut = _cause(error, self._dialling.timeout_s)
+        cause, is_cut = cause_of(error, self._dialling.timeout_s)
         return (Cut if is_cut and attempted == "ask" else Unreachable)(
             attempted,
             on=self.label,
@@ -204,21 +205,3 @@ def words(error: ResponseError) -> str:
     text = str(error).partition(", with args beginning with")[0]
     code = error.status_code or ""
     return f"{code} {text}".strip()[:200]
-
-
-def _cause(error: BaseException, timeout_s: float) -> tuple[str, bool]:
-    """What the operating system or TLS said, in a few words, and whether an open connection ended."""
-    origin: BaseException | None = error
-    while origin is not None and not isinstance(origin, OSError | asyncio.CancelledError):
-        origin = origin.__cause__ or origin.__context__
-    if isinstance(origin, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({origin.verify_message}); check `ca`", False
-    if isinstance(origin, ssl.SSLError):
-        return f"TLS failed ({(origin.reason or 'no reason given').replace('_', ' ').lower()})", False
-    if isinstance(origin, ConnectionRefusedError):
-        return "connection refused", False
-    if isinstance(origin, TimeoutError | asyncio.CancelledError):
-        return f"no answer within {timeout_s:g} s", False
-    if isinstance(origin, ConnectionError) or origin is None:
-        return "the connection was closed", True
-    return (origin.strerror or type(origin).__name__).lower(), False

@@ -1,0 +1,90 @@
+"""The adapter for one virtual host over AMQP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from tidegate.base.errors import Malformed, Misconfigured, Unsupported
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.rabbitmq.link import Cut, Dialling, Link, Outcome, Traffic
+from tidegate.kit.question import Question
+from tidegate.kit.systems.rabbitmq import AmqpServer, QueueDepth
+
+
+class AmqpConnection:
+    """One connection, opened by the first question; one exchange for up to `batch` queues."""
+
+    batch = 1000
+    wake_gap_s = 0.25
+
+    def __init__(self, server: AmqpServer, surroundings: Surroundings) -> None:
+        self._server = server
+        self._surroundings = surroundings
+        self._dialling: Dialling | None = None
+        self._traffic = Traffic()
+        self._link: Link | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def connections(self) -> int:
+        """Connections opened since the adapter was made."""
+        return self._traffic.connections
+
+    @property
+    def exchanges(self) -> int:
+        """Batches sent since the adapter was made."""
+        return self._traffic.exchanges
+
+    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
+        """One answer per question, in order, all queues counted together.
+
+        What is wrong with all of them but is neither a refusal nor an absence becomes each one's answer.
+        """
+        queues = [question.queue for question in questions if isinstance(question, QueueDepth)]
+        outcomes: Sequence[Outcome]
+        async with self._lock:
+            try:
+                outcomes = await self._depths(queues) if queues else ()
+            except (Misconfigured, Malformed) as error:
+                outcomes = [error] * len(queues)
+        answers = iter(outcomes)
+        return [next(answers) if isinstance(one, QueueDepth) else _unknown(one) for one in questions]
+
+    async def close(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    async def _depths(self, queues: Sequence[str]) -> Sequence[Outcome]:
+        try:
+            return await (await self._usable_link()).depths(queues)
+        except Cut:
+            # A broker that restarts closes all connections: try a new one, once.
+            return await (await self._usable_link()).depths(queues)
+
+    async def _usable_link(self) -> Link:
+        if self._link is not None and self._link.is_usable:
+            return self._link
+        await self.close()
+        link = Link(self._server, await self._dialled())
+        await link.open()
+        self._link = link
+        return link
+
+    async def _dialled(self) -> Dialling:
+        """How to dial; the TLS context is made once, in a thread. Misconfigured when it cannot be."""
+        if self._dialling is None:
+            context = None
+            if self._server.tls is not None:
+                from tidegate.connections.tls import client_context
+
+                context = await asyncio.to_thread(client_context, self._server.tls)
+            around = self._surroundings
+            self._dialling = Dialling(around.resolve, around.timeout_s, context, self._traffic)
+        return self._dialling
+
+
+def _unknown(question: Question) -> Unsupported:
+    return Unsupported(f"answer {type(question).__name__}", on=question.server.label())
