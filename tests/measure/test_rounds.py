@@ -77,6 +77,42 @@ def test_thousands_of_questions_take_one_call_per_thousand_spread_over_the_inter
     tell(story)
 
 
+def test_a_server_that_asks_for_rest_is_left_alone_for_as_long_and_what_it_answered_counts(tell):
+    async def story(clock):
+        async with measuring(clock, a=1, b=2) as (rounds, world):
+            for n, article in enumerate("ab"):
+                rounds.follow((article, n), Count(article), interval_s=10)
+            await clock.sleep(1)
+            world.stock["b"] = Unreachable("count", answer="429 Too Many Requests", retry_after_s=200)
+            await clock.sleep(10)
+            start = clock.monotonic()
+            assert rounds.latest(("b", 1)).failure.message == "cannot count: 429 Too Many Requests"
+            world.stock["b"] = 3
+            await clock.sleep(180)
+            assert world.between(start, math.inf) == []
+            assert "429" in rounds.latest(("a", 0)).failure.message
+            await clock.sleep(20)
+            assert (rounds.latest(("a", 0)).values, rounds.latest(("b", 1)).values) == ((1.0,), (3.0,))
+
+    tell(story)
+
+
+def test_what_still_waits_for_a_server_that_asks_for_rest_is_not_sent(tell):
+    async def story(clock):
+        stock = {f"a{n}": n for n in range(30)}
+        async with measuring(clock, **stock) as (rounds, world):
+            world.batch = 10
+            world.stock["a3"] = Unreachable("count", answer="busy", retry_after_s=200)
+            for n in range(30):
+                rounds.follow((f"u{n}", 0), Count(f"a{n}"), interval_s=10)
+            await clock.sleep(5)
+            assert len(world.articles()) == 10
+            readings = [rounds.latest((f"u{n}", 0)) for n in range(30)]
+            assert sum(one.failure is None for one in readings) == 9
+
+    tell(story)
+
+
 def test_when_triggers_leave_the_rest_moves_together_and_nobody_waits_longer_than_an_interval(tell):
     async def story(clock):
         async with measuring(clock, **{f"a{n}": n for n in range(1_500)}) as (rounds, world):

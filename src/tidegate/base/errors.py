@@ -19,6 +19,9 @@ class TidegateError(Exception):
 
     kind: ClassVar[str] = "Error"
 
+    excerpt: str = ""
+    """How a refused answer begins, cleaned: for who asks by hand, never for conditions or events."""
+
     def __init__(self, attempted: str, *, on: str = "", answer: str = "", next_step: str = "") -> None:
         self.attempted = attempted
         self.on = on
@@ -40,9 +43,24 @@ class Denied(TidegateError):
 
 
 class Unreachable(TidegateError):
-    """Refused, lost or too slow: back off; counts towards fallback."""
+    """Refused, lost or too slow: back off; counts towards fallback.
+
+    `retry_after_s`: how long the server wants to be left alone, where it says so.
+    """
 
     kind = "Unreachable"
+
+    def __init__(
+        self,
+        attempted: str,
+        *,
+        on: str = "",
+        answer: str = "",
+        next_step: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(attempted, on=on, answer=answer, next_step=next_step)
+        self.retry_after_s = retry_after_s
 
 
 class Malformed(TidegateError):

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from tidegate.connections.addresses import ANYWHERE, AddressPolicy
 from tidegate.kit.question import Question
 
 Resolve = Callable[[str], str]
@@ -23,20 +24,25 @@ def same_name(host: str) -> str:
 class Surroundings:
     """What an adapter gets from outside.
 
-    `resolve` turns a host name into the address to dial (local mode knows Service names);
+    `resolve` turns a host name into the address to dial (local mode knows Service names); `policy` says
+    which addresses may be dialled (`addresses.dialable` applies both, for whoever dials TCP itself);
     `objects` answers Kubernetes questions from the watch caches; `timeout_s` bounds one answer.
     """
 
     resolve: Resolve = same_name
     objects: Callable[[Any], Awaitable[Any]] | None = None
     timeout_s: float = 3.0
+    policy: AddressPolicy = ANYWHERE
 
 
 class Adapter(Protocol):
     """`answer` returns one entry per question, in order: the answer or a `TidegateError` value.
 
     It raises `Unreachable` or `Denied` when the server as a whole cannot answer; the round turns
-    that into one failure for everybody. A bad question fails alone.
+    that into one failure for everybody. A bad question fails alone. An `Unreachable` with a
+    `retry_after_s`, raised or among the entries, lets the server rest for that long.
+
+    An adapter whose call may last longer than the rounds' usual bound says so in `patience_s` (optional).
     """
 
     batch: int

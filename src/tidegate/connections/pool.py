@@ -16,7 +16,16 @@ from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.kit.question import Question, Server
 
-_NO_SYSTEMS = frozenset({"adapter", "causes", "pool", "tls"})
+# Modules that are no system, one a line.
+_NO_SYSTEMS = frozenset(
+    {
+        "adapter",
+        "addresses",
+        "causes",
+        "pool",
+        "tls",
+    }
+)
 
 
 class Kept:
@@ -26,6 +35,7 @@ class Kept:
         self.adapter = adapter
         self.batch = adapter.batch
         self.wake_gap_s = adapter.wake_gap_s
+        self.patience_s: float = getattr(adapter, "patience_s", 0.0)
         self._forget = forget
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:

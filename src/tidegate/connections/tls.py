@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakValueDictionary
 
 from tidegate.base.errors import Misconfigured
 from tidegate.kit.tls import Tls
+
+_shared: WeakValueDictionary[Tls, ssl.SSLContext] = WeakValueDictionary()
+
+
+async def shared_context(tls: Tls) -> ssl.SSLContext:
+    """The context that `tls` describes, one for all who use it now: each costs a megabyte."""
+    found = _shared.get(tls)
+    if found is None:
+        made = await asyncio.to_thread(client_context, tls)
+        found = _shared.setdefault(tls, made)
+    return found
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:

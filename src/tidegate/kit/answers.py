@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tidegate.base.errors import Malformed
@@ -19,3 +20,19 @@ def count(answer: Any, question: Question) -> int:
         answer=f"{shown} where a count was expected",
         next_step="this is a defect of the connection or of the server behind it",
     )
+
+
+def number(answer: Any, question: Question) -> float:
+    """`answer` if it is a finite number. Malformed when it is anything else, a text of digits too."""
+    if type(answer) in (int, float) and math.isfinite(answer):
+        return float(answer)
+    if type(answer) is float:
+        shown = f"{answer}"
+    else:
+        shown = "nothing" if answer is None else f"a {_WORDS.get(type(answer), type(answer).__name__)}"
+    raise Malformed(
+        "read the answer", on=question.server.label(), answer=f"{shown} where a number was expected"
+    )
+
+
+_WORDS = {str: "text", bool: "truth value", dict: "JSON object", list: "list"}

@@ -108,7 +108,8 @@ def _row(one: Declared) -> str:
 
 def _type(one: Declared) -> str:
     if one.shape.choices:
-        return "one of " + ", ".join(f"`{choice}`" for choice in one.shape.choices)
+        word = "list of " if one.shape.is_list else "one of "
+        return word + ", ".join(f"`{choice}`" for choice in one.shape.choices)
     if one.shape.is_list and one.setting.separator != ",":
         return f"{one.shape.word}, separated by `{one.setting.separator}`"
     return one.shape.word

@@ -184,7 +184,8 @@ def shape_of(annotation: Any) -> Shape:
         return Shape("one of", functools.partial(_choose, choices), choices=choices)
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
         item = shape_of(arguments[0])
-        return Shape(f"list of {item.word}s", item.parse, is_list=True)
+        word = "list of choices" if item.choices else f"list of {item.word}s"
+        return Shape(word, item.parse, is_list=True, choices=item.choices)
     raise TypeError(f"a setting cannot be of type {annotation}")
 
 

@@ -31,10 +31,14 @@ def open_adapter(connection: Connection, connect: Callable[[Server], Adapter]) -
 async def call(
     connection: Connection, questions: Sequence[Question], timeout_s: float
 ) -> Sequence[Any] | TidegateError:
-    """One entry per question, or the error that stands for all of them. Raises only when cancelled."""
+    """One entry per question, or the error that stands for all of them. Raises only when cancelled.
+
+    `timeout_s` bounds the call unless the adapter asks for more time (`patience_s`).
+    """
     attempted = f"ask {len(questions)} question{'s' if len(questions) != 1 else ''}"
     adapter = connection.adapter
     assert adapter is not None
+    timeout_s = max(timeout_s, getattr(adapter, "patience_s", 0.0))
     try:
         async with asyncio.timeout(timeout_s):
             answers = await adapter.answer(questions)

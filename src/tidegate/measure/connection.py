@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from itertools import islice
 
-from tidegate.base.errors import Failure, TidegateError
+from tidegate.base.errors import Failure, TidegateError, Unreachable
 from tidegate.connections.adapter import Adapter
 from tidegate.kit.question import Question, Server
 from tidegate.measure.backoff import hold_s
@@ -103,7 +103,9 @@ class Connection:
         self.error = error
         self.failure = Failure.of(error)
         shortest = min(self.lanes, default=_LONGEST_INTERVAL_S)
-        self.held_until = now_s + hold_s(error.kind, self.strikes, shortest, min(self.gap_s, shortest))
+        told_s = error.retry_after_s if isinstance(error, Unreachable) else None
+        gap_s = min(self.gap_s, shortest)
+        self.held_until = now_s + hold_s(error.kind, self.strikes, shortest, gap_s, told_s)
         return is_news
 
     def recover(self) -> bool:

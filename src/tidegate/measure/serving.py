@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from tidegate.base.errors import Failure, TidegateError
+from tidegate.base.errors import Failure, TidegateError, Unreachable
 from tidegate.connections.adapter import Adapter
 from tidegate.kit.question import Question, Server
 from tidegate.kit.scaler import Clocked
@@ -168,11 +168,16 @@ class Serving:
                 counters.answers += len(answers)
         if error is not None:
             self._strike(connection, error)
-            batch.update(connection.take_pending())
             answers = (error,) * len(batch)
+        elif (error := _resting(answers)) is not None:
+            self._strike(connection, error)
         else:
             self._recover(connection)
-        await self._deliver_all(batch, answers, connection if error is not None else None)
+        if error is not None:
+            left = connection.take_pending()
+            batch.update(left)
+            answers = (*answers, *(error,) * len(left))
+        await self._deliver_all(connection, batch, answers)
 
     async def _mark_sent(self, batch: dict[Question, list[Run]]) -> None:
         now, now_s = self._clock.now(), self._clock.monotonic()
@@ -186,13 +191,14 @@ class Serving:
                         await asyncio.sleep(0)
 
     async def _deliver_all(
-        self, batch: dict[Question, list[Run]], answers: Any, struck: Connection | None
+        self, connection: Connection, batch: dict[Question, list[Run]], answers: Sequence[Any]
     ) -> None:
         touched: set[Connection] = set()
         count = 0
         for (question, runs), answer in zip(batch.items(), answers, strict=True):
             for run in runs:
-                run.struck = struck or run.struck
+                if answer is not None and answer is connection.error:
+                    run.struck = connection
                 self._deliver(run, question, answer, touched)
                 count += 1
                 if count % CHUNK == 0:
@@ -304,3 +310,10 @@ class Serving:
     def _tell(self, connection: Connection) -> None:
         if self._on_server is not None:
             self._on_server(connection.label, connection.failure)
+
+
+def _resting(answers: Sequence[Any]) -> Unreachable | None:
+    """That the server wants to be left alone for a while, though it has answered some."""
+    return next(
+        (one for one in answers if isinstance(one, Unreachable) and one.retry_after_s is not None), None
+    )

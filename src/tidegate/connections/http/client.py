@@ -1,0 +1,229 @@
+"""Sends requests to one server: its session, its limits, its redirects, its login.
+
+    client = HttpClient(server, surroundings)
+    response = await client.send(HttpRequest(server, "/api/v1/query", query=(("query", "up"),)))
+
+Whatever its status, a complete answer is a `Response`; `failures.refusal` says what a bad one means.
+A system whose requests are signed gives `sign`: it gets each request right before it is sent, complete,
+and returns the headers to add.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from tidegate.base.errors import Misconfigured, TidegateError
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.http import failures
+from tidegate.connections.http.answer import Response, read_body
+from tidegate.kit.systems.http import HttpRequest, HttpServer, bearer, encoded, header_problem, read_url
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from tidegate.connections.http.tokens import Tokens
+
+CONCURRENCY = 16
+"""Requests to one server at a time."""
+
+_HOPS = 10
+_MOVED = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request as it is sent: what a signature must cover. `url` is whole and encoded."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+Sign = Callable[[Outgoing], Awaitable[Mapping[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """Where a request goes next. Elsewhere than at its server it carries nothing of ours."""
+
+    url: str
+    method: str
+    body: bytes
+    is_home: bool
+
+
+class HttpClient:
+    """One session, opened by the first request. `concurrency` requests are under way at most."""
+
+    def __init__(
+        self,
+        server: HttpServer,
+        surroundings: Surroundings,
+        *,
+        sign: Sign | None = None,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self.server = server
+        self.concurrency = concurrency
+        self.timeout_s = server.timeout_s or surroundings.timeout_s
+        self._surroundings = surroundings
+        self._sign = sign
+        self._turns = asyncio.Semaphore(concurrency)
+        self._opening = asyncio.Lock()
+        self._session: aiohttp.ClientSession | None = None
+        self._elsewhere: Any = None
+        self._tokens: Tokens | None = None
+        self._traffic: Any = None
+
+    @property
+    def requests(self) -> int:
+        """Requests sent since the client was made, redirects and token requests included."""
+        return self._traffic.requests if self._traffic is not None else 0
+
+    @property
+    def connections(self) -> int:
+        """Connections opened since the client was made."""
+        return self._traffic.connections if self._traffic is not None else 0
+
+    async def send(self, request: HttpRequest) -> Response:
+        """The answer, after redirects. Raises one of the five where none came that can be read to its end.
+
+        A connection that was closed before the answer began is replaced once.
+        """
+        async with self._turns:
+            try:
+                return await self._bounded(request)
+            except failures.Cut:
+                return await self._bounded(request)
+
+    async def close(self) -> None:
+        """Safe when never used, and safe twice; a request afterwards opens anew."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+            await asyncio.sleep(0)  # sockets are closed in the loop's next turn
+
+    def forget_token(self) -> None:
+        """The server has refused it: the next request fetches another."""
+        if self._tokens is not None:
+            self._tokens.forget()
+
+    async def _bounded(self, request: HttpRequest) -> Response:
+        import aiohttp
+
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                session = await self._opened(request)
+                return await self._followed(session, request)
+        except TidegateError:
+            raise
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise failures.lost(error, request, self.timeout_s) from error
+
+    async def _followed(self, session: aiohttp.ClientSession, request: HttpRequest) -> Response:
+        """The first answer that is no redirect."""
+        hop = _Hop(self._url(request), request.method, request.body, is_home=True)
+        for _ in range(_HOPS + 1):
+            response = await self._exchanged(session, request, hop)
+            location = response.headers.get("Location", "") if response.status in _MOVED else ""
+            if not location or not self.server.follows_redirects:
+                return response
+            hop = self._next(request, hop, response.status, location)
+        raise failures.unreadable(request, f"it redirects more than {_HOPS} times")
+
+    async def _exchanged(self, session: aiohttp.ClientSession, request: HttpRequest, hop: _Hop) -> Response:
+        from multidict import CIMultiDict
+        from yarl import URL
+
+        headers: CIMultiDict[str] = CIMultiDict({"Accept": "*/*"})
+        if hop.is_home:
+            headers.update(await self._headers(request))
+            if self._sign is not None:
+                headers.update(await self._sign(Outgoing(hop.method, hop.url, headers, hop.body)))
+        self._traffic.requests += 1
+        async with session.request(
+            hop.method,
+            URL(hop.url, encoded=True),
+            data=hop.body or None,
+            headers=headers,
+            skip_auto_headers=("Content-Type",),
+            allow_redirects=False,
+            ssl=True if hop.is_home else self._elsewhere,
+        ) as response:
+            return Response(response.status, response.headers, await read_body(response, request))
+
+    async def _headers(self, request: HttpRequest) -> dict[str, str]:
+        """The request's own, then the login's, which count more."""
+        from multidict import CIMultiDict
+
+        login = self.server.login
+        merged: CIMultiDict[str] = CIMultiDict()
+        for name, value in (*request.headers, *login.headers):
+            problem = header_problem(name, value)
+            if problem:
+                shown = name if name.isascii() and name.isprintable() else "a header"
+                raise Misconfigured(f"send the header {shown}", on=self.server.label(), answer=problem)
+            merged[name] = value
+        if self._tokens is not None:
+            name, value = bearer(await self._tokens.token())
+            merged[name] = value
+        return dict(merged)
+
+    def _url(self, request: HttpRequest) -> str:
+        target = request.target()
+        if self.server.login.query:
+            target = _with_query(target, dict(self.server.login.query))
+        return f"{self.server.origin}{target if target.startswith('/') else '/' + target}"
+
+    def _next(self, request: HttpRequest, hop: _Hop, status: int, location: str) -> _Hop:
+        try:
+            url = read_url(urljoin(hop.url, location.strip()))
+        except ValueError as error:
+            raise failures.unreadable(request, "it redirects to what is no URL") from error
+        is_home = hop.is_home and url.origin == self.server.origin
+        method, body = hop.method, hop.body
+        if status in (301, 302, 303) and method not in ("GET", "HEAD"):
+            method, body = "GET", b""
+        if body and not is_home:
+            raise failures.unreadable(request, "it redirects what was sent to another server")
+        return _Hop(f"{url.origin}{url.target()}", method, body, is_home)
+
+    async def _opened(self, request: HttpRequest) -> aiohttp.ClientSession:
+        async with self._opening:
+            if self._session is None or self._session.closed:
+                from tidegate.connections.http.dialling import Traffic, session
+
+                self._traffic = self._traffic or Traffic()
+                at_home, self._elsewhere = await self._contexts()
+                self._session = session(self._surroundings, at_home, self.concurrency, self._traffic)
+                self._tokens = self._made_tokens(self._session)
+            return self._session
+
+    async def _contexts(self) -> tuple[Any, Any]:
+        """TLS for the server, and for others that it redirects to: they see no certificate of ours."""
+        tls = self.server.tls
+        if tls is None:
+            return True, True
+        from tidegate.connections.tls import shared_context
+
+        plain = replace(tls, cert="", key="", key_password="")
+        return await shared_context(tls), await shared_context(plain)
+
+    def _made_tokens(self, session: aiohttp.ClientSession) -> Tokens | None:
+        if self.server.login.oauth is None:
+            return None
+        from tidegate.connections.http.tokens import Tokens
+
+        return Tokens(self.server, session, self._traffic)
+
+
+def _with_query(target: str, given: Mapping[str, str]) -> str:
+    """`target` with these parameters instead of its own of the same names."""
+    path, _, query = target.partition("?")
+    kept = [part for part in query.split("&") if part and part.partition("=")[0] not in given]
+    return f"{path}?{'&'.join((*kept, encoded(given.items())))}"

@@ -1,0 +1,95 @@
+"""How connections are opened: Service names resolved, addresses checked where they are dialled.
+
+Imports aiohttp: to be imported inside functions.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+import tidegate
+from tidegate.base.errors import Misconfigured
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.addresses import permitted
+
+_KEEPALIVE_S = 600.0
+"""Longer than polling intervals usually are: a poll should find its connection open."""
+
+_NAMES_S = 5
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What went over the wire: requests (redirects and tokens included), connections opened."""
+
+    requests: int = 0
+    connections: int = 0
+
+
+class _Resolver(AbstractResolver):
+    """Names by `Surroundings.resolve` first, then by the system; then only what the policy permits."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._system = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._system.resolve(self._surroundings.resolve(host), port, family)
+        try:
+            kept = permitted(self._surroundings.policy, host, [one["host"] for one in found])
+        except Misconfigured as error:
+            raise NotPermitted(error) from error
+        return [{**one, "hostname": host} for one in found if one["host"] in kept]
+
+    async def close(self) -> None:
+        await self._system.close()
+
+
+class NotPermitted(OSError):
+    """Carries the policy's refusal through aiohttp."""
+
+    def __init__(self, error: Misconfigured) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def session(
+    surroundings: Surroundings, tls: Any, concurrency: int, traffic: Traffic
+) -> aiohttp.ClientSession:
+    """A session for one server; `tls` is an SSL context, or True for the usual one."""
+    connector = aiohttp.TCPConnector(
+        limit=concurrency,
+        ssl=tls,
+        keepalive_timeout=_KEEPALIVE_S,
+        resolver=_Resolver(surroundings),
+        ttl_dns_cache=_NAMES_S,
+        socket_factory=_sockets(surroundings, traffic),
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"tidegate/{tidegate.__version__}", "Accept-Encoding": "identity"},
+        timeout=aiohttp.ClientTimeout(total=None),
+    )
+
+
+def _sockets(surroundings: Surroundings, traffic: Traffic) -> Callable[[Any], socket.socket]:
+    """Makes sockets for the very address that is dialled next: here nothing can slip by."""
+
+    def make(address: Any) -> socket.socket:
+        family, kind, protocol, _, (host, *_) = address
+        surroundings.policy.check(host)
+        traffic.connections += 1
+        made = socket.socket(family, kind, protocol)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return made
+
+    return make

@@ -1,0 +1,135 @@
+"""OAuth2 client credentials: one token for all requests, fetched once however many wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable
+from tidegate.connections.http import failures
+from tidegate.connections.http.answer import Response, read_body
+from tidegate.kit.systems.http import HttpRequest, HttpServer, basic, encoded, read_url
+
+if TYPE_CHECKING:
+    from tidegate.connections.http.dialling import Traffic
+
+_EARLY_S = 60.0
+"""A token is replaced this long before it ends, or after half of a shorter life."""
+
+_UNSAID_S = 300.0
+_REFUSED_S = 1.0
+"""For so long a failure answers everybody who waits: a batch asks for its token once."""
+
+_LIMIT_BYTES = 64 << 10
+
+
+class Tokens:
+    """The token of one server's login. Fetched over the server's own session: the same limits and TLS."""
+
+    def __init__(self, server: HttpServer, session: aiohttp.ClientSession, traffic: Traffic) -> None:
+        assert server.login.oauth is not None
+        self._oauth = server.login.oauth
+        self._server = server
+        self._session = session
+        self._traffic = traffic
+        self._lock = asyncio.Lock()
+        self._token = ""
+        self._until = -math.inf
+        self._is_in_form = False
+        self._failure: TidegateError | None = None
+        self._failed_at = -math.inf
+
+    async def token(self) -> str:
+        """A token that is valid for a while. Denied, Unreachable or Malformed where none is given."""
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            if now >= self._until:
+                if self._failure is not None and now - self._failed_at < _REFUSED_S:
+                    raise self._failure.with_traceback(None)
+                try:
+                    self._token, life_s = await self._fetched()
+                except TidegateError as error:
+                    self._failure, self._failed_at = error, asyncio.get_running_loop().time()
+                    raise
+                self._until = now + max(life_s / 2, life_s - _EARLY_S)
+            return self._token
+
+    def forget(self) -> None:
+        self._until = -math.inf
+
+    async def _fetched(self) -> tuple[str, float]:
+        """Servers want the client's secret in a header or in the form: the header is tried first."""
+        response, request = await self._asked(self._is_in_form)
+        if response.status in (400, 401) and not self._is_in_form and self._oauth.client_secret:
+            second, request = await self._asked(True)
+            if second.status == 200:
+                response, self._is_in_form = second, True
+        if response.status != 200:
+            raise self._refusal(response, request)
+        return self._read(response, request)
+
+    async def _asked(self, is_in_form: bool) -> tuple[Response, HttpRequest]:
+        oauth = self._oauth
+        url = read_url(oauth.token_url)
+        form = [("grant_type", "client_credentials")]
+        if oauth.scopes:
+            form.append(("scope", " ".join(oauth.scopes)))
+        if is_in_form:
+            form += [("client_id", oauth.client_id), ("client_secret", oauth.client_secret)]
+        form += oauth.parameters
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        if not is_in_form:
+            name, value = basic(quote(oauth.client_id, safe=""), quote(oauth.client_secret, safe=""))
+            headers[name] = value
+        server = HttpServer(url.origin, login=self._server.login, name="token server")
+        request = HttpRequest(
+            server,
+            url.target(),
+            method="POST",
+            limit_bytes=_LIMIT_BYTES,
+            attempted="get an OAuth2 token",
+        )
+        self._traffic.requests += 1
+        address, data = URL(f"{url.origin}{url.target()}", encoded=True), encoded(form).encode()
+        try:
+            async with self._session.post(
+                address, data=data, headers=headers, allow_redirects=False
+            ) as response:
+                body = await read_body(response, request)
+                return Response(response.status, response.headers, body), request
+        except (aiohttp.ClientError, OSError) as error:
+            raise failures.lost(error, request, 0) from error
+
+    def _refusal(self, response: Response, request: HttpRequest) -> TidegateError:
+        if response.status in (400, 401, 403):
+            error: TidegateError = Denied(
+                request.title(),
+                on=request.server.label(),
+                answer=failures.phrase(response.status),
+                next_step="check `clientID`, `clientSecret`, `scopes` and `oauthTokenURI`",
+            )
+            error.excerpt = failures.excerpt(response.body, failures.secrets_of(request))
+            return error
+        error = failures.refusal(response, request)
+        return error if isinstance(error, Unreachable) else _unreadable(request, error.answer, response.body)
+
+    def _read(self, response: Response, request: HttpRequest) -> tuple[str, float]:
+        try:
+            read: Any = msgspec.json.decode(response.body)
+            token, life = read["access_token"], read.get("expires_in", _UNSAID_S)
+            life_s = float(life)
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _unreadable(request, "the answer holds no token") from error
+        if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+            raise _unreadable(request, "the answer holds no token")
+        return token, life_s if math.isfinite(life_s) and life_s > 0 else _UNSAID_S
+
+
+def _unreadable(request: HttpRequest, answer: str, body: bytes = b"") -> Malformed:
+    return failures.unreadable(request, answer, body, "check `oauthTokenURI`")

@@ -1,0 +1,438 @@
+"""HTTP against a server of ours: batches, logins, statuses, redirects, and all a network does to us."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from aiohttp import web
+
+from parts.http_server import answering, replying, says
+from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.addresses import AddressPolicy
+from tidegate.connections.http.connection import HttpConnection
+from tidegate.kit.picking.gjson import Json
+from tidegate.kit.systems.http import (
+    HttpLogin,
+    HttpQuestion,
+    HttpRequest,
+    HttpServer,
+    OAuthClient,
+    basic,
+    bearer,
+)
+
+SECRET = "hunter2-hunter2"
+
+Connect = Callable[..., HttpConnection]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Makes adapters: `connect(server, timeout_s=…)`; they end with the test."""
+    made: list[HttpConnection] = []
+
+    def make(server: HttpServer, **around: Any) -> HttpConnection:
+        made.append(HttpConnection(server, Surroundings(**{"timeout_s": 5.0, **around})))
+        return made[-1]
+
+    yield make
+    for adapter in made:
+        await adapter.close()
+
+
+def ask(server: HttpServer, *paths: str, pick: str = "n") -> list[HttpQuestion]:
+    return [HttpQuestion(HttpRequest(server, path), Json(pick)) for path in paths]
+
+
+async def test_a_value_is_picked_out_of_the_answer(connect: Connect) -> None:
+    async with answering(says({"a": {"b": [1, {"c": 7}]}})) as fake:
+        server = HttpServer(fake.origin)
+        assert await connect(server).answer(ask(server, "/x", pick="a.b.1.c")) == [7]
+        assert await connect(server).answer(ask(server, "/x", pick="a.nothing")) == [None]
+
+
+async def test_equal_requests_are_sent_once_whatever_is_picked(connect: Connect) -> None:
+    async with answering(says({"a": 1, "b": 2})) as fake:
+        server = HttpServer(fake.origin)
+        questions = [*ask(server, "/x", pick="a"), *ask(server, "/x", pick="b"), *ask(server, "/y", pick="b")]
+        assert await connect(server).answer(questions) == [1, 2, 2]
+        assert sorted(fake.paths()) == ["/x", "/y"]
+
+
+async def test_many_requests_share_few_connections_which_are_kept(connect: Connect) -> None:
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.001)
+        return web.json_response({"n": int(request.path[1:])})
+
+    async with answering(slowly) as fake:
+        server = HttpServer(fake.origin)
+        adapter = connect(server)
+        for _ in range(3):
+            answers = await adapter.answer(ask(server, *(f"/{n}" for n in range(200))))
+            assert answers == list(range(200))
+        assert (len(fake.requests), fake.most) == (600, 16)
+        assert len(fake.connections) == adapter.client.connections == 16
+
+
+async def test_the_path_goes_out_as_it_was_encoded(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin, HttpLogin(query=(("api_key", "k&y"),)))
+        request = HttpRequest(server, "/a%2Fb?x=%20&api_key=old", (("q", 'up{a="b"} + 1'),))
+        assert await connect(server).answer([HttpQuestion(request, Json("n"))]) == [1]
+        assert fake.requests[0].rel_url.raw_path_qs == (
+            "/a%2Fb?x=%20&q=up%7Ba%3D%22b%22%7D+%2B+1&api_key=k%26y"
+        )
+
+
+async def test_the_login_is_sent_and_counts_more_than_other_headers(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin, HttpLogin((basic("user", SECRET), ("X-API-KEY", "k"))))
+        request = HttpRequest(server, method="POST", headers=(("authorization", "Bearer old"),), body=b"{}")
+        await connect(server).answer([HttpQuestion(request, Json("n"))])
+        (sent,) = fake.requests
+        expected = "Basic " + base64.b64encode(f"user:{SECRET}".encode()).decode()
+        assert sent.headers.getall("Authorization") == [expected]
+        assert (sent.headers["X-API-KEY"], fake.bodies) == ("k", [b"{}"])
+        assert "Content-Type" not in sent.headers
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "phrase"),
+    [
+        (400, Malformed, "400 Bad Request"),
+        (401, Denied, "401 Unauthorized"),
+        (403, Denied, "403 Forbidden"),
+        (404, Malformed, "404 Not Found"),
+        (500, Unreachable, "500 Internal Server Error"),
+        (502, Unreachable, "502 Bad Gateway"),
+        (304, Malformed, "304 Not Modified"),
+        (299, None, ""),
+    ],
+)
+async def test_a_status_that_is_no_answer_fails_alone_with_its_phrase(
+    connect: Connect, status: int, kind: type[Exception] | None, phrase: str
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        body = f"{SECRET} said {SECRET}\x1b[31m\n" + "x" * 500
+        if request.path == "/good" or kind is None:
+            return web.json_response({"n": 1}, status=200 if request.path == "/good" else status)
+        return web.Response(status=status, text="" if status == 304 else body, reason="Because")
+
+    async with answering(answer) as fake:
+        server = HttpServer(fake.origin, HttpLogin((bearer(SECRET),)))
+        good, bad = await connect(server).answer(ask(server, "/good", "/bad?token=1"))
+        assert good == 1
+        if kind is None:
+            assert bad == 1
+            return
+        assert isinstance(bad, kind)
+        assert f"cannot GET /bad on {fake.origin}: {phrase}" in str(bad)
+        assert all(text not in str(bad) for text in (SECRET, "Because", "token", "xxx"))
+        if status != 304:
+            assert bad.excerpt.startswith("*** said *** [31m xxx")
+            assert len(bad.excerpt) == 201
+
+
+async def test_a_status_may_mean_that_there_is_none(connect: Connect) -> None:
+    async with answering(says("no such", 404)) as fake:
+        server = HttpServer(fake.origin)
+        request = HttpRequest(server, none_at=(404,))
+        assert await connect(server).answer([HttpQuestion(request, Json("n"))]) == [None]
+
+
+async def test_a_server_that_denies_everybody_denies_as_a_whole(connect: Connect) -> None:
+    async with answering(says({}, 401)) as fake:
+        server = HttpServer(fake.origin)
+        with pytest.raises(Denied):
+            await connect(server).answer(ask(server, "/a", "/b"))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "rest_s"),
+    [(429, {"Retry-After": "17"}, 17), (503, {"Retry-After": "17"}, 17), (429, {}, 0), (503, {}, None)],
+)
+async def test_a_server_that_asks_for_rest_is_asked_no_more(
+    connect: Connect, status: int, headers: dict[str, str], rest_s: float | None
+) -> None:
+    async with answering(says("busy", status, **headers)) as fake:
+        server = HttpServer(fake.origin)
+        with pytest.raises(Unreachable) as caught:
+            await connect(server).answer(ask(server, *(f"/{n}" for n in range(100))))
+        assert caught.value.retry_after_s == rest_s
+        assert len(fake.requests) == (16 if rest_s is not None else 100)
+
+
+async def test_what_was_answered_before_the_server_asked_for_rest_counts(connect: Connect) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/0":
+            return web.json_response({"n": 5})
+        await asyncio.sleep(0.05)
+        return web.Response(status=429, headers={"Retry-After": "9"})
+
+    async with answering(answer) as fake:
+        server = HttpServer(fake.origin)
+        first, *others = await connect(server).answer(ask(server, *(f"/{n}" for n in range(40))))
+        assert first == 5
+        assert all(isinstance(one, Unreachable) and one.retry_after_s == 9 for one in others)
+        assert len(fake.requests) < 40
+
+
+async def test_no_credentials_follow_to_another_origin(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as other:
+
+        async def away(request: web.Request) -> web.StreamResponse:
+            to = f"{other.origin}/there?a=b" if request.path == "/away" else "/away"
+            return web.Response(status=302, headers={"Location": to})
+
+        async with answering(away) as fake:
+            login = HttpLogin((bearer(SECRET), ("X-Key", SECRET)), query=(("k", SECRET),))
+            server = HttpServer(fake.origin, login)
+            request = HttpRequest(server, "/here", headers=(("X-Scope", "me"),))
+            assert await connect(server).answer([HttpQuestion(request, Json("n"))]) == [1]
+            assert all(one.headers["Authorization"] == f"Bearer {SECRET}" for one in fake.requests[:1])
+        (sent,) = other.requests
+        assert sent.path_qs == "/there?a=b"
+        assert SECRET not in str(sent.headers) + sent.path_qs
+        assert "X-Scope" not in sent.headers
+
+
+async def test_what_is_sent_does_not_follow_to_another_origin(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as other:
+        async with answering(says("", 307, Location=f"{other.origin}/")) as fake:
+            server = HttpServer(fake.origin)
+            request = HttpRequest(server, method="POST", body=b"query")
+            (answer,) = await connect(server).answer([HttpQuestion(request, Json("n"))])
+        assert isinstance(answer, Malformed)
+        assert "another server" in str(answer)
+        assert other.requests == []
+
+
+async def test_a_circle_of_redirects_ends(connect: Connect) -> None:
+    async with answering(says("", 302, Location="/again")) as fake:
+        server = HttpServer(fake.origin)
+        (answer,) = await connect(server).answer(ask(server, "/"))
+        assert "redirects more than 10 times" in str(answer)
+        assert len(fake.requests) == 11
+
+
+async def test_an_answer_that_is_too_large_is_told_and_not_read_to_its_end(connect: Connect) -> None:
+    async with answering(says(b"[" + b"1," * (5 << 20) + b"1]")) as fake:
+        server = HttpServer(fake.origin)
+        (answer,) = await connect(server).answer(ask(server, "/"))
+        assert isinstance(answer, Malformed)
+        assert "larger than 4 MiB" in str(answer)
+
+
+@pytest.mark.parametrize("body", ["", "<html>", "[" * 100 + "]" * 100, '{"n": 1', b"\xff\xfe", "nan"])
+async def test_an_answer_of_another_kind_is_malformed_and_shows_nothing_of_itself(
+    connect: Connect, body: Any
+) -> None:
+    async with answering(says(body)) as fake:
+        server = HttpServer(fake.origin)
+        (answer,) = await connect(server).answer(ask(server, "/"))
+        assert isinstance(answer, Malformed)
+        assert "html" not in str(answer)
+
+
+async def test_a_server_that_is_down_is_named_and_found_again(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin)
+        adapter = connect(server)
+        assert await adapter.answer(ask(server, "/")) == [1]
+    for _ in range(2):
+        with pytest.raises(Unreachable, match=f"on {server.origin}: connection refused"):
+            await adapter.answer(ask(server, *(f"/{n}" for n in range(100)), "/"))
+    async with answering(says({"n": 2}), port=fake.port):
+        assert await adapter.answer(ask(server, "/")) == [2]
+
+
+async def test_a_connection_that_the_server_closed_in_between_is_not_noticed(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin)
+        adapter = connect(server)
+        for method in ("GET", "POST", "POST"):
+            request = HttpRequest(server, method=method, body=b"" if method == "GET" else b"q")
+            assert await adapter.answer([HttpQuestion(request, Json("n"))]) == [1]
+            for connection in list(fake.connections):
+                connection.abort()  # type: ignore[attr-defined]
+
+
+async def test_a_host_without_an_address_is_named(connect: Connect) -> None:
+    server = HttpServer("http://nowhere.invalid:9090", name="Prometheus")
+    with pytest.raises(Unreachable, match=r"Prometheus http://nowhere\.invalid:9090: its name does not"):
+        await connect(server).answer(ask(server, "/"))
+
+
+async def test_the_name_is_resolved_before_it_is_dialled(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as fake:
+        server = HttpServer(f"http://prometheus.shop:{fake.port}")
+        adapter = connect(server, resolve=lambda host: "127.0.0.1" if host == "prometheus.shop" else host)
+        assert await adapter.answer(ask(server, "/")) == [1]
+        assert fake.requests[0].headers["Host"] == f"prometheus.shop:{fake.port}"
+
+
+async def test_a_server_that_says_nothing_is_given_up_after_one_wave(connect: Connect) -> None:
+    async def never(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async with answering(never) as fake:
+        server = HttpServer(fake.origin)
+        with pytest.raises(Unreachable, match=r"no answer within 0\.1 s"):
+            await connect(server, timeout_s=0.1).answer(ask(server, *(f"/{n}" for n in range(100))))
+        assert len(fake.requests) == 16
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "text"),
+    [
+        (b"", Unreachable, "the connection was closed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}", Unreachable, "ended too early"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", Malformed, "not HTTP"),
+        (b"+PONG\r\n", Malformed, "not HTTP"),
+        (b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 100_000 + b"\r\n\r\n{}", Malformed, "not HTTP"),
+    ],
+)
+async def test_what_is_no_answer_is_told_as_that(
+    connect: Connect, reply: bytes, kind: type[Exception], text: str
+) -> None:
+    async with replying(reply) as origin:
+        server = HttpServer(origin)
+        try:
+            (answer,) = await connect(server).answer(ask(server, "/"))
+        except Unreachable as error:
+            answer = error
+        assert isinstance(answer, kind)
+        assert text in str(answer)
+
+
+async def test_closing_is_safe_before_opening_and_twice(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin)
+        adapter = connect(server)
+        await adapter.close()
+        assert await adapter.answer(ask(server, "/")) == [1]
+        await adapter.close()
+        await adapter.close()
+        assert await adapter.answer(ask(server, "/")) == [1]
+
+
+# --- OAuth2
+
+
+def token_server(issued: list[str], *, is_in_form: bool = False, life: Any = 3600) -> Any:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        form = parse_qs((await request.read()).decode())
+        has_header = (
+            request.headers.get("Authorization")
+            == "Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode()
+        )
+        if form.get("client_secret") != [SECRET] if is_in_form else not has_header:
+            return web.json_response({"error": "invalid_client"}, status=401)
+        issued.append(f"token-{len(issued)}")
+        assert form["grant_type"] == ["client_credentials"]
+        assert (form["scope"], form["audience"]) == (["a b"], ["x"])
+        return web.json_response({"access_token": issued[-1], "expires_in": life})
+
+    return answer
+
+
+def client_of(origin: str, secret: str = SECRET) -> HttpLogin:
+    oauth = OAuthClient(f"{origin}/token", "me", secret, ("a", "b"), (("audience", "x"),))
+    return HttpLogin(oauth=oauth)
+
+
+@pytest.mark.parametrize("is_in_form", [False, True], ids=["header", "form"])
+async def test_a_token_is_fetched_once_however_many_wait_for_it(connect: Connect, is_in_form: bool) -> None:
+    issued: list[str] = []
+    async with (
+        answering(token_server(issued, is_in_form=is_in_form)) as tokens,
+        answering(says({"n": 1})) as fake,
+    ):
+        server = HttpServer(fake.origin, client_of(tokens.origin))
+        adapter = connect(server)
+        for _ in range(3):
+            assert await adapter.answer(ask(server, *(f"/{n}" for n in range(50)))) == [1] * 50
+        assert {one.headers["Authorization"] for one in fake.requests} == {"Bearer token-0"}
+        assert len(tokens.requests) == (2 if is_in_form else 1)
+
+
+async def test_a_token_is_replaced_before_it_ends_and_when_it_is_refused(connect: Connect) -> None:
+    issued: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        is_known = request.headers["Authorization"] != "Bearer token-0"
+        return web.json_response({"n": 1}, status=200 if is_known else 401)
+
+    async with answering(token_server(issued)) as tokens, answering(answer) as fake:
+        server = HttpServer(fake.origin, client_of(tokens.origin))
+        adapter = connect(server)
+        with pytest.raises(Denied, match="401"):
+            await adapter.answer(ask(server, "/"))
+        assert await adapter.answer(ask(server, "/")) == [1]
+        assert len(tokens.requests) == 2
+
+
+async def test_a_short_token_is_used_for_half_its_life(connect: Connect) -> None:
+    issued: list[str] = []
+    async with answering(token_server(issued, life=0.2)) as tokens, answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin, client_of(tokens.origin))
+        adapter = connect(server)
+        while len(issued) < 2:
+            assert await adapter.answer(ask(server, "/")) == [1]
+            await asyncio.sleep(0.02)
+
+
+async def test_a_client_that_gets_no_token_is_denied_and_asks_once_for_all(connect: Connect) -> None:
+    async with answering(token_server([])) as tokens, answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin, client_of(tokens.origin, "hunter2-wrong"))
+        with pytest.raises(Denied, match="get an OAuth2 token on token server") as caught:
+            await connect(server).answer(ask(server, *(f"/{n}" for n in range(50))))
+        assert "hunter2" not in str(caught.value) + caught.value.excerpt
+        assert (len(tokens.requests), fake.requests) == (2, [])
+
+
+# --- addresses
+
+ON_A_CLUSTER = AddressPolicy.on_a_cluster()
+
+
+async def test_the_autoscalers_own_loopback_is_refused_on_a_cluster(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as fake:
+        for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "sneaky.shop"):
+            server = HttpServer(f"http://{host}:{fake.port}")
+            names = {"sneaky.shop": "127.0.0.1"}
+            adapter = connect(server, policy=ON_A_CLUSTER, resolve=lambda host, n=names: n.get(host, host))
+            (answer,) = await adapter.answer(ask(server, "/"))
+            assert isinstance(answer, Misconfigured), host
+            assert "--allow-address" in str(answer)
+        assert fake.requests == []
+
+
+async def test_an_address_that_is_allowed_by_name_is_asked(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin)
+        policy = AddressPolicy.on_a_cluster(["127.0.0.0/8"])
+        assert await connect(server, policy=policy).answer(ask(server, "/")) == [1]
+
+
+async def test_a_redirect_to_a_refused_address_is_refused(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as secret:
+        to = f"http://localhost:{secret.port}/"
+        async with answering(says("", 302, Location=to)) as fake:
+            server = HttpServer(fake.origin)
+            policy = AddressPolicy.on_a_cluster(["127.0.0.1"])
+
+            def resolve(host: str) -> str:
+                return "127.0.0.2" if host == "localhost" else host
+
+            (answer,) = await connect(server, policy=policy, resolve=resolve).answer(ask(server, "/"))
+        assert isinstance(answer, Misconfigured)
+        assert "127.0.0.2" in str(answer)
+        assert secret.requests == []
