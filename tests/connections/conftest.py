@@ -13,9 +13,9 @@ from parts.redis_servers import RedisProcess, starting
 
 
 @pytest.fixture(scope="module")
-def start_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RedisProcess]]:
+def start_redis() -> Iterator[Callable[..., RedisProcess]]:
     """Starts servers, which end with the module."""
-    with starting(tmp_path_factory.mktemp("redis")) as start:
+    with starting() as start:
         yield start
 
 

@@ -3,69 +3,53 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import redis
 
-from parts.loopback import free_port, missing
-from parts.waiting import wait_until
-
-START_S = 20.0
+from parts.loopback import missing
+from parts.server_process import ServerProcess
 
 
-class RedisProcess:
-    """A redis-server of our own: memory only, in a private directory, with any further options."""
+class RedisProcess(ServerProcess):
+    """A redis-server of our own: memory only, with any further options."""
 
-    def __init__(
-        self, program: str, folder: Path, options: tuple[str, ...] = (), *, is_tls: bool = False
-    ) -> None:
-        self.port = free_port()
-        self.folder = folder / str(self.port)
-        self.folder.mkdir(exist_ok=True)
+    server = "redis"
+
+    def __init__(self, program: str, options: tuple[str, ...] = (), *, is_tls: bool = False) -> None:
+        super().__init__()
         self.call_options: dict[str, Any] = {}
         self._program = program
         self._options = options
-        self._ports = ("--port", "0", "--tls-port", str(self.port)) if is_tls else ("--port", str(self.port))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._is_tls = is_tls
 
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def start(self) -> RedisProcess:
-        arguments = [*self._ports, "--bind", "127.0.0.1", "--dir", str(self.folder), "--logfile", "log"]
+    def command(self) -> list[str]:
+        ports = ["--port", "0", "--tls-port", str(self.port)] if self._is_tls else ["--port", str(self.port)]
+        arguments = [*ports, "--bind", "127.0.0.1", "--dir", str(self.folder), "--logfile", "log"]
         if "--sentinel" not in self._options:
             arguments += ["--save", "", "--appendonly", "no"]
         # A sentinel takes its configuration file (and rewrites it); it must come first.
         first = [option for option in self._options[:1] if option.endswith(".conf")]
-        command = [self._program, *first, *arguments, *self._options[len(first) :]]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._answers, f"redis-server on {self.address}", START_S)
-        return self
+        return [self._program, *first, *arguments, *self._options[len(first) :]]
+
+    def is_ready(self) -> bool:
+        # It may want a password or a certificate: its own log says it, in lines that begin with its pid.
+        assert self._process is not None
+        own = [line for line in self.log().splitlines() if line.startswith(f"{self._process.pid}:")]
+        return any("Ready to accept connections" in line or "Sentinel ID is" in line for line in own)
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """A server without data has nothing to end in peace."""
+        self.kill()
 
     def call(self, *command: Any) -> Any:
         """The reply to an administrator's command."""
         with redis.Redis(port=self.port, protocol=2, **self.call_options) as client:
             return client.execute_command(*command)
-
-    def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.folder / "log").read_text()
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
 
 
 def redis_program() -> str:
@@ -75,7 +59,7 @@ def redis_program() -> str:
 
 
 @contextmanager
-def starting(folder: Path) -> Iterator[Callable[..., RedisProcess]]:
+def starting() -> Iterator[Callable[..., RedisProcess]]:
     """Starts servers: `start("--requirepass", "x", password="x")`; they end with the context.
 
     What is given by name is how `RedisProcess.call` connects as administrator.
@@ -83,13 +67,14 @@ def starting(folder: Path) -> Iterator[Callable[..., RedisProcess]]:
     started: list[RedisProcess] = []
 
     def start(*options: str, program: str = "", is_tls: bool = False, **call: Any) -> RedisProcess:
-        server = RedisProcess(program or redis_program(), folder, options, is_tls=is_tls)
+        server = RedisProcess(program or redis_program(), options, is_tls=is_tls)
         server.call_options = call
         started.append(server)
-        return server.start()
+        server.start()
+        return server
 
     try:
         yield start
     finally:
         for server in started:
-            server.stop()
+            server.close()

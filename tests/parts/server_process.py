@@ -38,7 +38,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from parts.loopback import free_port
 
@@ -189,10 +189,9 @@ class ServerProcess:
             raise
 
     def log(self) -> str:
-        """The last lines it said."""
+        """All it said, on its outputs or into the file `log` of its folder."""
         path = self.folder / "log"
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-        return "\n".join(lines[-TAIL_LINES:])
+        return path.read_text(errors="replace") if path.exists() else ""
 
     # --- inside ---
 
@@ -226,7 +225,7 @@ class ServerProcess:
             late = time.monotonic() > deadline
             if late or code is not None:
                 why = f"not ready within {self.start_s:g} s" if code is None else f"ended with {code}"
-                words = self.log()
+                words = "\n".join(self.log().splitlines()[-TAIL_LINES:])
                 self.kill()
                 raise NotStarted(f"{self.server} on {self.ports}: {why}: {' '.join(command)}\n{words}")
             time.sleep(0.05)
@@ -267,15 +266,25 @@ def _free_ports(count: int) -> list[int]:
     return sorted(ports)
 
 
-Kind = TypeVar("Kind", bound=ServerProcess)
+class Startable(Protocol):
+    """A server process, or several that belong together. `close` is safe after a failed `start`."""
+
+    def __init__(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+Kind = TypeVar("Kind", bound=Startable)
 
 
 class Servers:
     """The servers of a test session: each is started when it is first asked for, once."""
 
     def __init__(self) -> None:
-        self._running: dict[type[ServerProcess], ServerProcess] = {}
-        self._failed: dict[type[ServerProcess], NotStarted] = {}
+        self._running: dict[type[Startable], Startable] = {}
+        self._failed: dict[type[Startable], NotStarted] = {}
 
     def get(self, kind: type[Kind]) -> Kind:
         """The session's instance. One that did not start is not tried again for the next test."""
@@ -285,8 +294,10 @@ class Servers:
             server = kind()
             try:
                 server.start()
-            except NotStarted as error:
-                self._failed[kind] = error
+            except BaseException as error:
+                server.close()
+                if isinstance(error, NotStarted):
+                    self._failed[kind] = error
                 raise
             self._running[kind] = server
         return self._running[kind]  # type: ignore[return-value]
