@@ -89,11 +89,7 @@ _PATH = "spec.jobTargetRef"
 def scaled_job_problems(body: Object) -> Iterator[Problem]:
     spec = part(body, "spec")
     yield from trigger_problems(spec)
-    name = text(part(body, "metadata"), "name")
-    if not is_label_value(name):
-        yield invalid(
-            "metadata.name", name, "must be no more than 63 characters: its Jobs carry it as a label"
-        )
+    yield from job_name_problems(text(part(body, "metadata"), "name"))
     target = spec.get("jobTargetRef")
     if not isinstance(target, dict):
         return
@@ -103,6 +99,12 @@ def scaled_job_problems(body: Object) -> Iterator[Problem]:
         yield required(
             f"{_PATH}.template", "a pod template, or apiVersion, kind and name of a Job to take it from"
         )
+
+
+def job_name_problems(name: str) -> Iterator[Problem]:
+    if not is_label_value(name):
+        message = "must be no more than 63 characters: its Jobs carry it as a label"
+        yield invalid("metadata.name", name, message)
 
 
 def _template_problems(template: Object) -> Iterator[Problem]:

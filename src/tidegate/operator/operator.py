@@ -37,6 +37,7 @@ from tidegate.operator.explain.undecided import undecided
 from tidegate.operator.history.store import HistoryStore
 from tidegate.operator.reconcile import authentication_events
 from tidegate.operator.reconcile.authentication_events import AuthenticationEvents
+from tidegate.operator.reconcile.refusals import Refusals
 from tidegate.operator.reconcile.steps import Steps, Tools
 from tidegate.operator.reconcile.tracker import Key, Tracked
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
@@ -90,6 +91,7 @@ class Operator:
         self._scaled_objects = ScaledObjectReconciler(self.steps)
         self._scaled_jobs = ScaledJobReconciler(self.steps)
         self._authentications = AuthenticationEvents(self.informers, writer)
+        self._refusals = Refusals(self.steps)
         self._reconcilers: Mapping[Resource, Reconciler] = {
             SCALED_OBJECTS: self._scaled_objects,
             SCALED_JOBS: self._scaled_jobs,
@@ -156,6 +158,7 @@ class Operator:
     # --- causes
 
     async def _reconcile(self, key: Key) -> None:
+        before = self._refusals.decided_at(key)
         try:
             await self._reconcilers[key[0]].reconcile(key)
         except ApiError as error:
@@ -163,7 +166,10 @@ class Operator:
             if error.reason == "Conflict":
                 self._again(key, GAP_S)
             elif error.reason != "NotFound" or await self._exists(key):
+                await self._refusals.met(key, error, before)
                 raise
+        else:
+            self._refusals.over(key)
 
     async def _exists(self, key: Key) -> bool:
         try:

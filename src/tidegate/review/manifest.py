@@ -14,6 +14,7 @@ import msgspec
 
 from tidegate import scalers
 from tidegate.api.scaledjob import ScaledJob
+from tidegate.api.scaledjob_rules import job_name_problems
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.trigger_rules import trigger_problems
 from tidegate.api.triggers import Trigger
@@ -197,6 +198,7 @@ def _rules(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
     if isinstance(object, ScaledObject):
         yield from _replica_problems(object)
         return
+    yield from job_name_problems(object.metadata.name)
     for index, trigger in enumerate(object.spec.triggers):
         if trigger.metric_type:
             message = "Cannot set metricType in ScaledJob triggers"

@@ -39,12 +39,13 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Creation:
     """What became of a round: Jobs that exist now, refusals by name, and names that nobody knows about,
-    with what came instead of an answer.
+    with what came instead of an answer. `is_invalid`: refused for what they are.
     """
 
     created: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
     unknown: tuple[tuple[str, str], ...]
+    is_invalid: bool = False
 
 
 class Writer:
@@ -142,6 +143,7 @@ class Writer:
             created=tuple(name for name, result in named if result is None),
             refused=tuple((name, str(r)) for name, r in named if r is not None and is_refusal(r)),
             unknown=tuple((name, str(r)) for name, r in named if r is not None and not is_refusal(r)),
+            is_invalid=any(isinstance(r, ApiError) and r.code in (400, 422) for _, r in named),
         )
 
     async def _create_job(self, namespace: str, body: Object) -> ApiError | TidegateError | None:

@@ -33,7 +33,7 @@ from tidegate.kit.scaler import Polled
 from tidegate.kube.resource import ApiError
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.cluster.informers import Informers
-from tidegate.operator.cluster.writer import Place, Writer
+from tidegate.operator.cluster.writer import Place, Writer, is_refusal, may_pass
 from tidegate.operator.history.store import HistoryStore
 from tidegate.operator.reconcile.authentication_users import References
 from tidegate.operator.reconcile.history_lines import History
@@ -322,11 +322,22 @@ class Steps:
         patches = [action.status for action in decision.actions if isinstance(action, PatchStatus)]
         status = {key: value for patch in patches for key, value in patch.items()} | more
         if status:
-            self.wrote(tracked, object, await self.writer.status(place, status))
+            self.wrote(tracked, object, await self._write_status(place, status))
         for action in decision.actions:
             if isinstance(action, EmitEvent):
                 await self.writer.event(place, action)
         tracked.memory = decision.memory
+
+    async def _write_status(self, place: Place, status: Object) -> Object:
+        """The object with this status. No condition can tell that it is refused: an event does."""
+        try:
+            return await self.writer.status(place, status)
+        except ApiError as error:
+            if is_refusal(error) and not may_pass(error) and error.reason != "NotFound":
+                text = f"the status was not written: {error}"
+                event = EmitEvent("Warning", f"{place.resource.kind}UpdateFailed", text)
+                await self.writer.event(place, event)
+            raise
 
     def _is_early(self, tracked: Tracked, decision: Decision) -> bool:
         """Whether the status of an object that is new, changed or unpaused waits for its first readings, so

@@ -25,6 +25,16 @@ class OwnWrite:
     object: Any
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedJobs:
+    """Why the Jobs of a round were refused, and for which generation. `is_invalid`: as they are written, so
+    that only an edit helps."""
+
+    generation: int
+    text: str
+    is_invalid: bool
+
+
 @dataclass(slots=True)
 class Tracked:
     """One object's memory, plan and last decision.
@@ -38,7 +48,8 @@ class Tracked:
     `hpa_asked` is when its HPA last asked for a metric, `hpa_spoke` when the HPA's status was last seen to
     change. `object_state` is what its history was last told of. `left` is the count that our last write
     replaced, and when (monotonic). `doubtful` is a change that seemed to be somebody else's: its line, the
-    counts before and after, and when.
+    counts before and after, and when. `refusal` is what the API server last refused, until a reconcile goes
+    through; `refused_jobs` that of its Jobs, until some are created or the object changes.
     """
 
     key: Key
@@ -67,6 +78,8 @@ class Tracked:
     object_state: ObjectState | None = None
     left: tuple[int, float] | None = None
     doubtful: tuple[dict[str, Any], int, int, datetime] | None = None
+    refusal: str = ""
+    refused_jobs: RefusedJobs | None = None
 
 
 class Tracker:

@@ -25,7 +25,8 @@ from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator.cluster.writer import Place
 from tidegate.operator.reconcile.expectations import UNSEEN_S
 from tidegate.operator.reconcile.steps import Steps
-from tidegate.operator.reconcile.tracker import Key, Tracked
+from tidegate.operator.reconcile.tracker import Key, RefusedJobs, Tracked
+from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledjob import job_body as jobs
 from tidegate.operator.scaledjob import snapshot
 from tidegate.operator.scaledjob.job_template import Template, template_of
@@ -74,7 +75,7 @@ class ScaledJobReconciler:
             await self.steps.follow(tracked, object.spec.polling_s, partial(self._snapshot, tracked))
             await self._tick(tracked, object.spec.polling_s)
         await self.steps.references.remove(place, object)
-        check = template if isinstance(template, Failure) else plan.check(messages.JOB_TRIGGERS_STAGE)
+        check = template if isinstance(template, Failure) else _check(tracked, object, plan)
         decision = await self._decided(tracked, object, template, check)
         await self._carry_out(tracked, object, template, decision)
         await self.steps.references.add(place, object.spec.triggers)
@@ -188,6 +189,10 @@ class ScaledJobReconciler:
             # What is said depends on it: decided again, with the refusals.
             self.steps.again(tracked.key, 0.0)
             return
+        if creation is None and not decision.memory.is_active and _may_have_passed(tracked):
+            # Nothing asks for Jobs any more, and what was refused may be taken by now.
+            tracked.refused_jobs = None
+            self.steps.again(tracked.key, 0.0)
         await self.steps.say(tracked, object, decision, {})
 
     async def _delete(self, tracked: Tracked, action: DeleteJobs, done: list[Action]) -> bool:
@@ -254,10 +259,29 @@ class ScaledJobReconciler:
         ]
         for text in dict.fromkeys(texts):
             await self.steps.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
+        before, generation = tracked.refused_jobs, object.metadata.generation or 0
+        tracked.refused_jobs = RefusedJobs(generation, texts[0], made.is_invalid) if made.refused else None
+        if tracked.refused_jobs != before:
+            # The condition says so from the next reconcile on.
+            self.steps.again(tracked.key, 0.0)
         if made.created:
             text = f"Created {len(made.created)} jobs"
             await self.steps.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))
         return len(made.created) + len(made.unknown)
+
+
+def _check(tracked: Tracked, object: ScaledJob, plan: Plan) -> Failure | None:
+    """Everything that is wrong with the object, in one text."""
+    refused = tracked.refused_jobs
+    if refused is not None and refused.generation != object.metadata.generation:
+        refused = tracked.refused_jobs = None
+    found = plan.check(messages.JOB_TRIGGERS_STAGE)
+    texts = [found.message if found is not None else "", tracked.refusal, refused.text if refused else ""]
+    return Failure("Misconfigured", "; ".join(filter(None, texts))) if any(texts) else None
+
+
+def _may_have_passed(tracked: Tracked) -> bool:
+    return tracked.refused_jobs is not None and not tracked.refused_jobs.is_invalid
 
 
 def _asked(tracked: Tracked) -> frozenset[int]:

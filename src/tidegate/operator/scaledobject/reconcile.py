@@ -92,7 +92,7 @@ class ScaledObjectReconciler:
         ready = await self.ready.count(object, target, plan)
         before = self.hpas.present(object) if isinstance(hpa, Failure) else None
         standing = before if isinstance(before, HpaView) else None
-        seen = Seen(target.replicas, hpa, _check(target, plan, hpa), ready, standing)
+        seen = Seen(target.replicas, hpa, _check(target, plan, tracked.refusal, hpa), ready, standing)
         tracked.seen = seen
         fields = _changed(object, target.status_fields())
         shown = _with_kind(object, target.kind_text) if fields else object
@@ -176,9 +176,11 @@ class ScaledObjectReconciler:
         return None
 
 
-def _check(target: Target, plan: Plan, hpa: HpaView | Failure | None) -> Failure | None:
+def _check(target: Target, plan: Plan, refusal: str, hpa: HpaView | Failure | None) -> Failure | None:
     """Everything that is wrong with the object, in one text."""
-    found = [one for one in (target.failure, plan.check(messages.OBJECT_TRIGGERS_STAGE)) if one is not None]
+    refused = Failure("Denied", refusal) if refusal else None
+    stages = (target.failure, plan.check(messages.OBJECT_TRIGGERS_STAGE), refused)
+    found = [one for one in stages if one is not None]
     if isinstance(hpa, Failure) and not found:
         found = [Failure(hpa.kind, f"{messages.HPA_STAGE}: {hpa.message}")]
     return Failure(found[0].kind, "; ".join(one.message for one in found)) if found else None
