@@ -48,6 +48,8 @@ def server(
         ({"hosts": "::1,[fe80::1]", "port": "1,2"}, ("[::1]:1", "[fe80::1]:2")),
         ({"address": "a:1", "host": "b", "port": "2"}, ("a:1", "b:2")),
         ({"address": "a:1", "host": "b"}, ("a:1",)),
+        ({"addresses": ":7001, :7002"}, ("localhost:7001", "localhost:7002")),
+        ({"hosts": ",b", "ports": "1,2"}, ("localhost:1", "b:2")),
         ({"address": "a:1,"}, ("a:1",)),
         ({"addressesFromEnv": "WHERE"}, ("e:1",)),
         ({"hostFromEnv": "HOST", "port": "1"}, ("eh:1",)),
@@ -103,8 +105,15 @@ def test_tls_is_spoken_only_where_it_is_switched_on(
     ("metadata", "auth", "path", "message"),
     [
         ({"address": ""}, {}, "address", "no addresses or hosts given"),
-        ({"address": "", "host": "a"}, {}, "address", "no addresses or hosts given"),
-        ({"address": "", "port": "1"}, {}, "address", "no addresses or hosts given"),
+        (
+            {"address": "", "host": "a"},
+            {},
+            "address",
+            "no addresses or hosts given. address should be a comma separated list of host:port or set the "
+            "host/port values: host is given without port",
+        ),
+        ({"address": "", "port": "1"}, {}, "address", "host/port values: port is given without host"),
+        ({"address": ":"}, {}, "address", '":" is not host:port'),
         ({"address": ","}, {}, "address", "no address is left"),
         ({"hosts": "a,b", "ports": "1"}, {}, "host", "not enough hosts or ports given"),
         ({"address": "a:1,b"}, {}, "address", '"b" is not host:port'),

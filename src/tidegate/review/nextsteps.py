@@ -17,6 +17,6 @@ def with_next_step(problem: Problem) -> Problem:
     if not problem.message.startswith(NO_SCALER):
         return problem
     types = scalers.types()
-    near = hint(problem.message.removeprefix(NO_SCALER), types)
+    near = hint(problem.message.removeprefix(NO_SCALER), types, is_slip=True)
     there_are = f"; this version has {', '.join(types)} ({_PAGES})"
     return replace(problem, message=problem.message + (near or there_are))

@@ -107,12 +107,14 @@ class RedisAccess(Polled):
         if self.mode == "sentinel" and not self.sentinel_master:
             yield Problem("sentinelMaster", "the sentinels need a master's name", "FieldValueRequired")
         if not self.addresses and not (self.hosts and self.ports):
-            yield Problem(
-                "address",
+            text = (
                 "no addresses or hosts given. address should be a comma separated list of host:port "
-                "or set the host/port values",
-                "FieldValueRequired",
+                "or set the host/port values"
             )
+            if self.hosts or self.ports:
+                given, lacking = ("host", "port") if self.hosts else ("port", "host")
+                text += f": {given} is given without {lacking}"
+            yield Problem("address", text, "FieldValueRequired")
         elif self.hosts and self.ports and len(self.hosts) != len(self.ports):
             yield Problem(
                 "host",
@@ -139,7 +141,7 @@ class RedisAccess(Polled):
         return self._server
 
     def _made_server(self) -> RedisServer:
-        addresses = tuple(address for address in self._all_addresses() if address)
+        addresses = tuple(_with_host(address) for address in self._all_addresses() if address)
         if self.mode == "single":
             addresses = addresses[:1]
         is_sentinel = self.mode == "sentinel"
@@ -163,12 +165,17 @@ class RedisAccess(Polled):
     def _bad_addresses(self) -> Iterator[Problem]:
         addresses = self._all_addresses()
         for number, address in enumerate(addresses, 1):
-            if address and not is_address(address):
+            if address and not is_address(_with_host(address)):
                 shown = f"address {number}" if "@" in address else f'"{address}"'
                 name = "address" if number <= len(self.addresses) else "host"
                 yield Problem(name, f"{shown} is not host:port")
         if not any(addresses):
             yield Problem("address", "no address is left when blank ones are dropped", "FieldValueRequired")
+
+
+def _with_host(address: str) -> str:
+    """An address without a host is the local one, as for KEDA's client."""
+    return f"localhost{address}" if address.startswith(":") else address
 
 
 def _login(username: str, password: str) -> Login:
