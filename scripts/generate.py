@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
@@ -74,10 +75,27 @@ KEDA's behaviours, in our words, and where each one stands. *Tested*: the tests 
 """
 
 
+def messages() -> dict[Path, str]:
+    """What the protocol compiler makes of each `.proto` beside the adapter that speaks it."""
+    from grpc_tools import protoc
+
+    files: dict[Path, str] = {}
+    for proto in sorted((ROOT / "src" / "tidegate" / "connections").rglob("*.proto")):
+        with tempfile.TemporaryDirectory() as folder:
+            outputs = (f"--python_out={folder}", f"--pyi_out={folder}")
+            if protoc.main(["protoc", f"-I{proto.parent}", *outputs, proto.name]) != 0:
+                raise SystemExit(f"{proto} does not compile")
+            for made in sorted(Path(folder).iterdir()):
+                head = f"# Generated from {proto.name}: edit there, then run `make generate`.\n"
+                files[proto.parent / made.name] = head + made.read_text()
+    return files
+
+
 def wanted() -> dict[Path, str]:
     """Every generated file with the text it must have."""
     files = {ROOT / "deploy" / "crds" / name: text for name, text in crds.render().items()}
     files |= {ROOT / path: text for path, text in pages.render().items()}
+    files |= messages()
     files[ROOT / "docs" / "conformance.md"] = conformance_page()
     files |= {
         ROOT / "examples" / path: program_map(name, parts) for path, (name, parts) in EXAMPLE_PROGRAMS.items()

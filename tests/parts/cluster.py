@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,9 @@ from parts.memory_objects import MemoryObjects
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Denied, TidegateError, Unreachable
 from tidegate.connections.adapter import Adapter, Surroundings
+from tidegate.core.values import MetricSpec
 from tidegate.kit.question import Question, Server
+from tidegate.kit.systems.external import ExternalServer, ExternalSpecs, ExternalValue
 from tidegate.kit.systems.kubernetes import KubernetesServer
 from tidegate.kube.resource import (
     DEPLOYMENTS,
@@ -71,6 +73,39 @@ class Connection:
         """Nothing is open."""
 
 
+class External:
+    """An external scaler: `metrics` by name are (target, value); `push` wakes whoever watches."""
+
+    batch = 1000
+    wake_gap_s = 0.25
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, tuple[float, float]] = {}
+        self.is_active = False
+        self.trouble: TidegateError | None = None
+        self.push: Callable[[], None] = lambda: None
+
+    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
+        await asyncio.sleep(0.001)
+        if self.trouble is not None:
+            raise self.trouble
+        return [self._one(question) for question in questions]
+
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        self.push = pushed
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _one(self, question: Question) -> Any:
+        if isinstance(question, ExternalSpecs):
+            return tuple(MetricSpec(name, target) for name, (target, _) in self.metrics.items())
+        if isinstance(question, ExternalValue):
+            return self.metrics[question.metric][1]
+        return self.is_active
+
+
 class Cluster:
     """What a test says and sees."""
 
@@ -82,6 +117,7 @@ class Cluster:
         self.client = client or MemoryClient(MemoryObjects(clock), clock)
         self.objects = self.client.objects
         self.redis = Redis()
+        self.external = External()
         self.operator = self.new_operator()
 
     def new_operator(self) -> Operator:
@@ -90,6 +126,8 @@ class Cluster:
         def connect(server: Server) -> Adapter:
             if isinstance(server, KubernetesServer):
                 return made.connections.adapter(server)
+            if isinstance(server, ExternalServer):
+                return self.external
             return self.redis.connect(server)
 
         made = Operator(
@@ -171,6 +209,10 @@ def redis(list_name: str = "jobs", **metadata: str) -> Object:
         "type": "redis",
         "metadata": {"address": "redis:6379", "listName": list_name, "listLength": "1", **metadata},
     }
+
+
+def external(kind: str = "external", **metadata: str) -> Object:
+    return {"type": kind, "metadata": {"scalerAddress": "scaler:9090", **metadata}}
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ _NO_SYSTEMS = frozenset(
         "adapter",
         "addresses",
         "causes",
+        "grpc_channel",
         "pool",
         "tls",
     }

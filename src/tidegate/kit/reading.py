@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
-from tidegate.kit.scaler import Native, Scaler, Scope
+from tidegate.kit.scaler import Native, Passing, Scaler, Scope
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Declared, Source, settings_of
 
 FROM_ENV = "FromEnv"
@@ -43,6 +43,8 @@ def build(
     values: dict[str, Any] = {"type": trigger.type, "scope": scope}
     if issubclass(kind, Native):
         values["metric_type"] = trigger.metric_type or ""
+    if issubclass(kind, Passing):
+        values["passed"] = tuple(_passed(sources))
     for one in settings_of(kind):
         value = _read(one, sources)
         if isinstance(value, Problem):
@@ -52,6 +54,14 @@ def build(
     scaler = _partial(kind, values) if problems else kind(**values)
     problems += _checked(scaler)
     return tuple(problems) or scaler
+
+
+def _passed(sources: Sources) -> Iterator[tuple[str, str]]:
+    for key, text in sources.metadata.items():
+        if not key.endswith(FROM_ENV):
+            yield key, text
+        elif value := sources.env.get(text.strip(), ""):
+            yield key, value
 
 
 def announcements(kind: type[Scaler], sources: Sources) -> tuple[Problem, ...]:
@@ -65,6 +75,8 @@ def announcements(kind: type[Scaler], sources: Sources) -> tuple[Problem, ...]:
 
 def unread_keys(kind: type[Scaler], sources: Sources) -> tuple[str, ...]:
     """Keys of the metadata that no setting of `kind` reads: ignored, and often misspelt."""
+    if issubclass(kind, Passing):
+        return ()
     known = readable_keys(kind)
     return tuple(key for key in sources.metadata if key not in known)
 

@@ -8,6 +8,7 @@ metric type: those belong to the framework.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,10 +22,14 @@ from tidegate.kit.settings import declared, role_value
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a scaler may know of its object. `is_metric_source`: a formula consumes its value."""
+    """What a scaler may know of its object. `is_metric_source`: a formula consumes its value.
+
+    `name` is for servers that are told whom they answer; nothing else may depend on it.
+    """
 
     namespace: str
     is_metric_source: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,17 @@ class Polled(Scaler):
 
     async def measure(self, ask: Ask, now: datetime) -> Measured | float:
         raise NotImplementedError
+
+
+@declared
+class Passing(Polled):
+    """Hands its whole metadata on to its server, whatever the keys.
+
+    `passed` are its pairs; of a key that ends in `FromEnv`, the variable's value, and nothing where there is
+    none. Never what an authentication gives.
+    """
+
+    passed: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
 
 
 @declared

@@ -150,7 +150,7 @@ def _planned(
             return TriggerPlan(index, trigger, problems=(_needs_hpa(index, trigger),))
         # It has no meaning without an HPA; the problem is the object's.
         trigger = msgspec.structs.replace(trigger, metric_type=None)
-    scope = Scope(object.metadata.namespace, is_metric_source(object))
+    scope = Scope(object.metadata.namespace, is_metric_source(object), object.metadata.name)
     built = reading.build(kind, trigger, sources, scope)
     if isinstance(built, tuple):
         return TriggerPlan(index, trigger, problems=tuple(_placed(index, problem) for problem in built))
