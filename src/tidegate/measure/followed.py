@@ -7,16 +7,13 @@ import math
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tidegate.base.errors import Failure, TidegateError, sentence
 from tidegate.core.values import Reading
 from tidegate.kit.question import ASK, Question
 from tidegate.kit.scaler import Measured, Polled
-
-if TYPE_CHECKING:
-    from tidegate.measure.connection import Connection
-    from tidegate.measure.schedule import Seat
+from tidegate.measure.schedule import Seat
 
 TriggerKey = tuple[str, int]
 """Uid of the object, index of the trigger."""
@@ -36,7 +33,6 @@ class Followed:
     __slots__ = (
         "asked_at",
         "change",
-        "connection",
         "counted_at",
         "failed_polls",
         "first_due",
@@ -60,7 +56,6 @@ class Followed:
         self.scaler = scaler
         self.interval_s = interval_s
         self.snapshot = snapshot
-        self.connection: Connection | None = None
         self.seat: Seat[Followed] | None = None
         self.reading: Reading | None = None
         self.polled: Reading | None = None
@@ -110,7 +105,8 @@ class Followed:
 class Run:
     """One measurement: a coroutine that hands out questions and is resumed with their answers.
 
-    `at` and `asked_at` are the moments (wall, monotonic) at which its first question was sent.
+    `at` and `asked_at` are the moments (wall, monotonic) at which its first question was sent. `missed` is
+    the list of a server that has failed it: there its trigger waits for the server to be asked again.
     """
 
     __slots__ = (
@@ -122,10 +118,10 @@ class Run:
         "followed",
         "got",
         "is_told",
+        "missed",
         "outcome",
         "questions",
         "snapshot",
-        "struck",
         "waves",
     )
 
@@ -138,7 +134,7 @@ class Run:
         self.got: dict[Question, Any] = {}
         self.outcome: Measured | Failure | None = None
         self.crash: Exception | None = None
-        self.struck: Connection | None = None
+        self.missed: dict[Followed, None] | None = None
         self.at: datetime | None = None
         self.asked_at: float | None = None
         self.snapshot: Any = None

@@ -114,7 +114,7 @@ class Rounds:
         """Measures these triggers at the next slot of their servers: at most four times a second."""
         for key in keys:
             followed = self._followed.get(key)
-            if followed is not None and followed.connection is not None:
+            if followed is not None and self._serving.seated(followed) is not None:
                 self._serving.want(followed, is_told=True)
 
     def latest(self, key: TriggerKey) -> Reading | None:
@@ -138,9 +138,10 @@ class Rounds:
     def next_poll(self, key: TriggerKey) -> NextPoll | None:
         """When it is measured next; None where nobody knows: not followed, not seated yet, never again."""
         followed = self._followed.get(key)
-        if followed is None or followed.connection is None:
+        connection = self._serving.seated(followed) if followed is not None else None
+        if followed is None or connection is None:
             return None
-        connection, now_s = followed.connection, self._clock.monotonic()
+        now_s = self._clock.monotonic()
         if isinstance(followed.scaler, Clocked):
             rest_s = (followed.change - self._clock.now()).total_seconds() if followed.change else None
             return NextPoll(max(0.0, rest_s)) if rest_s is not None else None
@@ -171,7 +172,7 @@ class Rounds:
         if isinstance(followed.scaler, Clocked):
             self._readings.compute(followed, is_told=False)
             return followed.reading or self._unread("has no reading")
-        connection = followed.connection
+        connection = self._serving.seated(followed)
         now_s = self._clock.monotonic()
         if connection is not None:
             gap_s = connection.gap_s if connection.gap_s > GRID_S else 0.0
@@ -228,11 +229,11 @@ class Rounds:
 
     def _seat(self, followed: Followed) -> None:
         if isinstance(followed.scaler, Clocked):
-            followed.connection = self._serving.connection(None)
+            self._serving.seat(followed, self._serving.connection(None))
             self._tick(followed, self._clock.monotonic())
             return
         questions, connection = self._first_questions(followed)
-        followed.connection = connection
+        self._serving.seat(followed, connection)
         self._place(followed, connection, questions)
         self._serving.want(followed, is_told=True)
         self._watching.add(followed)
@@ -264,7 +265,7 @@ class Rounds:
             self._agenda.add(due_s, partial(self._poll, connection, lane, phase))
 
     def _change_interval(self, followed: Followed, interval_s: float) -> None:
-        connection, seat = followed.connection, followed.seat
+        connection, seat = self._serving.seated(followed), followed.seat
         if interval_s == followed.interval_s:
             return
         if connection is not None and seat is not None:
@@ -301,9 +302,7 @@ class Rounds:
     def _remove(self, followed: Followed) -> None:
         followed.is_gone = True
         self._watching.drop(followed)
-        if followed.connection is not None:
-            followed.connection.drop(followed)
-            self._serving.watch_idle(followed.connection)
+        self._serving.leave(followed)
 
     def _unread(self, state: str) -> Reading:
         failure = Failure("Unreachable", sentence("read the trigger", "", f"it {state}"))

@@ -49,6 +49,7 @@ class Serving:
         self._on_server = on_server
         self._timeout_s = timeout_s
         self._connections: dict[Server | None, Connection] = {}
+        self._seated: dict[Followed, Connection] = {}
 
     def connection(self, server: Server | None) -> Connection:
         found = self._connections.get(server)
@@ -60,9 +61,24 @@ class Serving:
         """The server's adapter, made where there is none. Raises whatever making it raises."""
         return self.connection(server).open(self._connect)
 
+    def seat(self, followed: Followed, connection: Connection) -> None:
+        """The connection that the trigger is polled with."""
+        self._seated[followed] = connection
+
+    def seated(self, followed: Followed) -> Connection | None:
+        """The connection of a trigger; None before it is seated."""
+        return self._seated.get(followed)
+
+    def leave(self, followed: Followed) -> None:
+        """The trigger is polled no more; a connection that nobody needs any more is closed later."""
+        connection = self._seated.pop(followed, None)
+        if connection is not None:
+            connection.drop(followed)
+            self.watch_idle(connection)
+
     def want(self, followed: Followed, *, is_told: bool) -> None:
         """Puts a seated trigger on its server's next slot."""
-        connection = followed.connection
+        connection = self._seated.get(followed)
         if connection is not None:
             connection.wanted[followed] = connection.wanted.get(followed, False) or is_told
             self._plan_slot(connection, connection.slot(self._clock.monotonic()))
@@ -198,7 +214,7 @@ class Serving:
         for (question, runs), answer in zip(batch.items(), answers, strict=True):
             for run in runs:
                 if answer is not None and answer is connection.error:
-                    run.struck = connection
+                    run.missed = connection.missed
                 self._deliver(run, question, answer, touched)
                 count += 1
                 if count % CHUNK == 0:
@@ -213,7 +229,7 @@ class Serving:
 
     def _start(self, followed: Followed, is_told: bool, due: float | None) -> Run | None:
         """A new run that wants its first step; None where none is needed now."""
-        connection = followed.connection
+        connection = self._seated.get(followed)
         if followed.is_gone or connection is None:
             return None
         if isinstance(followed.scaler, Clocked):
@@ -259,7 +275,7 @@ class Serving:
             connection = self.connection(question.server)
             if connection.is_held(now_s):
                 run.got[question] = connection.error
-                run.struck = connection
+                run.missed = connection.missed
                 self._plan_slot(connection, connection.slot(connection.held_until))
                 continue
             connection.idle_s = max(connection.idle_s, 2 * run.followed.interval_s)
@@ -286,8 +302,8 @@ class Serving:
         followed.run = None
         if followed.is_gone:
             return
-        if run.struck is not None and isinstance(run.outcome, Failure):
-            run.struck.missed[followed] = None
+        if run.missed is not None and isinstance(run.outcome, Failure):
+            run.missed[followed] = None
         self._readings.keep_outcome(run)
         if followed.is_wanted_again:
             followed.is_wanted_again = False
