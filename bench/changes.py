@@ -23,8 +23,8 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.kube.client import Client
 from tidegate.kube.config import Config, load
 from tidegate.kube.resource import DEPLOYMENTS, JOBS, SCALED_JOBS, SCALED_OBJECTS
+from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.operator import Operator
-from tidegate.operator.scaledjob.snapshot import finished_as
 from tidegate.runtime import loop
 from tidegate.runtime.clock import SystemClock
 

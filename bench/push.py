@@ -15,7 +15,7 @@ from bench.servers import Up, port_of, redis_server
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
 from tidegate.kube.resource import JOBS, SCALED_JOBS
-from tidegate.operator.scaledjob.snapshot import finished_as
+from tidegate.operator.cluster.job_result import finished_as
 
 PUSHES = 60
 POLLING_S = 1

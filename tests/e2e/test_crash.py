@@ -33,7 +33,7 @@ from tidegate.cli.manifests.files import load
 from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.kube.resource import CONFIG_MAPS, JOBS, ApiError
-from tidegate.operator.scaledjob.snapshot import finished_as
+from tidegate.operator.cluster.job_result import finished_as
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
 

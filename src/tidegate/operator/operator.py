@@ -28,6 +28,7 @@ from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.cluster.informers import Informers, namespace_of
+from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.cluster.pod_counts import PodCounts
 from tidegate.operator.cluster.writer import Writer
 from tidegate.operator.explain import workers
@@ -42,7 +43,6 @@ from tidegate.operator.reconcile.steps import Steps, Tools
 from tidegate.operator.reconcile.tracker import Key, Tracked
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 from tidegate.operator.scaledjob.reconcile import ScaledJobReconciler
-from tidegate.operator.scaledjob.snapshot import finished_as
 from tidegate.operator.scaledobject.reconcile import ScaledObjectReconciler
 from tidegate.review.hpa import NAME_LABEL
 from tidegate.runtime.clock import Clock

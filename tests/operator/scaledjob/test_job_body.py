@@ -12,8 +12,8 @@ from tidegate import __version__
 from tidegate.api.decode import decode
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.kube.resource import EVENTS, JOBS, SCALED_JOBS
+from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.scaledjob import job_body
-from tidegate.operator.scaledjob.snapshot import finished_as
 
 Object = dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from tidegate.base.errors import Misconfigured, TidegateError
-from tidegate.cli.commands.up import default_directory
+from tidegate.cli.cluster.local_directory import default_directory
 from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.kube.discovery import Discovery

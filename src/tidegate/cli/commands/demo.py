@@ -74,7 +74,7 @@ class Progress:
 
     def see(self, type: str, job: dict[str, Any]) -> None:
         """Takes in one watch event about a Job of the ScaledJob."""
-        from tidegate.operator.scaledjob.snapshot import finished_as
+        from tidegate.operator.cluster.job_result import finished_as
 
         uid = job["metadata"]["uid"]
         self.created.add(uid)
@@ -237,7 +237,7 @@ async def _until_quiet(
 
 async def _is_generated(client: Client) -> bool:
     from tidegate.kube.resource import JOBS
-    from tidegate.operator.scaledjob.snapshot import finished_as
+    from tidegate.operator.cluster.job_result import finished_as
 
     state = finished_as(await client.get(JOBS, NAMESPACE, "data-generator"))
     if state == "Failed":

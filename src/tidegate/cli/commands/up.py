@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tidegate.cli.cluster.local_directory import default_directory
+
 if TYPE_CHECKING:
     from tidegate.cli.wiring.local_cluster import Local, Settings
 
 PORT = 7443
-
-
-def default_directory() -> Path:
-    """Where the state lives: under the user's state directory."""
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "tidegate"
 
 
 @click.command("up")

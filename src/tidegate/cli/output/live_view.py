@@ -11,8 +11,8 @@ from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
 from tidegate.cli.output.amounts import usage
 from tidegate.kube.resource import EVENTS, JOBS, SCALED_OBJECTS
+from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
-from tidegate.operator.scaledjob.snapshot import finished_as
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -20,7 +20,7 @@ from tidegate.core.scaledjob import pacing, reason_chain
 from tidegate.core.scaledjob.cleanup import cleanup
 from tidegate.core.scaledjob.job_count import Asked, Queue, Running
 from tidegate.core.scaledjob.reason_chain import Round, whole_round
-from tidegate.core.scaledobject.activation import unread_reason
+from tidegate.core.triggers.reasons import unread_reason
 from tidegate.core.triggers.state import Picture, interpret
 from tidegate.core.values import (
     Action,

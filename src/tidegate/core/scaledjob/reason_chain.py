@@ -19,8 +19,7 @@ from tidegate.base.sentences import counted, written
 from tidegate.core.reasons import Code, because
 from tidegate.core.scaledjob import job_count as counting
 from tidegate.core.scaledjob.job_count import Queue, Range, Running
-from tidegate.core.scaledobject.activation import some_of, unread_reason
-from tidegate.core.scaledobject.reason_chain import not_above, told_active
+from tidegate.core.triggers.reasons import not_above, some_of, told_active, unread_reason
 from tidegate.core.triggers.state import Picture
 from tidegate.core.values import JobView, Reason, TriggerView
 

@@ -24,6 +24,7 @@ from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
 from tidegate.core.annotations import Pause
 from tidegate.core.reasons import Code, because
+from tidegate.core.triggers.reasons import some_of, unread_reason
 from tidegate.core.triggers.state import Picture
 from tidegate.core.values import Reason
 
@@ -92,23 +93,6 @@ def activate(limits: Limits, situation: Situation, picture: Picture, now: dateti
         reason = because(Code.RAISED_TO_MIN, current=current, replicas=limits.minimum)
         return Outcome(limits.minimum, reason)
     return Outcome(None, because(Code.RESTING, current=current, rule=_resting(limits, current)))
-
-
-def unread_reason(picture: Picture, rule: str) -> Reason:
-    """The link of the chain where only first measurements are still to come; `rule` is what that holds."""
-    unread, triggers = picture.unread, len(picture.states)
-    who = some_of(unread, triggers, "is", "are")
-    return because(Code.UNREAD, who=who, rule=rule, unread=unread, triggers=triggers)
-
-
-def some_of(count: int, triggers: int, one: str = "", many: str = "") -> str:
-    """`the only trigger`, `the 2 triggers`, `1 of 3 triggers`, with a verb that agrees."""
-    verb = one if count == 1 else many
-    if count == triggers:
-        who = "the only trigger" if triggers == 1 else f"all {triggers} triggers"
-    else:
-        who = f"{count} of {triggers} triggers"
-    return f"{who} {verb}".rstrip()
 
 
 def _unknown(picture: Picture, current: int) -> Reason:

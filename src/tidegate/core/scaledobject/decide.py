@@ -1,12 +1,11 @@
-"""The decisions: from an object, what is seen and the kept readings to memory, actions and reasons.
+"""The decision about a ScaledObject: what is seen and the kept readings to memory, actions and reasons.
 
 These functions hold the ifs; the steps they call compute, one file each:
 
-    ScaledObject   annotations → interpret → fallback → formula → activate → describe   (1..N: the HPA)
-    ScaledJob      annotations → interpret → jobs → describe
+    annotations → trigger states → fallback → formula → activation → status   (1..N: the HPA)
 
 Pure: the same arguments decide the same. Deciding again after the actions were carried out changes
-nothing. `memory_from` rebuilds the memory after a restart.
+nothing. `core.memory.memory_from` rebuilds the memory after a restart.
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ from tidegate.core import annotations as annotated
 from tidegate.core import memory as remember
 from tidegate.core import messages, status
 from tidegate.core.annotations import Pause
-from tidegate.core.memory import memory_from
 from tidegate.core.reasons import Code, because
-from tidegate.core.scaledjob.decide import decide_scaled_job
 from tidegate.core.scaledobject.activation import Situation, activate, limits_of
 from tidegate.core.scaledobject.reason_chain import Finding, chain
 from tidegate.core.triggers import fallback
@@ -37,21 +34,11 @@ from tidegate.core.values import (
     DeleteHpa,
     EmitEvent,
     HpaView,
-    JobView,
     Memory,
     Seen,
     SetReplicas,
     TriggerView,
 )
-
-__all__ = [
-    "HpaView",
-    "JobView",
-    "Seen",
-    "decide_scaled_job",
-    "decide_scaled_object",
-    "memory_from",
-]
 
 
 def decide_scaled_object(

@@ -25,6 +25,7 @@ from tidegate.core.scaledobject.activation import Outcome
 from tidegate.core.scaledobject.hpa_demand import Sources, has_no_hpa, known_of, requests
 from tidegate.core.triggers import fallback
 from tidegate.core.triggers.fallback import Net
+from tidegate.core.triggers.reasons import not_above, told_active
 from tidegate.core.triggers.scaling_modifiers import Composite
 from tidegate.core.triggers.state import Composed, Picture, TriggerState
 from tidegate.core.values import Reason, Seen, TriggerView
@@ -180,30 +181,6 @@ def _activity(found: Finding) -> list[Reason]:
     if composite is None or composed.value is None:
         return [because(Code.INACTIVE)]
     return [because(Code.COMPOSITE_INACTIVE, value=composed.value, activation=composite.activation)]
-
-
-def told_active(triggers: tuple[TriggerView, ...], names: tuple[str, ...]) -> str:
-    """`s0-redis-jobs above activation`; what judges for itself is `active`."""
-    judged = {
-        metric.name
-        for trigger in triggers
-        if trigger.reading is not None and trigger.reading.active is not None
-        for metric in trigger.metrics
-    }
-    above = ";".join(name for name in names if name not in judged)
-    own = ";".join(name for name in names if name in judged)
-    told = (f"{above} above activation" if above else "", f"{own} active" if own else "")
-    return " and ".join(part for part in told if part) or "a trigger is active"
-
-
-def not_above(triggers: tuple[TriggerView, ...], picture: Picture) -> Iterator[Reason]:
-    """Each value that is not above its activation target."""
-    for trigger, state in zip(triggers, picture.states, strict=True):
-        reading = trigger.reading
-        if state.state != "inactive" or reading is None or reading.active is not None:
-            continue
-        for metric, value in zip(trigger.metrics, reading.values, strict=False):
-            yield because(Code.NOT_ABOVE, metric=metric.name, value=value, activation=trigger.activation)
 
 
 def _halves(found: Finding, outcome: Outcome) -> Iterator[Reason]:

@@ -15,7 +15,7 @@ from tidegate.core.values import EmitEvent
 from tidegate.kube.client import Client
 from tidegate.kube.events import Events, News, Reference
 from tidegate.kube.resource import HPAS, JOBS, ApiError, Resource
-from tidegate.operator.scaledjob.snapshot import finished_as
+from tidegate.operator.cluster.job_result import finished_as
 
 Object = dict[str, Any]
 

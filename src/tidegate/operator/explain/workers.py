@@ -12,9 +12,9 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import TidegateError
 from tidegate.kube.resource import JOBS, PODS, ApiError
 from tidegate.operator.cluster.informers import Informers
+from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.explain import pod_problems
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
-from tidegate.operator.scaledjob.snapshot import finished_as
 from tidegate.operator.scaledobject.scale_target import Target
 
 Object = dict[str, Any]

@@ -10,9 +10,10 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.times import parse_time
 from tidegate.core.annotations import round_of
-from tidegate.core.scaledobject.decide import JobView
+from tidegate.core.values import JobView
 from tidegate.kube.resource import JOBS
 from tidegate.operator.cluster.informers import Informers
+from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.reconcile.expectations import Expectations
 from tidegate.operator.scaledjob.job_body import GENERATION, OWNER_LABEL, TEMPLATE
 from tidegate.operator.scaledjob.pending_jobs import PendingJobs
@@ -55,15 +56,6 @@ def view_of(job: Object, is_pending: Callable[[Object], bool], model: str = "") 
         is_ending=bool(metadata.get("deletionTimestamp")),
         is_replaced=bool(model) and annotations.get(TEMPLATE, model) != model,
     )
-
-
-def finished_as(job: Object | None) -> str:
-    """Complete or Failed, "" while the Job is unfinished; the first true condition decides."""
-    status = (job or {}).get("status") or {}
-    for condition in status.get("conditions") or ():
-        if condition.get("status") == "True" and condition.get("type") in ("Complete", "Failed"):
-            return str(condition["type"])
-    return ""
 
 
 def _moment(text: str | None) -> datetime | None:
