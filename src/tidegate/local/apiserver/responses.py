@@ -50,7 +50,7 @@ def accepted(header: str, shapes: Iterable[tuple[str, str, str]] = ()) -> Accept
 
 def status_body(error: ApiError) -> dict[str, Any]:
     """The Status object of a failure."""
-    body: dict[str, Any] = {
+    return {
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": {},
@@ -58,10 +58,9 @@ def status_body(error: ApiError) -> dict[str, Any]:
         "message": error.message,
         "reason": error.reason,
         "code": error.code,
+        # Also when there is nothing to say: kubectl debug, for one, reads them without looking.
+        "details": error.details,
     }
-    if error.details:
-        body["details"] = error.details
-    return body
 
 
 def encode(body: Any) -> bytes:

@@ -159,6 +159,56 @@ def test_recreate_waits_until_the_old_pods_have_vanished(live):
     live(scenario, team)
 
 
+def test_recreate_says_unavailable_while_nothing_is_there(live):
+    async def scenario(world: World) -> None:
+        await world.objects.create(DEPLOYMENTS, deployment(strategy={"type": "Recreate"}))
+        await world.pass_s(5)
+        assert condition(world, "Available") == ("True", "MinimumReplicasAvailable")
+        seen = set()
+
+        def look(change: Change) -> None:
+            status = change.object.get("status") or {}
+            (one,) = [one for one in status["conditions"] if one["type"] == "Available"]
+            seen.add((status.get("availableReplicas", 0), one["status"]))
+
+        world.objects.subscribe([DEPLOYMENTS], look)
+        await change(world, image="two")
+        await world.pass_s(20)
+        assert (3, "True") in seen
+        assert {status for count, status in seen if count < 3} == {"False"}, seen
+
+    live(scenario, team)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_annotations_that_come_after_the_change_reach_its_replica_set(live, paused: bool):
+    """`kubectl annotate deployment web kubernetes.io/change-cause=…`, as `rollout history` shows it."""
+
+    async def scenario(world: World) -> None:
+        await world.objects.create(DEPLOYMENTS, deployment())
+        await world.pass_s(5)
+        cause = {"kubernetes.io/change-cause": "first", "deployment.kubernetes.io/x": "its own"}
+        patch = {"metadata": {"annotations": cause}, "spec": {"paused": paused}}
+        await world.objects.patch(DEPLOYMENTS, "default", "web", patch)
+        await world.pass_s(5)
+        (one,) = world.objects.list(REPLICA_SETS)
+        assert one["metadata"]["annotations"] == {
+            "kubernetes.io/change-cause": "first", "deployment.kubernetes.io/revision": "1",
+        }  # fmt: skip
+        cause = {"kubernetes.io/change-cause": "second"}
+        template = deployment(image="two")["spec"]["template"]
+        patch = {"metadata": {"annotations": cause}, "spec": {"paused": False, "template": template}}
+        await world.objects.patch(DEPLOYMENTS, "default", "web", patch)
+        await world.pass_s(20)
+        causes = [
+            rs["metadata"]["annotations"]["kubernetes.io/change-cause"]
+            for rs in sorted(world.objects.list(REPLICA_SETS), key=rollout.revision)
+        ]
+        assert causes == ["first", "second"]
+
+    live(scenario, team)
+
+
 def test_going_back_to_an_old_template_uses_its_replica_set_as_a_new_revision(live):
     async def scenario(world: World) -> None:
         await world.objects.create(DEPLOYMENTS, deployment())

@@ -73,6 +73,9 @@ class Deployments:
         living = [one for one in claimed if not is_deleting(one)]
         new = rollout.new_replica_set(found, living)
         olds = [one for one in living if one is not new]
+        if new is not None:
+            new = await self._number(found, new, olds)
+            living = [*olds, new]
         if found["spec"].get("paused"):
             await self._scale_paused(found, living)
         elif (found["spec"].get("strategy") or {}).get("type") == "Recreate":
@@ -84,7 +87,6 @@ class Deployments:
     async def _roll(self, found: Object, new: Object | None, olds: Sequence[Object]) -> Object:
         if new is None:
             return await self._create(found, olds, rollout.first_size(found, olds))
-        new = await self._number(found, new, olds)
         for replica_set, size in rollout.rolling(found, new, olds):
             scaled = await self._scale(found, replica_set, size)
             new = scaled if replica_set is new else new
@@ -98,7 +100,6 @@ class Deployments:
             return new
         if new is None:
             return await self._create(found, olds, rollout.replicas(found))
-        new = await self._number(found, new, olds)
         if rollout.replicas(new) != rollout.replicas(found):
             new = await self._scale(found, new, rollout.replicas(found))
         return new
@@ -124,13 +125,19 @@ class Deployments:
         return created
 
     async def _number(self, found: Object, new: Object, olds: Sequence[Object]) -> Object:
-        """`new` as the latest revision: going back to an old template gives it a new number."""
+        """`new` as the latest revision, with its Deployment's annotations: going back to an old template
+        gives it a new number."""
         number = max(map(rollout.revision, olds), default=0) + 1
         patch: Object = {}
+        known = new["metadata"].get("annotations") or {}
+        annotations = {
+            key: text for key, text in rollout.passed_on(found).items() if known.get(key) != text
+        }
         if rollout.revision(new) < number:
-            annotations = new["metadata"].get("annotations") or {}
-            history = [*filter(None, annotations.get(HISTORY, "").split(",")), str(rollout.revision(new))]
-            patch["metadata"] = {"annotations": {rollout.REVISION: str(number), HISTORY: ",".join(history)}}
+            history = [*filter(None, known.get(HISTORY, "").split(",")), str(rollout.revision(new))]
+            annotations |= {rollout.REVISION: str(number), HISTORY: ",".join(history)}
+        if annotations:
+            patch["metadata"] = {"annotations": annotations}
         least_s = found["spec"].get("minReadySeconds", 0)
         if new["spec"].get("minReadySeconds", 0) != least_s:
             patch["spec"] = {"minReadySeconds": least_s}

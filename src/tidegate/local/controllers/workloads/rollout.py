@@ -38,11 +38,14 @@ def revision(found: Object) -> int:
 
 
 def bounds(deployment: Object) -> tuple[int, int]:
-    """(surge, unavailable) in Pods: percentages of surge round up, of unavailability down; never both 0."""
+    """(surge, unavailable) in Pods: percentages of surge round up, of unavailability down; never both 0.
+
+    Recreate has no bounds: between its two steps nothing is available, and the status says so.
+    """
     wanted = replicas(deployment)
     strategy = deployment["spec"].get("strategy") or {}
     if strategy.get("type") == "Recreate":
-        return 0, wanted
+        return 0, 0
     rolling = strategy.get("rollingUpdate") or {}
     surge = _share(rolling.get("maxSurge", "25%"), wanted, math.ceil)
     unavailable = _share(rolling.get("maxUnavailable", "25%"), wanted, math.floor)
@@ -138,6 +141,17 @@ def _has_come_to_rest(replica_set: Object) -> bool:
     )
 
 
+def passed_on(deployment: Object) -> dict[str, str]:
+    """The annotations that the newest ReplicaSet has from its Deployment; `kubectl rollout history`
+    reads the change's cause there, which is mostly written after the change.
+    """
+    return {
+        key: value
+        for key, value in (deployment["metadata"].get("annotations") or {}).items()
+        if not key.startswith(("kubectl.kubernetes.io/last-applied", "deployment.kubernetes.io/"))
+    }
+
+
 def replica_set_of(deployment: Object, size: int, number: int, ref: dict[str, Any]) -> Object:
     """The ReplicaSet for the Deployment's present template, as revision `number`."""
     metadata, spec = deployment["metadata"], deployment["spec"]
@@ -149,11 +163,6 @@ def replica_set_of(deployment: Object, size: int, number: int, ref: dict[str, An
     body = {"replicas": size, "selector": selector, "template": template}
     if spec.get("minReadySeconds"):
         body["minReadySeconds"] = spec["minReadySeconds"]
-    kept = {
-        key: value
-        for key, value in (metadata.get("annotations") or {}).items()
-        if not key.startswith(("kubectl.kubernetes.io/last-applied", "deployment.kubernetes.io/"))
-    }
     return {
         "apiVersion": REPLICA_SETS.api_version,
         "kind": REPLICA_SETS.kind,
@@ -161,7 +170,7 @@ def replica_set_of(deployment: Object, size: int, number: int, ref: dict[str, An
             "name": f"{metadata['name'][:242]}-{ending}",
             "namespace": metadata["namespace"],
             "labels": dict(template["metadata"]["labels"]),
-            "annotations": {**kept, REVISION: str(number)},
+            "annotations": {**passed_on(deployment), REVISION: str(number)},
             "ownerReferences": [ref],
         },
         "spec": body,
