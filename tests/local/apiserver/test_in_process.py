@@ -215,4 +215,4 @@ async def test_pods_are_listed_as_they_are_on_the_wire(objects: Any, api: Any) -
     body["metadata"]["namespace"] = "default"
     made = await objects.create(PODS, body)
     assert made == msgspec.json.decode(api.plane.reads.get(api.kind(PODS), "default", "worker").body)
-    assert made["status"] == {"phase": "Pending"}
+    assert made["status"] == {"phase": "Pending", "qosClass": "BestEffort"}

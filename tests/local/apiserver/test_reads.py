@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.kube.resource import CONFIG_MAPS, PODS, ApiError
+from tidegate.kube.resource import CONFIG_MAPS, EVENTS, PODS, ApiError
 from tidegate.local.apiserver.reads import Query
 
 
@@ -42,8 +42,9 @@ async def test_selectors_choose(maps: Any, query: dict[str, str], expected: str)
 
 
 async def test_fields_of_any_depth_choose(api: Any) -> None:
-    await api.create(PODS, {**api.pod("ran"), "status": {"phase": "Succeeded"}})
-    await api.create(PODS, api.pod("waits"))
+    for name in ("ran", "waits"):
+        await api.create(PODS, api.pod(name))
+    await api.plane.objects.patch(PODS, "default", "ran", {"status": {"phase": "Succeeded"}}, "status")
     assert names(listed(api, PODS, fields="status.phase!=Succeeded")) == "waits"
     assert names(listed(api, PODS, fields="spec.restartPolicy=Always,spec.nodeName=")) == "ranwaits"
 
@@ -53,6 +54,26 @@ async def test_a_selector_or_token_that_is_none_is_a_bad_request(maps: Any, quer
     with pytest.raises(ApiError) as caught:
         listed(maps, **query)
     assert caught.value.code == 400
+
+
+async def test_events_are_listed_as_they_happened_not_by_name(api: Any) -> None:
+    """kubectl sorts them by seconds, and leaves those of one second in the order it got them."""
+    about = await api.create(PODS, api.pod())
+    reasons = ["Scheduled", "Pulled", "Created", "Started", "Unhealthy", "Killing"]
+    for reason in reasons:
+        await api.plane.objects.event(about, "Normal", reason, "news", "test")
+    await api.plane.objects.event(about, "Normal", "Created", "news", "test")
+    reasons = [one for one in reasons if one != "Created"] + ["Created"]
+    assert [row.parse()["reason"] for row in listed(api, EVENTS).rows] == reasons
+    assert [row.parse()["reason"] for row in listed(api, EVENTS, namespace="default").rows] == reasons
+    paged, token = [], ""
+    while True:
+        page = listed(api, EVENTS, namespace="default", limit=2, continue_token=token)
+        paged += [row.parse()["reason"] for row in page.rows]
+        token = page.continue_token
+        if not token:
+            break
+    assert paged == reasons
 
 
 async def test_pages_cover_everything_once_and_keep_the_first_pages_version(maps: Any) -> None:

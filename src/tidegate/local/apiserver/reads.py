@@ -20,6 +20,8 @@ from tidegate.local.apiserver.storage.versions import body_of
 from tidegate.local.objects import Object
 
 Entries = list[Entry]
+Rows = list[Row]
+_EVENTS = "events"
 _PLACE_FIELDS = ("metadata.name", "metadata.namespace")
 
 
@@ -38,7 +40,8 @@ class Query:
 class Page:
     """Rows sorted by namespace/name, and the version from which a watch misses nothing.
 
-    Further pages keep the version of the first: what changed meanwhile comes with the watch.
+    Events are sorted by their last write. Further pages keep the version of the first: what changed
+    meanwhile comes with the watch.
     """
 
     rows: list[Row]
@@ -69,7 +72,7 @@ class Reads:
         if query.continue_token:
             version, after = _read_token(query.continue_token)
             self._store.check_kept(kind.key, version)
-        rows = self._store.rows(kind.key, query.namespace, after)
+        rows = self._rows(kind, query.namespace, after)
         has_selectors = bool(query.labels or query.fields)
         if has_selectors:
             rows = [row for row in rows if matches(row)]
@@ -77,7 +80,17 @@ class Reads:
             return Page(rows, version)
         kept = rows[: query.limit]
         remaining = None if has_selectors else len(rows) - len(kept)
-        return Page(kept, version, _token(version, kept[-1].place), remaining)
+        return Page(kept, version, _token(version, _mark(kind, kept[-1])), remaining)
+
+    def _rows(self, kind: Kind, namespace: str, after: Place | None) -> Rows:
+        """Behind `after`. Events come as they happened: clients sort them by seconds, and show those of
+        one second as they got them.
+        """
+        if kind.key != _EVENTS:
+            return self._store.rows(kind.key, namespace, after)
+        seen = int(after[1]) if after and after[1].isdecimal() else 0
+        rows = [row for row in self._store.rows(kind.key, namespace) if row.version > seen]
+        return sorted(rows, key=lambda row: row.version)
 
     def body(self, kind: Kind, row: Row) -> bytes:
         """The row's JSON in the version of `kind` (objects of another stored version are converted)."""
@@ -116,6 +129,11 @@ class Reads:
 
 def _place_only(row: Row) -> Object:
     return {"metadata": {"name": row.name, "namespace": row.namespace}}
+
+
+def _mark(kind: Kind, row: Row) -> Place:
+    """Where a row stands in the order of its list."""
+    return ("", str(row.version)) if kind.key == _EVENTS else row.place
 
 
 def _token(version: int, place: Place) -> str:

@@ -218,6 +218,9 @@ async def test_openapi_v2_is_an_empty_document(served: Served) -> None:
         ("GET", "/api/v1/pods/alone", 404, "NotFound"),
         ("GET", f"{MAPS}/missing", 404, "NotFound"),
         ("GET", f"{MAPS}/missing/scale", 404, "NotFound"),
+        ("PATCH", "/api/v1/namespaces/default/pods/p/ephemeralcontainers", 404, "NotFound"),
+        ("POST", "/api/v1/namespaces/default/serviceaccounts/a/token", 404, "NotFound"),
+        ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", 404, "NotFound"),
         ("POST", "/api/v1/configmaps", 405, "MethodNotAllowed"),
         ("PUT", MAPS, 405, "MethodNotAllowed"),
         ("POST", "/version", 405, "MethodNotAllowed"),
@@ -237,6 +240,7 @@ async def test_a_refusal_is_a_status(served: Served, method: str, path: str, cod
     status, body, _ = await served.call(method, path, {} if method in ("POST", "PUT") else None)
     assert (status, body["code"], body["reason"], body["kind"]) == (code, code, reason, "Status")
     assert body["message"]
+    assert isinstance(body["details"], dict), "clients read them without looking whether they are there"
 
 
 @pytest.mark.parametrize(

@@ -284,3 +284,23 @@ def test_a_custom_resource_prints_the_columns_of_its_definition() -> None:
     assert [column.cell(body, NOW) for column in columns] == ["x", 5, "True", "3m20s", "redis", None]
     assert [column.priority for column in columns] == [0, 0, 0, 0, 1, 0]
     assert [column.cell({"metadata": {"name": "y"}}, NOW) for column in columns] == ["y", *[None] * 5]
+
+
+def test_a_gated_pod_is_not_merely_pending() -> None:
+    held = [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]
+    assert row("", "Pod", pod(containers=[], phase="Pending", conditions=held))["Status"] == "SchedulingGated"
+    assert row("", "Pod", pod(containers=[], phase="Pending"))["Status"] == "Pending"
+
+
+@pytest.mark.parametrize(
+    ("body", "ports", "endpoints"),
+    [
+        ({}, "<unset>", "<unset>"),
+        ({"ports": [], "endpoints": []}, "<unset>", "<unset>"),
+        ({"ports": [{"port": 80}], "endpoints": [{"addresses": ["10.0.0.1"]}]}, "80", "10.0.0.1"),
+        ({"ports": [{"name": "web"}, {}], "endpoints": []}, "web,*", "<unset>"),
+    ],
+)
+def test_a_slice_without_anything_says_so(body: Body, ports: str, endpoints: str) -> None:
+    shown = row("discovery.k8s.io", "EndpointSlice", {"metadata": BORN, **body})
+    assert (shown["Ports"], shown["Endpoints"]) == (ports, endpoints)

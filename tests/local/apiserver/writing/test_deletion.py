@@ -109,8 +109,8 @@ async def test_a_second_delete_may_shorten_the_grace_but_not_lengthen_it(api: An
 async def test_pods_that_run_nothing_go_at_once(api: Any) -> None:
     await api.create(PODS, api.pod("unscheduled"))
     assert (await delete(api, PODS, "unscheduled")).is_removed
-    finished = api.pod("finished", nodeName="local")
-    await api.create(PODS, {**finished, "status": {"phase": "Failed"}})
+    await api.create(PODS, api.pod("finished", nodeName="local"))
+    await api.plane.objects.patch(PODS, "default", "finished", {"status": {"phase": "Failed"}}, "status")
     assert (await delete(api, PODS, "finished", grace_s=10)).is_removed
 
 

@@ -46,9 +46,10 @@ async def test_only_kinds_that_have_a_generation_get_one(api: Any) -> None:
     assert "generation" not in made["metadata"]
 
 
-async def test_the_status_of_pods_and_nodes_is_kept_at_creation(api: Any) -> None:
-    made = await api.create(PODS, {**api.pod(), "status": {"phase": "Running"}})
-    assert made["status"]["phase"] == "Running"
+async def test_the_status_of_a_node_is_kept_at_creation_that_of_a_pod_is_not(api: Any) -> None:
+    """A Pod made from what `kubectl get -o yaml` printed begins anew."""
+    made = await api.create(PODS, {**api.pod(), "status": {"phase": "Succeeded", "podIP": "1.2.3.4"}})
+    assert made["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
     node = await api.create(NODES, {"metadata": {"name": "n"}, "status": {"capacity": {"cpu": 4}}})
     assert node["status"]["capacity"] == {"cpu": "4"}
 

@@ -472,12 +472,19 @@ def pod(name: str, request: str | None = "100m", is_ready: bool = True) -> Objec
     }
 
 
+async def create_pod(world: World, body: Object) -> None:
+    """With the status that its node would give it."""
+    await world.objects.create(PODS, body)
+    patch = {"status": body["status"]}
+    await world.objects.patch(PODS, "default", body["metadata"]["name"], patch, "status")
+
+
 def test_the_target_follows_the_use_of_cpu(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
         for name in ("a", "b"):
-            await world.objects.create(PODS, pod(name))
+            await create_pod(world, pod(name))
         scene.metrics.usage = [Usage("a", 0.08), Usage("b", 0.12)]
         await begin(world, 2, hpa(cpu()))
         assert scene.metrics.asked == [("default", "app=web", "cpu", "")]
@@ -492,7 +499,7 @@ def test_a_pod_without_a_request_makes_utilization_unknown(live):
     scene = Scene()
 
     async def scenario(world: World) -> None:
-        await world.objects.create(PODS, pod("a", request=None))
+        await create_pod(world, pod("a", request=None))
         scene.metrics.usage = [Usage("a", 0.5)]
         await begin(world, 1, hpa(cpu()))
         assert replicas(world) == 1

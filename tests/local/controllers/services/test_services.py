@@ -51,7 +51,7 @@ def test_endpoints_follow_the_ready_pods(live):
         (endpoint,) = one["endpoints"]
         assert endpoint["conditions"] == {"ready": True, "serving": True, "terminating": False}
         assert endpoint["addresses"] == ["127.64.9.9"]
-        assert one["ports"] == [{"port": 8080, "protocol": "TCP"}]
+        assert one["ports"] == [{"name": "", "port": 8080, "protocol": "TCP"}]
         await world.objects.patch(PODS, "default", "a", {"metadata": {"labels": {"app": "gone"}}})
         await world.objects.patch(PODS, "default", "b", {"metadata": {"labels": {"app": "web"}}})
         await world.pass_s(1)

@@ -12,12 +12,20 @@ from typing import Any
 
 from tidegate.base.quantity import canonical
 from tidegate.local.apiserver.defaulting.pod_spec import pod_only, pod_spec
+from tidegate.local.apiserver.defaulting.qos import qos_class
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.validation import rules
 from tidegate.local.objects import Object
 
 _CONTROLLER_UID, _JOB_NAME = "controller-uid", "job-name"
+_RBAC = "rbac.authorization.k8s.io"
 _PREFIX = "batch.kubernetes.io/"
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
 
 
 def apply_defaults(kind: Kind, body: Object) -> None:
@@ -31,7 +39,11 @@ def _pod(body: Object) -> None:
     spec = body.setdefault("spec", {})
     pod_spec(spec)
     pod_only(spec)
-    body.setdefault("status", {}).setdefault("phase", "Pending")
+    status = body.setdefault("status", {})
+    status.setdefault("phase", "Pending")
+    status.setdefault("qosClass", qos_class(spec))
+    if spec.get("schedulingGates"):
+        status.setdefault("conditions", [dict(_GATED)])
 
 
 def _template(spec: dict[str, Any]) -> None:
@@ -135,6 +147,19 @@ def _service(body: Object) -> None:
         spec.setdefault("ipFamilyPolicy", "SingleStack")
 
 
+def _endpoints(body: Object) -> None:
+    for subset in body.get("subsets") or ():
+        for port in subset.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+
+
+def _endpoint_slice(body: Object) -> None:
+    for port in body.get("ports") or ():
+        # kubectl describe reads the name of every port without looking whether there is one.
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
+
+
 def _secret(body: Object) -> None:
     body.setdefault("type", "Opaque")
     plain = body.pop("stringData", None)
@@ -176,7 +201,10 @@ def _crd(body: Object) -> None:
 
 def _role_ref(body: Object) -> None:
     if isinstance(body.get("roleRef"), dict):
-        body["roleRef"].setdefault("apiGroup", "rbac.authorization.k8s.io")
+        body["roleRef"].setdefault("apiGroup", _RBAC)
+    for subject in body.get("subjects") or ():
+        if subject.get("kind") in ("User", "Group"):
+            subject.setdefault("apiGroup", _RBAC)
 
 
 _BY_KEY: dict[str, Callable[[Object], None]] = {
@@ -186,6 +214,8 @@ _BY_KEY: dict[str, Callable[[Object], None]] = {
     "jobs.batch": _job,
     "horizontalpodautoscalers.autoscaling": _hpa,
     "services": _service,
+    "endpoints": _endpoints,
+    "endpointslices.discovery.k8s.io": _endpoint_slice,
     "secrets": _secret,
     "namespaces": _namespace,
     "persistentvolumeclaims": _claim,

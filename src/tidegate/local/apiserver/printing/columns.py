@@ -69,11 +69,11 @@ def labels_text(labels: Mapping[str, Any] | None) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted((labels or {}).items())) or NONE
 
 
-def listed(values: Iterable[str], limit: int = 3) -> str:
-    """The first few values and how many more there are; `<none>` without any."""
+def listed(values: Iterable[str], limit: int = 3, none: str = NONE) -> str:
+    """The first few values and how many more there are; `none` without any."""
     known = list(values)
     if not known:
-        return NONE
+        return none
     text = ",".join(known[:limit])
     return f"{text} + {len(known) - limit} more..." if len(known) > limit else text
 
@@ -151,13 +151,14 @@ def _endpoints(body: dict[str, Any], now: datetime) -> str:
 
 def _slice_endpoints(body: dict[str, Any], now: datetime) -> str:
     return listed(
-        str(address) for item in body.get("endpoints") or () for address in item.get("addresses") or ()
+        (str(address) for item in body.get("endpoints") or () for address in item.get("addresses") or ()),
+        none="<unset>",
     )
 
 
 def _slice_ports(body: dict[str, Any], now: datetime) -> str:
-    ports = body.get("ports")
-    return "<unset>" if ports is None else listed(str(port.get("port", "*")) for port in ports)
+    ports = body.get("ports") or ()
+    return listed((str(port.get("port") or port.get("name") or "*") for port in ports), none="<unset>")
 
 
 def _node_status(body: dict[str, Any], now: datetime) -> str:
@@ -331,6 +332,7 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("StorageClass", at("spec", "storageClassName")),
         Column("Reason", at("status", "reason")),
         AGE,
+        Column("VolumeMode", at("spec", "volumeMode", default="<unset>"), priority=1),
     ),
     ("coordination.k8s.io", "Lease"): (NAME, Column("Holder", at("spec", "holderIdentity")), AGE),
     ("rbac.authorization.k8s.io", "Role"): (NAME, CREATED_AT),

@@ -43,6 +43,8 @@ def pod_state(pod: Body) -> PodState:
         item.get("name") for item in spec.get("initContainers") or () if item.get("restartPolicy") == "Always"
     }
     state = PodState(str(status.get("reason") or status.get("phase") or ""))
+    if any(item.get("reason") == "SchedulingGated" for item in status.get("conditions") or ()):
+        state.status = "SchedulingGated"
     state.total = len(spec.get("containers") or ()) + len(sidecars)
     if not _init_state(pod, sidecars, state) or _has_condition(status, "Initialized"):
         _container_state(status, state)

@@ -160,7 +160,7 @@ class Verbs:
         if body["metadata"].get("resourceVersion"):
             raise ApiError(400, "BadRequest", "resourceVersion should not be set on objects to be created")
         mint(kind, body["metadata"], now)
-        if kind.has_status and kind.key not in ("pods", "nodes"):
+        if kind.has_status and kind.key != "nodes":
             body.pop("status", None)
         if not kind.is_custom:
             builtin_kinds.apply_defaults(kind, body)

@@ -52,7 +52,9 @@ def slices_of(service: Object, pods: Sequence[Object]) -> list[Object]:
             },
             "addressType": "IPv4",
             "endpoints": [_endpoint(service, pod) for pod in group],
-            "ports": _port_list(ports).get("ports", []),
+            "ports": [
+                {"name": name, "port": number, "protocol": protocol} for name, protocol, number in ports
+            ],
         }
         for index, (ports, group) in enumerate(groups.items())
     ]

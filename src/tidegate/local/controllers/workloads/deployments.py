@@ -130,9 +130,7 @@ class Deployments:
         number = max(map(rollout.revision, olds), default=0) + 1
         patch: Object = {}
         known = new["metadata"].get("annotations") or {}
-        annotations = {
-            key: text for key, text in rollout.passed_on(found).items() if known.get(key) != text
-        }
+        annotations = {key: text for key, text in rollout.passed_on(found).items() if known.get(key) != text}
         if rollout.revision(new) < number:
             history = [*filter(None, known.get(HISTORY, "").split(",")), str(rollout.revision(new))]
             annotations |= {rollout.REVISION: str(number), HISTORY: ",".join(history)}

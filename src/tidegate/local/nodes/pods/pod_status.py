@@ -212,7 +212,6 @@ def pod_status(
         "podIP": ip,
         "podIPs": [{"ip": ip}],
         "startTime": before.get("startTime") or format_time(now),
-        "qosClass": before.get("qosClass") or "BestEffort",
         "conditions": conditions(pod, views, current, now),
         "containerStatuses": [view.status() for view in views if view.role == "main"],
     }
