@@ -26,13 +26,15 @@ class Surroundings:
 
     `resolve` turns a host name into the address to dial (local mode knows Service names); `policy` says
     which addresses may be dialled (`addresses.dialable` applies both, for whoever dials TCP itself);
-    `objects` answers Kubernetes questions from the watch caches; `timeout_s` bounds one answer.
+    `objects` answers Kubernetes questions from the watch caches; `timeout_s` bounds one answer,
+    `queries_s` that of a database, where counting may take long.
     """
 
     resolve: Resolve = same_name
     objects: Callable[[Any], Awaitable[Any]] | None = None
     timeout_s: float = 3.0
     policy: AddressPolicy = ANYWHERE
+    queries_s: float = 9.0
 
 
 class Adapter(Protocol):

@@ -24,6 +24,7 @@ _NO_SYSTEMS = frozenset(
         "causes",
         "grpc_channel",
         "pool",
+        "queries",
         "tls",
     }
 )

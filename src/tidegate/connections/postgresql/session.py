@@ -1,0 +1,147 @@
+"""The adapter for one PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.pq.abc import PGresult
+
+from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.postgresql.flight import Excess, Flight, Lost, Outcome
+from tidegate.connections.postgresql.opening import Connection, open_connection
+from tidegate.connections.queries import (
+    MOST_BYTES,
+    Cut,
+    Found,
+    QueryConnection,
+    columns,
+    too_much,
+    too_slow,
+)
+from tidegate.kit.systems.postgresql import PostgresqlServer
+from tidegate.kit.systems.sql import NO_ROW
+
+IN_FLIGHT = 100
+"""Statements that are sent before the first of them is answered."""
+
+MOST_WORDS = 200
+
+_INTEGERS = (20, 21, 23, 26)
+_FLOATS = (700, 701)
+_NUMERIC, _BOOL = 1700, 16
+
+
+class PostgresqlConnection(QueryConnection):
+    """One connection, opened by the first question; `IN_FLIGHT` statements a round trip."""
+
+    def __init__(self, server: PostgresqlServer, surroundings: Surroundings) -> None:
+        super().__init__(server, surroundings)
+        self._at = server
+        self._connection: Connection | None = None
+        self._flight: Flight | None = None
+
+    async def close(self) -> None:
+        connection, self._connection, self._flight = self._connection, None, None
+        if connection is not None:
+            await connection.close()
+
+    async def _open(self) -> None:
+        if self._connection is None:
+            self._connection = await open_connection(self._at, self._surroundings)
+            self._flight = Flight(self._connection)
+            self.connections += 1
+
+    async def _ask(self, statements: Sequence[str], found: Found) -> None:
+        flight = self._flight
+        assert flight is not None
+        for first in range(0, len(statements), IN_FLIGHT):
+            flown = statements[first : first + IN_FLIGHT]
+            self.round_trips += 1
+            statement = flown[0]
+            try:
+                await flight.send(flown, self.statement_s)
+                for number, statement in enumerate(flown):
+                    outcome = self._read(await flight.receive(is_first=not number))
+                    if isinstance(outcome, Cut):
+                        raise outcome
+                    found[statement] = outcome
+                await flight.land()
+            except Excess as excess:
+                found[statement] = too_much(self._label, str(excess))
+                await self.close()
+                return
+            except Lost:
+                raise self._cut("the connection was closed") from None
+
+    def _read(self, outcome: Outcome) -> Any:
+        if outcome.error is not None:
+            return self._error(outcome.error)
+        if outcome.columns != 1:
+            return columns(self._label, outcome.columns)
+        if not outcome.has_row:
+            return NO_ROW
+        if len(outcome.text or b"") > MOST_BYTES:
+            return too_much(self._label, f"more than {MOST_BYTES >> 20} MiB")
+        return None if outcome.text is None else _value(outcome.text, outcome.type_oid)
+
+    def _error(self, result: PGresult) -> TidegateError:
+        error = self._refusal(result)
+        words = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b""
+        error.excerpt = words.decode(errors="replace")[:MOST_WORDS]
+        return error
+
+    def _refusal(self, result: PGresult) -> TidegateError:
+        """What an error of the server means. Its words stay out where they may repeat what a table holds."""
+
+        def field(which: pq.DiagnosticField) -> str:
+            return (result.error_field(which) or b"").decode(errors="replace")
+
+        state, label = field(pq.DiagnosticField.SQLSTATE), self._label
+        # Words about the text of the query itself; what a function says may be made of anything.
+        is_plain = state.startswith("42") and not field(pq.DiagnosticField.CONTEXT)
+        words = field(pq.DiagnosticField.MESSAGE_PRIMARY)[:MOST_WORDS] if is_plain else _condition(state)
+        answer = f"{words} (SQLSTATE {state})"
+        if state == "57014":
+            return too_slow(label, self.statement_s)
+        if state == "25006":
+            step = "queries run in read-only transactions: let it read and not write"
+            return Misconfigured("run the query", on=label, answer=answer, next_step=step)
+        if field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in ("FATAL", "PANIC"):
+            return self._cut(f"the server ended the session, {answer}")
+        if state == "42501":
+            step = "give the user the right to read what the query reads"
+            return Denied("run the query", on=label, answer=answer, next_step=step)
+        if state.startswith(("40", "53", "55", "58")):
+            return Unreachable("run the query", on=label, answer=answer)
+        return Malformed("run the query", on=label, answer=answer, next_step="correct the query")
+
+    def _cut(self, answer: str) -> Cut:
+        step = "check that the server runs and lets sessions be"
+        return Cut("run the queries", on=self._label, answer=answer, next_step=step)
+
+
+def _condition(state: str) -> str:
+    """The name that PostgreSQL's documentation gives to a code, in words."""
+    try:
+        name = psycopg.errors.lookup(state).__name__
+    except KeyError:
+        return "an error"
+    return "".join(f" {sign.lower()}" if sign.isupper() else sign for sign in name).strip()
+
+
+def _value(text: bytes, type_oid: int) -> Any:
+    """A value as the reader of answers takes it; of other types the text."""
+    if type_oid in _INTEGERS:
+        return int(text)
+    if type_oid in _FLOATS:
+        return float(text)
+    if type_oid == _NUMERIC:
+        return Decimal(text.decode())
+    if type_oid == _BOOL:
+        return text == b"t"
+    return text.decode(errors="replace")

@@ -1,0 +1,131 @@
+"""A number that a PostgreSQL query gives.
+
+```yaml
+triggers:
+- type: postgresql
+  metadata:
+    host: postgresql.default
+    port: "5432"
+    userName: tidegate
+    dbName: shop
+    sslmode: prefer
+    query: SELECT count(*) FROM orders WHERE state = 'waiting'
+    targetQueryValue: "10"
+  authenticationRef:
+    name: postgresql
+---
+apiVersion: keda.sh/v1alpha1
+kind: TriggerAuthentication
+metadata:
+  name: postgresql
+spec:
+  secretTargetRef:
+  - parameter: password
+    name: postgresql
+    key: password
+```
+
+One replica is wanted for each `targetQueryValue`. The query gives one column; its first row counts, and
+a text that is a number is one. No row, NULL (write `COALESCE(…, 0)` where nothing means zero), a truth
+value, NaN and more than 1,000 rows or 1 MiB are failures of this trigger alone, never a zero.
+
+Instead of the five parts, `connection` takes a connection string as `psql` does, a URI or `key=value …`,
+with several hosts and `target_session_attrs`; it is read from the environment or the TriggerAuthentication,
+never from plain metadata. Options of KEDA's driver that others do not know (`default_query_exec_mode` and
+its like) may stand in it and do nothing: no statement is ever prepared, so PgBouncer in transaction mode
+works. Other names are settings of the session (`search_path=shop`). `sslcert`, `sslkey` and `sslrootcert`
+are paths in the autoscaler's own file system.
+
+All triggers with the same server share one connection. Each query runs in a read-only transaction of its own
+that is rolled back: one that writes is refused by the server, and settings that it changes are gone
+afterwards. The server stops a query after 6 seconds; one that was stopped is asked again after a growing
+pause, so that it does not hold up the others.
+
+Azure workload identity (`podIdentity` of the TriggerAuthentication) comes later: with it the trigger is
+unknown and says so.
+
+Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field
+from datetime import datetime
+from typing import ClassVar
+
+from tidegate.base.problems import Problem
+from tidegate.kit.question import Ask
+from tidegate.kit.scaler import Polled
+from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
+from tidegate.kit.systems.postgresql import SSL_MODES, PostgresqlServer, parse_connection
+from tidegate.kit.systems.sql import SqlQuery, query_problems, sql_number
+
+_AE = (AUTHENTICATION, ENVIRONMENT)
+_AM = (AUTHENTICATION, METADATA)
+
+
+@declared
+class PostgresqlQuery(Polled):
+    types: ClassVar[tuple[str, ...]] = ("postgresql",)
+    cost: ClassVar[str] = (
+        "one connection; all queries of a server in one flight, each once, in a transaction of its own"
+    )
+    tested_against: ClassVar[str] = "PostgreSQL 15 (real)"
+
+    connection: str = setting(
+        "connection",
+        doc="Connection string; instead of the five below.",
+        default="",
+        sources=_AE,
+        secret=True,
+    )
+    host: str = setting("host", doc="Host, or several (`h1,h2`).", default="", sources=_AM)
+    port: str = setting("port", doc="Port, or one for each host.", default="", sources=_AM)
+    user_name: str = setting("userName", doc="User.", default="", sources=_AM)
+    db_name: str = setting("dbName", doc="Database.", default="", sources=_AM)
+    sslmode: str = setting("sslmode", doc=f"One of `{'`, `'.join(SSL_MODES)}`.", default="", sources=_AM)
+    password: str = setting("password", doc="Password.", default="", sources=_AE, secret=True)
+    query: str = setting("query", doc="Query with one column; its first row is measured.")
+    target_value: float = target("targetQueryValue", doc="Number that one replica should carry.", default=0.0)
+    activation_value: float = activation("activationTargetQueryValue")
+    _server: PostgresqlServer = field(init=False, repr=False, compare=False)
+
+    def check(self) -> Iterator[Problem]:
+        if self.connection:
+            try:
+                parse_connection(self.connection)
+            except ValueError as error:
+                yield Problem("connection", f"the connection string {error}")
+        else:
+            parts = {"host": self.host, "port": self.port, "userName": self.user_name}
+            parts |= {"dbName": self.db_name, "sslmode": self.sslmode}
+            for name, value in parts.items():
+                if not value:
+                    yield Problem(name, f"no {name} given", "FieldValueRequired")
+            if self.sslmode and self.sslmode not in SSL_MODES:
+                message = f'"{self.sslmode}" is not one of {", ".join(SSL_MODES)}'
+                yield Problem("sslmode", message, "FieldValueNotSupported")
+        yield from query_problems(self.query)
+        if not self.target_value and not self.scope.is_metric_source:
+            yield Problem("targetQueryValue", "no targetQueryValue given", "FieldValueRequired")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_server", PostgresqlServer(self._options()))
+
+    def _options(self) -> tuple[tuple[str, str], ...]:
+        if not self.connection:
+            parts = {"host": self.host, "port": self.port, "user": self.user_name, "dbname": self.db_name}
+            parts |= {"sslmode": self.sslmode, "password": self.password}
+            return tuple((name, value) for name, value in parts.items() if value)
+        try:
+            return parse_connection(self.connection)
+        except ValueError:
+            return ()  # `check` says why, and nobody is asked
+
+    def metric_name(self) -> str:
+        return "postgresql"
+
+    async def measure(self, ask: Ask, now: datetime) -> float:
+        question = SqlQuery(self._server, self.query)
+        return sql_number(await ask(question), question)
