@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "Say why an object has the number it has, and what would change it.",
     "validate": "Check manifests as admission will, without a server.",
     "poll": "Measure each trigger of a manifest once, against the real source.",
+    "triggers": "List the trigger types, or tell all about one.",
     "crds": "Print the custom resource definitions.",
     "version": "Print the version.",
 }

@@ -16,6 +16,7 @@ _WHERE = {
 }
 # An example, with the paragraph before it where that ends in a colon: they come and go together.
 _FENCE = re.compile(r"(?:(?:(?<=\n\n)|\A)(?:[^`\n][^\n]*\n)*[^\n]*:\n\n)?```yaml\n(.*?)```\n?", re.DOTALL)
+_WORD = re.compile(r'"([^"]*)"')
 _LEGEND = """\
 *From*, in the order of looking: `metadata` is the trigger's own; `environment` is the key with
 `FromEnv` appended, whose value names an environment variable of the scaled container;
@@ -37,18 +38,56 @@ def examples(prose: str) -> tuple[Example, ...]:
     return tuple(Example(text, tuple(re.findall(r"^ *-? *type: (\S+)$", text, re.M))) for text in found)
 
 
-def page(trigger_type: str, kind: type[Scaler], prose: str) -> str:
-    """The Markdown page; of the prose's examples it shows those of this type."""
+@dataclass(frozen=True, slots=True)
+class SettingFacts:
+    """A setting as a page tells of it. `default` is "" where absence is a value of its own."""
+
+    names: tuple[str, ...]
+    type: str
+    sources: tuple[str, ...]
+    default: str
+    is_required: bool
+    is_secret: bool
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a page tells: its prose with the examples of this type, its settings, what a round costs."""
+
+    summary: Summary
+    prose: str
+    examples: tuple[str, ...]
+    settings: tuple[SettingFacts, ...]
+    nature: str
+
+
+def facts(trigger_type: str, kind: type[Scaler], prose: str) -> Facts:
+    """What the declaration and its module's docstring say of one trigger type."""
 
     def shown(match: re.Match[str]) -> str:
         (example,) = examples(match[0])
         return match[0] if trigger_type in example.types else ""
 
-    body = re.sub(r"\n{3,}", "\n\n", _FENCE.sub(shown, prose)).strip()
-    lines = [_generated(kind.__module__), "", f"# `{trigger_type}`", "", body, "", "## Settings", ""]
+    return Facts(
+        summary(trigger_type, kind, prose),
+        re.sub(r"\n{3,}", "\n\n", _FENCE.sub(shown, prose)).strip(),
+        tuple(one.text for one in examples(prose) if trigger_type in one.types),
+        tuple(_setting(one) for one in settings_of(kind)),
+        _nature(kind),
+    )
+
+
+def page(trigger_type: str, kind: type[Scaler], prose: str) -> str:
+    """The Markdown page."""
+    told = facts(trigger_type, kind, prose)
+    lines = [_generated(kind.__module__), "", f"# `{trigger_type}`", "", told.prose, "", "## Settings", ""]
     lines += ["| setting | type | from | default | meaning |", "| --- | --- | --- | --- | --- |"]
-    lines += [_row(one) for one in settings_of(kind)]
-    lines += ["", _LEGEND + _nature(kind)]
+    lines += [_row(one) for one in told.settings]
+    lines += ["", f"{_LEGEND}\n{told.nature}\n"]
+    if issubclass(kind, Polled) and not issubclass(kind, Clocked):
+        for title, text in (("Cost", kind.cost), ("Tested against", kind.tested_against)):
+            lines += [f"## {title}", "", f"{text[:1].upper()}{text[1:]}.", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -93,43 +132,52 @@ def _generated(module: str) -> str:
     return f"<!-- Generated from src/{path}: edit there, then run `make generate`. -->"
 
 
-def _row(one: Declared) -> str:
+def _setting(one: Declared) -> SettingFacts:
     declaration = one.setting
-    names = f"`{declaration.names[0]}`" + "".join(f", `{alias}`" for alias in declaration.names[1:])
-    where = ", ".join(_WHERE[source] for source in declaration.sources)
-    doc = f"Removed: {declaration.removal}" if declaration.removal else declaration.doc
+    meaning = f"Removed: {declaration.removal}" if declaration.removal else declaration.doc
     if declaration.announcement:
-        doc += f" Deprecated: {declaration.announcement}"
-    if declaration.is_secret:
-        doc += " Secret."
-    cells = (names, _type(one), where, _default(one), doc)
+        meaning += f" Deprecated: {declaration.announcement}"
+    return SettingFacts(
+        declaration.names,
+        _type(one),
+        tuple(_WHERE[source] for source in declaration.sources),
+        _default(one),
+        one.is_required,
+        declaration.is_secret,
+        meaning + (" Secret." if declaration.is_secret else ""),
+    )
+
+
+def _row(one: SettingFacts) -> str:
+    names = ", ".join(f"`{name}`" for name in one.names)
+    default = f"`{one.default}`" if one.default else ""
+    default = "**required**" if one.is_required else default
+    kind = _WORD.sub(lambda match: f"`{match[1]}`", one.type)
+    cells = (names, kind, ", ".join(one.sources), default, one.meaning)
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 
 def _type(one: Declared) -> str:
+    """The type in words; what must be written as it stands is in double quotes."""
     if one.shape.choices:
         word = "list of " if one.shape.is_list else "one of "
-        return word + ", ".join(f"`{choice}`" for choice in one.shape.choices)
+        return word + ", ".join(f'"{choice}"' for choice in one.shape.choices)
     if one.shape.is_list and one.setting.separator != ",":
-        return f"{one.shape.word}, separated by `{one.setting.separator}`"
+        return f'{one.shape.word}, separated by "{one.setting.separator}"'
     return one.shape.word
 
 
 def _default(one: Declared) -> str:
-    if one.is_required:
-        return "**required**"
-    if one.default is None or one.default in ("", ()):
+    if one.is_required or one.default is None or one.default in ("", ()):
         return ""
     if isinstance(one.default, str):
-        return f"`{one.default}`"
-    return f"`{str(one.default).lower()}`" if isinstance(one.default, bool) else f"`{one.default:g}`"
+        return one.default
+    return str(one.default).lower() if isinstance(one.default, bool) else f"{one.default:g}"
 
 
 def _nature(kind: type[Scaler]) -> str:
     if issubclass(kind, Native):
-        return "\nThe HPA reads this metric itself; it is not polled and has no activation.\n"
+        return "The HPA reads this metric itself; it is not polled and has no activation."
     if issubclass(kind, Clocked):
-        return "\nThis trigger depends on the clock alone and is never polled.\n"
-    facts = [("Cost", kind.cost), ("Tested against", kind.tested_against)] if issubclass(kind, Polled) else []
-    told = "".join(f"\n## {title}\n\n{text[:1].upper()}{text[1:]}.\n" for title, text in facts)
-    return "\n`metricType` is `AverageValue` unless the trigger says `Value`.\n" + told
+        return "This trigger depends on the clock alone and is never polled."
+    return "`metricType` is `AverageValue` unless the trigger says `Value`."

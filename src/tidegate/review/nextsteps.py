@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tidegate import scalers
 from tidegate.base.problems import Problem
-from tidegate.base.spelling import hint
 from tidegate.review.manifest import NO_SCALER
-
-_PAGES = "docs/reference/triggers"
+from tidegate.scalers.spellings import meant
 
 
 def with_next_step(problem: Problem) -> Problem:
-    """The problem; one with a type that there is not says which there are."""
+    """The problem; one with a type that there is not says what was perhaps meant."""
     if not problem.message.startswith(NO_SCALER):
         return problem
-    types = scalers.types()
-    near = hint(problem.message.removeprefix(NO_SCALER), types, is_slip=True)
-    there_are = f"; this version has {', '.join(types)} ({_PAGES})"
-    return replace(problem, message=problem.message + (near or there_are))
+    return replace(problem, message=problem.message + meant(problem.message.removeprefix(NO_SCALER)))

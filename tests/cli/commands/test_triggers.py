@@ -1,0 +1,90 @@
+"""`tidegate triggers`: the list, a page, and names that are none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from tidegate import scalers
+from tidegate.base.errors import Misconfigured
+from tidegate.cli.commands.triggers import command
+from tidegate.scalers.spellings import KEDA_TYPES, SPELLINGS, meant
+
+
+def said(*arguments: str) -> str:
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_every_type_has_a_line_with_what_it_measures_and_costs() -> None:
+    head, *lines = said().splitlines()
+    assert head.split("  ")[0] == "TYPE"
+    assert [line.split()[0] for line in lines] == list(scalers.types())
+    assert all(len(line.split("   ")) >= 3 for line in lines)
+
+
+def test_the_list_is_there_for_programs() -> None:
+    listed = json.loads(said("-o", "json"))
+    assert [one["type"] for one in listed] == list(scalers.types())
+    assert all(one["measures"] and one["cost"] and one["tested_against"] for one in listed)
+
+
+def test_a_page_has_its_example_its_settings_with_defaults_and_its_cost() -> None:
+    page = said("redis")
+    assert "- type: redis\n" in page
+    assert "- type: redis-cluster\n" not in page, "examples of other types of the module stay away"
+    (line,) = [line for line in page.splitlines() if line.startswith("listLength ")]
+    assert line.split()[:4] == ["listLength", "5", "metadata", "integer"]
+    assert "A round costs: one round trip" in page
+
+
+@pytest.mark.parametrize("trigger_type", scalers.types())
+def test_every_page_is_there_for_people_and_programs(trigger_type: str) -> None:
+    assert said(trigger_type).startswith(f"{trigger_type}\n")
+    told = json.loads(said(trigger_type, "-o", "json"))
+    assert told["summary"]["type"] == trigger_type
+    assert told["examples"]
+    assert {"names", "type", "sources", "default", "is_required", "is_secret", "meaning"} == set(
+        told["settings"][0]
+    )
+
+
+def test_a_type_that_there_is_not_is_an_error_with_a_next_step() -> None:
+    with pytest.raises(Misconfigured, match='there is no trigger type "rediss"; did you mean "redis"'):
+        said("rediss")
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("rediss", '; did you mean "redis"?'),
+        ("Redis", '; did you mean "redis"?'),
+        ("redis_cluster", '; did you mean "redis-cluster"?'),
+        ("redis-list", '; did you mean "redis"?'),
+        ("workload", '; did you mean "kubernetes-workload"?'),
+        ("carrier-pigeon", "; `tidegate triggers` lists the types that there are"),
+        ("", "; `tidegate triggers` lists the types that there are"),
+        ("x" * 10_000, "; `tidegate triggers` lists the types that there are"),
+    ],
+)
+def test_what_was_meant_is_guessed_where_it_is_plain(written: str, hint: str) -> None:
+    assert meant(written) == hint
+
+
+def test_a_type_of_keda_that_is_still_to_come_is_called_so() -> None:
+    missing = sorted(KEDA_TYPES - set(scalers.types()))
+    for name in missing:
+        assert meant(name) == "; KEDA has this type, and this version of Tidegate does not yet"
+
+
+def test_every_spelling_means_a_type_that_keda_has_and_is_none_itself() -> None:
+    assert set(SPELLINGS.values()) <= KEDA_TYPES
+    assert not set(SPELLINGS) & KEDA_TYPES
+    assert len(KEDA_TYPES) == 78
+
+
+def test_no_type_is_read_that_keda_does_not_have() -> None:
+    assert set(scalers.types()) <= KEDA_TYPES
