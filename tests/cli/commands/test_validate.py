@@ -386,7 +386,7 @@ def test_octal_numbers_are_told() -> None:
 def test_what_is_admitted_and_does_not_work_says_so() -> None:
     by_mood = BY_CPU.replace("type: cpu", "type: mood")
     [line] = run("-", stdin=by_mood).stdout.splitlines()
-    assert "no scaler found for type: mood; this version has " in line
+    assert "no scaler found for type: mood; `tidegate triggers` lists the types that there are" in line
     assert line.endswith("(admitted, but this trigger never scales)")
     refused = by_mood.replace("minReplicaCount: 1", "minReplicaCount: 200")
     assert "admitted" not in run("-", stdin=refused).stdout
