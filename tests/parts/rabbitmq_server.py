@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ import trustme
 
 from parts.server_process import ServerProcess
 from parts.servers import program
+from parts.waiting import wait_until
 
 CONFIGURATION = """
 listeners.tcp.1 = 127.0.0.1:{ports[0]}
@@ -115,16 +115,19 @@ class RabbitmqServer(ServerProcess):
 
     def kill(self) -> None:
         """Erlang's port mapper starts itself, in a session of its own, and outlives the broker."""
+        was_running = self._process is not None
         super().kill()
         epmd = shutil.which("epmd")
-        if epmd and len(self.ports) == self.port_count:
-            with suppress(subprocess.TimeoutExpired):
-                subprocess.run(
-                    [epmd, "-port", str(self.ports[5]), "-kill"],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    timeout=5,
-                )
+        if not was_running or epmd is None:
+            return
+        command = [epmd, "-port", str(self.ports[5]), "-kill"]
+
+        def is_gone() -> bool:
+            """It refuses while it still knows a node; a second time, nobody listens any more."""
+            ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=5)
+            return b"Cannot connect" in ended.stdout
+
+        wait_until(is_gone, "the end of epmd", 10.0)
 
     # --- what tests fill it with
 

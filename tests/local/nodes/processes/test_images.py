@@ -104,8 +104,47 @@ def test_the_users_table_comes_first_and_is_read_again_when_it_changes(tmp_path:
     assert images.program("redis:7", [], [], env, "127.96.0.9").args == [f"{path}/redis-server", *REDIS]
 
 
+@pytest.mark.parametrize(
+    ("command", "args", "expected"),
+    [
+        ([], [], []),
+        ([], ["--option"], ["--option"]),
+        (["rabbitmq-server"], ["--option"], ["--option"]),
+        ([], ["rabbitmq-server", "--option"], ["--option"]),
+        (["docker-entrypoint.sh"], ["rabbitmq-server"], []),
+        (["/usr/local/bin/docker-entrypoint.sh", "rabbitmq-server"], ["--option"], ["--option"]),
+    ],
+)
+def test_an_image_with_an_entrypoint_is_started_through_ours(
+    command: list[str], args: list[str], expected: list[str], tmp_path: Path, path: str
+) -> None:
+    for version in ("9", "15"):
+        program = tmp_path / version / "bin" / "rabbitmq-server"
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    table = tmp_path / "images.yaml"
+    row = "images: [rabbitmq], command: [rabbitmq-server], entrypoint: rabbitmq, data: /d"
+    table.write_text(f"images: [{{{row}, lookIn: [{tmp_path}/*/bin]}}]")
+    program = ImageMap(table).program("rabbitmq:3-management", command, args, {"PATH": path}, "127.96.0.9")
+    start = [sys.executable, "-I", "-m", "tidegate.local.entrypoints", "rabbitmq", "127.96.0.9"]
+    assert program.args == [*start, f"{tmp_path}/15/bin/rabbitmq-server", *expected]
+    assert program.data == "/d"
+
+
+def test_a_shell_in_an_image_with_an_entrypoint_is_a_shell(path: str) -> None:
+    assert run("rabbitmq", ["sh", "-c", "true"], [], path) == ["sh", "-c", "true"]
+
+
+def test_a_program_looked_for_elsewhere_is_missed_with_the_places(tmp_path: Path) -> None:
+    table = tmp_path / "images.yaml"
+    table.write_text("images: [{images: [x], command: [nothing], lookIn: [/usr/lib/rabbitmq/bin]}]")
+    with pytest.raises(NoProgram, match=r"not on PATH \(nor in /usr/lib/rabbitmq/bin\)"):
+        run("x", [], [], str(tmp_path), table)
+
+
 def test_every_mistake_in_a_table_is_named() -> None:
-    text = "images: [{command: ls}, 7, {images: [x], comand: [y], env: []}]"
+    text = "images: [{command: ls}, 7, {images: [x], comand: [y], env: []}, {images: [x], entrypoint: e}]"
     with pytest.raises(Misconfigured) as caught:
         parse(text, "images.yaml")
     for told in (
@@ -113,6 +152,8 @@ def test_every_mistake_in_a_table_is_named() -> None:
         "images[0].command: expected a list",
         "images[1]",
         "images[2].comand: unknown",
+        "images[3].entrypoint: unknown; known: ",
+        "images[3].entrypoint: needs a command and a data folder",
     ):
         assert told in str(caught.value)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tidegate.local.entrypoints.box import DATA_VARIABLE
 from tidegate.local.nodes.context import Ground
 from tidegate.local.nodes.network.host_names import Named, hosts_file, replace_names
 from tidegate.local.nodes.processes.environment import Refers, command_line, environment
@@ -35,6 +36,8 @@ def plan(ground: Ground, pod: Mapping[str, Any], container: Mapping[str, Any], n
     env["PATH"] = os.pathsep.join([env.get("PATH", os.defpath), *program.folders])
     folder = ground.pod_folder(metadata["uid"])
     wanted = binds(container, fill_volumes(ground, pod, refers), env)
+    if program.data:
+        env[DATA_VARIABLE] = _storage(folder / ".data" / str(container["name"]), program.data, wanted, ground)
     words = program.args
     cwd = container.get("workingDir") or program.working_dir
     if ground.refused:
@@ -50,6 +53,17 @@ def plan(ground: Ground, pod: Mapping[str, Any], container: Mapping[str, Any], n
     env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
     hostname = env["HOSTNAME"][:HOSTNAME_LENGTH]
     return Plan(words, env, cwd or "/", hostname, wanted, is_private=not ground.refused)
+
+
+def _storage(own: Path, place: str, wanted: list[Bind], ground: Ground) -> str:
+    """Where the container finds its image's data: a volume of the pod, or a folder of its own."""
+    if any(place == bind.target or place.startswith(bind.target.rstrip("/") + "/") for bind in wanted):
+        return place
+    own.mkdir(parents=True, exist_ok=True)
+    if ground.refused:
+        return str(own)
+    wanted.append(Bind(str(own), place))
+    return place
 
 
 def fill_volumes(ground: Ground, pod: Mapping[str, Any], refers: Refers) -> dict[str, Path]:

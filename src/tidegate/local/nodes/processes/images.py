@@ -2,7 +2,8 @@
 
 The image is ignored when the container's command runs here. Otherwise a table, which users may edit,
 says what an image runs; the program is looked for on PATH, beside this interpreter, and inside
-installed Python distributions that carry it.
+installed Python distributions that carry it. Where a server wants to be prepared (a user, a password, a
+data folder), `tidegate.local.entrypoints` does what the image's own entrypoint does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from glob import glob
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from tidegate.base.errors import Misconfigured
 from tidegate.local.nodes.processes.environment import expand
 
 DEFAULT = "images.yaml"
+ENTRYPOINTS = "tidegate.local.entrypoints"
 # Images name them without a version, machines often only with one.
 ALSO_CALLED = {"python": "python3", "pip": "pip3"}
 
@@ -43,16 +46,20 @@ class Entry:
     env: Mapping[str, str] = field(default_factory=dict)
     working_dir: str = ""
     found_in: tuple[str, ...] = ()
+    look_in: tuple[str, ...] = ()
+    entrypoint: str = ""
+    data: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to execute for a container."""
+    """What to execute for a container; `data` is where its image keeps data, "" where nothing is kept."""
 
     args: list[str]
     env: Mapping[str, str] = field(default_factory=dict)
     working_dir: str = ""
     folders: tuple[str, ...] = ()
+    data: str = ""
 
 
 class ImageMap:
@@ -96,27 +103,36 @@ class ImageMap:
         """What runs for the container. Raises `NoProgram`, or `Misconfigured` for a broken table."""
         path = env.get("PATH", os.defpath)
         entry = self.entry(image)
-        if command and entry is not None and entry.command and command[0] == entry.command[0]:
+        if command and entry is not None and _is_own(entry, command[0]):
             command, args = [], [*command[1:], *args]
         if command:
             return self._given(command, args, path, entry)
         if entry is None or not entry.command:
             raise NoProgram(self._advice(image, entry))
         values = {**env, **entry.env, "POD_IP": ip}
-        found = find(entry.command[0], path, entry.found_in)
+        found = find(entry.command[0], os.pathsep.join([*_newest(entry.look_in), path]), entry.found_in)
         if found is None:
-            where = f" (nor in the Python package {' or '.join(entry.found_in)})" if entry.found_in else ""
+            places = [f"the Python package {one}" for one in entry.found_in] + [*entry.look_in]
+            where = f" (nor in {' or '.join(places)})" if places else ""
             raise NoProgram(
                 f'image "{image}" stands for the program "{entry.command[0]}", which is not on PATH{where}: '
                 f"install it, or map the image to another program in {self._shown()}"
             )
         own = [expand(word, values) for word in (*entry.command[1:], *entry.args)]
         given = list(args)
+        env_of_entry = {name: expand(value, values) for name, value in entry.env.items()}
+        if entry.entrypoint:
+            # As the image's entrypoint takes it: the arguments may begin with the program's name.
+            given = given[1:] if given and given[0] == entry.command[0] else given
+            start = [sys.executable, "-I", "-m", ENTRYPOINTS, entry.entrypoint, ip, found]
+            return Program(
+                [*start, *own, *given], env_of_entry, entry.working_dir, _folder(found), entry.data
+            )
         # A leading word that is no option (a configuration file) has to stay before options.
         has_options = bool(own) and own[0].startswith("-")
         leading = [given.pop(0)] if has_options and given and not given[0].startswith("-") else []
-        env_of_entry = {name: expand(value, values) for name, value in entry.env.items()}
-        return Program([found, *leading, *own, *given], env_of_entry, entry.working_dir, _folder(found))
+        words = [found, *leading, *own, *given]
+        return Program(words, env_of_entry, entry.working_dir, _folder(found), entry.data)
 
     def _given(self, command: Sequence[str], args: Sequence[str], path: str, entry: Entry | None) -> Program:
         """A command of the manifest. One found nowhere is left to the launcher, which sees the mounts."""
@@ -156,6 +172,28 @@ def find(name: str, path: str, found_in: Sequence[str] = ()) -> str | None:
             if found := shutil.which(candidate, path=folders):
                 return os.path.abspath(found)
     return sys.executable if name in ("python", "python3") else None
+
+
+def _is_own(entry: Entry, word: str) -> bool:
+    """Whether a command's first word is what the image would run anyway."""
+    is_entrypoint = bool(entry.entrypoint) and word.rpartition("/")[2] == "docker-entrypoint.sh"
+    return bool(entry.command) and (word == entry.command[0] or is_entrypoint)
+
+
+def _newest(folders: Sequence[str]) -> list[str]:
+    """The folders, those of a pattern with the highest version first."""
+
+    def numbers(path: str) -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", path)]
+
+    return [path for pattern in folders for path in sorted(glob(pattern), key=numbers, reverse=True)]
+
+
+def entrypoints() -> frozenset[str]:
+    """The names that a table may give as `entrypoint`."""
+    folder = resources.files(ENTRYPOINTS)
+    names = {file.name.removesuffix(".py") for file in folder.iterdir() if file.name.endswith(".py")}
+    return frozenset(name for name in names if not name.startswith("_") and name != "box")
 
 
 def _bundled(packages: Sequence[str]) -> tuple[str, ...]:
@@ -198,6 +236,7 @@ def _entry(row: Any, at: str, problems: list[str]) -> Entry | None:
         problems.append(f"{at}: expected a mapping with images and command")
         return None
     known = {"images": [], "command": [], "args": [], "env": {}, "workingDir": "", "foundIn": []}
+    known |= {"lookIn": [], "entrypoint": "", "data": ""}
     problems += [f"{at}.{key}: unknown; known: {', '.join(known)}" for key in row if key not in known]
     values: dict[str, Any] = {}
     for key, default in known.items():
@@ -208,6 +247,10 @@ def _entry(row: Any, at: str, problems: list[str]) -> Entry | None:
         values[key] = value
     if not values["images"]:
         problems.append(f"{at}.images: at least one pattern is needed")
+    if values["entrypoint"] not in ("", *entrypoints()):
+        problems.append(f"{at}.entrypoint: unknown; known: {', '.join(sorted(entrypoints()))}")
+    if values["entrypoint"] and not (values["command"] and values["data"]):
+        problems.append(f"{at}.entrypoint: needs a command and a data folder")
     return Entry(
         images=tuple(map(str, values["images"])),
         command=tuple(map(str, values["command"])),
@@ -215,4 +258,7 @@ def _entry(row: Any, at: str, problems: list[str]) -> Entry | None:
         env={str(name): str(value) for name, value in values["env"].items()},
         working_dir=values["workingDir"],
         found_in=tuple(map(str, values["foundIn"])),
+        look_in=tuple(map(str, values["lookIn"])),
+        entrypoint=values["entrypoint"],
+        data=values["data"],
     )
