@@ -145,6 +145,8 @@ def lost(error: BaseException, request: HttpRequest, timeout_s: float) -> Tidega
             return cause.error
         if isinstance(cause, Refused):
             return misconfigured(cause.address, cause)
+        if isinstance(cause, aiohttp.ClientError):
+            continue  # some are TLS errors by inheritance, and empty: what TLS said is their cause
         if isinstance(cause, ssl.SSLCertVerificationError):
             answer = f"its certificate is not trusted ({cause.verify_message})"
             return Down(attempted, on=on, answer=answer, next_step="check `ca`, and the name in the address")
