@@ -124,14 +124,14 @@ async def answering(
 
 
 @asynccontextmanager
-async def huge(before: bytes = b'["', after: bytes = b'"]') -> AsyncIterator[Bad]:
+async def huge(before: bytes = b'["', after: bytes = b'"]', size: int = TEN_MEGABYTES) -> AsyncIterator[Bad]:
     """Answers each HTTP request with ten megabytes of right JSON, in chunks: no length says so beforehand."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     piece = b"x" * 100_000
 
     async def reply(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
-        for part in (before, *(piece,) * (TEN_MEGABYTES // len(piece)), after):
+        for part in (before, *(piece,) * (size // len(piece)), after):
             writer.write(b"%x\r\n%s\r\n" % (len(part), part))
             await writer.drain()
         writer.write(b"0\r\n\r\n")

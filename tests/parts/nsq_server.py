@@ -70,7 +70,11 @@ class Nsq:
         self.daemons[on].call("POST", f"/topic/create?topic={topic}")
         for channel in channels:
             self.daemons[on].call("POST", f"/channel/create?topic={topic}&channel={channel}")
-        wait_until(lambda: topic in self.lookup.get("/topics")["topics"], f"{topic} is registered", 10)
+        self.until_known(topic)
+
+    def until_known(self, topic: str) -> None:
+        """Returns when the nsqlookupd has heard of the topic; again, after a restart."""
+        wait_until(lambda: topic in self.lookup.get("/topics")["topics"], f"{topic} is registered", 30)
 
     def publish(self, topic: str, count: int, on: int = 0) -> None:
         self.daemons[on].call("POST", f"/mpub?topic={topic}", body=b"\n".join([b"x"] * count))

@@ -127,6 +127,13 @@ class ServerProcess:
             self._process.wait()
             self._process = None
 
+    def freeze(self) -> None:
+        """Stops its clock: connections stay open, and nothing is answered, until `thaw()`."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
     def close(self) -> None:
         """Stops it and deletes all it wrote."""
         self.stop()

@@ -80,14 +80,19 @@ def setting(
     return _field(Setting(names, doc, sources, secret, separator, hidden), default)
 
 
-def target(*names: str, doc: str, default: Any = REQUIRED) -> Any:
+def target(*names: str, doc: str, default: Any = REQUIRED, sources: tuple[Source, ...] = (METADATA,)) -> Any:
     """The setting that is the metric's target."""
-    return _field(Setting(names, doc, role="target"), default)
+    return _field(Setting(names, doc, sources, role="target"), default)
 
 
-def activation(*names: str, doc: str = "Active above this value.", default: Any = 0) -> Any:
+def activation(
+    *names: str,
+    doc: str = "Active above this value.",
+    default: Any = 0,
+    sources: tuple[Source, ...] = (METADATA,),
+) -> Any:
     """The setting above which the trigger is active."""
-    return _field(Setting(names, doc, role="activation"), default)
+    return _field(Setting(names, doc, sources, role="activation"), default)
 
 
 def removed(*names: str, message: str, default: Any = None) -> Any:
