@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.base.times import age, distance, format_time, parse_time
+from tidegate.base.times import age, distance, format_micro_time, format_time, parse_time
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,14 @@ def test_what_is_written_is_read_back_without_its_fraction(wall, zone):
 def test_a_moment_without_a_zone_is_not_written():
     with pytest.raises(ValueError, match="time zone"):
         format_time(datetime(2026, 1, 1))
+    with pytest.raises(ValueError, match="time zone"):
+        format_micro_time(datetime(2026, 1, 1))
+
+
+def test_a_micro_time_has_six_digits_whatever_they_are():
+    moment = datetime(2026, 1, 31, 9, 0, 5, tzinfo=timezone(timedelta(hours=1)))
+    assert format_micro_time(moment) == "2026-01-31T08:00:05.000000Z"
+    assert format_micro_time(moment.replace(microsecond=12)) == "2026-01-31T08:00:05.000012Z"
 
 
 MINUTE, HOUR, DAY = 60, 3600, 86400

@@ -210,6 +210,31 @@ async def test_the_default_objects_are_made_once(plane: Any, tmp_path: Any, cloc
     await again.close()
 
 
+async def test_the_node_tells_of_this_machine_now_and_since_when(
+    plane: Any, tmp_path: Any, clock: Any
+) -> None:
+    node = plane.objects.get(NODES, "", "local")
+    (ready,) = node["status"]["conditions"]
+    assert ready["lastHeartbeatTime"] == ready["lastTransitionTime"] == "2026-01-31T08:00:00Z"
+    # What an older version left there, and what a user wrote beside it.
+    old = {"type": "Ready", "status": "True", "reason": "TidegateReady"}
+    full = {"type": "DiskPressure", "status": "False"}
+    was = {"nodeInfo": {"kubeletVersion": "old"}, "conditions": [old, full]}
+    await plane.objects.patch(NODES, "", "local", {"status": was}, "status")
+    clock.move(60)
+    for moment in ("2026-01-31T08:01:00Z", "2026-01-31T08:02:00Z"):
+        await plane.close()
+        plane = await open_plane(tmp_path / "state", clock)
+        status = plane.objects.get(NODES, "", "local")["status"]
+        assert [one["type"] for one in status["conditions"]] == ["DiskPressure", "Ready"]
+        ready = status["conditions"][1]
+        assert (ready["lastHeartbeatTime"], ready["lastTransitionTime"]) == (moment, "2026-01-31T08:01:00Z")
+        assert status["nodeInfo"]["kubeletVersion"] != "old"
+        assert {one["type"]: one["address"] for one in status["addresses"]}["InternalIP"] == "127.0.0.1"
+        clock.move(60)
+    await plane.close()
+
+
 async def test_pods_are_listed_as_they_are_on_the_wire(objects: Any, api: Any) -> None:
     body = api.pod()
     body["metadata"]["namespace"] = "default"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from tidegate import __version__
+from tidegate.base.times import format_time
 from tidegate.kube.resource import NAMESPACES, NODES
 from tidegate.local.apiserver.defaulting.server_fields import Completion
 from tidegate.local.apiserver.in_process import LocalObjects
@@ -24,6 +27,12 @@ from tidegate.runtime.clock import Clock
 
 DATABASE_FILE = "state.db"
 NODE_NAME = "local"
+_READY = {
+    "type": "Ready",
+    "status": "True",
+    "reason": "TidegateReady",
+    "message": "pods run as processes of this machine",
+}
 _NAMESPACE_NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -80,23 +89,33 @@ async def open_plane(
         hold,
     )
     try:
-        await _furnish(plane.objects)
+        await _furnish(plane.objects, clock.now())
     except BaseException:
         await plane.close()
         raise
     return plane
 
 
-async def _furnish(objects: Objects) -> None:
-    """The objects every cluster has."""
+async def _furnish(objects: Objects, now: datetime) -> None:
+    """The objects every cluster has; the node tells of the machine and the version as they are now."""
     for name in _NAMESPACE_NAMES:
         if objects.get(NAMESPACES, "", name) is None:
             await objects.create(NAMESPACES, {"metadata": {"name": name}})
-    if objects.get(NODES, "", NODE_NAME) is None:
-        await objects.create(NODES, _node())
+    node, found = _node(), objects.get(NODES, "", NODE_NAME)
+    if found is None:
+        found = await objects.create(NODES, node)
+    known = (found.get("status") or {}).get("conditions") or []
+    before: dict[str, Any] = next((one for one in known if one.get("type") == "Ready"), {})
+    moment = format_time(now)
+    since = before.get("lastTransitionTime") if before.get("status") == "True" else None
+    ready = {**_READY, "lastHeartbeatTime": moment, "lastTransitionTime": since or moment}
+    conditions = [*(one for one in known if one.get("type") != "Ready"), ready]
+    await objects.patch(
+        NODES, "", NODE_NAME, {"status": {**node["status"], "conditions": conditions}}, "status"
+    )
 
 
-def _node() -> dict[str, object]:
+def _node() -> dict[str, Any]:
     machine = os.uname()
     labels = {
         "kubernetes.io/hostname": NODE_NAME,
@@ -123,14 +142,10 @@ def _node() -> dict[str, object]:
                 "kubeletVersion": f"tidegate-{__version__}",
                 "kubeProxyVersion": "",
             },
-            "addresses": [{"type": "Hostname", "address": NODE_NAME}],
-            "conditions": [
-                {
-                    "type": "Ready",
-                    "status": "True",
-                    "reason": "TidegateReady",
-                    "message": "pods run as processes of this machine",
-                }
+            # The address that pods have as their host's, and where node ports listen.
+            "addresses": [
+                {"type": "InternalIP", "address": "127.0.0.1"},
+                {"type": "Hostname", "address": NODE_NAME},
             ],
         },
     }

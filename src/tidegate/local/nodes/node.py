@@ -17,6 +17,7 @@ from tidegate.base.errors import Failure
 from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES, ApiError
 from tidegate.local.nodes.container_logs import LogClock
 from tidegate.local.nodes.context import NODE, SOURCE, Ground
+from tidegate.local.nodes.heartbeat import Heartbeat
 from tidegate.local.nodes.network import host_names
 from tidegate.local.nodes.network.host_names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
@@ -120,6 +121,7 @@ class Node:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._proxies.run())
             group.create_task(self._log_clock.run(self._pods))
+            group.create_task(Heartbeat(self._objects, self._ground.clock).run())
 
     async def stop(self, kill_pods: bool = False) -> None:
         """Lets go of the pods, which live on; with `kill_pods` their processes end, the Pods stay.

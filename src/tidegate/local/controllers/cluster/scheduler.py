@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from tidegate.kube.resource import PODS, Resource
+from tidegate.kube.resource import CLAIMS, NODES, PODS, Resource
 from tidegate.local.controllers import conditions
+from tidegate.local.controllers.cluster.volume_claims import claims_of
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import is_deleting, key_of
@@ -15,10 +17,16 @@ from tidegate.runtime.clock import Clock
 
 NODE = "local"
 SCHEDULER = "default-scheduler"
+_KEEPING_OUT = ("NoSchedule", "NoExecute")
+# What `kubectl cordon` amounts to: the taint that Kubernetes adds for it.
+_CORDON = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 
 
 class Scheduler:
-    """Binds Pods to the node `local`. Node selectors and affinities have no other node to choose."""
+    """Binds Pods to the node `local`. Node selectors and affinities have no other node to choose.
+
+    A cordoned or tainted node takes no new Pods, and no Pod gets a claim that is being deleted.
+    """
 
     def __init__(self, objects: Objects, clock: Clock) -> None:
         self.objects = objects
@@ -26,20 +34,32 @@ class Scheduler:
         self.events = Events(objects, SCHEDULER)
 
     def resources(self) -> Iterable[Resource]:
-        return (PODS,)
+        return (PODS, NODES, CLAIMS)
 
     def keys(self, change: Change) -> Iterable[Name]:
-        return [key_of(change.object)] if change.type != "DELETED" and _waits(change.object) else []
+        if change.resource == PODS:
+            return [key_of(change.object)] if change.type != "DELETED" and _waits(change.object) else []
+        if change.type == "MODIFIED" and change.previous and _door(change.previous) == _door(change.object):
+            return []
+        waiting = self.objects.list(PODS, change.object["metadata"].get("namespace", ""))
+        return [key_of(pod) for pod in waiting if _waits(pod)]
 
     async def reconcile(self, key: Name) -> float | None:
         pod = self.objects.get(PODS, *key)
         if pod is None or not _waits(pod):
             return None
+        why = self._refusal(pod)
         # The condition first: from the moment it has a node, the Pod's status belongs to that node.
-        status = pod.get("status") or {}
+        status, before = pod.get("status") or {}, pod
         scheduled = {"type": "PodScheduled", "status": "True"}
+        if why:
+            scheduled |= {"status": "False", "reason": "Unschedulable", "message": why}
         found = conditions.with_condition(status.get("conditions"), scheduled, self.clock.now())
         pod = await conditions.write_status(self.objects, PODS, pod, {**status, "conditions": found})
+        if why:
+            if pod != before:
+                await self.events.warn(pod, "FailedScheduling", why)
+            return None
         binding = {
             "metadata": {"resourceVersion": pod["metadata"]["resourceVersion"]},
             "spec": {"nodeName": NODE},
@@ -47,6 +67,41 @@ class Scheduler:
         await self.objects.patch(PODS, *key, binding)
         await self.events.normal(pod, "Scheduled", f"Successfully assigned {key[0]}/{key[1]} to {NODE}")
         return None
+
+    def _refusal(self, pod: Object) -> str:
+        """Why the Pod may not go to the node now; "" when it may."""
+        for key in claims_of(pod):
+            claim = self.objects.get(CLAIMS, *key)
+            if claim is not None and is_deleting(claim):
+                return f'persistentvolumeclaim "{key[1]}" is being deleted'
+        node = self.objects.get(NODES, "", NODE)
+        spec = (node or {}).get("spec") or {}
+        tolerations = pod["spec"].get("tolerations") or []
+        taints = [*(spec.get("taints") or []), *([_CORDON] if spec.get("unschedulable") else [])]
+        for taint in taints:
+            if taint.get("effect") in _KEEPING_OUT and not any(_tolerates(one, taint) for one in tolerations):
+                if taint["key"] == _CORDON["key"]:
+                    return "0/1 nodes are available: 1 node(s) were unschedulable."
+                mark = f"{{{taint['key']}: {taint.get('value', '')}}}"
+                return f"0/1 nodes are available: 1 node(s) had untolerated taint {mark}."
+        return ""
+
+
+def _door(found: Object) -> tuple[Any, ...]:
+    """What of a node or a claim lets Pods in or keeps them out."""
+    spec = found.get("spec") or {}
+    return spec.get("unschedulable"), spec.get("taints"), is_deleting(found)
+
+
+def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """By Kubernetes' rules: an empty key with Exists tolerates everything, an empty effect every effect."""
+    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
+        return False
+    if toleration.get("operator") == "Exists":
+        return not toleration.get("key") or bool(toleration["key"] == taint["key"])
+    return bool(
+        toleration.get("key") == taint["key"] and toleration.get("value", "") == taint.get("value", "")
+    )
 
 
 def _waits(pod: Object) -> bool:

@@ -1,0 +1,63 @@
+"""The node says that it lives: its Ready condition and its Lease, which `kubectl describe node` shows."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from tidegate.base.times import format_micro_time, format_time
+from tidegate.kube.resource import LEASES, NODES, ApiError
+from tidegate.local.nodes.context import NODE
+from tidegate.local.objects import Object, Objects
+from tidegate.runtime.clock import Clock
+
+# One node, in the same process as its server: nobody waits for it, people look at it.
+BEAT_S = 300.0
+LEASES_HOME = "kube-node-lease"
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    def __init__(self, objects: Objects, clock: Clock) -> None:
+        self._objects = objects
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Tells until cancelled. What cannot be told is told the next time."""
+        while True:
+            try:
+                await self._beat(self._clock.now())
+            except ApiError as error:
+                log.debug("the node could not tell that it lives", extra={"error": str(error)})
+            await self._clock.sleep(BEAT_S)
+
+    async def _beat(self, now: datetime) -> None:
+        node = self._objects.get(NODES, "", NODE)
+        if node is None:
+            return
+        known = (node.get("status") or {}).get("conditions") or []
+        beaten = [
+            {**one, "lastHeartbeatTime": format_time(now)} if one.get("type") == "Ready" else one
+            for one in known
+        ]
+        await self._objects.patch(NODES, "", NODE, {"status": {"conditions": beaten}}, "status")
+        await self._renew(node, now)
+
+    async def _renew(self, node: Object, now: datetime) -> None:
+        spec: dict[str, Any] = {
+            "holderIdentity": NODE,
+            "leaseDurationSeconds": int(2 * BEAT_S),
+            "renewTime": format_micro_time(now),
+        }
+        if self._objects.get(LEASES, LEASES_HOME, NODE) is not None:
+            await self._objects.patch(LEASES, LEASES_HOME, NODE, {"spec": spec})
+            return
+        owner = {"apiVersion": NODES.api_version, "kind": NODES.kind, "name": NODE}
+        metadata = {
+            "name": NODE,
+            "namespace": LEASES_HOME,
+            "ownerReferences": [{**owner, "uid": node["metadata"]["uid"]}],
+        }
+        await self._objects.create(LEASES, {"metadata": metadata, "spec": spec})
