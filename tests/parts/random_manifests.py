@@ -19,7 +19,7 @@ from tidegate import scalers
 from tidegate.api.crds import crds
 from tidegate.api.yamltext import Dumper
 from tidegate.cli.manifests.files import load
-from tidegate.core.annotations import (
+from tidegate.core.control_annotations import (
     FORCE_ACTIVATION,
     PAUSED,
     PAUSED_REPLICAS,

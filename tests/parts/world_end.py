@@ -16,7 +16,7 @@ from parts.world_laws import ObjectLaws, Version
 from tidegate.api.decode import decode_as
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.core.annotations import PAUSED, is_set
+from tidegate.core.control_annotations import PAUSED, is_set
 from tidegate.kube.resource import DEPLOYMENTS, EVENTS, HPAS, SCALED_JOBS, SCALED_OBJECTS, SECRETS
 
 # Back-off of looks and servers, the HPA's window down, and its steps up.

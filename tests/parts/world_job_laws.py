@@ -9,7 +9,7 @@ from parts.random_world import Life, Lived
 from parts.world_client import WHO
 from parts.world_laws import Version, Versions
 from tidegate.api.scaledjob import ScaledJob
-from tidegate.core.annotations import PAUSED, is_set
+from tidegate.core.control_annotations import PAUSED, is_set
 from tidegate.core.scaledjob.job_count import range_of
 from tidegate.kube.resource import JOBS
 from tidegate.local.objects import Change

@@ -20,7 +20,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
 from tidegate.base.sentences import counted
 from tidegate.base.times import parse_time
-from tidegate.core.annotations import FORCE_ACTIVATION, Pause, is_set, pause_of
+from tidegate.core.control_annotations import FORCE_ACTIVATION, Pause, is_set, pause_of
 from tidegate.core.scaledobject.restore import restored_replicas
 from tidegate.kube.resource import DEPLOYMENTS, HPAS, SCALED_OBJECTS
 from tidegate.local.objects import Change

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tidegate.api.checks import Schema, kind_of
 from tidegate.api.decode import KINDS
+from tidegate.api.schema_checks import Schema, kind_of
 from tidegate.api.trigger_rules import text
 from tidegate.api.validation import metadata_schema, schema_of
 from tidegate.api.yamltext import UNSET, UNSET_MEANS

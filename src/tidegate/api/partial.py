@@ -20,7 +20,7 @@ import msgspec
 
 from tidegate.api.decode import decode_as
 from tidegate.api.kinds import API_VERSION
-from tidegate.api.salvage import Salvaged, salvage
+from tidegate.api.readable_part import ReadablePart, readable_part
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.structural import prune, validate
@@ -72,7 +72,7 @@ class Misread:
 
     def speaks_of(self, problem: Problem) -> bool:
         """Whether the problem is one of a value that nobody wrote."""
-        return Salvaged({}, self.lost).is_lost(problem)
+        return ReadablePart({}, self.lost).is_lost(problem)
 
 
 def read_partly(
@@ -87,15 +87,15 @@ def read_partly(
     schema = schema_of(kind.KIND.name)
     prune(schema, body)
     found = [one for one in validate(schema, body) if not one.path.startswith("status")]
-    salvaged = salvage(body)
-    object = decode_as(kind, salvaged.body)
+    readable = readable_part(body)
+    object = decode_as(kind, readable.body)
     problems = tuple(found) or _first(raw, kind)
-    is_spared = all(_SPARED.fullmatch(path) for path in salvaged.lost)
+    is_spared = all(_SPARED.fullmatch(path) for path in readable.lost)
     if is_spared or object.metadata.deletion_timestamp:
-        return object, Misread(problems, salvaged.lost)
+        return object, Misread(problems, readable.lost)
     is_known = last is not None and last.metadata.uid == object.metadata.uid
     if last is None or not is_known or (before is not None and before.is_held):
-        return object, Misread(problems, salvaged.lost, is_held=True, state=_HELD)
+        return object, Misread(problems, readable.lost, is_held=True, state=_HELD)
     # The old spec with its generation: nothing is rolled out for an edit that nobody could read.
     metadata = msgspec.structs.replace(object.metadata, generation=last.metadata.generation)
     kept = msgspec.structs.replace(object, metadata=metadata, spec=last.spec)

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tidegate.api.authentication_rules import authentication_problems
-from tidegate.api.checks import too_deep
 from tidegate.api.decode import KINDS
 from tidegate.api.kinds import API_VERSION
 from tidegate.api.meta import ObjectMeta
 from tidegate.api.scaledjob_rules import scaled_job_problems
 from tidegate.api.scaledobject_rules import scaled_object_problems
 from tidegate.api.schema import Schema, object_schema, wire_schema
+from tidegate.api.schema_checks import too_deep
 from tidegate.api.structural import apply_defaults, prune, validate
 from tidegate.api.trigger_rules import required, unsupported
 from tidegate.api.wire import without_nulls

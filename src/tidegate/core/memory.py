@@ -11,7 +11,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
 from tidegate.base.times import parse_time
-from tidegate.core.annotations import round_of
+from tidegate.core.control_annotations import round_of
 from tidegate.core.values import Memory, Seen
 
 
@@ -34,7 +34,7 @@ def memory_from(object: ScaledObject | ScaledJob, now: datetime) -> Memory:
     )
 
 
-def activity(memory: Memory, written: str | None, is_active: bool, now: datetime) -> Memory:
+def with_activity(memory: Memory, written: str | None, is_active: bool, now: datetime) -> Memory:
     """The memory with when the object was last active; `written` is the status's lastActiveTime.
 
     Decisions are made when something changes: an object that was active at the last one was so

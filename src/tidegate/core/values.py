@@ -117,7 +117,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
+class NextReading:
     """What a trigger that follows the clock will say next: `values` and `active` from `at` on.
 
     `at` None: it never changes. `local` is that moment on the clock it follows ("18:00 Europe/Berlin"),
@@ -147,7 +147,7 @@ class TriggerView:
     activation: float = 0.0
     reading: Reading | None = None
     failed_polls: int = 0
-    coming: Coming | None = None
+    next_reading: NextReading | None = None
     is_consumed: bool = False
 
 

@@ -20,7 +20,7 @@ from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.pool import Connections
-from tidegate.core.triggers import external_metric as answer
+from tidegate.core.triggers.external_metric import asked, external_metric, max_age_s
 from tidegate.core.values import Reading
 from tidegate.kit.question import Server
 from tidegate.kube.client import Client
@@ -124,19 +124,19 @@ class Operator:
             return Failure("Unreachable", f"ScaledObject {namespace}/{owner} is not measured yet")
         tracked.hpa_asked = self.clock.now()
         composite = tracked.plan.review.composite
-        indexes = answer.asked(name, object, self.steps.views(tracked, is_latest=True), composite)
+        indexes = asked(name, object, self.steps.views(tracked, is_latest=True), composite)
         await asyncio.gather(
             *(self._fresh(tracked, object, index) for index in tracked.followed.keys() & set(indexes))
         )
         seen = await self._scaled_objects.seen_now(tracked, object)
         views = self.steps.views(tracked, is_latest=True)
-        return answer.external_metric(name, object, seen, views, tracked.memory, composite)
+        return external_metric(name, object, seen, views, tracked.memory, composite)
 
     async def _fresh(self, tracked: Tracked, object: ScaledObject, index: int) -> None:
         # The plan is what is measured: the object may have been edited since, and have fewer triggers.
         plan = tracked.plan.review.triggers[index] if tracked.plan is not None else None
         is_cached = plan is not None and bool(plan.trigger.use_cached_metrics)
-        age_s = answer.max_age_s(object.spec.polling_s, is_cached=is_cached)
+        age_s = max_age_s(object.spec.polling_s, is_cached=is_cached)
         await self.rounds.fresh((tracked.uid, index), age_s)
 
     async def explain(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
-from tidegate.core.annotations import (
+from tidegate.core.control_annotations import (
     FORCE_ACTIVATION,
     PAUSED,
     PAUSED_REPLICAS,

@@ -11,7 +11,7 @@ from tidegate.api.kinds import API_VERSION
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Misconfigured
 from tidegate.base.quantity import canonical, metric_quantity
-from tidegate.core.annotations import HPA_EXCLUDED_LABELS, pause_of
+from tidegate.core.control_annotations import HPA_EXCLUDED_LABELS, pause_of
 from tidegate.core.scaledobject.restore import COUNT_OF
 from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of
 from tidegate.core.values import ExternalMetric, ResourceMetric

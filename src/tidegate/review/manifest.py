@@ -27,10 +27,10 @@ from tidegate.core.values import ExternalMetric, MetricSpec, ResourceMetric, Tar
 from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Described, Native, Polled, Scaler, Scope
-from tidegate.review.effects import without_effect
-from tidegate.review.modifiers import composite_of, modifier_notices
-from tidegate.review.requests import request_notices
-from tidegate.review.targets import target_problem
+from tidegate.review.metric_targets import target_problem
+from tidegate.review.resource_requests import request_notices
+from tidegate.review.scaling_modifiers import composite_of, modifier_notices
+from tidegate.review.without_effect import without_effect
 
 NO_SCALER = "no scaler found for type: "
 _MESSAGE_MAX = 500

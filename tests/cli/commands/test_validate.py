@@ -14,7 +14,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.cli.commands.validate import command
 from tidegate.cli.manifests.admission import admit
-from tidegate.cli.manifests.lookup import Shelf
+from tidegate.cli.manifests.lookup import ManifestLookup
 from tidegate.kube.resource import SCALED_OBJECTS
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.operator.reconcile.trigger_plan import plan
@@ -324,7 +324,7 @@ def test_the_admission_and_the_operator_say_what_validate_says() -> None:
     _, admitted = admit("CREATE", KIND, body, None)
     object = decode(body)
     assert isinstance(object, ScaledObject)
-    planned = plan(object, target["spec"]["template"], None, Shelf([]), Options())
+    planned = plan(object, target["spec"]["template"], None, ManifestLookup([]), Options())
     assert list(admitted) == validated[:1]
     assert sorted(planned.warnings) == validated
 

@@ -31,8 +31,8 @@ from tidegate.base.problems import Problem
 from tidegate.cli.commands.validate import hpa_of
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.files import Read, parse
-from tidegate.cli.manifests.manifest_set import Siblings
-from tidegate.cli.manifests.remarks import is_ours, judge, remarks_of
+from tidegate.cli.manifests.manifest_set import ManifestSet
+from tidegate.cli.manifests.remarks import is_ours, remarks_about, remarks_of
 from tidegate.cli.manifests.server_checks import refused, stored
 from tidegate.cli.wiring.local_cluster import define
 from tidegate.core.scaledjob.decide import decide_scaled_job
@@ -250,11 +250,11 @@ def test_no_text_breaks_the_reader_or_validate(text: str) -> None:
     for wrong in found.wrong:
         assert re.fullmatch(r"a\.yaml(:[0-9]+){1,2}", wrong.place)
         assert wrong.text.isprintable()
-    siblings = Siblings(found.documents)
+    manifests = ManifestSet(found.documents)
     lines = len(re.findall("[\n\r\x85\u2028\u2029]", text)) + 2
     for document in found.documents:
         msgspec.json.encode(document.body)
-        remarks = list(judge(document, siblings))
+        remarks = list(remarks_about(document, manifests))
         for remark in remarks:
             name, line = remark.place.rsplit(":", 1)
             assert name == "a.yaml"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parts.decisions import BROKEN, at, codes, cpu, replicas_set, scaled_object, trigger
 from tidegate.core.outlook.scaledobject import Turn, outlook
 from tidegate.core.scaledobject.decide import decide_scaled_object
-from tidegate.core.values import Coming, HpaView, Memory, Reading, Seen, TriggerView
+from tidegate.core.values import HpaView, Memory, NextReading, Reading, Seen, TriggerView
 
 NOW = at(1000)
 HPA = HpaView("keda-hpa-web")
@@ -52,7 +52,9 @@ def views(draw: st.DrawFn) -> tuple[TriggerView, ...]:
         elif kind == "clock":
             view = trigger(value, index, when=at(900), active=value > 0, **more)
             next = float(draw(st.integers(0, 20)))
-            found.append(replace(view, coming=Coming(at(draw(st.integers(1001, 9000))), (next,), next > 0)))
+            found.append(
+                replace(view, next_reading=NextReading(at(draw(st.integers(1001, 9000))), (next,), next > 0))
+            )
         else:
             found.append(trigger(None if kind == "unread" else value, index, when=at(999), **more))
     return tuple(found)
@@ -124,7 +126,7 @@ def test_where_all_named_values_hold_nothing_is_active_and_the_cooldown_leads_to
             continue
         idle = tuple(
             view
-            if view.reading is None or (view.coming is not None and not view.reading.active)
+            if view.reading is None or (view.next_reading is not None and not view.reading.active)
             else replace(view, reading=Reading(NOW, (0.0,), False))
             for view in found
         )

@@ -14,7 +14,7 @@ from tidegate.base.errors import Failure
 from tidegate.core.outlook.messages import Prospect, Turn
 from tidegate.core.outlook.scaledjob import outlook_jobs
 from tidegate.core.scaledjob.decide import decide_scaled_job
-from tidegate.core.values import Coming, CreateJobs, JobView, Memory, TriggerView
+from tidegate.core.values import CreateJobs, JobView, Memory, NextReading, TriggerView
 
 PAUSE = {"autoscaling.keda.sh/paused": "true"}
 
@@ -84,8 +84,8 @@ def test_pending_jobs_are_named_where_they_hold_others_back(pending: int, expect
     ],
 )
 def test_a_clock_tells_its_next_moment(now: float, next: float, expected: str) -> None:
-    coming = Coming(at(10_800), (next,), next > 0)
-    view = replace(trigger(now, active=now > 0), coming=coming)
+    next_reading = NextReading(at(10_800), (next,), next > 0)
+    view = replace(trigger(now, active=now > 0), next_reading=next_reading)
     [own] = outlook_jobs(scaled_job(), busy(3), (view,))
     assert (own.text, own.at) == (expected, at(10_800))
 

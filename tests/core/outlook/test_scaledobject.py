@@ -18,7 +18,7 @@ from tidegate.core.outlook.hpa import Reach
 from tidegate.core.outlook.scaledobject import SENTENCES, Prospect, Turn, outlook
 from tidegate.core.scaledobject.hpa_demand import Measure
 from tidegate.core.triggers.scaling_modifiers import Composite
-from tidegate.core.values import Coming, ExternalMetric, HpaView, Memory, ResourceUse, Seen, TriggerView
+from tidegate.core.values import ExternalMetric, HpaView, Memory, NextReading, ResourceUse, Seen, TriggerView
 
 UP = ("MoreReplicas", "AtMaximum", "AboveMaximum", "ScaleUpDisabled", "Raising")
 DOWN = ("FewerReplicas", "Lowering", "AtMinimum", "ScaleDownDisabled")
@@ -306,8 +306,8 @@ def test_what_ends_all_activity_is_told_with_the_count_it_leads_to(
 def clock(value: float, index: int = 0, *, next: float | None, local: str = "") -> TriggerView:
     """A window that asks for `value` now and for `next` from 11:00 on; None: it never changes."""
     moment = at(10_800) if next is not None else None
-    coming = Coming(moment, (next or 0.0,), bool(next), local)
-    return replace(messages(value, index, active=value > 0), coming=replace(coming))
+    next_reading = NextReading(moment, (next or 0.0,), bool(next), local)
+    return replace(messages(value, index, active=value > 0), next_reading=replace(next_reading))
 
 
 @pytest.mark.parametrize(

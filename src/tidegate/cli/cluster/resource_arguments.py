@@ -38,7 +38,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class Selection:
     """What a command is about: whole types, or single objects; never both."""
 
     resources: tuple[Resource, ...] = ()
@@ -73,7 +73,7 @@ def parse_words(words: Sequence[str]) -> Words:
     return Words(pairs=tuple((one, name) for one in types for name in dict.fromkeys(words[1:])))
 
 
-async def meant(session: Session, words: Sequence[str], files: Sequence[str] = ()) -> Meant:
+async def select(session: Session, words: Sequence[str], files: Sequence[str] = ()) -> Selection:
     """What the words or the files name; Misconfigured when there is neither, or both."""
     if bool(words) == bool(files):
         answer = "both types and -f are given" if words else "neither a type nor -f is given"
@@ -84,7 +84,7 @@ async def meant(session: Session, words: Sequence[str], files: Sequence[str] = (
         from tidegate.cli.manifests.files import load
 
         documents = load(tuple(files), is_for_reading=True)
-        return Meant(targets=tuple([await target(session, document) for document in documents]))
+        return Selection(targets=tuple([await target(session, document) for document in documents]))
     parsed = parse_words(words)
     served = await session.discovery.all()
     resources = tuple(dict.fromkeys(one for text in parsed.types for one in look_up(served, text)))
@@ -93,7 +93,7 @@ async def meant(session: Session, words: Sequence[str], files: Sequence[str] = (
         for text, name in parsed.pairs
         for one in look_up(served, text)
     ]
-    return Meant(resources, tuple(targets))
+    return Selection(resources, tuple(targets))
 
 
 def look_up(served: Sequence[Served], text: str) -> list[Resource]:

@@ -146,7 +146,7 @@ def _check(asked: Asked) -> None:
 
 async def _targets(session: Session, asked: Asked) -> tuple[list[Target], list[tuple[str, Any]]]:
     """All that is to go, found before the first deletion: a definition may take its kind with it."""
-    from tidegate.cli.cluster.resource_arguments import Target, meant, target
+    from tidegate.cli.cluster.resource_arguments import Target, select, target
     from tidegate.kube.resource import ApiError
 
     if asked.files and not asked.words:
@@ -160,7 +160,7 @@ async def _targets(session: Session, asked: Asked) -> tuple[list[Target], list[t
             except ApiError as error:
                 missing.append((document.place, error))
         return found, missing
-    named = await meant(session, asked.words, asked.files)
+    named = await select(session, asked.words, asked.files)
     targets = list(named.targets)
     for resource in named.resources:
         namespace = "" if asked.all_namespaces or not resource.is_namespaced else session.namespace

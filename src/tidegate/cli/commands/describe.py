@@ -11,7 +11,7 @@ import click
 from tidegate.cli.cluster.session import Server, Session, complain, filenames, reaching, run
 
 if TYPE_CHECKING:
-    from tidegate.cli.cluster.resource_arguments import Meant, Target
+    from tidegate.cli.cluster.resource_arguments import Selection, Target
     from tidegate.kube.resource import ApiError
 
 Object = dict[str, Any]
@@ -47,11 +47,11 @@ def command(kubeconfig: str, namespace: str, **given: Any) -> None:
 
 async def describe(session: Session, asked: Asked) -> bool:
     """Prints every object meant; whether everything named was there."""
-    from tidegate.cli.cluster.resource_arguments import meant
+    from tidegate.cli.cluster.resource_arguments import select
     from tidegate.cli.output.description import described
     from tidegate.kube.resource import EVENTS, ApiError
 
-    found = await meant(session, asked.words, asked.files)
+    found = await select(session, asked.words, asked.files)
     is_content, count = True, 0
     async for one in _objects(session, asked, found):
         if isinstance(one, ApiError):
@@ -70,7 +70,7 @@ async def describe(session: Session, asked: Asked) -> bool:
     return is_content
 
 
-async def _objects(session: Session, asked: Asked, found: Meant) -> AsyncIterator[Object | ApiError]:
+async def _objects(session: Session, asked: Asked, found: Selection) -> AsyncIterator[Object | ApiError]:
     for resource in found.resources:
         namespace = "" if asked.all_namespaces else session.namespace
         for item in (await session.client.list(resource, namespace, labels=asked.selector)).items:

@@ -14,7 +14,7 @@ from tidegate.base.errors import Misconfigured
 from tidegate.cli.cluster.session import Server, Session, complain, filenames, reaching, run
 
 if TYPE_CHECKING:
-    from tidegate.cli.cluster.resource_arguments import Meant
+    from tidegate.cli.cluster.resource_arguments import Selection
     from tidegate.cli.output.tables import Printer, Style, Table
     from tidegate.kube.resource import Resource
 
@@ -77,9 +77,9 @@ def command(kubeconfig: str, namespace: str, **given: Any) -> None:
 
 async def get(session: Session, asked: Asked) -> bool:
     """Prints what is asked for; whether everything named was there."""
-    from tidegate.cli.cluster.resource_arguments import meant
+    from tidegate.cli.cluster.resource_arguments import select
 
-    found = await meant(session, asked.words, asked.files)
+    found = await select(session, asked.words, asked.files)
     if found.targets and (asked.selector or asked.field_selector or asked.all_namespaces):
         raise Misconfigured(
             "get objects by name",
@@ -92,7 +92,7 @@ async def get(session: Session, asked: Asked) -> bool:
     return await Tabled(session, asked, queries).show()
 
 
-def _queries(session: Session, asked: Asked, found: Meant) -> list[Query]:
+def _queries(session: Session, asked: Asked, found: Selection) -> list[Query]:
     namespace = "" if asked.all_namespaces else session.namespace
     return [
         *(Query(one.resource, one.namespace, one.name) for one in found.targets),

@@ -142,7 +142,7 @@ def _check(asked: Asked) -> None:
 
 async def _pods(session: Session, asked: Asked) -> list[Object]:
     """The pods to read, as objects."""
-    from tidegate.cli.cluster.resource_arguments import meant
+    from tidegate.cli.cluster.resource_arguments import select
     from tidegate.kube.resource import PODS
 
     if asked.selector:
@@ -154,7 +154,7 @@ async def _pods(session: Session, asked: Asked) -> list[Object]:
         # `logs POD CONTAINER`, as kubectl has it.
         words, container = words[:1], words[1]
     target_word = words[0] if "/" in words[0] else f"pod/{words[0]}"
-    (target,) = (await meant(session, [target_word])).targets
+    (target,) = (await select(session, [target_word])).targets
     if target.resource == PODS:
         pod = await session.client.get(PODS, target.namespace, target.name)
     else:

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from tidegate.cli.manifests.files import Document
     from tidegate.cli.manifests.remarks import Remark
-    from tidegate.cli.polling.cluster_access import Reach
+    from tidegate.cli.polling.cluster_access import ClusterAccess
     from tidegate.cli.polling.measure_once import Answer
 
 _OTHERS = ("Deployment", "HorizontalPodAutoscaler", "Job", "Pod", "ReplicaSet", "Service")
@@ -72,23 +72,25 @@ def _is_of_others(remark: Remark) -> bool:
 async def poll(documents: Sequence[Document], errors: Sequence[Remark], kubeconfig: str) -> list[Answer]:
     """One answer for each metric of each trigger, in the order of the manifests; one for an object that
     would be refused. `errors` are what is known to be wrong."""
-    from tidegate.cli.polling.cluster_access import reach
+    from tidegate.cli.polling.cluster_access import cluster_access
 
-    async with reach(kubeconfig) as reached:
-        return await _polled(documents, errors, reached)
+    async with cluster_access(kubeconfig) as cluster:
+        return await _polled(documents, errors, cluster)
 
 
-async def _polled(documents: Sequence[Document], errors: Sequence[Remark], reached: Reach) -> list[Answer]:
+async def _polled(
+    documents: Sequence[Document], errors: Sequence[Remark], cluster: ClusterAccess
+) -> list[Answer]:
     from tidegate.api.decode import decode
     from tidegate.api.scaledjob import ScaledJob
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.base.errors import Misconfigured
-    from tidegate.cli.manifests.lookup import Shelf
+    from tidegate.cli.manifests.lookup import ManifestLookup
     from tidegate.cli.manifests.remarks import is_ours
     from tidegate.cli.manifests.server_checks import refused, stored
     from tidegate.cli.polling.measure_once import Answer, measured
 
-    shelf = Shelf([one for one in documents if not is_ours(one.body) or not refused(one.body)[1]])
+    lookup = ManifestLookup([one for one in documents if not is_ours(one.body) or not refused(one.body)[1]])
     answers: list[Answer] = []
     for document in documents:
         if not is_ours(document.body) or document.body["kind"] not in ("ScaledObject", "ScaledJob"):
@@ -99,7 +101,7 @@ async def _polled(documents: Sequence[Document], errors: Sequence[Remark], reach
             continue
         object = decode(stored(document.body))
         assert isinstance(object, ScaledObject | ScaledJob)
-        answers += await measured(object, shelf, reached)
+        answers += await measured(object, lookup, cluster)
     if not answers and not errors:
         raise Misconfigured(
             "poll", answer="the files hold no ScaledObject and no ScaledJob", next_step="name others"

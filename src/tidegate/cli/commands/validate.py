@@ -108,11 +108,11 @@ def entry(remark: Remark) -> Entry:
 
 def summed(remarks: Sequence[Remark], found: Read, emptiness: str) -> Summary:
     """The counts, and a sentence with them; `emptiness` is that on files without any object."""
-    from tidegate.cli.manifests.remarks import is_judged
+    from tidegate.cli.manifests.remarks import is_reviewed
 
     documents, skipped = found.documents, tuple(str(one) for one in found.skipped)
     errors = sum(remark.level == "error" for remark in remarks)
-    others = Counter(str(one.body["kind"]) for one in documents if not is_judged(one.body))
+    others = Counter(str(one.body["kind"]) for one in documents if not is_reviewed(one.body))
     checked = len(documents) - others.total()
     counts = counted(errors, "error"), counted(len(remarks) - errors, "warning")
     text = f"{checked} of {counted(len(documents), 'object')} checked"

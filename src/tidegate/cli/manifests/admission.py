@@ -25,10 +25,10 @@ from tidegate.kit.reading import Sources
 from tidegate.local.apiserver.defaulting import builtin_kinds
 from tidegate.local.apiserver.validation import fields, hpa
 from tidegate.review.annotations import annotation_notices
+from tidegate.review.likely_mistakes import likely_mistakes
 from tidegate.review.manifest import review
-from tidegate.review.modifiers import formula_problems
-from tidegate.review.nextsteps import with_next_step
-from tidegate.review.suspicions import suspicions
+from tidegate.review.next_steps import with_next_step
+from tidegate.review.scaling_modifiers import formula_problems
 
 if TYPE_CHECKING:
     from tidegate.cli.manifests.workload_owners import Neighbours
@@ -86,11 +86,11 @@ def _of_new_annotations(new: Object, old: Object) -> list[str]:
 
 def remarks(object: ScaledObject | ScaledJob) -> list[Problem]:
     """The problems of triggers that their metadata shows, then what has no effect or a better form."""
-    problems, notices = judged(object)
+    problems, notices = reviewed(object)
     return [*problems, *notices]
 
 
-def judged(
+def reviewed(
     object: ScaledObject | ScaledJob, template: dict[str, Any] | None = None
 ) -> tuple[list[Problem], tuple[Problem, ...]]:
     """(problems, notices) without a cluster; `template` is the target's, where it is known.
@@ -101,7 +101,7 @@ def judged(
     reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata), template)
     problems = [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
     problems = [with_next_step(problem) for problem in problems]
-    notices = [*reviewed.notices, *suspicions(object, template)]
+    notices = [*reviewed.notices, *likely_mistakes(object, template)]
     if isinstance(object, ScaledObject):
         problems += behavior_problems(object)
     elif object.spec.job_target_ref.template is not None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tidegate.kube.resource import Resource
 
 
-class Shelf:
+class ManifestLookup:
     """Objects of the files by place; what they lack is fetched from the cluster, if there is one."""
 
     def __init__(self, documents: Sequence[Document]) -> None:

@@ -21,7 +21,7 @@ Place = tuple[str, str, str, str]
 _RESOURCES = ("cpu", "memory")
 
 
-class Siblings:
+class ManifestSet:
     """The objects of all files. Those without a namespace are taken to be in one, the same."""
 
     def __init__(self, documents: Sequence[Document]) -> None:

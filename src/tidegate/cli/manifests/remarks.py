@@ -10,7 +10,7 @@ from tidegate.base.problems import Problem
 
 if TYPE_CHECKING:
     from tidegate.cli.manifests.files import Document, Read, Spot
-    from tidegate.cli.manifests.manifest_set import Siblings
+    from tidegate.cli.manifests.manifest_set import ManifestSet
 
 _KEDA_1 = "keda.k8s.io"
 Level = Literal["error", "warning"]
@@ -44,12 +44,12 @@ class Remark:
 def remarks_of(found: Read) -> list[Remark]:
     """All remarks on the files, in their order and that of their lines."""
     from tidegate.cli.manifests.conflicts import conflicts
-    from tidegate.cli.manifests.manifest_set import Siblings
+    from tidegate.cli.manifests.manifest_set import ManifestSet
 
-    siblings = Siblings(found.documents)
+    manifests = ManifestSet(found.documents)
     remarks = [Remark("error", one.spot, "", one.text, code="Unreadable") for one in found.wrong]
     for document in found.documents:
-        remarks += judge(document, siblings)
+        remarks += remarks_about(document, manifests)
     remarks += [_remark("error", *one) for one in conflicts(found.documents)]
     files = {name: index for index, name in enumerate(found.files)}
     return sorted(remarks, key=lambda one: (files.get(one.spot.file, -1), one.spot.line, one.spot.column))
@@ -63,7 +63,7 @@ def is_ours(body: dict[str, Any]) -> bool:
     return body.get("apiVersion") == API_VERSION and str(body.get("kind")) in KINDS
 
 
-def is_judged(body: dict[str, Any]) -> bool:
+def is_reviewed(body: dict[str, Any]) -> bool:
     """Whether it is looked at: it is of one of KEDA's kinds, or would be, or what a workload is made of."""
     from tidegate.cli.manifests.builtin_checks import is_checked
 
@@ -74,7 +74,7 @@ def _group(body: dict[str, Any]) -> str:
     return str(body.get("apiVersion", "")).partition("/")[0]
 
 
-def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
+def remarks_about(document: Document, manifests: ManifestSet) -> Iterator[Remark]:
     """Everything to say about one object; nothing about kinds that are left to the server."""
     from tidegate.api.advice import advice, unknown_field
     from tidegate.api.validation import problems
@@ -102,7 +102,7 @@ def judge(document: Document, siblings: Siblings) -> Iterator[Remark]:
                 )
         return
     unknown, found = refused(body)
-    more, notices = _meant(body, siblings)
+    more, notices = _reviewed(body, manifests)
     is_authentication = body["kind"].endswith("TriggerAuthentication")
     more = [replace(one, message=one.message + advice(body, one)) for one in more]
     if not found and not unknown:
@@ -133,31 +133,31 @@ def _with_outcome(problem: Problem, *, is_authentication: bool) -> Problem:
     return replace(problem, message=f"{problem.message} (admitted, but {outcome})")
 
 
-def _meant(body: dict[str, Any], siblings: Siblings) -> tuple[list[Problem], list[Problem]]:
+def _reviewed(body: dict[str, Any], manifests: ManifestSet) -> tuple[list[Problem], list[Problem]]:
     """(problems, notices) of what the object means, as far as it can be read."""
     from tidegate.api.scaledjob import ScaledJob
     from tidegate.api.scaledobject import ScaledObject
-    from tidegate.cli.manifests.admission import judged
+    from tidegate.cli.manifests.admission import reviewed
     from tidegate.cli.manifests.references import of_authentication, of_triggers
     from tidegate.cli.manifests.server_checks import readable
 
     found = readable(body)
     if found is None:
         return [], []
-    object, salvaged = found
-    shown = siblings.shown_to(body)
+    object, part = found
+    shown = manifests.shown_to(body)
     if isinstance(object, ScaledObject | ScaledJob):
-        template = siblings.template_of(body)
-        problems, notices = judged(object, template)
+        template = manifests.template_of(body)
+        problems, notices = reviewed(object, template)
         if isinstance(object, ScaledJob):
             template = object.spec.job_target_ref.template
         referred = of_triggers(object, template, shown)
     else:
-        problems, notices = [], tuple(siblings.unread_parameters(body, object))
+        problems, notices = [], tuple(manifests.unread_parameters(body, object))
         referred = of_authentication(object, shown)
     return (
-        [one for one in (*problems, *referred.problems) if not salvaged.is_lost(one)],
-        [one for one in (*notices, *referred.notices) if not salvaged.is_lost(one)],
+        [one for one in (*problems, *referred.problems) if not part.is_lost(one)],
+        [one for one in (*notices, *referred.notices) if not part.is_lost(one)],
     )
 
 

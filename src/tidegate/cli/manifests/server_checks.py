@@ -7,12 +7,12 @@ from functools import cache
 from typing import Any
 
 from tidegate.api import structural
-from tidegate.api.checks import too_deep
 from tidegate.api.crds import crds
 from tidegate.api.decode import KINDS, decode
 from tidegate.api.kinds import API_VERSION
-from tidegate.api.salvage import Salvaged, salvage
+from tidegate.api.readable_part import ReadablePart, readable_part
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.api.schema_checks import too_deep
 from tidegate.api.validation import problems, schema_of
 from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
@@ -21,7 +21,7 @@ from tidegate.local.apiserver.validation import fields
 from tidegate.local.apiserver.validation.custom_resources import kinds_of
 from tidegate.local.apiserver.validation.object_metadata import metadata_problems
 from tidegate.local.apiserver.writing.admission import together
-from tidegate.review.modifiers import formula_problems
+from tidegate.review.scaling_modifiers import formula_problems
 
 
 def refused(body: dict[str, Any]) -> tuple[list[str], list[Problem]]:
@@ -48,13 +48,13 @@ def stored(body: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def readable(body: dict[str, Any]) -> tuple[Any, Salvaged] | None:
+def readable(body: dict[str, Any]) -> tuple[Any, ReadablePart] | None:
     """One of our objects as far as it can be read; None where it is none, or nests too deep."""
     if too_deep(body) is not None or body.get("apiVersion") != API_VERSION or body.get("kind") not in KINDS:
         return None
-    salvaged = salvage(stored(body))
+    readable = readable_part(stored(body))
     try:
-        return decode(salvaged.body), salvaged
+        return decode(readable.body), readable
     except TidegateError:
         return None
 

@@ -27,8 +27,8 @@ class Neighbours:
     """Who scales what in a local cluster. `follow` once, at the start."""
 
     def __init__(self) -> None:
-        self._objects = Shelf(lambda one: (workload_of(one), hpa_name(one)))
-        self._hpas = Shelf(scaled_by)
+        self._objects = WorkloadIndex(lambda one: (workload_of(one), hpa_name(one)))
+        self._hpas = WorkloadIndex(scaled_by)
 
     def follow(self, objects: Objects) -> None:
         """Takes in what is there, and what changes from now on."""
@@ -71,7 +71,7 @@ class Neighbours:
             self._objects.put(body, object)
 
 
-class Shelf:
+class WorkloadIndex:
     """Objects of one kind, found by namespace and any of the `words` that are said of them."""
 
     def __init__(self, words: Callable[[Any], Sequence[Any]]) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Reach:
+class ClusterAccess:
     """`client` is None without a kubeconfig: then names are what this machine makes of them."""
 
     client: Client | None
@@ -35,14 +35,14 @@ class Reach:
 
 
 @asynccontextmanager
-async def reach(kubeconfig: str) -> AsyncIterator[Reach]:
+async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
     """Open while the block is. `Unreachable` where the cluster does not answer."""
     from tidegate.connections.adapter import Surroundings
     from tidegate.kube import config
     from tidegate.kube.client import Client
 
     if not kubeconfig:
-        yield Reach(None, Surroundings(objects=_no_pods))
+        yield ClusterAccess(None, Surroundings(objects=_no_pods))
         return
     client = Client(config.load(kubeconfig))
     try:
@@ -56,7 +56,7 @@ async def reach(kubeconfig: str) -> AsyncIterator[Reach]:
         async def count(question: Any) -> Any:
             return await _pods(client, question)
 
-        yield Reach(client, Surroundings(resolve=resolve, objects=count))
+        yield ClusterAccess(client, Surroundings(resolve=resolve, objects=count))
     finally:
         await client.close()
 

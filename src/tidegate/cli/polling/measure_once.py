@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tidegate.api.scaledjob import ScaledJob
     from tidegate.api.scaledobject import ScaledObject
-    from tidegate.cli.manifests.lookup import Shelf
-    from tidegate.cli.polling.cluster_access import Reach
+    from tidegate.cli.manifests.lookup import ManifestLookup
+    from tidegate.cli.polling.cluster_access import ClusterAccess
     from tidegate.connections.adapter import Adapter
     from tidegate.core.triggers.scaling_modifiers import Composite
     from tidegate.core.triggers.state import Picture, TriggerState
@@ -74,20 +74,22 @@ class Timed:
         await self._adapter.close()
 
 
-async def measured(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reach) -> list[Answer]:
+async def measured(
+    object: ScaledObject | ScaledJob, lookup: ManifestLookup, cluster: ClusterAccess
+) -> list[Answer]:
     """One answer for each metric of each trigger, then that of the formula."""
     from datetime import UTC, datetime
 
     from tidegate.core.triggers.state import interpret
 
-    made = await _planned(object, shelf, reached)
+    made = await _planned(object, lookup, cluster)
     kind = type(object).__name__
     about = Answer(f"{kind.lower()}/{object.metadata.name}", "")
     asked: list[Answer] = []
     readings: dict[int, Reading] = {}
     for one in made.review.triggers:
         answer, reading = await _asked(
-            replace(about, trigger=f"{one.index}: {one.trigger.type}"), made, one, reached
+            replace(about, trigger=f"{one.index}: {one.trigger.type}"), made, one, cluster
         )
         asked.append(answer)
         if reading is not None:
@@ -103,23 +105,25 @@ async def measured(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reac
     return answers
 
 
-async def _planned(object: ScaledObject | ScaledJob, shelf: Shelf, reached: Reach) -> Plan:
+async def _planned(object: ScaledObject | ScaledJob, lookup: ManifestLookup, cluster: ClusterAccess) -> Plan:
     from tidegate.auth.resolve import Options
     from tidegate.operator.reconcile.trigger_plan import plan
 
-    template, container = _template(object, shelf)
-    made = plan(object, template, container, shelf, Options())
+    template, container = _template(object, lookup)
+    made = plan(object, template, container, lookup, Options())
     # What was fetched may name what is missing next: an authentication its Secret.
-    while reached.client is not None and shelf.missing:
-        missing, shelf.missing = shelf.missing, []
+    while cluster.client is not None and lookup.missing:
+        missing, lookup.missing = lookup.missing, []
         for resource, namespace, called in missing:
-            shelf.keep(resource, namespace, called, await reached.get(resource, namespace, called))
-        template, container = _template(object, shelf)
-        made = plan(object, template, container, shelf, Options())
+            lookup.keep(resource, namespace, called, await cluster.get(resource, namespace, called))
+        template, container = _template(object, lookup)
+        made = plan(object, template, container, lookup, Options())
     return made
 
 
-def _template(object: ScaledObject | ScaledJob, shelf: Shelf) -> tuple[dict[str, Any] | None, str | None]:
+def _template(
+    object: ScaledObject | ScaledJob, lookup: ManifestLookup
+) -> tuple[dict[str, Any] | None, str | None]:
     """The pod template whose environment counts, and the container's name."""
     from tidegate.api.scaledjob import ScaledJob
     from tidegate.kube.resource import DEPLOYMENTS
@@ -129,12 +133,12 @@ def _template(object: ScaledObject | ScaledJob, shelf: Shelf) -> tuple[dict[str,
     ref = object.spec.scale_target_ref
     if (ref.kind or "Deployment") != "Deployment":
         return None, ref.env_source_container_name
-    found = shelf.get(DEPLOYMENTS, object.metadata.namespace, ref.name)
+    found = lookup.get(DEPLOYMENTS, object.metadata.namespace, ref.name)
     return (found["spec"].get("template") if found else None), ref.env_source_container_name
 
 
 async def _asked(
-    about: Answer, made: Plan, one: TriggerPlan, reached: Reach
+    about: Answer, made: Plan, one: TriggerPlan, cluster: ClusterAccess
 ) -> tuple[Answer, Reading | None]:
     """The trigger's reading by the same rounds as in the operator; or what keeps it from being read."""
     import asyncio
@@ -155,7 +159,7 @@ async def _asked(
     if not isinstance(one.scaler, Polled):
         return replace(about, note=BY_HPA), None
     clock, times = SystemClock(), Times()
-    adapter = Connections(reached.surroundings).adapter
+    adapter = Connections(cluster.surroundings).adapter
     rounds = Rounds(clock, lambda server: Timed(adapter(server), times), lambda key, reading: None)
     running = asyncio.create_task(rounds.run())
     try:

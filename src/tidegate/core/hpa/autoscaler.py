@@ -1,4 +1,4 @@
-"""One look of a HorizontalPodAutoscaler: metrics → replicas → stabilised → limited → bounded.
+"""One reconcile of a HorizontalPodAutoscaler: metrics → replicas → stabilised → limited → bounded.
 
 Everything an HPA controller needs apart from reading metrics and writing: `step` decides,
 `unwritten` corrects the decision whose write failed, `memory_from` rebuilds the memory after a
@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from tidegate.api.conditions import Condition
 from tidegate.api.hpa import HpaSpec
 from tidegate.base.times import parse_time
-from tidegate.core.hpa import behavior
-from tidegate.core.hpa import messages as words
+from tidegate.core.hpa import behavior, messages
 from tidegate.core.hpa.behavior import Change, HpaMemory, Recommendation, Rules, Stable
 from tidegate.core.hpa.bounds import Bounded, Bounds, Limit, bound
 from tidegate.core.hpa.replicas import Held, Proposal, Sample, propose
@@ -31,7 +30,7 @@ class HpaDecision:
     """What to write, to keep and to say.
 
     `replicas` is the count to write where it differs from the current one. `conditions` hold only
-    the types that this look has an opinion on: the others stay as they are. They and `memory` take
+    the types that this reconcile has an opinion on: the others stay as they are. They and `memory` take
     the write for done; where it failed, use `unwritten`. `due` is the first moment at which the same
     metrics may lead to another count. `is_unanswered`: the count is held because nobody answered for a
     metric, which may be over in a moment; nothing that was written is wrong.
@@ -57,13 +56,13 @@ def step(
 ) -> HpaDecision:
     """The decision about a target that has `current` replicas (its scale's spec.replicas).
 
-    Look every 15 s even without news: a window knows only the recommendations of looks.
+    Reconcile every 15 s even without news: a window knows only the recommendations made.
     """
     memory = _seeded(behavior.none_ahead(memory, now), current, now)
     minimum = _minimum(spec)
     if current == 0 and minimum != 0:
         reason = because(Code.HPA_DISABLED)
-        return HpaDecision(0, 0, memory, (reason,), (words.FOUND, words.DISABLED))
+        return HpaDecision(0, 0, memory, (reason,), (messages.FOUND, messages.DISABLED))
     if current > spec.max_replicas:
         reason = because(Code.ABOVE_MAX, current=current, maximum=spec.max_replicas)
         return _to_bound(spec.max_replicas, HpaDecision(current, current, memory, (reason,)), now)
@@ -93,7 +92,7 @@ def unwritten(decision: HpaDecision, cause: str) -> HpaDecision:
         decision,
         replicas=decision.current,
         memory=replace(decision.memory, changes=decision.memory.changes[:-1]),
-        conditions=(words.not_rescaled(cause), *others),
+        conditions=(messages.not_rescaled(cause), *others),
         events=(EmitEvent("Warning", "FailedRescale", text),),
     )
 
@@ -110,7 +109,7 @@ def _seeded(memory: HpaMemory, current: int, now: datetime) -> HpaMemory:
 
 def _to_bound(replicas: int, decision: HpaDecision, now: datetime) -> HpaDecision:
     """Straight to the bound that the count is outside of: neither windows nor policies matter."""
-    text = words.ABOVE_MAX if replicas < decision.current else words.BELOW_MIN
+    text = messages.ABOVE_MAX if replicas < decision.current else messages.BELOW_MIN
     return _rescaled(replace(decision, replicas=replicas, rescale_reason=text), now)
 
 
@@ -118,15 +117,15 @@ def _held(current: int, metrics: int, failed: tuple[Sample, ...], memory: HpaMem
     """No conclusion: the count stays, the failures are told (once, while they stay the same)."""
     reason = because(Code.METRICS_MISSING, failed=len(failed), metrics=metrics, current=current)
     if not failed:
-        return HpaDecision(current, current, memory, (reason,), (words.FOUND,))
-    text = words.held_text(failed, metrics)
-    events = (*words.failure_events(failed), EmitEvent("Warning", "FailedComputeMetricsReplicas", text))
+        return HpaDecision(current, current, memory, (reason,), (messages.FOUND,))
+    text = messages.held_text(failed, metrics)
+    events = (*messages.failure_events(failed), EmitEvent("Warning", "FailedComputeMetricsReplicas", text))
     return HpaDecision(
         current,
         current,
         replace(memory, reported=text),
         (reason,),
-        (words.FOUND, words.inactive(failed[0])),
+        (messages.FOUND, messages.inactive(failed[0])),
         events if text != memory.reported else (),
         is_unanswered=all(one.failure is not None and one.failure.kind == "Unreachable" for one in failed),
     )
@@ -145,7 +144,7 @@ def _moved(spec: HpaSpec, current: int, proposal: Proposal, memory: HpaMemory, n
         behavior.limit_up(current, up, memory, now),
     )
     bounded = bound(stable.replicas, current, bounds)
-    passed_over = "; ".join(words.failure_text(one) for one in proposal.failed)
+    passed_over = "; ".join(messages.failure_text(one) for one in proposal.failed)
     remembered = replace(
         memory, recommendations=behavior.recommended(memory, wanted, now), reported=passed_over
     )
@@ -155,14 +154,14 @@ def _moved(spec: HpaSpec, current: int, proposal: Proposal, memory: HpaMemory, n
         behavior.forget(remembered, rules, now),
         _chain(proposal, stable.replicas, bounded, current, rules),
         (
-            words.able(wanted, stable.replicas, current),
-            words.active(sample),
-            words.limited(bounded.limit),
+            messages.able(wanted, stable.replicas, current),
+            messages.active(sample),
+            messages.limited(bounded.limit),
         ),
-        words.failure_events(proposal.failed) if passed_over != memory.reported else (),
+        messages.failure_events(proposal.failed) if passed_over != memory.reported else (),
     )
     if decision.is_rescale:
-        above = f"{words.metric_text(sample)} above target"
+        above = f"{messages.metric_text(sample)} above target"
         text = above if wanted > current else "All metrics below target"
         decision = _rescaled(replace(decision, rescale_reason=text), now)
     return replace(decision, due=_due(bounded.limit, stable, rules, decision.memory, now))
@@ -218,7 +217,7 @@ def _rescaled(decision: HpaDecision, now: datetime) -> HpaDecision:
     return replace(
         decision,
         memory=replace(decision.memory, changes=(*decision.memory.changes, change)),
-        conditions=(words.rescaled(decision.replicas), *others),
+        conditions=(messages.rescaled(decision.replicas), *others),
         events=(EmitEvent("Normal", "SuccessfulRescale", text), *decision.events),
     )
 

@@ -58,7 +58,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class HpaMemory:
-    """Everything an HPA keeps between two looks.
+    """Everything an HPA keeps between two reconciles.
 
     `changes_unknown_until`: changes up to this moment may have happened and are not among `changes`
     (the process was restarted); policies that reach back so far do not lower. `reported` is the

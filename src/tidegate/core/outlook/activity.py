@@ -77,7 +77,7 @@ def _conditions(case: Case) -> Iterator[str]:
         for trigger, state in zip(case.sources.triggers, case.picture.states, strict=True)
         if state.state == "active"
     ]
-    if all(trigger.coming is not None for trigger, _ in active):
+    if all(trigger.next_reading is not None for trigger, _ in active):
         return
     for trigger, state in active:
         yield from _inactive(trigger, state)
@@ -86,7 +86,7 @@ def _conditions(case: Case) -> Iterator[str]:
 def _inactive(trigger: TriggerView, state: TriggerState) -> Iterator[str]:
     reading = trigger.reading
     if reading is None or reading.active is not None:
-        yield f"{called(trigger)} {'closed' if trigger.coming is not None else 'inactive'}"
+        yield f"{called(trigger)} {'closed' if trigger.next_reading is not None else 'inactive'}"
         return
     for metric, value in zip(trigger.metrics, reading.values, strict=False):
         if metric.name in state.active_metrics:

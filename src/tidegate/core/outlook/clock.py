@@ -16,18 +16,18 @@ from tidegate.core.scaledobject.hpa_demand import Measure, behavior_of, has_no_h
 from tidegate.core.triggers.combined import picture_of
 from tidegate.core.triggers.scaling_modifiers import modifiers_of
 from tidegate.core.triggers.state import COMPOSITE_METRIC
-from tidegate.core.values import Coming, Reading, TriggerView
+from tidegate.core.values import NextReading, Reading, TriggerView
 
 
-def coming(case: Case) -> Iterator[Prospect]:
+def next_reading(case: Case) -> Iterator[Prospect]:
     """The next moment of each clock trigger; the others are taken to stay as they are."""
     for trigger in case.sources.triggers:
-        if trigger.coming is not None:
-            then = _then(case, trigger, trigger.coming) if trigger.coming.at is not None else ""
-            yield edge(trigger, called(trigger), trigger.coming, then)
+        if trigger.next_reading is not None:
+            then = _then(case, trigger, trigger.next_reading) if trigger.next_reading.at is not None else ""
+            yield edge(trigger, called(trigger), trigger.next_reading, then)
 
 
-def _then(case: Case, trigger: TriggerView, next: Coming) -> str:
+def _then(case: Case, trigger: TriggerView, next: NextReading) -> str:
     """What is asked then, and the number where it can be told."""
     after = _after(case, next)
     asked = written(max(next.values, default=0.0))
@@ -43,7 +43,7 @@ def _then(case: Case, trigger: TriggerView, next: Coming) -> str:
     return f"{told}; {count}" if count else told
 
 
-def _after(case: Case, next: Coming) -> Case:
+def _after(case: Case, next: NextReading) -> Case:
     """The case at that moment, when other clocks may have turned too."""
     assert next.at is not None
     triggers = tuple(_turned(one, next.at) for one in case.sources.triggers)
@@ -54,7 +54,7 @@ def _after(case: Case, next: Coming) -> Case:
 
 
 def _turned(trigger: TriggerView, moment: datetime) -> TriggerView:
-    next = trigger.coming
+    next = trigger.next_reading
     if next is None or next.at is None or next.at > moment:
         return trigger
     return replace(trigger, reading=Reading(next.at, next.values, next.active))

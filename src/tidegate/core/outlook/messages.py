@@ -11,7 +11,7 @@ from tidegate.base.errors import Failure
 from tidegate.base.sentences import Sentence, sentences
 from tidegate.base.times import format_time
 from tidegate.core.messages import cause
-from tidegate.core.values import Coming, ExternalMetric, TriggerView
+from tidegate.core.values import ExternalMetric, NextReading, TriggerView
 
 
 class Turn(StrEnum):
@@ -128,16 +128,16 @@ def dated(code: Turn, moment: datetime, **numbers: float | int | str) -> Prospec
     return replace(turn(code, when=format_time(moment), **numbers), at=moment)
 
 
-def edge(trigger: TriggerView, name: str, coming: Coming, then: str) -> Prospect:
+def edge(trigger: TriggerView, name: str, next_reading: NextReading, then: str) -> Prospect:
     """What a trigger that follows the clock does next."""
-    if coming.at is None:
+    if next_reading.at is None:
         return turn(Turn.ENDLESS, metric=name)
     before = trigger.reading.active if trigger.reading is not None else None
     code = Turn.CHANGES
-    if before != coming.active:
-        code = Turn.OPENS if coming.active else Turn.CLOSES
-    local = f" ({coming.local})" if coming.local else ""
-    return dated(code, coming.at, metric=name, local=local, then=then)
+    if before != next_reading.active:
+        code = Turn.OPENS if next_reading.active else Turn.CLOSES
+    local = f" ({next_reading.local})" if next_reading.local else ""
+    return dated(code, next_reading.at, metric=name, local=local, then=then)
 
 
 def removed(annotations: list[str]) -> str:

@@ -18,14 +18,13 @@ from fractions import Fraction
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure
 from tidegate.base.sentences import counted, written
-from tidegate.core import annotations as annotated
+from tidegate.core import control_annotations
 from tidegate.core.hpa.replicas import MILLI, milli
 from tidegate.core.outlook.messages import Prospect, Turn, called, corrected, edge, is_wrong, removed, turn
-from tidegate.core.scaledjob import job_count as counting
-from tidegate.core.scaledjob import pacing
+from tidegate.core.scaledjob import job_count, pacing
 from tidegate.core.scaledjob.job_count import Running
 from tidegate.core.triggers.state import Picture, interpret
-from tidegate.core.values import Coming, ExternalMetric, JobView, Memory, TriggerView
+from tidegate.core.values import ExternalMetric, JobView, Memory, NextReading, TriggerView
 
 
 def outlook_jobs(
@@ -38,8 +37,8 @@ def outlook_jobs(
 
     Clock triggers tell their next moment where their views carry what is `coming`.
     """
-    if annotated.is_set(object.metadata.annotations, annotated.PAUSED):
-        return (turn(Turn.UNPAUSE, annotations=removed([annotated.PAUSED])),)
+    if control_annotations.is_set(object.metadata.annotations, control_annotations.PAUSED):
+        return (turn(Turn.UNPAUSE, annotations=removed([control_annotations.PAUSED])),)
     picture = interpret(triggers)
     known = (jobs,) if isinstance(jobs, Failure) else ()
     failures = (one.failure for one in picture.states if one.failure is not None)
@@ -78,7 +77,7 @@ def _more(
     object: ScaledJob, jobs: tuple[JobView, ...], triggers: tuple[TriggerView, ...], picture: Picture
 ) -> Iterator[Prospect]:
     """What stands in the way of one more Job while something is queued."""
-    room, strategy = counting.range_of(object.spec), object.spec.scaling_strategy
+    room, strategy = job_count.range_of(object.spec), object.spec.scaling_strategy
     unfinished = [one for one in jobs if not one.is_finished]
     running = len(unfinished)
     if running > room.maximum:
@@ -95,11 +94,11 @@ def _more(
     if count:
         yield turn(Turn.NEXT_JOBS, count=count)
         return
-    if counting.counts_pending(strategy):
+    if job_count.counts_pending(strategy):
         if pending:
             yield turn(Turn.BEGUN, pending=pending)
         return
-    if counting.mode_of(object.spec) != "max" or (strategy is not None and strategy.strategy == "custom"):
+    if job_count.mode_of(object.spec) != "max" or (strategy is not None and strategy.strategy == "custom"):
         return
     busy = running - room.minimum
     longest = max(_active(triggers, picture), key=lambda one: one[1], default=None)
@@ -113,10 +112,10 @@ def _more(
 
 def _next(object: ScaledJob, triggers: tuple[TriggerView, ...], picture: Picture, running: Running) -> int:
     """The Jobs that a reading of now would start: some have ended since the last one was asked for."""
-    room, strategy = counting.range_of(object.spec), object.spec.scaling_strategy
+    room, strategy = job_count.range_of(object.spec), object.spec.scaling_strategy
     is_asked = any(one.reading is not None and one.reading.snapshot is not None for one in triggers)
-    queue = counting.queue_of(triggers, picture, counting.mode_of(object.spec), room)
-    wanted = counting.wanted_jobs(strategy, queue, replace(running, is_asked=is_asked), room)
+    queue = job_count.queue_of(triggers, picture, job_count.mode_of(object.spec), room)
+    wanted = job_count.wanted_jobs(strategy, queue, replace(running, is_asked=is_asked), room)
     return max(0, min(wanted, room.maximum - running.now))
 
 
@@ -127,17 +126,17 @@ def _active(
     for trigger, state in zip(triggers, picture.states, strict=True):
         if state.state == "active" and trigger.reading is not None:
             for metric, value in zip(trigger.metrics, trigger.reading.values, strict=False):
-                yield metric, value, trigger.coming is not None
+                yield metric, value, trigger.next_reading is not None
 
 
 def _coming(triggers: tuple[TriggerView, ...]) -> Iterator[Prospect]:
     """The next moment of each clock trigger."""
     for trigger in triggers:
-        if trigger.coming is not None:
-            yield edge(trigger, called(trigger), trigger.coming, _worth(trigger, trigger.coming))
+        if trigger.next_reading is not None:
+            yield edge(trigger, called(trigger), trigger.next_reading, _worth(trigger, trigger.next_reading))
 
 
-def _worth(trigger: TriggerView, next: Coming) -> str:
+def _worth(trigger: TriggerView, next: NextReading) -> str:
     """What is asked then, in Jobs."""
     if not next.active:
         return "it starts no more Jobs"

@@ -21,9 +21,9 @@ from datetime import datetime
 
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
-from tidegate.core import annotations as annotated
+from tidegate.core import control_annotations
 from tidegate.core.outlook.activity import activity
-from tidegate.core.outlook.clock import coming
+from tidegate.core.outlook.clock import next_reading
 from tidegate.core.outlook.hpa import between
 from tidegate.core.outlook.messages import (
     SENTENCES,
@@ -60,9 +60,9 @@ def outlook(
 
     Clock triggers tell their next moment where their views carry what is `coming`.
     """
-    pause = annotated.pause_of(object.metadata.annotations)
+    pause = control_annotations.pause_of(object.metadata.annotations)
     if pause.is_full:
-        names = (annotated.PAUSED_REPLICAS, annotated.PAUSED)
+        names = (control_annotations.PAUSED_REPLICAS, control_annotations.PAUSED)
         written = [name for name in names if name in object.metadata.annotations]
         return (turn(Turn.UNPAUSE, annotations=removed(written)),)
     if isinstance(seen.replicas, Failure):
@@ -80,7 +80,7 @@ def outlook(
         *activity(case),
         *between(case),
         *_cooling(case),
-        *coming(case),
+        *next_reading(case),
     )
 
 
@@ -90,11 +90,11 @@ def _failures(triggers: tuple[TriggerView, ...]) -> tuple[Failure, ...]:
 
 def _annotations(case: Case) -> Iterator[Prospect]:
     if case.pause.is_scale_in_paused:
-        yield turn(Turn.UNPAUSE_IN, annotation=annotated.PAUSED_SCALE_IN)
+        yield turn(Turn.UNPAUSE_IN, annotation=control_annotations.PAUSED_SCALE_IN)
     if case.pause.is_scale_out_paused:
-        yield turn(Turn.UNPAUSE_OUT, annotation=annotated.PAUSED_SCALE_OUT)
+        yield turn(Turn.UNPAUSE_OUT, annotation=control_annotations.PAUSED_SCALE_OUT)
     if case.is_forced:
-        yield turn(Turn.UNFORCE, annotation=annotated.FORCE_ACTIVATION)
+        yield turn(Turn.UNFORCE, annotation=control_annotations.FORCE_ACTIVATION)
 
 
 def _failing(case: Case) -> Iterator[Prospect]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.core import annotations as annotated
-from tidegate.core.annotations import Pause
+from tidegate.core import control_annotations
+from tidegate.core.control_annotations import Pause
 from tidegate.core.reasons import Code
 from tidegate.core.scaledobject.hpa_demand import Known, Sources
 from tidegate.core.triggers.state import Picture
@@ -44,7 +44,9 @@ class Case:
 
     @property
     def is_forced(self) -> bool:
-        return annotated.is_set(self.object.metadata.annotations, annotated.FORCE_ACTIVATION)
+        return control_annotations.is_set(
+            self.object.metadata.annotations, control_annotations.FORCE_ACTIVATION
+        )
 
     @property
     def is_active(self) -> bool:

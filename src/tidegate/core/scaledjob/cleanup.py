@@ -16,7 +16,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure
 from tidegate.core import messages
 from tidegate.core.reasons import Code, because
-from tidegate.core.scaledjob import job_count as counting
+from tidegate.core.scaledjob import job_count
 from tidegate.core.scaledjob.job_count import Asked
 from tidegate.core.values import DeleteJobs, JobView, Reason
 
@@ -44,7 +44,7 @@ def cleanup(
     old = outdated(object, staying)
     leaving = {one.name for one in old}
     others = tuple(one for one in staying if one.name not in leaving)
-    expired = counting.history(others, asked, object.spec)
+    expired = job_count.history(others, asked, object.spec)
     surplus = set(expired)
     trimmed = tuple(one for one in others if one.name in surplus)
     rolled, unwanted = _ripe(old, now), _ripe(trimmed, now)

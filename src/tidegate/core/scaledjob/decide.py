@@ -10,13 +10,10 @@ from tidegate.api.scaledjob import ScaledJob, ScalingStrategy
 from tidegate.base.errors import Failure
 from tidegate.base.names import job_name
 from tidegate.base.times import format_time
-from tidegate.core import annotations as annotated
-from tidegate.core import memory as remember
-from tidegate.core import messages
-from tidegate.core import status as describe
+from tidegate.core import control_annotations, messages, reporting
+from tidegate.core.memory import with_activity
 from tidegate.core.reasons import Code, because
-from tidegate.core.scaledjob import job_count as counting
-from tidegate.core.scaledjob import pacing, reason_chain
+from tidegate.core.scaledjob import job_count, pacing, reason_chain
 from tidegate.core.scaledjob.cleanup import cleanup
 from tidegate.core.scaledjob.job_count import Asked, Queue, Running
 from tidegate.core.scaledjob.reason_chain import Round, whole_round
@@ -99,7 +96,7 @@ def decide_scaled_job(
     only follows the clock has none. `check` is what is wrong with the object itself; where that is its
     template no Job is created, and deletions go on.
     """
-    if annotated.is_set(object.metadata.annotations, annotated.PAUSED):
+    if control_annotations.is_set(object.metadata.annotations, control_annotations.PAUSED):
         return _paused(object, memory, check)
     picture = interpret(triggers)
     strategy = object.spec.scaling_strategy
@@ -107,18 +104,18 @@ def decide_scaled_job(
     heard = Heard(
         triggers,
         picture,
-        counting.queue_of(triggers, picture, mode, counting.range_of(object.spec)),
+        job_count.queue_of(triggers, picture, mode, job_count.range_of(object.spec)),
         check if isinstance(check, NoTemplate) else None,
     )
     kept = replace(
-        remember.activity(memory, object.status.last_active_time, heard.queue.is_active, now),
+        with_activity(memory, object.status.last_active_time, heard.queue.is_active, now),
         is_active=heard.queue.is_active if heard.is_known else memory.is_active,
         round=_last_round(object, jobs, memory),
-        failures=describe.told_failures(picture),
-        created=counting.still_needed(memory.created, triggers, now),
+        failures=reporting.told_failures(picture),
+        created=job_count.still_needed(memory.created, triggers, now),
         last_round=pacing.present(memory.last_round, now),
     )
-    asked = counting.asked_of(triggers, picture)
+    asked = job_count.asked_of(triggers, picture)
     if isinstance(jobs, Failure):
         steps, check = _unlisted(kept, jobs), check or jobs
     elif isinstance(asked, Failure):
@@ -127,7 +124,7 @@ def decide_scaled_job(
         steps = _steps(object, jobs, asked, heard, kept, now)
     saying: tuple[Action, ...] = (
         *_patches(object, heard, steps.memory, check or steps.failure, now),
-        *describe.failure_events(memory, picture),
+        *reporting.failure_events(memory, picture),
     )
     reasons = (*reason_chain.said(triggers, picture), *steps.reasons)
     return Decision(steps.memory, (*steps.actions, *saying), reasons, steps.due)
@@ -137,14 +134,14 @@ def _start(object: ScaledJob, heard: Heard, running: Running, memory: Memory, no
     """How many Jobs to create. The minimum comes first: it does not depend on any reading."""
     if heard.missing is not None:
         return Start(0, (because(Code.TEMPLATE_MISSING, failure=heard.missing.message),), is_full=False)
-    room, queue, strategy = counting.range_of(object.spec), heard.queue, object.spec.scaling_strategy
+    room, queue, strategy = job_count.range_of(object.spec), heard.queue, object.spec.scaling_strategy
     due = pacing.next_round(object, memory, now)
     lacking = max(0, room.minimum - running.now)
     if lacking and due is None:
         numbers = {"minimum": room.minimum, "running": running.now}
         reason = because(Code.MINIMUM_JOBS, count=lacking, **numbers)
         return Start(lacking, (reason,), running.now + lacking >= room.maximum)
-    wanted = counting.wanted_jobs(strategy, queue, running, room)
+    wanted = job_count.wanted_jobs(strategy, queue, running, room)
     count = max(0, min(wanted, room.maximum - running.counted))
     is_full = count < wanted or running.counted + count >= room.maximum
     round = whole_round(object.spec, heard.triggers, heard.picture, queue, running)
@@ -189,7 +186,7 @@ def _paced(object: ScaledJob, count: int, due: datetime) -> Reason:
 
 def _pending(strategy: ScalingStrategy | None, running: Running) -> tuple[Reason, ...]:
     """Said where it counts: a Job that does not begin keeps others from being started."""
-    if strategy is None or not counting.counts_pending(strategy) or not running.pending:
+    if strategy is None or not job_count.counts_pending(strategy) or not running.pending:
         return ()
     return (because(Code.JOBS_PENDING, pending=running.pending, strategy=strategy.strategy or ""),)
 
@@ -203,7 +200,7 @@ def _steps(
     now: datetime,
 ) -> Steps:
     """The round to create and the Jobs to delete."""
-    start = _start(object, heard, counting.running_of(views, asked, memory.created), memory, now)
+    start = _start(object, heard, job_count.running_of(views, asked, memory.created), memory, now)
     memory = replace(memory, is_full=start.is_full)
     reasons = (*reason_chain.failing(views), *start.reasons)
     actions: tuple[Action, ...] = ()
@@ -227,7 +224,7 @@ def _last_round(object: ScaledJob, jobs: tuple[JobView, ...] | Failure, memory: 
     """The last round that anything tells of: whoever replaces the object may lose its annotation, and a
     number that comes again finds its Jobs made already.
     """
-    claimed = annotated.round_of(object.metadata.annotations)
+    claimed = control_annotations.round_of(object.metadata.annotations)
     seen = () if isinstance(jobs, Failure) else jobs
     return max((memory.round, claimed, *(one.round for one in seen)))
 
@@ -252,16 +249,18 @@ def _patches(
     is_active = heard.queue.is_active
     conditions = (*_ready(object, heard, check), *_active(heard), *_unpaused(object))
     fields = {
-        **describe.trigger_fields(object.spec.triggers),
-        "lastActiveTime": describe.last_active_time(
+        **reporting.trigger_fields(object.spec.triggers),
+        "lastActiveTime": reporting.last_active_time(
             object.status, is_active if heard.is_known else None, memory.last_active, now
         ),
-        "externalMetricNames": describe.metric_names(heard.triggers),
-        "triggersActivity": describe.activity(heard.triggers, heard.picture, object.status.triggers_activity),
+        "externalMetricNames": reporting.metric_names(heard.triggers),
+        "triggersActivity": reporting.activity(
+            heard.triggers, heard.picture, object.status.triggers_activity
+        ),
     }
     return (
-        *describe.patches(object.status, describe.Account(conditions, fields)),
-        *describe.events("ScaledJob", object.status.conditions, conditions),
+        *reporting.patches(object.status, reporting.Account(conditions, fields)),
+        *reporting.events("ScaledJob", object.status.conditions, conditions),
         *_activity_events(object, heard),
     )
 
@@ -269,7 +268,7 @@ def _patches(
 def _ready(object: ScaledJob, heard: Heard, check: Failure | None) -> tuple[Condition, ...]:
     if check is not None:
         return (messages.check_failed("ScaledJob", check),)
-    if describe.is_awaited(object.status, heard.picture):
+    if reporting.is_awaited(object.status, heard.picture):
         return ()
     if heard.picture.failures:
         failures = (failure for _, failure in heard.picture.failures)
@@ -305,9 +304,9 @@ def _paused(object: ScaledJob, memory: Memory, check: Failure | None) -> Decisio
     if check is not None:
         ready = messages.check_failed("ScaledJob", check)
     conditions = (ready, messages.paused("ScaledJob"))
-    fields = describe.trigger_fields(object.spec.triggers)
+    fields = reporting.trigger_fields(object.spec.triggers)
     actions: tuple[Action, ...] = (
-        *describe.patches(object.status, describe.Account(conditions, fields)),
-        *describe.events("ScaledJob", object.status.conditions, conditions),
+        *reporting.patches(object.status, reporting.Account(conditions, fields)),
+        *reporting.events("ScaledJob", object.status.conditions, conditions),
     )
     return Decision(replace(memory, last_round=None), actions, (because(Code.PAUSED),))

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from tidegate.api.scaledjob import ScaledJobSpec
 from tidegate.base.sentences import counted, written
 from tidegate.core.reasons import Code, because
-from tidegate.core.scaledjob import job_count as counting
+from tidegate.core.scaledjob import job_count
 from tidegate.core.scaledjob.job_count import Queue, Range, Running
 from tidegate.core.triggers.reasons import not_above, some_of, told_active, unread_reason
 from tidegate.core.triggers.state import Picture
@@ -56,7 +56,7 @@ class Round:
     @property
     def mode(self) -> str:
         """How several triggers become one queue."""
-        return counting.mode_of(self.spec)
+        return job_count.mode_of(self.spec)
 
     @property
     def wanted(self) -> int:
@@ -70,7 +70,7 @@ class Round:
 
     def numbers(self) -> dict[str, int | str]:
         """Those of the sentences about the outcome; accurate and eager have told what is wanted."""
-        minimum = counting.range_of(self.spec).minimum
+        minimum = job_count.range_of(self.spec).minimum
         beside = f" beside the minimum of {minimum}" if minimum else ""
         wanted = f"{self.wanted} wanted{beside}, " if self.has_difference else ""
         return {
@@ -89,11 +89,11 @@ def whole_round(
     running: Running,
 ) -> Round:
     """The round of this queue."""
-    room, whole = counting.range_of(spec), queue
+    room, whole = job_count.range_of(spec), queue
     # The highest and the sum are whole unless the maximum cuts them; the others are made of cut parts.
-    if queue.wanted >= room.scaled or counting.mode_of(spec) not in ("max", "sum"):
+    if queue.wanted >= room.scaled or job_count.mode_of(spec) not in ("max", "sum"):
         endless = Range(room.minimum, _ENDLESS, _ENDLESS)
-        whole = counting.queue_of(triggers, picture, counting.mode_of(spec), endless)
+        whole = job_count.queue_of(triggers, picture, job_count.mode_of(spec), endless)
     return Round(spec, triggers, picture, queue, running, whole)
 
 
@@ -141,9 +141,9 @@ def counting_reasons(round: Round) -> Iterator[Reason]:
 
 def limited(round: Round, count: int) -> Iterator[Reason]:
     """That the maximum leaves fewer Jobs than the queue and the strategy ask for."""
-    room, running = counting.range_of(round.spec), round.running
+    room, running = job_count.range_of(round.spec), round.running
     endless = Range(room.minimum, _ENDLESS, _ENDLESS)
-    free = counting.wanted_jobs(round.spec.scaling_strategy, round.whole, running, endless)
+    free = job_count.wanted_jobs(round.spec.scaling_strategy, round.whole, running, endless)
     is_told = round.strategy in ("accurate", "eager") and running.counted + count < room.maximum
     if count >= free or is_told:
         return
@@ -178,7 +178,7 @@ def _divided(round: Round) -> str:
 
 def _strategy(round: Round) -> str:
     """The arithmetic of accurate, eager and custom in words; "" for default."""
-    room, running, strategy = counting.range_of(round.spec), round.running, round.spec.scaling_strategy
+    room, running, strategy = job_count.range_of(round.spec), round.running, round.spec.scaling_strategy
     busy = running.at_asking - room.minimum
     since = f", less {running.since} made since" if running.since else ""
     if round.strategy == "accurate":
@@ -192,7 +192,7 @@ def _strategy(round: Round) -> str:
     if round.strategy == "custom" and strategy is not None:
         deduction = strategy.custom_scaling_queue_length_deduction or 0
         text = strategy.custom_scaling_running_job_percentage
-        share = counting.share_of(text)
+        share = job_count.share_of(text)
         if share is not None:
             off = int(max(0, busy) * share)
             taken = f"{deduction} by deduction and {off} for {busy} unfinished at {text} each"

@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from tidegate.api.scaledobject import COOLDOWN_S, ScaledObjectSpec
 from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
-from tidegate.core.annotations import Pause
+from tidegate.core.control_annotations import Pause
 from tidegate.core.reasons import Code, because
 from tidegate.core.triggers.reasons import some_of, unread_reason
 from tidegate.core.triggers.state import Picture

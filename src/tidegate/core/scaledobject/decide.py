@@ -17,10 +17,9 @@ from typing import Any
 from tidegate.api.conditions import Condition, find
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
-from tidegate.core import annotations as annotated
-from tidegate.core import memory as remember
-from tidegate.core import messages, status
-from tidegate.core.annotations import Pause
+from tidegate.core import control_annotations, messages, reporting
+from tidegate.core.control_annotations import Pause
+from tidegate.core.memory import born, first_seen, with_activity
 from tidegate.core.reasons import Code, because
 from tidegate.core.scaledobject.activation import Situation, activate, limits_of
 from tidegate.core.scaledobject.reason_chain import Finding, chain
@@ -50,20 +49,20 @@ def decide_scaled_object(
     composite: Composite | None = None,
 ) -> Decision:
     """What becomes of a ScaledObject now. `composite` where it has valid scalingModifiers."""
-    memory = remember.first_seen(memory, seen)
-    pause = annotated.pause_of(object.metadata.annotations)
+    memory = first_seen(memory, seen)
+    pause = control_annotations.pause_of(object.metadata.annotations)
     if pause.is_full:
         return _paused(object, seen, pause, memory)
     net = net_of(object, memory)
     picture = picture_of(object, seen, triggers, memory, composite)
-    is_forced = annotated.is_set(object.metadata.annotations, annotated.FORCE_ACTIVATION)
+    is_forced = control_annotations.is_set(object.metadata.annotations, control_annotations.FORCE_ACTIVATION)
     is_active = picture.is_active or is_forced
     is_known = is_active or picture.is_told
     kept = replace(
-        remember.activity(memory, object.status.last_active_time, is_active, now),
-        born=remember.born(memory, object, now),
+        with_activity(memory, object.status.last_active_time, is_active, now),
+        born=born(memory, object, now),
         is_active=is_active if is_known else memory.is_active,
-        failures=status.told_failures(picture),
+        failures=reporting.told_failures(picture),
         failed_before=fallback.failed_before(net, picture, triggers),
     )
     outcome = None
@@ -84,16 +83,16 @@ def decide_scaled_object(
         **_target_fields(object, seen, memory),
         **_trigger_fields(object, found),
         "pausedReplicaCount": None,
-        "lastActiveTime": status.last_active_time(
+        "lastActiveTime": reporting.last_active_time(
             object.status, is_active if is_known else None, kept.last_active, now
         ),
         "health": health,
     }
     actions: tuple[Action, ...] = (
         *_writes(object, found),
-        *status.patches(object.status, status.Account(conditions, fields)),
-        *status.failure_events(memory, picture),
-        *status.events("ScaledObject", object.status.conditions, conditions),
+        *reporting.patches(object.status, reporting.Account(conditions, fields)),
+        *reporting.failure_events(memory, picture),
+        *reporting.events("ScaledObject", object.status.conditions, conditions),
     )
     return Decision(kept, actions, chain(found), _due(object, found, now))
 
@@ -109,7 +108,8 @@ def _paused(object: ScaledObject, seen: Seen, pause: Pause, memory: Memory) -> D
     if pause.unreadable is not None:
         reason = because(Code.PAUSE_UNREADABLE, text=pause.unreadable)
         failure = failure or Failure(
-            "Misconfigured", f'annotation {annotated.PAUSED_REPLICAS}: "{pause.unreadable}" is no count'
+            "Misconfigured",
+            f'annotation {control_annotations.PAUSED_REPLICAS}: "{pause.unreadable}" is no count',
         )
     elif pause.replicas is not None and isinstance(current, Failure):
         reason = because(Code.TARGET_UNREADABLE, failure=messages.cause(current.message))
@@ -125,8 +125,8 @@ def _paused(object: ScaledObject, seen: Seen, pause: Pause, memory: Memory) -> D
     unprotected = (messages.NO_FALLBACK,) if net_of(object, memory) is None else ()
     conditions = (ready, *unprotected, messages.paused("ScaledObject"))
     fields = {**_target_fields(object, seen, memory), "pausedReplicaCount": pause.replicas}
-    actions += status.patches(object.status, status.Account(conditions, fields))
-    actions += status.events("ScaledObject", object.status.conditions, conditions)
+    actions += reporting.patches(object.status, reporting.Account(conditions, fields))
+    actions += reporting.events("ScaledObject", object.status.conditions, conditions)
     return Decision(memory, tuple(actions), (reason,))
 
 
@@ -168,7 +168,7 @@ def _ready(object: ScaledObject, found: Finding, is_active: bool) -> tuple[Condi
         return (messages.check_failed("ScaledObject", seen.check),)
     if isinstance(seen.replicas, Failure):
         return (messages.replicas_unreadable(seen.replicas),)
-    if status.is_awaited(object.status, picture):
+    if reporting.is_awaited(object.status, picture):
         return ()
     is_formula_broken = picture.composed is not None and picture.composed.is_own
     if picture.errors and (is_active or is_formula_broken or found.net is None):
@@ -224,16 +224,18 @@ def _hpa_active(seen: Seen) -> tuple[Condition, ...]:
 def _trigger_fields(object: ScaledObject, found: Finding) -> dict[str, Any]:
     """The status fields about metrics."""
     return {
-        "externalMetricNames": status.metric_names(found.triggers),
-        "resourceMetricNames": status.resource_names(found.triggers),
+        "externalMetricNames": reporting.metric_names(found.triggers),
+        "resourceMetricNames": reporting.resource_names(found.triggers),
         "compositeScalerName": COMPOSITE_METRIC if modifiers_of(object.spec) is not None else None,
-        "triggersActivity": status.activity(found.triggers, found.picture, object.status.triggers_activity),
+        "triggersActivity": reporting.activity(
+            found.triggers, found.picture, object.status.triggers_activity
+        ),
     }
 
 
 def _target_fields(object: ScaledObject, seen: Seen, memory: Memory) -> dict[str, Any]:
     """The status fields that follow from the spec and from the first look at the target."""
-    fields = status.trigger_fields(object.spec.triggers)
+    fields = reporting.trigger_fields(object.spec.triggers)
     if object.status.original_replica_count is None and memory.original is not None:
         fields["originalReplicaCount"] = memory.original
     if isinstance(seen.hpa, HpaView):

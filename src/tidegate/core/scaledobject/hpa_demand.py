@@ -92,7 +92,7 @@ def known_of(sources: Sources) -> Known:
             if worth is None or isinstance(worth, Failure):
                 is_whole = False
             else:
-                found.append(Measure(metric, worth, trigger.coming is not None, state.is_fallen))
+                found.append(Measure(metric, worth, trigger.next_reading is not None, state.is_fallen))
         is_whole = is_whole and (state.failure is None or state.is_fallen)
     return Known(tuple(found), is_whole)
 

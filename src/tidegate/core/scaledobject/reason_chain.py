@@ -18,8 +18,7 @@ from tidegate.api.scaledobject import ScaledObject, ScaledObjectSpec
 from tidegate.base.errors import Failure
 from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
-from tidegate.core import annotations as annotated
-from tidegate.core import messages
+from tidegate.core import control_annotations, messages
 from tidegate.core.reasons import Code, because
 from tidegate.core.scaledobject.activation import Outcome
 from tidegate.core.scaledobject.hpa_demand import Sources, has_no_hpa, known_of, requests
@@ -46,7 +45,9 @@ class Finding:
 
     @property
     def is_forced(self) -> bool:
-        return annotated.is_set(self.object.metadata.annotations, annotated.FORCE_ACTIVATION)
+        return control_annotations.is_set(
+            self.object.metadata.annotations, control_annotations.FORCE_ACTIVATION
+        )
 
     @property
     def sources(self) -> Sources:
@@ -187,7 +188,7 @@ def _halves(found: Finding, outcome: Outcome) -> Iterator[Reason]:
     """What the annotations keep the HPA from, where nothing else says so."""
     if found.seen.replicas == 0 or has_no_hpa(found.seen):
         return
-    pause = annotated.pause_of(found.object.metadata.annotations)
+    pause = control_annotations.pause_of(found.object.metadata.annotations)
     if pause.is_scale_in_paused and outcome.reason.code != Code.SCALE_IN_PAUSED:
         yield because(Code.HPA_LOWERS_NOT)
     if pause.is_scale_out_paused and outcome.reason.code != Code.SCALE_OUT_PAUSED:

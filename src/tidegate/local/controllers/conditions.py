@@ -44,7 +44,7 @@ async def write_status(objects: Objects, resource: Resource, found: Object, stat
     """The object with exactly `status`; nothing is sent when it has it already.
 
     Carries the resourceVersion that was read: a name used again by another object is never written
-    to, and Conflict means look again.
+    to, and Conflict means reconcile again.
     """
     if (found.get("status") or {}) == status:
         return found

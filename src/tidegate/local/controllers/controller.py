@@ -1,4 +1,4 @@
-"""The loop every controller runs in: list, subscribe, look at one key at a time, repeat what failed.
+"""The loop every controller runs in: list, subscribe, reconcile one key at a time, repeat what failed.
 
 A controller of this room is a `Reconciler`: it says which kinds concern it, whose key a change
 touches, and how to bring one key to rest. It reads the world as it is, so a lost, doubled or late
@@ -22,9 +22,9 @@ Name = tuple[str, str]
 
 # After a conflict the world has already moved on; the pause only keeps two writers from racing.
 AGAIN_S = 0.05
-# What vanished under our hands, or a namespace that ends, is no fault to report: look again in a while.
+# What vanished under our hands, or a namespace that ends, is no fault to report: try again in a while.
 VANISHED_S = 1.0
-# A burst of changes (ten Pods that become ready) costs one look, not ten.
+# A burst of changes (ten Pods that become ready) costs one reconcile, not ten.
 GAP_S = 0.02
 
 
@@ -38,7 +38,7 @@ class Reconciler(Protocol[Key]):
         """Whom a change concerns. Every object that exists at the start is shown once as ADDED."""
 
     async def reconcile(self, key: Key) -> float | None:
-        """Brings `key` to rest; seconds after which to look again without news, None for never."""
+        """Brings `key` to rest; seconds after which to do so again without news, None for never."""
 
 
 class Controller(Generic[Key]):

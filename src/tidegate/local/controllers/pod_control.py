@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 # Letters and digits that cannot spell words, as Kubernetes uses for generated names.
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 AT_ONCE = 64
-# The most Pods that one look creates: what was asked for may change meanwhile.
+# The most Pods that one reconcile creates: what was asked for may change meanwhile.
 BURST = 500
 
 

@@ -186,7 +186,7 @@ async def read(instance: Instance, options: LogOptions, clock: Clock) -> AsyncIt
 def _moments(instance: Instance, clock: Clock) -> Callable[[int], float]:
     """When a byte was written, by the newest notes; what no note covers yet is new."""
     times, read_at = Times.read(instance.path), clock.monotonic()
-    ended = instance.look()
+    ended = instance.inspect()
 
     def moment(offset: int) -> float:
         nonlocal times, read_at
@@ -202,7 +202,7 @@ def _moments(instance: Instance, clock: Clock) -> Callable[[int], float]:
 async def _chunks(file: BinaryIO, instance: Instance, follow: bool, clock: Clock) -> AsyncIterator[bytes]:
     while True:
         # Asked before reading: what was written before the end is then still read.
-        is_last = not follow or instance.look().state != "alive"
+        is_last = not follow or instance.inspect().state != "alive"
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
         if is_last:

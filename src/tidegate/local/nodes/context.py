@@ -25,7 +25,7 @@ LAUNCHES = 2 * (os.cpu_count() or 1)
 
 
 @dataclass(slots=True)
-class Ground:
+class NodeContext:
     """`refused` says why private mounts are not possible here, "" when they are.
 
     `services` are all Services by (namespace, name), kept current by the node.

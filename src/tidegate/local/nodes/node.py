@@ -16,7 +16,7 @@ from typing import Any
 from tidegate.base.errors import Failure
 from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES, ApiError
 from tidegate.local.nodes.container_logs import LogClock
-from tidegate.local.nodes.context import NODE, SOURCE, Ground
+from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
 from tidegate.local.nodes.heartbeat import Heartbeat
 from tidegate.local.nodes.network import host_names
 from tidegate.local.nodes.network.host_names import Named
@@ -60,7 +60,7 @@ class Node:
         folder = folder.resolve()
         node_id = _identity(folder)
         self._services: dict[tuple[str, str], Named] = {}
-        self._ground = Ground(
+        self._context = NodeContext(
             objects=objects,
             clock=clock,
             folder=folder,
@@ -78,9 +78,9 @@ class Node:
         self._doomed: dict[str, tuple[str, str]] = {}
         self._is_open = False
         self._proxies = Proxies(self._services, self._on_names, self._tell_service)
-        self._log_clock = LogClock(self._ground.clock)
+        self._log_clock = LogClock(self._context.clock)
         self._meter = Meter(objects, self._pods, clock)
-        self._streams = Streams(objects, self._pods, self._ground)
+        self._streams = Streams(objects, self._pods, self._context)
 
     @property
     def streams(self) -> PodStreams:
@@ -99,9 +99,9 @@ class Node:
     async def run(self) -> None:
         """Adopts what an earlier server left, then keeps pods and Services as the objects say."""
         self._objects.subscribe(WATCHED, self._on_change)
-        self._ground.refused = await asyncio.to_thread(self._refuses)
-        if self._ground.refused:
-            log.warning("no private mounts on this machine", extra={"answer": self._ground.refused})
+        self._context.refused = await asyncio.to_thread(self._refuses)
+        if self._context.refused:
+            log.warning("no private mounts on this machine", extra={"answer": self._context.refused})
         for service in self._objects.list(SERVICES):
             self._proxies.on_service(service, False)
         mine = []
@@ -110,10 +110,10 @@ class Node:
             if pod["spec"].get("nodeName") == NODE:
                 mine.append(pod)
                 if not _is_finished(pod):
-                    self._ground.addresses.keep(
+                    self._context.addresses.keep(
                         pod["metadata"]["uid"], (pod.get("status") or {}).get("podIP", "")
                     )
-        self._proxies.look()
+        self._proxies.reconcile()
         self._is_open = True
         for pod in mine:
             self._follow(pod)
@@ -121,7 +121,7 @@ class Node:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._proxies.run())
             group.create_task(self._log_clock.run(self._pods))
-            group.create_task(Heartbeat(self._objects, self._ground.clock).run())
+            group.create_task(Heartbeat(self._objects, self._context.clock).run())
 
     async def stop(self, kill_pods: bool = False) -> None:
         """Lets go of the pods, which live on; with `kill_pods` their processes end, the Pods stay.
@@ -139,13 +139,13 @@ class Node:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         if kill_pods:
-            await asyncio.to_thread(sweep, self._ground.node_id, lambda _: True)
+            await asyncio.to_thread(sweep, self._context.node_id, lambda _: True)
 
     def _on_change(self, change: Change) -> None:
         metadata, is_gone = change.object["metadata"], change.type == "DELETED"
         if change.resource == SERVICES:
             self._proxies.on_service(change.object, is_gone)
-            self._proxies.look()
+            self._proxies.reconcile()
         elif change.resource == PODS:
             self._proxies.on_pod(change.object, is_gone)
             if change.object["spec"].get("nodeName") == NODE and self._is_open:
@@ -163,10 +163,10 @@ class Node:
         uid = metadata["uid"]
         if uid in self._pods:
             self._pods[uid].wake()
-        elif is_gone and not self._ground.pod_folder(uid).exists():
+        elif is_gone and not self._context.pod_folder(uid).exists():
             return
         elif is_gone or metadata.get("deletionGracePeriodSeconds") or not _is_finished(pod):
-            self._begin(PodTask(self._ground, metadata["namespace"], metadata["name"], uid))
+            self._begin(PodTask(self._context, metadata["namespace"], metadata["name"], uid))
 
     def _begin(self, pod: PodTask) -> None:
         self._pods[pod.uid] = pod
@@ -188,19 +188,19 @@ class Node:
         current = self._objects.get(PODS, pod.namespace, pod.name)
         if current is not None and current["metadata"]["uid"] == pod.uid:
             self._follow(current)
-        elif not pod.is_cleared and self._ground.pod_folder(pod.uid).exists():
-            self._begin(PodTask(self._ground, pod.namespace, pod.name, pod.uid))
+        elif not pod.is_cleared and self._context.pod_folder(pod.uid).exists():
+            self._begin(PodTask(self._context, pod.namespace, pod.name, pod.uid))
 
     async def _clear_orphans(self, known: set[str]) -> None:
         """Directories and processes of Pods that are no more."""
-        for uid in set(os.listdir(self._ground.pods)) - known:
-            self._begin(PodTask(self._ground, "", "", uid))
+        for uid in set(os.listdir(self._context.pods)) - known:
+            self._begin(PodTask(self._context, "", "", uid))
 
         def is_orphan(marks: Mapping[str, str]) -> bool:
             # Asked of the disk as it is then: a pod that comes meanwhile has its directory first.
-            return not self._ground.pod_folder(marks.get(UID_VARIABLE, "")).exists()
+            return not self._context.pod_folder(marks.get(UID_VARIABLE, "")).exists()
 
-        left = await asyncio.to_thread(sweep, self._ground.node_id, is_orphan)
+        left = await asyncio.to_thread(sweep, self._context.node_id, is_orphan)
         if left:
             log.warning("processes of removed pods could not be ended", extra={"count": left})
 
@@ -212,7 +212,7 @@ class Node:
             claims = [volume.get("persistentVolumeClaim") or {} for volume in volumes]
             if all(claim.get("claimName") != name for claim in claims):
                 del self._doomed[uid]
-                asyncio.get_running_loop().run_in_executor(None, remove, self._ground.claims / uid)
+                asyncio.get_running_loop().run_in_executor(None, remove, self._context.claims / uid)
 
     def _on_names(self) -> None:
         for pod in self._pods.values():

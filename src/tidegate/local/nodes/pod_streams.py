@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from tidegate.kube.resource import PODS, ApiError
-from tidegate.local.nodes import container_logs as logs
-from tidegate.local.nodes.context import Ground
+from tidegate.local.nodes import container_logs
+from tidegate.local.nodes.context import NodeContext
 from tidegate.local.nodes.pods.pod_worker import PodTask
 from tidegate.local.nodes.processes import exec
 from tidegate.local.nodes.processes.exec import Inside
@@ -19,10 +19,10 @@ from tidegate.local.streams import Command, LogOptions
 class Streams:
     """Implements `PodStreams`."""
 
-    def __init__(self, objects: Objects, pods: Mapping[str, PodTask], ground: Ground) -> None:
+    def __init__(self, objects: Objects, pods: Mapping[str, PodTask], context: NodeContext) -> None:
         self._objects = objects
         self._pods = pods
-        self._ground = ground
+        self._context = context
 
     async def logs(
         self, namespace: str, name: str, container: str, options: LogOptions
@@ -31,7 +31,7 @@ class Streams:
         pod = self._pod(namespace, name)
         wanted = _named(pod, container)
         instance = self._instance(pod, wanted, options.previous)
-        async for chunk in logs.read(instance, options, self._ground.clock):
+        async for chunk in container_logs.read(instance, options, self._context.clock):
             yield chunk
 
     async def exec(self, namespace: str, name: str, container: str, command: Command) -> int:
@@ -59,8 +59,8 @@ class Streams:
         raise ApiError(400, "BadRequest", f'container "{wanted}" in pod "{name}" is not running')
 
     def _instance(self, pod: Mapping[str, Any], container: str, is_previous: bool) -> Instance:
-        folder = self._ground.pod_folder(pod["metadata"]["uid"]) / container
-        ran = [one for one in instances(folder) if one.look().state not in ("void", "unclaimed")]
+        folder = self._context.pod_folder(pod["metadata"]["uid"]) / container
+        ran = [one for one in instances(folder) if one.inspect().state not in ("void", "unclaimed")]
         name = pod["metadata"]["name"]
         if is_previous:
             if len(ran) < 2:

@@ -14,7 +14,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.quantity import parse_quantity
 from tidegate.base.times import format_time
-from tidegate.core import annotations as annotated
+from tidegate.core import control_annotations
 from tidegate.core.outlook.scaledjob import outlook_jobs
 from tidegate.core.outlook.scaledobject import Prospect, outlook
 from tidegate.core.triggers.combined import picture_of
@@ -75,7 +75,7 @@ def _subject(steps: Steps, tracked: Tracked, object: ScaledObject | ScaledJob, w
     subject = Subject(steps, tracked, object, views, interpret(views), steps.clock.now())
     annotations = object.metadata.annotations
     if isinstance(object, ScaledJob):
-        return replace(subject, is_paused=annotated.is_set(annotations, annotated.PAUSED))
+        return replace(subject, is_paused=control_annotations.is_set(annotations, control_annotations.PAUSED))
     picture = subject.picture
     if tracked.plan is not None and tracked.seen is not None:
         composite = tracked.plan.review.composite
@@ -83,7 +83,7 @@ def _subject(steps: Steps, tracked: Tracked, object: ScaledObject | ScaledJob, w
     return replace(
         subject,
         picture=picture,
-        is_paused=annotated.pause_of(annotations).is_full,
+        is_paused=control_annotations.pause_of(annotations).is_full,
         replicas=tracked.replicas,
         ready=workers.ready,
     )

@@ -15,16 +15,16 @@ import msgspec
 from tidegate.api.conditions import find
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.core import annotations as annotated
+from tidegate.core import control_annotations
 from tidegate.core.reasons import Code
 from tidegate.core.values import Decision
 from tidegate.operator.history.store import Entry, entry, reason_values
 
 PAUSES = (
-    annotated.PAUSED_REPLICAS,
-    annotated.PAUSED,
-    annotated.PAUSED_SCALE_IN,
-    annotated.PAUSED_SCALE_OUT,
+    control_annotations.PAUSED_REPLICAS,
+    control_annotations.PAUSED,
+    control_annotations.PAUSED_SCALE_IN,
+    control_annotations.PAUSED_SCALE_OUT,
 )
 FALLEN = frozenset({Code.FALLBACK, Code.FALLBACK_NIL, Code.COMPOSITE_FALLBACK})
 
@@ -54,11 +54,16 @@ class ObjectState:
 def annotations_of(object: ScaledObject | ScaledJob) -> dict[str, str]:
     """The annotations that pause or force, as written."""
     present = object.metadata.annotations
-    names = (*PAUSES, annotated.FORCE_ACTIVATION) if isinstance(object, ScaledObject) else (annotated.PAUSED,)
+    names = (
+        (*PAUSES, control_annotations.FORCE_ACTIVATION)
+        if isinstance(object, ScaledObject)
+        else (control_annotations.PAUSED,)
+    )
     return {
         name: present[name]
         for name in names
-        if name in present and (name == annotated.PAUSED_REPLICAS or annotated.is_set(present, name))
+        if name in present
+        and (name == control_annotations.PAUSED_REPLICAS or control_annotations.is_set(present, name))
     }
 
 
@@ -182,13 +187,15 @@ def _ready(ready: tuple[str, str, str], now: datetime) -> Entry:
 def _annotated(before: Mapping[str, str], after: Mapping[str, str], now: datetime) -> Iterator[Entry]:
     for name, value in after.items():
         if before.get(name) != value:
-            code, verb = ("Forced", "forced") if name == annotated.FORCE_ACTIVATION else ("Paused", "paused")
+            code, verb = (
+                ("Forced", "forced") if name == control_annotations.FORCE_ACTIVATION else ("Paused", "paused")
+            )
             yield entry(now, code, f'{verb}: annotation {name}: "{value}"', name=name, value=value)
     for name in before:
         if name not in after:
             code, verb = (
                 ("Unforced", "forced no longer")
-                if name == annotated.FORCE_ACTIVATION
+                if name == control_annotations.FORCE_ACTIVATION
                 else ("Unpaused", "unpaused")
             )
             yield entry(now, code, f"{verb}: annotation {name} was taken off", name=name)

@@ -10,7 +10,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.sentences import counted
 from tidegate.base.times import parse_time
-from tidegate.core.annotations import PAUSED, is_set, pause_of
+from tidegate.core.control_annotations import PAUSED, is_set, pause_of
 from tidegate.core.outlook.messages import name_of
 from tidegate.core.reasons import Code
 from tidegate.core.values import Action, CreateJobs, DeleteJobs, Reason, SetReplicas

@@ -16,7 +16,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
-from tidegate.core import memory, messages, status
+from tidegate.core import memory, messages, reporting
 from tidegate.core.memory import memory_from
 from tidegate.core.reasons import Code
 from tidegate.core.values import (
@@ -151,10 +151,10 @@ class Steps:
     async def unready(self, place: Place, object: ScaledObject | ScaledJob, why: Failure) -> None:
         """Ready=False of an object that is not looked at any further, with an event when that is news."""
         kind: messages.Kind = "ScaledObject" if isinstance(object, ScaledObject) else "ScaledJob"
-        account = status.Account((messages.check_failed(kind, why),), {})
-        for patch in status.patches(object.status, account):
+        account = reporting.Account((messages.check_failed(kind, why),), {})
+        for patch in reporting.patches(object.status, account):
             await self.writer.status(place, patch.status)
-        for event in status.events(kind, object.status.conditions, account.conditions):
+        for event in reporting.events(kind, object.status.conditions, account.conditions):
             await self.writer.event(place, event)
 
     async def planned(

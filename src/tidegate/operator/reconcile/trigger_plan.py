@@ -26,8 +26,8 @@ from tidegate.kit.scaler import Clocked, Described, Polled, Scope
 from tidegate.kit.settings import declared
 from tidegate.kube.resource import Resource
 from tidegate.review.annotations import PREFIX
-from tidegate.review.coming import coming
 from tidegate.review.manifest import Review, TriggerPlan, review
+from tidegate.review.next_reading import next_reading
 
 Object = dict[str, Any]
 Kept = tuple[Reading | None, int]
@@ -116,7 +116,9 @@ class Plan:
         """The views with what triggers that follow the clock will say next."""
         clocks = {index: scaler for index, scaler in self.scalers() if isinstance(scaler, Clocked)}
         return tuple(
-            replace(view, coming=coming(clocks[view.index], now)) if view.index in clocks else view
+            replace(view, next_reading=next_reading(clocks[view.index], now))
+            if view.index in clocks
+            else view
             for view in views
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 from tidegate import __version__
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.names import job_name
-from tidegate.core.annotations import ROUND
+from tidegate.core.control_annotations import ROUND
 
 Object = dict[str, Any]
 

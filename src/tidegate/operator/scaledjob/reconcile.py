@@ -15,7 +15,7 @@ from typing import Any
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.core import memory, messages
-from tidegate.core.annotations import PAUSED, ROUND, is_set
+from tidegate.core.control_annotations import PAUSED, ROUND, is_set
 from tidegate.core.reasons import Code
 from tidegate.core.scaledjob import pacing
 from tidegate.core.scaledjob.cleanup import REFUSED_FOR, refusals
@@ -27,8 +27,7 @@ from tidegate.operator.reconcile.expectations import UNSEEN_S
 from tidegate.operator.reconcile.steps import Steps
 from tidegate.operator.reconcile.tracker import Key, RefusedJobs, Tracked
 from tidegate.operator.reconcile.trigger_plan import Plan
-from tidegate.operator.scaledjob import job_body as jobs
-from tidegate.operator.scaledjob import snapshot
+from tidegate.operator.scaledjob import job_body, snapshot
 from tidegate.operator.scaledjob.job_template import Template, template_of
 from tidegate.operator.scaledjob.pending_jobs import PendingJobs
 
@@ -241,7 +240,7 @@ class ScaledJobReconciler:
     ) -> int:
         """How many Jobs there are now, or may be."""
         place = self.steps.place(tracked)
-        bodies = jobs.bodies(object, template.spec, action.round, action.count, template.uid)
+        bodies = job_body.bodies(object, template.spec, action.round, action.count, template.uid)
         views = (snapshot.view_of(body, lambda job: True) for body in bodies)
         tracked.expectations.expect(views, self.steps.clock.monotonic())
         made = await self.steps.writer.create_jobs(place.namespace, bodies)

@@ -9,7 +9,7 @@ from typing import Any
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.times import parse_time
-from tidegate.core.annotations import round_of
+from tidegate.core.control_annotations import round_of
 from tidegate.core.values import JobView
 from tidegate.kube.resource import JOBS
 from tidegate.operator.cluster.informers import Informers

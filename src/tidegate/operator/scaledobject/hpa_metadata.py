@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from tidegate.core.annotations import HPA_EXCLUDED_LABELS
+from tidegate.core.control_annotations import HPA_EXCLUDED_LABELS
 from tidegate.review.hpa import NAME_LABEL, STANDARD_LABELS
 
 Object = dict[str, Any]

@@ -11,7 +11,7 @@ import msgspec
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
 from tidegate.core import messages
-from tidegate.core.annotations import pause_of
+from tidegate.core.control_annotations import pause_of
 from tidegate.core.scaledobject.decide import decide_scaled_object
 from tidegate.core.scaledobject.restore import first_mark
 from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, HpaView, Seen, SetReplicas

@@ -220,7 +220,7 @@ async def test_a_launcher_that_comes_after_the_server_gives_up(tmp_path: Path) -
     instance = prepared(tmp_path / "c", tmp_path / "marks")
     assert instance.take()
     assert late_launcher(instance) == 75
-    assert instance.look().state == "void"
+    assert instance.inspect().state == "void"
     assert not (tmp_path / "marks").exists()
 
 
@@ -281,7 +281,7 @@ def test_what_ended_by_itself_before_the_node_stopped_is_not_run_again(
     instance.mark_lost()
     os.utime(instance.path / "exit", (1_700_000_000, 1_700_000_000))
     os.utime(instance.path / "lost", (1_700_000_000 + marked_s,) * 2)
-    assert instance.look().state == state
+    assert instance.inspect().state == state
 
 
 def test_half_a_plan_is_never_run(tmp_path: Path) -> None:

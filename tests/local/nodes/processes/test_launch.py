@@ -113,12 +113,12 @@ def test_names_of_variables_may_be_what_no_shell_would_take(tmp_path: Path) -> N
 def test_what_cannot_start_says_why(tmp_path: Path, args: list[str], cwd: str, told: str) -> None:
     plan = Plan(args, {"PATH": "/usr/bin:/bin"}, cwd, is_private=False)
     code, instance = run(([sys.executable, "-I", "-S", str(LAUNCHER), "run"], tmp_path), plan)
-    assert (code, instance.look().failure) == (128, ("StartError", told))
+    assert (code, instance.inspect().failure) == (128, ("StartError", told))
 
 
 def test_a_mount_that_cannot_be_made_says_which(launch: tuple[list[str], Path]) -> None:
     code, instance = run(launch, Plan(["true"], {}, "/", "h", [Bind("/no/such/source", "/m")]))
     told = "cannot mount at /m: mount /no/such/source at"
-    failure = instance.look().failure
+    failure = instance.inspect().failure
     assert failure is not None
     assert (code, failure[0], failure[1][: len(told)]) == (128, "FailedMount", told)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.base import selectors, times
-from tidegate.local.apiserver.printing import workload_cells as cells
+from tidegate.local.apiserver.printing import workload_cells
 
 Cell = Callable[[dict[str, Any], datetime], Any]
 NONE = "<none>"
@@ -216,14 +216,16 @@ def _config_entries(body: dict[str, Any], now: datetime) -> int:
 BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
     ("", "Pod"): (
         NAME,
-        Column("Ready", lambda body, now: cells.pod_state(body).ready_text),
-        Column("Status", lambda body, now: cells.pod_state(body).status),
-        Column("Restarts", lambda body, now: cells.restarts_text(cells.pod_state(body), now)),
+        Column("Ready", lambda body, now: workload_cells.pod_state(body).ready_text),
+        Column("Status", lambda body, now: workload_cells.pod_state(body).status),
+        Column(
+            "Restarts", lambda body, now: workload_cells.restarts_text(workload_cells.pod_state(body), now)
+        ),
         AGE,
         Column("IP", at("status", "podIP", default=NONE), priority=1),
         Column("Node", at("spec", "nodeName", default=NONE), priority=1),
         Column("Nominated Node", at("status", "nominatedNodeName", default=NONE), priority=1),
-        Column("Readiness Gates", cells.readiness_gates, priority=1),
+        Column("Readiness Gates", workload_cells.readiness_gates, priority=1),
     ),
     ("apps", "Deployment"): (
         NAME,
@@ -247,17 +249,17 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
     ),
     ("batch", "Job"): (
         NAME,
-        Column("Status", cells.job_status),
-        Column("Completions", cells.job_completions),
-        Column("Duration", cells.job_duration),
+        Column("Status", workload_cells.job_status),
+        Column("Completions", workload_cells.job_completions),
+        Column("Duration", workload_cells.job_duration),
         AGE,
         *_WIDE,
         _SELECTOR,
     ),
     ("autoscaling", "HorizontalPodAutoscaler"): (
         NAME,
-        Column("Reference", cells.hpa_reference),
-        Column("Targets", cells.hpa_targets),
+        Column("Reference", workload_cells.hpa_reference),
+        Column("Targets", workload_cells.hpa_targets),
         Column("MinPods", at("spec", "minReplicas", default="<unset>")),
         Column("MaxPods", at("spec", "maxReplicas", default=0)),
         Column("Replicas", at("status", "currentReplicas", default=0)),
@@ -281,15 +283,15 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
         AGE,
     ),
     ("", "Event"): (
-        Column("Last Seen", cells.event_last_seen),
+        Column("Last Seen", workload_cells.event_last_seen),
         Column("Type", at("type")),
         Column("Reason", at("reason")),
-        Column("Object", cells.event_object),
+        Column("Object", workload_cells.event_object),
         Column("Subobject", at("involvedObject", "fieldPath"), priority=1),
-        Column("Source", cells.event_source, priority=1),
+        Column("Source", workload_cells.event_source, priority=1),
         Column("Message", lambda body, now: str(body.get("message") or "").strip()),
-        Column("First Seen", cells.event_first_seen, priority=1),
-        Column("Count", cells.event_count, type="integer", priority=1),
+        Column("First Seen", workload_cells.event_first_seen, priority=1),
+        Column("Count", workload_cells.event_count, type="integer", priority=1),
         Column("Name", at("metadata", "name"), format="name", priority=1),
     ),
     ("", "Namespace"): (NAME, Column("Status", at("status", "phase")), AGE),

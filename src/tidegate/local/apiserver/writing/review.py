@@ -33,7 +33,7 @@ class Review:
             raise _invalid(kind, body, findings.problems)
         return _unknown(findings.unknown, validation)
 
-    def judge(
+    def check(
         self,
         kind: Kind,
         new: Object,

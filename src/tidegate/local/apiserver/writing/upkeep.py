@@ -97,12 +97,12 @@ class Upkeep:
     def _listen_until_empty(self, key: str) -> None:
         """Looks again when an object of the definition goes (its finalizers may take their time)."""
 
-        def look(entries: list[Entry]) -> None:
+        def on_entries(entries: list[Entry]) -> None:
             if any(entry.type == "DELETED" for entry in entries):
                 stop()
                 self._wake.set()
 
-        stop = self._store.listen([key], look)
+        stop = self._store.listen([key], on_entries)
 
     # -- events --------------------------------------------------------------------------------
 

@@ -165,7 +165,7 @@ class Verbs:
         if not kind.is_custom:
             builtin_kinds.apply_defaults(kind, body)
         problems = self._completion.complete(kind, body, None, now)
-        warnings += self._review.judge(kind, body, None, options.field_validation, problems)
+        warnings += self._review.check(kind, body, None, options.field_validation, problems)
         decided = self._store_new("ADDED", target, body, None, options)
         if kind.key == _NAMESPACES:
             self._furnish(target.name, options)
@@ -197,7 +197,7 @@ class Verbs:
                 builtin_kinds.apply_defaults(kind, new)
             problems = self._completion.complete(kind, new, old, now)
             check_finalizers(kind, old, new)
-            warnings += self._review.judge(kind, new, old, options.field_validation, problems)
+            warnings += self._review.check(kind, new, old, options.field_validation, problems)
         elif kind.is_custom:
             warnings += self._review.conform(kind, new, options.field_validation)
         bump_generation(kind, old, new)

@@ -14,7 +14,7 @@ from datetime import datetime
 from tidegate.api.conditions import Condition
 from tidegate.api.hpa import HpaSpec, TargetRef, decode_hpa_spec
 from tidegate.base.selectors import Selector, parse_selector
-from tidegate.core.hpa import autoscaler as arithmetic
+from tidegate.core.hpa import autoscaler
 from tidegate.core.hpa.autoscaler import HpaDecision, HpaMemory, Sample
 from tidegate.kube.resource import DEPLOYMENTS, HPAS, PODS, REPLICA_SETS, ApiError, Resource
 from tidegate.local.controllers import conditions
@@ -28,10 +28,10 @@ from tidegate.runtime.clock import Clock
 
 SOURCE = "horizontal-pod-autoscaler"
 INTERVAL_S = 15.0
-# A window's end is worth a look of its own, but never more than one a second.
+# A window's end is worth a reconcile of its own, but never more than one a second.
 LEAST_S = 1.0
 # What is new, or was just started again, may not be measured yet: no failure is told before the last one.
-FIRST_LOOKS_S = (0.5, 1.0, 2.0, 4.0, 7.5)
+FIRST_RECONCILES_S = (0.5, 1.0, 2.0, 4.0, 7.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Hpas:
 
     def _woken(self, change: Change) -> Iterable[Name]:
         """HPAs whose target just left zero, or reached it: neither their work nor what their status says
-        has to wait for their next look."""
+        has to wait for their next reconcile."""
         if change.previous is None:
             return ()
         was_zero, is_zero = (one["spec"].get("replicas", 1) == 0 for one in (change.previous, change.object))
@@ -169,8 +169,8 @@ class Hpas:
         memory = self._memories.get(uid)
         if memory is None:
             last = (hpa.get("status") or {}).get("lastScaleTime")
-            memory = arithmetic.memory_from(last, target.replicas, now)
-        decision = arithmetic.step(spec, target.replicas, samples, memory, now)
+            memory = autoscaler.memory_from(last, target.replicas, now)
+        decision = autoscaler.step(spec, target.replicas, samples, memory, now)
         early_s = self._early_s(uid, decision)
         if early_s is not None:
             return early_s
@@ -189,7 +189,7 @@ class Hpas:
     async def _rescale(
         self, hpa: Object, target: Target, decision: HpaDecision, now: datetime
     ) -> HpaDecision:
-        """Writes the count unless the scale has changed since it was read (Conflict: look again)."""
+        """Writes the count unless the scale has changed since it was read (Conflict: reconcile again)."""
         patch = {
             "metadata": {"resourceVersion": target.scale["metadata"]["resourceVersion"]},
             "spec": {"replicas": decision.replicas},
@@ -199,7 +199,7 @@ class Hpas:
         except ApiError as error:
             if error.reason == "Conflict":
                 raise
-            failed = arithmetic.unwritten(decision, str(error))
+            failed = autoscaler.unwritten(decision, str(error))
             known = (hpa.get("status") or {}).get("conditions")
             status = {**hpa["status"], "desiredReplicas": failed.replicas}
             status["conditions"] = hpa_status.with_all(known, failed.conditions, now)
@@ -208,13 +208,13 @@ class Hpas:
         return decision
 
     def _early_s(self, uid: str, decision: HpaDecision) -> float | None:
-        """Seconds until the next of the first looks, while the only thing to tell is that nothing answers."""
-        looks = self._early.get(uid, 0)
-        if uid in self._memories or not decision.is_unanswered or looks == len(FIRST_LOOKS_S):
+        """Seconds until the next of the first ones, while the only thing to tell is that nothing answers."""
+        reconciles = self._early.get(uid, 0)
+        if uid in self._memories or not decision.is_unanswered or reconciles == len(FIRST_RECONCILES_S):
             self._early.pop(uid, None)
             return None
-        self._early[uid] = looks + 1
-        return FIRST_LOOKS_S[looks]
+        self._early[uid] = reconciles + 1
+        return FIRST_RECONCILES_S[reconciles]
 
     def _next_s(self, decision: HpaDecision, now: datetime) -> float:
         if decision.due is None:

@@ -17,7 +17,7 @@ from tidegate.base.quantity import parse_quantity
 from tidegate.core.hpa.autoscaler import Sample
 from tidegate.core.hpa.replicas import MetricKind
 from tidegate.core.values import TargetType
-from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers import pod_control
 from tidegate.local.objects import Object
 
 Answer = TypeVar("Answer")
@@ -51,12 +51,12 @@ class Scope:
         """What an external Value is multiplied by. A Pod that is being deleted counts while it is ready:
         Kubernetes counts so, and so does whoever divided the metric. Source: Kubernetes'
         `replica_calculator.go`, getReadyPodsCount."""
-        return sum(pods_.phase(pod) == "Running" and pods_.is_ready(pod) for pod in self.pods)
+        return sum(pod_control.phase(pod) == "Running" and pod_control.is_ready(pod) for pod in self.pods)
 
     @property
     def active(self) -> tuple[Object, ...]:
         """Those whose usage counts."""
-        return tuple(pod for pod in self.pods if pods_.is_active(pod))
+        return tuple(pod for pod in self.pods if pod_control.is_active(pod))
 
 
 class Samples:
@@ -172,8 +172,8 @@ def mean(
     Source: Kubernetes documentation, "Horizontal Pod Autoscaling: Algorithm details".
     """
     used = {usage.pod: usage.used for usage in usages}
-    active = [pod for pod in pods if pods_.is_active(pod)]
-    ready = [str(pod["metadata"]["name"]) for pod in active if pods_.is_ready(pod)]
+    active = [pod for pod in pods if pod_control.is_active(pod)]
+    ready = [str(pod["metadata"]["name"]) for pod in active if pod_control.is_ready(pod)]
     known = [name for name in ready if name in used]
     if not known:
         return Failure("Unreachable", "no metrics of ready pods were returned from the resource metrics API")

@@ -13,8 +13,7 @@ from typing import Any
 
 from tidegate.base.times import format_time, parse_time
 from tidegate.kube.resource import JOBS, PODS, ApiError, Resource
-from tidegate.local.controllers import conditions
-from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.jobs import job_status, pod_tally
@@ -58,7 +57,12 @@ class Jobs:
                 self._gone.pop(change.object["metadata"]["uid"], None)
             return [key_of(change.object)]
         owner = controller_of(change.object)
-        if change.type == "DELETED" and owner and owner["kind"] == "Job" and pods_.is_terminal(change.object):
+        if (
+            change.type == "DELETED"
+            and owner
+            and owner["kind"] == "Job"
+            and pod_control.is_terminal(change.object)
+        ):
             self._gone.setdefault(owner["uid"], {})[change.object["metadata"]["uid"]] = change.object
         return controllers_in(change, "Job")
 
@@ -72,7 +76,7 @@ class Jobs:
         gone = dict(self._gone.get(job["metadata"]["uid"], {}))
         pods = [*controlled(self.objects, PODS, job), *gone.values()]
         counted = pod_tally.count(job, pods)
-        verdict = job_status.decided(job) or pod_tally.judge(job, counted, self.clock.now())
+        verdict = job_status.decided(job) or pod_tally.verdict_of(job, counted, self.clock.now())
         if verdict is not None:
             delay_s = await self._finish(job, counted, verdict)
         elif job["spec"].get("suspend"):
@@ -109,7 +113,7 @@ class Jobs:
         status = job_status.with_verdict(status, verdict, self.clock.now(), is_final=is_final)
         await conditions.write_status(self.objects, JOBS, job, status)
         if not is_final:
-            await pods_.delete_pods(self.objects, job, counted.active, self.events)
+            await pod_control.delete_pods(self.objects, job, counted.active, self.events)
         elif verdict.is_success:
             await self.events.normal(job, "Completed", "Job completed")
         else:
@@ -121,22 +125,22 @@ class Jobs:
         status = job_status.counters(job, counted, active=len(counted.active))
         status = job_status.with_suspension(status, self.clock.now(), is_suspended=True)
         await conditions.write_status(self.objects, JOBS, job, status)
-        await pods_.delete_pods(self.objects, job, counted.active, self.events)
+        await pod_control.delete_pods(self.objects, job, counted.active, self.events)
         if not was_suspended:
             await self.events.normal(job, "Suspended", "Job suspended")
         return None
 
     async def _go_on(self, job: Object, counted: Count, pods: list[Object]) -> float | None:
         now = self.clock.now()
-        attempts = pod_tally.next_attempts(job, counted, pods_.BURST)
+        attempts = pod_tally.next_attempts(job, counted, pod_control.BURST)
         backoff_s = pod_tally.backoff_left_s(pods, now)
         if attempts and backoff_s > 0:
             attempts = []
         else:
             backoff_s = 0.0
-        await pods_.delete_pods(self.objects, job, pod_tally.surplus(job, counted), self.events)
+        await pod_control.delete_pods(self.objects, job, pod_tally.surplus(job, counted), self.events)
         refused = await self._create(job, attempts)
-        active = sum(pods_.is_active(pod) for pod in controlled(self.objects, PODS, job))
+        active = sum(pod_control.is_active(pod) for pod in controlled(self.objects, PODS, job))
         status = job_status.counters(job, counted, active=active)
         status = job_status.with_suspension(status, now, is_suspended=False)
         is_first = "startTime" not in status
@@ -175,7 +179,7 @@ class Jobs:
                 return
             await self.events.normal(job, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
 
-        await pods_.each(attempts, create)
+        await pod_control.each(attempts, create)
         if refused:
             await self.events.create_failed(job, refused[0])
             return refused[0]
@@ -193,8 +197,8 @@ def pod_of(job: Object, number: int) -> Object:
     index = number % int(spec.get("completions") or 1)
     if pod_tally.is_indexed(job):
         ending = f"{index}-{ending}"
-    name = pods_.pod_name(metadata["name"], ending)
-    pod = pods_.from_template(spec["template"], metadata["namespace"], name, reference(JOBS, job))
+    name = pod_control.pod_name(metadata["name"], ending)
+    pod = pod_control.from_template(spec["template"], metadata["namespace"], name, reference(JOBS, job))
     marks = {"job-name": metadata["name"], "controller-uid": metadata["uid"]}
     pod["metadata"]["labels"] |= marks | {f"batch.kubernetes.io/{key}": value for key, value in marks.items()}
     pod["metadata"]["annotations"][pod_tally.ATTEMPT] = str(number)
@@ -206,7 +210,7 @@ def pod_of(job: Object, number: int) -> Object:
 def _ending(uid: str, number: int) -> str:
     """Five letters, different for each number of one Job: steps of a size coprime to the count of names."""
     start = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8], "big")
-    return pods_.letters(start + number * 5_915_587_277, 5)
+    return pod_control.letters(start + number * 5_915_587_277, 5)
 
 
 def _mark_index(pod: Object, job_name: str, index: int) -> None:

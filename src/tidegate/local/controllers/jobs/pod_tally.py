@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any
 
 from tidegate.base.times import parse_time
-from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers import pod_control
 from tidegate.local.controllers.owner_references import is_deleting
 from tidegate.local.objects import Object
 
@@ -39,7 +39,7 @@ class Count:
 
     @property
     def ready(self) -> int:
-        return sum(pods_.is_ready(pod) for pod in self.active)
+        return sum(pod_control.is_ready(pod) for pod in self.active)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def count(job: Object, pods: Iterable[Object]) -> Count:
         if number is None:
             continue
         numbers.add(number)
-        phase = pods_.phase(pod)
+        phase = pod_control.phase(pod)
         if phase == "Succeeded":
             succeeded.add(number % completions if is_indexed(job) else number)
         elif phase == "Failed":
@@ -99,7 +99,7 @@ def with_failed_actives(counted: Count) -> Count:
     return replace(counted, failed=counted.failed | ended)
 
 
-def judge(job: Object, counted: Count, now: datetime) -> Verdict | None:
+def verdict_of(job: Object, counted: Count, now: datetime) -> Verdict | None:
     """The verdict, or None while the Job goes on. Done work counts before limits that were passed."""
     spec = job["spec"]
     completions = spec.get("completions")
@@ -125,7 +125,7 @@ def _has_passed_backoff_limit(spec: dict[str, Any], counted: Count) -> bool:
         return False
     # Containers that restart in place fail without a failed Pod. Source: Kubernetes counts restarts
     # against the limit with >=, except that a limit of 0 allows no restart at all.
-    restarts = sum(pods_.restarts(pod) for pod in counted.active)
+    restarts = sum(pod_control.restarts(pod) for pod in counted.active)
     return restarts > 0 if limit == 0 else restarts >= limit
 
 
@@ -141,11 +141,13 @@ def deadline_left_s(job: Object, now: datetime) -> float | None:
 def backoff_left_s(pods: Iterable[Object], now: datetime) -> float:
     """Seconds to wait before the next Pod: 10 s after a failure, doubling up to 6 min; a success resets."""
     pods = list(pods)
-    success = max((pods_.finished_at(pod) for pod in pods if pods_.phase(pod) == "Succeeded"), default=None)
+    success = max(
+        (pod_control.finished_at(pod) for pod in pods if pod_control.phase(pod) == "Succeeded"), default=None
+    )
     failures = [
-        pods_.finished_at(pod)
+        pod_control.finished_at(pod)
         for pod in pods
-        if pods_.phase(pod) == "Failed" and not is_deleting(pod) and attempt(pod) is not None
+        if pod_control.phase(pod) == "Failed" and not is_deleting(pod) and attempt(pod) is not None
     ]
     recent = [at for at in failures if success is None or at > success]
     if not recent:
@@ -168,7 +170,7 @@ def surplus(job: Object, counted: Count) -> list[Object]:
     """Active Pods beyond what is wanted: those that are not ready, then the youngest."""
     over = len(counted.active) - max(wanted(job, counted), 0)
     by_worth = sorted(
-        counted.active, key=lambda pod: (pods_.is_ready(pod), -pods_.created_at(pod).timestamp())
+        counted.active, key=lambda pod: (pod_control.is_ready(pod), -pod_control.created_at(pod).timestamp())
     )
     return by_worth[: max(over, 0)]
 

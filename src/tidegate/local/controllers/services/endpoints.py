@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS
-from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers import pod_control
 from tidegate.local.controllers.owner_references import is_deleting
 from tidegate.local.objects import Object
 
@@ -37,7 +37,7 @@ def slices_of(service: Object, pods: Sequence[Object]) -> list[Object]:
     """One EndpointSlice per set of ports; one without endpoints when there is no Pod."""
     groups = _by_ports(service, pods) or {(): []}
     metadata = service["metadata"]
-    letters = pods_.letters(_number(metadata["uid"]), 5)
+    letters = pod_control.letters(_number(metadata["uid"]), 5)
     return [
         {
             "apiVersion": ENDPOINT_SLICES.api_version,
@@ -98,7 +98,7 @@ def _port_list(ports: Ports) -> dict[str, Any]:
 def _is_offered(service: Object, pod: Object) -> bool:
     if service["spec"].get("publishNotReadyAddresses"):
         return True
-    return pods_.is_ready(pod) and not is_deleting(pod)
+    return pod_control.is_ready(pod) and not is_deleting(pod)
 
 
 def _target(pod: Object) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _endpoint(service: Object, pod: Object) -> dict[str, Any]:
     node = pod["spec"].get("nodeName")
     states = {
         "ready": _is_offered(service, pod),
-        "serving": pods_.is_ready(pod),
+        "serving": pod_control.is_ready(pod),
         "terminating": is_deleting(pod),
     }
     endpoint = {"addresses": [pod["status"]["podIP"]], "conditions": states, "targetRef": _target(pod)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, ApiError, Resource
-from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers import pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.owner_references import is_deleting, key_of, reference
 from tidegate.local.controllers.services.endpoints import endpoints_of, slices_of
@@ -42,7 +42,7 @@ class Services:
         pods = [
             pod
             for pod in self.objects.list(PODS, key[0], labels=labels)
-            if (pod.get("status") or {}).get("podIP") and not pods_.is_terminal(pod)
+            if (pod.get("status") or {}).get("podIP") and not pod_control.is_terminal(pod)
         ]
         await self._ensure(ENDPOINTS, service, endpoints_of(service, pods))
         wanted = slices_of(service, pods)
@@ -83,7 +83,7 @@ def _face(pod: Object) -> tuple[Any, ...]:
     return (
         pod["metadata"].get("labels"),
         is_deleting(pod),
-        pods_.is_terminal(pod),
-        pods_.is_ready(pod),
+        pod_control.is_terminal(pod),
+        pod_control.is_ready(pod),
         (pod.get("status") or {}).get("podIP"),
     )

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tidegate.base.selectors import from_label_selector
 from tidegate.kube.resource import DEPLOYMENTS, PODS, REPLICA_SETS, ApiError, Resource
-from tidegate.local.controllers import conditions
-from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import (
@@ -28,7 +27,7 @@ HISTORY = "deployment.kubernetes.io/revision-history"
 
 
 class Deployments:
-    """The Deployment controller: one step per look; the ReplicaSets' changes ask for the next."""
+    """The Deployment controller: one step per reconcile; the ReplicaSets' changes ask for the next."""
 
     def __init__(self, objects: Objects, clock: Clock) -> None:
         self.objects = objects
@@ -96,7 +95,9 @@ class Deployments:
         for one in olds:
             if rollout.replicas(one):
                 await self._scale(found, one, 0)
-        if any(not pods_.is_terminal(pod) for one in olds for pod in controlled(self.objects, PODS, one)):
+        if any(
+            not pod_control.is_terminal(pod) for one in olds for pod in controlled(self.objects, PODS, one)
+        ):
             return new
         if new is None:
             return await self._create(found, olds, rollout.replicas(found))

@@ -9,8 +9,7 @@ from typing import Any
 
 from tidegate.base.selectors import from_label_selector
 from tidegate.kube.resource import PODS, REPLICA_SETS, ApiError, Resource
-from tidegate.local.controllers import conditions
-from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import (
@@ -31,13 +30,13 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 def five_letters() -> str:
     """A random ending for a Pod's name."""
-    return "".join(random.choices(pods_.ALPHABET, k=5))
+    return "".join(random.choices(pod_control.ALPHABET, k=5))
 
 
 class ReplicaSets:
     """The ReplicaSet controller. `ending` gives the last part of a new Pod's name.
 
-    Names may be random: the count is taken anew from what exists at each look, so a Pod created just
+    Names may be random: the count is taken anew from what exists at each reconcile, so a Pod created just
     before a kill is found and counted after it.
     """
 
@@ -74,12 +73,12 @@ class ReplicaSets:
             return None
         selector = from_label_selector(found["spec"].get("selector"))
         pods = await claim(self.objects, PODS, REPLICA_SETS, found, selector)
-        active = [pod for pod in pods if pods_.is_active(pod)]
+        active = [pod for pod in pods if pod_control.is_active(pod)]
         missing = int(found["spec"].get("replicas", 1)) - len(active)
         refused = await self._create(found, missing)
-        await pods_.delete_pods(self.objects, found, least_valuable(active, -missing), self.events)
+        await pod_control.delete_pods(self.objects, found, least_valuable(active, -missing), self.events)
         now = self.clock.now()
-        active = [pod for pod in controlled(self.objects, PODS, found) if pods_.is_active(pod)]
+        active = [pod for pod in controlled(self.objects, PODS, found) if pod_control.is_active(pod)]
         await conditions.write_status(
             self.objects, REPLICA_SETS, found, status_of(found, active, refused, now)
         )
@@ -92,9 +91,9 @@ class ReplicaSets:
         metadata = found["metadata"]
 
         async def create(_: int) -> None:
-            name = pods_.pod_name(metadata["name"], self.ending())
+            name = pod_control.pod_name(metadata["name"], self.ending())
             ref = reference(REPLICA_SETS, found)
-            pod = pods_.from_template(found["spec"]["template"], metadata["namespace"], name, ref)
+            pod = pod_control.from_template(found["spec"]["template"], metadata["namespace"], name, ref)
             try:
                 await self.objects.create(PODS, pod)
             except ApiError as error:
@@ -102,7 +101,7 @@ class ReplicaSets:
             else:
                 await self.events.normal(found, "SuccessfulCreate", f"Created pod: {name}")
 
-        await pods_.each(range(min(max(count, 0), pods_.BURST)), create)
+        await pod_control.each(range(min(max(count, 0), pod_control.BURST)), create)
         if refused:
             await self.events.create_failed(found, refused[0])
             return refused[0]
@@ -115,15 +114,15 @@ def least_valuable(pods: list[Object], count: int) -> list[Object]:
 
 
 def _worth(pod: Object) -> tuple[Any, ...]:
-    ready = pods_.ready_since(pod)
+    ready = pod_control.ready_since(pod)
     return (
         bool(pod["spec"].get("nodeName")),
-        pods_.phase(pod) == "Running",
+        pod_control.phase(pod) == "Running",
         ready is not None,
         deletion_cost(pod),
         -ready.timestamp() if ready else 0.0,
-        -pods_.restarts(pod),
-        -pods_.created_at(pod).timestamp(),
+        -pod_control.restarts(pod),
+        -pod_control.created_at(pod).timestamp(),
     )
 
 
@@ -143,7 +142,7 @@ def status_of(found: Object, active: list[Object], refused: ApiError | None, now
         "fullyLabeledReplicas": sum(
             labels <= (pod["metadata"].get("labels") or {}).items() for pod in active
         ),
-        "readyReplicas": sum(pods_.is_ready(pod) for pod in active),
+        "readyReplicas": sum(pod_control.is_ready(pod) for pod in active),
         "availableReplicas": sum(_unavailable_s(found, pod, now) == 0 for pod in active),
     }
     status: dict[str, Any] = {"replicas": len(active)}
@@ -166,7 +165,7 @@ def next_availability_s(found: Object, active: list[Object], now: datetime) -> f
 
 def _unavailable_s(found: Object, pod: Object, now: datetime) -> float | None:
     """Seconds until a ready Pod is available, 0 when it is, None while it is not ready."""
-    ready = pods_.ready_since(pod)
+    ready = pod_control.ready_since(pod)
     if ready is None:
         return None
     passed_s = (now - ready).total_seconds()

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from tidegate.kube.resource import REPLICA_SETS
-from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers import pod_control
 from tidegate.local.objects import Object
 
 HASH = "pod-template-hash"
@@ -65,7 +65,7 @@ def _share(value: int | str, whole: int, rounding: Any) -> int:
 def template_hash(template: dict[str, Any]) -> str:
     """Ten letters, the same for the same template."""
     digest = hashlib.sha256(msgspec.json.encode(_bare(template), order="sorted")).digest()
-    return pods_.letters(int.from_bytes(digest[:16], "big"), 10)
+    return pod_control.letters(int.from_bytes(digest[:16], "big"), 10)
 
 
 def _bare(template: dict[str, Any]) -> dict[str, Any]:

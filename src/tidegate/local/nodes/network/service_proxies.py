@@ -127,7 +127,7 @@ class Proxies:
         self._dirty.add(key)
         self._wake.set()
 
-    def look(self) -> None:
+    def reconcile(self) -> None:
         """Brings the names up to date now; the listeners follow in `run`."""
         has_changed = False
         for key in self._dirty:
@@ -152,7 +152,7 @@ class Proxies:
                 await self._wake.wait()
                 await asyncio.sleep(SETTLE_S)
                 self._wake.clear()
-                self.look()
+                self.reconcile()
                 dirty, self._dirty = self._dirty, set()
                 for key in dirty:
                     await self._serve(key)

@@ -98,10 +98,10 @@ class Container:
     def adopt(self) -> None:
         """Finds what an earlier server left: runs on with what lives, takes what never began."""
         for instance in instances(self._folder):
-            seen = instance.look()
+            seen = instance.inspect()
             if seen.state == "unclaimed":
                 # Whoever should have started it may still come: after this it gives up.
-                seen = Seen("void") if instance.take() else instance.look()
+                seen = Seen("void") if instance.take() else instance.inspect()
             self._last_number = instance.number
             instance.seal(seen)
             if seen.state != "void":
@@ -163,7 +163,7 @@ class Container:
             self._is_starting = False
             # Alive until its end has been noticed, even if that was a moment ago: ends are taken note
             # of in one place only.
-            self._history[-1] = (self.current, Seen("alive", self.current.look().claim))
+            self._history[-1] = (self.current, Seen("alive", self.current.inspect().claim))
             self._wake()
 
     def _close_status(self) -> None:
@@ -179,9 +179,9 @@ class Container:
             return None
         self._close_status()
         self._is_starting = False
-        seen = self.current.look()
+        seen = self.current.inspect()
         if seen.state == "unclaimed":
-            seen = Seen("void") if self.current.take() else self.current.look()
+            seen = Seen("void") if self.current.take() else self.current.inspect()
         if seen.state == "alive":
             self._ended.clear()
             self._history[-1] = (self.current, seen)
@@ -196,7 +196,7 @@ class Container:
         self._stop_probes()
         await sweeper.sweep(self._uid, self.current.name)
         self.current.seal(seen)
-        # Only now: what fails on the way here is done again at the next look.
+        # Only now: what fails on the way here is done again the next time.
         self._ended.clear()
         self._history[-1] = (self.current, seen)
         self._prune()
@@ -210,7 +210,7 @@ class Container:
 
     def mark_lost(self) -> None:
         """What is stopped from now on is stopped with the node: no failure, and started again later."""
-        if self.current is not None and self.current.look().state == "alive":
+        if self.current is not None and self.current.inspect().state == "alive":
             self.current.mark_lost()
 
     async def stop(self, grace_s: float, sweeper: Sweeper) -> None:

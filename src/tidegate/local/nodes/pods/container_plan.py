@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.local.entrypoints.box import DATA_VARIABLE
-from tidegate.local.nodes.context import Ground
+from tidegate.local.nodes.context import NodeContext
 from tidegate.local.nodes.network.host_names import Named, hosts_file, replace_names
 from tidegate.local.nodes.processes.environment import Refers, command_line, environment
 from tidegate.local.nodes.processes.instance import Bind, Plan
@@ -20,57 +20,59 @@ HOSTNAME_LENGTH = 63
 HOSTS = Path("/etc/hosts")
 
 
-def plan(ground: Ground, pod: Mapping[str, Any], container: Mapping[str, Any], number: int) -> Plan:
+def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any], number: int) -> Plan:
     """The plan of the instance `number`; writes the volumes' content that it needs.
 
     Raises `Incomplete`, `Unmountable`, `NoProgram` or `Misconfigured`: reasons to wait, not failures.
     """
     metadata = pod["metadata"]
-    refers: Refers = ground.refers(metadata["namespace"])
-    env = environment(pod, container, refers, _inherited(ground))
+    refers: Refers = context.refers(metadata["namespace"])
+    env = environment(pod, container, refers, _inherited(context))
     command, args = command_line(container, env)
-    program = ground.images.program(
+    program = context.images.program(
         str(container.get("image", "")), command, args, env, pod["status"]["podIP"]
     )
     env |= {name: value for name, value in program.env.items() if name not in env}
     env["PATH"] = os.pathsep.join([env.get("PATH", os.defpath), *program.folders])
-    folder = ground.pod_folder(metadata["uid"])
-    wanted = binds(container, fill_volumes(ground, pod, refers), env)
+    folder = context.pod_folder(metadata["uid"])
+    wanted = binds(container, fill_volumes(context, pod, refers), env)
     if program.data:
-        env[DATA_VARIABLE] = _storage(folder / ".data" / str(container["name"]), program.data, wanted, ground)
+        env[DATA_VARIABLE] = _storage(
+            folder / ".data" / str(container["name"]), program.data, wanted, context
+        )
     words = program.args
     cwd = container.get("workingDir") or program.working_dir
-    if ground.refused:
+    if context.refused:
         if wanted:
-            raise Unmountable(without_mounts(wanted, ground.refused))
-        env = {name: replace_names(value, ground.services) for name, value in env.items()}
-        words = [replace_names(word, ground.services) for word in words]
+            raise Unmountable(without_mounts(wanted, context.refused))
+        env = {name: replace_names(value, context.services) for name, value in env.items()}
+        words = [replace_names(word, context.services) for word in words]
         cwd = cwd or _own_folder(folder)
     else:
-        wanted.append(Bind(str(write_hosts(ground, pod)), str(HOSTS)))
+        wanted.append(Bind(str(write_hosts(context, pod)), str(HOSTS)))
     env[UID_VARIABLE] = metadata["uid"]
-    env[NODE_VARIABLE] = ground.node_id
+    env[NODE_VARIABLE] = context.node_id
     env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
     hostname = env["HOSTNAME"][:HOSTNAME_LENGTH]
-    return Plan(words, env, cwd or "/", hostname, wanted, is_private=not ground.refused)
+    return Plan(words, env, cwd or "/", hostname, wanted, is_private=not context.refused)
 
 
-def _storage(own: Path, place: str, wanted: list[Bind], ground: Ground) -> str:
+def _storage(own: Path, place: str, wanted: list[Bind], context: NodeContext) -> str:
     """Where the container finds its image's data: a volume of the pod, or a folder of its own."""
     if any(place == bind.target or place.startswith(bind.target.rstrip("/") + "/") for bind in wanted):
         return place
     own.mkdir(parents=True, exist_ok=True)
-    if ground.refused:
+    if context.refused:
         return str(own)
     wanted.append(Bind(str(own), place))
     return place
 
 
-def fill_volumes(ground: Ground, pod: Mapping[str, Any], refers: Refers) -> dict[str, Path]:
+def fill_volumes(context: NodeContext, pod: Mapping[str, Any], refers: Refers) -> dict[str, Path]:
     """The pod's volumes with their present content. Raises `Unmountable`."""
     metadata = pod["metadata"]
-    folder = ground.pod_folder(metadata["uid"]) / ".volumes"
-    return Volumes(folder, ground.claims, ground.claim_uid(metadata["namespace"])).prepare(pod, refers)
+    folder = context.pod_folder(metadata["uid"]) / ".volumes"
+    return Volumes(folder, context.claims, context.claim_uid(metadata["namespace"])).prepare(pod, refers)
 
 
 def names(spec: Mapping[str, Any]) -> frozenset[str]:
@@ -89,10 +91,10 @@ def names(spec: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _inherited(ground: Ground) -> Mapping[str, str]:
+def _inherited(context: NodeContext) -> Mapping[str, str]:
     # Programs that came with this installation (redis-cli from a wheel, say) are found last.
-    path = os.pathsep.join([ground.inherited.get("PATH", os.defpath), str(Path(sys.prefix) / "bin")])
-    return {**ground.inherited, "PATH": path}
+    path = os.pathsep.join([context.inherited.get("PATH", os.defpath), str(Path(sys.prefix) / "bin")])
+    return {**context.inherited, "PATH": path}
 
 
 def _own_folder(folder: Path) -> str:
@@ -110,7 +112,7 @@ def without_mounts(wanted: list[Bind], why: str) -> str:
     )
 
 
-def write_hosts(ground: Ground, pod: Mapping[str, Any]) -> Path:
+def write_hosts(context: NodeContext, pod: Mapping[str, Any]) -> Path:
     """The pod's /etc/hosts. Rewritten in place: a new file would not be the one that is bound."""
     spec, metadata = pod["spec"], pod["metadata"]
     address = pod["status"]["podIP"]
@@ -121,14 +123,14 @@ def write_hosts(ground: Ground, pod: Mapping[str, Any]) -> Path:
     own = [(address, names)]
     own += [(alias["ip"], " ".join(alias.get("hostnames") or [])) for alias in spec.get("hostAliases") or []]
     services: list[Named] = sorted(
-        ground.services.values(), key=lambda service: (service.namespace, service.name)
+        context.services.values(), key=lambda service: (service.namespace, service.name)
     )
     try:
         machine_lines = HOSTS.read_text("utf-8", "replace")
     except OSError:
         machine_lines = ""
     content = hosts_file(own, metadata["namespace"], services, machine_lines).encode()
-    file = ground.pod_folder(metadata["uid"]) / ".hosts"
+    file = context.pod_folder(metadata["uid"]) / ".hosts"
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

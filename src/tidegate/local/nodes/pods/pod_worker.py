@@ -15,7 +15,7 @@ from typing import Any
 from tidegate.base.errors import Misconfigured
 from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS, ApiError
-from tidegate.local.nodes.context import Ground
+from tidegate.local.nodes.context import NodeContext
 from tidegate.local.nodes.pods import container_plan, pod_status
 from tidegate.local.nodes.pods.container import Container
 from tidegate.local.nodes.pods.pod_status import Role
@@ -38,12 +38,12 @@ OVERDUE = ("DeadlineExceeded", "Pod was active on the node longer than the speci
 
 
 class PodTask:
-    def __init__(self, ground: Ground, namespace: str, name: str, uid: str) -> None:
+    def __init__(self, context: NodeContext, namespace: str, name: str, uid: str) -> None:
         self.namespace, self.name, self.uid = namespace, name, uid
         self.containers: list[Container] = []
-        self._ground = ground
-        self._folder = ground.pod_folder(uid)
-        self._reports = Reports(ground, namespace, name, uid)
+        self._context = context
+        self._folder = context.pod_folder(uid)
+        self._reports = Reports(context, namespace, name, uid)
         self._wake = asyncio.Event()
         self._is_over = False
         self._is_leaving = False
@@ -58,7 +58,7 @@ class PodTask:
         """Brings the names that the pod's running containers know up to date."""
         pod = self._reports.pod()
         if pod is not None and any(container.is_alive for container in self.containers):
-            container_plan.write_hosts(self._ground, pod)
+            container_plan.write_hosts(self._context, pod)
 
     def refresh(self, name: str) -> None:
         """A ConfigMap, Secret or claim has changed: mounted files follow, what waited looks again."""
@@ -97,7 +97,7 @@ class PodTask:
             return
 
     async def _step(self) -> float | None:
-        """One look; seconds until the next is due at the latest."""
+        """One reconcile; seconds until the next is due at the latest."""
         pod = self._reports.pod()
         if pod is None:
             await self._clear_away()
@@ -114,7 +114,7 @@ class PodTask:
         if status.get("phase") in FINISHED:
             self._is_over = True
             return None
-        if not self._ground.addresses.keep(self.uid, status.get("podIP", "")):
+        if not self._context.addresses.keep(self.uid, status.get("podIP", "")):
             return await self._admit(pod)
         await self._settle(pod)
         if self._is_stale:
@@ -132,9 +132,9 @@ class PodTask:
         self._is_stale = False
         if not any(container.is_alive for container in self.containers):
             return
-        async with self._ground.refills:
+        async with self._context.refills:
             try:
-                container_plan.fill_volumes(self._ground, pod, self._ground.refers(self.namespace))
+                container_plan.fill_volumes(self._context, pod, self._context.refers(self.namespace))
             except Unmountable:
                 pass  # what is gone stays as it was for those who run
             except OSError as error:
@@ -170,15 +170,15 @@ class PodTask:
     async def _admit(self, pod: dict[str, Any]) -> float | None:
         """The address is written down before anything can use it."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        address = self._ground.addresses.take(self.uid)
+        address = self._context.addresses.take(self.uid)
         views = self._views(pod)
-        await self._reports.write(pod, pod_status.pod_status(pod, views, address, self._ground.clock.now()))
+        await self._reports.write(pod, pod_status.pod_status(pod, views, address, self._context.clock.now()))
         return 0.0
 
     async def _settle(self, pod: dict[str, Any]) -> None:
-        now = self._ground.clock.now().timestamp()
+        now = self._context.clock.now().timestamp()
         for container in self.containers:
-            seen = await container.settle(self._ground.sweeper, now)
+            seen = await container.settle(self._context.sweeper, now)
             if seen is not None and seen.failure is not None:
                 reason, told = seen.failure
                 is_mount = reason == "FailedMount"
@@ -190,7 +190,7 @@ class PodTask:
             if container.probes is not None and container.probes.is_dead:
                 told = f"Container {container.name} failed liveness probe, will be restarted"
                 await self._reports.event(pod, "Normal", "Killing", told)
-                await container.stop(grace_s(pod), self._ground.sweeper)
+                await container.stop(grace_s(pod), self._context.sweeper)
                 container.is_stopped = False
 
     def _overdue_s(self, pod: Mapping[str, Any]) -> float | None:
@@ -198,7 +198,7 @@ class PodTask:
         began = (pod.get("status") or {}).get("startTime")
         if limit is None or not began:
             return None
-        return float(limit) - (self._ground.clock.now() - parse_time(began)).total_seconds()
+        return float(limit) - (self._context.clock.now() - parse_time(began)).total_seconds()
 
     def _startable(self, pod: Mapping[str, Any]) -> list[Container]:
         """What is to run and does not: init containers one after the other, then all the others."""
@@ -216,7 +216,7 @@ class PodTask:
 
     async def _start(self, pod: dict[str, Any], container: Container) -> float | None:
         """Starts the container if it is time and all that it needs is there; seconds until the next try."""
-        wait_s = container.delay_s(self._ground.clock.now().timestamp())
+        wait_s = container.delay_s(self._context.clock.now().timestamp())
         if wait_s > 0:
             if container.backoff_s:
                 short = f"restarting failed container {container.name} in pod {self.name}"
@@ -226,7 +226,7 @@ class PodTask:
                     await self._reports.event(pod, "Warning", "BackOff", f"Back-off {short}")
             return wait_s
         try:
-            plan = container_plan.plan(self._ground, pod, container.spec, container.next_number)
+            plan = container_plan.plan(self._context, pod, container.spec, container.next_number)
         except Incomplete as error:
             container.waiting = pod_status.waiting("CreateContainerConfigError", str(error))
             await self._reports.once(pod, "Failed", f"Error: {error}")
@@ -240,15 +240,15 @@ class PodTask:
             container.waiting = pod_status.waiting(IMAGE_REASONS[is_known], str(error))
             await self._reports.once(pod, "Failed", str(error))
             return RETRY_S
-        await self._ground.launches.acquire()
+        await self._context.launches.acquire()
         newest = self._reports.pod()
         if newest is None or newest["metadata"].get("deletionTimestamp"):
-            self._ground.launches.release()
+            self._context.launches.release()
             return 0.0
         try:
-            container.start(plan, container.next_record(plan), self._ground.launches.release)
+            container.start(plan, container.next_record(plan), self._context.launches.release)
         except BaseException:
-            self._ground.launches.release()
+            self._context.launches.release()
             raise
         await self._reports.event(pod, "Normal", "Created", f"Created container: {container.name}")
         return None
@@ -277,7 +277,7 @@ class PodTask:
 
     async def _report(self, pod: dict[str, Any], failure: tuple[str, str] | None) -> float | None:
         """Writes what the containers are doing. A finished pod has no process left when it says so."""
-        now, address = self._ground.clock.now(), pod["status"]["podIP"]
+        now, address = self._context.clock.now(), pod["status"]["podIP"]
         status = pod_status.pod_status(pod, self._views(pod), address, now, failure)
         is_finished = status["phase"] in FINISHED
         if is_finished:
@@ -286,7 +286,7 @@ class PodTask:
         if not await self._reports.write(pod, status):
             return 0.0
         if is_finished:
-            self._ground.addresses.release(self.uid)
+            self._context.addresses.release(self.uid)
             self._is_over = True
         return None
 
@@ -296,10 +296,10 @@ class PodTask:
             alive = [one for one in self.containers if one.role == role and one.is_alive]
             for container in alive:
                 await self._reports.event(pod, "Normal", "Killing", f"Stopping container {container.name}")
-            await asyncio.gather(*(one.stop(patience_s, self._ground.sweeper) for one in alive))
+            await asyncio.gather(*(one.stop(patience_s, self._context.sweeper) for one in alive))
             for container in self.containers:
                 container.is_stopped = container.is_stopped or container.role == role
-        await self._ground.sweeper.sweep(self.uid)
+        await self._context.sweeper.sweep(self.uid)
 
     async def _leave(self, pod: dict[str, Any]) -> None:
         for container in self.containers:
@@ -317,26 +317,26 @@ class PodTask:
         if current is not None:
             await self._reports.write(current, self._last_status(current))
             try:
-                await self._ground.objects.delete(PODS, self.namespace, self.name, grace_s=0, uid=self.uid)
+                await self._context.objects.delete(PODS, self.namespace, self.name, grace_s=0, uid=self.uid)
             except ApiError as error:
                 if error.code not in (404, 409):
                     raise
         if self._reports.pod() is None:
             await self._clear_away()
         else:
-            self._ground.addresses.release(self.uid)
+            self._context.addresses.release(self.uid)
             self._is_over = True
 
     def _last_status(self, pod: dict[str, Any]) -> dict[str, Any]:
         views = self._views(pod)
         ending = {"phase": pod_status.last_phase(views)}
         if address := (pod.get("status") or {}).get("podIP"):
-            return pod_status.pod_status(pod, views, address, self._ground.clock.now()) | ending
+            return pod_status.pod_status(pod, views, address, self._context.clock.now()) | ending
         return ending
 
     async def _stop_patiently(self, pod: dict[str, Any]) -> None:
         """Stops with the grace of the newest deletion: a shorter one, or a forced one, cuts it short."""
-        began, left_s = self._ground.clock.monotonic(), grace_s(pod)
+        began, left_s = self._context.clock.monotonic(), grace_s(pod)
         stopping = asyncio.ensure_future(self._stop(pod, left_s))
         try:
             while not stopping.done():
@@ -352,7 +352,7 @@ class PodTask:
                     stopping.cancel()
                     await asyncio.wait({stopping})
                     left_s = shorter_s
-                    spent_s = self._ground.clock.monotonic() - began
+                    spent_s = self._context.clock.monotonic() - began
                     stopping = asyncio.ensure_future(self._stop(None, max(0.0, left_s - spent_s)))
             await stopping
         finally:
@@ -371,7 +371,7 @@ class PodTask:
             self._adopt([({"name": name}, "main") for name in self._names_on_disk()])
         await self._stop(None, ORPHAN_GRACE_S)
         await asyncio.to_thread(remove, self._folder)
-        self._ground.addresses.release(self.uid)
+        self._context.addresses.release(self.uid)
         self._is_over = self.is_cleared = True
 
 

@@ -58,7 +58,7 @@ class Probes:
             if self._spec.get("livenessProbe"):
                 group.create_task(self._follow("livenessProbe", "Liveness", self._liveness))
 
-    async def _follow(self, kind: str, shown: str, judge: Callable[[bool], bool]) -> None:
+    async def _follow(self, kind: str, shown: str, decide: Callable[[bool], bool]) -> None:
         """Asks once per period; thresholds turn answers into a verdict; `judge` says whether to go on."""
         probe = self._spec[kind]
         needed = {
@@ -73,7 +73,7 @@ class Probes:
             last = is_good
             if not is_good:
                 await self._tell(f"{shown} probe failed: {said}")
-            if run >= needed[is_good] and not judge(is_good):
+            if run >= needed[is_good] and not decide(is_good):
                 return
             await asyncio.sleep(float(probe.get("periodSeconds") or 10))
 

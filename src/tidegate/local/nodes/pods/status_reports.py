@@ -7,21 +7,21 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from tidegate.kube.resource import PODS, ApiError
-from tidegate.local.nodes.context import SOURCE, Ground
+from tidegate.local.nodes.context import SOURCE, NodeContext
 
 FINISHED = ("Succeeded", "Failed")
 
 
 class Reports:
-    def __init__(self, ground: Ground, namespace: str, name: str, uid: str) -> None:
-        self._ground = ground
+    def __init__(self, context: NodeContext, namespace: str, name: str, uid: str) -> None:
+        self._context = context
         self._key = (namespace, name)
         self._uid = uid
         self._told: set[tuple[str, str]] = set()
 
     def pod(self) -> dict[str, Any] | None:
         """The Pod as it is now; None when it is gone, or when the name belongs to another one."""
-        pod = self._ground.objects.get(PODS, *self._key)
+        pod = self._context.objects.get(PODS, *self._key)
         return pod if pod is not None and pod["metadata"]["uid"] == self._uid else None
 
     async def write(self, pod: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
@@ -32,7 +32,7 @@ class Reports:
         # The version also keeps us from writing to another Pod that took the name meanwhile.
         body = {"metadata": {"resourceVersion": pod["metadata"]["resourceVersion"]}, "status": dict(status)}
         try:
-            await self._ground.objects.patch(PODS, *self._key, body, "status")
+            await self._context.objects.patch(PODS, *self._key, body, "status")
         except ApiError as error:
             if error.code not in (404, 409):
                 raise
@@ -46,7 +46,7 @@ class Reports:
         takes no events) never holds up the work."""
         if pod is not None:
             with suppress(ApiError):
-                await self._ground.objects.event(dict(pod), kind, reason, message, SOURCE)
+                await self._context.objects.event(dict(pod), kind, reason, message, SOURCE)
 
     async def once(self, pod: Mapping[str, Any], reason: str, message: str) -> None:
         """A Warning that is repeated only after something else was told about the same reason."""

@@ -134,7 +134,7 @@ class Instance:
         except msgspec.DecodeError:  # written shortly before the machine lost power
             return Record()
 
-    def look(self) -> Seen:
+    def inspect(self) -> Seen:
         # Read once: a launcher may claim between two looks at the file.
         try:
             words = (self.path / "claim").read_text().split()

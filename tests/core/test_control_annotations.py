@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.core.annotations import Pause, is_set, pause_of
+from tidegate.core.control_annotations import Pause, is_set, pause_of
 
 PAUSED = "autoscaling.keda.sh/paused"
 REPLICAS = "autoscaling.keda.sh/paused-replicas"

@@ -92,9 +92,9 @@ def check(schema: Schema, value: Any, kind: str, path: Path, problems: list[Prob
         choices = ", ".join(shown(one) for one in allowed)
         text = f"Unsupported value: {shown(value)}: supported values: {choices}"
         problems.append(Problem(join(path), text, "FieldValueNotSupported"))
-    look = _LOOKS.get("integer" if kind == "number" else kind)
-    if look is not None:
-        problems.extend(look(schema, value, path))
+    check = _CHECKS.get("integer" if kind == "number" else kind)
+    if check is not None:
+        problems.extend(check(schema, value, path))
     return True
 
 
@@ -181,7 +181,7 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
-_LOOKS: dict[str, Callable[[Schema, Any, Path], Iterator[Problem]]] = {
+_CHECKS: dict[str, Callable[[Schema, Any, Path], Iterator[Problem]]] = {
     "integer": _number,
     "string": _text,
     "array": _array,

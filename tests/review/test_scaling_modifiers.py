@@ -12,7 +12,7 @@ from tidegate.core.values import ExternalMetric
 from tidegate.kit.reading import Sources
 from tidegate.review.hpa import wanted_hpa
 from tidegate.review.manifest import Review, review
-from tidegate.review.modifiers import formula_problems
+from tidegate.review.scaling_modifiers import formula_problems
 
 FORMULA = "spec.advanced.scalingModifiers.formula"
 

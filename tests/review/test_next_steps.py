@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidegate.base.problems import Problem
-from tidegate.review.nextsteps import with_next_step
+from tidegate.review.next_steps import with_next_step
 
 
 def told(message: str) -> str:

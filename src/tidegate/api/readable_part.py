@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.api.checks import Path, Schema, check, join, kind_of
+from tidegate.api.schema_checks import Path, Schema, check, join, kind_of
 from tidegate.api.structural import validate
 from tidegate.api.validation import metadata_schema, schema_of
 from tidegate.base.problems import Problem
@@ -23,7 +23,7 @@ _OF_SPEC = re.compile(r"spec\.(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Salvaged:
+class ReadablePart:
     """A body that fits its schema; `lost` are the paths where it does not say what was written."""
 
     body: dict[str, Any]
@@ -40,7 +40,7 @@ class Salvaged:
         return False
 
 
-def salvage(body: dict[str, Any]) -> Salvaged:
+def readable_part(body: dict[str, Any]) -> ReadablePart:
     """`body`, one of our kinds without fields that no schema has, made to fit; it is not changed."""
     lost: list[str] = []
     mended = _mended(schema_of(body["kind"]), body, None, lost)
@@ -48,7 +48,7 @@ def salvage(body: dict[str, Any]) -> Salvaged:
     mended["metadata"] = (
         _mended(metadata_schema(), metadata, (None, "metadata"), lost) if isinstance(metadata, dict) else {}
     )
-    return Salvaged(mended, tuple(lost))
+    return ReadablePart(mended, tuple(lost))
 
 
 def _mended(schema: Schema, value: Any, path: Path, lost: list[str]) -> Any:

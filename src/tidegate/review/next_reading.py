@@ -6,19 +6,19 @@ from datetime import datetime
 from typing import NoReturn
 
 from tidegate.base import cron
-from tidegate.core.values import Coming
+from tidegate.core.values import NextReading
 from tidegate.kit.question import ASK, Question, drive
 from tidegate.kit.scaler import Clocked, Measured
 
 
-def coming(scaler: Clocked, now: datetime) -> Coming:
+def next_reading(scaler: Clocked, now: datetime) -> NextReading:
     """Its next moment, and what it says from then on."""
     at = scaler.next_change(now)
     if at is None:
-        return Coming()
+        return NextReading()
     said: Measured | float = drive(scaler.measure(ASK, at), _unasked)
     measured = said if isinstance(said, Measured) else Measured((said,))
-    return Coming(at, measured.values, measured.active, cron.wall(at, scaler.zone()))
+    return NextReading(at, measured.values, measured.active, cron.wall(at, scaler.zone()))
 
 
 def _unasked(question: Question) -> NoReturn:

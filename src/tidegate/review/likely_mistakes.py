@@ -23,7 +23,7 @@ Object = dict[str, Any]
 _SCALABLE = ("Deployment", "StatefulSet", "ReplicaSet")
 
 
-def suspicions(object: ScaledObject | ScaledJob, template: Object | None = None) -> Iterator[Problem]:
+def likely_mistakes(object: ScaledObject | ScaledJob, template: Object | None = None) -> Iterator[Problem]:
     """Each with its path; `template` is the pod template of the target, where it is known."""
     if isinstance(object, ScaledObject):
         yield from _kind(object)

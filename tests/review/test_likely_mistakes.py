@@ -8,7 +8,7 @@ import pytest
 
 from tidegate.api.decode import decode
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.review.suspicions import suspicions
+from tidegate.review.likely_mistakes import likely_mistakes
 
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}}
 REDIS = {"address": "redis:6379", "listName": "jobs"}
@@ -31,7 +31,7 @@ def told(
     }
     object = decode(body)
     assert isinstance(object, ScaledObject)
-    return [(one.path, one.message) for one in suspicions(object, TEMPLATE)]
+    return [(one.path, one.message) for one in likely_mistakes(object, TEMPLATE)]
 
 
 def test_what_is_usual_is_not_suspected() -> None:
