@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from bench import changes, deciding, machine, push, rounds, startup
+from bench import changes, deciding, families, machine, push, rounds, startup
 from bench.figures import Figure, table
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("deciding", "changes", "starting", "push", "rounds")
+PARTS = ("deciding", "changes", "starting", "push", "rounds", "families")
 
 
 def main() -> int:
@@ -50,6 +50,12 @@ def _options() -> argparse.Namespace:
         "--window", type=float, default=rounds.WINDOW_S, help="seconds of quiet time measured"
     )
     parser.add_argument("--pushes", type=int, default=push.PUSHES)
+    parser.add_argument(
+        "--family",
+        choices=families.FAMILIES,
+        action="append",
+        help="of the families, measure this one (repeatable)",
+    )
     parser.add_argument("--dry", action="store_true", help="print only, write no file")
     return parser.parse_args()
 
@@ -70,6 +76,9 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
             plan.append(
                 (f"{size:,} triggers", partial(rounds.measure, triggers=size, window_s=options.window))
             )
+    if "families" in wanted:
+        for name in options.family or families.FAMILIES:
+            plan.append((f"{name} triggers", partial(families.measure, name=name, window_s=options.window)))
     return plan
 
 

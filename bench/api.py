@@ -1,17 +1,22 @@
 """A process of its own that serves ScaledObjects and their Deployments: the embedded API, and nothing else.
 
 No controllers and no node: nothing changes but what the operator under measurement writes.
-Run as `python -m bench.api FOLDER OBJECTS REDIS_PORT`; prints the kubeconfig's path when it serves, and
-ends when its standard input does.
+Run as `python -m bench.api FOLDER OBJECTS LOAD` (the JSON of a `Load`); prints the kubeconfig's path when it
+serves, and ends when its standard input does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
+from bench.load import Load
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.wiring.local_cluster import define
 from tidegate.kube.resource import DEPLOYMENTS, SCALED_OBJECTS
@@ -21,9 +26,6 @@ from tidegate.runtime import loop
 from tidegate.runtime.clock import SystemClock
 
 AT_ONCE = 200
-INTERVAL_S = 1
-# Below the activation: nothing is ever due but to measure.
-LENGTH, ACTIVATION = 3, 5
 
 
 class NoPods:
@@ -33,13 +35,13 @@ class NoPods:
     exec = None
 
 
-async def serve(folder: Path, objects: int, redis_port: int) -> None:
+async def serve(folder: Path, objects: int, load: Load) -> None:
     clock = SystemClock()
     plane = await open_plane(folder, clock, admissions=[admit])
     await define(plane.objects)
     for first in range(0, objects, AT_ONCE):
         numbers = range(first, min(objects, first + AT_ONCE))
-        await asyncio.gather(*(_create(plane, number, redis_port) for number in numbers))
+        await asyncio.gather(*(_create(plane, number, load) for number in numbers))
     server = Server(plane, NoPods(), folder, clock)  # type: ignore[arg-type]
     print(await server.start(), flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -47,17 +49,18 @@ async def serve(folder: Path, objects: int, redis_port: int) -> None:
     await plane.close()
 
 
-async def _create(plane: Plane, number: int, redis_port: int) -> None:
+async def _create(plane: Plane, number: int, load: Load) -> None:
     name = f"worker-{number:05d}"
-    await plane.objects.create(DEPLOYMENTS, deployment(name))
-    await plane.objects.create(SCALED_OBJECTS, scaled_object(name, redis_port))
+    await plane.objects.create(DEPLOYMENTS, deployment(name, load.environment))
+    await plane.objects.create(SCALED_OBJECTS, scaled_object(name, load.trigger(number), load.interval_s))
 
 
-def deployment(name: str) -> dict[str, Any]:
+def deployment(name: str, environment: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     labels = {"app": name}
+    env = [{"name": variable, "value": value} for variable, value in environment.items()]
     template = {
         "metadata": {"labels": labels},
-        "spec": {"containers": [{"name": "worker", "image": "worker"}]},
+        "spec": {"containers": [{"name": "worker", "image": "worker", "env": env}]},
     }
     return {
         "apiVersion": "apps/v1",
@@ -67,25 +70,20 @@ def deployment(name: str) -> dict[str, Any]:
     }
 
 
-def scaled_object(name: str, redis_port: int) -> dict[str, Any]:
-    metadata = {
-        "address": f"127.0.0.1:{redis_port}",
-        "listName": name,
-        "listLength": "10",
-        "activationListLength": str(ACTIVATION),
-    }
+def scaled_object(name: str, trigger: dict[str, Any], interval_s: int) -> dict[str, Any]:
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
         "metadata": {"name": name, "namespace": "default"},
         "spec": {
             "scaleTargetRef": {"name": name},
-            "pollingInterval": INTERVAL_S,
+            "pollingInterval": interval_s,
             "cooldownPeriod": 1,
-            "triggers": [{"type": "redis", "metadata": metadata}],
+            "triggers": [trigger],
         },
     }
 
 
 if __name__ == "__main__":
-    loop.run(lambda: serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    wanted = msgspec.json.decode(sys.argv[3], type=Load)
+    loop.run(lambda: serve(Path(sys.argv[1]), int(sys.argv[2]), wanted))

@@ -17,6 +17,7 @@ import redis
 
 from bench.api import deployment
 from bench.figures import Figure, must
+from bench.load import NOTHING
 from bench.servers import api_server, port_of, redis_server
 from tidegate.auth.resolve import Options
 from tidegate.connections.adapter import Surroundings
@@ -163,7 +164,7 @@ async def recovered(stage: Stage) -> None:
 
 def measure(folder: Path) -> list[Figure]:
     """About a minute: each step is left alone until nothing is written any more."""
-    with redis_server(folder) as queue, api_server(folder, 0, port_of(queue)) as kubeconfig:
+    with redis_server(folder) as queue, api_server(folder, 0, NOTHING) as kubeconfig:
         found = loop.run(lambda: _lived(kubeconfig, queue))
     changes = sum(expected for _, expected, _ in found)
     untold = sum(expected > 0 and not written for _, expected, written in found)

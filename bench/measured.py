@@ -62,6 +62,7 @@ class Count:
     status_writes: int
     decisions: int
     readings: int
+    questions: int
 
     @staticmethod
     def of(operator: Operator) -> Count:
@@ -69,11 +70,12 @@ class Count:
         return Count(
             time.monotonic(),
             time.process_time(),
-            sum(one.round_trips for one in adapters),
-            sum(one.connections for one in adapters),
+            sum(getattr(one, "round_trips", 0) for one in adapters),
+            sum(getattr(one, "connections", 0) for one in adapters),
             operator.steps.writer.status_writes,
             operator.steps.decisions,
             operator.rounds.counters.answers,
+            operator.rounds.counters.questions,
         )
 
 
@@ -110,6 +112,7 @@ async def measure(kubeconfig: Path, objects: int, window_s: float) -> dict[str, 
         "status_writes": after.status_writes - before.status_writes,
         "decisions": after.decisions - before.decisions,
         "readings": after.readings - before.readings,
+        "questions": after.questions - before.questions,
         "late_p50_s": lateness.quantile_s(0.5),
         "late_p99_s": lateness.quantile_s(0.99),
         "late_max_s": lateness.max_s,

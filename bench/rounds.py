@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 import redis
 
-from bench.api import INTERVAL_S, LENGTH
 from bench.figures import Figure, goal, must
+from bench.load import ACTIVATION, VALUE, Load
 from bench.servers import api_server, port_of, redis_server
 
+INTERVAL_S = 1
 BATCH = 1_000
 WINDOW_S = 30.0
 
@@ -28,22 +29,33 @@ def measure(folder: Path, triggers: int, window_s: float = WINDOW_S) -> list[Fig
     """One size: a first start, which writes finalizers, HPAs and statuses, and the quiet time of a second."""
     with redis_server(folder) as server:
         _fill(server, triggers)
-        with api_server(folder, triggers, port_of(server)) as kubeconfig:
-            first = _operator(kubeconfig, triggers, 1.0)
+        with api_server(folder, triggers, _load(port_of(server))) as kubeconfig:
+            first = run_operator(kubeconfig, triggers, 1.0)
             server.config_resetstat()
-            found = _operator(kubeconfig, triggers, window_s)
+            found = run_operator(kubeconfig, triggers, window_s)
             received = int(server.info("stats")["total_connections_received"])
     return _figures(triggers, first, found, received)
+
+
+def _load(port: int) -> Load:
+    metadata = {
+        "address": f"127.0.0.1:{port}",
+        "listName": "worker-{number}",
+        "listLength": "10",
+        "activationListLength": str(ACTIVATION),
+    }
+    return Load("redis", metadata, interval_s=INTERVAL_S)
 
 
 def _fill(server: redis.Redis, triggers: int) -> None:
     pipe = server.pipeline(transaction=False)
     for number in range(triggers):
-        pipe.rpush(f"worker-{number:05d}", *range(LENGTH))
+        pipe.rpush(f"worker-{number:05d}", *range(VALUE))
     pipe.execute()
 
 
-def _operator(kubeconfig: str, triggers: int, window_s: float) -> Mapping[str, float]:
+def run_operator(kubeconfig: str, triggers: int, window_s: float) -> Mapping[str, float]:
+    """The operator in a process of its own, until it is quiet and `window_s` longer; what it counted."""
     run = subprocess.run(
         [sys.executable, "-m", "bench.measured", kubeconfig, str(triggers), str(window_s)],
         stdout=subprocess.PIPE,

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import redis
+
+from bench.load import Load
 
 PATIENCE_S = 60.0
 
@@ -45,9 +48,9 @@ def port_of(client: redis.Redis) -> int:
 
 
 @contextmanager
-def api_server(folder: Path, objects: int, redis_port: int) -> Iterator[str]:
+def api_server(folder: Path, objects: int, load: Load) -> Iterator[str]:
     """The embedded API in a process of its own (`bench.api`); the path of its kubeconfig."""
-    arguments = [str(folder / "state"), str(objects), str(redis_port)]
+    arguments = [str(folder / "state"), str(objects), msgspec.json.encode(load).decode()]
     api = subprocess.Popen(
         [sys.executable, "-m", "bench.api", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

@@ -1,0 +1,129 @@
+"""1,000 triggers on one server of each family, every 5 s: what a round costs it, and what it costs us.
+
+A family is one entry of `FAMILIES`: it starts a server of the tests (`tests/parts/`), fills it, and says what
+each trigger asks. Its adapter counts `round_trips` and `connections`; a family that counts something else
+(requests seen by a proxy, statistics of the server) reads that in `counted`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.figures import Figure, must
+from bench.load import ACTIVATION, VALUE, Load
+from bench.rounds import run_operator
+from bench.servers import api_server
+
+TRIGGERS = 1_000
+WINDOW_S = 30.0
+
+# The servers of the tests are those of the benchmark.
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A filled server. `counted` gives further counts since its start, by name, when all is over."""
+
+    load: Load
+    counted: Callable[[], Mapping[str, float]] = dict
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """`start(triggers)` is a context; the others are what must hold.
+
+    `round_trip` says what is sent at once, `per_round` how many of them a round of all triggers needs at
+    most, `limits` what `counted` may come to.
+    """
+
+    start: Callable[[int], AbstractContextManager[Started]]
+    round_trip: str
+    per_round: int
+    connections: int = 1
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
+@contextmanager
+def _postgresql(triggers: int) -> Iterator[Started]:
+    from parts.postgresql_server import PostgresqlServer
+
+    with PostgresqlServer() as server:
+        server.query("CREATE TABLE jobs (queue int, id int, PRIMARY KEY (queue, id))")
+        server.query(
+            f"INSERT INTO jobs SELECT n % {triggers}, n FROM generate_series(1, {triggers * VALUE}) n"
+        )
+        server.query("VACUUM ANALYZE jobs")
+
+        def counted() -> Mapping[str, float]:
+            # Statistics of a session are complete once it has ended; the query itself is one, too.
+            ((ended,),) = server.query("SELECT sessions FROM pg_stat_database WHERE datname = 'postgres'")
+            return {"sessions": float(ended - before - 1)}
+
+        metadata = {
+            "connectionFromEnv": "DATABASE",
+            "query": "SELECT count(*) FROM jobs WHERE queue = '{number}'::int",
+            "targetQueryValue": "10",
+            "activationTargetQueryValue": str(ACTIVATION),
+        }
+        ((before,),) = server.query("SELECT sessions FROM pg_stat_database WHERE datname = 'postgres'")
+        yield Started(Load("postgresql", metadata, {"DATABASE": server.address_of("postgres")}), counted)
+
+
+FAMILIES: dict[str, Family] = {
+    "postgresql": Family(_postgresql, "flights of 100 queries", per_round=10, limits={"sessions": 2}),
+}
+
+
+def measure(folder: Path, name: str, triggers: int = TRIGGERS, window_s: float = WINDOW_S) -> list[Figure]:
+    """The rows of one family: a first start, then the quiet time in which nothing changes."""
+    family = FAMILIES[name]
+    with family.start(triggers) as started:
+        with api_server(folder, triggers, started.load) as kubeconfig:
+            run_operator(kubeconfig, triggers, 1.0)
+            found = run_operator(kubeconfig, triggers, window_s)
+        counted = started.counted()
+    return _figures(name, family, started.load, triggers, found, counted)
+
+
+def _figures(
+    name: str,
+    family: Family,
+    load: Load,
+    triggers: int,
+    found: Mapping[str, float],
+    counted: Mapping[str, float],
+) -> list[Figure]:
+    part = f"{triggers:,} `{name}` triggers on one server, every {load.interval_s} s"
+    window_s = found["window_s"]
+    intervals = window_s / load.interval_s
+    per_round = math.ceil(family.per_round * triggers / TRIGGERS)
+    # One more where the window begins just before a due moment, and one where a late round falls into it.
+    allowed = per_round * (round(intervals) + 2)
+
+    def row(name: str, value: float, unit: str, means: str, limit: Any = None) -> Figure:
+        return Figure(part, name, value, unit, means, limit)
+
+    return [
+        row("questions per round", found["questions"] / intervals, "", "asked in an interval"),
+        row("round trips", found["round_trips"], "",
+            f"{family.round_trip}, in {window_s:.1f} s; {per_round} for each round", must("<=", allowed)),
+        row("round trips per round", found["round_trips"] / intervals, "", "the same, per interval"),
+        row("connections", found["dialled"], "", "opened by the adapter since the operator's start",
+            must("=", family.connections)),
+        *(row(word, value, "", "counted at the server, for two starts of the operator",
+              must("<=", family.limits[word]) if word in family.limits else None)
+          for word, value in counted.items()),
+        row("lateness p50", found["late_p50_s"] * 1e3, "ms", "poll due → its reading stored"),
+        row("lateness p99", found["late_p99_s"] * 1e3, "ms", "the same, 99 of 100"),
+        row("longest stall, own", found["stall_own_s"] * 1e3, "ms",
+            "processor time of the loop's thread between two turns of a 2 ms timer, at most"),
+        row("CPU", found["cpu_s"] / window_s * 60, "s/min", "processor time of the operator in that time"),
+        row("RSS", found["rss_mb"], "MB", "its resident memory at the end"),
+    ]  # fmt: skip
