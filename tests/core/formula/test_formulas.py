@@ -38,6 +38,10 @@ def mistakes(text: str, names: tuple[str, ...] = NAMES) -> list[str]:
         ("trig_a ?? trig_b ?? 5", None, None, 5.0),
         ("trig_a ?? trig_b ?? 5", None, 3.0, 3.0),
         ("trig_a ?? trig_b", None, None, None),
+        ("(+trig_a) ?? trig_b", None, 2.0, 2.0),
+        ("(+trig_a) ?? trig_b", 1.0, 2.0, 1.0),
+        ("max([]) ?? trig_b", None, 2.0, 2.0),
+        ("find([trig_b], # > 1) ?? 1", None, 0.0, 1.0),
         ("trig_a == nil ? 9 : trig_a", None, None, 9.0),
         ("max(trig_a ?? 0, trig_b ?? 0)", None, 4.0, 4.0),
         ("sum(filter([trig_a, trig_b], # != nil))", None, 4.0, 4.0),
@@ -69,7 +73,6 @@ def test_a_formula_gives_its_number(
         ("trig_a // the sum", 2.0),
         ("1 + 1", 2.0),
         ("trig_a > 1 ? nil : trig_a", None),
-        ("first([])", None),
         ("10 % (int(trig_a) + 2)", 2.0),
     ],
 )
@@ -193,6 +196,10 @@ def test_a_formula_knows_which_triggers_it_reads(text: str, uses: tuple[str, ...
         ("trig_a /* +", "this comment does not end"),
         ("reduce([], #acc + #)", "it fails where every trigger is -1: reduce has nothing to begin with"),
         ("[1, 2][int(trig_a) + 5]", "it fails where every trigger is -1: the index is outside the array"),
+        *(
+            (text, "it gives nil where every trigger is -1: say with ?? what counts instead")
+            for text in ("max([])", "find([trig_a], # > 1)", "first([])", "trig_a > 1 ? trig_a : nil")
+        ),
         ("10 % (int(trig_a) + 1)", "it fails where every trigger is -1: `%` cannot divide by zero"),
         ("   ", "the formula is empty"),
     ],

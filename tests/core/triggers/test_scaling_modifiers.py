@@ -94,7 +94,7 @@ def told(
         ("a + b", views(None, 0), 0, 4, Failure, None, "NotMeasuredYet"),
         ("a / b", views(1, 0), 0, 4, Failure, None, "CompositeHeld"),
         ("a / b", views(0, 0), 0, 4, Failure, None, "CompositeHeld"),
-        ("a > 0 ? a : nil", views(0), 0, 4, Failure, None, "CompositeHeld"),
+        ("(a > 0 ? a : nil) ?? nil", views(0), 0, 4, Failure, None, "CompositeHeld"),
         # what the formula does not read does not matter
         ("a", views(0, down(9)), 0, 4, 0.0, 0, "Deactivated"),
         ("a", views(3, None), 0, 0, 3.0, 1, "Activated"),
@@ -165,10 +165,10 @@ def test_fallback_and_formula(
         ("a ?? b", views(down(4), down(4)), 7, 20, 4, None),
         ("a ?? b", views(down(4), down(4)), 0, 0, 4, None),
         ("a ?? b", views(down(4), down(4)), 7, 20, 0, 1),
-        ("a > 0 ? a : nil", views(down(4)), 0, 0, 4, None),
+        ("(a > 0 ? a : nil) ?? nil", views(down(4)), 0, 0, 4, None),
         # nil that the formula says of what it knows: the fallback's worth is compared
-        ("a > 0 ? a : nil", views(0), 7, 20, 4, 0),
-        ("a > 0 ? a : nil", views(0), 7, 10, 4, None),
+        ("(a > 0 ? a : nil) ?? nil", views(0), 7, 20, 4, 0),
+        ("(a > 0 ? a : nil) ?? nil", views(0), 7, 10, 4, None),
     ],
 )
 def test_nil_for_want_of_sources_is_unknown_and_never_goes_to_zero(

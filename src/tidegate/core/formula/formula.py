@@ -26,6 +26,7 @@ from tidegate.core.formula.values import described, to_float
 
 PATH = "spec.advanced.scalingModifiers.formula"
 _TOO_DEEP = Mistake("it is nested too deep", 0)
+_COALESCES = "??"
 _SHOWN_CHARS = 60
 
 
@@ -84,8 +85,8 @@ def compile_formula(text: str, names: tuple[str, ...]) -> Formula | tuple[Proble
     """The formula that `text` says, or all that is wrong with it.
 
     `names` are the names of the triggers it may use: all named ones but cpu and memory. As in KEDA
-    it is run once with each trigger at -1, and refused where that fails; but not where only these
-    numbers have no result (0 / 0).
+    it is run once with each trigger at -1, and refused where that fails or, without `??`, gives nil; but
+    not where only these numbers have no result (0 / 0).
     """
     if not text.strip():
         return (Problem(PATH, "the formula is empty", "FieldValueRequired"),)
@@ -119,14 +120,17 @@ def _formula(text: str, lowering: Lowering, ready: Ready) -> Formula:
 
 def _tried(formula: Formula) -> Formula | tuple[Problem, ...]:
     try:
-        formula._result(dict.fromkeys(formula.names, -1.0))
+        result = formula._result(dict.fromkeys(formula.names, -1.0))
     except Trouble as trouble:
         if not trouble.is_numeric:
             message = f"it fails where every trigger is -1: {trouble.message}"
             where = "" if trouble.at is None else f", {place(formula.text, trouble.at)}"
             return (Problem(PATH, message + where),)
+        return formula
     except RecursionError:
         return (_problem(formula.text, _TOO_DEEP),)
+    if result is None and _COALESCES not in formula.text:
+        return (Problem(PATH, "it gives nil where every trigger is -1: say with ?? what counts instead"),)
     return formula
 
 

@@ -94,12 +94,16 @@ def unary(sign: str, operand: Ready, at: int) -> Ready:
     if not may_be(kind, ("int", "float")):
         raise Mismatch(f"`{sign}` needs a number, not {kind}")
 
+    if sign == "+":
+        # It does nothing: nil stays nil, for `??` to replace.
+        return operand
+
     def signed(frame: Frame) -> Any:
         value = run(frame)
         if type(value) is float:
-            return -value if sign == "-" else value
+            return -value
         if type(value) is int:
-            return bounded(-value, at) if sign == "-" else value
+            return bounded(-value, at)
         raise Trouble(f"`{sign}` needs a number, not {described(value)}", at)
 
     return Ready(kind, signed)
