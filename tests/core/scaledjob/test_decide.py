@@ -134,6 +134,17 @@ def test_several_triggers_become_one_queue(
     assert queue_of(backwards, interpret(backwards), mode, room) == expected
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_of_equal_queues_the_first_listed_counts(mode: str) -> None:
+    first, second = trigger(250, 0, target=10), trigger(250, 1, target=3)
+    for triggers, jobs in (((first, second), 25), ((second, first), 84)):
+        found = queue_of(triggers, interpret(triggers), mode, Range(0, 100, 100))
+        assert found == Queue(True, 250, jobs)
+    strategy = {"strategy": "eager", "multipleScalersCalculation": mode}
+    seen = (trigger(250, 0, target=10, snapshot=()), trigger(250, 1, target=3, snapshot=()))
+    assert created(decide((), *seen, scalingStrategy=strategy)) == 25
+
+
 @pytest.mark.parametrize(
     ("name", "more", "wanted", "busy", "pending", "most", "expected"),
     [

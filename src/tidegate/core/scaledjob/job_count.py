@@ -241,7 +241,7 @@ def _entries(trigger: TriggerView, room: Range) -> list[Entry]:
 
 
 def _combined(entries: list[Entry], mode: str) -> tuple[bool, Fraction, Fraction]:
-    """(active, length, wanted). Equal lengths are told apart by what they want, never by their order."""
+    """(active, length, wanted). Of equal lengths the trigger listed first counts, as in KEDA."""
     if mode == "avg" and entries:
         count = len(entries)
         lengths, wanted = sum(one.length for one in entries), sum(one.wanted for one in entries)
@@ -250,9 +250,9 @@ def _combined(entries: list[Entry], mode: str) -> tuple[bool, Fraction, Fraction
         lengths, wanted = sum(one.length for one in entries), sum(one.wanted for one in entries)
         return True, Fraction(lengths), Fraction(wanted)
     if mode == "min" and entries:
-        least = min(entries, key=lambda one: (one.length, one.wanted))
+        least = min(entries, key=lambda one: one.length)
         return True, least.length, least.wanted
-    most = max(entries, key=lambda one: (one.length, one.wanted), default=None)
+    most = max(entries, key=lambda one: one.length, default=None)
     if most is None or most.length <= 0:
         return False, Fraction(0), Fraction(0)
     return True, most.length, most.wanted
