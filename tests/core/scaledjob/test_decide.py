@@ -25,6 +25,7 @@ from parts.decisions import (
 from tidegate.api.scaledjob import ScalingStrategy
 from tidegate.base.errors import Failure
 from tidegate.core.memory import memory_from
+from tidegate.core.messages import ACTIVE_TEXT, INACTIVE_TEXT
 from tidegate.core.scaledjob.cleanup import cleanup
 from tidegate.core.scaledjob.decide import decide_scaled_job
 from tidegate.core.scaledjob.job_count import (
@@ -590,6 +591,27 @@ def test_conditions(triggers: tuple[TriggerView, ...], ready: Any, active: Any) 
     assert condition(after, "Ready")[:2] == ready
     assert condition(after, "Active")[:2] == active
     assert condition(after, "Fallback") == ("Unknown", None, None)
+
+
+@pytest.mark.parametrize(
+    ("triggers", "active"),
+    [
+        ((trigger(BROKEN),), ("Unknown", "UnknownState", "ScaledJob check failed")),
+        ((trigger(BROKEN), trigger(0, 1)), ("Unknown", "UnknownState", "ScaledJob check failed")),
+        ((trigger(BROKEN), trigger(3, 1)), ("True", "ScalerActive", ACTIVE_TEXT)),
+        ((trigger(0),), ("False", "ScalerNotActive", INACTIVE_TEXT)),
+    ],
+)
+def test_of_a_wrong_trigger_nobody_knows_whether_it_is_active(
+    triggers: tuple[TriggerView, ...], active: Any
+) -> None:
+    object, check = scaled_job(), Failure("Misconfigured", "no scaler found for type: mood")
+    decision = decide_scaled_job(object, (), triggers, NEVER, at(0), check)
+    after = status_after(object, decision)
+    assert condition(after, "Ready")[:2] == ("False", "ScaledJobCheckFailed")
+    assert condition(after, "Active") == active
+    told = [one[1] for one in events(decision) if "ctive" in one[1]]
+    assert told == {"True": ["ScaledJobActive"], "False": ["ScaledJobInactive"]}.get(active[0], [])
 
 
 @pytest.mark.parametrize("first", [BROKEN, 0, 3, None])

@@ -242,6 +242,23 @@ def test_a_pause_may_name_any_count_and_another_one_later() -> None:
     assert replicas_set(decide_scaled_object(free, Seen(0), (BUSY,), second.memory, at(60))) == 1
 
 
+@pytest.mark.parametrize(
+    ("triggers", "active"),
+    [
+        ((DOWN,), ("Unknown", "UnknownState")),
+        ((DOWN, QUIET), ("Unknown", "UnknownState")),
+        ((DOWN, BUSY), ("True", "ScalerActive")),
+        ((QUIET,), ("False", "ScalerNotActive")),
+    ],
+)
+def test_of_a_wrong_trigger_nobody_knows_whether_it_is_active(triggers: Any, active: Any) -> None:
+    object, check = scaled_object(), Failure("Misconfigured", "no scaler found for type: mood")
+    decision = decide_scaled_object(object, Seen(0, check=check), triggers, NEVER, at(0))
+    after = status_after(object, decision)
+    assert condition(after, "Ready")[:2] == ("False", "ScaledObjectCheckFailed")
+    assert condition(after, "Active")[:2] == active
+
+
 def test_paused_false_alone_pauses_nothing() -> None:
     assert replicas_set(decide(0, BUSY, annotations={PAUSED: "false"})) == 1
 

@@ -247,7 +247,7 @@ def _patches(
 ) -> tuple[Action, ...]:
     """The status patch and the events of its changes."""
     is_active = heard.queue.is_active
-    conditions = (*_ready(object, heard, check), *_active(heard), *_unpaused(object))
+    conditions = (*_ready(object, heard, check), *_active(heard, check), *_unpaused(object))
     fields = {
         **reporting.trigger_fields(object.spec.triggers),
         "lastActiveTime": reporting.last_active_time(
@@ -261,7 +261,7 @@ def _patches(
     return (
         *reporting.patches(object.status, reporting.Account(conditions, fields)),
         *reporting.events("ScaledJob", object.status.conditions, conditions),
-        *_activity_events(object, heard),
+        *_activity_events(object, heard, check),
     )
 
 
@@ -276,19 +276,26 @@ def _ready(object: ScaledJob, heard: Heard, check: Failure | None) -> tuple[Cond
     return (messages.ready("ScaledJob"),)
 
 
-def _active(heard: Heard) -> tuple[Condition, ...]:
-    if heard.missing is not None:
+def _active(heard: Heard, check: Failure | None) -> tuple[Condition, ...]:
+    if heard.missing is not None or _is_unknown(heard, check):
         return (messages.activity_unknown("ScaledJob"),)
     if heard.queue.is_active:
         return (messages.active(messages.ACTIVE_TEXT),)
     return (messages.inactive(),) if heard.is_known else ()
 
 
-def _activity_events(object: ScaledJob, heard: Heard) -> tuple[EmitEvent, ...]:
+def _is_unknown(heard: Heard, check: Failure | None) -> bool:
+    """Of an object that is wrong nobody knows whether it is active, where a trigger of it is."""
+    return check is not None and not heard.queue.is_active and heard.picture.is_guess
+
+
+def _activity_events(object: ScaledJob, heard: Heard, check: Failure | None) -> tuple[EmitEvent, ...]:
     """Told when the stored condition changes."""
     before = find(object.status.conditions, "Active")
     status = "True" if heard.queue.is_active else "False"
-    if heard.missing is not None or not heard.is_known or (before is not None and before.status == status):
+    if heard.missing is not None or _is_unknown(heard, check):
+        return ()
+    if not heard.is_known or (before is not None and before.status == status):
         return ()
     return (messages.job_activity(is_active=heard.queue.is_active),)
 

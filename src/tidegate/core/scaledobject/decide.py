@@ -177,8 +177,10 @@ def _ready(object: ScaledObject, found: Finding, is_active: bool) -> tuple[Condi
 
 
 def _active(found: Finding, is_active: bool, is_known: bool) -> tuple[Condition, ...]:
-    """Active, or nothing where this decision cannot tell."""
-    if found.outcome is None and found.seen.check is not None:
+    """Active, or nothing where this decision cannot tell. Of an object that is wrong nobody knows, where a
+    trigger of it is."""
+    is_unknown = found.outcome is None or (not is_active and found.picture.is_guess)
+    if is_unknown and found.seen.check is not None:
         return (messages.activity_unknown("ScaledObject"),)
     if is_active:
         return (messages.active(messages.FORCED_TEXT if found.is_forced else messages.ACTIVE_TEXT),)

@@ -102,6 +102,11 @@ class Picture:
         return self.is_active or not self.unread
 
     @property
+    def is_guess(self) -> bool:
+        """Whether all is measured that can be, nothing is active, and something could be."""
+        return self.is_unknown and not self.unread
+
+    @property
     def failures(self) -> tuple[tuple[int, Failure], ...]:
         """The failing triggers by index, but for those that the fallback speaks for."""
         return tuple(
