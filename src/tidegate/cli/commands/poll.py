@@ -129,3 +129,5 @@ def _print(answers: Sequence[Answer]) -> None:
         if one.failure and not one.is_wrong:
             which = one.trigger if one.trigger == "formula" else f"trigger {one.trigger}"
             click.echo(f"{one.object}, {which}: {one.failure}", err=True)
+            if one.said:
+                click.echo(f"  the answer began: {one.said}", err=True)

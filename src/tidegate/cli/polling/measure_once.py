@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tidegate.base.errors import TidegateError
+
 if TYPE_CHECKING:
     from tidegate.api.scaledjob import ScaledJob
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.cli.manifests.lookup import ManifestLookup
     from tidegate.cli.polling.cluster_access import ClusterAccess
-    from tidegate.connections.adapter import Adapter
+    from tidegate.connections.pool import Kept
     from tidegate.core.triggers.scaling_modifiers import Composite
     from tidegate.core.triggers.state import Picture, TriggerState
     from tidegate.core.values import ExternalMetric, Reading, TriggerView
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from tidegate.operator.reconcile.trigger_plan import Plan
     from tidegate.review.manifest import TriggerPlan
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
+"""Each call of a source has a bound of its own; this is for one that needs many."""
+
 BY_HPA = "read by the HPA itself"
 
 
@@ -30,7 +34,8 @@ class Answer:
     """What one metric of a trigger said. `replicas` is what it asks for within min and max.
 
     `failure` says why there is no value; `is_wrong`: it is a mistake of the manifest. `note` says why
-    there is none to have. Triggers that a formula reads have no target, activation and replicas of their own.
+    there is none to have, `said` how an answer began that could not be used. Triggers that a formula reads
+    have no target, activation and replicas of their own.
     """
 
     object: str
@@ -45,30 +50,42 @@ class Answer:
     failure: str = ""
     is_wrong: bool = False
     note: str = ""
+    said: str = ""
 
 
 @dataclass(slots=True)
-class Times:
-    """How long the source took to answer."""
+class Heard:
+    """How long the source took to answer, and how its answer began where it was refused."""
 
     spent_s: float = 0.0
+    said: str = ""
+
+    def listen(self, answer: Any) -> None:
+        self.said = self.said or (answer.excerpt if isinstance(answer, TidegateError) else "")
 
 
-class Timed:
-    """An adapter whose answers are timed; waiting for the round's slot is not the source's doing."""
+class Overheard:
+    """An adapter that is listened to. Waiting for the round's slot is not the source's doing."""
 
-    def __init__(self, adapter: Adapter, times: Times) -> None:
+    def __init__(self, adapter: Kept, heard: Heard) -> None:
         self.batch = adapter.batch
         self.wake_gap_s = adapter.wake_gap_s
+        self.patience_s = adapter.patience_s
         self._adapter = adapter
-        self._times = times
+        self._heard = heard
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         begun_s = time.monotonic()
         try:
-            return await self._adapter.answer(questions)
+            answers = await self._adapter.answer(questions)
+        except TidegateError as error:
+            self._heard.listen(error)
+            raise
         finally:
-            self._times.spent_s += time.monotonic() - begun_s
+            self._heard.spent_s += time.monotonic() - begun_s
+        for one in answers:
+            self._heard.listen(one)
+        return answers
 
     async def close(self) -> None:
         await self._adapter.close()
@@ -158,9 +175,9 @@ async def _asked(
         return replace(about, failure=text, is_wrong=failure is None), None
     if not isinstance(one.scaler, Polled):
         return replace(about, note=BY_HPA), None
-    clock, times = SystemClock(), Times()
+    clock, heard = SystemClock(), Heard()
     adapter = Connections(cluster.surroundings).adapter
-    rounds = Rounds(clock, lambda server: Timed(adapter(server), times), lambda key, reading: None)
+    rounds = Rounds(clock, lambda server: Overheard(adapter(server), heard), lambda key, reading: None)
     running = asyncio.create_task(rounds.run())
     try:
         rounds.follow((about.object, one.index), one.scaler, interval_s=3600)
@@ -171,7 +188,8 @@ async def _asked(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    return replace(about, time_s=round(times.spent_s, 3)), reading
+    said = heard.said if reading.failure is not None else ""
+    return replace(about, time_s=round(heard.spent_s, 3), said=said), reading
 
 
 def _told(
