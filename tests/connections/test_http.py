@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 import pytest
@@ -16,7 +18,10 @@ from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.http.connection import HttpConnection
+from tidegate.kit.picking.exposition import Sample
 from tidegate.kit.picking.gjson import Json
+from tidegate.kit.picking.xmlpath import Xml
+from tidegate.kit.picking.yamlpath import Yaml
 from tidegate.kit.systems.http import (
     HttpLogin,
     HttpQuestion,
@@ -436,3 +441,81 @@ async def test_a_redirect_to_a_refused_address_is_refused(connect: Connect) -> N
         assert isinstance(answer, Misconfigured)
         assert "127.0.0.2" in str(answer)
         assert secret.requests == []
+
+
+# --- bodies that ask for much
+
+
+@dataclass(frozen=True)
+class Where:
+    """A pick that finds out in which thread it reads."""
+
+    format: ClassVar[str] = "where"
+
+    @staticmethod
+    def read(body: bytes) -> Any:
+        return threading.current_thread()
+
+    def of(self, document: Any) -> Any:
+        return document
+
+
+@pytest.mark.parametrize(("size", "is_here"), [(1000, True), (300_000, False)])
+async def test_large_bodies_are_read_in_a_thread(connect: Connect, size: int, is_here: bool) -> None:
+    async with answering(says("x" * size)) as fake:
+        server = HttpServer(fake.origin)
+        (thread,) = await connect(server).answer([HttpQuestion(HttpRequest(server), Where())])
+        assert (thread is threading.current_thread()) == is_here
+
+
+HOSTILE = {
+    "json": (b"[" + b"[]," * 1_300_000 + b"[]]", Json("#")),
+    "yaml": (b"- abcdefgh\n" * 49_000, Yaml("0")),
+    "xml": (b"<a>" + b"<b/>" * 99_000 + b"<b>" + b"x" * 3_000_000 + b"</b></a>", Xml("b")),
+    "prometheus": (b'a{b="c"} 1\n' * 370_000, Sample("a")),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_body_that_takes_long_to_read_holds_nobody_else_up(connect: Connect, name: str) -> None:
+    body, pick = HOSTILE[name]
+    is_sent = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/quick":
+            return web.json_response({"n": 1})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(body)
+        await response.write_eof()
+        is_sent.set()
+        return response
+
+    async with answering(answer) as fake:
+        hostile, other = HttpServer(fake.origin), HttpServer(fake.origin, name="other")
+        quick = connect(other)
+        await quick.answer(ask(other, "/quick"))
+        reading = asyncio.ensure_future(connect(hostile).answer([HttpQuestion(HttpRequest(hostile), pick)]))
+        await is_sent.wait()
+        assert await quick.answer(ask(other, "/quick")) == [1]
+        assert not reading.done()
+        (found,) = await reading
+        assert not isinstance(found, Exception), found
+
+
+@pytest.mark.parametrize(
+    ("body", "pick"),
+    [
+        (b"[" * 4_000_000, Json("0")),
+        (b'{"n": ' + b"1" * 4_000_000 + b"}", Json("n")),
+        (b"{a: " * 200_000, Yaml("a")),
+        (b"<a>" * 1_000_000, Xml("a")),
+        (b"a" * 4_000_000, Sample("a")),
+    ],
+    ids=["deep json", "huge number", "deep yaml", "deep xml", "long line"],
+)
+async def test_a_hostile_body_is_malformed(connect: Connect, body: bytes, pick: Any) -> None:
+    async with answering(says(body)) as fake:
+        server = HttpServer(fake.origin)
+        (found,) = await connect(server).answer([HttpQuestion(HttpRequest(server), pick)])
+        assert isinstance(found, Malformed)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tidegate.base.errors import Malformed
+from tidegate.base.quantity import parse_quantity
 from tidegate.kit.question import Question
 
 
@@ -24,15 +25,33 @@ def count(answer: Any, question: Question) -> int:
 
 def number(answer: Any, question: Question) -> float:
     """`answer` if it is a finite number. Malformed when it is anything else, a text of digits too."""
-    if type(answer) in (int, float) and math.isfinite(answer):
-        return float(answer)
-    if type(answer) is float:
-        shown = f"{answer}"
+    if type(answer) in (int, float):
+        try:
+            value = float(answer)
+        except OverflowError:
+            value = math.inf
+        if math.isfinite(value):
+            return value
+        shown = str(value)
     else:
         shown = "nothing" if answer is None else f"a {_WORDS.get(type(answer), type(answer).__name__)}"
     raise Malformed(
         "read the answer", on=question.server.label(), answer=f"{shown} where a number was expected"
     )
+
+
+def amount(answer: Any, question: Question) -> float:
+    """The same, and a text that is a Kubernetes quantity (`64`, `1k`, `10Mi`) counts too."""
+    if isinstance(answer, str):
+        try:
+            return float(parse_quantity(answer.strip()))
+        except ValueError:
+            raise Malformed(
+                "read the answer",
+                on=question.server.label(),
+                answer="a text that is no quantity where a number was expected",
+            ) from None
+    return number(answer, question)
 
 
 _WORDS = {str: "text", bool: "truth value", dict: "JSON object", list: "list"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tidegate.base.errors import Denied, TidegateError, Unreachable, Unsupported
@@ -35,6 +36,7 @@ class HttpConnection:
 
     def __init__(self, server: HttpServer, surroundings: Surroundings) -> None:
         self.client = HttpClient(server, surroundings)
+        self._readers: ThreadPoolExecutor | None = None
         waves = -(-self.batch // self.client.concurrency)
         self.patience_s = waves * self.client.timeout_s + _GRACE_S
         """Slow answers of a server are late; they are not taken for its silence."""
@@ -55,7 +57,16 @@ class HttpConnection:
         ]
 
     async def close(self) -> None:
+        readers, self._readers = self._readers, None
+        if readers is not None:
+            readers.shutdown(wait=False, cancel_futures=True)
         await self.client.close()
+
+    def _reader(self) -> ThreadPoolExecutor:
+        """A thread of this server's own: what it sends keeps nobody else's answers waiting."""
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(1, thread_name_prefix="large-answers")
+        return self._readers
 
     async def _picked(
         self, request: HttpRequest, outcome: Outcome, wanted: dict[Pick, Any]
@@ -66,7 +77,8 @@ class HttpConnection:
             return dict.fromkeys(wanted)
         body = outcome.body
         if len(body) > LARGE_BYTES:
-            found = await asyncio.to_thread(pick_all, body, wanted)
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._reader(), pick_all, body, wanted)
         else:
             found = pick_all(body, wanted)
         return {
