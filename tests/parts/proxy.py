@@ -18,7 +18,8 @@ class Proxy:
     `turns` counts how often the client began to speak after silence or an answer: round trips.
     `requests` are the HTTP requests that passed, as `GET /path?query`, where the protocol is HTTP/1.
     `connections` counts those that were accepted, `open` those that are open now.
-    `heard` is set when the client speaks. With `tls` the client speaks TLS to it, and it plain to the server.
+    `port` may be set before it runs. `heard` is set when the client speaks.
+    With `tls` the client speaks TLS to it, and it plain to the server.
     """
 
     def __init__(self, target_port: int, tls: ssl.SSLContext | None = None) -> None:
@@ -41,7 +42,7 @@ class Proxy:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Proxy]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

@@ -24,12 +24,14 @@ from tidegate.kit.settings import declared, role_value
 class Scope:
     """What a scaler may know of its object. `is_metric_source`: a formula consumes its value.
 
-    `name` is for servers that are told whom they answer; nothing else may depend on it.
+    `name` is for servers that are told whom they answer; nothing else may depend on it. `interval_s` is the
+    polling interval: what was seen longer ago is of the poll before.
     """
 
     namespace: str
     is_metric_source: bool = False
     name: str = ""
+    interval_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

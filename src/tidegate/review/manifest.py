@@ -150,7 +150,12 @@ def _planned(
             return TriggerPlan(index, trigger, problems=(_needs_hpa(index, trigger),))
         # It has no meaning without an HPA; the problem is the object's.
         trigger = msgspec.structs.replace(trigger, metric_type=None)
-    scope = Scope(object.metadata.namespace, is_metric_source(object), object.metadata.name)
+    namespace, name, interval_s = (
+        object.metadata.namespace,
+        object.metadata.name,
+        float(object.spec.polling_s),
+    )
+    scope = Scope(namespace, is_metric_source(object), name, interval_s)
     built = reading.build(kind, trigger, sources, scope)
     if isinstance(built, tuple):
         return TriggerPlan(index, trigger, problems=tuple(_placed(index, problem) for problem in built))

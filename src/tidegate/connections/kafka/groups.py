@@ -1,0 +1,203 @@
+"""The adapter: questions about groups become a few requests a round, whose replies become answers.
+
+    look      one metadata request for all topics, with it the coordinators that are not known yet
+    commits   one OffsetFetch per coordinator for all its groups
+    ends      one ListOffsets per leader for all partitions that anybody asks for
+    starts    the same for partitions without a usable commit, where somebody wants to know
+
+Commits are read before ends, so that what is consumed in between is never a lag below zero. What another
+broker has taken over in the meantime is asked for once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unsupported
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.kafka import wire
+from tidegate.connections.kafka.cluster import Cluster, Topic
+from tidegate.connections.kafka.commits import Commits, read_commits
+from tidegate.connections.kafka.ends import Offsets, Partition, read_offsets
+from tidegate.connections.kafka.link import Dialling, Traffic
+from tidegate.connections.kafka.memory import Memory
+from tidegate.connections.kafka.refusals import Stale
+from tidegate.connections.kafka.tokens import Tokens
+from tidegate.kit.question import Question
+from tidegate.kit.systems.kafka import NOTHING_COMMITTED, GroupOffsets, KafkaServer, PartitionOffsets
+
+AGAIN_S = 0.2
+"""Time for a cluster to agree on a new leader or coordinator before it is asked once more."""
+
+Answer = tuple[PartitionOffsets, ...] | TidegateError
+
+
+class GroupConnection:
+    """One connection per broker of `server`; opened by the first question."""
+
+    batch = 1000
+    wake_gap_s = 0.25
+
+    def __init__(self, server: KafkaServer, surroundings: Surroundings) -> None:
+        self.traffic = Traffic()
+        self._server = server
+        self._surroundings = surroundings
+        self.cluster = Cluster(server.addresses, server.label())
+        self._memory = Memory()
+        self._lock = asyncio.Lock()
+        self._tokens: Tokens | None = None
+
+    async def close(self) -> None:
+        await self.cluster.close()
+        if self._tokens is not None:
+            await self._tokens.close()
+
+    async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
+        """One answer per question, in order.
+
+        What is wrong with all of them but is neither a refusal nor an absence becomes each one's answer.
+        """
+        asked = list(dict.fromkeys(one for one in questions if isinstance(one, GroupOffsets)))
+        answers: dict[Any, Answer] = {}
+        async with self._lock:
+            try:
+                answers |= await self._answers(asked) if asked else {}
+            except (Misconfigured, Malformed, Unsupported) as error:
+                answers |= dict.fromkeys(asked, error)
+        return [answers[one] if one in answers else _unknown(one) for one in questions]
+
+    async def _answers(self, questions: Sequence[GroupOffsets]) -> dict[GroupOffsets, Answer]:
+        if self.cluster.dialling is None:
+            self.cluster.dialling = await self._dialling()
+        self.cluster.begin()
+        answers = await self._round(questions)
+        stale = [question for question, answer in answers.items() if isinstance(answer, Stale)]
+        if stale:
+            self.cluster.forget(question.group for question in stale)
+            await asyncio.sleep(AGAIN_S)
+            answers |= await self._round(stale)
+        return answers
+
+    async def _dialling(self) -> Dialling:
+        """Misconfigured when the TLS parameters cannot be read."""
+        context, sasl = None, self._server.sasl
+        if self._server.tls is not None:
+            from tidegate.connections.tls import client_context
+
+            context = await asyncio.to_thread(client_context, self._server.tls)
+        if sasl is not None and sasl.tokens is not None:
+            self._tokens = Tokens(sasl, self._surroundings)
+        token = self._tokens.token if self._tokens is not None else None
+        return Dialling(self.traffic, self._surroundings, sasl, context, token)
+
+    # --- one round
+
+    async def _round(self, questions: Sequence[GroupOffsets]) -> dict[GroupOffsets, Answer]:
+        named = sorted({topic for question in questions for topic in question.topics})
+        topics, lost = await self.cluster.look(named, dict.fromkeys(one.group for one in questions))
+        commits = await read_commits(self.cluster, questions, topics, lost)
+        of_groups = {
+            topic
+            for question in questions
+            if not question.topics and isinstance(found := commits[question.group], Commits)
+            for topic in found.topics()
+        }
+        if more := sorted(of_groups - topics.keys()):
+            others, _ = await self.cluster.look(more, ())
+            topics |= others
+        spans = {question: _span(question, commits[question.group], topics) for question in questions}
+        wanted = {place for span in spans.values() if isinstance(span, list) for place in span}
+        ends = await read_offsets(self.cluster, wanted, topics, wire.LATEST)
+        unsettled = {
+            place
+            for question, span in spans.items()
+            for place in _unsettled(question, span, commits[question.group], ends)
+        }
+        starts = await read_offsets(self.cluster, unsettled, topics, wire.EARLIEST) if unsettled else {}
+        return {
+            question: self._assembled(question, span, commits[question.group], ends, starts)
+            for question, span in spans.items()
+        }
+
+    def _assembled(
+        self,
+        question: GroupOffsets,
+        span: list[Partition] | TidegateError,
+        commits: Commits | TidegateError,
+        ends: Offsets,
+        starts: Offsets,
+    ) -> Answer:
+        """The answer, or the first thing that is wrong with a partition: never a part of the whole."""
+        if isinstance(span, TidegateError):
+            return span
+        assert isinstance(commits, Commits)
+        found = []
+        for place in span:
+            committed, end = commits.offset(*place), ends[place]
+            start = starts.get(place) if question.with_starts else None
+            if isinstance(committed, TidegateError):
+                return committed
+            if isinstance(end, TidegateError):
+                return end
+            if isinstance(start, TidegateError):
+                return start
+            if committed is None:
+                attempted = f"read the commit of group {question.group} in partition {place[1]} of {place[0]}"
+                return Malformed(attempted, on=self._server.label(), answer="the reply leaves it out")
+            unmoved_s = 0.0
+            if question.is_repeated and committed != NOTHING_COMMITTED:
+                unmoved_s = self._memory.unmoved_s((question.group, *place), committed)
+            found.append(PartitionOffsets(*place, committed, end, start, unmoved_s))
+        return tuple(found)
+
+
+def _span(
+    question: GroupOffsets, commits: Commits | TidegateError, topics: Mapping[str, Topic]
+) -> list[Partition] | TidegateError:
+    """The partitions that the question is about."""
+    if isinstance(commits, TidegateError):
+        return commits
+    if question.of_members and isinstance(commits.assigned, TidegateError):
+        return commits.assigned
+    span: list[Partition] = []
+    for topic in question.topics or sorted(commits.topics()):
+        found = topics.get(topic)
+        if found is None:
+            attempted = f"find the partitions of topic {topic}"
+            return Malformed(attempted, on=question.server.label(), answer="the reply leaves it out")
+        if found.error is not None:
+            return found.error
+        span += [(topic, number) for number in sorted(found.leaders) if _is_within(number, question.ranges)]
+    if question.topics and not span:
+        return Misconfigured(
+            f"read the lag of group {question.group}",
+            on=question.server.label(),
+            answer=f"expected at least one active partition within the topic '{','.join(question.topics)}'",
+            next_step="check `partitionLimitation`",
+        )
+    return span
+
+
+def _is_within(number: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    return not ranges or any(first <= number <= last for first, last in ranges)
+
+
+def _unsettled(
+    question: GroupOffsets,
+    span: list[Partition] | TidegateError,
+    commits: Commits | TidegateError,
+    ends: Offsets,
+) -> Iterable[Partition]:
+    """The partitions in which a consumer would start over."""
+    if not question.with_starts or isinstance(span, TidegateError) or isinstance(commits, TidegateError):
+        return
+    for place in span:
+        committed, end = commits.offset(*place), ends[place]
+        if isinstance(committed, int) and isinstance(end, int) and not 0 <= committed <= end:
+            yield place
+
+
+def _unknown(question: Question) -> Unsupported:
+    return Unsupported(f"answer {type(question).__name__}", on=question.server.label())
