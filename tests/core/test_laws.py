@@ -37,10 +37,10 @@ from tidegate.core.memory import memory_from
 from tidegate.core.reasons import SENTENCES, Code, because
 from tidegate.core.scaledjob.decide import decide_scaled_job
 from tidegate.core.scaledobject.decide import decide_scaled_object
-from tidegate.core.triggers.combined import net_of, picture_of
 from tidegate.core.triggers.external_metric import external_metric
 from tidegate.core.triggers.fallback import replicas_of, value_of
 from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of
+from tidegate.core.triggers.summary import net_of, summary_of
 from tidegate.core.values import (
     CreateJobs,
     Decision,
@@ -168,14 +168,14 @@ def test_the_hpa_is_told_what_the_decision_saw(
 ) -> None:
     """A finite number or a failure for every metric, and never zero for what is unknown."""
     composite, seen = composite_of(object), Seen(current, ready=ready)
-    picture = picture_of(object, seen, views, memory, composite)
-    composed = picture.composed
+    summary = summary_of(object, seen, views, memory, composite)
+    composed = summary.composed
     if composed is not None:
         answer = external_metric("composite-metric", object, seen, views, memory, composite)
         assert isinstance(answer, Failure) == (composed.value is None)
         if not isinstance(answer, Failure):
             assert composed.is_active == (answer[0] > 0) or composed.is_fallen
-    for view, state in zip(views, picture.states, strict=True):
+    for view, state in zip(views, summary.states, strict=True):
         for metric in view.metrics:
             answer = external_metric(metric.name, object, seen, views, memory, composite)
             if is_unknown(view) and not state.is_fallen:

@@ -19,7 +19,7 @@ from tidegate.api.scaledobject import ScaledObjectStatus
 from tidegate.api.triggers import Trigger
 from tidegate.base.times import format_time, parse_time
 from tidegate.core import messages
-from tidegate.core.triggers.state import Picture
+from tidegate.core.triggers.state import Summary
 from tidegate.core.values import EmitEvent, Memory, PatchStatus, TriggerView
 
 Status = ScaledObjectStatus | ScaledJobStatus
@@ -84,17 +84,17 @@ def events(
     return tuple(told)
 
 
-def failure_events(memory: Memory, picture: Picture) -> tuple[EmitEvent, ...]:
+def failure_events(memory: Memory, summary: Summary) -> tuple[EmitEvent, ...]:
     """One event for each failure that is news; equal failures of several triggers are one."""
     known = set(memory.failures)
-    news = [failure for index, failure in picture.broken if (index, failure.message) not in known]
-    is_source = picture.composed is not None
+    news = [failure for index, failure in summary.broken if (index, failure.message) not in known]
+    is_source = summary.composed is not None
     return tuple(dict.fromkeys(messages.scaler_failed(failure, is_source=is_source) for failure in news))
 
 
-def told_failures(picture: Picture) -> tuple[tuple[int, str], ...]:
+def told_failures(summary: Summary) -> tuple[tuple[int, str], ...]:
     """What memory keeps of the failures, so that each is told once."""
-    return tuple((index, failure.message) for index, failure in picture.broken)
+    return tuple((index, failure.message) for index, failure in summary.broken)
 
 
 def last_active_time(
@@ -116,11 +116,11 @@ def last_active_time(
     return format_time(last_active)
 
 
-def is_awaited(status: Status, picture: Picture) -> bool:
+def is_awaited(status: Status, summary: Summary) -> bool:
     """Whether triggers were failing and not all are measured again: nobody can say yet that they are well."""
     ready = find(status.conditions, "Ready")
     return (
-        bool(picture.unread)
+        bool(summary.unread)
         and ready is not None
         and ready.reason in (messages.SOME_FAILED, messages.ALL_FAILED)
     )
@@ -138,16 +138,16 @@ def resource_names(triggers: tuple[TriggerView, ...]) -> list[str]:
 
 
 def activity(
-    triggers: tuple[TriggerView, ...], picture: Picture, present: Mapping[str, TriggerActivity] | None
+    triggers: tuple[TriggerView, ...], summary: Summary, present: Mapping[str, TriggerActivity] | None
 ) -> dict[str, Any]:
     """Exactly one entry for each external metric: whether it is active for itself, formula or not.
 
     One that is not measured yet keeps what the status says of it.
     """
-    active = set(picture.busy_metrics)
-    if picture.unread:
+    active = set(summary.busy_metrics)
+    if summary.unread:
         shown = {name for name, one in (present or {}).items() if one.is_active}
-        for trigger, state in zip(triggers, picture.states, strict=True):
+        for trigger, state in zip(triggers, summary.states, strict=True):
             if state.is_unread:
                 active |= shown.intersection(metric.name for metric in trigger.metrics)
     return {name: {"isActive": name in active} for name in metric_names(triggers)}

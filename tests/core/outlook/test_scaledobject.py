@@ -16,7 +16,7 @@ from tidegate.core.formula import Formula, compile_formula
 from tidegate.core.hpa.replicas import MILLI, Sample, Tolerance, wanted_by
 from tidegate.core.outlook.hpa import Reach
 from tidegate.core.outlook.scaledobject import SENTENCES, Prospect, Turn, outlook
-from tidegate.core.scaledobject.hpa_demand import Measure
+from tidegate.core.scaledobject.hpa_demand import MetricValue
 from tidegate.core.triggers.scaling_modifiers import Composite
 from tidegate.core.values import ExternalMetric, HpaView, Memory, NextReading, ResourceUse, Seen, TriggerView
 
@@ -532,7 +532,7 @@ def test_a_named_value_changes_the_number_and_the_one_before_does_not(
     def wanted(value: float) -> int:
         return wanted_by(Sample("m", type, target, value, ready=ready), current, Tolerance())[0]
 
-    one = Measure(metric, 3.0 if is_whole else 3.25)
+    one = MetricValue(metric, 3.0 if is_whole else 3.25)
     more, fewer = reach.more_at(one), reach.fewer_at(one)
     assert wanted(more) == reach.wanted(metric, more) > current
     assert wanted(more - step) <= current

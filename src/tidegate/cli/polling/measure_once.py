@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tidegate.cli.polling.cluster_access import ClusterAccess
     from tidegate.connections.pool import Kept
     from tidegate.core.triggers.scaling_modifiers import Composite
-    from tidegate.core.triggers.state import Picture, TriggerState
+    from tidegate.core.triggers.state import Summary, TriggerState
     from tidegate.core.values import ExternalMetric, Reading, TriggerView
     from tidegate.kit.question import Question
     from tidegate.operator.reconcile.trigger_plan import Plan
@@ -113,12 +113,12 @@ async def measured(
             readings[one.index] = reading
     made = made.described(lambda index: readings[index].specs if index in readings else ())
     views = made.views(lambda index: (readings.get(index), 0), datetime.now(UTC))
-    picture = interpret(views)
+    summary = interpret(views)
     answers: list[Answer] = []
-    for answer, one, state in zip(asked, made.review.triggers, picture.states, strict=True):
+    for answer, one, state in zip(asked, made.review.triggers, summary.states, strict=True):
         answers += _told(object, answer, one, state, readings.get(one.index))
     if made.review.composite is not None:
-        answers.append(_composed(object, about, made.review.composite, views, picture))
+        answers.append(_composed(object, about, made.review.composite, views, summary))
     return answers
 
 
@@ -231,14 +231,14 @@ def _composed(
     about: Answer,
     composite: Composite,
     views: tuple[TriggerView, ...],
-    picture: Picture,
+    summary: Summary,
 ) -> Answer:
     """What the formula makes of the readings; a fallback is for failures in a row, and this is one look."""
     from tidegate.core.triggers.scaling_modifiers import compose
     from tidegate.core.values import Seen
 
     about = replace(about, trigger="formula", metric=composite.metric.name)
-    composed = compose(composite, None, Seen(0), views, picture)
+    composed = compose(composite, None, Seen(0), views, summary)
     if composed.value is None:
         failure = composed.failure.message if composed.is_own and composed.failure is not None else ""
         return replace(about, failure=failure or "a trigger that the formula reads has no value")

@@ -11,46 +11,54 @@ from tidegate.core.hpa import behavior
 from tidegate.core.hpa.replicas import milli
 from tidegate.core.outlook.hpa import Reach
 from tidegate.core.outlook.messages import Prospect, called, edge
-from tidegate.core.outlook.situation import Case
-from tidegate.core.scaledobject.hpa_demand import Measure, behavior_of, has_no_hpa, known_of, ready_of
-from tidegate.core.triggers.combined import picture_of
+from tidegate.core.outlook.subject import Subject
+from tidegate.core.scaledobject.hpa_demand import (
+    MetricValue,
+    behavior_of,
+    has_no_hpa,
+    metric_values_of,
+    ready_of,
+)
 from tidegate.core.triggers.scaling_modifiers import modifiers_of
 from tidegate.core.triggers.state import COMPOSITE_METRIC
+from tidegate.core.triggers.summary import summary_of
 from tidegate.core.values import NextReading, Reading, TriggerView
 
 
-def next_reading(case: Case) -> Iterator[Prospect]:
+def next_reading(subject: Subject) -> Iterator[Prospect]:
     """The next moment of each clock trigger; the others are taken to stay as they are."""
-    for trigger in case.sources.triggers:
+    for trigger in subject.sources.triggers:
         if trigger.next_reading is not None:
-            then = _then(case, trigger, trigger.next_reading) if trigger.next_reading.at is not None else ""
+            then = (
+                _then(subject, trigger, trigger.next_reading) if trigger.next_reading.at is not None else ""
+            )
             yield edge(trigger, called(trigger), trigger.next_reading, then)
 
 
-def _then(case: Case, trigger: TriggerView, next: NextReading) -> str:
+def _then(subject: Subject, trigger: TriggerView, next: NextReading) -> str:
     """What is asked then, and the number where it can be told."""
-    after = _after(case, next)
+    after = _after(subject, next)
     asked = written(max(next.values, default=0.0))
-    if modifiers_of(case.object.spec) is not None:
-        composed = after.picture.composed
+    if modifiers_of(subject.object.spec) is not None:
+        composed = after.summary.composed
         value = composed.value if composed is not None else None
         told = f"its value is {asked}"
         if value is not None:
             told += f", {COMPOSITE_METRIC} is {written(value)}"
     else:
         told = f"{asked} asked"
-    count = _active(case, after, trigger) if after.is_active else _inactive(case, after)
+    count = _active(subject, after, trigger) if after.is_active else _inactive(subject, after)
     return f"{told}; {count}" if count else told
 
 
-def _after(case: Case, next: NextReading) -> Case:
+def _after(subject: Subject, next: NextReading) -> Subject:
     """The case at that moment, when other clocks may have turned too."""
     assert next.at is not None
-    triggers = tuple(_turned(one, next.at) for one in case.sources.triggers)
-    sources = case.sources
-    picture = picture_of(case.object, case.seen, triggers, case.memory, sources.composite)
-    sources = replace(sources, triggers=triggers, picture=picture)
-    return replace(case, sources=sources, known=known_of(sources), now=next.at)
+    triggers = tuple(_turned(one, next.at) for one in subject.sources.triggers)
+    sources = subject.sources
+    summary = summary_of(subject.object, subject.seen, triggers, subject.memory, sources.composite)
+    sources = replace(sources, triggers=triggers, summary=summary)
+    return replace(subject, sources=sources, metric_values=metric_values_of(sources), now=next.at)
 
 
 def _turned(trigger: TriggerView, moment: datetime) -> TriggerView:
@@ -60,38 +68,38 @@ def _turned(trigger: TriggerView, moment: datetime) -> TriggerView:
     return replace(trigger, reading=Reading(next.at, next.values, next.active))
 
 
-def _active(case: Case, after: Case, trigger: TriggerView) -> str:
+def _active(subject: Subject, after: Subject, trigger: TriggerView) -> str:
     """The count that the metrics lead to; the highest of them decides."""
-    if not after.known.is_whole or any(one.state == "native" for one in after.picture.states):
+    if not after.metric_values.is_whole or any(one.state == "native" for one in after.summary.states):
         return ""
-    most = _most(after, after.known.measures)
-    wanted = min(case.object.spec.replicas_max, max(case.least, most))
-    if wanted > case.current and case.pause.is_scale_out_paused:
+    most = _most(after, after.metric_values.entries)
+    wanted = min(subject.object.spec.replicas_max, max(subject.least, most))
+    if wanted > subject.current and subject.pause.is_scale_out_paused:
         return ""
-    if wanted < case.current and case.pause.is_scale_in_paused:
+    if wanted < subject.current and subject.pause.is_scale_in_paused:
         return ""
-    if has_no_hpa(case.seen):
-        return f"{counted(case.least, 'replica')} at least" if case.current == 0 else ""
+    if has_no_hpa(subject.seen):
+        return f"{counted(subject.least, 'replica')} at least" if subject.current == 0 else ""
     names = {metric.name for metric in trigger.metrics}
-    own = tuple(one for one in after.known.measures if one.metric.name in names)
-    is_own = modifiers_of(case.object.spec) is not None or _most(after, own) == most
+    own = tuple(one for one in after.metric_values.entries if one.metric.name in names)
+    is_own = modifiers_of(subject.object.spec) is not None or _most(after, own) == most
     return counted(wanted, "replica") + ("" if is_own else " by the other triggers")
 
 
-def _most(case: Case, measures: tuple[Measure, ...]) -> int:
-    """What the highest of these measures asks for, the HPA's tolerance and bounds aside."""
-    reach = Reach(max(1, case.current), max(1, ready_of(case.seen)), None)
-    counts = [reach.wanted(one.metric, one.value) for one in measures if milli(one.metric.target) > 0]
+def _most(subject: Subject, entries: tuple[MetricValue, ...]) -> int:
+    """What the highest of these metrics asks for, the HPA's tolerance and bounds aside."""
+    reach = Reach(max(1, subject.current), max(1, ready_of(subject.seen)), None)
+    counts = [reach.wanted(one.metric, one.value) for one in entries if milli(one.metric.target) > 0]
     return max(counts, default=0)
 
 
-def _inactive(case: Case, after: Case) -> str:
+def _inactive(subject: Subject, after: Subject) -> str:
     """The count that nothing active leads to, and how much later."""
-    if after.picture.is_unknown or case.pause.is_scale_in_paused:
+    if after.summary.is_unknown or subject.pause.is_scale_in_paused:
         return ""
-    if case.floor is not None:
-        return f"{counted(case.floor, 'replica')} {case.later}"
-    if has_no_hpa(case.seen):
+    if subject.floor is not None:
+        return f"{counted(subject.floor, 'replica')} {subject.later}"
+    if has_no_hpa(subject.seen):
         return ""
-    _, down = behavior.rules_of(behavior_of(case.object))
-    return f"{counted(case.least, 'replica')} by the HPA, {down.window_s} s later at the earliest"
+    _, down = behavior.rules_of(behavior_of(subject.object))
+    return f"{counted(subject.least, 'replica')} by the HPA, {down.window_s} s later at the earliest"

@@ -23,7 +23,7 @@ from tidegate.core.hpa.replicas import MILLI, milli
 from tidegate.core.outlook.messages import Prospect, Turn, called, corrected, edge, is_wrong, removed, turn
 from tidegate.core.scaledjob import job_count, pacing
 from tidegate.core.scaledjob.job_count import Running
-from tidegate.core.triggers.state import Picture, interpret
+from tidegate.core.triggers.state import Summary, interpret
 from tidegate.core.values import ExternalMetric, JobView, Memory, NextReading, TriggerView
 
 
@@ -39,23 +39,23 @@ def outlook_jobs(
     """
     if control_annotations.is_set(object.metadata.annotations, control_annotations.PAUSED):
         return (turn(Turn.UNPAUSE, annotations=removed([control_annotations.PAUSED])),)
-    picture = interpret(triggers)
-    known = (jobs,) if isinstance(jobs, Failure) else ()
-    failures = (one.failure for one in picture.states if one.failure is not None)
-    found = list(corrected(check, (*failures, *known)))
-    found += _unknown(triggers, picture, check)
+    summary = interpret(triggers)
+    metric_values = (jobs,) if isinstance(jobs, Failure) else ()
+    failures = (one.failure for one in summary.states if one.failure is not None)
+    found = list(corrected(check, (*failures, *metric_values)))
+    found += _unknown(triggers, summary, check)
     if isinstance(jobs, Failure):
         return (*found, turn(Turn.LISTED, failure=jobs.message))
-    found += _activation(triggers, picture)
-    if picture.is_active:
-        found += _more(object, jobs, triggers, picture)
+    found += _activation(triggers, summary)
+    if summary.is_active:
+        found += _more(object, jobs, triggers, summary)
     return (*found, *_coming(triggers))
 
 
 def _unknown(
-    triggers: tuple[TriggerView, ...], picture: Picture, check: Failure | None
+    triggers: tuple[TriggerView, ...], summary: Summary, check: Failure | None
 ) -> Iterator[Prospect]:
-    for trigger, state in zip(triggers, picture.states, strict=True):
+    for trigger, state in zip(triggers, summary.states, strict=True):
         if state.failure is not None:
             code = Turn.JOBS_MENDED if is_wrong(state.failure, check) else Turn.JOBS_READABLE
             yield turn(code, metric=called(trigger), failure=state.failure.message)
@@ -63,9 +63,9 @@ def _unknown(
             yield turn(Turn.MEASURED, metric=called(trigger))
 
 
-def _activation(triggers: tuple[TriggerView, ...], picture: Picture) -> Iterator[Prospect]:
+def _activation(triggers: tuple[TriggerView, ...], summary: Summary) -> Iterator[Prospect]:
     """How far each inactive metric is from its activation target."""
-    for trigger, state in zip(triggers, picture.states, strict=True):
+    for trigger, state in zip(triggers, summary.states, strict=True):
         reading = trigger.reading
         if state.state != "inactive" or reading is None or reading.active is not None:
             continue
@@ -74,7 +74,7 @@ def _activation(triggers: tuple[TriggerView, ...], picture: Picture) -> Iterator
 
 
 def _more(
-    object: ScaledJob, jobs: tuple[JobView, ...], triggers: tuple[TriggerView, ...], picture: Picture
+    object: ScaledJob, jobs: tuple[JobView, ...], triggers: tuple[TriggerView, ...], summary: Summary
 ) -> Iterator[Prospect]:
     """What stands in the way of one more Job while something is queued."""
     room, strategy = job_count.range_of(object.spec), object.spec.scaling_strategy
@@ -90,7 +90,7 @@ def _more(
         yield turn(Turn.ROOM, when=when, running=running, maximum=room.maximum)
         return
     pending = sum(one.is_pending for one in unfinished)
-    count = _next(object, triggers, picture, Running(running, running, pending))
+    count = _next(object, triggers, summary, Running(running, running, pending))
     if count:
         yield turn(Turn.NEXT_JOBS, count=count)
         return
@@ -101,7 +101,7 @@ def _more(
     if job_count.mode_of(object.spec) != "max" or (strategy is not None and strategy.strategy == "custom"):
         return
     busy = running - room.minimum
-    longest = max(_active(triggers, picture), key=lambda one: one[1], default=None)
+    longest = max(_active(triggers, summary), key=lambda one: one[1], default=None)
     if longest is None or busy < 0:
         return
     metric, value, is_clock = longest
@@ -110,20 +110,20 @@ def _more(
         yield turn(Turn.MORE_JOBS, metric=metric.name, value=value, at=at)
 
 
-def _next(object: ScaledJob, triggers: tuple[TriggerView, ...], picture: Picture, running: Running) -> int:
+def _next(object: ScaledJob, triggers: tuple[TriggerView, ...], summary: Summary, running: Running) -> int:
     """The Jobs that a reading of now would start: some have ended since the last one was asked for."""
     room, strategy = job_count.range_of(object.spec), object.spec.scaling_strategy
     is_asked = any(one.reading is not None and one.reading.snapshot is not None for one in triggers)
-    queue = job_count.queue_of(triggers, picture, job_count.mode_of(object.spec), room)
+    queue = job_count.queue_of(triggers, summary, job_count.mode_of(object.spec), room)
     wanted = job_count.wanted_jobs(strategy, queue, replace(running, is_asked=is_asked), room)
     return max(0, min(wanted, room.maximum - running.now))
 
 
 def _active(
-    triggers: tuple[TriggerView, ...], picture: Picture
+    triggers: tuple[TriggerView, ...], summary: Summary
 ) -> Iterator[tuple[ExternalMetric, float, bool]]:
     """The metrics of active triggers with their values; with `max` the longest alone counts."""
-    for trigger, state in zip(triggers, picture.states, strict=True):
+    for trigger, state in zip(triggers, summary.states, strict=True):
         if state.state == "active" and trigger.reading is not None:
             for metric, value in zip(trigger.metrics, trigger.reading.values, strict=False):
                 yield metric, value, trigger.next_reading is not None

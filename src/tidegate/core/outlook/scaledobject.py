@@ -36,13 +36,13 @@ from tidegate.core.outlook.messages import (
     removed,
     turn,
 )
-from tidegate.core.outlook.situation import Case
+from tidegate.core.outlook.subject import Subject
 from tidegate.core.scaledobject.decide import decide_scaled_object
-from tidegate.core.scaledobject.hpa_demand import Sources, known_of
+from tidegate.core.scaledobject.hpa_demand import Sources, metric_values_of
 from tidegate.core.scaledobject.reason_chain import pending
 from tidegate.core.triggers import fallback
-from tidegate.core.triggers.combined import net_of, picture_of
 from tidegate.core.triggers.scaling_modifiers import Composite
+from tidegate.core.triggers.summary import net_of, summary_of
 from tidegate.core.values import Memory, Seen, TriggerView
 
 __all__ = ["SENTENCES", "Prospect", "Turn", "outlook"]
@@ -69,18 +69,18 @@ def outlook(
         unread = turn(Turn.TARGET, failure=seen.replicas.message)
         return (*corrected(seen.check, (*_failures(triggers), seen.replicas)), unread)
     net = net_of(object, memory)
-    picture = picture_of(object, seen, triggers, memory, composite)
-    sources = Sources(object, seen, triggers, picture, net, composite)
+    summary = summary_of(object, seen, triggers, memory, composite)
+    sources = Sources(object, seen, triggers, summary, net, composite)
     decision = decide_scaled_object(object, seen, triggers, memory, now, composite)
-    case = Case(sources, known_of(sources), memory, decision, pause, now)
+    subject = Subject(sources, metric_values_of(sources), memory, decision, pause, now)
     return (
         *corrected(seen.check, _failures(triggers)),
-        *_annotations(case),
-        *_failing(case),
-        *activity(case),
-        *between(case),
-        *_cooling(case),
-        *next_reading(case),
+        *_annotations(subject),
+        *_failing(subject),
+        *activity(subject),
+        *between(subject),
+        *_cooling(subject),
+        *next_reading(subject),
     )
 
 
@@ -88,23 +88,25 @@ def _failures(triggers: tuple[TriggerView, ...]) -> tuple[Failure, ...]:
     return tuple(one.reading.failure for one in triggers if one.reading is not None and one.reading.failure)
 
 
-def _annotations(case: Case) -> Iterator[Prospect]:
-    if case.pause.is_scale_in_paused:
+def _annotations(subject: Subject) -> Iterator[Prospect]:
+    if subject.pause.is_scale_in_paused:
         yield turn(Turn.UNPAUSE_IN, annotation=control_annotations.PAUSED_SCALE_IN)
-    if case.pause.is_scale_out_paused:
+    if subject.pause.is_scale_out_paused:
         yield turn(Turn.UNPAUSE_OUT, annotation=control_annotations.PAUSED_SCALE_OUT)
-    if case.is_forced:
+    if subject.is_forced:
         yield turn(Turn.UNFORCE, annotation=control_annotations.FORCE_ACTIVATION)
 
 
-def _failing(case: Case) -> Iterator[Prospect]:
+def _failing(subject: Subject) -> Iterator[Prospect]:
     """Triggers that cannot be read, each with its way into the fallback or out of it."""
-    check = case.seen.check
-    is_native = any(one.state == "native" for one in case.picture.states)
-    what = "lowered" if case.known.measures or is_native or case.is_active else "raised or lowered"
-    if case.current == 0 and not case.is_active:
+    check = subject.seen.check
+    is_native = any(one.state == "native" for one in subject.summary.states)
+    what = (
+        "lowered" if subject.metric_values.entries or is_native or subject.is_active else "raised or lowered"
+    )
+    if subject.current == 0 and not subject.is_active:
         what = "raised from 0"
-    for trigger, state in zip(case.sources.triggers, case.picture.states, strict=True):
+    for trigger, state in zip(subject.sources.triggers, subject.summary.states, strict=True):
         name = called(trigger)
         if state.is_unread:
             yield turn(Turn.MEASURED, metric=name)
@@ -115,20 +117,20 @@ def _failing(case: Case) -> Iterator[Prospect]:
             continue
         code = Turn.MENDED if is_wrong(state.failure, check) else Turn.READABLE
         yield turn(code, metric=name, what=what, failure=state.failure.message)
-        net = case.sources.net
+        net = subject.sources.net
         if net is not None and state.failed and trigger.reading is not None:
             polls = net.threshold + 1 - state.failed
-            when = fallback.poll_after(trigger.reading.at, polls, case.object.spec.polling_s, case.now)
-            then = pending(net, case.object.spec, case.current)
+            when = fallback.poll_after(trigger.reading.at, polls, subject.object.spec.polling_s, subject.now)
+            then = pending(net, subject.object.spec, subject.current)
             yield dated(Turn.FALLS_BACK, when, metric=name, polls=polls, then=then)
-    composed = case.picture.composed
+    composed = subject.summary.composed
     if composed is not None and composed.is_own and composed.failure is not None:
         yield turn(Turn.FORMULA, what=what, failure=composed.failure.message)
 
 
-def _cooling(case: Case) -> Iterator[Prospect]:
+def _cooling(subject: Subject) -> Iterator[Prospect]:
     """When a cooldown ends, and the count then."""
-    if case.is_cooling and case.decision.due is not None:
-        idle = case.object.spec.idle_replica_count
+    if subject.is_cooling and subject.decision.due is not None:
+        idle = subject.object.spec.idle_replica_count
         field = "" if idle is None else " (idleReplicaCount)"
-        yield dated(Turn.COOLED, case.decision.due, replicas=idle or 0, field=field)
+        yield dated(Turn.COOLED, subject.decision.due, replicas=idle or 0, field=field)

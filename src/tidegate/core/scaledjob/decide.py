@@ -18,7 +18,7 @@ from tidegate.core.scaledjob.cleanup import cleanup
 from tidegate.core.scaledjob.job_count import Asked, Queue, Running
 from tidegate.core.scaledjob.reason_chain import Round, whole_round
 from tidegate.core.triggers.reasons import unread_reason
-from tidegate.core.triggers.state import Picture, interpret
+from tidegate.core.triggers.state import Summary, interpret
 from tidegate.core.values import (
     Action,
     Created,
@@ -39,19 +39,19 @@ class Heard:
     """What the triggers say, and the queue it makes; `missing` keeps Jobs from being made at all."""
 
     triggers: tuple[TriggerView, ...]
-    picture: Picture
+    summary: Summary
     queue: Queue
     missing: NoTemplate | None = None
 
     @property
     def is_known(self) -> bool:
         """Whether activity can be told: not while a trigger that may be active is still to be measured."""
-        return self.queue.is_active or not self.picture.unread
+        return self.queue.is_active or not self.summary.unread
 
     @property
     def moments(self) -> tuple[datetime, ...]:
         """Of which moments the active triggers' readings are."""
-        active = self.picture.active
+        active = self.summary.active
         return tuple(one.reading.at for one in self.triggers if one.index in active and one.reading)
 
 
@@ -98,24 +98,24 @@ def decide_scaled_job(
     """
     if control_annotations.is_set(object.metadata.annotations, control_annotations.PAUSED):
         return _paused(object, memory, check)
-    picture = interpret(triggers)
+    summary = interpret(triggers)
     strategy = object.spec.scaling_strategy
     mode = (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
     heard = Heard(
         triggers,
-        picture,
-        job_count.queue_of(triggers, picture, mode, job_count.range_of(object.spec)),
+        summary,
+        job_count.queue_of(triggers, summary, mode, job_count.range_of(object.spec)),
         check if isinstance(check, NoTemplate) else None,
     )
     kept = replace(
         with_activity(memory, object.status.last_active_time, heard.queue.is_active, now),
         is_active=heard.queue.is_active if heard.is_known else memory.is_active,
         round=_last_round(object, jobs, memory),
-        failures=reporting.told_failures(picture),
+        failures=reporting.told_failures(summary),
         created=job_count.still_needed(memory.created, triggers, now),
         last_round=pacing.present(memory.last_round, now),
     )
-    asked = job_count.asked_of(triggers, picture)
+    asked = job_count.asked_of(triggers, summary)
     if isinstance(jobs, Failure):
         steps, check = _unlisted(kept, jobs), check or jobs
     elif isinstance(asked, Failure):
@@ -124,9 +124,9 @@ def decide_scaled_job(
         steps = _steps(object, jobs, asked, heard, kept, now)
     saying: tuple[Action, ...] = (
         *_patches(object, heard, steps.memory, check or steps.failure, now),
-        *reporting.failure_events(memory, picture),
+        *reporting.failure_events(memory, summary),
     )
-    reasons = (*reason_chain.said(triggers, picture), *steps.reasons)
+    reasons = (*reason_chain.said(triggers, summary), *steps.reasons)
     return Decision(steps.memory, (*steps.actions, *saying), reasons, steps.due)
 
 
@@ -144,7 +144,7 @@ def _start(object: ScaledJob, heard: Heard, running: Running, memory: Memory, no
     wanted = job_count.wanted_jobs(strategy, queue, running, room)
     count = max(0, min(wanted, room.maximum - running.counted))
     is_full = count < wanted or running.counted + count >= room.maximum
-    round = whole_round(object.spec, heard.triggers, heard.picture, queue, running)
+    round = whole_round(object.spec, heard.triggers, heard.summary, queue, running)
     before = (*reason_chain.counting_reasons(round), *_pending(strategy, running))
     held = _held(object, heard, memory, count, due)
     told = (held,) if held is not None else _outcome(round, count, wanted)
@@ -171,8 +171,8 @@ def _held(object: ScaledJob, heard: Heard, memory: Memory, count: int, due: date
     """Why `count` Jobs for the queue are not created yet; None where nothing stands against them."""
     if not count:
         return None
-    if heard.picture.unread:
-        return unread_reason(heard.picture, reason_chain.BEFORE)
+    if heard.summary.unread:
+        return unread_reason(heard.summary, reason_chain.BEFORE)
     if pacing.is_spent(memory, heard.moments):
         return because(Code.JOBS_WAIT, count=count, queue=heard.queue.length)
     if due is not None and pacing.is_paced(object.spec.scaling_strategy):
@@ -255,7 +255,7 @@ def _patches(
         ),
         "externalMetricNames": reporting.metric_names(heard.triggers),
         "triggersActivity": reporting.activity(
-            heard.triggers, heard.picture, object.status.triggers_activity
+            heard.triggers, heard.summary, object.status.triggers_activity
         ),
     }
     return (
@@ -268,10 +268,10 @@ def _patches(
 def _ready(object: ScaledJob, heard: Heard, check: Failure | None) -> tuple[Condition, ...]:
     if check is not None:
         return (messages.check_failed("ScaledJob", check),)
-    if reporting.is_awaited(object.status, heard.picture):
+    if reporting.is_awaited(object.status, heard.summary):
         return ()
-    if heard.picture.failures:
-        failures = (failure for _, failure in heard.picture.failures)
+    if heard.summary.failures:
+        failures = (failure for _, failure in heard.summary.failures)
         return (messages.triggers_failed("ScaledJob", failures, is_active=heard.queue.is_active),)
     return (messages.ready("ScaledJob"),)
 
@@ -286,7 +286,7 @@ def _active(heard: Heard, check: Failure | None) -> tuple[Condition, ...]:
 
 def _is_unknown(heard: Heard, check: Failure | None) -> bool:
     """Of an object that is wrong nobody knows whether it is active, where a trigger of it is."""
-    return check is not None and not heard.queue.is_active and heard.picture.is_guess
+    return check is not None and not heard.queue.is_active and heard.summary.is_guess
 
 
 def _activity_events(object: ScaledJob, heard: Heard, check: Failure | None) -> tuple[EmitEvent, ...]:

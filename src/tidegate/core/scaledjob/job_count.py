@@ -28,7 +28,7 @@ from tidegate.api.scaledjob import JOBS_HISTORY, ScaledJobSpec, ScalingStrategy
 from tidegate.api.scaledobject import REPLICAS_MAX
 from tidegate.base.errors import Failure
 from tidegate.core.hpa.replicas import MILLI, milli
-from tidegate.core.triggers.state import Picture
+from tidegate.core.triggers.state import Summary
 from tidegate.core.values import Created, JobView, TriggerView
 
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -105,13 +105,13 @@ def mode_of(spec: ScaledJobSpec) -> str:
     return (strategy.multiple_scalers_calculation if strategy is not None else None) or "max"
 
 
-def queue_of(triggers: tuple[TriggerView, ...], picture: Picture, mode: str, room: Range) -> Queue:
+def queue_of(triggers: tuple[TriggerView, ...], summary: Summary, mode: str, room: Range) -> Queue:
     """The active triggers' values as one queue; `mode` is multipleScalersCalculation ("" is max).
 
     Worked: lengths 20, 10, 5 with targets 1, 2, 3: max 20 → 20 Jobs; min 5 → 2; avg 12 → 9 (the mean of
     20, 5 and 5/3, rounded up); sum 35 → 27.
     """
-    active = picture.active
+    active = summary.active
     entries = [entry for trigger in triggers if trigger.index in active for entry in _entries(trigger, room)]
     is_active, length, wanted = _combined(entries, mode)
     return Queue(
@@ -121,9 +121,9 @@ def queue_of(triggers: tuple[TriggerView, ...], picture: Picture, mode: str, roo
     )
 
 
-def asked_of(triggers: tuple[TriggerView, ...], picture: Picture) -> tuple[Asked, ...] | Failure:
+def asked_of(triggers: tuple[TriggerView, ...], summary: Summary) -> tuple[Asked, ...] | Failure:
     """What the used readings knew of the Jobs; a failure where one of them could not list them."""
-    active = picture.active
+    active = summary.active
     asked = []
     for trigger in triggers:
         reading = trigger.reading

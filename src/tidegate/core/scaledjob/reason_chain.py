@@ -20,7 +20,7 @@ from tidegate.core.reasons import Code, because
 from tidegate.core.scaledjob import job_count
 from tidegate.core.scaledjob.job_count import Queue, Range, Running
 from tidegate.core.triggers.reasons import not_above, some_of, told_active, unread_reason
-from tidegate.core.triggers.state import Picture
+from tidegate.core.triggers.state import Summary
 from tidegate.core.values import JobView, Reason, TriggerView
 
 # More Jobs than any queue asks for: to tell what is wanted without a maximum.
@@ -36,7 +36,7 @@ class Round:
 
     spec: ScaledJobSpec
     triggers: tuple[TriggerView, ...]
-    picture: Picture
+    summary: Summary
     queue: Queue
     running: Running
     whole: Queue
@@ -51,7 +51,7 @@ class Round:
     @property
     def has_difference(self) -> bool:
         """Whether what is created is what is wanted less what is unfinished, and nothing else."""
-        return self.strategy == "default" or not self.picture.active_metrics
+        return self.strategy == "default" or not self.summary.active_metrics
 
     @property
     def mode(self) -> str:
@@ -66,7 +66,7 @@ class Round:
     @property
     def is_unknown(self) -> bool:
         """Whether nothing is known of the queue: triggers fail, and none is active."""
-        return bool(self.picture.failures) and not self.picture.active_metrics
+        return bool(self.summary.failures) and not self.summary.active_metrics
 
     def numbers(self) -> dict[str, int | str]:
         """Those of the sentences about the outcome; accurate and eager have told what is wanted."""
@@ -84,7 +84,7 @@ class Round:
 def whole_round(
     spec: ScaledJobSpec,
     triggers: tuple[TriggerView, ...],
-    picture: Picture,
+    summary: Summary,
     queue: Queue,
     running: Running,
 ) -> Round:
@@ -93,22 +93,22 @@ def whole_round(
     # The highest and the sum are whole unless the maximum cuts them; the others are made of cut parts.
     if queue.wanted >= room.scaled or job_count.mode_of(spec) not in ("max", "sum"):
         endless = Range(room.minimum, _ENDLESS, _ENDLESS)
-        whole = job_count.queue_of(triggers, picture, job_count.mode_of(spec), endless)
-    return Round(spec, triggers, picture, queue, running, whole)
+        whole = job_count.queue_of(triggers, summary, job_count.mode_of(spec), endless)
+    return Round(spec, triggers, summary, queue, running, whole)
 
 
-def said(triggers: tuple[TriggerView, ...], picture: Picture) -> tuple[Reason, ...]:
+def said(triggers: tuple[TriggerView, ...], summary: Summary) -> tuple[Reason, ...]:
     """What the triggers say, as the first links of the chain."""
-    if picture.active_metrics:
-        names = picture.active_metrics
+    if summary.active_metrics:
+        names = summary.active_metrics
         return (because(Code.ACTIVE, metrics=";".join(names), told=told_active(triggers, names)),)
-    if picture.failures:
-        failed, among = len(picture.failures), len(picture.states)
+    if summary.failures:
+        failed, among = len(summary.failures), len(summary.states)
         who = some_of(failed, among)
         return (because(Code.QUEUE_UNKNOWN, who=who, failed=failed, triggers=among),)
-    if picture.unread:
-        return (unread_reason(picture, BEFORE),)
-    return (*not_above(triggers, picture), because(Code.INACTIVE))
+    if summary.unread:
+        return (unread_reason(summary, BEFORE),)
+    return (*not_above(triggers, summary), because(Code.INACTIVE))
 
 
 def failing(jobs: tuple[JobView, ...]) -> Iterator[Reason]:
@@ -131,7 +131,7 @@ def _moment(job: JobView) -> tuple[datetime, str]:
 
 def counting_reasons(round: Round) -> Iterator[Reason]:
     """How the queue and the strategy come to a number of Jobs; nothing where nothing is queued."""
-    if not round.picture.active_metrics:
+    if not round.summary.active_metrics:
         return
     yield because(Code.QUEUED, rule=_divided(round), queue=round.queue.length, asked=round.wanted)
     rule = _strategy(round)
@@ -163,7 +163,7 @@ def limited(round: Round, count: int) -> Iterator[Reason]:
 
 def _divided(round: Round) -> str:
     """`s0-redis-jobs: 50 at 1 per Job`; several become one queue first."""
-    active = round.picture.active
+    active = round.summary.active
     entries = [
         (metric, value)
         for trigger in round.triggers

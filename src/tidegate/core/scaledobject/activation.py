@@ -25,7 +25,7 @@ from tidegate.base.times import format_time
 from tidegate.core.control_annotations import Pause
 from tidegate.core.reasons import Code, because
 from tidegate.core.triggers.reasons import some_of, unread_reason
-from tidegate.core.triggers.state import Picture
+from tidegate.core.triggers.state import Summary
 from tidegate.core.values import Reason
 
 # A cooldown is over when more than its time has passed; this much more is looked at first.
@@ -73,19 +73,19 @@ def limits_of(spec: ScaledObjectSpec) -> Limits:
     )
 
 
-def activate(limits: Limits, situation: Situation, picture: Picture, now: datetime) -> Outcome:
+def activate(limits: Limits, situation: Situation, summary: Summary, now: datetime) -> Outcome:
     """What becomes of a target in this situation."""
     current = situation.current
-    if picture.is_active or situation.is_forced:
+    if summary.is_active or situation.is_forced:
         if current == 0 or (limits.idle is not None and current < limits.minimum):
             return _raise_from_idle(limits, situation)
         return Outcome(None, because(Code.LEFT_TO_HPA, current=current))
-    if picture.is_unread:
-        return Outcome(None, unread_reason(picture, f"{counted(current, 'replica')} kept"))
-    if picture.is_unknown and picture.composed is not None:
+    if summary.is_unread:
+        return Outcome(None, unread_reason(summary, f"{counted(current, 'replica')} kept"))
+    if summary.is_unknown and summary.composed is not None:
         return Outcome(None, because(Code.COMPOSITE_HELD, current=current))
-    if picture.is_unknown:
-        return Outcome(None, _unknown(picture, current))
+    if summary.is_unknown:
+        return Outcome(None, _unknown(summary, current))
     floor = 0 if limits.idle is None else limits.idle
     if current > floor and (limits.idle is not None or limits.minimum == 0):
         return _lower_to(floor, limits, situation, now)
@@ -95,9 +95,9 @@ def activate(limits: Limits, situation: Situation, picture: Picture, now: dateti
     return Outcome(None, because(Code.RESTING, current=current, rule=_resting(limits, current)))
 
 
-def _unknown(picture: Picture, current: int) -> Reason:
+def _unknown(summary: Summary, current: int) -> Reason:
     """What is held because triggers fail and none is active; the HPA may raise by those that are read."""
-    failed, triggers = len(picture.failures), len(picture.states)
+    failed, triggers = len(summary.failures), len(summary.states)
     rule = "nothing is raised or lowered" if current == 0 or failed == triggers else "nothing is lowered"
     who = some_of(failed, triggers)
     return because(Code.UNKNOWN, who=who, current=current, rule=rule, failed=failed, triggers=triggers)

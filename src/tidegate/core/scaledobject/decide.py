@@ -24,9 +24,9 @@ from tidegate.core.reasons import Code, because
 from tidegate.core.scaledobject.activation import Situation, activate, limits_of
 from tidegate.core.scaledobject.reason_chain import Finding, chain
 from tidegate.core.triggers import fallback
-from tidegate.core.triggers.combined import net_of, picture_of
 from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of
 from tidegate.core.triggers.state import COMPOSITE_METRIC
+from tidegate.core.triggers.summary import net_of, summary_of
 from tidegate.core.values import (
     Action,
     Decision,
@@ -54,22 +54,22 @@ def decide_scaled_object(
     if pause.is_full:
         return _paused(object, seen, pause, memory)
     net = net_of(object, memory)
-    picture = picture_of(object, seen, triggers, memory, composite)
+    summary = summary_of(object, seen, triggers, memory, composite)
     is_forced = control_annotations.is_set(object.metadata.annotations, control_annotations.FORCE_ACTIVATION)
-    is_active = picture.is_active or is_forced
-    is_known = is_active or picture.is_told
+    is_active = summary.is_active or is_forced
+    is_known = is_active or summary.is_told
     kept = replace(
         with_activity(memory, object.status.last_active_time, is_active, now),
         born=born(memory, object, now),
         is_active=is_active if is_known else memory.is_active,
-        failures=reporting.told_failures(picture),
-        failed_before=fallback.failed_before(net, picture, triggers),
+        failures=reporting.told_failures(summary),
+        failed_before=fallback.failed_before(net, summary, triggers),
     )
     outcome = None
     if not isinstance(seen.replicas, Failure):
         situation = Situation(seen.replicas, is_forced, pause, kept.last_active, kept.born)
-        outcome = activate(limits_of(object.spec), situation, picture, now)
-    found = Finding(object, seen, triggers, picture, net, composite, outcome, now)
+        outcome = activate(limits_of(object.spec), situation, summary, now)
+    found = Finding(object, seen, triggers, summary, net, composite, outcome, now)
 
     health = _health(object, found)
     conditions = (
@@ -91,7 +91,7 @@ def decide_scaled_object(
     actions: tuple[Action, ...] = (
         *_writes(object, found),
         *reporting.patches(object.status, reporting.Account(conditions, fields)),
-        *reporting.failure_events(memory, picture),
+        *reporting.failure_events(memory, summary),
         *reporting.events("ScaledObject", object.status.conditions, conditions),
     )
     return Decision(kept, actions, chain(found), _due(object, found, now))
@@ -135,13 +135,13 @@ def _due(object: ScaledObject, found: Finding, now: datetime) -> datetime | None
     moments = [found.outcome.due if found.outcome is not None else None]
     if found.net is not None:
         polling_s = object.spec.polling_s
-        moments.append(fallback.next_count(found.net, found.triggers, found.picture, polling_s, now))
+        moments.append(fallback.next_count(found.net, found.triggers, found.summary, polling_s, now))
     return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _writes(object: ScaledObject, found: Finding) -> tuple[SetReplicas, ...]:
     """The write, if any, with what it tells; raising to the minimum tells nothing, as in KEDA."""
-    current, outcome, picture = found.seen.replicas, found.outcome, found.picture
+    current, outcome, summary = found.seen.replicas, found.outcome, found.summary
     if outcome is None or outcome.replicas is None or isinstance(current, Failure):
         return ()
     step = (
@@ -152,8 +152,8 @@ def _writes(object: ScaledObject, found: Finding) -> tuple[SetReplicas, ...]:
     then: EmitEvent | None = None
     otherwise: EmitEvent | None = None
     if outcome.reason.code == Code.ACTIVATED:
-        cause = "triggered by " + ";".join(picture.active_metrics)
-        if found.is_forced and not picture.is_active:
+        cause = "triggered by " + ";".join(summary.active_metrics)
+        if found.is_forced and not summary.is_active:
             cause = "caused by forced activation annotation"
         then, otherwise = messages.activated(step, cause), messages.activation_failed(step)
     elif outcome.reason.code == Code.DEACTIVATED:
@@ -163,23 +163,23 @@ def _writes(object: ScaledObject, found: Finding) -> tuple[SetReplicas, ...]:
 
 def _ready(object: ScaledObject, found: Finding, is_active: bool) -> tuple[Condition, ...]:
     """Ready. While none is active and a fallback is there to wait for, failing triggers do not count."""
-    seen, picture = found.seen, found.picture
+    seen, summary = found.seen, found.summary
     if seen.check is not None:
         return (messages.check_failed("ScaledObject", seen.check),)
     if isinstance(seen.replicas, Failure):
         return (messages.replicas_unreadable(seen.replicas),)
-    if reporting.is_awaited(object.status, picture):
+    if reporting.is_awaited(object.status, summary):
         return ()
-    is_formula_broken = picture.composed is not None and picture.composed.is_own
-    if picture.errors and (is_active or is_formula_broken or found.net is None):
-        return (messages.triggers_failed("ScaledObject", picture.errors, is_active=is_active),)
+    is_formula_broken = summary.composed is not None and summary.composed.is_own
+    if summary.errors and (is_active or is_formula_broken or found.net is None):
+        return (messages.triggers_failed("ScaledObject", summary.errors, is_active=is_active),)
     return (messages.ready("ScaledObject"),)
 
 
 def _active(found: Finding, is_active: bool, is_known: bool) -> tuple[Condition, ...]:
     """Active, or nothing where this decision cannot tell. Of an object that is wrong nobody knows, where a
     trigger of it is."""
-    is_unknown = found.outcome is None or (not is_active and found.picture.is_guess)
+    is_unknown = found.outcome is None or (not is_active and found.summary.is_guess)
     if is_unknown and found.seen.check is not None:
         return (messages.activity_unknown("ScaledObject"),)
     if is_active:
@@ -192,14 +192,14 @@ def _active(found: Finding, is_active: bool, is_known: bool) -> tuple[Condition,
 def _health(object: ScaledObject, found: Finding) -> dict[str, Any] | None:
     if found.net is None:
         return fallback.kept_health(found.triggers, object.status.health)
-    return fallback.health(found.net, found.triggers, found.picture, object.status.health) or None
+    return fallback.health(found.net, found.triggers, found.summary, object.status.health) or None
 
 
 def _fallback(object: ScaledObject, found: Finding, health: dict[str, Any] | None) -> tuple[Condition, ...]:
     """Fallback, or nothing while no metric that it could apply to was measured."""
     if found.net is None:
         return (messages.NO_FALLBACK,)
-    if fallback.is_in_use(found.net, found.triggers, found.picture, health or {}):
+    if fallback.is_in_use(found.net, found.triggers, found.summary, health or {}):
         return (messages.FALLBACK_EXISTS,)
     present = find(object.status.conditions, "Fallback")
     is_told = health is not None or (present is not None and present.status == "True")
@@ -230,7 +230,7 @@ def _trigger_fields(object: ScaledObject, found: Finding) -> dict[str, Any]:
         "resourceMetricNames": reporting.resource_names(found.triggers),
         "compositeScalerName": COMPOSITE_METRIC if modifiers_of(object.spec) is not None else None,
         "triggersActivity": reporting.activity(
-            found.triggers, found.picture, object.status.triggers_activity
+            found.triggers, found.summary, object.status.triggers_activity
         ),
     }
 

@@ -16,12 +16,12 @@ from tidegate.core.hpa.replicas import Sample, Tolerance, failure_of, wanted_by
 from tidegate.core.triggers import fallback
 from tidegate.core.triggers.fallback import Net
 from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of
-from tidegate.core.triggers.state import Picture
+from tidegate.core.triggers.state import Summary
 from tidegate.core.values import ExternalMetric, HpaView, Seen, TriggerView
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class MetricValue:
     """A metric that the HPA reads from us, with its value now.
 
     `is_clock`: it follows the clock, so no value can be waited for. `is_fallen`: the value is the fallback's.
@@ -38,10 +38,10 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """The measures that are known now. `is_whole`: these are all that the HPA reads from us."""
+class MetricValues:
+    """The metrics whose values are known now. `is_whole`: these are all that the HPA reads from us."""
 
-    measures: tuple[Measure, ...]
+    entries: tuple[MetricValue, ...]
     is_whole: bool
 
 
@@ -63,27 +63,29 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the measures of an object are computed from."""
+    """What the metric values of an object are computed from."""
 
     object: ScaledObject
     seen: Seen
     triggers: tuple[TriggerView, ...]
-    picture: Picture
+    summary: Summary
     net: Net | None
     composite: Composite | None
 
 
-def known_of(sources: Sources) -> Known:
+def metric_values_of(sources: Sources) -> MetricValues:
     """The metrics of the HPA that are known now."""
-    picture, composite = sources.picture, sources.composite
+    summary, composite = sources.summary, sources.composite
     if modifiers_of(sources.object.spec) is not None:
-        composed = picture.composed
+        composed = summary.composed
         if composite is None or composed is None or composed.value is None:
-            return Known((), False)
-        return Known((Measure(composite.metric, composed.value, is_fallen=composed.is_fallen),), True)
-    found: list[Measure] = []
+            return MetricValues((), False)
+        return MetricValues(
+            (MetricValue(composite.metric, composed.value, is_fallen=composed.is_fallen),), True
+        )
+    found: list[MetricValue] = []
     is_whole = True
-    for trigger, state in zip(sources.triggers, picture.states, strict=True):
+    for trigger, state in zip(sources.triggers, summary.states, strict=True):
         values = trigger.reading.values if trigger.reading is not None and state.failure is None else ()
         for place, metric in enumerate(trigger.metrics):
             worth: float | Failure | None = values[place] if place < len(values) else None
@@ -92,12 +94,12 @@ def known_of(sources: Sources) -> Known:
             if worth is None or isinstance(worth, Failure):
                 is_whole = False
             else:
-                found.append(Measure(metric, worth, trigger.next_reading is not None, state.is_fallen))
+                found.append(MetricValue(metric, worth, trigger.next_reading is not None, state.is_fallen))
         is_whole = is_whole and (state.failure is None or state.is_fallen)
-    return Known(tuple(found), is_whole)
+    return MetricValues(tuple(found), is_whole)
 
 
-def requests(sources: Sources, known: Known) -> tuple[Request, ...]:
+def requests(sources: Sources, metric_values: MetricValues) -> tuple[Request, ...]:
     """What each metric asks for while there are replicas; cpu and memory too, where the HPA tells of them."""
     current = sources.seen.replicas
     if isinstance(current, Failure) or current == 0:
@@ -105,7 +107,7 @@ def requests(sources: Sources, known: Known) -> tuple[Request, ...]:
     tolerance = behavior.tolerance_of(behavior_of(sources.object))
     ready = ready_of(sources.seen)
     found: list[Request] = []
-    for one in known.measures:
+    for one in metric_values.entries:
         metric = one.metric
         sample = Sample(metric.name, metric.target_type, metric.target, one.value, ready=ready)
         if failure_of(sample) is None:

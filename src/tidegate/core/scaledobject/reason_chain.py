@@ -21,12 +21,12 @@ from tidegate.base.times import format_time
 from tidegate.core import control_annotations, messages
 from tidegate.core.reasons import Code, because
 from tidegate.core.scaledobject.activation import Outcome
-from tidegate.core.scaledobject.hpa_demand import Sources, has_no_hpa, known_of, requests
+from tidegate.core.scaledobject.hpa_demand import Sources, has_no_hpa, metric_values_of, requests
 from tidegate.core.triggers import fallback
 from tidegate.core.triggers.fallback import Net
 from tidegate.core.triggers.reasons import not_above, told_active
 from tidegate.core.triggers.scaling_modifiers import Composite
-from tidegate.core.triggers.state import Composed, Picture, TriggerState
+from tidegate.core.triggers.state import Composed, Summary, TriggerState
 from tidegate.core.values import Reason, Seen, TriggerView
 
 
@@ -37,7 +37,7 @@ class Finding:
     object: ScaledObject
     seen: Seen
     triggers: tuple[TriggerView, ...]
-    picture: Picture
+    summary: Summary
     net: Net | None
     composite: Composite | None
     outcome: Outcome | None
@@ -51,7 +51,7 @@ class Finding:
 
     @property
     def sources(self) -> Sources:
-        return Sources(self.object, self.seen, self.triggers, self.picture, self.net, self.composite)
+        return Sources(self.object, self.seen, self.triggers, self.summary, self.net, self.composite)
 
 
 def chain(found: Finding) -> tuple[Reason, ...]:
@@ -74,7 +74,7 @@ def _fallen(found: Finding) -> list[Reason]:
         return []
     return [
         _counted(found, found.net, trigger, state)
-        for trigger, state in zip(found.triggers, found.picture.states, strict=True)
+        for trigger, state in zip(found.triggers, found.summary.states, strict=True)
         if state.failed
     ]
 
@@ -120,7 +120,7 @@ def pending(net: Net, spec: ScaledObjectSpec, current: int | Failure) -> str:
 
 
 def _composed(found: Finding) -> list[Reason]:
-    composed, composite = found.picture.composed, found.composite
+    composed, composite = found.summary.composed, found.composite
     if composed is None:
         return []
     if composed.failure is not None:
@@ -131,7 +131,7 @@ def _composed(found: Finding) -> list[Reason]:
         return [because(Code.COMPOSITE_FALLBACK, value=composed.value, target=composite.metric.target)]
     sources = ", ".join(
         f"{trigger.name} = {_shown(trigger, state)}"
-        for trigger, state in zip(found.triggers, found.picture.states, strict=True)
+        for trigger, state in zip(found.triggers, found.summary.states, strict=True)
         if trigger.name in composite.sources
     )
     return [
@@ -147,7 +147,7 @@ def _composed(found: Finding) -> list[Reason]:
 def _missing(found: Finding, composed: Composed) -> str:
     """Why the formula has no value; what is wrong with a source is told with the source."""
     assert composed.failure is not None
-    for trigger, state in zip(found.triggers, found.picture.states, strict=True):
+    for trigger, state in zip(found.triggers, found.summary.states, strict=True):
         if state.failure is not None and state.failure == composed.failure and not state.is_fallen:
             return f"{trigger.name} cannot be read"
     return composed.failure.message
@@ -161,24 +161,24 @@ def _shown(trigger: TriggerView, state: TriggerState) -> str:
 
 def _activity(found: Finding) -> list[Reason]:
     """Why the triggers count as active or inactive; nothing where a fallback says so, or nobody knows."""
-    picture = found.picture
-    if picture.composed is not None:
-        is_active = picture.is_active and not picture.composed.is_fallen
-        names = picture.active_metrics
+    summary = found.summary
+    if summary.composed is not None:
+        is_active = summary.is_active and not summary.composed.is_fallen
+        names = summary.active_metrics
     else:
-        really = [one for one in picture.states if one.state == "active" and not one.is_fallen]
+        really = [one for one in summary.states if one.state == "active" and not one.is_fallen]
         is_active, names = bool(really), tuple(name for one in really for name in one.active_metrics)
     if is_active:
         return [because(Code.ACTIVE, metrics=";".join(names), told=told_active(found.triggers, names))]
-    if picture.is_native_only:
+    if summary.is_native_only:
         return [because(Code.NATIVE_ONLY)]
     if found.is_forced:
         return [because(Code.FORCED)]
-    if picture.is_unknown or picture.is_active:
+    if summary.is_unknown or summary.is_active:
         return []
-    composed, composite = picture.composed, found.composite
+    composed, composite = summary.composed, found.composite
     if composed is None:
-        return [*not_above(found.triggers, picture), because(Code.INACTIVE)]
+        return [*not_above(found.triggers, summary), because(Code.INACTIVE)]
     if composite is None or composed.value is None:
         return [because(Code.INACTIVE)]
     return [because(Code.COMPOSITE_INACTIVE, value=composed.value, activation=composite.activation)]
@@ -199,7 +199,7 @@ def _requested(found: Finding, outcome: Outcome) -> Iterator[Reason]:
     """What each metric asks for where the HPA decides, and the bound that stops the highest."""
     if outcome.reason.code != Code.LEFT_TO_HPA or has_no_hpa(found.seen):
         return
-    asked = requests(found.sources, known_of(found.sources))
+    asked = requests(found.sources, metric_values_of(found.sources))
     for one in asked:
         if one.is_fallen:
             continue  # no value was measured, and the fallback has said what it stands for
@@ -208,7 +208,7 @@ def _requested(found: Finding, outcome: Outcome) -> Iterator[Reason]:
             Code.ASKED, metric=one.name, value=one.value, rule=one.rule, replicas=one.replicas, note=note
         )
     most = max(asked, key=lambda one: one.replicas, default=None)
-    natives = sum(one.state == "native" for one in found.picture.states)
+    natives = sum(one.state == "native" for one in found.summary.states)
     if most is None or natives > sum(one.is_native for one in asked):
         return  # cpu or memory may ask for more
     if len(asked) > 1:

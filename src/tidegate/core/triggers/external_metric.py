@@ -1,6 +1,6 @@
 """The HPA's question: what an external metric of a ScaledObject is now.
 
-Answered from the picture that decisions are made of. An inactive trigger is answered all the same. An
+Answered from the summary that decisions are made of. An inactive trigger is answered all the same. An
 object with scalingModifiers answers for `composite-metric`, and for each trigger's own metric too, with
 that trigger's own value: an HPA from before the formula goes on rightly until it is rewritten.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
 from tidegate.core.triggers import fallback
-from tidegate.core.triggers.combined import net_of, picture_of
 from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of
-from tidegate.core.triggers.state import COMPOSITE_METRIC, Picture
+from tidegate.core.triggers.state import COMPOSITE_METRIC, Summary
+from tidegate.core.triggers.summary import net_of, summary_of
 from tidegate.core.values import ExternalMetric, Memory, Seen, TriggerView
 
 FRESH_S = 15.0
@@ -50,14 +50,14 @@ def external_metric(
     A metric in fallback has the fallback's value. `seen` needs the replicas for it, and the ready pods
     where a Value metric falls back.
     """
-    picture = picture_of(object, seen, triggers, memory, composite)
+    summary = summary_of(object, seen, triggers, memory, composite)
     if _is_composite(name, object):
-        return _composed(picture)
+        return _composed(summary)
     for position, trigger in enumerate(triggers):
         for place, metric in enumerate(trigger.metrics):
             if not _is(metric, name):
                 continue
-            state, net = picture.states[position], net_of(object, memory)
+            state, net = summary.states[position], net_of(object, memory)
             if state.is_fallen and net is not None and not net.is_nil:
                 value = fallback.value_of(net, metric, seen)
                 return value if isinstance(value, Failure) else (value,)
@@ -69,8 +69,8 @@ def external_metric(
     return Failure("Misconfigured", f"no matching metrics found for {name} of {owner}")
 
 
-def _composed(picture: Picture) -> tuple[float, ...] | Failure:
-    composed = picture.composed
+def _composed(summary: Summary) -> tuple[float, ...] | Failure:
+    composed = summary.composed
     assert composed is not None
     if composed.value is not None:
         return (composed.value,)

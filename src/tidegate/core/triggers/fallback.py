@@ -25,7 +25,7 @@ from tidegate.api.scaledobject import Fallback, ScaledObjectSpec
 from tidegate.base.errors import Failure
 from tidegate.base.sentences import counted
 from tidegate.core.hpa.replicas import MILLI, milli
-from tidegate.core.triggers.state import Picture, TriggerState
+from tidegate.core.triggers.state import Summary, TriggerState
 from tidegate.core.values import ExternalMetric, Seen, TriggerView
 
 HAPPY, FAILING = "Happy", "Failing"
@@ -64,15 +64,15 @@ def net_of(spec: ScaledObjectSpec, failed_before: tuple[tuple[str, int], ...] = 
 
 
 def caught(
-    net: Net, triggers: tuple[TriggerView, ...], picture: Picture, sources: frozenset[str] | None = None
-) -> Picture:
-    """The picture with each trigger's failures counted, and those that are too many caught. `sources` are
+    net: Net, triggers: tuple[TriggerView, ...], summary: Summary, sources: frozenset[str] | None = None
+) -> Summary:
+    """The summary with each trigger's failures counted, and those that are too many caught. `sources` are
     the names that a formula reads: the others take no part."""
     states = tuple(
         _caught(net, trigger, state) if sources is None or trigger.name in sources else state
-        for trigger, state in zip(triggers, picture.states, strict=True)
+        for trigger, state in zip(triggers, summary.states, strict=True)
     )
-    return replace(picture, states=states)
+    return replace(summary, states=states)
 
 
 def _caught(net: Net, trigger: TriggerView, state: TriggerState) -> TriggerState:
@@ -131,11 +131,11 @@ def value_of(net: Net, metric: ExternalMetric, seen: Seen) -> float | Failure:
 
 
 def health(
-    net: Net, triggers: tuple[TriggerView, ...], picture: Picture, present: Mapping[str, HealthStatus] | None
+    net: Net, triggers: tuple[TriggerView, ...], summary: Summary, present: Mapping[str, HealthStatus] | None
 ) -> dict[str, Any]:
     """status.health: an entry for each external metric; one not measured yet keeps what it has."""
     entries: dict[str, Any] = {}
-    for trigger, state in zip(triggers, picture.states, strict=True):
+    for trigger, state in zip(triggers, summary.states, strict=True):
         for metric in trigger.metrics:
             known = (present or {}).get(metric.name)
             if state.state == "unknown" and not state.failed:
@@ -158,14 +158,14 @@ def kept_health(
     } or None
 
 
-def failed_before(net: Net | None, picture: Picture, triggers: tuple[TriggerView, ...]) -> Any:
+def failed_before(net: Net | None, summary: Summary, triggers: tuple[TriggerView, ...]) -> Any:
     """What is kept of the failures before a restart or a change: those of metrics not read since, up to the
     number that says everything."""
     if net is None:
         return ()
     unread = {
         metric.name
-        for trigger, state in zip(triggers, picture.states, strict=True)
+        for trigger, state in zip(triggers, summary.states, strict=True)
         for metric in trigger.metrics
         if state.failure is not None or state.state == "unknown"
     }
@@ -174,18 +174,18 @@ def failed_before(net: Net | None, picture: Picture, triggers: tuple[TriggerView
 
 
 def is_in_use(
-    net: Net, triggers: tuple[TriggerView, ...], picture: Picture, entries: Mapping[str, Any]
+    net: Net, triggers: tuple[TriggerView, ...], summary: Summary, entries: Mapping[str, Any]
 ) -> bool:
     """Whether any trigger has failed too often; one not measured yet, whether its metrics had before."""
     before = {name for name, one in entries.items() if one["numberOfFailures"] > net.threshold}
     return any(
         state.is_fallen or (state.is_unread and any(metric.name in before for metric in trigger.metrics))
-        for trigger, state in zip(triggers, picture.states, strict=True)
+        for trigger, state in zip(triggers, summary.states, strict=True)
     )
 
 
 def next_count(
-    net: Net, triggers: tuple[TriggerView, ...], picture: Picture, polling_s: int, now: datetime
+    net: Net, triggers: tuple[TriggerView, ...], summary: Summary, polling_s: int, now: datetime
 ) -> datetime | None:
     """When a trigger on its way into the fallback will have been polled once more; None: there is none.
 
@@ -193,7 +193,7 @@ def next_count(
     """
     moments = [
         poll_after(trigger.reading.at, 1, polling_s, now) + _LATER
-        for trigger, state in zip(triggers, picture.states, strict=True)
+        for trigger, state in zip(triggers, summary.states, strict=True)
         if 0 < state.failed <= net.threshold and trigger.reading is not None
     ]
     return min(moments, default=None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidegate.core.reasons import Code, because
-from tidegate.core.triggers.state import Picture
+from tidegate.core.triggers.state import Summary
 from tidegate.core.values import Reason, TriggerView
 
 
-def unread_reason(picture: Picture, rule: str) -> Reason:
+def unread_reason(summary: Summary, rule: str) -> Reason:
     """The link of the chain where only first measurements are still to come; `rule` is what that holds."""
-    unread, triggers = picture.unread, len(picture.states)
+    unread, triggers = summary.unread, len(summary.states)
     who = some_of(unread, triggers, "is", "are")
     return because(Code.UNREAD, who=who, rule=rule, unread=unread, triggers=triggers)
 
@@ -40,9 +40,9 @@ def told_active(triggers: tuple[TriggerView, ...], names: tuple[str, ...]) -> st
     return " and ".join(part for part in told if part) or "a trigger is active"
 
 
-def not_above(triggers: tuple[TriggerView, ...], picture: Picture) -> Iterator[Reason]:
+def not_above(triggers: tuple[TriggerView, ...], summary: Summary) -> Iterator[Reason]:
     """Each value that is not above its activation target."""
-    for trigger, state in zip(triggers, picture.states, strict=True):
+    for trigger, state in zip(triggers, summary.states, strict=True):
         reading = trigger.reading
         if state.state != "inactive" or reading is None or reading.active is not None:
             continue

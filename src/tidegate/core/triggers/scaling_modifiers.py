@@ -27,7 +27,7 @@ from tidegate.base.errors import Failure
 from tidegate.core.hpa.replicas import MILLI, milli
 from tidegate.core.triggers import fallback
 from tidegate.core.triggers.fallback import Net
-from tidegate.core.triggers.state import Composed, Picture, TriggerState
+from tidegate.core.triggers.state import Composed, Summary, TriggerState
 from tidegate.core.values import ExternalMetric, Seen, TriggerView
 
 _THOUSANDTH = Decimal("0.001")
@@ -63,7 +63,7 @@ def compose(
     net: Net | None,
     seen: Seen,
     triggers: tuple[TriggerView, ...],
-    picture: Picture,
+    summary: Summary,
 ) -> Composed:
     """What the composite metric says. `composite` None: it was declared, and wrongly."""
     if composite is None:
@@ -71,7 +71,7 @@ def compose(
         return Composed(failure=Failure("Misconfigured", text))
     sources = [
         (trigger, state)
-        for trigger, state in zip(triggers, picture.states, strict=True)
+        for trigger, state in zip(triggers, summary.states, strict=True)
         if trigger.name in composite.sources
     ]
     if net is not None and not net.is_nil and any(state.is_fallen for _, state in sources):

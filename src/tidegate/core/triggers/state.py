@@ -57,7 +57,7 @@ class Composed:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Summary:
     """What all triggers say, in their order; `composed` where a formula speaks for them."""
 
     states: tuple[TriggerState, ...]
@@ -145,9 +145,9 @@ class Picture:
         return tuple(name for one in self.states for name in one.active_metrics)
 
 
-def interpret(triggers: tuple[TriggerView, ...]) -> Picture:
+def interpret(triggers: tuple[TriggerView, ...]) -> Summary:
     """What the triggers' kept readings say."""
-    return Picture(tuple(state_of(trigger) for trigger in triggers))
+    return Summary(tuple(state_of(trigger) for trigger in triggers))
 
 
 def state_of(trigger: TriggerView) -> TriggerState:

@@ -17,8 +17,8 @@ from tidegate.base.times import format_time
 from tidegate.core import control_annotations
 from tidegate.core.outlook.scaledjob import outlook_jobs
 from tidegate.core.outlook.scaledobject import Prospect, outlook
-from tidegate.core.triggers.combined import picture_of
 from tidegate.core.triggers.state import interpret
+from tidegate.core.triggers.summary import summary_of
 from tidegate.core.values import Decision, HpaView, ResourceUse, Seen
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS
 from tidegate.operator.explain import triggers as explained_triggers
@@ -76,13 +76,13 @@ def _subject(steps: Steps, tracked: Tracked, object: ScaledObject | ScaledJob, w
     annotations = object.metadata.annotations
     if isinstance(object, ScaledJob):
         return replace(subject, is_paused=control_annotations.is_set(annotations, control_annotations.PAUSED))
-    picture = subject.picture
+    summary = subject.summary
     if tracked.plan is not None and tracked.seen is not None:
         composite = tracked.plan.review.composite
-        picture = picture_of(object, tracked.seen, views, tracked.memory, composite)
+        summary = summary_of(object, tracked.seen, views, tracked.memory, composite)
     return replace(
         subject,
-        picture=picture,
+        summary=summary,
         is_paused=control_annotations.pause_of(annotations).is_full,
         replicas=tracked.replicas,
         ready=workers.ready,

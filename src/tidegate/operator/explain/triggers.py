@@ -14,9 +14,9 @@ from tidegate.base.times import format_time
 from tidegate.core.hpa import behavior
 from tidegate.core.hpa.replicas import MetricKind, Sample, failure_of, wanted_by
 from tidegate.core.triggers import fallback
-from tidegate.core.triggers.combined import net_of
 from tidegate.core.triggers.scaling_modifiers import modifiers_of
-from tidegate.core.triggers.state import COMPOSITE_METRIC, Picture, TriggerState
+from tidegate.core.triggers.state import COMPOSITE_METRIC, Summary, TriggerState
+from tidegate.core.triggers.summary import net_of
 from tidegate.core.values import ExternalMetric, Reading, TargetType, TriggerView
 from tidegate.kit.scaler import Clocked
 from tidegate.operator.explain.hpa import Told
@@ -35,7 +35,7 @@ class Subject:
     tracked: Tracked
     object: ScaledObject | ScaledJob
     views: tuple[TriggerView, ...]
-    picture: Picture
+    summary: Summary
     now: datetime
     is_paused: bool = False
     replicas: int | None = None
@@ -68,7 +68,7 @@ def triggers(subject: Subject) -> list[Entry]:
     plans = {plan.index: plan for plan in subject.tracked.plan.review.triggers}
     return [
         _trigger(subject, plans[view.index], view, state)
-        for view, state in zip(subject.views, subject.picture.states, strict=True)
+        for view, state in zip(subject.views, subject.summary.states, strict=True)
     ]
 
 
@@ -78,7 +78,7 @@ def formula(subject: Subject) -> Entry | None:
     modifiers = modifiers_of(object.spec) if isinstance(object, ScaledObject) else None
     if modifiers is None:
         return None
-    plan, composed = subject.tracked.plan, subject.picture.composed
+    plan, composed = subject.tracked.plan, subject.summary.composed
     composite = plan.review.composite if plan is not None else None
     value = composed.value if composed is not None and not subject.is_paused else None
     failure = composed.failure if composed is not None else None

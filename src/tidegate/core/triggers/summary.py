@@ -1,6 +1,6 @@
-"""The whole picture of an object's triggers: readings, then fallback, then formula.
+"""What all triggers of an object say together: readings, then fallback, then formula.
 
-`decide`, the HPA's question and the outlook look at the same picture, so that they never disagree.
+`decide`, the HPA's question and the outlook read the same summary, so that they never disagree.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.core.triggers import fallback, scaling_modifiers
 from tidegate.core.triggers.fallback import Net
 from tidegate.core.triggers.scaling_modifiers import Composite
-from tidegate.core.triggers.state import Picture, interpret
+from tidegate.core.triggers.state import Summary, interpret
 from tidegate.core.values import Memory, Seen, TriggerView
 
 
@@ -20,19 +20,19 @@ def net_of(object: ScaledObject, memory: Memory) -> Net | None:
     return fallback.net_of(object.spec, memory.failed_before)
 
 
-def picture_of(
+def summary_of(
     object: ScaledObject,
     seen: Seen,
     triggers: tuple[TriggerView, ...],
     memory: Memory,
     composite: Composite | None,
-) -> Picture:
+) -> Summary:
     """What the triggers of a ScaledObject say together now."""
     net = net_of(object, memory)
-    picture = interpret(triggers)
+    summary = interpret(triggers)
     if net is not None:
         sources = composite.sources if composite is not None else None
-        picture = fallback.caught(net, triggers, picture, sources)
+        summary = fallback.caught(net, triggers, summary, sources)
     if scaling_modifiers.modifiers_of(object.spec) is None:
-        return picture
-    return replace(picture, composed=scaling_modifiers.compose(composite, net, seen, triggers, picture))
+        return summary
+    return replace(summary, composed=scaling_modifiers.compose(composite, net, seen, triggers, summary))

@@ -9,17 +9,17 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.core import control_annotations
 from tidegate.core.control_annotations import Pause
 from tidegate.core.reasons import Code
-from tidegate.core.scaledobject.hpa_demand import Known, Sources
-from tidegate.core.triggers.state import Picture
+from tidegate.core.scaledobject.hpa_demand import MetricValues, Sources
+from tidegate.core.triggers.state import Summary
 from tidegate.core.values import Decision, Memory, Seen
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Subject:
     """A ScaledObject whose target can be read and which is not paused as a whole."""
 
     sources: Sources
-    known: Known
+    metric_values: MetricValues
     memory: Memory
     decision: Decision
     pause: Pause
@@ -34,8 +34,8 @@ class Case:
         return self.sources.seen
 
     @property
-    def picture(self) -> Picture:
-        return self.sources.picture
+    def summary(self) -> Summary:
+        return self.sources.summary
 
     @property
     def current(self) -> int:
@@ -50,7 +50,7 @@ class Case:
 
     @property
     def is_active(self) -> bool:
-        return self.picture.is_active or self.is_forced
+        return self.summary.is_active or self.is_forced
 
     @property
     def outcome(self) -> str:
