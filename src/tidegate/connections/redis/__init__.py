@@ -1,6 +1,7 @@
 """Redis: one connection per server (per node of a cluster), one round trip for a batch of keys.
 
-`link.py` is the wire, `lengths.py` the questions on it, `single.py` and `cluster.py` the adapters.
+`link.py` is the wire, `lengths.py` and `streams.py` the questions on it, `single.py` and `cluster.py` the
+adapters.
 """
 
 from __future__ import annotations

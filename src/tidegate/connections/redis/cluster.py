@@ -1,6 +1,6 @@
 """The adapter for a Redis Cluster: each key is asked for at the node that owns its slot.
 
-    keys → by owner → one pipeline per node, side by side → MOVED / ASK: those keys again elsewhere
+    keys, streams → by owner → one pipeline per node, side by side → MOVED / ASK: those keys again elsewhere
 
 The map of slots is read from any node, and again when a node answers MOVED or fails. A dead node
 fails its own keys; only when no node answers is the cluster as a whole unreachable.
@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.redis.keyed import KeyedConnection
-from tidegate.connections.redis.lengths import Elsewhere, Outcome, by_pairs
+from tidegate.connections.redis.keyed import Asked, KeyedConnection
+from tidegate.connections.redis.lengths import Elsewhere, Outcome, by_pairs, reading
 from tidegate.connections.redis.link import Cut, Link, reply_error
 from tidegate.connections.redis.opening import first_answer
+from tidegate.connections.redis.streams import StreamQuestion, by_commands
+from tidegate.connections.redis.streams import reading as reading_stream
 from tidegate.kit.systems.redis import RedisServer
 
 HOPS = 4
@@ -56,6 +58,15 @@ class Slots:
         return self.ranges[position][2]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[Asked]):
+    """What is asked for: by which key it is routed, how errors call it, how a node is asked."""
+
+    key: Callable[[Asked], str]
+    name: Callable[[Asked], str]
+    read: Callable[[Link, Sequence[Asked], bool], Awaitable[list[Outcome]]]
+
+
 class ClusterConnection(KeyedConnection):
     """One connection per node that owns asked keys; one round trip per node and batch."""
 
@@ -70,12 +81,26 @@ class ClusterConnection(KeyedConnection):
             await link.close()
 
     async def _lengths(self, keys: Sequence[str]) -> Sequence[int | TidegateError]:
-        outcomes: dict[str, Outcome] = {key: self._moving(key) for key in keys}
-        targets = self._placed(await self._current_slots(), outcomes)
+        async def read(link: Link, asked: Sequence[str], is_asking: bool) -> list[Outcome]:
+            return await by_pairs(link, asked, self._kinds, is_asking=is_asking)
+
+        return await self._routed(_Kind(str, reading, read), keys)
+
+    async def _streams(self, questions: Sequence[StreamQuestion]) -> Sequence[int | TidegateError]:
+        async def read(link: Link, asked: Sequence[StreamQuestion], is_asking: bool) -> list[Outcome]:
+            return await by_commands(link, asked, is_asking=is_asking)
+
+        return await self._routed(_Kind(lambda one: one.key, reading_stream, read), questions)
+
+    async def _routed(self, kind: _Kind[Asked], items: Sequence[Asked]) -> Sequence[int | TidegateError]:
+        outcomes: dict[Asked, Outcome] = {item: self._moving(kind.name(item)) for item in items}
+        targets = self._placed(kind, await self._current_slots(), outcomes)
         failures: list[TidegateError] = []
         has_answer = not targets
         for _ in range(HOPS):
-            answers = await asyncio.gather(*(self._ask(*target, group) for target, group in targets.items()))
+            answers = await asyncio.gather(
+                *(self._ask(kind, target, group) for target, group in targets.items())
+            )
             asked, targets = targets, {}
             for ((address, _), group), answer in zip(asked.items(), answers, strict=True):
                 if isinstance(answer, TidegateError):
@@ -84,8 +109,8 @@ class ClusterConnection(KeyedConnection):
                 else:
                     has_answer = True
                     outcomes |= _settled(group, answer)
-                    for target, key in _redirected(group, answer, address):
-                        targets.setdefault(target, []).append(key)
+                    for target, item in _redirected(group, answer, address):
+                        targets.setdefault(target, []).append(item)
             if any(not is_once for _, is_once in targets):
                 self._slots = None
             if not targets:
@@ -94,28 +119,34 @@ class ClusterConnection(KeyedConnection):
             self._slots = None
             if not has_answer:
                 raise failures[0]
-        return [one if not isinstance(one := outcomes[key], Elsewhere) else self._moving(key) for key in keys]
+        return [
+            self._moving(kind.name(item)) if isinstance(one := outcomes[item], Elsewhere) else one
+            for item in items
+        ]
 
-    def _placed(self, slots: Slots, outcomes: dict[str, Outcome]) -> dict[_Target, list[str]]:
-        """The keys by the node to ask; those without one get their outcome at once."""
-        targets: dict[_Target, list[str]] = {}
-        for key in outcomes:
-            owner = slots.owner(key)
+    def _placed(
+        self, kind: _Kind[Asked], slots: Slots, outcomes: dict[Asked, Outcome]
+    ) -> dict[_Target, list[Asked]]:
+        """The items by the node to ask; those without one get their outcome at once."""
+        targets: dict[_Target, list[Asked]] = {}
+        for item in outcomes:
+            owner = slots.owner(kind.key(item))
             if owner is None:
-                outcomes[key] = self._unserved(key)
+                outcomes[item] = self._unserved(kind.name(item))
             else:
-                targets.setdefault((owner, False), []).append(key)
+                targets.setdefault((owner, False), []).append(item)
         return targets
 
-    async def _ask(self, address: str, is_asking: bool, keys: Sequence[str]) -> list[Outcome] | TidegateError:
-        """The outcomes of one node's keys, or why the node gave none."""
+    async def _ask(
+        self, kind: _Kind[Asked], target: _Target, items: Sequence[Asked]
+    ) -> list[Outcome] | TidegateError:
+        """The outcomes of one node's items, or why the node gave none."""
+        address, is_asking = target
         try:
             try:
-                link = await self._usable_link(address)
-                return await by_pairs(link, keys, self._kinds, is_asking=is_asking)
+                return await kind.read(await self._usable_link(address), items, is_asking)
             except Cut:
-                link = await self._usable_link(address)
-                return await by_pairs(link, keys, self._kinds, is_asking=is_asking)
+                return await kind.read(await self._usable_link(address), items, is_asking)
         except TidegateError as error:
             return error
 
@@ -150,15 +181,13 @@ class ClusterConnection(KeyedConnection):
             await link.close()
         return read_slots(reply, address, link.label)
 
-    def _moving(self, key: str) -> TidegateError:
-        return Unreachable(
-            f"read the length of key {key}", on=self._server.label(), answer="its slot keeps moving"
-        )
+    def _moving(self, attempted: str) -> TidegateError:
+        return Unreachable(attempted, on=self._server.label(), answer="its slot keeps moving")
 
-    def _unserved(self, key: str) -> TidegateError:
+    def _unserved(self, attempted: str) -> TidegateError:
         self._slots = None
         return Unreachable(
-            f"read the length of key {key}",
+            attempted,
             on=self._server.label(),
             answer="no node of the cluster serves its slot",
             next_step="check the cluster's state",
@@ -197,12 +226,14 @@ def _completed(address: str, asked: str) -> str:
     return f"{asked.rpartition(':')[0]}:{port}" if host in ("", "?") else address
 
 
-def _settled(keys: Sequence[str], answer: Sequence[Outcome]) -> dict[str, Outcome]:
-    pairs = zip(keys, answer, strict=True)
-    return {key: one for key, one in pairs if not isinstance(one, Elsewhere)}
+def _settled(items: Sequence[Asked], answer: Sequence[Outcome]) -> dict[Asked, Outcome]:
+    pairs = zip(items, answer, strict=True)
+    return {item: one for item, one in pairs if not isinstance(one, Elsewhere)}
 
 
-def _redirected(keys: Sequence[str], answer: Sequence[Outcome], asked: str) -> Iterable[tuple[_Target, str]]:
-    for key, one in zip(keys, answer, strict=True):
+def _redirected(
+    items: Sequence[Asked], answer: Sequence[Outcome], asked: str
+) -> Iterable[tuple[_Target, Asked]]:
+    for item, one in zip(items, answer, strict=True):
         if isinstance(one, Elsewhere):
-            yield (_completed(one.address, asked), one.is_once), key
+            yield (_completed(one.address, asked), one.is_once), item

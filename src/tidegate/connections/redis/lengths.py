@@ -105,7 +105,7 @@ async def by_pairs(
         if not open_keys:
             break
     for key in open_keys:
-        outcomes[key] = Malformed(_reading(key), on=link.label, answer="its kind keeps changing")
+        outcomes[key] = Malformed(reading(key), on=link.label, answer="its kind keeps changing")
     return [outcomes[key] for key in keys]
 
 
@@ -122,9 +122,9 @@ def _pair_outcome(link: Link, key: str, replies: tuple[Any, Any], kinds: Kinds) 
     kind, length = replies
     for reply in replies:
         if isinstance(reply, MovedError | AskError):
-            return Elsewhere(f"{_bracketed(reply.host)}:{reply.port}", not isinstance(reply, MovedError))
+            return Elsewhere(f"{bracketed(reply.host)}:{reply.port}", not isinstance(reply, MovedError))
     if isinstance(kind, ResponseError):
-        return reply_error(kind, _reading(key), link.label)
+        return reply_error(kind, reading(key), link.label)
     if not isinstance(kind, bytes):
         return _strange(link, f"the kind of key {key}", kind)
     if kind not in LENGTH_COMMANDS:
@@ -138,23 +138,23 @@ def _pair_outcome(link: Link, key: str, replies: tuple[Any, Any], kinds: Kinds) 
     if isinstance(length, ResponseError):
         # The key was replaced by another kind between the two commands.
         is_replaced = str(length.status_code or length).startswith("WRONGTYPE")
-        return None if is_replaced else reply_error(length, _reading(key), link.label)
+        return None if is_replaced else reply_error(length, reading(key), link.label)
     return _strange(link, f"the length of key {key}", length)
 
 
-def moved(link: Link, key: str) -> TidegateError:
+def moved(link: Link, attempted: str) -> TidegateError:
     """What a single server's answer "another node has it" means: it belongs to a cluster."""
     return Misconfigured(
-        _reading(key),
+        attempted,
         on=link.label,
         answer="it is a node of a cluster and another node has this key",
-        next_step="use the trigger type redis-cluster",
+        next_step="use the trigger type redis-cluster, or redis-cluster-streams",
     )
 
 
 def _unsuitable(link: Link, key: str, kind: bytes) -> TidegateError:
     return Malformed(
-        _reading(key),
+        reading(key),
         on=link.label,
         answer=f"unsupported key type: {kind.decode(errors='replace')[:60]}",
         next_step="name a list, set, sorted set or hash",
@@ -165,9 +165,11 @@ def _strange(link: Link, what: str, reply: Any) -> TidegateError:
     return Malformed(f"read {what}", on=link.label, answer=f"a reply of type {type(reply).__name__}")
 
 
-def _reading(key: str) -> str:
+def reading(key: str) -> str:
+    """What is attempted, for people."""
     return f"read the length of key {key}"
 
 
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
+    """A host as an address has it."""
     return f"[{host}]" if ":" in host else host

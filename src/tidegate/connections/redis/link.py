@@ -193,7 +193,7 @@ def reply_error(error: ResponseError, attempted: str, on: str) -> TidegateError:
     """What an error reply of a node means to whoever asked."""
     code, text = error.status_code or str(error).partition(" ")[0], words(error)
     if code in ("NOPERM", "NOAUTH", "WRONGPASS", "DENIED"):
-        step = "give the user the right to read this key with TYPE and the length commands"
+        step = "let the user read this key (TYPE and the length commands; of streams XLEN, XPENDING, XINFO)"
         return Denied(attempted, on=on, answer=text, next_step=step if code == "NOPERM" else "")
     if code in _UNREADY:
         return Unreachable(attempted, on=on, answer=text)

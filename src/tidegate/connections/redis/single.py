@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from tidegate.base.errors import TidegateError
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.redis.keyed import KeyedConnection
-from tidegate.connections.redis.lengths import Elsewhere, Outcome, by_pairs, by_script, moved
+from tidegate.connections.redis.keyed import Asked, KeyedConnection
+from tidegate.connections.redis.lengths import Elsewhere, Outcome, by_pairs, by_script, moved, reading
 from tidegate.connections.redis.link import Cut, Link
 from tidegate.connections.redis.sentinel import MasterLink, find_master
+from tidegate.connections.redis.streams import StreamQuestion, by_commands
+from tidegate.connections.redis.streams import reading as reading_stream
 from tidegate.kit.systems.redis import RedisServer
 
 RECHECK_S = 10.0
@@ -18,7 +20,7 @@ RECHECK_S = 10.0
 
 
 class SingleConnection(KeyedConnection):
-    """One connection, one round trip for up to `batch` keys; opened by the first question.
+    """One connection, one round trip for up to `batch` keys, one for streams; opened by the first question.
 
     Sentinels are asked for the master when it is dialled, and again every `recheck_s`.
     """
@@ -39,22 +41,34 @@ class SingleConnection(KeyedConnection):
             await link.close()
 
     async def _lengths(self, keys: Sequence[str]) -> Sequence[int | TidegateError]:
+        return await self._here(keys, self._read_lengths, reading)
+
+    async def _streams(self, questions: Sequence[StreamQuestion]) -> Sequence[int | TidegateError]:
+        return await self._here(questions, by_commands, reading_stream)
+
+    async def _here(
+        self,
+        items: Sequence[Asked],
+        read: Callable[[Link, Sequence[Asked]], Awaitable[list[Outcome]]],
+        name: Callable[[Asked], str],
+    ) -> Sequence[int | TidegateError]:
         try:
-            link, outcomes = await self._ask(keys)
+            link = await self._usable_link()
+            outcomes = await read(link, items)
         except Cut:
             # The server closes idle connections, a failover closes all: try a new one, once.
-            link, outcomes = await self._ask(keys)
-        pairs = zip(keys, outcomes, strict=True)
-        return [moved(link, key) if isinstance(one, Elsewhere) else one for key, one in pairs]
+            link = await self._usable_link()
+            outcomes = await read(link, items)
+        pairs = zip(items, outcomes, strict=True)
+        return [moved(link, name(item)) if isinstance(one, Elsewhere) else one for item, one in pairs]
 
-    async def _ask(self, keys: Sequence[str]) -> tuple[Link, list[Outcome]]:
-        link = await self._usable_link()
+    async def _read_lengths(self, link: Link, keys: Sequence[str]) -> list[Outcome]:
         if self._may_script:
             outcomes = await by_script(link, keys)
             if outcomes is not None:
-                return link, outcomes
+                return outcomes
             self._may_script = False
-        return link, await by_pairs(link, keys, self._kinds)
+        return await by_pairs(link, keys, self._kinds)
 
     async def _usable_link(self) -> Link:
         if self._link is not None and await self._link.is_clean() and await self._is_master_still():

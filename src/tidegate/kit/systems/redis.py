@@ -57,6 +57,39 @@ class RedisLength:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class RedisStreamLength:
+    """How many entries the stream has: an int, 0 for a missing one."""
+
+    server: RedisServer
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class RedisStreamPending:
+    """How many entries consumers of the group have read and not acknowledged: an int.
+
+    Misconfigured where there is no such stream or group.
+    """
+
+    server: RedisServer
+    key: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class RedisStreamLag:
+    """How many entries the group has still to read: an int.
+
+    A missing stream has none; to a group that does not exist yet all of them are unread. Misconfigured with
+    servers older than Redis 7.
+    """
+
+    server: RedisServer
+    key: str
+    group: str
+
+
 _MAE = (METADATA, AUTHENTICATION, ENVIRONMENT)
 _MEA = (METADATA, ENVIRONMENT, AUTHENTICATION)
 
