@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from tidegate.api import crds
+from tidegate.api.schema import crds
 from tidegate.scalers import pages
 
 ROOT = Path(__file__).parent.parent

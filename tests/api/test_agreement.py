@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.api.decode import decode
-from tidegate.api.structural import apply_defaults, prune
-from tidegate.api.validation import problems, schema_of
+from tidegate.api.schema.structural import apply_defaults, prune
+from tidegate.api.validation.problems import problems, schema_of
 from tidegate.api.wire import encode
 
 SECRET = {"valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}

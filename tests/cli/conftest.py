@@ -14,7 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tidegate.api.crds import crds
+from tidegate.api.schema.crds import crds
 from tidegate.cli.main import tidegate
 from tidegate.cli.manifests.admission import admit
 from tidegate.kube.client import Client

@@ -16,7 +16,7 @@ import yaml
 from hypothesis import strategies as st
 
 from tidegate import scalers
-from tidegate.api.crds import crds
+from tidegate.api.schema.crds import crds
 from tidegate.api.yamltext import Dumper
 from tidegate.cli.manifests.files import load
 from tidegate.core.control_annotations import (

@@ -22,7 +22,7 @@ from parts.memory_objects import MemoryObjects, merged
 from parts.virtualtime import VirtualClock
 from parts.world_client import WHO, Broker, Troubles, WorldClient
 from parts.world_workers import Workers
-from tidegate.api.validation import problems
+from tidegate.api.validation.problems import problems
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.connections.adapter import Surroundings

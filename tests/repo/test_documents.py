@@ -12,7 +12,7 @@ import yaml
 
 from tidegate import scalers
 from tidegate.api.decode import KINDS
-from tidegate.api.validation import problems
+from tidegate.api.validation.problems import problems
 from tidegate.cli.manifests.files import Loader
 from tidegate.kit import pages
 

@@ -10,7 +10,7 @@ import pytest
 from tidegate.api.decode import KINDS, decode
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.validation import problems
+from tidegate.api.validation.problems import problems
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.files import load
 from tidegate.cli.wiring.local_cluster import define

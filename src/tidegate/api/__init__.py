@@ -1,0 +1,1 @@
+"""KEDA's kinds as typed values: parsed, defaulted, validated, and written as definitions."""

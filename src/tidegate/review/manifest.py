@@ -14,10 +14,10 @@ import msgspec
 
 from tidegate import scalers
 from tidegate.api.scaledjob import ScaledJob
-from tidegate.api.scaledjob_rules import job_name_problems
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.trigger_rules import trigger_problems
 from tidegate.api.triggers import Trigger
+from tidegate.api.validation.scaledjob import job_name_problems
+from tidegate.api.validation.triggers import trigger_problems
 from tidegate.base.errors import Failure
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
@@ -28,9 +28,9 @@ from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Described, Native, Polled, Scaler, Scope
 from tidegate.review.metric_targets import target_problem
-from tidegate.review.resource_requests import request_notices
+from tidegate.review.notices.resource_requests import request_notices
+from tidegate.review.notices.without_effect import without_effect
 from tidegate.review.scaling_modifiers import composite_of, modifier_notices
-from tidegate.review.without_effect import without_effect
 
 NO_SCALER = "no scaler found for type: "
 _MESSAGE_MAX = 500

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidegate.api.scaledobject import ScaledObject, ScalingModifiers
-from tidegate.api.scaledobject_rules import decimal_of
-from tidegate.api.trigger_rules import RESOURCE_TRIGGERS, invalid, required
+from tidegate.api.validation.scaledobject import decimal_of
+from tidegate.api.validation.triggers import RESOURCE_TRIGGERS, invalid, required
 from tidegate.base.problems import Problem
 from tidegate.core.formula import Formula, compile_formula
 from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of, thousandths

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from parts.decisions import BROKEN, START
 from parts.random_manifests import SCHEMAS, Object, places, spoilt, texts, written
-from tidegate.api.crds import crds
 from tidegate.api.decode import decode
 from tidegate.api.kinds import API_VERSION
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.structural import apply_defaults, prune, validate
+from tidegate.api.schema.crds import crds
+from tidegate.api.schema.structural import apply_defaults, prune, validate
 from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, TriggerAuthentication
-from tidegate.api.validation import problems
+from tidegate.api.validation.problems import problems
 from tidegate.api.yamltext import Unreadable, documents
 from tidegate.base.errors import Misconfigured
 from tidegate.base.problems import Problem

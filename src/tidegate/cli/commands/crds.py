@@ -13,7 +13,7 @@ def command(output: str) -> None:
     \b
     tidegate crds | kubectl apply --server-side -f -
     """
-    from tidegate.api.crds import crds
+    from tidegate.api.schema.crds import crds
 
     if output == "json":
         import msgspec

@@ -15,7 +15,7 @@ from tidegate.api.decode import KINDS, decode
 from tidegate.api.kinds import API_VERSION
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.validation import problems
+from tidegate.api.validation.problems import problems
 from tidegate.api.wire import encode
 from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
@@ -24,10 +24,10 @@ from tidegate.cli.manifests.references import Shown, of_authentication
 from tidegate.kit.reading import Sources
 from tidegate.local.apiserver.defaulting import builtin_kinds
 from tidegate.local.apiserver.validation import fields, hpa
-from tidegate.review.annotations import annotation_notices
-from tidegate.review.likely_mistakes import likely_mistakes
 from tidegate.review.manifest import review
 from tidegate.review.next_steps import with_next_step
+from tidegate.review.notices.annotations import annotation_notices
+from tidegate.review.notices.likely_mistakes import likely_mistakes
 from tidegate.review.scaling_modifiers import formula_problems
 
 if TYPE_CHECKING:

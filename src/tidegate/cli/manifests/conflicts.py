@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.trigger_rules import part, text
+from tidegate.api.validation.triggers import part, text
 from tidegate.base.problems import Problem
 from tidegate.cli.manifests.files import Document
 from tidegate.cli.manifests.manifest_set import name_of, namespace_of

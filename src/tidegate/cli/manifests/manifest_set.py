@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tidegate.api.kinds import API_VERSION
-from tidegate.api.trigger_rules import objects, part, text
 from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, TriggerAuthentication
 from tidegate.api.triggers import Trigger
+from tidegate.api.validation.triggers import objects, part, text
 from tidegate.base.problems import Problem
 from tidegate.cli.manifests.files import Document
 from tidegate.cli.manifests.references import Shown
 from tidegate.cli.manifests.server_checks import readable
-from tidegate.review.authentication import unread_parameters
+from tidegate.review.notices.unread_parameters import unread_parameters
 
 Object = dict[str, Any]
 Place = tuple[str, str, str, str]

@@ -13,9 +13,9 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.trigger_rules import part
 from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, TriggerAuthentication
 from tidegate.api.triggers import AuthenticationRef
+from tidegate.api.validation.triggers import part
 from tidegate.auth.authentication import not_offered
 from tidegate.auth.environment import container_environment, find_container
 from tidegate.auth.lookup import Reader

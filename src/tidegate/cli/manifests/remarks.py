@@ -76,8 +76,8 @@ def _group(body: dict[str, Any]) -> str:
 
 def remarks_about(document: Document, manifests: ManifestSet) -> Iterator[Remark]:
     """Everything to say about one object; nothing about kinds that are left to the server."""
-    from tidegate.api.advice import advice, unknown_field
-    from tidegate.api.validation import problems
+    from tidegate.api.validation.advice import advice, unknown_field
+    from tidegate.api.validation.problems import problems
     from tidegate.api.yamltext import oddities
     from tidegate.cli.manifests.builtin_checks import builtin_problems
     from tidegate.cli.manifests.server_checks import refused

@@ -6,14 +6,14 @@ import copy
 from functools import cache
 from typing import Any
 
-from tidegate.api import structural
-from tidegate.api.crds import crds
 from tidegate.api.decode import KINDS, decode
 from tidegate.api.kinds import API_VERSION
-from tidegate.api.readable_part import ReadablePart, readable_part
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.schema_checks import too_deep
-from tidegate.api.validation import problems, schema_of
+from tidegate.api.schema import structural
+from tidegate.api.schema.crds import crds
+from tidegate.api.schema.value_checks import too_deep
+from tidegate.api.validation.problems import problems, schema_of
+from tidegate.api.validation.readable_part import ReadablePart, readable_part
 from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.local.apiserver.kinds import Kind

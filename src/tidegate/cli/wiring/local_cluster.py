@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tidegate.api.crds import crds
+from tidegate.api.schema.crds import crds
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from tidegate.api.decode import decode_as
-from tidegate.api.partial import Misread, read_partly
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.api.validation.partial import Misread, read_partly
 from tidegate.base.errors import Misconfigured, Unreachable
 from tidegate.base.times import format_time
 from tidegate.kube.caches import Cache

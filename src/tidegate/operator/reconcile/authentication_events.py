@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from tidegate.api.kinds import API_VERSION
-from tidegate.api.structural import prune, validate
-from tidegate.api.validation import schema_of
+from tidegate.api.schema.structural import prune, validate
+from tidegate.api.validation.problems import schema_of
 from tidegate.api.wire import without_nulls
 from tidegate.base.problems import Problem
 from tidegate.core.values import EmitEvent

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from tidegate.api.partial import Misread
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.api.validation.partial import Misread
 from tidegate.auth.lookup import Lookup
 from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure
@@ -25,9 +25,9 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Clocked, Described, Polled, Scope
 from tidegate.kit.settings import declared
 from tidegate.kube.resource import Resource
-from tidegate.review.annotations import PREFIX
 from tidegate.review.manifest import Review, TriggerPlan, review
 from tidegate.review.next_reading import next_reading
+from tidegate.review.notices.annotations import PREFIX
 
 Object = dict[str, Any]
 Kept = tuple[Reading | None, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from tidegate.api import structural
+from tidegate.api.schema import structural
 from tidegate.base.problems import Problem
 from tidegate.base.times import format_time
 from tidegate.kube.resource import Resource

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from tidegate.api.advice import unknown_field
+from tidegate.api.validation.advice import unknown_field
 from tidegate.base.problems import Problem
 from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver.kinds import Kind

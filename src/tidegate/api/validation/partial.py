@@ -20,11 +20,11 @@ import msgspec
 
 from tidegate.api.decode import decode_as
 from tidegate.api.kinds import API_VERSION
-from tidegate.api.readable_part import ReadablePart, readable_part
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.structural import prune, validate
-from tidegate.api.validation import schema_of
+from tidegate.api.schema.structural import prune, validate
+from tidegate.api.validation.problems import schema_of
+from tidegate.api.validation.readable_part import ReadablePart, readable_part
 from tidegate.api.wire import without_nulls
 from tidegate.base.errors import Misconfigured
 from tidegate.base.problems import Problem, join

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from tidegate.api.scaledobject import REPLICAS_MAX
-from tidegate.api.trigger_rules import (
+from tidegate.api.validation.triggers import (
     RESOURCE_TRIGGERS,
     Object,
     invalid,

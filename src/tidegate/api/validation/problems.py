@@ -11,16 +11,16 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tidegate.api.authentication_rules import authentication_problems
 from tidegate.api.decode import KINDS
 from tidegate.api.kinds import API_VERSION
 from tidegate.api.meta import ObjectMeta
-from tidegate.api.scaledjob_rules import scaled_job_problems
-from tidegate.api.scaledobject_rules import scaled_object_problems
-from tidegate.api.schema import Schema, object_schema, wire_schema
-from tidegate.api.schema_checks import too_deep
-from tidegate.api.structural import apply_defaults, prune, validate
-from tidegate.api.trigger_rules import required, unsupported
+from tidegate.api.schema.generate import Schema, object_schema, wire_schema
+from tidegate.api.schema.structural import apply_defaults, prune, validate
+from tidegate.api.schema.value_checks import too_deep
+from tidegate.api.validation.scaledjob import scaled_job_problems
+from tidegate.api.validation.scaledobject import scaled_object_problems
+from tidegate.api.validation.triggerauthentication import authentication_problems
+from tidegate.api.validation.triggers import required, unsupported
 from tidegate.api.wire import without_nulls
 from tidegate.base.problems import Problem
 

@@ -6,8 +6,8 @@ import copy
 
 import pytest
 
-from tidegate.api.advice import advice, unknown_field
-from tidegate.api.validation import problems
+from tidegate.api.validation.advice import advice, unknown_field
+from tidegate.api.validation.problems import problems
 
 
 def put(body, path, value):

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from tidegate.api.decode import KINDS
-from tidegate.api.schema_checks import Schema, kind_of
-from tidegate.api.trigger_rules import text
-from tidegate.api.validation import metadata_schema, schema_of
+from tidegate.api.schema.value_checks import Schema, kind_of
+from tidegate.api.validation.problems import metadata_schema, schema_of
+from tidegate.api.validation.triggers import text
 from tidegate.api.yamltext import UNSET, UNSET_MEANS
 from tidegate.base.duration import parse_duration
 from tidegate.base.problems import Problem

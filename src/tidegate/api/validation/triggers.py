@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tidegate.api.schema_checks import shown
+from tidegate.api.schema.value_checks import shown
 from tidegate.base.problems import Problem
 
 RESOURCE_TRIGGERS = ("cpu", "memory")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parts.decisions import scaled_job, scaled_object
-from tidegate.review.annotations import PREFIX, annotation_notices
+from tidegate.review.notices.annotations import PREFIX, annotation_notices
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.trigger_rules import objects, part, text
+from tidegate.api.validation.triggers import objects, part, text
 from tidegate.base.problems import Problem
 from tidegate.base.quantity import parse_quantity
 from tidegate.core.values import ResourceMetric

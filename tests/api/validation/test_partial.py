@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tidegate.api.decode import decode_as
-from tidegate.api.partial import read_partly
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.api.validation.partial import read_partly
 
 HPA = "spec.advanced.horizontalPodAutoscalerConfig"
 

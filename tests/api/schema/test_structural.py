@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.api.structural import apply_defaults, prune, validate
+from tidegate.api.schema.structural import apply_defaults, prune, validate
 
 
 def obj(**properties):

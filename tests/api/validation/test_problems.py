@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from tidegate.api.validation import problems
+from tidegate.api.validation.problems import problems
 
 
 def lines(body):

@@ -11,8 +11,8 @@ from typing import Any
 from tidegate import scalers
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.trigger_rules import part
 from tidegate.api.triggers import Trigger
+from tidegate.api.validation.triggers import part
 from tidegate.base.problems import Problem
 from tidegate.base.selectors import parse_selector
 from tidegate.base.spelling import hint

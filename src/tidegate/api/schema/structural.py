@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tidegate.api.schema_checks import Path, Schema, check, invalid, join, kind_of
+from tidegate.api.schema.value_checks import Path, Schema, check, invalid, join, kind_of
 from tidegate.base.problems import Problem
 
 _RESOURCE = frozenset(("apiVersion", "kind", "metadata"))

@@ -13,8 +13,8 @@ from tidegate.api.triggerauthentication import TriggerAuthentication
 from tidegate.api.triggers import Trigger
 from tidegate.api.wire import convert
 from tidegate.kit.reading import Sources
-from tidegate.review.authentication import unread_parameters
 from tidegate.review.manifest import review
+from tidegate.review.notices.unread_parameters import unread_parameters
 
 LOAD = {"podSelector": "app=load", "value": "2"}
 WORKLOAD: dict[str, Any] = {"type": "kubernetes-workload", "metadata": LOAD}

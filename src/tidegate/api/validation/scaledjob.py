@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tidegate.api.structural import validate
-from tidegate.api.trigger_rules import Object, invalid, objects, part, required, text, trigger_problems
+from tidegate.api.schema.structural import validate
+from tidegate.api.validation.triggers import Object, invalid, objects, part, required, text, trigger_problems
 from tidegate.base.names import is_dns_label, is_label_value
 from tidegate.base.problems import Problem
 

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.api.schema_checks import Path, Schema, check, join, kind_of
-from tidegate.api.structural import validate
-from tidegate.api.validation import metadata_schema, schema_of
+from tidegate.api.schema.structural import validate
+from tidegate.api.schema.value_checks import Path, Schema, check, join, kind_of
+from tidegate.api.validation.problems import metadata_schema, schema_of
 from tidegate.base.problems import Problem
 
 _GONE: Any = object()

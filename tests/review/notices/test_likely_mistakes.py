@@ -8,7 +8,7 @@ import pytest
 
 from tidegate.api.decode import decode
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.review.likely_mistakes import likely_mistakes
+from tidegate.review.notices.likely_mistakes import likely_mistakes
 
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}}
 REDIS = {"address": "redis:6379", "listName": "jobs"}

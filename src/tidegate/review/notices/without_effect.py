@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from tidegate import scalers
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import Fallback, ScaledObject, ScaledObjectSpec
-from tidegate.api.trigger_rules import RESOURCE_TRIGGERS
 from tidegate.api.triggers import Trigger
+from tidegate.api.validation.triggers import RESOURCE_TRIGGERS
 from tidegate.base.problems import Problem
 from tidegate.core.control_annotations import PAUSED_REPLICAS, pause_of
 from tidegate.core.scaledjob.job_count import counts_pending
@@ -19,8 +19,8 @@ from tidegate.core.triggers.scaling_modifiers import modifiers_of
 from tidegate.kit.reading import FROM_ENV
 from tidegate.kit.scaler import Clocked
 from tidegate.kit.settings import settings_of
-from tidegate.review.annotations import annotation_notices
-from tidegate.review.cron_windows import window_notices
+from tidegate.review.notices.annotations import annotation_notices
+from tidegate.review.notices.cron_windows import window_notices
 
 _POLLING = (
     "PollingInterval is only relevant when "

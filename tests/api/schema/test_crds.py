@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tidegate.api.crds import GENERATED, crds, render
 from tidegate.api.decode import KINDS
+from tidegate.api.schema.crds import GENERATED, crds, render
 
 BY_KIND = {crd["spec"]["names"]["kind"]: crd for crd in crds()}
 
@@ -205,7 +205,7 @@ def test_the_schema_is_structural(kind):
 
 
 def test_the_delivered_files_are_what_is_generated():
-    folder = Path(__file__).parents[2] / "deploy" / "crds"
+    folder = Path(__file__).parents[3] / "deploy" / "crds"
     assert {file.name: file.read_text() for file in folder.iterdir()} == render()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from tidegate.api.trigger_rules import Object, invalid, part, required, text
+from tidegate.api.validation.triggers import Object, invalid, part, required, text
 from tidegate.base.problems import Problem
 
 _IDENTITY = "spec.podIdentity"

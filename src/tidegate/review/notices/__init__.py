@@ -1,0 +1,1 @@
+"""What is right and still worth saying: what does nothing, and what was very likely not meant."""
