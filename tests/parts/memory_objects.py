@@ -107,7 +107,7 @@ class MemoryObjects:
         _check_version(resource, metadata, old)
         new = _copy(body)
         if subresource == "status":
-            new = {**_copy(old), "status": new.get("status")}
+            new = _with_status(old, new)
         elif subresource == "finalize":
             new = {**_copy(old), "spec": new["spec"]}
         elif "status" in old:
@@ -127,7 +127,7 @@ class MemoryObjects:
             return scale_of(resource, self._replace(resource, place, old, new))
         new = merged(_copy(old), patch)
         if subresource == "status":
-            new = {**_copy(old), "status": new.get("status")}
+            new = _with_status(old, new)
         return self._replace(resource, place, old, new)
 
     async def delete(
@@ -237,6 +237,14 @@ class MemoryObjects:
         for resources, on_change in self._subscribers:
             if change.resource in resources:
                 on_change(change)
+
+
+def _with_status(old: Object, new: Object) -> Object:
+    """A write to the status takes the annotations along."""
+    metadata = {key: value for key, value in old["metadata"].items() if key != "annotations"}
+    if annotations := new["metadata"].get("annotations"):
+        metadata["annotations"] = annotations
+    return {**_copy(old), "metadata": metadata, "status": new.get("status")}
 
 
 def _copy(value: Any) -> Any:

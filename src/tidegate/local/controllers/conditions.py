@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -40,12 +41,23 @@ def without(conditions: Conditions | None, type: str) -> Conditions:
     return [one for one in conditions or [] if one.get("type") != type]
 
 
-async def write_status(objects: Objects, resource: Resource, found: Object, status: dict[str, Any]) -> Object:
-    """The object with exactly `status`; nothing is sent when it has it already.
+async def write_status(
+    objects: Objects,
+    resource: Resource,
+    found: Object,
+    status: dict[str, Any],
+    notes: Mapping[str, str] = {},
+) -> Object:
+    """The object with exactly `status`, and `notes` among its annotations; nothing is sent when it has
+    them already.
 
     Carries the resourceVersion that was read: a name used again by another object is never written
     to, and Conflict means reconcile again.
     """
-    if (found.get("status") or {}) == status:
+    annotations = found["metadata"].get("annotations") or {}
+    if (found.get("status") or {}) == status and annotations.items() >= notes.items():
         return found
-    return await objects.update(resource, {**found, "status": status}, subresource="status")
+    new = {**found, "status": status}
+    if notes:
+        new["metadata"] = {**found["metadata"], "annotations": {**annotations, **notes}}
+    return await objects.update(resource, new, subresource="status")

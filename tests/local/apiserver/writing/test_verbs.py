@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tidegate.kube.resource import CONFIG_MAPS, CRDS, DEPLOYMENTS, NODES, PODS, SECRETS, SERVICES
+from tidegate.kube.resource import CONFIG_MAPS, CRDS, DEPLOYMENTS, JOBS, NODES, PODS, SECRETS, SERVICES
 from tidegate.local.apiserver.writing.verbs import Options
 
 DRY = Options(is_dry_run=True)
@@ -377,3 +377,33 @@ async def test_values_of_a_wrong_type_are_all_named(api: Any) -> None:
         "spec.paused",
     ]
     assert {cause["reason"] for cause in error.details["causes"]} == {"FieldValueTypeInvalid"}
+
+
+NOTE = "tidegate.dev/ended-attempts"
+
+
+async def test_what_a_job_has_counted_changes_with_its_status_only(api: Any) -> None:
+    """A manifest that was once printed with it brings it neither back nor to another Job."""
+    body = api.job()
+    body["metadata"]["annotations"] = {NOTE: "failed=0-5", "a": "b"}
+    made = await api.create(JOBS, body)
+    assert made["metadata"]["annotations"] == {"a": "b"}
+    made["metadata"]["annotations"] = {NOTE: "failed=0", "a": "b"}
+    await api.plane.objects.update(JOBS, {**made, "status": {"failed": 1}}, "status")
+    for asked in ({NOTE: "failed=0-5", "c": "d"}, {NOTE: None, "c": "d"}):
+        patch = {"metadata": {"annotations": asked}}
+        await api.plane.objects.patch(JOBS, "default", "once", patch)
+        found = api.get(JOBS, "once")
+        assert found["metadata"]["annotations"] == {NOTE: "failed=0", "a": "b", "c": "d"}
+        assert found["status"] == {"failed": 1}
+
+
+async def test_who_writes_a_status_may_leave_a_note_but_not_other_metadata(api: Any) -> None:
+    made = await api.create(JOBS, api.job())
+    changed = {"annotations": {"a": "b"}, "labels": {"c": "d"}, "finalizers": ["example.org/x"]}
+    body = {**made, "metadata": {**made["metadata"], **changed}, "status": {"failed": 1}}
+    written = await api.plane.objects.update(JOBS, body, "status")
+    assert written["metadata"]["annotations"] == {"a": "b"}
+    assert written["metadata"]["labels"] == made["metadata"]["labels"]
+    assert "finalizers" not in written["metadata"]
+    assert written["status"] == {"failed": 1}

@@ -292,6 +292,24 @@ def test_a_replacement_waits_for_the_end_of_its_predecessor_where_the_policy_say
     live(scenario, team, after(20))
 
 
+@pytest.mark.parametrize("mode", ["NonIndexed", "Indexed"])
+def test_only_an_indexed_job_has_indexes_and_none_has_failed_ones(live, mode: str):
+    async def scenario(world: World) -> None:
+        body = job(completionMode=mode, completions=3, parallelism=1, backoffLimit=9)
+        await world.objects.create(JOBS, body)
+        await world.pass_s(500)
+        assert status(world)["succeeded"] == 3
+        assert status(world)["failed"] == 1
+        assert "failedIndexes" not in status(world)
+        assert status(world).get("completedIndexes") == ("0-2" if mode == "Indexed" else None)
+        found = world.objects.get(JOBS, "default", "work")
+        assert found
+        note = "failed=0" if mode == "Indexed" else "succeeded=1-3;failed=0"
+        assert found["metadata"]["annotations"]["tidegate.dev/ended-attempts"] == note
+
+    live(scenario, team, by_attempt("Failed", "Succeeded"))
+
+
 def test_lowered_parallelism_ends_the_surplus(live):
     async def scenario(world: World) -> None:
         await world.objects.create(JOBS, job(parallelism=4, completions=4))
@@ -499,8 +517,13 @@ def test_each_pod_is_counted_for_what_it_is(pods: list[Object], expected: Any):
     assert found == expected
 
 
-def test_what_was_counted_stays_counted():
-    body = job(completions=9) | {"status": {"completedIndexes": "0-2,5", "failedIndexes": "3"}}
+OLD = {"status": {"completedIndexes": "0-2,5", "failedIndexes": "3"}}
+NOTED = {"annotations": {"tidegate.dev/ended-attempts": "succeeded=0-2,5;failed=3"}}
+
+
+@pytest.mark.parametrize("kept", [OLD, {"metadata": {**job()["metadata"], **NOTED}}], ids=["old", "new"])
+def test_what_was_counted_stays_counted(kept: Object):
+    body = job(completions=9) | kept
     counted = pod_tally.count(body, [pod(5, "Succeeded"), pod(6, "Succeeded")])
     assert set(counted.succeeded) == {0, 1, 2, 5, 6}
     assert set(counted.failed) == {3}

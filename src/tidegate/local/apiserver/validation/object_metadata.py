@@ -17,7 +17,7 @@ from tidegate.base.times import format_time
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.refusals import bad_request
 from tidegate.local.apiserver.validation.fields import show
-from tidegate.local.objects import Object
+from tidegate.local.objects import ENDED_ATTEMPTS, Object
 
 REQUIRED, FORBIDDEN = "FieldValueRequired", "FieldValueForbidden"
 # Digits and consonants that spell no words, as Kubernetes uses in generated names.
@@ -93,15 +93,29 @@ def mint(kind: Kind, meta: dict[str, Any], now: datetime) -> None:
     meta["creationTimestamp"] = format_time(now)
     if kind.has_generation:
         meta["generation"] = 1
+    _keep_note({}, meta)
 
 
 def keep_identity(old: dict[str, Any], new: dict[str, Any]) -> None:
     """Restores in `new` metadata what only the server writes, from `old` metadata."""
+    _keep_note(old, new)
     for field in (*_SERVERS_OWN, "resourceVersion", "generateName"):
         if field in old:
             new[field] = old[field]
         else:
             new.pop(field, None)
+
+
+def _keep_note(old: dict[str, Any], new: dict[str, Any]) -> None:
+    """What the Job controller noted goes with the status: a manifest that was once printed with it
+    brings it neither back nor to another Job.
+    """
+    before = (old.get("annotations") or {}).get(ENDED_ATTEMPTS)
+    annotations = new.get("annotations") or {}
+    if before == annotations.get(ENDED_ATTEMPTS):
+        return
+    kept = {key: value for key, value in annotations.items() if key != ENDED_ATTEMPTS}
+    new["annotations"] = kept if before is None else {**kept, ENDED_ATTEMPTS: before}
 
 
 def same(one: Any, other: Any) -> bool:

@@ -22,7 +22,7 @@ def merged(kind: Kind, subresource: str, old: Object, body: Object) -> Object:
         new.pop("status", None)
         if "status" in body:
             new["status"] = body["status"]
-        return new
+        return new if kind.is_custom else _annotated(new, body["metadata"].get("annotations"))
     if subresource == "finalize":
         spec = dict(old.get("spec") or {})
         spec["finalizers"] = (body.get("spec") or {}).get("finalizers") or []
@@ -38,6 +38,14 @@ def merged(kind: Kind, subresource: str, old: Object, body: Object) -> Object:
     if kind.key == "namespaces" and "spec" in old:
         new["spec"] = old["spec"]
     return new
+
+
+def _annotated(new: Object, annotations: dict[str, str] | None) -> Object:
+    """As for Kubernetes' own kinds: who writes a status may leave notes beside it, in one write."""
+    metadata = {key: value for key, value in new["metadata"].items() if key != "annotations"}
+    if annotations:
+        metadata["annotations"] = annotations
+    return {**new, "metadata": metadata}
 
 
 def check_preconditions(kind: Kind, old: Object, meta: dict[str, Any]) -> None:

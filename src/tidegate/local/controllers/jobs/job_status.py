@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.base.times import format_time
 from tidegate.local.controllers import conditions
-from tidegate.local.controllers.jobs.pod_tally import Count, Verdict, format_ranges
+from tidegate.local.controllers.jobs.pod_tally import Count, Verdict, format_ranges, is_indexed
 from tidegate.local.objects import Object
 
 Status = dict[str, Any]
@@ -37,7 +37,11 @@ def decided(job: Object) -> Verdict | None:
 
 
 def counters(job: Object, counted: Count, *, active: int) -> Status:
-    """The status with its counters renewed; zero counters are left out, as Kubernetes does."""
+    """The status with its counters renewed; zero counters are left out, as Kubernetes does.
+
+    Indexes are for Jobs of mode Indexed, and failed ones only for `backoffLimitPerIndex`, which is not
+    offered: elsewhere the numbers of attempts would be taken for them.
+    """
     old = job.get("status") or {}
     status: Status = {
         key: old[key] for key in ("conditions", "startTime", "completionTime") if old.get(key) is not None
@@ -45,8 +49,9 @@ def counters(job: Object, counted: Count, *, active: int) -> Status:
     numbers = {"active": active, "succeeded": len(counted.succeeded), "failed": len(counted.failed)}
     status |= {name: number for name, number in numbers.items() if number}
     status |= {"ready": counted.ready, "terminating": len(counted.terminating)}
-    ranges = {"completedIndexes": counted.succeeded, "failedIndexes": counted.failed}
-    return status | {name: format_ranges(found) for name, found in ranges.items() if found}
+    if is_indexed(job) and counted.succeeded:
+        status["completedIndexes"] = format_ranges(counted.succeeded)
+    return status
 
 
 def with_verdict(status: Status, verdict: Verdict, now: datetime, *, is_final: bool) -> Status:

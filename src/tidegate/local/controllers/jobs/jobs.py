@@ -27,7 +27,7 @@ from tidegate.local.controllers.owner_references import (
     key_of,
     reference,
 )
-from tidegate.local.objects import Change, Object, Objects
+from tidegate.local.objects import ENDED_ATTEMPTS, Change, Object, Objects
 from tidegate.runtime.clock import Clock
 
 SOURCE = "job-controller"
@@ -111,7 +111,7 @@ class Jobs:
             counted = pod_tally.with_failed_actives(counted)
         status = job_status.counters(job, counted, active=len(counted.active))
         status = job_status.with_verdict(status, verdict, self.clock.now(), is_final=is_final)
-        await conditions.write_status(self.objects, JOBS, job, status)
+        await self._write(job, counted, status)
         if not is_final:
             await pod_control.delete_pods(self.objects, job, counted.active, self.events)
         elif verdict.is_success:
@@ -124,7 +124,7 @@ class Jobs:
         was_suspended = conditions.is_true((job.get("status") or {}).get("conditions"), "Suspended")
         status = job_status.counters(job, counted, active=len(counted.active))
         status = job_status.with_suspension(status, self.clock.now(), is_suspended=True)
-        await conditions.write_status(self.objects, JOBS, job, status)
+        await self._write(job, counted, status)
         await pod_control.delete_pods(self.objects, job, counted.active, self.events)
         if not was_suspended:
             await self.events.normal(job, "Suspended", "Job suspended")
@@ -146,13 +146,19 @@ class Jobs:
         is_first = "startTime" not in status
         if is_first:
             status["startTime"] = format_time(now)
-        written = await conditions.write_status(self.objects, JOBS, job, status)
+        written = await self._write(job, counted, status)
         if is_first:
             await self._start(job)
         if refused is not None:
             raise refused
         deadline_s = pod_tally.deadline_left_s(written, now)
         return min((left_s for left_s in (deadline_s, backoff_s or None) if left_s is not None), default=None)
+
+    async def _write(self, job: Object, counted: Count, status: job_status.Status) -> Object:
+        """The status, and what it counted, in one write."""
+        note = pod_tally.note_of(job, counted)
+        notes = {ENDED_ATTEMPTS: note} if note else {}
+        return await conditions.write_status(self.objects, JOBS, job, status, notes)
 
     async def _start(self, job: Object) -> None:
         if conditions.is_true((job.get("status") or {}).get("conditions"), "Suspended"):

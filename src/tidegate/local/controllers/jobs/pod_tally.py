@@ -1,12 +1,12 @@
 """What a Job's Pods add up to, and the verdict: pure functions of the Job, its Pods and the moment.
 
 Every Pod of a Job is an *attempt* with a number of its own, kept in an annotation. The numbers of
-the attempts that ended are kept in the Job's status (`completedIndexes`, `failedIndexes`, as ranges
-"0-3,5"), in the same write as the counters. A finished Pod is therefore counted once, however
-often it is looked at, and it stays counted when it is deleted.
+the attempts that ended are kept in an annotation of the Job (as ranges "0-3,5"), in the same write
+as the counters of its status. A finished Pod is therefore counted once, however often it is looked
+at, and it stays counted when it is deleted.
 
-With completionMode Indexed, attempt `n` works on index `n % completions`, and `completedIndexes`
-holds those indexes, as Kubernetes defines it.
+With completionMode Indexed, attempt `n` works on index `n % completions`, and those that succeeded
+are kept where Kubernetes keeps them, in `status.completedIndexes`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from tidegate.base.times import parse_time
 from tidegate.local.controllers import pod_control
 from tidegate.local.controllers.owner_references import is_deleting
-from tidegate.local.objects import Object
+from tidegate.local.objects import ENDED_ATTEMPTS, Object
 
 ATTEMPT = "tidegate.dev/attempt"
 BACKOFF_S = 10
@@ -67,9 +67,7 @@ def count(job: Object, pods: Iterable[Object]) -> Count:
     A Pod that was asked to end and then failed is no failure: it did what it was told. One that
     finished its work nevertheless has succeeded.
     """
-    status = job.get("status") or {}
-    succeeded = parse_ranges(status.get("completedIndexes") or "")
-    failed = parse_ranges(status.get("failedIndexes") or "")
+    succeeded, failed = _ended(job)
     numbers = failed | succeeded
     active, terminating = [], []
     completions = int(job["spec"].get("completions") or 1)
@@ -91,6 +89,22 @@ def count(job: Object, pods: Iterable[Object]) -> Count:
     return Count(
         frozenset(succeeded), frozenset(failed), tuple(active), tuple(terminating), frozenset(numbers)
     )
+
+
+def _ended(job: Object) -> tuple[set[int], set[int]]:
+    """What earlier looks counted; earlier versions kept it in the status, for Jobs of every mode."""
+    status = job.get("status") or {}
+    old = {"succeeded": status.get("completedIndexes"), "failed": status.get("failedIndexes")}
+    noted = (job["metadata"].get("annotations") or {}).get(ENDED_ATTEMPTS)
+    kept = dict(part.split("=", 1) for part in noted.split(";")) if noted else old
+    succeeded = old["succeeded"] if is_indexed(job) else kept.get("succeeded")
+    return parse_ranges(succeeded or ""), parse_ranges(kept.get("failed") or "")
+
+
+def note_of(job: Object, counted: Count) -> str:
+    """What `count` reads again from the annotation `ENDED_ATTEMPTS`: `succeeded=0-3;failed=4`."""
+    ranges = {"succeeded": () if is_indexed(job) else counted.succeeded, "failed": counted.failed}
+    return ";".join(f"{name}={format_ranges(found)}" for name, found in ranges.items() if found)
 
 
 def with_failed_actives(counted: Count) -> Count:
