@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -69,6 +70,21 @@ async def test_connections_go_to_ready_pods_in_turn_and_are_refused_without_one(
     await answers(address, 7001, {"b:hi"})
     await machine.objects.delete(PODS, "default", "b")
     await answers(address, 7001, set())
+
+
+async def test_a_node_port_is_answered_on_the_machines_own_address(machine: Machine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        node_port = probe.getsockname()[1]
+    ports = [{"port": 7001, "targetPort": 7000, "nodePort": node_port}]
+    spec = {"type": "NodePort", "clusterIP": next(ADDRESSES), "selector": {"app": "x"}, "ports": ports}
+    await machine.objects.create(SERVICES, {"metadata": {"name": "s", "namespace": "default"}, "spec": spec})
+    await answer(machine, "a")
+    await answers("127.0.0.1", node_port, {"a:hi"})
+    await answers(spec["clusterIP"], 7001, {"a:hi"})
+    plain = {"spec": {"ports": [{"port": 7001, "targetPort": 7000}]}}
+    await machine.objects.patch(SERVICES, "default", "s", plain)
+    await answers("127.0.0.1", node_port, set())
+    await answers(spec["clusterIP"], 7001, {"a:hi"})
 
 
 @pytest.fixture

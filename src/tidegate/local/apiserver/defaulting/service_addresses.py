@@ -1,4 +1,4 @@
-"""Addresses of Services: each has its own in 127.64.0.0/11, so that nothing reaches the user's 127.0.0.1."""
+"""Addresses of Services: each has its own in 127.64.0.0/11; the user's 127.0.0.1 is for node ports alone."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tidegate.kube.resource import CLAIMS, PODS, VOLUMES, ApiError, Resource
-from tidegate.local.controllers import conditions
-from tidegate.local.controllers import pod_control as pods_
+from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import is_deleting, key_of
@@ -38,7 +37,7 @@ class Claims:
         if change.resource == CLAIMS:
             return [key_of(change.object)]
         if change.resource == PODS:
-            has_ended = change.type == "DELETED" or pods_.is_terminal(change.object)
+            has_ended = change.type == "DELETED" or pod_control.is_terminal(change.object)
             return claims_of(change.object) if has_ended else ()
         if not is_ours(change.object):
             return [key_of(change.object)]
@@ -69,7 +68,7 @@ class Claims:
 
     def _is_in_use(self, key: Name) -> bool:
         return any(
-            key in claims_of(pod) and pod["spec"].get("nodeName") and not pods_.is_terminal(pod)
+            key in claims_of(pod) and pod["spec"].get("nodeName") and not pod_control.is_terminal(pod)
             for pod in self.objects.list(PODS, key[0])
         )
 

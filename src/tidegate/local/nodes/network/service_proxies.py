@@ -16,6 +16,7 @@ from tidegate.local.nodes.network.tcp_forwarding import Address, Listener, Side
 
 RETRY_S = 5.0
 SETTLE_S = 0.02
+NODE_ADDRESS = "127.0.0.1"
 Key = tuple[str, str]
 
 
@@ -64,6 +65,13 @@ def targets(port: Mapping[str, Any], pods: Sequence[Backend]) -> list[Address]:
     wanted = port.get("targetPort") or port["port"]
     found = [(pod.address, pod.ports.get(str(wanted), wanted)) for pod in pods]
     return [(address, int(number)) for address, number in found if str(number).isdigit()]
+
+
+def _doors(service: Mapping[str, Any], port: Mapping[str, Any]) -> list[Address]:
+    """Where a Service's port is reached: at its own address, and at its node port on the machine's."""
+    address, node_port = service["spec"].get("clusterIP"), port.get("nodePort")
+    doors = [(address, int(port["port"]))] if address and address != "None" else []
+    return [*doors, (NODE_ADDRESS, int(node_port))] if node_port else doors
 
 
 def named(service: Mapping[str, Any], pods: Sequence[Backend]) -> Named:
@@ -165,12 +173,11 @@ class Proxies:
     async def _serve(self, key: Key) -> None:
         service = self._services.get(key)
         wanted: dict[Address, list[Address]] = {}
-        address = service["spec"].get("clusterIP") if service else None
-        if service is not None and address and address != "None":
+        if service is not None:
             pods = chosen(service, self._backends(key))
             for port in service["spec"].get("ports") or []:
                 if (port.get("protocol") or "TCP") == "TCP" and (to := targets(port, pods)):
-                    wanted[(address, int(port["port"]))] = to
+                    wanted |= dict.fromkeys(_doors(service, port), to)
         for owner, at in [one for one in self._listeners if one[0] == key and one[1] not in wanted]:
             self._listeners.pop((owner, at)).close()
         for at, to in wanted.items():
