@@ -308,11 +308,11 @@ def test_an_object_is_named_as_kubectl_names_it(cli, words: tuple[str, ...]) -> 
     ("words", "complaint"),
     [
         ((), '"" names no object'),
-        (("so",), '"so" names no object'),
+        (("so",), "default has no ScaledObject and no ScaledJob so, and none that scales it"),
         (("so", "a", "b"), '"so a b" names 2 objects, and one is explained'),
         (("so/a", "b"), "write TYPE NAME… or TYPE/NAME…"),
         (("so/",), "write TYPE NAME… or TYPE/NAME…"),
-        (("deployment", "web"), "nothing decides about deployments"),
+        (("deployment", "web"), "no ScaledObject of default scales Deployment web"),
         (("nonsense", "web"), "the server does not serve 'nonsense'"),
     ],
 )

@@ -11,7 +11,7 @@ def command(output: str) -> None:
     """Print the custom resource definitions of keda.sh/v1alpha1.
 
     \b
-    tidegate crds | kubectl apply --server-side -f -
+    tidegate crds | kubectl apply -f -
     """
     from tidegate.api.schema.crds import crds
 

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tidegate.cli.cluster.session import Server, Session, reaching, run
 
+if TYPE_CHECKING:
+    from tidegate.kube.resource import Resource
+
 Entry = dict[str, Any]
 
 
 @click.command("explain")
-@click.argument("words", nargs=-1, metavar="TYPE NAME | TYPE/NAME")
+@click.argument("words", nargs=-1, metavar="NAME | TYPE NAME | TYPE/NAME")
 @click.option("--history", is_flag=True, help="The last changes too, the newest last.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @reaching
 def command(words: tuple[str, ...], history: bool, output: str, kubeconfig: str, namespace: str) -> None:
     """Say why an object has the number it has, and what would change it.
 
+    NAME is a ScaledObject, a ScaledJob, or the workload that a ScaledObject scales.
+
     Shows what each trigger said and when, each step of the last decision with its numbers, and the
     nearest values and moments at which it would decide otherwise.
 
     \b
-    tidegate explain scaledobject worker
+    tidegate explain worker
     tidegate explain sj/csv-processor --history
     """
 
@@ -50,26 +55,10 @@ async def fetch(session: Session, words: Sequence[str]) -> Entry:
 
     import msgspec
 
-    from tidegate.base.errors import Misconfigured, Unsupported
-    from tidegate.cli.cluster.resource_arguments import parse_words
-    from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError
+    from tidegate.base.errors import Unsupported
+    from tidegate.kube.resource import ApiError
 
-    pairs = parse_words(words).pairs
-    if len(pairs) != 1:
-        given = " ".join(words)
-        raise Misconfigured(
-            "explain",
-            answer=f'"{given}" names {len(pairs) or "no"} object{"s" if pairs else ""}, and one is explained',
-            next_step="write it as scaledobject NAME or scaledjob NAME, or with a slash between",
-        )
-    [(word, name)] = pairs
-    resource = (await session.discovery.named(word)).resource
-    if resource not in (SCALED_OBJECTS, SCALED_JOBS):
-        raise Misconfigured(
-            "explain",
-            answer=f"nothing decides about {resource.plural}",
-            next_step="name a ScaledObject or ScaledJob",
-        )
+    resource, name = await _named(session, words)
     path = f"/explain/{resource.plural}/{quote(session.namespace, safe='')}/{quote(name, safe='')}"
     try:
         raw = await session.client.request("GET", path)
@@ -84,3 +73,28 @@ async def fetch(session: Session, words: Sequence[str]) -> Entry:
         raise
     found: Entry = msgspec.json.decode(raw)
     return found
+
+
+async def _named(session: Session, words: Sequence[str]) -> tuple[Resource, str]:
+    """The ScaledObject or ScaledJob that the words mean."""
+    from tidegate.base.errors import Misconfigured
+    from tidegate.cli.cluster.bare_names import scaler_called, scaler_of
+    from tidegate.cli.cluster.resource_arguments import parse_words
+    from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS
+
+    parsed = parse_words(words)
+    if len(parsed.types) == 1:
+        # One word, and no type before it: explained is one object, so it is a name.
+        return await scaler_called(session, words[0])
+    if len(parsed.pairs) != 1:
+        given, count = " ".join(words), len(parsed.pairs)
+        raise Misconfigured(
+            "explain",
+            answer=f'"{given}" names {count or "no"} object{"s" if count else ""}, and one is explained',
+            next_step="write its name, or scaledobject NAME or scaledjob NAME",
+        )
+    [(word, name)] = parsed.pairs
+    resource = (await session.discovery.named(word)).resource
+    if resource in (SCALED_OBJECTS, SCALED_JOBS):
+        return resource, name
+    return await scaler_of(session, resource, name)

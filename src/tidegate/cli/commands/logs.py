@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +25,8 @@ SELECTED_TAIL = 10
 MOST_STREAMS = 20
 
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+# On the pods of all Jobs that a ScaledJob has made.
+_JOBS_OF = "scaledjob.keda.sh/name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> in
 
 
 @click.command("logs")
-@click.argument("words", metavar="POD | TYPE/NAME", nargs=-1)
+@click.argument("words", metavar="NAME | TYPE/NAME", nargs=-1)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until the container ends.")
 @click.option("-c", "--container", default="", help="Which container of the pod.")
 @click.option("--all-containers", is_flag=True, help="Every container of the pod, init containers first.")
@@ -97,7 +99,8 @@ def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> in
 def command(kubeconfig: str, namespace: str, **given: Any) -> None:
     """Print what a pod wrote.
 
-    TYPE/NAME may be anything that selects pods: a job, a deployment, a replicaset, a service. One of
+    NAME is a pod or, where there is none of that name, what has pods: a deployment, a statefulset, a
+    job, a scaledjob, a scaledobject. TYPE/NAME may be anything that selects pods, a service too. One of
     its pods is chosen, a running one if there is any; use -l for all of them.
 
     \b
@@ -155,21 +158,44 @@ async def _pods(session: Session, asked: Asked) -> list[Object]:
         words, container = words[:1], words[1]
     target_word = words[0] if "/" in words[0] else f"pod/{words[0]}"
     (target,) = (await select(session, [target_word])).targets
-    if target.resource == PODS:
-        pod = await session.client.get(PODS, target.namespace, target.name)
-    else:
-        pod = await _pod_of(session, target)
+    pod = await _pod_called(session, target, is_bare="/" not in words[0])
     if container:
         pod.setdefault("metadata", {}).setdefault("annotations", {})[_DEFAULT_CONTAINER] = container
     return [pod]
 
 
+async def _pod_called(session: Session, target: Target, *, is_bare: bool) -> Object:
+    """The pod, or one of those that the target has. A name without a type may be a workload's."""
+    from tidegate.cli.cluster.bare_names import logged
+    from tidegate.kube.resource import PODS, ApiError
+
+    if target.resource != PODS:
+        return await _pod_of(session, target)
+    try:
+        return await session.client.get(PODS, target.namespace, target.name)
+    except ApiError as error:
+        if not is_bare or error.code != 404:
+            raise
+        owner = await logged(session, target.name)
+        if owner is None:
+            raise
+    return await _pod_of(session, owner)
+
+
 async def _pod_of(session: Session, target: Target) -> Object:
     """One of the pods that the object selects; waits a while for the first."""
-    from tidegate.kube.resource import PODS
+    from tidegate.kube.resource import PODS, SCALED_JOBS, SCALED_OBJECTS
 
     owner = await session.client.get(target.resource, target.namespace, target.name)
+    if target.resource == SCALED_OBJECTS:
+        aim = owner["spec"]["scaleTargetRef"]
+        workload = await session.discovery.resolve(
+            aim.get("apiVersion") or "apps/v1", aim.get("kind") or "Deployment"
+        )
+        return await _pod_of(session, replace(target, resource=workload, name=aim["name"]))
     labels = selector_of(owner)
+    if target.resource == SCALED_JOBS:
+        labels = f"{_JOBS_OF}={target.name}"
     if not labels:
         raise Misconfigured(
             f"find the pods of {target}", answer="it selects none", next_step="name a pod, or use -l"

@@ -92,6 +92,17 @@ def test_a_program_that_is_not_installed_is_named_with_the_table_to_edit(tmp_pat
         run("acme", [], [], str(tmp_path), table)
 
 
+def test_the_file_that_is_shown_for_an_image_without_a_program_is_one_that_works(
+    tmp_path: Path, path: str
+) -> None:
+    table = tmp_path / "images.yaml"
+    with pytest.raises(NoProgram) as caught:
+        run("ghcr.io/acme/worker:1", [], [], path, table)
+    _, _, shown = str(caught.value).partition("a file such as: ")
+    table.write_text(shown.replace("/path/to/program", f"{path}/sh"))
+    assert run("ghcr.io/acme/worker:1", [], ["-c", "exit"], path, table) == [f"{path}/sh", "-c", "exit"]
+
+
 def test_the_users_table_comes_first_and_is_read_again_when_it_changes(tmp_path: Path, path: str) -> None:
     table = tmp_path / "images.yaml"
     images = ImageMap(table)

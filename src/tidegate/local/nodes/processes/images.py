@@ -147,8 +147,9 @@ class ImageMap:
         why = "no program is known for it" if entry is None else "it has no program of its own"
         return (
             f'cannot run image "{image}": containers run as processes of this machine and {why}; '
-            f"give the container a command that runs here, or map the image in {self._shown()}, for example: "
-            f'{{images: ["{short_names(image)[-1]}"], command: [/path/to/program]}}'
+            f"give the container a command that runs here, or map the image in {self._shown()}, "
+            "a file such as: "
+            f'images: [{{images: ["{short_names(image)[-1]}"], command: [/path/to/program]}}]'
         )
 
     def _shown(self) -> str:
