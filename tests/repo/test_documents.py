@@ -17,6 +17,7 @@ from tidegate.cli.manifests.files import Loader
 from tidegate.kit import pages
 
 ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "tidegate"
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -57,6 +58,12 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
         if not target.exists() or (anchor and anchor not in headings(target.read_text())):
             lost.append(link)
     assert lost == []
+
+
+def test_the_files_and_rooms_that_the_map_names_are_there() -> None:
+    text = FENCE.sub("", (ROOT / "ARCHITECTURE.md").read_text())
+    named = re.findall(r"`([a-z]+/[a-z0-9_/.]*(?:/|\.py|\.yaml|\.md|\.toml))`", text)
+    assert [name for name in named if not any((at / name).exists() for at in (ROOT, SOURCE))] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if yaml_blocks((ROOT / page).read_text())])

@@ -14,7 +14,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tidegate"
 BELOW = ("base", "api", "core", "kit", "scalers", "review")
-FILE_LINES, FUNCTION_LINES, PARAMETERS, SCALER_LINES = 400, 60, 6, 150
+FILE_LINES, FUNCTION_LINES, PARAMETERS, SCALER_LINES, ROOM_FILES = 400, 60, 6, 150, 14
+# Rooms of one file per system or command: they grow, and one looks there by name.
+ONE_FILE_EACH = ("cli/commands", "connections", "kit/systems", "scalers")
 WORDS = {"manager", "handler", "helper", "helpers", "util", "utils", "common", "misc", "data", "info"}
 EXEMPT = tomllib.loads((Path(__file__).parent / "exemptions.toml").read_text())
 
@@ -76,6 +78,18 @@ def test_files_and_functions_stay_within_their_budgets() -> None:
     excused = set(EXEMPT.get("budgets", {}))
     assert {k: v for k, v in over.items() if k not in excused} == {}, "split it, or list it with a reason"
     assert excused - set(over) == set(), "no longer over budget: take it off the list"
+
+
+def test_a_room_says_what_it_holds_and_holds_no_more_than_one_sees_at_once() -> None:
+    silent, crowded = [], {}
+    for place in sorted(path.parent for path in SOURCE.rglob("__init__.py")):
+        if not ast.get_docstring(ast.parse((place / "__init__.py").read_text())):
+            silent.append(where(place))
+        files = len(list(place.glob("*.py"))) - 1
+        if files > ROOM_FILES and where(place) not in ONE_FILE_EACH:
+            crowded[where(place)] = files
+    assert silent == [], "one sentence in its __init__.py"
+    assert crowded == {}, "rooms inside it, by theme"
 
 
 def test_every_exemption_gives_its_reason() -> None:

@@ -1,0 +1,1 @@
+"""TriggerAuthentications, Secrets and environments as plain values of a trigger."""

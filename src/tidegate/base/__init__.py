@@ -1,0 +1,1 @@
+"""The small values that everybody needs: quantities, durations, cron, names, selectors, errors."""

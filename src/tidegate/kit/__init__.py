@@ -1,0 +1,1 @@
+"""All that a scaler's author imports: settings, questions, readers, and the systems' values."""

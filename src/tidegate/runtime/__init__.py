@@ -1,0 +1,1 @@
+"""What a process runs on: clock, queue, event loop, garbage collector."""

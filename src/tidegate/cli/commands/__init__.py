@@ -1,1 +1,1 @@
-"""The commands, one file each, imported when called; a file here is the registration."""
+"""The commands, one file each, imported when called; `cli.main` names them."""

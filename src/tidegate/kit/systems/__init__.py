@@ -1,0 +1,1 @@
+"""The server values and questions of each system, one file per system."""
