@@ -29,7 +29,7 @@ from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.cluster.informers import Informers, namespace_of
 from tidegate.operator.cluster.job_result import finished_as
-from tidegate.operator.cluster.pod_counts import PodCounts
+from tidegate.operator.cluster.kubernetes_answers import KubernetesAnswers
 from tidegate.operator.cluster.writer import Writer
 from tidegate.operator.explain import workers
 from tidegate.operator.explain.answer import explained
@@ -80,7 +80,7 @@ class Operator:
     ) -> None:
         self.clock = clock
         self.informers = Informers(client, self._on_change, self._on_return)
-        surroundings = replace(surroundings, objects=PodCounts(self.informers).answer)
+        surroundings = replace(surroundings, objects=KubernetesAnswers(self.informers, options).answer)
         self.connections = Connections(surroundings)
         self.rounds = Rounds(clock, connect or self.connections.adapter, self._on_reading)
         self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S)

@@ -193,3 +193,15 @@ def test_errors_of_objects_that_no_trigger_is_read_by_are_left_to_validate() -> 
     assert run("-", stdin=ALWAYS + service).exit_code == 0
     secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {a: 5}\n"
     assert "stringData.a: Invalid value" in run("-", stdin=ALWAYS + secret).stderr
+
+
+def test_what_a_config_map_of_the_files_keeps_needs_no_cluster() -> None:
+    metadata = "{resourceKind: ConfigMap, resourceName: forecast, key: next, targetValue: '2'}"
+    spec = f"triggers: [{{type: kubernetes-resource, metadata: {metadata}}}]"
+    numbers = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: forecast}\ndata: {next: '7'}\n"
+    result = run("-", stdin=f"{manifest(spec)}\n{numbers}")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[1].split()[4:7] == ["7", "2", "0"]
+    missing = run("-", stdin=manifest(spec))
+    assert missing.exit_code == 1
+    assert "ConfigMap default/forecast: there is no such object" in missing.stderr

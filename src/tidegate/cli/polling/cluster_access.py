@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tidegate.cli.manifests.lookup import ManifestLookup
     from tidegate.connections.adapter import Surroundings
     from tidegate.kube.client import Client
     from tidegate.kube.resource import Resource
@@ -19,6 +20,25 @@ class ClusterAccess:
 
     client: Client | None
     surroundings: Surroundings
+
+    def with_files(self, lookup: ManifestLookup) -> Surroundings:
+        """The same, where what ConfigMaps and Secrets keep is looked for in the files first."""
+        from tidegate.auth.resolve import Options
+        from tidegate.kit.systems.kubernetes import StoredValue
+        from tidegate.operator.cluster.kubernetes_answers import KINDS, stored_value
+
+        others = self.surroundings.objects
+        assert others is not None
+
+        async def objects(question: Any) -> Any:
+            if not isinstance(question, StoredValue):
+                return await others(question)
+            place = KINDS[question.kind], question.namespace, question.name
+            if lookup.get(*place) is None:
+                lookup.keep(*place, await self.get(*place))
+            return await stored_value(lookup, question, Options())
+
+        return replace(self.surroundings, objects=objects)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
         """The object, None where there is none (or no cluster)."""
@@ -42,7 +62,7 @@ async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
     from tidegate.kube.client import Client
 
     if not kubeconfig:
-        yield ClusterAccess(None, Surroundings(objects=_no_pods))
+        yield ClusterAccess(None, Surroundings(objects=_no_cluster))
         return
     client = Client(config.load(kubeconfig))
     try:
@@ -53,10 +73,10 @@ async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
 
             return find(host, "default", names) or host
 
-        async def count(question: Any) -> Any:
-            return await _pods(client, question)
+        async def objects(question: Any) -> Any:
+            return await _answer(client, question)
 
-        yield ClusterAccess(client, Surroundings(resolve=resolve, objects=count))
+        yield ClusterAccess(client, Surroundings(resolve=resolve, objects=objects))
     finally:
         await client.close()
 
@@ -80,27 +100,31 @@ async def _services(client: Client) -> dict[tuple[str, str], Any]:
     return names
 
 
-async def _no_pods(question: Any) -> Any:
+async def _no_cluster(question: Any) -> Any:
     from tidegate.base.errors import Misconfigured
+    from tidegate.kit.systems.kubernetes import PodCount
 
+    is_count = isinstance(question, PodCount)
     raise Misconfigured(
-        "count pods",
-        answer="kubernetes-workload needs a cluster",
+        "count pods" if is_count else "read what the cluster keeps",
+        answer=f"{'kubernetes-workload' if is_count else 'this trigger'} needs a cluster",
         next_step="name a kubeconfig with --kubeconfig",
     )
 
 
-async def _pods(client: Client, question: Any) -> Any:
+async def _answer(client: Client, question: Any) -> Any:
     import msgspec
 
     from tidegate.base.errors import Denied
+    from tidegate.kit.systems.kubernetes import PodCount
     from tidegate.kube.resource import PODS, ApiError
     from tidegate.operator.cluster.informers import PodMark
-    from tidegate.operator.cluster.pod_counts import counted, pod_count
+    from tidegate.operator.cluster.kubernetes_answers import counted, unknown
 
-    checked = pod_count(question)
+    if not isinstance(question, PodCount):
+        raise unknown(question)
     try:
-        listed = await client.list(PODS, checked.namespace)
+        listed = await client.list(PODS, question.namespace)
     except ApiError as error:
         raise Denied("list pods", on=client.config.server, answer=str(error)) from error
-    return counted([msgspec.convert(one, PodMark) for one in listed.items], checked)
+    return counted([msgspec.convert(one, PodMark) for one in listed.items], question)

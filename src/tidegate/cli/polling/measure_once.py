@@ -100,6 +100,7 @@ async def measured(
     from tidegate.core.triggers.state import interpret
 
     made = await _planned(object, lookup, cluster)
+    cluster = replace(cluster, surroundings=cluster.with_files(lookup))
     kind = type(object).__name__
     about = Answer(f"{kind.lower()}/{object.metadata.name}", "")
     asked: list[Answer] = []

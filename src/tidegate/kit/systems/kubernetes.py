@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from tidegate.kit.picking.pick import Pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,4 +28,19 @@ class PodCount:
     namespace: str
     selector: str
     is_grouped_by_node: bool = False
+    server: KubernetesServer = KubernetesServer()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValue:
+    """What `pick` finds in one key of a ConfigMap or Secret, None where it finds nothing.
+
+    Misconfigured where there is no such object or key.
+    """
+
+    namespace: str
+    kind: Literal["ConfigMap", "Secret"]
+    name: str
+    key: str
+    pick: Pick
     server: KubernetesServer = KubernetesServer()
