@@ -26,7 +26,7 @@ from tidegate.base.errors import (
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.postgresql.session import IN_FLIGHT, PostgresqlConnection
-from tidegate.connections.queries import TooMuch, TooSlow
+from tidegate.connections.queries import Spoiling, TooSlow
 from tidegate.kit.systems.kubernetes import PodCount
 from tidegate.kit.systems.postgresql import PostgresqlServer, parse_connection
 from tidegate.kit.systems.sql import NO_ROW, SqlQuery
@@ -270,7 +270,7 @@ async def test_what_is_too_much_is_not_read_and_the_others_are_answered(
     adapter = connect(process.port)
     first, much, last = await answers(adapter, COUNT, statement, "SELECT 4")
     assert (first, last) == (3, 4)
-    assert isinstance(much, TooMuch)
+    assert isinstance(much, Spoiling)
     assert words in str(much)
     opened = adapter.connections
     assert opened <= 2

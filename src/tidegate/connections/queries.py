@@ -36,8 +36,8 @@ class TooSlow(Unreachable):
     """The server stopped a query at its limit of time."""
 
 
-class TooMuch(Malformed):
-    """More came than `MOST_ROWS` or `MOST_BYTES`; the connection cannot be used any more."""
+class Spoiling(Malformed):
+    """A query for which the connection has to be given up: it brought too much, or left its mark on it."""
 
 
 @dataclass(slots=True)
@@ -105,8 +105,8 @@ class QueryConnection:
     async def _ask(self, statements: Sequence[str], found: Found) -> None:
         """Runs the statements in order, each into `found` as it comes.
 
-        Raises Cut where the connection ends. After a TooMuch that it has put into `found` it may return:
-        the rest is asked on a new connection.
+        Raises Cut where the connection ends. After a Spoiling that it has put into `found` it may return: the
+        rest is asked on a new connection.
         """
         raise NotImplementedError
 
@@ -148,7 +148,7 @@ class QueryConnection:
             waiting = [one for one in waiting if one not in found]
             if not waiting:
                 return
-        self._give_up(due, found, "queries before it brought too much")
+        self._give_up(due, found, "too many queries before it cost the connection")
 
     def _give_up(self, due: Sequence[str], found: Found, answer: str) -> None:
         """What is left was not answered; where nothing was, the server was not."""
@@ -168,7 +168,7 @@ class QueryConnection:
         now_s = asyncio.get_running_loop().time()
         for statement in due:
             outcome, rest = found[statement], self._rests.pop(statement, None)
-            if isinstance(outcome, TooSlow | TooMuch | Cut):
+            if isinstance(outcome, TooSlow | Spoiling | Cut):
                 strikes = 1 + (rest.strikes if rest else 0)
                 pause_s = min(self._surroundings.queries_s * 2.0 ** min(strikes, 10), _LONGEST_REST_S)
                 self._rests[statement] = Rest(strikes, now_s + pause_s, outcome)
@@ -185,8 +185,8 @@ def too_slow(label: str, limit_s: float) -> TooSlow:
     )
 
 
-def too_much(label: str, what: str) -> TooMuch:
-    return TooMuch(
+def too_much(label: str, what: str) -> Spoiling:
+    return Spoiling(
         "run the query", on=label, answer=f"{what} came back", next_step="let the query give one number"
     )
 
@@ -197,6 +197,16 @@ def columns(label: str, count: int | None) -> Malformed:
         "run the query",
         on=label,
         answer="it is a statement that gives no rows" if count is None else f"it gives {count} columns",
+        next_step="let it give one number",
+    )
+
+
+def no_rows(label: str) -> Spoiling:
+    """For a statement that gives none at all, and so was run for what else it does."""
+    return Spoiling(
+        "run the query",
+        on=label,
+        answer="it is a statement that gives no rows",
         next_step="let it give one number",
     )
 
