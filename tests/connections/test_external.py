@@ -14,6 +14,7 @@ from parts import faults
 from parts.external_server import ExternalScaler
 from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.external import connect
 from tidegate.core.values import MetricSpec
 from tidegate.kit.systems.external import (
@@ -202,6 +203,24 @@ async def test_a_reply_of_ten_megabytes_is_refused(scaler: ExternalScaler) -> No
 async def test_a_service_name_is_dialled_by_its_address(scaler: ExternalScaler) -> None:
     async with connected(f"my-scaler.shop:{scaler.port}", **{"my-scaler.shop": "127.0.0.1"}) as ask:
         assert await ask(ExternalActivity) is True
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "localhost:1", "169.254.169.254:80", "unix:/run/x.sock"])
+async def test_on_a_cluster_the_autoscalers_own_host_is_not_asked(address: str) -> None:
+    around = Surroundings(policy=AddressPolicy.on_a_cluster(), timeout_s=2)
+    server = ExternalServer(address)
+    adapter = connect(server, around)
+    with pytest.raises(Misconfigured, match=r"may not|may be asked"):
+        await adapter.answer([ExternalActivity(server, CALLER)])
+    await adapter.close()
+
+
+async def test_an_allowed_address_is_dialled_by_what_was_checked(scaler: ExternalScaler) -> None:
+    around = Surroundings(policy=AddressPolicy.on_a_cluster(["127.0.0.0/8", "::1"]), timeout_s=5)
+    server = ExternalServer(f"localhost:{scaler.port}")
+    adapter = connect(server, around)
+    assert await adapter.answer([ExternalActivity(server, CALLER)]) == [True]
+    await adapter.close()
 
 
 # --- TLS

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.addresses import dialable
 from tidegate.connections.tls import client_context
 from tidegate.kit.tls import Tls
 
@@ -38,12 +39,19 @@ async def open_channel(address: str, tls: Tls | None, surroundings: Surroundings
     """A channel with a connection of its own to `host:port`, `dns:///host:port` or `unix:/path`.
 
     It dials with the first call; only a certificate that is not to be verified is fetched here. Misconfigured
-    names a TLS parameter that cannot be read; Unreachable: no certificate could be had.
+    names a TLS parameter that cannot be read, or says that the address may not be dialled; Unreachable: no
+    certificate could be had, or the name has no address.
     """
     import grpc
 
     host, port = _host_and_port(address)
-    target = address if not host else _joined(surroundings.resolve(host), port)
+    target, dialled = address, ""
+    if host:
+        addresses = await dialable(surroundings, host, port)
+        target, dialled = _target(addresses, port), addresses[0]
+    elif not surroundings.policy.is_open:
+        answer = "only host:port may be asked here"
+        raise Misconfigured("connect", on=f"external scaler {address}", answer=answer)
     options: list[tuple[str, str | int]] = [
         ("grpc.service_config", _ROUND_ROBIN),
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
@@ -55,7 +63,7 @@ async def open_channel(address: str, tls: Tls | None, surroundings: Surroundings
     if tls is not None:
         await asyncio.to_thread(client_context, tls)
         if not tls.is_verified and host:
-            ca, name = await _presented(surroundings.resolve(host), port, surroundings.timeout_s)
+            ca, name = await _presented(dialled, port, surroundings.timeout_s)
     if name:
         options.append(("grpc.default_authority", _joined(name, port)))
     if tls is None:
@@ -99,6 +107,15 @@ def _host_and_port(address: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise Misconfigured("connect", on=f"external scaler {address}", answer="its port is not a number")
     return host.strip("[]"), int(port)
+
+
+def _target(addresses: tuple[str, ...], port: int) -> str:
+    """What gRPC dials: one name or address, or all addresses of a family, by turns."""
+    if len(addresses) == 1:
+        return _joined(addresses[0], port)
+    family = [one for one in addresses if ":" not in one] or list(addresses)
+    scheme = "ipv6" if ":" in family[0] else "ipv4"
+    return f"{scheme}:{','.join(_joined(one, port) for one in family)}"
 
 
 def _joined(host: str, port: int) -> str:
