@@ -19,9 +19,11 @@ class Sample:
 
     A table `SAMPLES: dict[str, Sample]` in `test_<module>.py`, by trigger type, gives a type its own.
     `may_be_negative`: a plain -1 is an answer like any other. `is_active` is what the scaler itself says.
+    `zeros` are strange answers that are a 0 by a rule of their page.
     """
 
     answer: Callable[[Question], Any] = seven
     values: tuple[float, ...] = (7,)
     is_active: bool | None = None
     may_be_negative: bool = False
+    zeros: tuple[Any, ...] = ()

@@ -7,7 +7,8 @@
 
 Parsing, defaults, problems, the reference page and the contract tests come from these lines.
 An annotation says how a text becomes a value: `str`, `int`, `float`, `bool`, `Duration` (seconds),
-`Literal["a", "b"]` (a closed choice), `tuple[str, ...]` and `tuple[int, ...]` (a list), each with
+`Literal["a", "b"]` (a closed choice), `tuple[str, ...]`, `tuple[int, ...]` and `tuple[KeyValue, ...]`
+(a list), each with
 `| None` where absence is a value of its own.
 """
 
@@ -27,6 +28,10 @@ from tidegate.base.literals import parse_bool, parse_float, parse_int
 
 Duration = Annotated[float, "duration"]
 """Seconds; written as Go does (`1m30s`), a bare integer means milliseconds."""
+
+
+KeyValue = Annotated[tuple[str, str], "key=value"]
+"""`key=value`, with one `=`; settings are tuples of it."""
 
 
 class Source(Enum):
@@ -207,6 +212,13 @@ def _field(declaration: Setting, default: Any) -> Any:
     return dataclasses.field(default=default, repr=is_shown, metadata={_KEY: declaration})
 
 
+def _key_value(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator or "=" in value:
+        raise ValueError("is not a list of key=value (each with one =)")
+    return key.strip(), value.strip()
+
+
 def _choose(choices: tuple[str, ...], text: str) -> str:
     if text not in choices:
         raise ValueError(f"is not one of {', '.join(choices)}")
@@ -219,4 +231,5 @@ _SHAPES: dict[Any, Shape] = {
     float: Shape("number", parse_float),
     bool: Shape("boolean", parse_bool),
     Duration: Shape("duration", parse_duration),
+    KeyValue: Shape("`key=value`", _key_value),
 }

@@ -1,0 +1,63 @@
+"""Prometheus and VictoriaMetrics on loopback; the second takes samples in a line: values are exact."""
+
+from __future__ import annotations
+
+from urllib.parse import quote_plus
+
+from parts.server_process import ServerProcess
+from parts.servers import program
+from parts.waiting import wait_until
+
+
+class _PromServer(ServerProcess):
+    def value(self, query: str) -> list[str]:
+        """The values of a query's result."""
+        result = self.get(f"/api/v1/query?query={quote_plus(query)}")["data"]["result"]
+        return [one["value"][1] for one in result]
+
+
+class PrometheusServer(_PromServer):
+    """It scrapes nothing: queries such as `vector(7)` need no samples."""
+
+    server = "prometheus"
+
+    def prepare(self) -> None:
+        text = f"global: {{external_labels: {{token: {self.token}}}}}\n"
+        self.write("prometheus.yml", text)
+
+    def command(self) -> list[str]:
+        return [
+            str(program("prometheus", "prometheus")),
+            f"--config.file={self.folder}/prometheus.yml",
+            f"--storage.tsdb.path={self.folder}/samples",
+            f"--web.listen-address={self.address}",
+        ]
+
+    def is_ready(self) -> bool:
+        return self.token in self.get("/api/v1/status/config")["data"]["yaml"] and bool(
+            self.call("GET", "/-/ready")
+        )
+
+
+class VictoriaServer(_PromServer):
+    server = "victoria-metrics"
+
+    def command(self) -> list[str]:
+        return [
+            str(program("victoria-metrics", "victoria-metrics")),
+            f"-storageDataPath={self.folder}/samples",
+            f"-httpListenAddr={self.address}",
+            "-search.latencyOffset=0s",
+            "-search.disableCache",
+        ]
+
+    def is_ready(self) -> bool:
+        return self.folder.name in self.call("GET", "/flags").decode()
+
+    def push(self, samples: dict[str, float]) -> None:
+        """Samples of now, visible when this returns: asked for too soon, a series stays unknown for long."""
+        lines = "".join(f"{name} {value}\n" for name, value in samples.items())
+        self.call("POST", "/api/v1/import/prometheus", body=lines.encode())
+        self.call("GET", "/internal/force_flush")
+        for name in samples:
+            wait_until(lambda: bool(self.value(name)), f"{name} is there", 15)  # noqa: B023
