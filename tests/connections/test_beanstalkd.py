@@ -11,8 +11,9 @@ from parts import faults
 from parts.beanstalkd_server import BeanstalkdServer as Process
 from parts.proxy import Proxy
 from parts.server_process import Servers
-from tidegate.base.errors import Malformed, Unreachable, Unsupported
+from tidegate.base.errors import Malformed, Misconfigured, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.beanstalkd import BeanstalkdConnection, connect
 from tidegate.kit.systems.beanstalkd import BeanstalkdServer, JobCounts, TubeJobs
 from tidegate.kit.systems.kubernetes import PodCount
@@ -115,6 +116,16 @@ async def test_a_name_is_resolved_by_us_and_told_when_it_is_none(server: Process
     assert await one.answer(tubes("full")) == [JobCounts(ready=3)]
     with pytest.raises(Unreachable, match=faults.NOWHERE):
         await adapter(f"{faults.NOWHERE}:11300").answer(tubes("full"))
+
+
+async def test_an_address_that_triggers_may_not_ask_is_not_dialled(
+    server: Process, adapter: Adapters
+) -> None:
+    policy = AddressPolicy.on_a_cluster()
+    with pytest.raises(Misconfigured, match="loopback"):
+        await adapter(server.address, policy=policy).answer(tubes("full"))
+    allowed = AddressPolicy.on_a_cluster(["127.0.0.0/8"])
+    assert await adapter(f"localhost:{server.port}", policy=allowed).answer(tubes("full"))
 
 
 @pytest.mark.parametrize("fault", faults.UNREACHABLE)

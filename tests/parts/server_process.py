@@ -70,6 +70,8 @@ class ServerProcess:
     user: ClassVar[str] = ""
 
     def __init__(self) -> None:
+        # Another one of 127.0.0.0/8 where servers must differ by their host.
+        self.host = "127.0.0.1"
         self.token = f"t{secrets.token_hex(6)}"
         self.ports: list[int] = []
         self.folder = Path()
@@ -98,7 +100,7 @@ class ServerProcess:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def start(self) -> None:
         """Returns when it is ready. After a `stop()` it comes back on its ports, with its data."""
@@ -185,7 +187,7 @@ class ServerProcess:
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         if content is not None:
             sent.setdefault("content-type", "application/json")
-        url = f"http://127.0.0.1:{port or self.port}{path}"
+        url = f"http://{self.host}:{port or self.port}{path}"
         request = urllib.request.Request(url, content, sent, method=method)
         try:
             with urllib.request.urlopen(request, timeout=self.probe_s) as answer:
@@ -204,7 +206,7 @@ class ServerProcess:
 
     def _start_new(self) -> None:
         self.close()
-        self.ports = _free_ports(self.port_count)
+        self.ports = free_ports(self.port_count)
         # Not in pytest's folder: that one is closed to other users, and too long for a socket's name.
         self.folder = Path(tempfile.mkdtemp(prefix=f"tidegate-{self.server}-"))
         self._give(self.folder)
@@ -265,7 +267,7 @@ class ServerProcess:
             os.killpg(self._process.pid, number)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Different ports, below those the kernel gives to outgoing connections."""
     ports: set[int] = set()
     while len(ports) < count:

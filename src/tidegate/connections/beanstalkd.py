@@ -13,6 +13,8 @@ from typing import Any
 from tidegate.base.addresses import split_address
 from tidegate.base.errors import Malformed, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
+from tidegate.connections.addresses import dialable
+from tidegate.connections.causes import cause_of
 from tidegate.kit.question import Question
 from tidegate.kit.systems.beanstalkd import BeanstalkdServer, JobCounts, TubeJobs
 
@@ -86,17 +88,17 @@ class BeanstalkdConnection:
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = split_address(self._server.address)
         limit_s = max(self._surroundings.timeout_s, self._server.dial_s)
+        failure: OSError | None = None
         try:
             async with asyncio.timeout(limit_s):
-                return await asyncio.open_connection(
-                    self._surroundings.resolve(host), port, limit=_BODY_BYTES
-                )
+                for dialled in await dialable(self._surroundings, host, port):
+                    try:
+                        return await asyncio.open_connection(dialled, port, limit=_BODY_BYTES)
+                    except OSError as error:
+                        failure = failure or error
         except TimeoutError as error:
-            raise self._unreachable(f"no connection within {limit_s:g} s") from error
-        except ConnectionRefusedError as error:
-            raise self._unreachable("connection refused") from error
-        except OSError as error:
-            raise self._unreachable((error.strerror or "no connection").lower()) from error
+            raise self._unreachable(cause_of(error, limit_s)[0]) from error
+        raise self._unreachable(cause_of(failure or OSError(), limit_s)[0]) from failure
 
     async def _read(self, reader: asyncio.StreamReader, tube: str) -> JobCounts | TidegateError:
         """One answer. An error of this question alone is a value."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 from tidegate.base.errors import Malformed
 from tidegate.base.quantity import parse_quantity
 from tidegate.kit.question import Question
+
+T = TypeVar("T")
 
 
 def count(answer: Any, question: Question) -> int:
@@ -55,3 +57,15 @@ def amount(answer: Any, question: Question) -> float:
 
 
 _WORDS = {str: "text", bool: "truth value", dict: "JSON object", list: "list"}
+
+
+def of_kind(answer: Any, kind: type[T], question: Question) -> T:
+    """`answer` if it is one of `kind`. Malformed when it is anything else."""
+    if isinstance(answer, kind):
+        return answer
+    raise Malformed(
+        f"read the answer to {type(question).__name__}",
+        on=question.server.label(),
+        answer=f"a {type(answer).__name__} where a {kind.__name__} was expected",
+        next_step="this is a defect of the connection or of the server behind it",
+    )

@@ -28,9 +28,9 @@ from typing import ClassVar
 from urllib.parse import quote_plus
 
 from tidegate.base.addresses import is_address, with_port
-from tidegate.base.errors import Malformed
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
+from tidegate.kit.answers import of_kind
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import Duration, activation, declared, setting, target
@@ -68,11 +68,6 @@ class BeanstalkdTube(Polled):
         return BeanstalkdServer(with_port(self.address, PORT), dial_s)
 
     async def measure(self, ask: Ask, now: datetime) -> float:
-        counts = await ask(TubeJobs(self.server(), self.tube))
-        if not isinstance(counts, JobCounts):
-            raise Malformed(
-                "count jobs",
-                on=self.server().label(),
-                answer=f"a {type(counts).__name__} where counts belong",
-            )
+        question = TubeJobs(self.server(), self.tube)
+        counts = of_kind(await ask(question), JobCounts, question)
         return counts.ready + counts.reserved + (counts.delayed if self.include_delayed else 0)

@@ -25,12 +25,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 
 from tidegate.base.addresses import is_address
-from tidegate.base.errors import Malformed
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
+from tidegate.kit.answers import of_kind
 from tidegate.kit.picking.pick import Pick
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
@@ -39,7 +39,6 @@ from tidegate.kit.systems.http import HttpQuestion, HttpRequest, HttpServer
 from tidegate.kit.systems.nsq import NODES, STATS, Depths, DepthsByTopic, Nodes, NodesByTopic
 from tidegate.kit.tls import Tls
 
-T = TypeVar("T")
 _ME = (METADATA, ENVIRONMENT)
 _LIMIT_BYTES = 32 << 20
 
@@ -83,12 +82,12 @@ class NsqChannel(Polled):
     async def measure(self, ask: Ask, now: datetime) -> float:
         lookups = [self._question("nsqlookupd", one, NODES, NodesByTopic()) for one in self.addresses]
         known = [
-            _checked(answer, Nodes, one) for answer, one in zip(await ask.all(*lookups), lookups, strict=True)
+            of_kind(answer, Nodes, one) for answer, one in zip(await ask.all(*lookups), lookups, strict=True)
         ]
         nodes = dict.fromkeys(node for one in known for node in one.by_topic.get(self.topic, ()))
         stats = [self._question("nsqd", node, STATS, DepthsByTopic()) for node in nodes]
         answers = await ask.all(*stats) if stats else ()
-        depths = [_checked(answer, Depths, one) for answer, one in zip(answers, stats, strict=True)]
+        depths = [of_kind(answer, Depths, one) for answer, one in zip(answers, stats, strict=True)]
         topics = [one.by_topic[self.topic] for one in depths if self.topic in one.by_topic]
         return sum(topic.of(self.channel) for topic in topics)
 
@@ -100,10 +99,3 @@ class NsqChannel(Polled):
         return HttpQuestion(
             HttpRequest(server, path, headers=headers, limit_bytes=_LIMIT_BYTES, attempted=attempted), pick
         )
-
-
-def _checked(answer: Any, kind: type[T], question: HttpQuestion) -> T:
-    if isinstance(answer, kind):
-        return answer
-    what = f"a {type(answer).__name__} where topics belong"
-    raise Malformed(question.request.title(), on=question.server.label(), answer=what)
