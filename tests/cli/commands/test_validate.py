@@ -277,6 +277,27 @@ def test_where_there_is_nothing_to_check_validate_says_so(text: str) -> None:
     assert result.stderr == "standard input: there is no object in it, and nothing to check\n"
 
 
+@pytest.mark.parametrize("name", ["kustomization.yaml", "kustomization.yml", "Kustomization"])
+def test_a_kustomize_folder_is_an_error_that_says_what_to_do(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("resources: [web.yaml]\n")
+    (tmp_path / "web.yaml").write_text("spec: {replicas: 2}\n")
+    told = (
+        f"{tmp_path}: error: its files are parts that kustomize puts together; give this command what comes "
+        f"out: kubectl kustomize {tmp_path} | tidegate … -f -\n"
+    )
+    assert run(str(tmp_path)).stdout == told
+    assert run(str(tmp_path)).exit_code == 1
+    assert f"kubectl kustomize {tmp_path}" in run(str(tmp_path / name)).stdout
+
+
+def test_no_namespace_and_the_default_one_are_the_same(tmp_path: Path) -> None:
+    first = BY_CPU.replace("{name: web}", "{name: web, namespace: default}", 1)
+    second = BY_CPU.replace("{name: web}", "{name: other}", 1)
+    assert run("-", stdin=first + "---\n" + second).exit_code == 1
+    elsewhere = first.replace("namespace: default", "namespace: shop")
+    assert run("-", stdin=elsewhere + "---\n" + second).exit_code == 0
+
+
 def test_a_folder_of_folders_is_an_error_that_names_them(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     result = run(str(tmp_path))

@@ -111,6 +111,11 @@ def test_names_that_are_near_others_of_the_files_are_told() -> None:
         "warning: spec.triggers[0].authenticationRef.name: the files have no TriggerAuthentication "
         '"auht"; did you mean "auth"?'
     ]
+    mistyped = scaled("").replace("scaleTargetRef: {name: web", "scaleTargetRef: {name: wbe")
+    assert told(mistyped, WEB) == [
+        'warning: spec.scaleTargetRef.name: the files have no Deployment "wbe"; did you mean "web"?'
+    ]
+    assert told(mistyped.replace("name: wbe", "name: wbe, kind: StatefulSet"), WEB) == []
     [line] = told(good.replace("name: keys", "name: kyes"), SECRET)
     assert line.endswith('the files have no Secret "kyes"; did you mean "keys"?')
 

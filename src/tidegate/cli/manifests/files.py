@@ -18,6 +18,7 @@ __all__ = ["Document", "Loader", "Read", "Spot", "Wrong", "load", "parse", "read
 
 SUFFIXES = (".yaml", ".yml", ".json")
 FOLDERS_SHOWN = 5
+_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _URLS = ("http://", "https://")
 _ITEM = re.compile(r"\[([0-9]{1,9})\]")
 
@@ -206,10 +207,15 @@ def _shown(given: str) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    """The path itself, or a folder's manifests by name; Misconfigured where it has none."""
+    """The path itself, or a folder's manifests by name; Misconfigured where it has none, or they are only
+    parts of what kustomize makes."""
     if not path.is_dir():
+        if path.name in _KUSTOMIZATIONS:
+            raise Misconfigured("read the file", answer=_unbuilt(path.parent))
         return [path]
     inside = sorted(path.iterdir())
+    if any(one.name in _KUSTOMIZATIONS for one in inside):
+        raise Misconfigured("read the folder", answer=_unbuilt(path))
     files = [one for one in inside if one.suffix in SUFFIXES and one.is_file()]
     if not files:
         folders = [one.name for one in inside if one.is_dir() and not one.name.startswith((".", "_"))]
@@ -219,6 +225,13 @@ def _files(path: Path) -> list[Path]:
             answer += f", and its folders are not looked into: name them ({names})"
         raise Misconfigured("read the folder", answer=answer)
     return files
+
+
+def _unbuilt(folder: Path) -> str:
+    return (
+        "its files are parts that kustomize puts together; give this command what comes out: "
+        f"kubectl kustomize {folder} | tidegate … -f -"
+    )
 
 
 def _cause(error: OSError | Misconfigured) -> str:

@@ -19,6 +19,7 @@ from tidegate.review.notices.unread_parameters import unread_parameters
 Object = dict[str, Any]
 Place = tuple[str, str, str, str]
 _RESOURCES = ("cpu", "memory")
+_DEFAULT = "default"
 
 
 class ManifestSet:
@@ -110,5 +111,7 @@ def name_of(body: Object) -> str:
 
 
 def namespace_of(body: Object) -> str:
-    """The namespace that is written, empty where none is."""
-    return text(part(body, "metadata"), "namespace")
+    """The namespace that is written, empty where none is. `default` is where those go that have none,
+    unless somebody says otherwise."""
+    written = text(part(body, "metadata"), "namespace")
+    return "" if written == _DEFAULT else written

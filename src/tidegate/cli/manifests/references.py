@@ -67,8 +67,12 @@ class Findings:
 
 
 def of_triggers(object: ScaledObject | ScaledJob, template: Object | None, shown: Shown) -> Findings:
-    """What is wrong with the authentications and the variables that the triggers name."""
+    """What is wrong with the workload, the authentications and the variables that the object names."""
     found = Findings([], [])
+    if isinstance(object, ScaledObject):
+        target = object.spec.scale_target_ref
+        kind = target.kind or "Deployment"
+        found.misspelt("spec.scaleTargetRef.name", kind, target.name, shown.names(kind))
     for index, trigger in enumerate(object.spec.triggers):
         ref = trigger.authentication_ref
         if ref is not None and not shown.keys("Secret", ref.name):
