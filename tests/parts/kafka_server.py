@@ -81,12 +81,14 @@ class KafkaBroker(ServerProcess):
     server = "kafka"
     port_count = len(LISTENERS) + 1
     start_s = 60.0
+    # A broker that leaves in good order waits for the others to take over, which here are leaving too.
+    stop_s = 1.0
 
     def __init__(self, node: int = 1, joins: KafkaBroker | None = None, offset_partitions: int = 1) -> None:
         super().__init__()
         self.node = node
         self.joins = joins
-        self.offset_partitions = offset_partitions
+        self.offset_partitions = joins.offset_partitions if joins else offset_partitions
         self.cluster_id = (
             joins.cluster_id if joins else base64.urlsafe_b64encode(os.urandom(16)).decode()[:22]
         )
@@ -203,9 +205,8 @@ class KafkaBroker(ServerProcess):
                 cluster.begin()
                 cluster.forget(waiting)
                 await cluster.look([], waiting)
-                for group in list(waiting):
-                    if await _is_committed(cluster, group, waiting[group]):
-                        del waiting[group]
+                done = await asyncio.gather(*(_committed(cluster, waiting, node) for node in cluster.nodes))
+                waiting = {group: waiting[group] for group in waiting.keys() - set().union(*done)}
                 if not waiting:
                     return
                 # The groups' coordinators come up with the first commit.
@@ -215,19 +216,24 @@ class KafkaBroker(ServerProcess):
             await cluster.close()
 
 
-async def _is_committed(cluster: Cluster, group: str, topics: Topics) -> bool:
-    node = cluster.coordinator(group)
-    if node is None:
-        return False
+async def _committed(cluster: Cluster, groups: Mapping[str, Topics], node: int) -> set[str]:
+    """The groups whose commits their coordinator, this node, has taken."""
+    requests = {
+        group: OffsetCommitRequest_v3(group, -1, "", -1, list(topics))
+        for group, topics in groups.items()
+        if cluster.coordinator(group) == node
+    }
     try:
-        (reply,) = await cluster.ask(
-            node, lambda _: [OffsetCommitRequest_v3(group, -1, "", -1, list(topics))]
-        )
+        replies = await cluster.ask(node, lambda _: list(requests.values())) if requests else []
     except Unreachable:
-        return False
-    codes = {code for _, partitions in reply.topics for _, code in partitions}
-    assert codes <= {0, 14, 15, 16}, codes
-    return codes == {0}
+        return set()
+    taken = set()
+    for group, reply in zip(requests, replies, strict=True):
+        codes = {code for _, partitions in reply.topics for _, code in partitions}
+        assert codes <= {0, 14, 15, 16}, codes
+        if codes == {0}:
+            taken.add(group)
+    return taken
 
 
 def _listed(places: Mapping[str, int]) -> str:

@@ -17,7 +17,7 @@ from tidegate.base.addresses import split_address
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.kafka import wire
 from tidegate.connections.kafka.link import Cut, Dialling, Link
-from tidegate.connections.kafka.refusals import Stale, refusal
+from tidegate.connections.kafka.refusals import UNKNOWN_TOPIC, Stale, refusal
 
 Address = tuple[str, int]
 Build = Callable[[Link], Sequence[RequestStruct]]
@@ -50,6 +50,11 @@ class Cluster:
         self._links: dict[Address, Link] = {}
         self._dark: dict[Address, TidegateError] = {}
 
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """The brokers there are, by their numbers."""
+        return tuple(self._brokers)
+
     def begin(self) -> None:
         """A new call: brokers that could not be reached are tried again."""
         self._dark = {}
@@ -80,7 +85,7 @@ class Cluster:
         )
         self._brokers = {node: (host, port) for node, host, port, *_ in metadata.brokers}
         await self._prune()
-        return self._topics(metadata), self._found(unknown, found)
+        return self._topics(metadata, topics), self._found(unknown, found)
 
     async def ask(self, node: int, build: Build) -> list[Any]:
         """A broker's replies; raises the error that it, alone, is asked in vain with."""
@@ -150,7 +155,7 @@ class Cluster:
 
     # --- reading
 
-    def _topics(self, metadata: Any) -> dict[str, Topic]:
+    def _topics(self, metadata: Any, asked: Iterable[str]) -> dict[str, Topic]:
         topics = {}
         for code, name, _, partitions in metadata.topics:
             attempted = f"find the partitions of topic {name}"
@@ -161,6 +166,10 @@ class Cluster:
                     topic.leaders[partition] = refusal(error or 5, attempted, self.label)
                 else:
                     topic.leaders[partition] = leader
+        for name in asked:
+            if name not in topics:  # all there are were asked for, see `_metadata`
+                attempted = f"find the partitions of topic {name}"
+                topics[name] = Topic(refusal(UNKNOWN_TOPIC, attempted, self.label))
         return topics
 
     def _found(self, groups: Sequence[str], replies: Sequence[Any]) -> dict[str, TidegateError]:

@@ -80,7 +80,7 @@ def _needs(questions: Sequence[GroupOffsets], topics: Mapping[str, Topic]) -> di
             needs[question.group] = None
             continue
         for topic in question.topics:
-            if topic in topics and topics[topic].error is None:
+            if topics[topic].error is None:
                 wanted[topic] = sorted(topics[topic].leaders)
     return needs
 

@@ -31,6 +31,9 @@ from tidegate.kit.systems.kafka import NOTHING_COMMITTED, GroupOffsets, KafkaSer
 AGAIN_S = 0.2
 """Time for a cluster to agree on a new leader or coordinator before it is asked once more."""
 
+CHUNK = 100
+"""Answers after which others may run."""
+
 Answer = tuple[PartitionOffsets, ...] | TidegateError
 
 
@@ -40,10 +43,13 @@ class GroupConnection:
     batch = 1000
     wake_gap_s = 0.25
 
-    def __init__(self, server: KafkaServer, surroundings: Surroundings) -> None:
+    def __init__(
+        self, server: KafkaServer, surroundings: Surroundings, *, newest: Mapping[str, int] | None = None
+    ) -> None:
         self.traffic = Traffic()
         self._server = server
         self._surroundings = surroundings
+        self._newest = newest or {}
         self.cluster = Cluster(server.addresses, server.label())
         self._memory = Memory()
         self._lock = asyncio.Lock()
@@ -90,7 +96,7 @@ class GroupConnection:
         if sasl is not None and sasl.tokens is not None:
             self._tokens = Tokens(sasl, self._surroundings)
         token = self._tokens.token if self._tokens is not None else None
-        return Dialling(self.traffic, self._surroundings, sasl, context, token)
+        return Dialling(self.traffic, self._surroundings, sasl, context, token, self._newest)
 
     # --- one round
 
@@ -116,10 +122,12 @@ class GroupConnection:
             for place in _unsettled(question, span, commits[question.group], ends)
         }
         starts = await read_offsets(self.cluster, unsettled, topics, wire.EARLIEST) if unsettled else {}
-        return {
-            question: self._assembled(question, span, commits[question.group], ends, starts)
-            for question, span in spans.items()
-        }
+        answers: dict[GroupOffsets, Answer] = {}
+        for count, (question, span) in enumerate(spans.items(), start=1):
+            answers[question] = self._assembled(question, span, commits[question.group], ends, starts)
+            if count % CHUNK == 0:
+                await asyncio.sleep(0)
+        return answers
 
     def _assembled(
         self,
@@ -163,10 +171,7 @@ def _span(
         return commits.assigned
     span: list[Partition] = []
     for topic in question.topics or sorted(commits.topics()):
-        found = topics.get(topic)
-        if found is None:
-            attempted = f"find the partitions of topic {topic}"
-            return Malformed(attempted, on=question.server.label(), answer="the reply leaves it out")
+        found = topics[topic]
         if found.error is not None:
             return found.error
         span += [(topic, number) for number in sorted(found.leaders) if _is_within(number, question.ranges)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -24,8 +24,8 @@ from tidegate.connections.kafka.sasl import Token, log_in, refused
 from tidegate.kit.systems.kafka import Sasl
 
 LARGEST_REPLY = 32 * 1024 * 1024
-OFF_LOOP = 256 * 1024
-"""Replies from this size on are read in a thread."""
+OFF_LOOP = 16 * 1024
+"""Replies from this size on are read in a thread: some 10 ms of work for a few hundred groups."""
 
 RENEWED_AFTER = 0.8
 """The share of a login's life after which it is made anew, with another connection."""
@@ -51,13 +51,17 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Dialling:
-    """How every broker of one server is reached; the time bounds the dial, the login and each exchange."""
+    """How every broker of one server is reached; the time bounds the dial, the login and each exchange.
+
+    `newest` bounds the versions that are spoken, by the request's name: so an older broker is met.
+    """
 
     traffic: Traffic
     around: Surroundings
     sasl: Sasl | None = None
     tls: ssl.SSLContext | None = None
     token: Token | None = None
+    newest: Mapping[str, int] = field(default_factory=dict)
 
 
 class Link:
@@ -157,7 +161,10 @@ class Link:
         (reply,) = await self._exchange([wire.API_VERSIONS.versions[0]()])
         if reply.error_code:
             raise self._malformed(f"its versions cannot be had (error {reply.error_code})")
-        self.versions = {api: (low, high) for api, low, high in reply.api_versions}
+        newest = {api: self._dialling.newest.get(name) for api, name in wire.NAMES.items()}
+        for api, low, high in reply.api_versions:
+            bound = newest.get(api)
+            self.versions[api] = (low, high if bound is None else min(high, bound))
 
     async def _log_in(self, sasl: Sasl) -> None:
         (reply,) = await self._exchange([self.best(wire.HANDSHAKE)(sasl.mechanism)])

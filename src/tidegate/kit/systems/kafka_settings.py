@@ -41,7 +41,7 @@ COST = (
     " "
     "(before that one per group, sent together), over one connection per broker"
 )
-TESTED_AGAINST = "Kafka 4.4 (real)"
+TESTED_AGAINST = "Kafka 4.4 (real; one broker, and three)"
 
 PERSISTENT_SHARE = 0.9
 """A commit that stands still for this share of the polling interval has not moved since the last poll."""
