@@ -6,12 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
-from tidegate.api.conditions import Condition, TriggerActivity
-from tidegate.api.kinds import Column, Kind, condition_column
+from tidegate.api.kinds import Kind
 from tidegate.api.meta import ObjectMeta
-from tidegate.api.scaledobject import POLLING_INTERVAL_S, REPLICAS_MAX
+from tidegate.api.scaled import REPLICAS_MAX, ContainerName, ScaledSpec, ScaledStatus, columns
 from tidegate.api.triggers import Trigger
-from tidegate.api.wire import Count, Int32, Int64, Positive, Time, Wire, encode
+from tidegate.api.wire import Count, Int32, Int64, Positive, Wire, encode
 
 JOBS_HISTORY = 100
 _BY_NAME = ("apiVersion", "kind", "name")
@@ -104,12 +103,9 @@ class ScalingStrategy(Wire, frozen=True):
     ] = None
 
 
-class ScaledJobSpec(Wire, frozen=True):
+class ScaledJobSpec(ScaledSpec, frozen=True, kw_only=True):
     job_target_ref: Annotated[JobTargetRef, Meta(description="What the Jobs are made of.")]
     triggers: Annotated[tuple[Trigger, ...], Meta(min_length=1, description="What asks for Jobs.")]
-    polling_interval: Annotated[
-        Positive | None, Meta(description=f"Seconds between polls; {POLLING_INTERVAL_S} if not set.")
-    ] = None
     successful_jobs_history_limit: Annotated[
         Count | None, Meta(description=f"Complete Jobs that are kept; {JOBS_HISTORY} if not set.")
     ] = None
@@ -120,10 +116,7 @@ class ScaledJobSpec(Wire, frozen=True):
         Literal["gradual", "immediate"] | None, Meta(description="Deprecated: use rollout.strategy.")
     ] = None
     rollout: Annotated[Rollout | None, Meta(description="What happens to running Jobs after an edit.")] = None
-    env_source_container_name: Annotated[
-        str | None,
-        Meta(description="Container whose environment `…FromEnv` parameters read; the first if not set."),
-    ] = None
+    env_source_container_name: ContainerName = None
     min_replica_count: Annotated[
         Count | None, Meta(description="Jobs that run even without events; 0 if not set.")
     ] = None
@@ -133,32 +126,15 @@ class ScaledJobSpec(Wire, frozen=True):
     scaling_strategy: Annotated[ScalingStrategy | None, Meta(description="How many Jobs are created.")] = None
 
     @property
-    def polling_s(self) -> int:
-        return POLLING_INTERVAL_S if self.polling_interval is None else self.polling_interval
-
-    @property
-    def replicas_max(self) -> int:
-        return REPLICAS_MAX if self.max_replica_count is None else self.max_replica_count
-
-    @property
     def replicas_min(self) -> int:
         """Never above `replicas_max`."""
         return min(self.min_replica_count or 0, self.replicas_max)
 
 
-class ScaledJobStatus(Wire, frozen=True):
-    last_active_time: Annotated[Time | None, Meta(description="When a trigger was last active.")] = None
-    conditions: Annotated[tuple[Condition, ...], Meta(description="How the object is.")] = ()
+class ScaledJobStatus(ScaledStatus, frozen=True, kw_only=True):
     paused: Annotated[str | None, Meta(description="No longer written.")] = field(default=None, name="Paused")
-    triggers_types: Annotated[str | None, Meta(description="Types of the triggers, comma separated.")] = None
-    authentications_types: Annotated[
-        str | None, Meta(description="Names of the authentications, comma separated.")
-    ] = None
     external_metric_names: Annotated[
         tuple[str, ...] | None, Meta(description="Metrics, in the order of the triggers.")
-    ] = None
-    triggers_activity: Annotated[
-        dict[str, TriggerActivity] | None, Meta(description="Activity by metric name.")
     ] = None
 
 
@@ -169,14 +145,7 @@ class ScaledJob(Wire, frozen=True):
         "ScaledJob",
         "scaledjobs",
         ("sj",),
-        (
-            Column("Min", ".spec.minReplicaCount", "integer"),
-            Column("Max", ".spec.maxReplicaCount", "integer"),
-            *(condition_column(type) for type in ("Ready", "Active", "Paused")),
-            Column("Triggers", ".status.triggersTypes"),
-            Column("Authentications", ".status.authenticationsTypes"),
-            Column("Age", ".metadata.creationTimestamp", "date"),
-        ),
+        columns("Ready", "Active", "Paused"),
     )
 
     metadata: ObjectMeta

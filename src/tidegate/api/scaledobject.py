@@ -6,26 +6,22 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
-from tidegate.api.conditions import Condition, HealthStatus, TriggerActivity
+from tidegate.api.conditions import HealthStatus
 from tidegate.api.hpa import Behavior
-from tidegate.api.kinds import Column, Kind, condition_column
+from tidegate.api.kinds import Column, Kind
 from tidegate.api.meta import ObjectMeta
+from tidegate.api.scaled import REPLICAS_MAX, ContainerName, ScaledSpec, ScaledStatus, columns
 from tidegate.api.triggers import Trigger
-from tidegate.api.wire import Count, Int32, Positive, Required, Time, Wire
+from tidegate.api.wire import Count, Int32, Positive, Required, Wire
 
-POLLING_INTERVAL_S = 30
 COOLDOWN_S = 300
-REPLICAS_MAX = 100
 
 
 class ScaleTargetRef(Wire, frozen=True):
     name: Annotated[Required, Meta(description="Name of the workload, in the namespace of this object.")]
     api_version: Annotated[str | None, Meta(description="API of the workload; apps/v1 if not set.")] = None
     kind: Annotated[str | None, Meta(description="Kind of the workload; Deployment if not set.")] = None
-    env_source_container_name: Annotated[
-        str | None,
-        Meta(description="Container whose environment `…FromEnv` parameters read; the first if not set."),
-    ] = None
+    env_source_container_name: ContainerName = None
 
 
 class Fallback(Wire, frozen=True):
@@ -81,7 +77,7 @@ class Advanced(Wire, frozen=True):
     ] = None
 
 
-class ScaledObjectSpec(Wire, frozen=True):
+class ScaledObjectSpec(ScaledSpec, frozen=True, kw_only=True):
     schema_extra: ClassVar[dict[str, Any]] = {
         "x-kubernetes-validations": [
             {
@@ -96,9 +92,6 @@ class ScaledObjectSpec(Wire, frozen=True):
     triggers: Annotated[
         tuple[Trigger, ...], Meta(min_length=1, description="What the number of replicas follows.")
     ]
-    polling_interval: Annotated[
-        Positive | None, Meta(description=f"Seconds between polls; {POLLING_INTERVAL_S} if not set.")
-    ] = None
     initial_cooldown_period: Annotated[
         Count | None,
         Meta(description="Seconds after creation before the first scaling to zero; 0 if not set."),
@@ -118,20 +111,12 @@ class ScaledObjectSpec(Wire, frozen=True):
     advanced: Annotated[Advanced | None, Meta(description="The HPA, composite metrics, restoring.")] = None
 
     @property
-    def polling_s(self) -> int:
-        return POLLING_INTERVAL_S if self.polling_interval is None else self.polling_interval
-
-    @property
     def cooldown_s(self) -> int:
         return COOLDOWN_S if self.cooldown_period is None else self.cooldown_period
 
     @property
     def replicas_min(self) -> int:
         return self.min_replica_count or 0
-
-    @property
-    def replicas_max(self) -> int:
-        return REPLICAS_MAX if self.max_replica_count is None else self.max_replica_count
 
 
 class GroupVersionKindResource(Wire, frozen=True):
@@ -141,7 +126,7 @@ class GroupVersionKindResource(Wire, frozen=True):
     resource: Annotated[str, Meta(description="Plural of its kind, in lower case.")]
 
 
-class ScaledObjectStatus(Wire, frozen=True):
+class ScaledObjectStatus(ScaledStatus, frozen=True, kw_only=True):
     scale_target_kind: Annotated[
         str | None, Meta(description="Group, version and kind of the workload, such as apps/v1.Deployment.")
     ] = None
@@ -151,7 +136,6 @@ class ScaledObjectStatus(Wire, frozen=True):
     original_replica_count: Annotated[
         Int32 | None, Meta(description="Replicas of the workload when it was first seen.")
     ] = None
-    last_active_time: Annotated[Time | None, Meta(description="When a trigger was last active.")] = None
     external_metric_names: Annotated[
         tuple[str, ...] | None, Meta(description="External metrics, in the order of the triggers.")
     ] = None
@@ -159,17 +143,9 @@ class ScaledObjectStatus(Wire, frozen=True):
         tuple[str, ...] | None, Meta(description="Resource metrics that the HPA reads itself.")
     ] = None
     composite_scaler_name: Annotated[str | None, Meta(description="Name of the composite metric.")] = None
-    conditions: Annotated[tuple[Condition, ...], Meta(description="How the object is.")] = ()
     health: Annotated[dict[str, HealthStatus] | None, Meta(description="Failures by metric name.")] = None
-    triggers_activity: Annotated[
-        dict[str, TriggerActivity] | None, Meta(description="Activity by metric name.")
-    ] = None
     paused_replica_count: Annotated[Int32 | None, Meta(description="Replicas while paused.")] = None
     hpa_name: Annotated[str | None, Meta(description="Name of the HPA in use.")] = None
-    triggers_types: Annotated[str | None, Meta(description="Types of the triggers, comma separated.")] = None
-    authentications_types: Annotated[
-        str | None, Meta(description="Names of the authentications, comma separated.")
-    ] = None
 
 
 class ScaledObject(Wire, frozen=True):
@@ -182,12 +158,7 @@ class ScaledObject(Wire, frozen=True):
         (
             Column("ScaleTargetKind", ".status.scaleTargetKind"),
             Column("ScaleTargetName", ".spec.scaleTargetRef.name"),
-            Column("Min", ".spec.minReplicaCount", "integer"),
-            Column("Max", ".spec.maxReplicaCount", "integer"),
-            *(condition_column(type) for type in ("Ready", "Active", "Fallback", "Paused")),
-            Column("Triggers", ".status.triggersTypes"),
-            Column("Authentications", ".status.authenticationsTypes"),
-            Column("Age", ".metadata.creationTimestamp", "date"),
+            *columns("Ready", "Active", "Fallback", "Paused"),
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tidegate.api.scaledobject import REPLICAS_MAX
+from tidegate.api.scaled import REPLICAS_MAX
 from tidegate.api.validation.triggers import (
     RESOURCE_TRIGGERS,
     Object,

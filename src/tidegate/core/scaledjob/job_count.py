@@ -24,8 +24,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from tidegate.api.scaled import REPLICAS_MAX
 from tidegate.api.scaledjob import JOBS_HISTORY, ScaledJobSpec, ScalingStrategy
-from tidegate.api.scaledobject import REPLICAS_MAX
 from tidegate.base.errors import Failure
 from tidegate.core.hpa.replicas import MILLI, milli
 from tidegate.core.triggers.state import Summary
