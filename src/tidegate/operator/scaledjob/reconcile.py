@@ -7,6 +7,7 @@ condition that nobody has changed it since we read it. Who loses the claim recon
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -24,8 +25,9 @@ from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitE
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator.cluster.writer import Place
 from tidegate.operator.reconcile.expectations import UNSEEN_S
+from tidegate.operator.reconcile.reconciler import KindReconciler
 from tidegate.operator.reconcile.steps import Steps
-from tidegate.operator.reconcile.tracker import Key, RefusedJobs, Tracked
+from tidegate.operator.reconcile.tracker import RefusedJobs, Tracked
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledjob import job_body, snapshot
 from tidegate.operator.scaledjob.job_template import Template, template_of
@@ -36,34 +38,22 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 
 
-class ScaledJobReconciler:
+class ScaledJobReconciler(KindReconciler[ScaledJob]):
     """Reconciles ScaledJobs."""
 
+    resource = SCALED_JOBS
+
     def __init__(self, steps: Steps) -> None:
-        self.steps = steps
+        super().__init__(steps)
         self.pending = PendingJobs(steps.informers)
 
-    async def reconcile(self, key: Key) -> None:
-        _, namespace, name = key
-        object: ScaledJob | None = self.steps.informers.get(SCALED_JOBS, namespace, name)
-        if object is None:
-            self.steps.forget(key)
-            return
-        place = Place(SCALED_JOBS, namespace, name, object.metadata.uid)
-        if object.metadata.deletion_timestamp:
-            await self.steps.release(place, object)
-            return
-        misread = self.steps.informers.misread(*key)
-        if misread is not None and misread.is_held:
-            await self.steps.unready(place, object, Failure("Misconfigured", misread.text))
-            return
-        if await self.steps.prepare(place, object, {}):
-            return
-        tracked = self.steps.track(key, object)
-        object = self.steps.newest(tracked, object)
+    def marks(self, object: ScaledJob) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        return {}, {}
+
+    async def reconcile_present(self, place: Place, tracked: Tracked, object: ScaledJob) -> None:
         await self._check_overdue(tracked)
         named = object.spec.job_target_ref.model
-        self.steps.tracker.set_target(tracked, (JOBS, namespace, named) if named else None)
+        self.steps.tracker.set_target(tracked, (JOBS, place.namespace, named) if named else None)
         template = template_of(self.steps.informers, object)
         pods = template if isinstance(template, Failure) else template.pods
         plan = await self.steps.planned(tracked, object, pods, object.spec.env_source_container_name)

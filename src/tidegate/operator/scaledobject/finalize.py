@@ -22,7 +22,7 @@ class Finalizer:
         self.targets = targets
         self.hpas = hpas
 
-    async def end(self, place: Place, object: ScaledObject) -> None:
+    async def finalize(self, place: Place, object: ScaledObject) -> None:
         """Lets go of an object that is deleted. Raises what may pass: the finalizer stays until then."""
         if FINALIZER in object.metadata.finalizers:
             await self._leave(place, object)

@@ -50,7 +50,7 @@ class Hpas:
             return None
         return own[0] if own else None
 
-    def set_target(self, object: ScaledObject) -> str | None:
+    def target_of(self, object: ScaledObject) -> str | None:
         """What the HPA that it controls scales; None where there is none, or none is listed yet."""
         with suppress(TidegateError):
             for one in self._own(object):

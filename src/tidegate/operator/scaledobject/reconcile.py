@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,8 +18,9 @@ from tidegate.core.scaledobject.restore import first_mark
 from tidegate.core.values import Action, Decision, DeleteHpa, EmitEvent, HpaView, Seen, SetReplicas
 from tidegate.kube.resource import SCALED_OBJECTS, ApiError
 from tidegate.operator.cluster.writer import REFUSED, Place, is_refusal
+from tidegate.operator.reconcile.reconciler import KindReconciler
 from tidegate.operator.reconcile.steps import SOON_S, Steps
-from tidegate.operator.reconcile.tracker import Key, Tracked
+from tidegate.operator.reconcile.tracker import Tracked
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledobject.finalize import Finalizer
 from tidegate.operator.scaledobject.hpa import Hpas
@@ -31,38 +33,30 @@ from tidegate.review.hpa import NAME_LABEL
 Object = dict[str, Any]
 
 
-class ScaledObjectReconciler:
+class ScaledObjectReconciler(KindReconciler[ScaledObject]):
     """Reconciles ScaledObjects."""
 
+    resource = SCALED_OBJECTS
+
     def __init__(self, steps: Steps) -> None:
-        self.steps = steps
+        super().__init__(steps)
         self.targets = Targets(steps.informers)
         self.ready = ReadyPods(steps.informers)
         self.hpas = Hpas(steps)
         self.original_replicas = OriginalReplicas(steps)
         self.finalizer = Finalizer(steps, self.targets, self.hpas)
 
-    async def reconcile(self, key: Key) -> None:
-        _, namespace, name = key
-        object: ScaledObject | None = self.steps.informers.get(SCALED_OBJECTS, namespace, name)
-        if object is None:
-            self.steps.forget(key)
-            return
-        place = Place(SCALED_OBJECTS, namespace, name, object.metadata.uid)
-        if object.metadata.deletion_timestamp:
-            await self.finalizer.end(place, object)
-            return
-        misread = self.steps.informers.misread(*key)
-        if misread is not None and misread.is_held:
-            await self.steps.unready(place, object, Failure("Misconfigured", misread.text))
-            return
-        mark = first_mark(object, self.hpas.set_target(object))
-        if await self.steps.prepare(place, object, {NAME_LABEL: name}, mark):
-            return
-        tracked = self.steps.track(key, object)
-        object = self.steps.newest(tracked, object)
+    def marks(self, object: ScaledObject) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        return {NAME_LABEL: object.metadata.name}, first_mark(object, self.hpas.target_of(object))
+
+    async def finalize(self, place: Place, object: ScaledObject) -> None:
+        await self.finalizer.finalize(place, object)
+
+    async def reconcile_present(self, place: Place, tracked: Tracked, object: ScaledObject) -> None:
         target = await self.targets.find(object)
-        watched = (target.resource, namespace, target.name) if target.resource and target.is_watched else None
+        watched = None
+        if target.resource is not None and target.is_watched:
+            watched = (target.resource, place.namespace, target.name)
         self.steps.tracker.set_target(tracked, watched)
         if await self.original_replicas.change(tracked, object, target):
             return
