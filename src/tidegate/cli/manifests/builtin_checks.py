@@ -11,8 +11,10 @@ from typing import Any
 
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
+from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver.defaulting import builtin_kinds as defaults
 from tidegate.local.apiserver.kinds import BUILT_IN, Kind
+from tidegate.local.apiserver.storage.versions import stored, stored_kind
 from tidegate.local.apiserver.validation import builtin_kinds, fields
 
 _CHECKED = (
@@ -44,6 +46,10 @@ def builtin_problems(body: dict[str, Any]) -> list[Problem]:
     found = [_strange(path, findings) for path in findings.unknown]
     if findings.problems:
         return [*found, *(_advised(problem) for problem in findings.problems)]
+    try:
+        kind, body = stored_kind(kind), stored(kind, body)
+    except ApiError as error:
+        return [*found, Problem("metadata.annotations", error.message)]
     metadata = body.setdefault("metadata", {})
     metadata.setdefault("uid", "0")
     prefix = metadata.get("generateName")

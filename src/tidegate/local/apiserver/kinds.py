@@ -69,6 +69,13 @@ class Kind:
         return storage_key(self.resource)
 
     @property
+    def fields_key(self) -> str:
+        """What its fields are listed under: versions that are stored as another have their own."""
+        if self.storage_version in ("", self.resource.version):
+            return self.key
+        return f"{self.resource.plural}.{self.resource.version}.{self.resource.group}"
+
+    @property
     def has_status(self) -> bool:
         """Whether status is written through its own endpoint only."""
         return any(sub.name == "status" for sub in self.subresources)
@@ -156,6 +163,14 @@ BUILT_IN: tuple[Kind, ...] = (
         _ALL,
         (STATUS,),
         has_generation=True,
+    ),
+    Kind(
+        Resource("autoscaling", "v1", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+        ("hpa",),
+        _ALL,
+        (STATUS,),
+        has_generation=True,
+        storage_version="v2",
     ),
     Kind(Resource("coordination.k8s.io", "v1", "leases", "Lease"), is_journaled=False),
     Kind(

@@ -22,7 +22,7 @@ ROOTS = {
     "PersistentVolume Event",
     "apps/v1": "Deployment ReplicaSet",
     "batch/v1": "Job",
-    "autoscaling/v1": "Scale",
+    "autoscaling/v1": "Scale HorizontalPodAutoscaler",
     "autoscaling/v2": "HorizontalPodAutoscaler",
     "coordination/v1": "Lease",
     "discovery/v1": "EndpointSlice",

@@ -30,6 +30,7 @@ ROOTS = {
     "replicasets.apps": "V1ReplicaSet",
     "jobs.batch": "V1Job",
     "horizontalpodautoscalers.autoscaling": "V2HorizontalPodAutoscaler",
+    "horizontalpodautoscalers.v1.autoscaling": "V1HorizontalPodAutoscaler",
     "leases.coordination.k8s.io": "V1Lease",
     "endpointslices.discovery.k8s.io": "V1EndpointSlice",
     "roles.rbac.authorization.k8s.io": "V1Role",

@@ -9,7 +9,7 @@ from tidegate.local.apiserver.defaulting.builtin_kinds import apply_defaults
 from tidegate.local.apiserver.kinds import BUILT_IN, Kind
 from tidegate.local.apiserver.validation import builtin_kinds, fields, immutable_fields
 
-KINDS = {kind.resource.kind: kind for kind in BUILT_IN}
+KINDS = {kind.resource.kind: kind for kind in BUILT_IN if kind.fields_key == kind.key}
 META = {"name": "it", "namespace": "default", "uid": "u-1"}
 
 

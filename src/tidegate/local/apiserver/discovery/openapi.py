@@ -74,7 +74,7 @@ def document(kinds: Iterable[Kind]) -> Body:
     paths: dict[str, Body] = {}
     wanted = [META]
     for kind in kinds:
-        root = _roots().get(kind.key)
+        root = _roots().get(kind.fields_key)
         if root is None or kind.is_custom:
             name = custom_name(kind)
             schemas[name] = _custom_schema(kind)

@@ -15,6 +15,7 @@ from tidegate.local.apiserver.printing.columns import BUILT_IN, GENERIC, Column
 from tidegate.local.apiserver.reads import Page, Reads
 from tidegate.local.apiserver.responses import Accepted, bad_request, encode
 from tidegate.local.apiserver.storage.stored_object import Row
+from tidegate.local.apiserver.storage.versions import stored
 
 META_GROUP = "meta.k8s.io"
 META_VERSION = f"{META_GROUP}/v1"
@@ -140,7 +141,8 @@ class Renderer:
         )
 
     def _row(self, body: dict[str, Any], now: datetime) -> dict[str, Any]:
-        row: dict[str, Any] = {"cells": [_cell(column, body, now) for column in self._columns]}
+        found = stored(self._kind, body)
+        row: dict[str, Any] = {"cells": [_cell(column, found, now) for column in self._columns]}
         if self._shape.included == "Object":
             row["object"] = body
         elif self._shape.included == "Metadata":

@@ -57,7 +57,7 @@ def show(value: Any) -> str:
 def prune(kind: Kind, body: dict[str, Any]) -> Findings:
     """Prunes a built-in object (or only a custom object's metadata) in place; says what was wrong."""
     findings = Findings(is_secret=kind.key == "secrets")
-    root = None if kind.is_custom else table()[0].get(kind.key)
+    root = None if kind.is_custom else table()[0].get(kind.fields_key)
     if root is not None:
         _walks()[root](body, "", findings)
     elif isinstance(body.get("metadata"), dict):

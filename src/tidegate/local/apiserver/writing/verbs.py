@@ -22,7 +22,7 @@ from tidegate.local.apiserver.scale import scale_of, scaled
 from tidegate.local.apiserver.storage.journal import mark
 from tidegate.local.apiserver.storage.store import Store
 from tidegate.local.apiserver.storage.stored_object import Entry, Row, decode, encode, row_of
-from tidegate.local.apiserver.storage.versions import body_of
+from tidegate.local.apiserver.storage.versions import body_of, stored, stored_kind
 from tidegate.local.apiserver.validation.object_metadata import claim, generated_name, mint, same
 from tidegate.local.apiserver.writing import admission
 from tidegate.local.apiserver.writing.deletion import Deletion, deleted
@@ -157,6 +157,7 @@ class Verbs:
         if self._store.newest(kind.key, (target.namespace, target.name)) is not None:
             raise already_exists(kind, target.name)
         warnings = self._review.decode(kind, body, options.field_validation)
+        kind, body = self._stored(kind, body)
         if body["metadata"].get("resourceVersion"):
             raise ApiError(400, "BadRequest", "resourceVersion should not be set on objects to be created")
         mint(kind, body["metadata"], now)
@@ -170,6 +171,16 @@ class Verbs:
         if kind.key == _NAMESPACES:
             self._furnish(target.name, options)
         return _answer(decided, warnings, is_created=True)
+
+    def _stored(self, kind: Kind, body: Object) -> tuple[Kind, Object]:
+        """The kind that is stored for `kind`, and the decoded body with its fields."""
+        own = stored_kind(kind)
+        if own is kind:
+            return kind, body
+        converted = stored(kind, body)
+        # What its annotations stood for has not been looked at yet.
+        self._review.decode(own, converted, "Ignore")
+        return own, converted
 
     def _furnish(self, namespace: str, options: Options) -> None:
         """A new namespace's service account, in the same group commit."""
@@ -190,6 +201,7 @@ class Verbs:
         meta = claim(kind, target.namespace, target.name, body)
         check_preconditions(kind, old, meta)
         warnings = self._review.decode(kind, body, options.field_validation)
+        kind, body = self._stored(kind, body)
         new = merged(kind, target.subresource, old, body)
         problems = []
         if not target.subresource:
@@ -202,7 +214,7 @@ class Verbs:
             warnings += self._review.conform(kind, new, options.field_validation)
         bump_generation(kind, old, new)
         if same(new, old):
-            return _Decided(Written(body_of(kind, row), tuple(warnings)))
+            return _Decided(Written(body_of(target.kind, row), tuple(warnings)))
         is_gone = is_finished(kind, new)
         decided = self._store_new("DELETED" if is_gone else "MODIFIED", target, new, row, options)
         return _answer(decided, warnings, is_removed=is_gone)
