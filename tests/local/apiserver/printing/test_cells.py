@@ -171,6 +171,7 @@ CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtiliz
     [
         ([], [], "<none>"),
         ([external({"averageValue": "5"})], [], "<unknown>/5 (avg)"),
+        ([external({"value": "5", "averageUtilization": 3})], [], "<unknown>/5"),
         ([external({"averageValue": "5"})], [seen({"averageValue": "2500m"})], "2500m/5 (avg)"),
         ([external({"value": "5"})], [seen({"value": "0"})], "0/5"),
         ([external({"averageValue": "512Mi"})], [seen({"averageValue": "1024Mi"})], "1Gi/512Mi (avg)"),

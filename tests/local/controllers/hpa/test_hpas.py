@@ -148,6 +148,28 @@ def test_the_smallest_target_is_a_thousandth(live):
     live(scenario, scene.team)
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ({"type": "Value", "averageValue": "5", "averageUtilization": 1}, 4),
+        ({"type": "Utilization", "value": "10", "averageUtilization": 1}, 2),
+    ],
+)
+def test_the_fields_of_a_target_decide_and_not_its_type(live, target: Any, expected: int):
+    """An external metric knows no utilization, whatever is stored beside its value."""
+    scene = Scene()
+
+    async def scenario(world: World) -> None:
+        await create_pod(world, pod("a"))
+        scene.metrics.external = [20.0]
+        metric = external()
+        metric["external"]["target"] = target
+        await begin(world, 1, hpa(metric))
+        assert replicas(world) == expected
+
+    live(scenario, scene.team)
+
+
 def test_several_series_add_up(live):
     scene = Scene()
 
@@ -491,6 +513,19 @@ def test_the_target_follows_the_use_of_cpu(live):
         assert replicas(world) == 4
         (metric,) = status(world)["currentMetrics"]
         assert metric["resource"]["current"] == {"averageUtilization": 100}
+
+    live(scenario, scene.team)
+
+
+def test_a_cpu_target_with_a_utilization_is_one_whatever_its_type_says(live):
+    scene = Scene()
+
+    async def scenario(world: World) -> None:
+        for name in ("a", "b"):
+            await create_pod(world, pod(name))
+        scene.metrics.usage = [Usage("a", 0.08), Usage("b", 0.12)]
+        await begin(world, 2, hpa(cpu(type="AverageValue", averageUtilization=50)))
+        assert replicas(world) == 4
 
     live(scenario, scene.team)
 

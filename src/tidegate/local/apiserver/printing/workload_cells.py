@@ -192,11 +192,12 @@ def _metric_text(spec: Body, current: Body) -> str:
     source = spec.get(field) or {}
     target = source.get("target") or {}
     value = (current.get(field) or {}).get("current") or {}
-    prefix = f"{source.get('name')}: " if kind in ("Resource", "ContainerResource") else ""
-    if target.get("averageUtilization") is not None:
+    is_usage = kind in ("Resource", "ContainerResource")
+    prefix = f"{source.get('name')}: " if is_usage else ""
+    if is_usage and target.get("averageValue") is None:
         utilization = value.get("averageUtilization")
         seen = UNKNOWN if utilization is None else f"{utilization}%"
-        return f"{prefix}{seen}/{target['averageUtilization']}%"
+        return f"{prefix}{seen}/{target.get('averageUtilization', '<auto>')}%"
     if target.get("averageValue") is not None:
         mark = " (avg)" if kind in ("External", "Object") else ""
         return f"{prefix}{_amount(value.get('averageValue'))}/{_amount(target['averageValue'])}{mark}"

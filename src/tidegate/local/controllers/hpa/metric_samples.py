@@ -108,7 +108,7 @@ class Samples:
         self, kind: MetricKind, names: tuple[str, str], wanted: MetricTarget, scope: Scope
     ) -> Sample:
         name, container = names
-        target, target_type = target_of(wanted)
+        target, target_type = target_of(wanted, is_resource=True)
         answer = await _guarded(self.resource(scope.namespace, scope.selector, name, container))
         result: tuple[float, int] | Failure
         if isinstance(answer, Failure):
@@ -131,14 +131,15 @@ async def _guarded(reading: Awaitable[Answer | Failure]) -> Answer | Failure:
         return Failure("Unreachable", f"{type(error).__name__}: {error}")
 
 
-def target_of(target: MetricTarget) -> tuple[float, TargetType]:
+def target_of(target: MetricTarget, *, is_resource: bool = False) -> tuple[float, TargetType]:
     """The target in the metric's unit (percent for Utilization) and its type.
 
-    In thousandths, rounded up as Kubernetes does: the smallest target is not zero.
+    In thousandths, rounded up as Kubernetes does: the smallest target is not zero. The fields decide, not
+    the target's type: an average value, then a utilization where one is known, then a value.
     """
-    if target.average_utilization is not None:
-        return float(target.average_utilization), "Utilization"
     is_average = target.average_value is not None
+    if is_resource and not is_average:
+        return float(target.average_utilization or 0), "Utilization"
     written = parse_quantity(str(target.average_value if is_average else target.value or 0))
     return float(written.quantize(_MILLI, ROUND_UP)), "AverageValue" if is_average else "Value"
 
