@@ -63,3 +63,21 @@ def test_an_object_of_another_namespace_is_named_with_it() -> None:
                 await cluster.operator.explain(SCALED_JOBS, "default", "xyz")
 
     virtualtime.run(story)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"spec": {"scaleTargetRef": {"name": "web"}, "triggers": "none"}}, {"metadata": {"finalizers": 5}}],
+    ids=["a spec", "metadata"],
+)
+def test_an_object_that_nobody_can_read_is_not_called_new(more: dict[str, Any]) -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=1) as cluster:
+            await cluster.create(SCALED_OBJECTS, "web", **more)
+            await clock.sleep(2)
+            with pytest.raises(ApiError) as caught:
+                await cluster.operator.explain(SCALED_OBJECTS, "shop", "web")
+            assert caught.value.reason == "NotDecided"
+            assert "ScaledObject shop/web cannot be read: " in caught.value.message
+
+    virtualtime.run(story)

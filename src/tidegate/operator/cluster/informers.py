@@ -18,6 +18,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation.partial import Misread, read_partly
 from tidegate.base.errors import Misconfigured, Unreachable
+from tidegate.base.problems import Problem
 from tidegate.base.times import format_time
 from tidegate.kube.caches import Cache
 from tidegate.kube.client import Client
@@ -174,6 +175,9 @@ class Informers:
 
     def misread(self, resource: Resource, namespace: str, name: str) -> Misread | None:
         """What of the object could not be read, as it was last seen; None where all could."""
+        bad = self.cache(resource).bad.get((namespace, name))
+        if bad is not None:
+            return Misread((Problem("", bad),), is_held=True)
         return self._misread.get((resource, namespace, name))
 
     def _hear(self, resource: Resource, old: Any, new: Any) -> None:

@@ -13,7 +13,13 @@ SHORT = {SCALED_OBJECTS: "so", SCALED_JOBS: "sj"}
 
 
 def undecided(informers: Informers, resource: Resource, namespace: str, name: str) -> ApiError:
-    """`NotFound` with what was perhaps meant; `NotDecided` for one that waits for its first reconcile."""
+    """`NotFound` with what was perhaps meant; `NotDecided` for one that waits for its first reconcile, or
+    that nobody can read."""
+    misread = informers.misread(resource, namespace, name)
+    if misread is not None:
+        return ApiError(
+            404, "NotDecided", f"{resource.kind} {namespace}/{name} cannot be read: {misread.text}"
+        )
     if informers.get(resource, namespace, name) is not None:
         text = (
             f"{resource.kind} {namespace}/{name} is new and was not looked at yet: ask again in a moment, "
