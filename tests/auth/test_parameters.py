@@ -3,6 +3,7 @@ import pytest
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options, Resolved, Unresolved
 from tidegate.base.errors import Failure, Unreachable
+from tidegate.kit.identity import Identity
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     CONFIG_MAPS,
@@ -178,8 +179,6 @@ AZURE = {"vaultUri": "https://v", "secrets": [{"parameter": "p", "name": "n"}]}
             "boundServiceAccountToken",
         ),
         ({"oauth2": {"clientId": "c", "tokenUrl": "https://t"}}, "oauth2"),
-        ({"podIdentity": {"provider": "aws"}}, 'podIdentity provider "aws"'),
-        ({"podIdentity": {"provider": "gcp"}}, 'podIdentity provider "gcp"'),
     ],
 )
 def test_a_source_that_is_not_offered_is_refused_by_name(spec, word, world, resolved):
@@ -193,6 +192,19 @@ def test_a_source_that_is_not_offered_is_refused_by_name(spec, word, world, reso
 def test_pod_identity_none_is_nothing(world, resolved):
     world.authentication("x", {"podIdentity": {"provider": "none"}})
     assert resolved("x").params == {}
+    assert resolved("x").identity is None
+
+
+def test_an_identity_comes_with_the_parameters(world, resolved):
+    world.secret("s", k="v")
+    aws = {"provider": "aws", "roleArn": "arn:x", "externalID": "e", "identityOwner": "keda"}
+    world.authentication("x", {"podIdentity": aws, "secretTargetRef": [ref("p", "s", "k")]})
+    found = resolved("x")
+    assert found.params == {"p": "v"}
+    assert found.identity == Identity("aws", role_arn="arn:x", external_id="e", owner="keda")
+    azure = {"provider": "azure-workload", "identityId": "i", "identityTenantId": "t"}
+    world.authentication("y", {"podIdentity": azure})
+    assert resolved("y").identity == Identity("azure-workload", client_id="i", tenant_id="t")
 
 
 def test_what_is_not_offered_outweighs_what_is_missing(world, resolved):

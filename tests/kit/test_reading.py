@@ -12,6 +12,7 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
 from tidegate.core.values import ResourceMetric
 from tidegate.kit import reading
+from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Native, Polled, Scaler, Scope
 from tidegate.kit.settings import (
@@ -260,3 +261,17 @@ def test_keys_that_nothing_reads_are_found() -> None:
 def test_a_setting_of_a_type_that_no_text_becomes_is_refused() -> None:
     with pytest.raises(TypeError, match="dict"):
         shape_of(dict[str, str])
+
+
+@declared
+class Clouded(Polled):
+    types: ClassVar[tuple[str, ...]] = ("clouded",)
+    identities: ClassVar[tuple[Provider, ...]] = ("aws",)
+
+
+@pytest.mark.parametrize(("provider", "is_used"), [("aws", True), ("gcp", False), ("aws-eks", False)])
+def test_an_identity_reaches_only_who_can_be_measured_with_it(provider: Provider, is_used: bool) -> None:
+    identity = Identity(provider, role_arn="arn:x")
+    built = reading.build(Clouded, Trigger(type="clouded", metadata={}), Sources(identity=identity), SCOPE)
+    assert isinstance(built, Clouded)
+    assert built.identity == (identity if is_used else None)

@@ -8,6 +8,7 @@ import pytest
 
 from parts.decisions import BROKEN, scaled_job, scaled_object
 from tidegate.core.values import ExternalMetric, ResourceMetric
+from tidegate.kit.identity import Identity
 from tidegate.kit.reading import Sources
 from tidegate.review.manifest import Review, review
 
@@ -173,3 +174,11 @@ def test_what_has_no_effect_is_a_notice_and_no_problem() -> None:
     cached = reviewed(scaled_job(triggers=[{**WORKLOAD, "useCachedMetrics": True}]))
     assert cached.problems == ()
     assert [notice.path for notice in cached.notices] == ["spec.triggers[0].useCachedMetrics"]
+
+
+def test_an_identity_that_a_trigger_does_not_use_is_told() -> None:
+    object = scaled_object(triggers=[REDIS])
+    sources = Sources(object.spec.triggers[0].metadata, identity=Identity("aws", role_arn="arn:x"))
+    assert [str(notice) for notice in review(object, lambda _: sources).notices] == [
+        "spec.triggers[0].authenticationRef: redis triggers do not use the aws identity arn:x it names"
+    ]

@@ -18,9 +18,11 @@ from tidegate.api.triggerauthentication import (
     TriggerAuthenticationSpec,
 )
 from tidegate.api.triggers import AuthenticationRef, Trigger
+from tidegate.api.vaults import PodIdentity
 from tidegate.auth.lookup import named
 from tidegate.auth.scope import Scope
 from tidegate.base.errors import Misconfigured, TidegateError, Unsupported
+from tidegate.kit.identity import Identity
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     CONFIG_MAPS,
@@ -39,11 +41,15 @@ Found = tuple[str, str | TidegateError]
 
 @dataclass(slots=True)
 class Parameters:
-    """`variables` are those of a Secret that stands in for a TriggerAuthentication."""
+    """`variables` are those of a Secret that stands in for a TriggerAuthentication.
+
+    `identity` is the one that the authentication names.
+    """
 
     params: dict[str, str] = field(default_factory=dict, repr=False)
     variables: dict[str, str] = field(default_factory=dict, repr=False)
     warnings: list[str] = field(default_factory=list)
+    identity: Identity | None = None
 
 
 def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -> Parameters:
@@ -60,7 +66,22 @@ def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -
         return Parameters()
     found = dict(_values(scope, ref, spec, errors))
     errors += (value for value in found.values() if not isinstance(value, str))
-    return Parameters({parameter: value for parameter, value in found.items() if isinstance(value, str)})
+    params = {parameter: value for parameter, value in found.items() if isinstance(value, str)}
+    return Parameters(params, identity=_identity(spec.pod_identity))
+
+
+def _identity(named: PodIdentity | None) -> Identity | None:
+    if named is None or named.provider == "none":
+        return None
+    return Identity(
+        named.provider,
+        client_id=named.identity_id or "",
+        tenant_id=named.identity_tenant_id or "",
+        authority_host=named.identity_authority_host or "",
+        role_arn=named.role_arn or "",
+        external_id=named.external_id or "",
+        owner=named.identity_owner or "",
+    )
 
 
 def _spec(scope: Scope, ref: AuthenticationRef) -> TriggerAuthenticationSpec | None:
@@ -100,8 +121,6 @@ def _values(
 
 def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
     """The field and the name of each source that this version cannot ask."""
-    if spec.pod_identity is not None and spec.pod_identity.provider != "none":
-        yield "podIdentity.provider", f'podIdentity provider "{spec.pod_identity.provider}"'
     for word, is_used in (
         ("hashiCorpVault", spec.hashi_corp_vault),
         ("azureKeyVault", spec.azure_key_vault),

@@ -16,6 +16,7 @@ from tidegate.auth.authentication import Parameters, parameters_of
 from tidegate.auth.lookup import Key, Lookup, Reader
 from tidegate.auth.scope import Options, Scope
 from tidegate.base.errors import Failure, TidegateError
+from tidegate.kit.identity import Identity
 
 __all__ = ["Options", "Resolved", "Unresolved", "resolve"]
 
@@ -37,6 +38,7 @@ class Resolved:
     warnings: tuple[str, ...] = ()
     unset: dict[str, str] = field(default_factory=dict)
     stamps: dict[str, Hashable] = field(default_factory=dict)
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def resolve(
         kind = min((error.kind for error in errors), key=_LASTING.index)
         message = "; ".join(dict.fromkeys(str(error) for error in errors))
         return Unresolved(kind, message, read, scope.stamps)
-    return Resolved(found.params, env, read, tuple(found.warnings), unset, scope.stamps)
+    return Resolved(found.params, env, read, tuple(found.warnings), unset, scope.stamps, found.identity)
 
 
 def _named_variables(

@@ -12,6 +12,7 @@ from typing import Any
 
 from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
+from tidegate.kit.identity import Identity
 from tidegate.kit.scaler import Native, Passing, Scaler, Scope
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Declared, Source, settings_of
 
@@ -23,13 +24,15 @@ METRIC_TYPE = "metricType"
 class Sources:
     """A trigger's texts: its metadata, the target container's environment, its authentication.
 
-    `unset` says of variables that the metadata names why they are not there.
+    `unset` says of variables that the metadata names why they are not there; `identity` is the one that the
+    authentication names.
     """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     unset: Mapping[str, str] = field(default_factory=dict)
+    identity: Identity | None = None
 
 
 def build(
@@ -43,6 +46,8 @@ def build(
     values: dict[str, Any] = {"type": trigger.type, "scope": scope}
     if issubclass(kind, Native):
         values["metric_type"] = trigger.metric_type or ""
+    if sources.identity is not None and sources.identity.provider in kind.identities:
+        values["identity"] = sources.identity
     if issubclass(kind, Passing):
         values["passed"] = tuple(_passed(sources))
     for one in settings_of(kind):

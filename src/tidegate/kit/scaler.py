@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from tidegate.base.problems import Problem
 from tidegate.core.values import MetricSpec, ResourceMetric
+from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.question import Ask, Question
 from tidegate.kit.settings import declared, role_value
 
@@ -51,13 +52,16 @@ class Scaler:
     """Base of every scaler; subclass `Polled`, `Pushed`, `Clocked` or `Native`, decorated with `@declared`.
 
     `types` are the trigger types this class reads, written nowhere else; `type` is the one that
-    the user wrote. Equal triggers make equal scalers.
+    the user wrote. Equal triggers make equal scalers. `identities` are the providers whose identities this
+    kind can be measured with; `identity` is one of them, where the trigger's authentication names one.
     """
 
     types: ClassVar[tuple[str, ...]] = ()
+    identities: ClassVar[tuple[Provider, ...]] = ()
 
     type: str
     scope: Scope
+    identity: Identity | None = None
 
     def summary(self) -> str:
         """What is measured, in the words of the manifest; "" where the metric's name says enough."""

@@ -249,6 +249,10 @@ def _notices(
     """What is told of a trigger that is right: deprecated settings, keys and fields without effect."""
     for announcement in reading.announcements(kind, sources):
         yield _placed(index, announcement)
+    identity = sources.identity
+    if identity is not None and identity.provider not in kind.identities:
+        message = f"{object.spec.triggers[index].type} triggers do not use the {identity.label()} it names"
+        yield Problem(f"spec.triggers[{index}].authenticationRef", message)
     for key in reading.unread_keys(kind, sources):
         message = f"no setting of {object.spec.triggers[index].type} triggers has this name; it is ignored"
         message += hint(key, reading.readable_keys(kind))

@@ -55,6 +55,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from tidegate.base.problems import Problem
+from tidegate.kit.identity import Provider
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
@@ -68,6 +69,7 @@ _AM = (AUTHENTICATION, METADATA)
 @declared
 class PostgresqlQuery(Polled):
     types: ClassVar[tuple[str, ...]] = ("postgresql",)
+    identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     cost: ClassVar[str] = (
         "one connection; all queries of a server in one flight, each once, in a transaction of its own"
     )

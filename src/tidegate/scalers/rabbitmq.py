@@ -43,6 +43,7 @@ from urllib.parse import quote_plus
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
 from tidegate.kit.answers import count
+from tidegate.kit.identity import Provider
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.rabbitmq import QueueDepth, RabbitmqAccess
@@ -53,6 +54,7 @@ LENGTH = 20
 @declared
 class RabbitmqQueue(RabbitmqAccess):
     types: ClassVar[tuple[str, ...]] = ("rabbitmq",)
+    identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = "AMQP: one exchange for all queues of a virtual host, one connection"
     tested_against: ClassVar[str] = "RabbitMQ 3.10 (real)"

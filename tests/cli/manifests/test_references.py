@@ -126,8 +126,8 @@ def test_keys_and_sources_that_there_are_not() -> None:
     )
     never = "(admitted, but triggers that refer to it never scale)"
     assert sorted(told(wrong, SECRET)) == [
-        'error: spec.podIdentity.provider: podIdentity provider "aws-eks" is not supported; '
-        f"use secretTargetRef, configMapTargetRef, env or filePath {never}",
+        "error: spec.podIdentity.provider: this version cannot log in with aws-eks identities yet; "
+        f"use keys until it can {never}",
         'error: spec.secretTargetRef[0].key: Secret "keys" has no key "pasword" (it has: password, user); '
         f'did you mean "password"? {never}',
     ]
@@ -182,7 +182,7 @@ def test_admission_warns_of_sources_that_this_version_has_not() -> None:
     assert admit("CREATE", Kind(TRIGGER_AUTHENTICATIONS), body, None) == (
         (),
         [
-            'spec.podIdentity.provider: podIdentity provider "aws-eks" is not supported; '
-            "use secretTargetRef, configMapTargetRef, env or filePath"
+            "spec.podIdentity.provider: this version cannot log in with aws-eks identities yet; "
+            "use keys until it can"
         ],
     )

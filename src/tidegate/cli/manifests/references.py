@@ -126,6 +126,10 @@ def _variables(object: ScaledObject | ScaledJob, template: Object, shown: Shown)
 def of_authentication(object: TriggerAuthentication | ClusterTriggerAuthentication, shown: Shown) -> Findings:
     """Sources that this version does not offer, and keys that the Secrets of the files have not."""
     found = Findings([], [])
+    identity = object.spec.pod_identity
+    if identity is not None and identity.provider != "none":
+        text = f"this version cannot log in with {identity.provider} identities yet; use keys until it can"
+        found.problems.append(Problem("spec.podIdentity.provider", text, "FieldValueNotSupported"))
     for field, word in not_offered(object.spec):
         text = f"{word} is not supported; use secretTargetRef, configMapTargetRef, env or filePath"
         found.problems.append(Problem(f"spec.{field}", text, "FieldValueNotSupported"))

@@ -20,6 +20,7 @@ from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure
 from tidegate.base.problems import Problem, join
 from tidegate.core.values import MetricSpec, Reading, TriggerView
+from tidegate.kit.identity import not_offered
 from tidegate.kit.question import Ask
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Clocked, Described, Polled, Scope
@@ -170,9 +171,13 @@ def plan(
             failures[index] = resolved
             return resolved
         remarks.extend((index, text) for text in resolved.warnings)
-        return Sources(trigger.metadata, resolved.env, resolved.params, resolved.unset)
+        return Sources(trigger.metadata, resolved.env, resolved.params, resolved.unset, resolved.identity)
 
     reviewed = review(object, sources_for, None if isinstance(template, Failure) else template)
+    for one in reviewed.triggers:
+        if one.scaler is not None and one.scaler.identity is not None:
+            error = not_offered(one.scaler.identity, f"measure {one.trigger.type}", one.scaler.summary())
+            failures[one.index] = Failure.of(error)
     # What is told as a problem is not told beside it.
     problems = [str(problem) for one in reviewed.triggers for problem in one.problems]
     remarks = [one for one in remarks if not any(problem.endswith(one[1]) for problem in problems)]
