@@ -4,135 +4,102 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
-
-from parts import virtualtime
-from parts.fakeservers import Count, Watched, measuring
+from parts.fakeservers import Count, Watched, lived
 from tidegate.base.errors import Unreachable, Unsupported
 
 HOUR_S = 3600
 
 
-@pytest.fixture(params=range(3), ids=lambda seed: f"seed{seed}")
-def tell(request):
-    """Runs a story in an order drawn from a seed."""
-    return lambda story: virtualtime.run(story, seed=request.param)
+@lived(a=1)
+async def test_a_push_makes_the_poll_come_now_and_is_believed_no_further(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(1)
+    asked = len(world.calls)
+    world.open_watches["a"]()
+    world.stock["a"] = 5
+    await clock.sleep(0.3)
+    assert rounds.polled(("u", 0)).values == (5.0,)
+    assert len(world.calls) == asked + 1
 
 
-def test_a_push_makes_the_poll_come_now_and_is_believed_no_further(tell):
-    async def story(clock):
-        async with measuring(clock, a=1) as (rounds, world):
-            rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
-            await clock.sleep(1)
-            asked = len(world.calls)
-            world.open_watches["a"]()
-            world.stock["a"] = 5
-            await clock.sleep(0.3)
-            assert rounds.polled(("u", 0)).values == (5.0,)
-            assert len(world.calls) == asked + 1
-
-    tell(story)
+@lived(a=1)
+async def test_equal_watches_are_kept_open_once_and_wake_all_who_share_them(clock, rounds, world):
+    for n in range(1000):
+        rounds.follow((f"u{n}", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(1)
+    world.stock["a"] = 2
+    world.open_watches["a"]()
+    await clock.sleep(0.5)
+    assert len(world.watches) == 1
+    assert all(rounds.polled((f"u{n}", 0)).values == (2.0,) for n in range(1000))
 
 
-def test_equal_watches_are_kept_open_once_and_wake_all_who_share_them(tell):
-    async def story(clock):
-        async with measuring(clock, a=1) as (rounds, world):
-            for n in range(1000):
-                rounds.follow((f"u{n}", 0), Watched("a"), interval_s=HOUR_S)
-            await clock.sleep(1)
-            world.stock["a"] = 2
-            world.open_watches["a"]()
-            await clock.sleep(0.5)
-            assert len(world.watches) == 1
-            assert all(rounds.polled((f"u{n}", 0)).values == (2.0,) for n in range(1000))
-
-    tell(story)
+@lived(a=1)
+async def test_a_burst_of_pushes_is_one_poll(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(1)
+    asked = len(world.calls)
+    for _ in range(50):
+        world.open_watches["a"]()
+    await clock.sleep(0.5)
+    assert len(world.calls) == asked + 1
 
 
-def test_a_burst_of_pushes_is_one_poll(tell):
-    async def story(clock):
-        async with measuring(clock, a=1) as (rounds, world):
-            rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
-            await clock.sleep(1)
-            asked = len(world.calls)
-            for _ in range(50):
-                world.open_watches["a"]()
-            await clock.sleep(0.5)
-            assert len(world.calls) == asked + 1
-
-    tell(story)
-
-
-def test_a_watch_that_is_lost_is_opened_again_later_and_later(tell):
-    async def story(clock):
-        async with measuring(clock, a=1) as (rounds, world):
-            rounds.follow(("u", 0), Watched("a"), interval_s=10)
-            await clock.sleep(0.5)
-            for _ in range(8):
-                while "a" not in world.open_watches:
-                    await clock.sleep(0.1)
-                world.ends["a"].set_exception(Unreachable("watch"))
-                await clock.sleep(0.05)
-            gaps = [later - earlier for (earlier, _), (later, _) in pairwise(world.watches)]
-            assert gaps[:5] == sorted(gaps[:5])
-            assert gaps[0] < 3 < 50 < gaps[-1] < 61
-            assert rounds.polled(("u", 0)).values == (1.0,), "polling goes on meanwhile"
-
-    tell(story)
+@lived(a=1)
+async def test_a_watch_that_is_lost_is_opened_again_later_and_later(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=10)
+    await clock.sleep(0.5)
+    for _ in range(8):
+        while "a" not in world.open_watches:
+            await clock.sleep(0.1)
+        world.ends["a"].set_exception(Unreachable("watch"))
+        await clock.sleep(0.05)
+    gaps = [later - earlier for (earlier, _), (later, _) in pairwise(world.watches)]
+    assert gaps[:5] == sorted(gaps[:5])
+    assert gaps[0] < 3 < 50 < gaps[-1] < 61
+    assert rounds.polled(("u", 0)).values == (1.0,), "polling goes on meanwhile"
 
 
-def test_a_watch_that_has_worked_comes_back_soon(tell):
-    async def story(clock):
-        async with measuring(clock, a=1) as (rounds, world):
-            rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
-            await clock.sleep(0.5)
-            for _ in range(6):
-                world.open_watches["a"]()
-                world.ends["a"].set_exception(Unreachable("watch"))
-                await clock.sleep(3)
-            assert len(world.watches) == 7
-
-    tell(story)
+@lived(a=1)
+async def test_a_watch_that_has_worked_comes_back_soon(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(0.5)
+    for _ in range(6):
+        world.open_watches["a"]()
+        world.ends["a"].set_exception(Unreachable("watch"))
+        await clock.sleep(3)
+    assert len(world.watches) == 7
 
 
-def test_a_server_that_offers_no_watch_is_asked_for_it_once(tell):
-    async def story(clock):
-        async with measuring(clock, a=1) as (rounds, world):
-            rounds.follow(("u", 0), Watched("a"), interval_s=10)
-            await clock.sleep(0.5)
-            world.ends["a"].set_exception(Unsupported("watch"))
-            await clock.sleep(HOUR_S)
-            assert len(world.watches) == 1
-            assert len(world.calls) > 300
-
-    tell(story)
+@lived(a=1)
+async def test_a_server_that_offers_no_watch_is_asked_for_it_once(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=10)
+    await clock.sleep(0.5)
+    world.ends["a"].set_exception(Unsupported("watch"))
+    await clock.sleep(HOUR_S)
+    assert len(world.watches) == 1
+    assert len(world.calls) > 300
 
 
-def test_a_watch_closes_with_the_last_who_wants_it(tell):
-    async def story(clock):
-        async with measuring(clock, a=1) as (rounds, world):
-            rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
-            rounds.follow(("v", 0), Watched("a"), interval_s=HOUR_S)
-            await clock.sleep(1)
-            rounds.forget(("u", 0))
-            await clock.sleep(1)
-            assert "a" in world.open_watches
-            rounds.follow(("v", 0), Count("a"), interval_s=HOUR_S)
-            await clock.sleep(1)
-            assert world.open_watches == {}
-
-    tell(story)
+@lived(a=1)
+async def test_a_watch_closes_with_the_last_who_wants_it(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    rounds.follow(("v", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(1)
+    rounds.forget(("u", 0))
+    await clock.sleep(1)
+    assert "a" in world.open_watches
+    rounds.follow(("v", 0), Count("a"), interval_s=HOUR_S)
+    await clock.sleep(1)
+    assert world.open_watches == {}
 
 
-def test_an_edit_that_keeps_the_watch_does_not_open_it_anew(tell):
-    async def story(clock):
-        async with measuring(clock, a=1) as (rounds, world):
-            rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
-            rounds.follow(("v", 0), Watched("a"), interval_s=HOUR_S)
-            await clock.sleep(1)
-            rounds.forget(("u", 0))
-            rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
-            await clock.sleep(1)
-            assert len(world.watches) == 1
-
-    tell(story)
+@lived(a=1)
+async def test_an_edit_that_keeps_the_watch_does_not_open_it_anew(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    rounds.follow(("v", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(1)
+    rounds.forget(("u", 0))
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(1)
+    assert len(world.watches) == 1

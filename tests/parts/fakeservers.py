@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -203,6 +203,9 @@ class World:
         return [call for call in self.calls if start <= call.at < end]
 
 
+Story = Callable[[VirtualClock, Rounds, World], Awaitable[None]]
+
+
 @asynccontextmanager
 async def measuring(clock: VirtualClock, **stock: Any) -> AsyncIterator[tuple[Rounds, World]]:
     """Running rounds over a world; on leaving, they are cancelled and all adapters must be closed."""
@@ -216,3 +219,20 @@ async def measuring(clock: VirtualClock, **stock: Any) -> AsyncIterator[tuple[Ro
         await asyncio.wait([task])
         assert task.cancelled(), task.exception()
         assert all(adapter.is_closed for adapter in world.adapters)
+
+
+def lived(**stock: Any) -> Callable[[Story], Callable[[Any], None]]:
+    """Makes a test of a story with rounds over this stock; `tell` (a fixture) says in which order it goes."""
+
+    def as_test(story: Story) -> Callable[[Any], None]:
+        def test(tell: Any) -> None:
+            async def whole(clock: VirtualClock) -> None:
+                async with measuring(clock, **stock) as (rounds, world):
+                    await story(clock, rounds, world)
+
+            tell(whole)
+
+        test.__name__, test.__doc__ = story.__name__, story.__doc__
+        return test
+
+    return as_test
