@@ -7,6 +7,7 @@ each trigger asks. Its adapter counts `round_trips` and `connections`; a family 
 
 from __future__ import annotations
 
+import asyncio
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,33 @@ def _postgresql(triggers: int) -> Iterator[Started]:
         yield Started(Load("postgresql", metadata, {"DATABASE": server.address_of("postgres")}), counted)
 
 
+@contextmanager
+def _kafka(triggers: int) -> Iterator[Started]:
+    """800 partitions: a hundred topics, each read by a group of every trigger that ends in its number."""
+    from aiokafka.admin import NewTopic
+
+    from parts.kafka_server import KafkaBroker
+
+    async def fill() -> None:
+        await broker.create_topics([NewTopic(f"t{number:02d}", 8, 1) for number in range(100)])
+        await broker.produce_all({f"t{number:02d}": (VALUE,) for number in range(100)})
+        places = [(partition, 0, "") for partition in range(8)]
+        groups = [(f"g{number:05d}", f"t{number % 100:02d}") for number in range(triggers)]
+        await broker.commit_all({group: [(topic, places)] for group, topic in groups})
+
+    with KafkaBroker() as broker:
+        asyncio.run(fill())
+        metadata = {
+            "bootstrapServers": broker.address,
+            "consumerGroup": "g{number}",
+            "topic": "t{hundredth}",
+            "activationLagThreshold": str(ACTIVATION),
+        }
+        yield Started(Load("kafka", metadata))
+
+
 FAMILIES: dict[str, Family] = {
+    "kafka": Family(_kafka, "requests to one broker with 800 partitions", per_round=3),
     "postgresql": Family(_postgresql, "flights of 100 queries", per_round=10, limits={"sessions": 2}),
 }
 

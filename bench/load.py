@@ -11,7 +11,10 @@ VALUE, ACTIVATION = 3, 5
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`metadata` may hold `{number}`, the object's; `environment` is that of each object's container."""
+    """`metadata` may hold `{number}`, the object's, and `{hundredth}`, its last two digits.
+
+    `environment` is that of each object's container.
+    """
 
     type: str
     metadata: dict[str, str]
@@ -19,7 +22,10 @@ class Load:
     interval_s: int = 5
 
     def trigger(self, number: int) -> dict[str, Any]:
-        metadata = {key: text.replace("{number}", f"{number:05d}") for key, text in self.metadata.items()}
+        words = {"{number}": f"{number:05d}", "{hundredth}": f"{number % 100:02d}"}
+        metadata = dict(self.metadata)
+        for word, value in words.items():
+            metadata = {key: text.replace(word, value) for key, text in metadata.items()}
         return {"type": self.type, "metadata": metadata}
 
 

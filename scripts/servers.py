@@ -252,6 +252,8 @@ def _from_maven(server: Server, target: Path, downloads: Path) -> None:
         for archive in sorted((target / "lib").iterdir()):
             _unpack(archive, target)
             archive.unlink()
+    if (server.lock / "bin").is_dir():
+        shutil.copytree(server.lock / "bin", target / "bin")
     sources = sorted(str(path) for path in server.lock.glob("*.java"))
     if sources:
         javac = ["javac", "-nowarn", "-proc:none", "-cp", f"{target}/lib/*", "-d", str(target / "classes")]

@@ -180,12 +180,17 @@ class KafkaBroker(ServerProcess):
 
     async def produce(self, topic: str, *counts: int) -> None:
         """As many messages for each partition in turn."""
+        await self.produce_all({topic: counts})
+
+    async def produce_all(self, topics: Mapping[str, Sequence[int]]) -> None:
+        """The same for many topics."""
         producer = AIOKafkaProducer(bootstrap_servers=self.address, linger_ms=5)
         await producer.start()
         try:
-            for partition, count in enumerate(counts):
-                for _ in range(count):
-                    await producer.send(topic, b"x", partition=partition)
+            for topic, counts in topics.items():
+                for partition, count in enumerate(counts):
+                    for _ in range(count):
+                        await producer.send(topic, b"x", partition=partition)
             await producer.flush()
         finally:
             await producer.stop()

@@ -55,6 +55,16 @@ class GroupConnection:
         self._lock = asyncio.Lock()
         self._tokens: Tokens | None = None
 
+    @property
+    def round_trips(self) -> int:
+        """Requests sent since the adapter was made, of all brokers."""
+        return sum(self.traffic.requests.values())
+
+    @property
+    def connections(self) -> int:
+        """Connections opened since the adapter was made."""
+        return self.traffic.connections
+
     async def close(self) -> None:
         await self.cluster.close()
         if self._tokens is not None:
