@@ -95,6 +95,32 @@ def test_a_target_of_nothing_is_told_and_the_healthy_trigger_goes_on(
     virtualtime.run(story)
 
 
+def test_a_window_that_no_hpa_takes_is_told_in_the_server_s_words_and_wakes_all_the_same() -> None:
+    """KEDA's CRD has no limit there."""
+
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=3) as town:
+            await town.deployment()
+            rules = {"scaleDown": {"stabilizationWindowSeconds": 3700}}
+            advanced = {"horizontalPodAutoscalerConfig": {"behavior": rules}}
+            await town.scaled_object("web", redis("jobs"), pollingInterval=5, advanced=advanced)
+            await town.reaches(1, 30)
+            await clock.sleep(60)
+            status, reason, text = town.condition(SCALED_OBJECTS, "web", "Ready")
+            assert (status, reason) == ("False", "ScaledObjectCheckFailed")
+            assert (
+                "stabilizationWindowSeconds: Invalid value: 3700: must be less than or equal to 3600" in text
+            )
+            assert [one[2] for one in town.events("web") if one[1] == "ScaledObjectCheckFailed"] == [text]
+            assert town.hpa() is None
+            rules["scaleDown"]["stabilizationWindowSeconds"] = 3600
+            await town.patch(SCALED_OBJECTS, "web", {"spec": {"advanced": advanced}})
+            await town.reaches(3, 60)
+            assert town.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
+
+    virtualtime.run(story)
+
+
 @pytest.mark.parametrize("value", ["0.5", "1000m", "500m"])
 def test_a_quantity_is_kept_as_kubernetes_writes_it_and_written_once(value: str) -> None:
     async def story(clock: Any) -> None:

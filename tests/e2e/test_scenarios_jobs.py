@@ -46,6 +46,25 @@ def test_minimum_and_maximum_count_unfinished_jobs(
     virtualtime.run(story)
 
 
+def test_a_template_that_the_server_refuses_leaves_the_object_not_ready_in_the_server_s_words() -> None:
+    async def story(clock: Any) -> None:
+        async with living(clock, jobs=2) as town:
+            container = {"name": "c", "image": "i", "command": ["work"], "imagePullPolicy": "Sometimes"}
+            template = {"spec": {"containers": [container], "restartPolicy": "Never"}}
+            await town.scaled_job("crunch", jobTargetRef={"template": template}, pollingInterval=5)
+            await clock.sleep(60)
+            assert town.jobs() == []
+            status, reason, text = town.condition(SCALED_JOBS, "crunch", "Ready")
+            assert (status, reason) == ("False", "ScaledJobCheckFailed")
+            assert text.startswith("Failed to create job crunch-: ")
+            assert 'imagePullPolicy: Unsupported value: "Sometimes"' in text
+            await town.patch(SCALED_JOBS, "crunch", {"spec": {"jobTargetRef": {"template": TEMPLATE}}})
+            await makes(town, 2)
+            assert town.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
+
+    virtualtime.run(story)
+
+
 @pytest.mark.parametrize(("strategy", "steps"), [("accurate", (4, 4, 4)), ("eager", (4, 4, 8))])
 def test_jobs_that_take_their_message_at_once_let_new_messages_start_new_jobs(
     strategy: str, steps: tuple[int, ...]
