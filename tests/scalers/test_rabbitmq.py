@@ -9,11 +9,20 @@ import pytest
 
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
+from tidegate.base.errors import Malformed, Unsupported
 from tidegate.kit import reading
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
-from tidegate.kit.scaler import Scope
-from tidegate.kit.systems.rabbitmq import AmqpServer, QueueDepth
+from tidegate.kit.scaler import Measured, Scope
+from tidegate.kit.systems.http import HttpLogin, HttpServer, OAuthClient, basic
+from tidegate.kit.systems.rabbitmq import (
+    AmqpServer,
+    ManagementServer,
+    MatchingQueues,
+    QueueDepth,
+    QueueState,
+    QueueStats,
+)
 from tidegate.kit.tls import Tls
 from tidegate.scalers.rabbitmq import RabbitmqQueue
 
@@ -45,7 +54,12 @@ def problems(metadata: dict[str, str], auth: dict[str, str] | None = None) -> di
 
 def asked(made: RabbitmqQueue) -> Any:
     questions: list[Any] = []
-    drive(made.measure(ASK, datetime.now(UTC)), lambda question: questions.append(question) or 1)
+
+    def answer(question: Any) -> Any:
+        questions.append(question)
+        return {QueueDepth: 1, QueueState: QueueStats(1, 1), MatchingQueues: ()}[type(question)]
+
+    drive(made.measure(ASK, datetime.now(UTC)), answer)
     (question,) = questions
     return question
 
@@ -175,7 +189,17 @@ def test_the_target_is_mode_and_value_or_queue_length_or_twenty(
         ({"mode": "queueLength", "value": "1"}, "mode", "is not one of QueueLength"),
         ({"protocol": "tcp"}, "protocol", "is not one of auto, http, amqp"),
         ({"host": "http://h", "protocol": "amqp"}, "host", "does not go with protocol amqp"),
-        ({"host": "http://h"}, "host", "the management API is not asked by this version"),
+        ({"host": "amqp://h", "protocol": "http"}, "host", "does not go with protocol http"),
+        ({"useRegex": "true"}, "useRegex", "useRegex is for protocol http alone"),
+        ({"excludeUnacknowledged": "true"}, "excludeUnacknowledged", "is for protocol http alone"),
+        ({"mode": "MessageRate", "value": "1"}, "mode", "mode is for protocol http alone"),
+        ({"mode": "QueueLength", "value": "1", "timeout": "1s"}, "timeout", "is for protocol http alone"),
+        ({"pageSize": "0"}, "pageSize", "pageSize should be 1 or greater"),
+        (
+            {"host": "http://h", "useRegex": "true", "operation": "min"},
+            "operation",
+            "operation must be one of sum, max, avg",
+        ),
     ],
 )
 def test_mistakes_are_told_by_their_setting(metadata: dict[str, str], path: str, text: str) -> None:
@@ -227,3 +251,214 @@ def test_who_differs_in_the_virtual_host_asks_another_server() -> None:
     one, other = (asked(scaler({"host": "amqp://h", "vhostName": name})).server for name in ("a", "b"))
     assert one != other
     assert (one.label(), other.label()) == ("RabbitMQ h:5672, vhost a", "RabbitMQ h:5672, vhost b")
+
+
+# --- the management API
+
+
+def management(origin: str = "http://h:15672", prefix: str = "", **more: Any) -> ManagementServer:
+    return ManagementServer(HttpServer(origin, name="RabbitMQ", **more), prefix)
+
+
+@pytest.mark.parametrize(
+    ("host", "prefix", "vhost"),
+    [
+        ("http://h:15672", "", "/"),
+        ("http://h:15672/", "", "/"),
+        ("http://h:15672/%2F", "", "/"),
+        ("http://h:15672//", "", "/"),
+        ("http://h:15672/media", "", "media"),
+        ("http://h:15672/%2Fmedia", "", "/media"),
+        ("http://h:15672/a%20b", "", "a b"),
+        ("http://h:15672/sub/", "/sub", "/"),
+        ("http://h:15672/sub/media", "/sub", "media"),
+        ("http://h:15672/deep/sub//media", "/deep/sub", "media"),
+        ("h:15672/media", "", "media"),
+    ],
+)
+def test_over_http_the_last_segment_is_the_virtual_host(host: str, prefix: str, vhost: str) -> None:
+    protocol = {} if "://" in host else {"protocol": "http"}
+    expected = QueueState(management(prefix=prefix), vhost, "jobs")
+    assert asked(scaler({"host": host, **protocol})) == expected
+    named = asked(scaler({"host": host, "vhostName": "/named", **protocol}))
+    assert named == QueueState(management(prefix=prefix), "/named", "jobs")
+
+
+def test_logins_over_http() -> None:
+    host = "http://u:p%40@h:15672"
+    assert asked(scaler({"host": host})).server == management(login=HttpLogin((basic("u", "p@"),)))
+    own = asked(scaler({"host": host}, {"username": "a", "password": "b"})).server
+    assert own == management(login=HttpLogin((basic("a", "b"),)))
+    client = OAuthClient("https://idp/token", "c", "s", ("x", "y"), (("audience", "rabbit"),))
+    auth = {
+        "oauthTokenURI": "https://idp/token",
+        "clientID": "c",
+        "clientSecret": "s",
+        "scope": "x,y",
+        "endpointParams": "audience=rabbit",
+    }
+    assert asked(scaler({"host": "http://h:15672"}, auth)).server == management(login=HttpLogin(oauth=client))
+
+
+def test_tls_and_time_over_http() -> None:
+    server = asked(scaler({"host": "https://h", "timeout": "1500"}, CERT)).server
+    assert server == management("https://h", tls=Tls("CA", "CERT", "KEY", "PW"), timeout_s=1.5)
+    assert asked(scaler({"host": "https://h", "unsafeSsl": "true"})).server.http.tls == Tls(is_verified=False)
+    assert server.label() == "RabbitMQ https://h"
+
+
+OAUTH = {"oauthTokenURI": "https://idp/token", "clientID": "c", "clientSecret": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("host", "auth", "path", "text"),
+    [
+        (
+            "http://h",
+            {**OAUTH, "clientSecret": ""},
+            "clientSecret",
+            "needs oauthTokenURI, clientID and clientSecret",
+        ),
+        ("http://h", {"clientID": "c"}, "oauthTokenURI", "needs oauthTokenURI, clientID and clientSecret"),
+        ("http://h", {**OAUTH, "oauthTokenURI": "idp"}, "oauthTokenURI", "is not an absolute URL"),
+        (
+            "http://h",
+            {**OAUTH, "username": "u", "password": SECRET},
+            "oauthTokenURI",
+            "cannot be used together",
+        ),
+        ("http://h", {**OAUTH, "workloadIdentityResource": "r"}, "oauthTokenURI", "cannot be used together"),
+        ("amqp://h", OAUTH, "oauthTokenURI", "for protocol http alone"),
+        (
+            "amqp://h",
+            {"workloadIdentityResource": "r"},
+            "workloadIdentityResource",
+            "for protocol http alone",
+        ),
+        ("http://h|i", {}, "host", "names no host"),
+    ],
+)
+def test_mistakes_of_logins_are_told(host: str, auth: dict[str, str], path: str, text: str) -> None:
+    told = problems({"host": host}, auth)
+    assert text in told[path]
+    assert SECRET not in str(told)
+
+
+def test_a_workload_identity_is_read_and_not_measured_with() -> None:
+    made = scaler({"host": "http://h"}, {"workloadIdentityResource": "r"})
+    with pytest.raises(Unsupported, match="workload identity"):
+        asked(made)
+
+
+A = 2.0
+STATS = {
+    "busy": QueueStats(10, 4, 6.0, 3.0),
+    "stuck": QueueStats(10, 4, 6.0, 0.0),
+    "idle": QueueStats(0, 0, 0.0, 0.0),
+    "few": QueueStats(2, 2, 1.0, 2.0),
+    "waiting": QueueStats(3, 3, 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (
+            "QueueLength",
+            {
+                "busy": (10, True),
+                "stuck": (10, True),
+                "idle": (0, False),
+                "few": (2, False),
+                "waiting": (3, True),
+            },
+        ),
+        (
+            "MessageRate",
+            {
+                "busy": (6, True),
+                "stuck": (6, True),
+                "idle": (0, False),
+                "few": (1, False),
+                "waiting": (0, True),
+            },
+        ),
+        (
+            "DeliverGetRate",
+            {
+                "busy": (3, True),
+                "stuck": (0, False),
+                "idle": (0, False),
+                "few": (2, False),
+                "waiting": (0, False),
+            },
+        ),
+        (
+            "PublishedToDeliveredRatio",
+            {
+                "busy": (2, False),
+                "stuck": (A, True),
+                "idle": (0, False),
+                "few": (0.5, False),
+                "waiting": (0, False),
+            },
+        ),
+        (
+            "ExpectedQueueConsumptionTime",
+            {
+                "busy": (1 + 10 / 3, True),
+                "stuck": (A, True),
+                "idle": (0, False),
+                "few": (0.5, False),
+                "waiting": (A, True),
+            },
+        ),
+    ],
+)
+def test_each_mode_has_its_number_and_its_activity(
+    mode: str, expected: dict[str, tuple[float, bool]]
+) -> None:
+    metadata = {"host": "http://h", "mode": mode, "value": "1", "activationValue": f"{A:g}"}
+    made = scaler(metadata)
+    for name, (value, is_active) in expected.items():
+        measured = drive(made.measure(ASK, datetime.now(UTC)), lambda _: STATS[name])  # noqa: B023
+        assert measured == Measured((pytest.approx(value),), is_active), name
+
+
+def test_ready_messages_alone() -> None:
+    made = scaler({"host": "http://h", "excludeUnacknowledged": "true"})
+    assert drive(made.measure(ASK, datetime.now(UTC)), lambda _: STATS["busy"]) == Measured((4,), True)
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [("", 15), ("sum", 15), ("max", 10), ("avg", 5)],
+)
+def test_queues_that_match_become_one_number(operation: str, expected: float) -> None:
+    made = scaler({"host": "http://h/v", "useRegex": "true", "operation": operation, "pageSize": "7"})
+    assert asked(made) == MatchingQueues(management("http://h"), "v", "jobs", 7)
+    found = (STATS["busy"], STATS["few"], STATS["waiting"])
+    assert drive(made.measure(ASK, datetime.now(UTC)), lambda _: found) == Measured((expected,), True)
+
+
+def test_an_average_of_messages_is_whole_and_of_rates_is_not() -> None:
+    found = (QueueStats(1, 1, 1.0, 1.0), QueueStats(2, 2, 2.0, 2.0))
+    metadata = {"host": "http://h", "useRegex": "true", "operation": "avg", "value": "1"}
+    values = {}
+    for mode in ("QueueLength", "MessageRate", "DeliverGetRate"):
+        made = scaler({**metadata, "mode": mode})
+        values[mode] = drive(made.measure(ASK, datetime.now(UTC)), lambda _: found).values
+    assert values == {"QueueLength": (1,), "MessageRate": (1.5,), "DeliverGetRate": (1.5,)}
+
+
+def test_no_queue_that_matches_is_nothing_to_do() -> None:
+    made = scaler({"host": "http://h", "useRegex": "true", "operation": "avg"})
+    assert drive(made.measure(ASK, datetime.now(UTC)), lambda _: ()) == Measured((0,), False)
+
+
+@pytest.mark.parametrize("is_regex", [False, True])
+@pytest.mark.parametrize("answer", [None, "", 7, {}, [], (7,), object()])
+def test_a_strange_answer_is_malformed_and_never_a_zero(is_regex: bool, answer: Any) -> None:
+    made = scaler({"host": "http://h", "useRegex": str(is_regex)})
+    with pytest.raises(Malformed):
+        drive(made.measure(ASK, datetime.now(UTC)), lambda _: answer)

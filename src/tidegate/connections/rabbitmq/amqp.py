@@ -74,15 +74,14 @@ class AmqpConnection:
         return link
 
     async def _dialled(self) -> Dialling:
-        """How to dial; the TLS context is made once, in a thread. Misconfigured when it cannot be."""
+        """How to dial. Misconfigured when the TLS parameters cannot be read."""
         if self._dialling is None:
             context = None
             if self._server.tls is not None:
-                from tidegate.connections.tls import client_context
+                from tidegate.connections.tls import shared_context
 
-                context = await asyncio.to_thread(client_context, self._server.tls)
-            around = self._surroundings
-            self._dialling = Dialling(around.resolve, around.timeout_s, context, self._traffic)
+                context = await shared_context(self._server.tls)
+            self._dialling = Dialling(self._surroundings, context, self._traffic)
         return self._dialling
 
 

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
-from tidegate.connections.adapter import Resolve
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.addresses import dialable
 from tidegate.connections.causes import cause_of
 from tidegate.connections.rabbitmq import frames
 from tidegate.connections.rabbitmq.frames import Method
@@ -50,10 +51,9 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Dialling:
-    """How the broker is reached; `timeout_s` bounds the dial with its login, and each exchange."""
+    """How the broker is reached; the usual bound holds for the dial with its login, and for each exchange."""
 
-    resolve: Resolve
-    timeout_s: float
+    surroundings: Surroundings
     tls: ssl.SSLContext | None = None
     traffic: Traffic = field(default_factory=Traffic)
 
@@ -64,8 +64,9 @@ class Link:
     def __init__(self, server: AmqpServer, dialling: Dialling) -> None:
         self._server = server
         self._dialling = dialling
-        self._dialled = dialling.resolve(server.host)
-        self.label = server.label() + (f" ({self._dialled})" if self._dialled != server.host else "")
+        self._timeout_s = dialling.surroundings.timeout_s
+        named = dialling.surroundings.resolve(server.host)
+        self.label = server.label() + (f" ({named})" if named != server.host else "")
         self._wire = Wire()
         self._open: set[int] = set()
         self._channels = CHANNELS
@@ -76,17 +77,9 @@ class Link:
 
     async def open(self) -> None:
         """Dial and log in. Denied, Misconfigured, Unreachable or Malformed when that fails."""
-        tls = self._dialling.tls
         try:
-            async with asyncio.timeout(self._dialling.timeout_s):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: self._wire,
-                    self._dialled,
-                    self._server.port,
-                    ssl=tls,
-                    server_hostname=self._server.host if tls else None,
-                )
-                self._dialling.traffic.connections += 1
+            async with asyncio.timeout(self._timeout_s):
+                await self._dial()
                 await self._log_in()
         except _Trouble as error:
             await self.close()
@@ -99,7 +92,7 @@ class Link:
         """The number of ready messages of each queue, or what is wrong with it."""
         self._dialling.traffic.exchanges += 1
         try:
-            async with asyncio.timeout(self._dialling.timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 return await self._exchange(queues)
         except _Trouble as error:
             await self.close()
@@ -114,6 +107,27 @@ class Link:
         await asyncio.sleep(0)  # the socket itself is closed in the loop's next turn
 
     # --- logging in
+
+    async def _dial(self) -> None:
+        """The first of the broker's addresses that takes a connection. OSError where none does."""
+        server, tls = self._server, self._dialling.tls
+        refused: OSError | None = None
+        for address in await dialable(self._dialling.surroundings, server.host, server.port):
+            try:
+                await asyncio.get_running_loop().create_connection(
+                    lambda: self._wire,
+                    address,
+                    server.port,
+                    ssl=tls,
+                    server_hostname=server.host if tls else None,
+                )
+            except OSError as error:
+                refused = error
+            else:
+                self._dialling.traffic.connections += 1
+                return
+        assert refused is not None
+        raise refused
 
     async def _log_in(self) -> None:
         wire, server = self._wire, self._server
@@ -233,7 +247,7 @@ class Link:
         if isinstance(error, Closed) and error.code:
             answer = f"the broker closed the connection with code {error.code}"
             return Cut(attempted, on=self.label, answer=answer)
-        cause, is_cut = cause_of(error, self._dialling.timeout_s)
+        cause, is_cut = cause_of(error, self._timeout_s)
         return (Cut if is_cut and attempted == "count messages" else Unreachable)(
             attempted,
             on=self.label,

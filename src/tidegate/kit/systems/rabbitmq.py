@@ -1,20 +1,16 @@
-"""RabbitMQ: whom to ask, what to ask, and the settings by which a trigger names its broker."""
+"""RabbitMQ: whom to ask, what to ask, and the readers of what comes back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
-from urllib.parse import unquote, urlsplit
+from typing import Any, ClassVar, Literal
 
 from tidegate.base.addresses import bracketed
-from tidegate.base.problems import Problem
-from tidegate.kit.scaler import Polled
-from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Duration, declared, setting
+from tidegate.base.errors import Malformed
+from tidegate.kit.question import Question
+from tidegate.kit.systems.http import HttpServer
 from tidegate.kit.tls import Tls
-
-_PORTS = {"amqp": 5672, "amqps": 5671}
-_HTTP = ("http", "https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,176 +43,120 @@ class QueueDepth:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """What the setting `host` says; `path` is as it was written, percent signs and all."""
+class ManagementServer:
+    """A broker's management API. `prefix` is the path before `/api`, encoded as it goes onto the wire."""
 
-    scheme: str
-    host: str
-    port: int | None
-    path: str
-    username: str = ""
-    password: str = field(default="", repr=False)
-    has_query: bool = False
+    system: ClassVar[str] = "rabbitmq"
 
-    @property
-    def is_http(self) -> bool:
-        return self.scheme in _HTTP
+    http: HttpServer
+    prefix: str = ""
 
-    @property
-    def vhost(self) -> str:
-        """The virtual host after the address of an AMQP server; `/` where none is named."""
-        return unquote(self.path.removeprefix("/")) or "/"
+    def label(self) -> str:
+        return f"{self.http.label()}{self.prefix}"
 
 
-def read_address(text: str, assumed: str) -> Address:
-    """The parts of `host`; without a scheme it is `assumed`. ValueError reads on after "host"."""
-    if any(sign.isspace() or not sign.isprintable() for sign in text):
-        raise ValueError("holds blanks; write them as %20")
-    try:
-        parts = urlsplit(text if "://" in text else f"{assumed}://{text}")
-        port = parts.port
-    except ValueError:
-        raise ValueError(_NO_ADDRESS) from None
-    if not parts.hostname:
-        raise ValueError("names no server")
-    if parts.fragment or port == 0:
-        raise ValueError(_NO_ADDRESS)
-    return Address(
-        scheme=parts.scheme,
-        host=parts.hostname,
-        port=port,
-        path=parts.path,
-        username=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        has_query=bool(parts.query),
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """What the management API says of a queue: messages, the ready ones among them, rates per second."""
+
+    messages: float
+    ready: float
+    published: float = 0.0
+    delivered: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The `QueueStats` of one queue. A missing queue is a failure."""
+
+    server: ManagementServer
+    vhost: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingQueues:
+    """The `QueueStats` of all queues whose name matches, a tuple; more than `limit` are a failure.
+
+    `pattern` is the broker's: without anchors of its own, upper and lower case alike.
+    """
+
+    server: ManagementServer
+    vhost: str
+    pattern: str
+    limit: int
+
+
+Mode = Literal[
+    "QueueLength",
+    "MessageRate",
+    "DeliverGetRate",
+    "PublishedToDeliveredRatio",
+    "ExpectedQueueConsumptionTime",
+]
+OPERATIONS: dict[str, Callable[[list[float]], float]] = {
+    "sum": sum,
+    "max": max,
+    "avg": lambda found: sum(found) / len(found),
+}
+"""What may become of the queues that match, for each of their numbers on its own."""
+
+
+def stats(answer: Any, question: Question) -> QueueStats:
+    """`answer` if it is what it should be. Malformed when it is anything else."""
+    if isinstance(answer, QueueStats):
+        return answer
+    raise _malformed(answer, question)
+
+
+def merged(answer: Any, question: MatchingQueues, operation: str) -> QueueStats:
+    """One for all that match; all zeros where none does. Malformed when `answer` is no such tuple."""
+    if not isinstance(answer, tuple):
+        raise _malformed(answer, question)
+    found = [stats(one, question) for one in answer]
+    if not found:
+        return QueueStats(0, 0)
+    become = OPERATIONS[operation]
+
+    def whole(numbers: Iterable[float]) -> float:
+        number = become(list(numbers))
+        return number // 1 if operation == "avg" else number
+
+    return QueueStats(
+        whole(one.messages for one in found),
+        whole(one.ready for one in found),
+        become([one.published for one in found]),
+        become([one.delivered for one in found]),
     )
 
 
-_NO_ADDRESS = (
-    "is not scheme://user:password@host:port/vhost; characters such as / ? # @ % in a password are written "
-    "as %2F %3F %23 %40 %25, or the password is given as `password`"
-)
-_AE = (AUTHENTICATION, ENVIRONMENT)
-_MAE = (METADATA, AUTHENTICATION, ENVIRONMENT)
-_A = (AUTHENTICATION,)
+def amount(mode: Mode, found: QueueStats, messages: float, least: float) -> tuple[float, bool]:
+    """The value of a mode, and whether it is activity; `least` is the activation value."""
+    published, delivered = found.published, found.delivered
+    is_stuck = published > 0 and delivered == 0
+    match mode:
+        case "QueueLength":
+            return messages, messages > least
+        case "MessageRate":
+            return published, published > least or messages > least
+        case "DeliverGetRate":
+            return delivered, delivered > least
+        case "PublishedToDeliveredRatio":
+            ratio = published / delivered if delivered else least if is_stuck else 0.0
+            return ratio, ratio > least or is_stuck
+        case "ExpectedQueueConsumptionTime":
+            if not messages:
+                return 0.0, least < 0
+            if not delivered:
+                return least, True
+            seconds = (published - delivered) / delivered + messages / delivered
+            return seconds, seconds > least
 
 
-@declared
-class RabbitmqAccess(Polled):
-    """The settings of a broker; subclass it for each kind of measurement."""
-
-    host: str = setting(
-        "host",
-        doc="`amqp://user:password@host:5672/vhost`; `amqps` speaks TLS.",
-        sources=_MAE,
-        hidden=True,
+def _malformed(answer: Any, question: Question) -> Malformed:
+    return Malformed(
+        f"read the answer to {type(question).__name__}",
+        on=question.server.label(),
+        answer=f"a {type(answer).__name__} came back",
+        next_step="this is a defect of the connection or of the server behind it",
     )
-    protocol: Literal["auto", "http", "amqp"] = setting(
-        "protocol",
-        doc="`amqp`, or `http` for the management API; `auto` goes by the scheme of `host`.",
-        default="auto",
-        sources=(METADATA, AUTHENTICATION),
-    )
-    vhost_name: str = setting(
-        "vhostName",
-        doc="Virtual host, as it is called; instead of the one in `host`.",
-        default="",
-        sources=(METADATA, AUTHENTICATION),
-    )
-    username: str = setting("username", doc="User; instead of the one in `host`.", default="", sources=_AE)
-    password: str = setting(
-        "password", doc="Password; with `username`.", default="", sources=_AE, secret=True
-    )
-    timeout: Duration | None = setting(
-        "timeout", doc="Longest wait for an answer of the management API.", default=None
-    )
-    unsafe_ssl: bool = setting("unsafeSsl", doc="Accept any certificate and name.", default=False)
-    tls: Literal["enable", "disable"] = setting(
-        "tls", doc="Use `ca`, `cert` and `key` for TLS.", default="disable", sources=_A
-    )
-    ca: str = setting("ca", doc="CA certificates (PEM).", default="", sources=_A)
-    cert: str = setting(
-        "cert",
-        doc="Client certificate (PEM); over AMQP and without a password it logs in.",
-        default="",
-        sources=_A,
-    )
-    key: str = setting("key", doc="Client key (PEM).", default="", sources=_A, secret=True)
-    key_password: str = setting(
-        "keyPassword", doc="Password of the client key.", default="", sources=_A, secret=True
-    )
-
-    _server: AmqpServer | None = field(init=False, repr=False, compare=False)
-
-    def check(self) -> Iterator[Problem]:
-        if bool(self.username) != bool(self.password):
-            yield Problem("username", "username and password must be given together", "FieldValueRequired")
-        if bool(self.cert) != bool(self.key):
-            yield Problem("cert", "both key and certificate must be provided", "FieldValueRequired")
-        address = self._read_host()
-        if isinstance(address, Problem):
-            yield address
-
-    def notices(self) -> Iterator[Problem]:
-        address = self._read_host()
-        if isinstance(address, Problem):
-            return
-        if "://" not in self.host:
-            yield Problem("host", f"host has no scheme: {address.scheme}:// is assumed; write it in front")
-        if address.scheme in ("amqp", "http") and self.tls == "enable":
-            yield Problem(
-                "tls", f"nothing is encrypted: the scheme of host is {address.scheme}, not {address.scheme}s"
-            )
-        if address.has_query:
-            yield Problem("host", "what follows the ? in host is not used")
-        if not address.is_http and self.timeout is not None:
-            yield Problem("timeout", "timeout has an effect with protocol http alone")
-
-    def __post_init__(self) -> None:
-        address = self._read_host()
-        server = None if isinstance(address, Problem) else self._made_server(address)
-        object.__setattr__(self, "_server", server)
-
-    def server(self) -> AmqpServer:
-        """Whom this trigger asks. Made once: a measurement of thousands would notice."""
-        assert self._server is not None, "check() has found a problem with the host"
-        return self._server
-
-    def is_http(self) -> bool:
-        """Whether the management API is asked; by the protocol alone where `host` cannot be read."""
-        address = self._read_host()
-        return self.protocol == "http" if isinstance(address, Problem) else address.is_http
-
-    def _made_server(self, address: Address) -> AmqpServer:
-        has_password = bool(self.password or address.password)
-        is_tls = address.scheme == "amqps"
-        return AmqpServer(
-            host=address.host,
-            port=address.port or _PORTS.get(address.scheme, 0),
-            vhost=self.vhost_name or address.vhost,
-            username=self.username or address.username or "guest",
-            password=self.password or address.password or "guest",
-            tls=self._tls() if is_tls else None,
-            is_external=is_tls and self.tls == "enable" and bool(self.cert) and not has_password,
-        )
-
-    def _tls(self) -> Tls:
-        if self.tls == "disable":
-            return Tls(is_verified=not self.unsafe_ssl)
-        return Tls(self.ca, self.cert, self.key, self.key_password, not self.unsafe_ssl)
-
-    def _read_host(self) -> Address | Problem:
-        scheme = "http" if self.protocol == "http" else "amqp"
-        if self.tls == "enable":
-            scheme += "s"
-        try:
-            address = read_address(self.host, scheme)
-        except ValueError as error:
-            return Problem("host", f"host {error}")
-        if self.protocol == "auto" and address.scheme not in (*_PORTS, *_HTTP):
-            return Problem("host", f"unknown host URL scheme: {address.scheme}", "FieldValueNotSupported")
-        wanted = _HTTP if self.protocol == "http" else _PORTS
-        if self.protocol != "auto" and address.scheme not in wanted:
-            text = f"the scheme of host is {address.scheme}, which does not go with protocol {self.protocol}"
-            return Problem("host", text)
-        return address
