@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from parts import virtualtime
 from parts.memory_client import MemoryClient, Write
 from parts.memory_objects import MemoryObjects
 from tidegate.auth.resolve import Options
@@ -235,3 +237,25 @@ async def running(operator: Operator) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
     if not task.cancelled() and task.exception() is not None:
         raise AssertionError("the operator ended") from task.exception()
+
+
+def operated(**lists: float) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
+    """Makes a test of a story with a clock that jumps and a cluster whose operator runs.
+
+    The story's further parameters are the test's, for pytest to fill; `seed` is the order of the loop.
+    """
+
+    def as_test(story: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+        def test(**given: Any) -> None:
+            async def whole(clock: Any) -> None:
+                async with operating(clock, **lists) as cluster:
+                    await story(clock, cluster, **given)
+
+            virtualtime.run(whole, seed=given.get("seed", 0))
+
+        test.__name__, test.__doc__ = story.__name__, story.__doc__
+        own = list(inspect.signature(story).parameters.values())[2:]
+        test.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+        return test
+
+    return as_test

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from parts import virtualtime
-from parts.cluster import Cluster, operating, redis, running
+from parts.cluster import Cluster, operated, running
 from parts.memory_client import Write
 from tidegate.base.errors import Unreachable
 from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 
 HOUR_S = 3_600
+MODEL = {"apiVersion": "batch/v1", "kind": "Job", "name": "model"}
 
 
 def is_claim(write: Write) -> bool:
     annotations = (write.body or {}).get("metadata", {}).get("annotations") or {}
     return write.resource == SCALED_JOBS and "tidegate.dev/round" in annotations
+
+
+def before_the_first(cluster: Cluster, act: Callable[[Write], Awaitable[Any]]) -> list[str]:
+    """`act` is done before the first creation of a Job arrives; the list holds that Job's name then."""
+    names: list[str] = []
+
+    async def first(write: Write) -> None:
+        if write.verb == "create" and write.resource == JOBS and not names:
+            names.append(write.name)
+            await act(write)
+
+    cluster.client.before = first
+    return names
 
 
 def rounds_of(cluster: Cluster) -> list[tuple[str, str]]:
@@ -26,89 +41,70 @@ def rounds_of(cluster: Cluster) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_queue_of_three_starts_three_jobs_and_no_fourth(seed: int) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            await cluster.scaled_job(pollingInterval=5)
-            await clock.sleep(120)
-            assert rounds_of(cluster) == [("1", "0"), ("1", "1"), ("1", "2")]
-            assert cluster.reasons("crunch").count("KEDAJobsCreated") == 1
-
-    virtualtime.run(story, seed=seed)
-
-
-def test_a_lost_claim_means_looking_again_and_doubles_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=2) as cluster:
-            interruptions = iter(range(3))
-
-            async def interrupt(write: Write) -> None:
-                if is_claim(write) and next(interruptions, None) is not None:
-                    labels = {"metadata": {"labels": {"seen": str(clock.monotonic())}}}
-                    await cluster.patch(SCALED_JOBS, "crunch", labels)
-
-            cluster.client.before = interrupt
-            await cluster.scaled_job(pollingInterval=60)
-            await clock.sleep(30)
-            assert rounds_of(cluster) == [("1", "0"), ("1", "1")]
-            assert next(interruptions, None) is None
-            assert caplog.text == "", "it is nothing that people must know"
-
-    virtualtime.run(story)
+@operated(jobs=3)
+async def test_a_queue_of_three_starts_three_jobs_and_no_fourth(
+    clock: Any, cluster: Cluster, seed: int
+) -> None:
+    await cluster.scaled_job(pollingInterval=5)
+    await clock.sleep(120)
+    assert rounds_of(cluster) == [("1", "0"), ("1", "1"), ("1", "2")]
+    assert cluster.reasons("crunch").count("KEDAJobsCreated") == 1
 
 
-def test_a_round_that_somebody_else_has_claimed_is_not_created_a_second_time() -> None:
+@operated(jobs=2)
+async def test_a_lost_claim_means_looking_again_and_doubles_nothing(
+    clock: Any, cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    interruptions = iter(range(3))
+
+    async def interrupt(write: Write) -> None:
+        if is_claim(write) and next(interruptions, None) is not None:
+            labels = {"metadata": {"labels": {"seen": str(clock.monotonic())}}}
+            await cluster.patch(SCALED_JOBS, "crunch", labels)
+
+    cluster.client.before = interrupt
+    await cluster.scaled_job(pollingInterval=60)
+    await clock.sleep(30)
+    assert rounds_of(cluster) == [("1", "0"), ("1", "1")]
+    assert next(interruptions, None) is None
+    assert caplog.text == "", "it is nothing that people must know"
+
+
+@operated(jobs=1)
+async def test_a_round_that_somebody_else_has_claimed_is_not_created_a_second_time(
+    clock: Any, cluster: Cluster
+) -> None:
     """Another process of ours took round 1 and died: its number is gone, its names are never used."""
-
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            await cluster.scaled_job(metadata={"annotations": {"tidegate.dev/round": "1"}})
-            await clock.sleep(30)
-            assert rounds_of(cluster) == [("2", "0")]
-
-    virtualtime.run(story)
+    await cluster.scaled_job(metadata={"annotations": {"tidegate.dev/round": "1"}})
+    await clock.sleep(30)
+    assert rounds_of(cluster) == [("2", "0")]
 
 
-def test_our_own_job_that_exists_already_counts_as_created() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            is_done: list[str] = []
-
-            async def first(write: Write) -> None:
-                if write.verb == "create" and write.resource == JOBS and not is_done:
-                    is_done.append(write.name)
-                    await cluster.objects.create(JOBS, write.body)
-
-            cluster.client.before = first
-            await cluster.scaled_job(pollingInterval=5)
-            await clock.sleep(60)
-            assert cluster.jobs() == is_done
-            assert ("Normal", "KEDAJobsCreated", "Created 1 jobs", 1) in cluster.events("crunch")
-            assert "KEDAJobCreateFailed" not in cluster.reasons("crunch")
-
-    virtualtime.run(story)
+@operated(jobs=1)
+async def test_our_own_job_that_exists_already_counts_as_created(clock: Any, cluster: Cluster) -> None:
+    names = before_the_first(cluster, lambda write: cluster.objects.create(JOBS, write.body))
+    await cluster.scaled_job(pollingInterval=5)
+    await clock.sleep(60)
+    assert cluster.jobs() == names
+    assert ("Normal", "KEDAJobsCreated", "Created 1 jobs", 1) in cluster.events("crunch")
+    assert "KEDAJobCreateFailed" not in cluster.reasons("crunch")
 
 
 @pytest.mark.parametrize("how", ["Complete", "Failed"])
-def test_a_job_that_exists_already_and_has_ended_is_not_told_as_created(how: str) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            is_done: list[str] = []
+@operated(jobs=1)
+async def test_a_job_that_exists_already_and_has_ended_is_not_told_as_created(
+    clock: Any, cluster: Cluster, how: str
+) -> None:
+    async def made_and_ended(write: Write) -> None:
+        await cluster.objects.create(JOBS, write.body)
+        await cluster.finish(write.name, how)
 
-            async def first(write: Write) -> None:
-                if write.verb == "create" and write.resource == JOBS and not is_done:
-                    is_done.append(write.name)
-                    await cluster.objects.create(JOBS, write.body)
-                    await cluster.finish(write.name, how)
-
-            cluster.client.before = first
-            await cluster.scaled_job(pollingInterval=5)
-            await clock.sleep(60)
-            assert rounds_of(cluster) == [("1", "0"), ("2", "0")]
-            assert len(cluster.unfinished()) == 1
-            assert cluster.reasons("crunch").count("KEDAJobsCreated") == 1
-
-    virtualtime.run(story)
+    before_the_first(cluster, made_and_ended)
+    await cluster.scaled_job(pollingInterval=5)
+    await clock.sleep(60)
+    assert rounds_of(cluster) == [("1", "0"), ("2", "0")]
+    assert len(cluster.unfinished()) == 1
+    assert cluster.reasons("crunch").count("KEDAJobsCreated") == 1
 
 
 def test_a_round_annotation_that_is_lost_is_made_up_from_the_jobs() -> None:
@@ -136,25 +132,17 @@ def test_a_round_annotation_that_is_lost_is_made_up_from_the_jobs() -> None:
     virtualtime.run(story)
 
 
-def test_a_foreign_job_of_that_name_is_left_alone_and_the_next_round_has_another_name() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            foreign: list[str] = []
-
-            async def first(write: Write) -> None:
-                if write.verb == "create" and write.resource == JOBS and not foreign:
-                    foreign.append(write.name)
-                    await cluster.create(JOBS, write.name, spec={})
-
-            cluster.client.before = first
-            await cluster.scaled_job(pollingInterval=5)
-            await clock.sleep(60)
-            assert rounds_of_own(cluster) == [("2", "0")]
-            (told,) = [one for one in cluster.events("crunch") if one[1] == "KEDAJobCreateFailed"]
-            assert told[2].startswith("Failed to create job crunch-: ")
-            assert "already exists" in told[2]
-
-    virtualtime.run(story)
+@operated(jobs=1)
+async def test_a_foreign_job_of_that_name_is_left_alone_and_the_next_round_has_another_name(
+    clock: Any, cluster: Cluster
+) -> None:
+    before_the_first(cluster, lambda write: cluster.create(JOBS, write.name, spec={}))
+    await cluster.scaled_job(pollingInterval=5)
+    await clock.sleep(60)
+    assert rounds_of_own(cluster) == [("2", "0")]
+    (told,) = [one for one in cluster.events("crunch") if one[1] == "KEDAJobCreateFailed"]
+    assert told[2].startswith("Failed to create job crunch-: ")
+    assert "already exists" in told[2]
 
 
 def rounds_of_own(cluster: Cluster) -> list[tuple[str, str]]:
@@ -163,17 +151,14 @@ def rounds_of_own(cluster: Cluster) -> list[tuple[str, str]]:
     return [(one["tidegate.dev/round"], one["tidegate.dev/ordinal"]) for one in annotations]
 
 
-def test_a_create_whose_answer_is_lost_is_not_doubled() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=2) as cluster:
-            cluster.client.lag_s = 20
-            cluster.client.lost = lambda write: write.verb == "create" and write.resource == JOBS
-            await cluster.scaled_job(pollingInterval=1)
-            await clock.sleep(120)
-            assert len(cluster.jobs()) == 2
-            assert "KEDAJobCreateFailed" in cluster.reasons("crunch")
-
-    virtualtime.run(story)
+@operated(jobs=2)
+async def test_a_create_whose_answer_is_lost_is_not_doubled(clock: Any, cluster: Cluster) -> None:
+    cluster.client.lag_s = 20
+    cluster.client.lost = lambda write: write.verb == "create" and write.resource == JOBS
+    await cluster.scaled_job(pollingInterval=1)
+    await clock.sleep(120)
+    assert len(cluster.jobs()) == 2
+    assert "KEDAJobCreateFailed" in cluster.reasons("crunch")
 
 
 @pytest.mark.parametrize(
@@ -184,191 +169,172 @@ def test_a_create_whose_answer_is_lost_is_not_doubled() -> None:
     ],
     ids=["nobody answers", "the server gives up"],
 )
-def test_a_create_that_never_arrived_counts_until_it_is_known_and_is_made_up_for(trouble: Exception) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
+@operated(jobs=1)
+async def test_a_create_that_never_arrived_counts_until_it_is_known_and_is_made_up_for(
+    clock: Any, cluster: Cluster, trouble: Exception
+) -> None:
 
-            async def refuse(write: Write) -> None:
-                if write.verb == "create" and write.resource == JOBS and clock.monotonic() < 30:
-                    raise trouble
+    async def refuse(write: Write) -> None:
+        if write.verb == "create" and write.resource == JOBS and clock.monotonic() < 30:
+            raise trouble
 
-            cluster.client.before = refuse
-            await cluster.scaled_job(pollingInterval=1, rollout={"strategy": "immediate"})
-            await clock.sleep(9)
-            attempts = [one for one in cluster.client.writes if one.resource == JOBS]
-            assert len(attempts) == 1, "unknown is not absent"
-            await clock.sleep(81)
-            assert len(cluster.jobs()) == 1
-
-    virtualtime.run(story)
-
-
-def test_a_refusal_is_told_once_with_a_count_however_often_it_comes() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=2) as cluster:
-
-            async def refuse(write: Write) -> None:
-                if write.verb == "create" and write.resource == JOBS:
-                    message = f'Job.batch "{write.name}" is invalid: spec.template: Required value'
-                    raise ApiError(422, "Invalid", message)
-
-            cluster.client.before = refuse
-            await cluster.scaled_job(pollingInterval=10)
-            await clock.sleep(95)
-            (told,) = [one for one in cluster.events("crunch") if one[1] == "KEDAJobCreateFailed"]
-            text = (
-                'Failed to create job crunch-: Job.batch "crunch-" is invalid: spec.template: Required value'
-            )
-            assert told[:3] == ("Warning", "KEDAJobCreateFailed", text)
-            assert 8 <= told[3] <= 11, "once per poll"
-
-    virtualtime.run(story)
+    cluster.client.before = refuse
+    await cluster.scaled_job(pollingInterval=1, rollout={"strategy": "immediate"})
+    await clock.sleep(9)
+    attempts = [one for one in cluster.client.writes if one.resource == JOBS]
+    assert len(attempts) == 1, "unknown is not absent"
+    await clock.sleep(81)
+    assert len(cluster.jobs()) == 1
 
 
-def test_who_may_list_jobs_no_longer_creates_none_says_so_once_and_goes_on_at_once_when_it_may() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=2) as cluster:
-            await cluster.scaled_job(pollingInterval=30, maxReplicaCount=2)
-            await clock.sleep(20)
-            cluster.client.forbid(JOBS)
-            for job in cluster.unfinished():
-                await cluster.finish(job)
-            await clock.sleep(1_800)
-            text = (
-                "cannot list jobs: nothing was heard of them since 2026-01-05T08:00:20Z: jobs is forbidden; "
-                "check that the API server answers and that we may list and watch them"
-            )
-            assert len(cluster.jobs()) == 2
-            assert cluster.condition(SCALED_JOBS, "crunch", "Ready") == (
-                "False",
-                "ScaledJobCheckFailed",
-                text,
-            )
-            assert ("Warning", "ScaledJobCheckFailed", text, 1) in cluster.events("crunch")
-            cluster.client.unlisted.clear()
-            await clock.sleep(31)
-            assert len(cluster.unfinished()) == 2
-            assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
+@operated(jobs=2)
+async def test_a_refusal_is_told_once_with_a_count_however_often_it_comes(
+    clock: Any, cluster: Cluster
+) -> None:
 
-    virtualtime.run(story)
+    async def refuse(write: Write) -> None:
+        if write.verb == "create" and write.resource == JOBS:
+            message = f'Job.batch "{write.name}" is invalid: spec.template: Required value'
+            raise ApiError(422, "Invalid", message)
+
+    cluster.client.before = refuse
+    await cluster.scaled_job(pollingInterval=10)
+    await clock.sleep(95)
+    (told,) = [one for one in cluster.events("crunch") if one[1] == "KEDAJobCreateFailed"]
+    text = 'Failed to create job crunch-: Job.batch "crunch-" is invalid: spec.template: Required value'
+    assert told[:3] == ("Warning", "KEDAJobCreateFailed", text)
+    assert 8 <= told[3] <= 11, "once per poll"
 
 
-def test_when_jobs_may_be_listed_again_nobody_waits_for_the_poll() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=0) as cluster:
-            await cluster.scaled_job(pollingInterval=200)
-            await clock.sleep(20)
-            cluster.client.forbid(JOBS)
-            cluster.redis.lists["jobs"] = 2
-            await clock.sleep(700)
-            assert cluster.jobs() == []
-            cluster.client.unlisted.clear()
-            await clock.sleep(31)
-            assert len(cluster.jobs()) == 2
-
-    virtualtime.run(story)
-
-
-def test_a_watch_that_is_away_for_a_moment_is_no_trouble() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            await cluster.scaled_job(pollingInterval=5)
-            await clock.sleep(20)
-            cluster.client.forbid(JOBS)
-            await clock.sleep(25)
-            cluster.client.unlisted.clear()
-            await clock.sleep(30)
-            cluster.redis.lists["jobs"] = 2
-            await clock.sleep(10)
-            assert len(cluster.jobs()) == 2
-            assert "ScaledJobCheckFailed" not in cluster.reasons("crunch")
-
-    virtualtime.run(story)
+@operated(jobs=2)
+async def test_who_may_list_jobs_no_longer_creates_none_says_so_once_and_goes_on_at_once_when_it_may(
+    clock: Any, cluster: Cluster
+) -> None:
+    await cluster.scaled_job(pollingInterval=30, maxReplicaCount=2)
+    await clock.sleep(20)
+    cluster.client.forbid(JOBS)
+    for job in cluster.unfinished():
+        await cluster.finish(job)
+    await clock.sleep(1_800)
+    text = (
+        "cannot list jobs: nothing was heard of them since 2026-01-05T08:00:20Z: jobs is forbidden; "
+        "check that the API server answers and that we may list and watch them"
+    )
+    assert len(cluster.jobs()) == 2
+    assert cluster.condition(SCALED_JOBS, "crunch", "Ready") == (
+        "False",
+        "ScaledJobCheckFailed",
+        text,
+    )
+    assert ("Warning", "ScaledJobCheckFailed", text, 1) in cluster.events("crunch")
+    cluster.client.unlisted.clear()
+    await clock.sleep(31)
+    assert len(cluster.unfinished()) == 2
+    assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
 
 
-def test_while_jobs_cannot_be_listed_none_is_created() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            cluster.client.unlisted.add(JOBS)
-            await cluster.scaled_job(pollingInterval=1)
-            await clock.sleep(120)
-            assert cluster.jobs() == []
-            cluster.client.unlisted.clear()
-            await clock.sleep(120)
-            assert len(cluster.jobs()) == 3
+@operated(jobs=0)
+async def test_when_jobs_may_be_listed_again_nobody_waits_for_the_poll(clock: Any, cluster: Cluster) -> None:
+    await cluster.scaled_job(pollingInterval=200)
+    await clock.sleep(20)
+    cluster.client.forbid(JOBS)
+    cluster.redis.lists["jobs"] = 2
+    await clock.sleep(700)
+    assert cluster.jobs() == []
+    cluster.client.unlisted.clear()
+    await clock.sleep(31)
+    assert len(cluster.jobs()) == 2
 
-    virtualtime.run(story)
+
+@operated(jobs=1)
+async def test_a_watch_that_is_away_for_a_moment_is_no_trouble(clock: Any, cluster: Cluster) -> None:
+    await cluster.scaled_job(pollingInterval=5)
+    await clock.sleep(20)
+    cluster.client.forbid(JOBS)
+    await clock.sleep(25)
+    cluster.client.unlisted.clear()
+    await clock.sleep(30)
+    cluster.redis.lists["jobs"] = 2
+    await clock.sleep(10)
+    assert len(cluster.jobs()) == 2
+    assert "ScaledJobCheckFailed" not in cluster.reasons("crunch")
+
+
+@operated(jobs=3)
+async def test_while_jobs_cannot_be_listed_none_is_created(clock: Any, cluster: Cluster) -> None:
+    cluster.client.unlisted.add(JOBS)
+    await cluster.scaled_job(pollingInterval=1)
+    await clock.sleep(120)
+    assert cluster.jobs() == []
+    cluster.client.unlisted.clear()
+    await clock.sleep(120)
+    assert len(cluster.jobs()) == 3
 
 
 @pytest.mark.parametrize("rollout", ["gradual", "immediate"])
 @pytest.mark.parametrize("lag_s", [0.1, 3.0, 45.0])
-def test_a_cache_that_lags_behind_doubles_no_job_and_no_word(
-    lag_s: float, rollout: str, caplog: pytest.LogCaptureFixture
+@operated(jobs=3)
+async def test_a_cache_that_lags_behind_doubles_no_job_and_no_word(
+    clock: Any, cluster: Cluster, lag_s: float, rollout: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            cluster.client.lag_s = lag_s
-            await cluster.scaled_job(pollingInterval=1, rollout={"strategy": rollout})
-            await clock.sleep(300)
-            assert len(cluster.jobs()) == 3
-            told = cluster.reasons("crunch")
-            for reason in ("ScaledJobReady", "ScaledJobActive", "KEDAJobsCreated"):
-                assert told.count(reason) == 1, reason
-            assert not [one for one in cluster.client.writes if one.verb == "delete"]
-            assert not [one for one in told if "Rollout" in one]
-            assert caplog.text == ""
-
-    virtualtime.run(story)
+    cluster.client.lag_s = lag_s
+    await cluster.scaled_job(pollingInterval=1, rollout={"strategy": rollout})
+    await clock.sleep(300)
+    assert len(cluster.jobs()) == 3
+    told = cluster.reasons("crunch")
+    for reason in ("ScaledJobReady", "ScaledJobActive", "KEDAJobsCreated"):
+        assert told.count(reason) == 1, reason
+    assert not [one for one in cluster.client.writes if one.verb == "delete"]
+    assert not [one for one in told if "Rollout" in one]
+    assert caplog.text == ""
 
 
-def test_a_finished_job_makes_room_at_once() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            await cluster.scaled_job(pollingInterval=HOUR_S, maxReplicaCount=1)
-            await clock.sleep(2)
-            for _ in range(2):
-                (job,) = cluster.unfinished()
-                cluster.redis.lists["jobs"] -= 1
-                await cluster.finish(job)
-                await clock.sleep(1)
-            assert len(cluster.jobs()) == 3
-            assert len(cluster.unfinished()) == 1
-
-    virtualtime.run(story)
+@operated(jobs=3)
+async def test_a_finished_job_makes_room_at_once(clock: Any, cluster: Cluster) -> None:
+    await cluster.scaled_job(pollingInterval=HOUR_S, maxReplicaCount=1)
+    await clock.sleep(2)
+    for _ in range(2):
+        (job,) = cluster.unfinished()
+        cluster.redis.lists["jobs"] -= 1
+        await cluster.finish(job)
+        await clock.sleep(1)
+    assert len(cluster.jobs()) == 3
+    assert len(cluster.unfinished()) == 1
 
 
-def test_a_job_that_failed_or_was_deleted_makes_room_at_the_next_poll() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=5) as cluster:
-            await cluster.scaled_job(pollingInterval=60, maxReplicaCount=1)
-            await clock.sleep(2)
-            await cluster.finish(cluster.unfinished()[0], "Failed")
-            await clock.sleep(60)
-            assert len(cluster.unfinished()) == 1
-            await cluster.objects.delete(JOBS, "shop", cluster.unfinished()[0], grace_s=0)
-            await clock.sleep(60)
-            assert len(cluster.unfinished()) == 1
-            assert rounds_of(cluster)[-1][0] == "3"
-
-    virtualtime.run(story)
-
-
-def test_a_storm_of_finished_jobs_is_looked_at_four_times_a_second() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=9_999) as cluster:
-            await cluster.scaled_job(pollingInterval=HOUR_S, maxReplicaCount=20)
-            await clock.sleep(5)
-            before, until = cluster.operator.queue.reconciles, clock.monotonic() + 5
-            while clock.monotonic() < until:
-                for job in cluster.unfinished()[:2]:
-                    await cluster.finish(job)
-                await clock.sleep(0.02)
-            assert 5 < cluster.operator.queue.reconciles - before <= 5 * 4 + 2
-
-    virtualtime.run(story)
+@operated(jobs=5)
+async def test_a_job_that_failed_or_was_deleted_makes_room_at_the_next_poll(
+    clock: Any, cluster: Cluster
+) -> None:
+    await cluster.scaled_job(pollingInterval=60, maxReplicaCount=1)
+    await clock.sleep(2)
+    await cluster.finish(cluster.unfinished()[0], "Failed")
+    await clock.sleep(60)
+    assert len(cluster.unfinished()) == 1
+    await cluster.objects.delete(JOBS, "shop", cluster.unfinished()[0], grace_s=0)
+    await clock.sleep(60)
+    assert len(cluster.unfinished()) == 1
+    assert rounds_of(cluster)[-1][0] == "3"
 
 
-def test_jobs_of_a_clock_are_started_anew_at_the_polling_interval_and_not_when_they_end() -> None:
+@operated(jobs=9_999)
+async def test_a_storm_of_finished_jobs_is_looked_at_four_times_a_second(
+    clock: Any, cluster: Cluster
+) -> None:
+    await cluster.scaled_job(pollingInterval=HOUR_S, maxReplicaCount=20)
+    await clock.sleep(5)
+    before, until = cluster.operator.queue.reconciles, clock.monotonic() + 5
+    while clock.monotonic() < until:
+        for job in cluster.unfinished()[:2]:
+            await cluster.finish(job)
+        await clock.sleep(0.02)
+    assert 5 < cluster.operator.queue.reconciles - before <= 5 * 4 + 2
+
+
+@operated()
+async def test_jobs_of_a_clock_are_started_anew_at_the_polling_interval_and_not_when_they_end(
+    clock: Any, cluster: Cluster
+) -> None:
     """No Job takes anything off a clock: a new one at each end would never stop."""
     always = {
         "type": "cron",
@@ -379,43 +345,30 @@ def test_jobs_of_a_clock_are_started_anew_at_the_polling_interval_and_not_when_t
             "desiredReplicas": "2",
         },
     }
-
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            await cluster.scaled_job("tick", always, pollingInterval=30)
-            for _ in range(600):
-                for job in cluster.unfinished("tick"):
-                    await cluster.finish(job)
-                await clock.sleep(1)
-            assert 38 <= len(cluster.jobs("tick")) <= 42
-
-    virtualtime.run(story)
+    await cluster.scaled_job("tick", always, pollingInterval=30)
+    for _ in range(600):
+        for job in cluster.unfinished("tick"):
+            await cluster.finish(job)
+        await clock.sleep(1)
+    assert 38 <= len(cluster.jobs("tick")) <= 42
 
 
-def test_a_job_named_as_template_is_waited_for_and_used_at_once() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            reference = {"apiVersion": "batch/v1", "kind": "Job", "name": "model"}
-            await cluster.create(
-                SCALED_JOBS,
-                "crunch",
-                spec={"jobTargetRef": reference, "triggers": [redis()], "pollingInterval": HOUR_S},
-            )
-            await clock.sleep(2)
-            status, reason, message = cluster.condition(SCALED_JOBS, "crunch", "Ready")
-            assert (status, reason) == ("False", "ScaledJobCheckFailed")
-            assert "names the Job shop/model, which does not exist" in message
-            template = {"metadata": {"labels": {"job-name": "model", "a": "b"}}, "spec": {"containers": []}}
-            await cluster.create(JOBS, "model", spec={"suspend": True, "template": template})
-            await clock.sleep(2)
-            assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
-            (job,) = cluster.jobs()
-            spec = (cluster.objects.get(JOBS, "shop", job) or {})["spec"]
-            assert "suspend" not in spec
-            labels = {"a": "b", "scaledjob.keda.sh/name": "crunch"}
-            assert spec["template"]["metadata"]["labels"] == labels
-
-    virtualtime.run(story)
+@operated(jobs=1)
+async def test_a_job_named_as_template_is_waited_for_and_used_at_once(clock: Any, cluster: Cluster) -> None:
+    await cluster.scaled_job(jobTargetRef=MODEL, pollingInterval=HOUR_S)
+    await clock.sleep(2)
+    status, reason, message = cluster.condition(SCALED_JOBS, "crunch", "Ready")
+    assert (status, reason) == ("False", "ScaledJobCheckFailed")
+    assert "names the Job shop/model, which does not exist" in message
+    template = {"metadata": {"labels": {"job-name": "model", "a": "b"}}, "spec": {"containers": []}}
+    await cluster.create(JOBS, "model", spec={"suspend": True, "template": template})
+    await clock.sleep(2)
+    assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
+    (job,) = cluster.jobs()
+    spec = (cluster.objects.get(JOBS, "shop", job) or {})["spec"]
+    assert "suspend" not in spec
+    labels = {"a": "b", "scaledjob.keda.sh/name": "crunch"}
+    assert spec["template"]["metadata"]["labels"] == labels
 
 
 def model(image: str) -> dict[str, Any]:
@@ -423,111 +376,95 @@ def model(image: str) -> dict[str, Any]:
     return {"suspend": True, "template": {"spec": {"containers": [container]}}}
 
 
-def test_a_named_template_that_goes_stops_creation_alone_and_is_the_only_cause_that_is_told() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=2) as cluster:
-            await cluster.create(JOBS, "model", spec=model("i"))
-            load = {"type": "redis", "metadata": {"addressFromEnv": "ADDRESS", "listName": "jobs"}}
-            await cluster.create(
-                SCALED_JOBS,
-                "crunch",
-                spec={
-                    "jobTargetRef": {"apiVersion": "batch/v1", "kind": "Job", "name": "model"},
-                    "triggers": [{**load, "metadata": {**load["metadata"], "listLength": "1"}}],
-                    "pollingInterval": 5,
-                    "successfulJobsHistoryLimit": 0,
-                },
-            )
-            await clock.sleep(10)
-            assert len(cluster.unfinished()) == 2
-            await cluster.objects.delete(JOBS, "shop", "model")
-            await clock.sleep(10)
-            missing = "jobTargetRef names the Job shop/model, which does not exist"
-            status, reason, message = cluster.condition(SCALED_JOBS, "crunch", "Ready")
-            assert (status, reason) == ("False", "ScaledJobCheckFailed")
-            assert message.startswith(missing)
-            active = cluster.condition(SCALED_JOBS, "crunch", "Active")
-            assert active == ("Unknown", "UnknownState", "ScaledJob check failed")
-            (failed,) = [one[2] for one in cluster.events("crunch") if one[1] == "KEDAScalerFailed"]
-            assert failed.startswith(f"cannot read the environment of the pods: {missing}")
-            assert "KEDAScalerInfo" not in cluster.reasons("crunch"), "nothing else is wrong"
-            for job in cluster.unfinished():
-                await cluster.finish(job)
-            await clock.sleep(10)
-            assert cluster.jobs() == [], "the history is trimmed"
-            await cluster.create(JOBS, "model", spec=model("i"))
-            await clock.sleep(2)
-            assert len(cluster.unfinished()) == 2
-            assert cluster.condition(SCALED_JOBS, "crunch", "Active")[0] == "True"
-
-    virtualtime.run(story)
+@operated(jobs=2)
+async def test_a_named_template_that_goes_stops_creation_alone_and_is_the_only_cause_that_is_told(
+    clock: Any, cluster: Cluster
+) -> None:
+    await cluster.create(JOBS, "model", spec=model("i"))
+    metadata = {"addressFromEnv": "ADDRESS", "listName": "jobs", "listLength": "1"}
+    load = {"type": "redis", "metadata": metadata}
+    await cluster.scaled_job(
+        "crunch", load, jobTargetRef=MODEL, pollingInterval=5, successfulJobsHistoryLimit=0
+    )
+    await clock.sleep(10)
+    assert len(cluster.unfinished()) == 2
+    await cluster.objects.delete(JOBS, "shop", "model")
+    await clock.sleep(10)
+    missing = "jobTargetRef names the Job shop/model, which does not exist"
+    status, reason, message = cluster.condition(SCALED_JOBS, "crunch", "Ready")
+    assert (status, reason) == ("False", "ScaledJobCheckFailed")
+    assert message.startswith(missing)
+    active = cluster.condition(SCALED_JOBS, "crunch", "Active")
+    assert active == ("Unknown", "UnknownState", "ScaledJob check failed")
+    (failed,) = [one[2] for one in cluster.events("crunch") if one[1] == "KEDAScalerFailed"]
+    assert failed.startswith(f"cannot read the environment of the pods: {missing}")
+    assert "KEDAScalerInfo" not in cluster.reasons("crunch"), "nothing else is wrong"
+    for job in cluster.unfinished():
+        await cluster.finish(job)
+    await clock.sleep(10)
+    assert cluster.jobs() == [], "the history is trimmed"
+    await cluster.create(JOBS, "model", spec=model("i"))
+    await clock.sleep(2)
+    assert len(cluster.unfinished()) == 2
+    assert cluster.condition(SCALED_JOBS, "crunch", "Active")[0] == "True"
 
 
 @pytest.mark.parametrize("strategy", ["gradual", "immediate"])
-def test_a_named_template_that_is_replaced_is_rolled_out_where_the_manifest_says_so(strategy: str) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=2) as cluster:
-            reference = {"apiVersion": "batch/v1", "kind": "Job", "name": "model"}
-            # copied from a Job of the object, with all its labels
-            metadata = {"labels": {"scaledjob.keda.sh/name": "crunch"}}
-            await cluster.create(JOBS, "model", metadata=metadata, spec=model("i"))
-            spec = {"jobTargetRef": reference, "triggers": [redis()], "pollingInterval": 5}
-            await cluster.create(
-                SCALED_JOBS, "crunch", spec={**spec, "maxReplicaCount": 2, "rollout": {"strategy": strategy}}
-            )
-            await clock.sleep(10)
-            before = [one for one in cluster.unfinished() if one != "model"]
-            assert len(before) == 2, "the template itself is none of them"
-            await cluster.objects.delete(JOBS, "shop", "model")
-            await clock.sleep(10)
-            assert [one for one in cluster.unfinished() if one != "model"] == before
-            await cluster.create(JOBS, "model", metadata=metadata, spec=model("j"))
-            await clock.sleep(10)
-            after = [one for one in cluster.unfinished() if one != "model"]
-            assert len(after) == 2
-            assert (after == before) is (strategy == "gradual")
-            images = {
-                (cluster.objects.get(JOBS, "shop", one) or {})["spec"]["template"]["spec"]["containers"][0][
-                    "image"
-                ]
-                for one in after
-            }
-            assert images == {"i" if strategy == "gradual" else "j"}
-            assert "model" in cluster.jobs()
-
-    virtualtime.run(story)
+@operated(jobs=2)
+async def test_a_named_template_that_is_replaced_is_rolled_out_where_the_manifest_says_so(
+    clock: Any, cluster: Cluster, strategy: str
+) -> None:
+    # copied from a Job of the object, with all its labels
+    metadata = {"labels": {"scaledjob.keda.sh/name": "crunch"}}
+    await cluster.create(JOBS, "model", metadata=metadata, spec=model("i"))
+    await cluster.scaled_job(
+        jobTargetRef=MODEL, pollingInterval=5, maxReplicaCount=2, rollout={"strategy": strategy}
+    )
+    await clock.sleep(10)
+    before = [one for one in cluster.unfinished() if one != "model"]
+    assert len(before) == 2, "the template itself is none of them"
+    await cluster.objects.delete(JOBS, "shop", "model")
+    await clock.sleep(10)
+    assert [one for one in cluster.unfinished() if one != "model"] == before
+    await cluster.create(JOBS, "model", metadata=metadata, spec=model("j"))
+    await clock.sleep(10)
+    after = [one for one in cluster.unfinished() if one != "model"]
+    assert len(after) == 2
+    assert (after == before) is (strategy == "gradual")
+    images = {
+        (cluster.objects.get(JOBS, "shop", one) or {})["spec"]["template"]["spec"]["containers"][0]["image"]
+        for one in after
+    }
+    assert images == {"i" if strategy == "gradual" else "j"}
+    assert "model" in cluster.jobs()
 
 
-def test_a_template_wins_over_a_name_beside_it() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            template = {"spec": {"containers": [{"name": "c", "image": "i"}]}}
-            await cluster.scaled_job(jobTargetRef={"name": "model", "template": template}, pollingInterval=5)
-            await clock.sleep(10)
-            assert len(cluster.jobs()) == 1
-            assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
-            (told,) = [one[2] for one in cluster.events("crunch") if one[1] == "KEDAScalerInfo"]
-            assert told.startswith('spec.jobTargetRef.name: "model" has no effect')
-
-    virtualtime.run(story)
+@operated(jobs=1)
+async def test_a_template_wins_over_a_name_beside_it(clock: Any, cluster: Cluster) -> None:
+    template = {"spec": {"containers": [{"name": "c", "image": "i"}]}}
+    await cluster.scaled_job(jobTargetRef={"name": "model", "template": template}, pollingInterval=5)
+    await clock.sleep(10)
+    assert len(cluster.jobs()) == 1
+    assert cluster.condition(SCALED_JOBS, "crunch", "Ready")[0] == "True"
+    (told,) = [one[2] for one in cluster.events("crunch") if one[1] == "KEDAScalerInfo"]
+    assert told.startswith('spec.jobTargetRef.name: "model" has no effect')
 
 
-def test_a_paused_scaled_job_starts_nothing_and_goes_on_when_unpaused() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=2) as cluster:
-            pause = {"autoscaling.keda.sh/paused": "true"}
-            await cluster.scaled_job(metadata={"annotations": pause}, pollingInterval=5)
-            await clock.sleep(60)
-            assert cluster.jobs() == []
-            assert cluster.condition(SCALED_JOBS, "crunch", "Paused")[:2] == ("True", "ScaledJobPaused")
-            unpause = {"metadata": {"annotations": {"autoscaling.keda.sh/paused": None}}}
-            await cluster.patch(SCALED_JOBS, "crunch", unpause)
-            await clock.sleep(2)
-            assert len(cluster.jobs()) == 2
-            assert cluster.condition(SCALED_JOBS, "crunch", "Paused")[:2] == ("False", "ScaledJobUnpaused")
-            assert cluster.reasons("crunch")[:2] == ["ScaledJobReady", "ScaledJobPaused"]
-            await cluster.patch(SCALED_JOBS, "crunch", {"metadata": {"annotations": pause}})
-            await clock.sleep(2)
-            assert cluster.reasons("crunch").count("KEDAScalersStopped") == 1
-
-    virtualtime.run(story)
+@operated(jobs=2)
+async def test_a_paused_scaled_job_starts_nothing_and_goes_on_when_unpaused(
+    clock: Any, cluster: Cluster
+) -> None:
+    pause = {"autoscaling.keda.sh/paused": "true"}
+    await cluster.scaled_job(metadata={"annotations": pause}, pollingInterval=5)
+    await clock.sleep(60)
+    assert cluster.jobs() == []
+    assert cluster.condition(SCALED_JOBS, "crunch", "Paused")[:2] == ("True", "ScaledJobPaused")
+    unpause = {"metadata": {"annotations": {"autoscaling.keda.sh/paused": None}}}
+    await cluster.patch(SCALED_JOBS, "crunch", unpause)
+    await clock.sleep(2)
+    assert len(cluster.jobs()) == 2
+    assert cluster.condition(SCALED_JOBS, "crunch", "Paused")[:2] == ("False", "ScaledJobUnpaused")
+    assert cluster.reasons("crunch")[:2] == ["ScaledJobReady", "ScaledJobPaused"]
+    await cluster.patch(SCALED_JOBS, "crunch", {"metadata": {"annotations": pause}})
+    await clock.sleep(2)
+    assert cluster.reasons("crunch").count("KEDAScalersStopped") == 1
