@@ -23,6 +23,7 @@ from tidegate.core.hpa.replicas import MILLI, milli
 from tidegate.core.outlook.messages import Prospect, Turn, called, corrected, edge, is_wrong, removed, turn
 from tidegate.core.scaledjob import job_count, pacing
 from tidegate.core.scaledjob.job_count import Running
+from tidegate.core.triggers.reasons import below_activation
 from tidegate.core.triggers.state import Summary, interpret
 from tidegate.core.values import ExternalMetric, JobView, Memory, NextReading, TriggerView
 
@@ -65,12 +66,8 @@ def _unknown(
 
 def _activation(triggers: tuple[TriggerView, ...], summary: Summary) -> Iterator[Prospect]:
     """How far each inactive metric is from its activation target."""
-    for trigger, state in zip(triggers, summary.states, strict=True):
-        reading = trigger.reading
-        if state.state != "inactive" or reading is None or reading.active is not None:
-            continue
-        for metric, value in zip(trigger.metrics, reading.values, strict=False):
-            yield turn(Turn.JOBS_ACTIVATE, metric=metric.name, value=value, activation=trigger.activation)
+    for metric, value, activation in below_activation(triggers, summary):
+        yield turn(Turn.JOBS_ACTIVATE, metric=metric.name, value=value, activation=activation)
 
 
 def _more(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidegate.api.scaledobject import ScaledObject, ScaledObjectSpec
+from tidegate.api.scaledobject import ScaledObjectSpec
 from tidegate.base.errors import Failure
 from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
@@ -25,21 +25,14 @@ from tidegate.core.scaledobject.hpa_demand import Sources, has_no_hpa, metric_va
 from tidegate.core.triggers import fallback
 from tidegate.core.triggers.fallback import Net
 from tidegate.core.triggers.reasons import not_above, told_active
-from tidegate.core.triggers.scaling_modifiers import Composite
-from tidegate.core.triggers.state import Composed, Summary, TriggerState
-from tidegate.core.values import Reason, Seen, TriggerView
+from tidegate.core.triggers.state import Composed, TriggerState
+from tidegate.core.values import Reason, TriggerView
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Sources):
     """All that a chain is told of. `outcome` is None where the target cannot be read."""
 
-    object: ScaledObject
-    seen: Seen
-    triggers: tuple[TriggerView, ...]
-    summary: Summary
-    net: Net | None
-    composite: Composite | None
     outcome: Outcome | None
     now: datetime
 
@@ -48,10 +41,6 @@ class Finding:
         return control_annotations.is_set(
             self.object.metadata.annotations, control_annotations.FORCE_ACTIVATION
         )
-
-    @property
-    def sources(self) -> Sources:
-        return Sources(self.object, self.seen, self.triggers, self.summary, self.net, self.composite)
 
 
 def chain(found: Finding) -> tuple[Reason, ...]:
@@ -199,7 +188,7 @@ def _requested(found: Finding, outcome: Outcome) -> Iterator[Reason]:
     """What each metric asks for where the HPA decides, and the bound that stops the highest."""
     if outcome.reason.code != Code.LEFT_TO_HPA or has_no_hpa(found.seen):
         return
-    asked = requests(found.sources, metric_values_of(found.sources))
+    asked = requests(found, metric_values_of(found))
     for one in asked:
         if one.is_fallen:
             continue  # no value was measured, and the fallback has said what it stands for

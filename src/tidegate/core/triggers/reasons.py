@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tidegate.core.reasons import Code, because
 from tidegate.core.triggers.state import Summary
-from tidegate.core.values import Reason, TriggerView
+from tidegate.core.values import ExternalMetric, Reason, TriggerView
 
 
 def unread_reason(summary: Summary, rule: str) -> Reason:
@@ -42,9 +42,17 @@ def told_active(triggers: tuple[TriggerView, ...], names: tuple[str, ...]) -> st
 
 def not_above(triggers: tuple[TriggerView, ...], summary: Summary) -> Iterator[Reason]:
     """Each value that is not above its activation target."""
+    for metric, value, activation in below_activation(triggers, summary):
+        yield because(Code.NOT_ABOVE, metric=metric.name, value=value, activation=activation)
+
+
+def below_activation(
+    triggers: tuple[TriggerView, ...], summary: Summary
+) -> Iterator[tuple[ExternalMetric, float, float]]:
+    """Metric, value and activation target of what is compared with one, and is not above it."""
     for trigger, state in zip(triggers, summary.states, strict=True):
         reading = trigger.reading
         if state.state != "inactive" or reading is None or reading.active is not None:
             continue
         for metric, value in zip(trigger.metrics, reading.values, strict=False):
-            yield because(Code.NOT_ABOVE, metric=metric.name, value=value, activation=trigger.activation)
+            yield metric, value, trigger.activation
