@@ -13,7 +13,7 @@ from tidegate.kit.picking.xmlpath import Xml
 from tidegate.kit.picking.yamlpath import Yaml
 
 YAML = b"""
-queue: {waiting: 3, quoted: "4", share: 1.5, big: 0x10, yes: true, nothing: ~, nan: NaN}
+queue: {waiting: 3, quoted: "4", share: 1.5, big: 0x10, yes: true, on: off, nothing: ~, nan: NaN}
 queues:
 - waiting: 5
 - {waiting: 10Mi, "a b": 7}
@@ -48,6 +48,8 @@ hist_count 12"""
         ("queue.nothing", None),
         ("queue.missing", None),
         ("queue.nan", "NaN"),
+        ("queue.yes", True),
+        ("queue.on", "off"),
         ("queue.waiting.more", 3),
         ("queues.0.waiting", 5),
         ("queues.1.waiting", "10Mi"),
@@ -78,7 +80,7 @@ def test_yaml(path: str, value: Any) -> None:
         (b"{a: " * 70, "deeper than 64"),
         (b"- a\n" * 50_001, "more than 50000 values"),
         (b"a" * ((1 << 20) + 1), "larger than 1 MiB"),
-        (b"a: !!python/object/apply:os.system [x]", None),
+        (b"a: !!python/object/apply:os.system [x]", "not YAML"),
         (b"a: 1\na: 2", None),
     ],
 )

@@ -36,16 +36,17 @@ class Question(Hashable, Protocol):
 class Asking:
     """What `ask(question)` returns: awaiting it hands the questions out and takes the answers in."""
 
-    __slots__ = ("questions", "single")
+    __slots__ = ("is_raising", "questions", "single")
 
-    def __init__(self, questions: tuple[Question, ...], single: bool) -> None:
+    def __init__(self, questions: tuple[Question, ...], single: bool, is_raising: bool = True) -> None:
         self.questions = questions
         self.single = single
+        self.is_raising = is_raising
 
     def __await__(self) -> Generator[tuple[Question, ...], tuple[Any, ...], Any]:
         answers = yield self.questions
         for answer in answers:
-            if isinstance(answer, TidegateError):
+            if isinstance(answer, TidegateError) and self.is_raising:
                 raise answer
         return answers[0] if self.single else answers
 
@@ -53,7 +54,8 @@ class Asking:
 class Ask:
     """Given to `Scaler.measure`: `await ask(q)` for one answer, `await ask.all(q1, q2)` for several.
 
-    Raises the question's `TidegateError` where it could not be answered.
+    Raises the question's `TidegateError` where it could not be answered; `await ask.each(q1, q2)` gives it
+    in the answer's place.
     """
 
     __slots__ = ()
@@ -63,6 +65,9 @@ class Ask:
 
     def all(self, *questions: Question) -> Asking:
         return Asking(questions, single=False)
+
+    def each(self, *questions: Question) -> Asking:
+        return Asking(questions, single=False, is_raising=False)
 
 
 ASK = Ask()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import msgspec
 import pytest
 
 from parts import virtualtime
@@ -14,9 +15,16 @@ from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.picking.pick import Pick, Text
 from tidegate.kit.picking.yamlpath import Yaml
-from tidegate.kit.systems.kubernetes import StoredValue
-from tidegate.kube.resource import CONFIG_MAPS, SCALED_OBJECTS, SECRETS, Resource
-from tidegate.operator.cluster.kubernetes_answers import LARGE_CHARACTERS, stored_value
+from tidegate.kit.systems.kubernetes import Endpoint, ServiceEndpoints, StoredValue
+from tidegate.kube.resource import CONFIG_MAPS, ENDPOINT_SLICES, SCALED_OBJECTS, SECRETS, Resource
+from tidegate.operator.cluster.informers import SliceMark
+from tidegate.operator.cluster.kubernetes_answers import (
+    LARGE_CHARACTERS,
+    SERVICE_NAME,
+    KubernetesAnswers,
+    endpoints,
+    stored_value,
+)
 
 Object = dict[str, Any]
 PLAIN = Options(cluster_namespace="keda")
@@ -111,5 +119,57 @@ def test_a_config_map_scales_and_a_missing_one_never_to_zero() -> None:
             await cluster.patch(CONFIG_MAPS, "forecast", {"data": {"n": "3"}})
             await clock.sleep(10)
             assert cluster.replicas() == 1
+
+    virtualtime.run(story)
+
+
+# --- endpoints of a Service
+
+
+def slice_of(service: str, *endpoints: Object, ports: tuple[int, ...] = (8080,)) -> Object:
+    return {
+        "metadata": {"name": f"{service}-{id(endpoints)}", "labels": {SERVICE_NAME: service}},
+        "addressType": "IPv4",
+        "endpoints": list(endpoints),
+        "ports": [{"name": f"p{port}", "port": port} for port in ports],
+    }
+
+
+def test_ready_endpoints_of_the_service_are_told_each_once() -> None:
+    ready, unready, silent = {"ready": True}, {"ready": False}, {"ready": None}
+    slices = [
+        slice_of(
+            "shop",
+            {"addresses": ["10.0.0.1"], "conditions": ready},
+            {"addresses": ["10.0.0.2"], "conditions": unready},
+            {"addresses": ["10.0.0.3"], "conditions": silent},
+            {"addresses": ["10.0.0.4"]},
+            {"addresses": []},
+        ),
+        slice_of("shop", {"addresses": ["10.0.0.1"]}, {"addresses": ["fd00::1"]}, ports=(9090, 9091)),
+        slice_of("other", {"addresses": ["10.0.0.9"]}),
+        {"metadata": {"name": "bare"}, "endpoints": None, "ports": None},
+    ]
+    marks = [msgspec.json.decode(msgspec.json.encode(one), type=SliceMark) for one in slices]
+    assert endpoints(marks, ServiceEndpoints("default", "shop")) == (
+        Endpoint("10.0.0.1", (8080,)),
+        Endpoint("10.0.0.3", (8080,)),
+        Endpoint("10.0.0.4", (8080,)),
+        Endpoint("fd00::1", (9090, 9091)),
+    )
+    assert endpoints(marks, ServiceEndpoints("default", "nobody")) == ()
+
+
+def test_endpoints_are_read_from_a_watch_and_follow_the_cluster() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock) as cluster:
+            question = ServiceEndpoints("default", "shop")
+            answers = KubernetesAnswers(cluster.operator.informers, PLAIN)
+            assert await answers.answer(question) == ()
+            body = slice_of("shop", {"addresses": ["10.0.0.1"]})
+            body["metadata"] = {"namespace": "default", "labels": {SERVICE_NAME: "shop"}}
+            await cluster.create(ENDPOINT_SLICES, "shop-1", **body)
+            await clock.sleep(1)
+            assert await answers.answer(question) == (Endpoint("10.0.0.1", (8080,)),)
 
     virtualtime.run(story)

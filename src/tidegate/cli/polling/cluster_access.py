@@ -116,15 +116,18 @@ async def _answer(client: Client, question: Any) -> Any:
     import msgspec
 
     from tidegate.base.errors import Denied
-    from tidegate.kit.systems.kubernetes import PodCount
-    from tidegate.kube.resource import PODS, ApiError
-    from tidegate.operator.cluster.informers import PodMark
-    from tidegate.operator.cluster.kubernetes_answers import counted, unknown
+    from tidegate.kit.systems.kubernetes import PodCount, ServiceEndpoints
+    from tidegate.kube.resource import ENDPOINT_SLICES, PODS, ApiError
+    from tidegate.operator.cluster.informers import PodMark, SliceMark
+    from tidegate.operator.cluster.kubernetes_answers import counted, endpoints, unknown
 
-    if not isinstance(question, PodCount):
+    if not isinstance(question, PodCount | ServiceEndpoints):
         raise unknown(question)
+    resource = PODS if isinstance(question, PodCount) else ENDPOINT_SLICES
     try:
-        listed = await client.list(PODS, question.namespace)
+        listed = (await client.list(resource, question.namespace)).items
     except ApiError as error:
-        raise Denied("list pods", on=client.config.server, answer=str(error)) from error
-    return counted([msgspec.convert(one, PodMark) for one in listed.items], question)
+        raise Denied(f"list {resource.plural}", on=client.config.server, answer=str(error)) from error
+    if isinstance(question, PodCount):
+        return counted([msgspec.convert(one, PodMark) for one in listed], question)
+    return endpoints([msgspec.convert(one, SliceMark) for one in listed], question)

@@ -31,7 +31,7 @@ Outcome = Response | TidegateError
 class HttpConnection:
     """Answers `HttpQuestion`s."""
 
-    batch = 256
+    batch = 1000
     wake_gap_s = 0.25
 
     def __init__(self, server: HttpServer, surroundings: Surroundings) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import yaml
 
-from tidegate.api.yamltext import Loader, Unreadable, documents
+from tidegate.api.yamltext import Unreadable, value_of
 from tidegate.kit.picking.pick import DEPTH, Unpicked, text_of
 from tidegate.kit.picking.tree import walk
 
@@ -15,6 +16,27 @@ MOST_VALUES = 50_000
 """Scalars and collections; each costs a kilobyte while the text is read."""
 
 LONGEST = 1 << 20
+
+_RESOLVED = (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    ("int", r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)", [*"-+0123456789"]),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        [*"-+0123456789."],
+    ),
+)
+
+
+class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
+    """Plain `on`, `y` and their like are texts, as KEDA reads them; in manifests kubectl's rules count."""
+
+    yaml_implicit_resolvers: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+for _name, _pattern, _begin in _RESOLVED:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"(?:{_pattern})$"), _begin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +62,23 @@ def read_yaml(body: bytes) -> Any:
     text = text_of(body)
     try:
         _measure(text)
-        return next((value for _, value in documents(text, [])), None)
+        return _first(text)
     except (yaml.YAMLError, Unreadable, RecursionError) as error:
         raise Unpicked("the answer is not YAML") from error
+
+
+def _first(text: str) -> Any:
+    loader = _Loader(text)
+    try:
+        return value_of(loader.get_node(), []) if loader.check_node() else None
+    finally:
+        loader.dispose()
 
 
 def _measure(text: str) -> None:
     """Looks at the events alone, before anything is built."""
     depth = count = 0
-    for event in yaml.parse(text, Loader):
+    for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.AliasEvent):
             raise Unpicked("the answer has YAML aliases, which are not read")
         if isinstance(event, yaml.CollectionStartEvent):

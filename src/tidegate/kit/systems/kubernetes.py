@@ -44,3 +44,20 @@ class StoredValue:
     key: str
     pick: Pick
     server: KubernetesServer = KubernetesServer()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address of a Service, with the ports that its pods listen on."""
+
+    address: str
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEndpoints:
+    """The ready endpoints of a Service, each address once: a tuple of `Endpoint`, perhaps an empty one."""
+
+    namespace: str
+    service: str
+    server: KubernetesServer = KubernetesServer()

@@ -26,6 +26,7 @@ from tidegate.kube.discovery import Discovery
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     CONFIG_MAPS,
+    ENDPOINT_SLICES,
     HPAS,
     JOBS,
     PODS,
@@ -95,7 +96,36 @@ class PodMark(msgspec.Struct, gc=False):
         return frozenset(one.type for one in conditions if one.status == "True")
 
 
-DECODERS: dict[Resource, Callable[[bytes], Any]] = {PODS: msgspec.json.Decoder(PodMark).decode}
+class _Readiness(msgspec.Struct, gc=False):
+    ready: bool | None = None
+
+
+class _SliceEndpoint(msgspec.Struct, gc=False):
+    addresses: list[str] | None = None
+    conditions: _Readiness | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """One that does not say counts as ready."""
+        return self.conditions is None or self.conditions.ready is not False
+
+
+class _SlicePort(msgspec.Struct, gc=False):
+    port: int | None = None
+
+
+class SliceMark(msgspec.Struct, gc=False):
+    """Of an EndpointSlice, where its Service can be reached."""
+
+    metadata: _Metadata
+    endpoints: list[_SliceEndpoint] | None = None
+    ports: list[_SlicePort] | None = None
+
+
+DECODERS: dict[Resource, Callable[[bytes], Any]] = {
+    PODS: msgspec.json.Decoder(PodMark).decode,
+    ENDPOINT_SLICES: msgspec.json.Decoder(SliceMark).decode,
+}
 OURS: dict[Resource, type[ScaledObject | ScaledJob]] = {SCALED_OBJECTS: ScaledObject, SCALED_JOBS: ScaledJob}
 FOLLOWED = (
     SCALED_OBJECTS,

@@ -1,4 +1,5 @@
-"""Answers what triggers ask of Kubernetes itself, from watches: how many pods match, what an object keeps.
+"""Answers what triggers ask of Kubernetes itself, from watches: how many pods match, which endpoints a
+Service has, what an object keeps.
 
 Of each pod the watch keeps only what counting needs.
 """
@@ -14,14 +15,17 @@ from tidegate.auth.scope import Options
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unsupported
 from tidegate.base.selectors import parse_selector
 from tidegate.kit.picking.pick import Unpicked
-from tidegate.kit.systems.kubernetes import PodCount, StoredValue
+from tidegate.kit.systems.kubernetes import Endpoint, PodCount, ServiceEndpoints, StoredValue
 from tidegate.kube.caches import Cache
-from tidegate.kube.resource import CONFIG_MAPS, PODS, SECRETS
-from tidegate.operator.cluster.informers import Informers, PodMark
+from tidegate.kube.resource import CONFIG_MAPS, ENDPOINT_SLICES, PODS, SECRETS
+from tidegate.operator.cluster.informers import Informers, PodMark, SliceMark
 
 ENDED = ("Succeeded", "Failed")
 LARGE_CHARACTERS = 256 * 1024
 """A longer text is read in a thread: other rounds go on."""
+
+SERVICE_NAME = "kubernetes.io/service-name"
+"""The label by which a slice says whose it is."""
 
 KINDS = {"ConfigMap": CONFIG_MAPS, "Secret": SECRETS}
 
@@ -44,6 +48,10 @@ class KubernetesAnswers:
             await self.informers.cache(PODS).synced()
             pods: Cache[PodMark] = self.informers.checked(PODS)
             return counted(pods.list(question.namespace), question)
+        if isinstance(question, ServiceEndpoints):
+            await self.informers.cache(ENDPOINT_SLICES).synced()
+            slices = self.informers.checked(ENDPOINT_SLICES)
+            return endpoints(slices.list(question.namespace), question)
         raise unknown(question)
 
 
@@ -58,6 +66,20 @@ def counted(pods: Iterable[PodMark], question: PodCount) -> int:
     if question.is_grouped_by_node:
         return len({pod.spec.node_name for pod in found if pod.spec.node_name})
     return len(found)
+
+
+def endpoints(slices: Iterable[SliceMark], question: ServiceEndpoints) -> tuple[Endpoint, ...]:
+    """The ready endpoints of the namespace's slices that are the Service's."""
+    found: dict[str, Endpoint] = {}
+    for one in slices:
+        if (one.metadata.labels or {}).get(SERVICE_NAME) != question.service:
+            continue
+        ports = tuple(port.port for port in one.ports or () if port.port)
+        for endpoint in one.endpoints or ():
+            if endpoint.is_ready:
+                for address in endpoint.addresses or ():
+                    found.setdefault(address, Endpoint(address, ports))
+    return tuple(found.values())
 
 
 async def stored_value(lookup: Lookup, question: StoredValue, options: Options) -> Any:
