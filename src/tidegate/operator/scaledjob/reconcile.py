@@ -153,7 +153,7 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         self, tracked: Tracked, object: ScaledJob, template: Template | NoTemplate, decision: Decision
     ) -> None:
         """The round first. Once it is claimed its Jobs count, whatever becomes of the rest."""
-        done = list[Action]()
+        done, refused_before = list[Action](), tracked.refused_jobs
         creation = next((one for one in decision.actions if isinstance(one, CreateJobs)), None)
         if creation is not None and not await self._claim(tracked, object, creation.round):
             # Lost to somebody else: nothing of the decision stands.
@@ -174,7 +174,7 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
             ]
         finally:
             self.steps.happened(tracked, object, done)
-        if any(undone):
+        if any(undone) or tracked.refused_jobs != refused_before:
             # What is said depends on it: decided again, with the refusals.
             self.steps.again(tracked.key, 0.0)
             return
@@ -248,11 +248,8 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         ]
         for text in dict.fromkeys(texts):
             await self.steps.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
-        before, generation = tracked.refused_jobs, object.metadata.generation or 0
+        generation = object.metadata.generation or 0
         tracked.refused_jobs = RefusedJobs(generation, texts[0], made.is_invalid) if made.refused else None
-        if tracked.refused_jobs != before:
-            # The condition says so from the next reconcile on.
-            self.steps.again(tracked.key, 0.0)
         if made.created:
             text = f"Created {len(made.created)} jobs"
             await self.steps.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))
