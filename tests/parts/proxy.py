@@ -8,7 +8,8 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-HTTP_REQUEST = re.compile(rb"(?:^|\n)([A-Z]+ [^ \r\n]+) HTTP/1\.[01]\r\n")
+# The one before may end in a body without a line end.
+HTTP_REQUEST = re.compile(rb"((?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /[^ \r\n]*) HTTP/1\.[01]\r\n")
 
 
 class Proxy:

@@ -41,6 +41,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from parts.loopback import free_port
+from parts.waiting import wait_until
 
 TAIL_LINES = 30
 
@@ -118,6 +119,7 @@ class ServerProcess:
         if self._process is None:
             return
         self._signal(self.stop_signal)
+        self.thaw()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(self.stop_s)
         self.kill()
@@ -132,6 +134,14 @@ class ServerProcess:
     def freeze(self) -> None:
         """Stops its clock: connections stay open, and nothing is answered, until `thaw()`."""
         self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        threads = Path(f"/proc/{self._process.pid}/task")
+        # The signal stops one thread after the other; until the last, an answer may come.
+        wait_until(
+            lambda: all(_is_still(thread) for thread in threads.iterdir()),
+            f"{self.server} stands still",
+            5.0,
+        )
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
@@ -265,6 +275,12 @@ class ServerProcess:
         assert self._process is not None
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
+
+
+def _is_still(thread: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return ") T " in (thread / "stat").read_text()
+    return True
 
 
 def free_ports(count: int) -> list[int]:

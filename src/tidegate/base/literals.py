@@ -11,6 +11,8 @@ import re
 
 _INT = re.compile(r"-?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_GO_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_GO_HEX = re.compile(r"[+-]?0[xX]([0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+")
 _BOOLS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
@@ -32,6 +34,22 @@ def parse_float(text: str) -> float:
     if _FLOAT.fullmatch(text) is None:
         raise ValueError("is not a number" + _hint(text))
     value = float(text)
+    if math.isinf(value):
+        raise ValueError("is out of range for a number")
+    return value
+
+
+def parse_go_float(text: str) -> float:
+    """A number as Go's `strconv.ParseFloat` takes it, but finite: `5`, `+.5`, `1e3`, `0x1p4`; no blanks."""
+    if _GO_FLOAT.fullmatch(text) is not None:
+        value = float(text)
+    elif _GO_HEX.fullmatch(text) is not None:
+        try:
+            value = float.fromhex(text)
+        except OverflowError:
+            value = math.inf
+    else:
+        raise ValueError("is not a number")
     if math.isinf(value):
         raise ValueError("is out of range for a number")
     return value

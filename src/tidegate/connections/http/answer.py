@@ -22,14 +22,18 @@ class Response:
     body: bytes = field(default=b"", repr=False)
 
 
+class TooLarge(Malformed):
+    """The body is longer than the request's limit."""
+
+
 async def read_body(response: aiohttp.ClientResponse, request: HttpRequest) -> bytes:
-    """The whole body. Malformed where it is longer than the request's limit; the rest is not read."""
+    """The whole body. TooLarge where it is longer than the request's limit; the rest is not read."""
     parts, size = [], 0
     async for part in response.content.iter_any():
         size += len(part)
         if size > request.limit_bytes:
             response.close()
-            raise Malformed(
+            raise TooLarge(
                 request.title(),
                 on=request.server.label(),
                 answer=f"the answer is larger than {_shown(request.limit_bytes)}",

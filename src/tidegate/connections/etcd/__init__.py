@@ -1,0 +1,16 @@
+"""etcd over the JSON gateway that every member serves beside gRPC: 128 keys in one transaction.
+
+`calls.py` makes one call, of whichever member answers, logged in; `connection.py` is the adapter.
+"""
+
+from __future__ import annotations
+
+from tidegate.connections.adapter import Adapter, Surroundings
+from tidegate.kit.systems.etcd import EtcdServer
+
+
+def connect(server: EtcdServer, surroundings: Surroundings) -> Adapter:
+    """The adapter for `server`; touches no network."""
+    from tidegate.connections.etcd.connection import EtcdConnection
+
+    return EtcdConnection(server, surroundings)
