@@ -72,7 +72,7 @@ async def test_what_is_no_single_number_is_told(
         (prometheus.address, "vector(1) / 0"): "NaN or an infinity",
         (prometheus.address, "sum((("): "400 Bad Request; check the query and the parameters",
         (victoria.address, "jobs[5m]"): "returned multiple elements (2)",
-        (victoria.address, 'jobs{queue="a"}[5m]'): "the query returned a range and no single value",
+        (victoria.address, 'jobs{queue="a"}[5m]'): "the query returned a range or lines and no single value",
     }
     round = await one_round([build(address, query) for address, query in wanted])
     for text, value in zip(wanted.values(), round.values, strict=True):

@@ -110,7 +110,7 @@ def test_a_recorded_answer_is_worth(body: bytes, expected: float) -> None:
         (VECTOR % (ONE % b"+Inf"), "NaN or an infinity"),
         (VECTOR % (ONE % b"-Inf"), "NaN or an infinity"),
         (VECTOR % (ONE % b"five"), "the value of the sample is not a number"),
-        (VECTOR % b'{"metric":{},"values":[[1,"2"]]}', "returned a range"),
+        (VECTOR % b'{"metric":{},"values":[[1,"2"]]}', "returned a range or lines"),
         (VECTOR % b'{"metric":{},"value":[]}', "no sample"),
         (VECTOR % b'{"metric":{},"value":[1]}', "no sample"),
         (VECTOR % b'{"metric":{},"value":[1,null]}', "no sample"),

@@ -33,7 +33,7 @@ def one_value(
         raise _malformed(question, f"the query returned multiple elements ({len(result)})", step)
     if "value" not in result[0]:
         step = "ask for an instant vector: a range needs a function such as rate(…) around it"
-        raise _malformed(question, "the query returned a range and no single value", step)
+        raise _malformed(question, "the query returned a range or lines and no single value", step)
     return _sample(result[0]["value"], question, no_number)
 
 
@@ -50,7 +50,7 @@ def _sample(sample: Any, question: HttpQuestion, no_number: float | None) -> flo
     if math.isfinite(value):
         return value
     if no_number is None:
-        step = "let the query avoid it, or set ignoreNullValues to take it for 0"
+        step = "let the query avoid it, with (… > 0 or vector(0)) for example"
         raise _malformed(question, "the query gave NaN or an infinity", step)
     return no_number
 
