@@ -172,3 +172,23 @@ def test_every_mistake_in_a_table_is_named() -> None:
 def test_names_that_match_are_those_without_registry_and_tag() -> None:
     assert short_names("docker.io/library/redis:7") == ("docker.io/library/redis:7", "redis:7", "redis")
     assert short_names("host:5000/a/b") == ("host:5000/a/b", "a/b")
+
+
+def test_folders_may_be_those_of_the_user_and_of_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "own" / "bin" / "acme-server"
+    tool.parent.mkdir(parents=True)
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ACME_HOME", str(tmp_path / "own"))
+    table = tmp_path / "images.yaml"
+    for folder in ("~/own/bin", "$ACME_HOME/bin"):
+        table.write_text(f"images: [{{images: [acme], command: [acme-server], lookIn: [{folder}]}}]")
+        images = ImageMap(table)
+        assert images.program("acme", [], [], {}, "127.96.0.9").args == [str(tool)]
+        # A command of the manifest finds it there, too.
+        assert images.program("acme", ["sh"], [], {"PATH": "/bin"}, "127.96.0.9").folders == (
+            str(tool.parent),
+        )

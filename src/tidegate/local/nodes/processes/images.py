@@ -137,11 +137,13 @@ class ImageMap:
     def _given(self, command: Sequence[str], args: Sequence[str], path: str, entry: Entry | None) -> Program:
         """A command of the manifest. One found nowhere is left to the launcher, which sees the mounts."""
         found_in = entry.found_in if entry else ()
+        own = _newest(entry.look_in) if entry else []
+        folders = (*own, *_bundled(found_in))
         name = command[0]
         if "/" in name or shutil.which(name, path=path):
-            return Program([*command, *args], folders=_bundled(found_in))
-        found = find(name, path, found_in)
-        return Program([found or name, *command[1:], *args], folders=_bundled(found_in))
+            return Program([*command, *args], folders=folders)
+        found = find(name, os.pathsep.join([*own, path]), found_in)
+        return Program([found or name, *command[1:], *args], folders=folders)
 
     def _advice(self, image: str, entry: Entry | None) -> str:
         why = "no program is known for it" if entry is None else "it has no program of its own"
@@ -187,7 +189,8 @@ def _newest(folders: Sequence[str]) -> list[str]:
     def numbers(path: str) -> list[int]:
         return [int(number) for number in re.findall(r"\d+", path)]
 
-    return [path for pattern in folders for path in sorted(glob(pattern), key=numbers, reverse=True)]
+    written = (os.path.expandvars(os.path.expanduser(pattern)) for pattern in folders)
+    return [path for pattern in written for path in sorted(glob(pattern), key=numbers, reverse=True)]
 
 
 def entrypoints() -> frozenset[str]:
