@@ -186,3 +186,18 @@ def test_an_authentication_that_cannot_be_read_has_an_event(resource: Resource, 
             assert told["message"] == 'spec.secretTargetRef: must be of type array: "string"'
 
     virtualtime.run(story)
+
+
+def test_who_uses_an_authentication_that_cannot_be_read_is_not_ready_and_says_where() -> None:
+    async def story(clock: Any) -> None:
+        async with operating(clock, jobs=3) as cluster:
+            await cluster.deployment()
+            await cluster.create(TRIGGER_AUTHENTICATIONS, "login", spec={"secretTargetRef": "redis"})
+            await cluster.scaled_object("web", {**redis(), "authenticationRef": {"name": "login"}})
+            await clock.sleep(5)
+            assert ready(cluster)[:2] == ("False", "ScaledObjectCheckFailed")
+            assert "TriggerAuthentication shop/login" in ready(cluster)[2]
+            assert "secretTargetRef" in ready(cluster)[2]
+            assert cluster.condition(SCALED_OBJECTS, "web", "Active")[0] == "Unknown"
+
+    virtualtime.run(story)
