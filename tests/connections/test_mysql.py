@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -282,28 +283,42 @@ async def test_whom_the_server_does_not_know_is_denied(
         assert "hunter2" not in str(caught.value)
 
 
-async def test_tls_is_spoken_verified_and_refused(
-    process: Process, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(Denied, match="does not speak TLS"):
-        await answer(connect(process.port, tls="verified"), COUNT)
-    with pytest.raises(Denied, match="does not speak TLS"):
-        await answer(connect(process.port, tls="unverified"), COUNT)
+async def test_tls_that_a_server_does_not_speak_is_refused(process: Process, connect: Connect) -> None:
+    for tls in ("verified", "unverified"):
+        with pytest.raises(Denied, match="does not speak TLS"):
+            await answer(connect(process.port, tls=tls), COUNT)
     assert await answer(connect(process.port, tls="preferred"), COUNT) == "3"
-    status = "information_schema.SESSION_STATUS"
-    in_use = f"SELECT VARIABLE_VALUE <> '' FROM {status} WHERE VARIABLE_NAME = 'SSL_CIPHER'"
+
+
+@pytest.fixture(scope="module")
+def secure() -> Iterator[Process]:
     with SecureProcess() as own:
-        how: dict[str, Any] = {"host": "mysql.shop", "resolve": lambda host: "127.0.0.1"}
-        for tls, wanted in (("unverified", "1"), ("preferred", "1"), ("", "0")):
-            assert await answer(connect(own.port, tls=tls, **how), in_use) == wanted
-        with pytest.raises(Unreachable, match="certificate is not trusted"):
-            await answer(connect(own.port, tls="verified", **how), in_use)
-        roots = tmp_path / "roots.pem"
-        roots.write_bytes(faults.authority().cert_pem.bytes())
-        monkeypatch.setenv("SSL_CERT_FILE", str(roots))
-        assert await answer(connect(own.port, tls="verified", **how), in_use) == "1"
-        with pytest.raises(Unreachable, match="certificate is not trusted"):
-            await answer(connect(own.port, tls="verified", **{**how, "host": "other.shop"}), in_use)
+        yield own
+
+
+BY_NAME: dict[str, Any] = {"host": "mysql.shop", "resolve": lambda host: "127.0.0.1"}
+IS_SECURE = (
+    "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'SSL_CIPHER'"
+)
+
+
+async def test_tls_is_spoken_where_it_is_wanted(secure: Process, connect: Connect) -> None:
+    for tls, wanted in (("unverified", "1"), ("preferred", "1"), ("", "0")):
+        assert await answer(connect(secure.port, tls=tls, **BY_NAME), IS_SECURE) == wanted
+    with pytest.raises(Unreachable, match="certificate is not trusted"):
+        await answer(connect(secure.port, tls="verified", **BY_NAME), IS_SECURE)
+
+
+async def test_a_certificate_counts_for_its_name(
+    secure: Process, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(faults.authority().cert_pem.bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(roots))
+    gc.collect()  # contexts are shared as long as somebody uses them
+    assert await answer(connect(secure.port, tls="verified", **BY_NAME), IS_SECURE) == "1"
+    with pytest.raises(Unreachable, match="certificate is not trusted"):
+        await answer(connect(secure.port, tls="verified", **{**BY_NAME, "host": "other.shop"}), IS_SECURE)
 
 
 def greeting(plugin: bytes) -> bytes:

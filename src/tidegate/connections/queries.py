@@ -1,4 +1,4 @@
-"""What the adapters of SQL databases have in common: queries one after the other, on one connection.
+"""What the adapters of databases have in common: queries that cost what they cost, and a limit of time.
 
 A list is answered within a time. A query that the server had to stop, or that brings more than one could
 want, rests for a while and answers with its failure meanwhile: it costs the others no more than that.
@@ -24,8 +24,8 @@ _SHARE = 2 / 3
 _LONGEST_REST_S = 300.0
 _OPENINGS = 3
 
-Found = dict[str, Any]
-"""What has come so far, by statement: an answer or a `TidegateError`."""
+Found = dict[Any, Any]
+"""What has come so far, by question: an answer or a `TidegateError`."""
 
 
 class Cut(Unreachable):
@@ -50,13 +50,14 @@ class Rest:
 
 
 class QueryConnection:
-    """An adapter for one database; a subclass opens, asks and closes.
+    """An adapter for one database; a subclass opens, asks and closes. `kind` are the questions it knows.
 
     `connections` and `round_trips` count what was opened and sent since the adapter was made.
     """
 
     batch = 1000
     wake_gap_s = 0.25
+    kind: type[Any] = SqlQuery
 
     def __init__(self, server: Server, surroundings: Surroundings) -> None:
         self.connections = 0
@@ -66,7 +67,7 @@ class QueryConnection:
         self._surroundings = surroundings
         self._label = server.label()
         self._lock = asyncio.Lock()
-        self._rests: dict[str, Rest] = {}
+        self._rests: dict[Any, Rest] = {}
 
     @property
     def statement_s(self) -> float:
@@ -78,20 +79,20 @@ class QueryConnection:
         async with self._lock:
             now_s = asyncio.get_running_loop().time()
             found: Found = {}
-            due: list[str] = []
+            due: list[Any] = []
             for one in questions:
-                if isinstance(one, SqlQuery):
-                    rest = self._rests.get(one.statement)
+                if isinstance(one, self.kind):
+                    rest = self._rests.get(one)
                     if rest is not None and now_s < rest.until_s:
-                        found[one.statement] = rest.error
+                        found[one] = rest.error
                     else:
-                        due.append(one.statement)
+                        due.append(one)
             # What was slow before comes last.
             due = sorted(dict.fromkeys(due), key=self._rests.__contains__)
             if due:
                 await self._answers(due, found)
                 self._learn(due, found)
-        return [found[one.statement] if isinstance(one, SqlQuery) else _unknown(one) for one in questions]
+        return [found[one] if isinstance(one, self.kind) else _unknown(one) for one in questions]
 
     async def close(self) -> None:
         raise NotImplementedError
@@ -102,8 +103,8 @@ class QueryConnection:
         """Connects where that is not done, within the surroundings' `timeout_s`. Raises one of the five."""
         raise NotImplementedError
 
-    async def _ask(self, statements: Sequence[str], found: Found) -> None:
-        """Runs the statements in order, each into `found` as it comes.
+    async def _ask(self, questions: Sequence[Any], found: Found) -> None:
+        """Runs the queries in order, each outcome into `found` as it comes.
 
         Raises Cut where the connection ends. After a Spoiling that it has put into `found` it may return: the
         rest is asked on a new connection.
@@ -112,9 +113,9 @@ class QueryConnection:
 
     # --- one list
 
-    async def _answers(self, due: list[str], found: Found) -> None:
+    async def _answers(self, due: list[Any], found: Found) -> None:
         deadline_s = asyncio.get_running_loop().time() + self._surroundings.queries_s
-        waiting, suspect = due, ""
+        waiting, suspect = due, None
         for _ in range(_OPENINGS):
             before = len(found)
             try:
@@ -128,7 +129,7 @@ class QueryConnection:
             except Cut as error:
                 await self.close()
                 waiting = [one for one in waiting if one not in found]
-                if suspect:
+                if suspect is not None:
                     if len(found) == before:
                         self._give_up(due, found, error.answer)
                     found[waiting[0]] = _with_advice(error)
@@ -150,7 +151,7 @@ class QueryConnection:
                 return
         self._give_up(due, found, "too many queries before it cost the connection")
 
-    def _give_up(self, due: Sequence[str], found: Found, answer: str) -> None:
+    def _give_up(self, due: Sequence[Any], found: Found, answer: str) -> None:
         """What is left was not answered; where nothing was, the server was not."""
         left = [one for one in due if one not in found]
         error = Unreachable(
@@ -163,17 +164,19 @@ class QueryConnection:
             raise error
         found.update(dict.fromkeys(left, error))
 
-    def _learn(self, due: Sequence[str], found: Found) -> None:
+    def _learn(self, due: Sequence[Any], found: Found) -> None:
         """Lets a query that costs too much rest, twice as long each time, and forgets one that does not."""
         now_s = asyncio.get_running_loop().time()
-        for statement in due:
-            outcome, rest = found[statement], self._rests.pop(statement, None)
+        for one in due:
+            outcome, rest = found[one], self._rests.pop(one, None)
             if isinstance(outcome, TooSlow | Spoiling | Cut):
                 strikes = 1 + (rest.strikes if rest else 0)
                 pause_s = min(self._surroundings.queries_s * 2.0 ** min(strikes, 10), _LONGEST_REST_S)
-                self._rests[statement] = Rest(strikes, now_s + pause_s, outcome)
+                self._rests[one] = Rest(strikes, now_s + pause_s, outcome)
         # Those that nobody asks any more are forgotten as well.
-        self._rests = {s: one for s, one in self._rests.items() if now_s < one.until_s + _LONGEST_REST_S}
+        self._rests = {
+            one: rest for one, rest in self._rests.items() if now_s < rest.until_s + _LONGEST_REST_S
+        }
 
 
 def too_slow(label: str, limit_s: float) -> TooSlow:

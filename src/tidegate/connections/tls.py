@@ -45,7 +45,7 @@ def client_context(tls: Tls) -> ssl.SSLContext:
 
 
 def _load_pair(context: ssl.SSLContext, tls: Tls) -> None:
-    with _file(tls.cert) as cert, _file(tls.key) as key:
+    with pem_file(tls.cert) as cert, pem_file(tls.key) as key:
         try:
             # A password is always given: without one OpenSSL would ask for it on the terminal.
             context.load_cert_chain(cert, key, password=tls.key_password)
@@ -55,7 +55,7 @@ def _load_pair(context: ssl.SSLContext, tls: Tls) -> None:
 
 
 @contextmanager
-def _file(text: str) -> Iterator[str]:
+def pem_file(text: str) -> Iterator[str]:
     """A path under which `text` can be read: `ssl` takes paths alone. In memory where that exists."""
     if hasattr(os, "memfd_create"):
         number = os.memfd_create("tidegate")

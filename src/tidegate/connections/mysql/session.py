@@ -27,9 +27,9 @@ from tidegate.connections.queries import (
     too_much,
     too_slow,
 )
-from tidegate.connections.tls import client_context
+from tidegate.connections.tls import shared_context
 from tidegate.kit.systems.mysql import MysqlServer
-from tidegate.kit.systems.sql import NO_ROW
+from tidegate.kit.systems.sql import NO_ROW, SqlQuery
 from tidegate.kit.tls import Tls
 
 MOST_WORDS = 200
@@ -96,7 +96,7 @@ class MysqlConnection(QueryConnection):
             return Dialling("", None)
         if self._at.tls and self._context is None:
             tls = Tls(is_verified=self._at.tls == "verified")
-            self._context = await asyncio.to_thread(client_context, tls)
+            self._context = await shared_context(tls)
         addresses = await dialable(self._surroundings, self._at.host, self._at.port)
         return Dialling(addresses[0], self._context)
 
@@ -119,15 +119,15 @@ class MysqlConnection(QueryConnection):
             if _number(error) != _UNKNOWN_VARIABLE:  # an old server: only we stop waiting then
                 raise
 
-    async def _ask(self, statements: Sequence[str], found: Found) -> None:
+    async def _ask(self, questions: Sequence[SqlQuery], found: Found) -> None:
         wire = self._wire
         assert wire is not None
-        for statement in statements:
+        for query in questions:
             self.round_trips += 1
-            outcome = await self._outcome(wire, statement)
+            outcome = await self._outcome(wire, query.statement)
             if isinstance(outcome, Cut):
                 raise outcome
-            found[statement] = outcome
+            found[query] = outcome
             if isinstance(outcome, Spoiling) or wire.closed:
                 await self.close()
                 return

@@ -24,7 +24,7 @@ from tidegate.connections.queries import (
     too_slow,
 )
 from tidegate.kit.systems.postgresql import PostgresqlServer
-from tidegate.kit.systems.sql import NO_ROW
+from tidegate.kit.systems.sql import NO_ROW, SqlQuery
 
 IN_FLIGHT = 100
 """Statements that are sent before the first of them is answered."""
@@ -56,23 +56,23 @@ class PostgresqlConnection(QueryConnection):
             self._flight = Flight(self._connection)
             self.connections += 1
 
-    async def _ask(self, statements: Sequence[str], found: Found) -> None:
+    async def _ask(self, questions: Sequence[SqlQuery], found: Found) -> None:
         flight = self._flight
         assert flight is not None
-        for first in range(0, len(statements), IN_FLIGHT):
-            flown = statements[first : first + IN_FLIGHT]
+        for first in range(0, len(questions), IN_FLIGHT):
+            flown = questions[first : first + IN_FLIGHT]
             self.round_trips += 1
-            statement = flown[0]
+            query = flown[0]
             try:
-                await flight.send(flown, self.statement_s)
-                for number, statement in enumerate(flown):
+                await flight.send([one.statement for one in flown], self.statement_s)
+                for number, query in enumerate(flown):
                     outcome = self._read(await flight.receive(is_first=not number))
                     if isinstance(outcome, Cut):
                         raise outcome
-                    found[statement] = outcome
+                    found[query] = outcome
                 await flight.land()
             except Excess as excess:
-                found[statement] = too_much(self._label, str(excess))
+                found[query] = too_much(self._label, str(excess))
                 await self.close()
                 return
             except Lost:
