@@ -8,6 +8,7 @@ from tidegate.base.sentences import written
 from tidegate.core.outlook.messages import Prospect, Turn, called, turn
 from tidegate.core.outlook.subject import Subject
 from tidegate.core.reasons import Code
+from tidegate.core.triggers.reasons import below_activation
 from tidegate.core.triggers.scaling_modifiers import modifiers_of
 from tidegate.core.triggers.state import COMPOSITE_METRIC, TriggerState
 from tidegate.core.values import TriggerView
@@ -40,12 +41,8 @@ def _thresholds(subject: Subject) -> Iterator[tuple[str, float, float]]:
         if composite is not None and composed is not None and composed.value is not None:
             yield COMPOSITE_METRIC, composed.value, composite.activation
         return
-    for trigger, state in zip(subject.sources.triggers, subject.summary.states, strict=True):
-        reading = trigger.reading
-        if state.state != "inactive" or reading is None or reading.active is not None:
-            continue
-        for metric, value in zip(trigger.metrics, reading.values, strict=False):
-            yield metric.name, value, trigger.activation
+    for metric, value, activation in below_activation(subject.sources.triggers, subject.summary):
+        yield metric.name, value, activation
 
 
 def _deactivation(subject: Subject) -> Iterator[Prospect]:
