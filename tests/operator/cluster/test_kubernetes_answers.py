@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from parts import virtualtime
-from parts.cluster import operating
+from parts.cluster import Cluster, operated
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError
 from tidegate.kit.picking.gjson import Json
@@ -105,22 +104,19 @@ def trigger(**metadata: str) -> Object:
     return {"type": "kubernetes-resource", "metadata": {**base, **metadata}}
 
 
-def test_a_config_map_scales_and_a_missing_one_never_to_zero() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            await cluster.deployment(replicas=2)
-            await cluster.scaled_object("web", trigger(), pollingInterval=5, cooldownPeriod=1)
-            await clock.sleep(30)
-            assert cluster.replicas() == 2
-            assert "forecast" in cluster.condition(SCALED_OBJECTS, "web", "Ready")[2]
-            await cluster.create(CONFIG_MAPS, "forecast", data={"n": "0"})
-            await clock.sleep(30)
-            assert cluster.replicas() == 0
-            await cluster.patch(CONFIG_MAPS, "forecast", {"data": {"n": "3"}})
-            await clock.sleep(10)
-            assert cluster.replicas() == 1
-
-    virtualtime.run(story)
+@operated()
+async def test_a_config_map_scales_and_a_missing_one_never_to_zero(clock: Any, cluster: Cluster) -> None:
+    await cluster.deployment(replicas=2)
+    await cluster.scaled_object("web", trigger(), pollingInterval=5, cooldownPeriod=1)
+    await clock.sleep(30)
+    assert cluster.replicas() == 2
+    assert "forecast" in cluster.condition(SCALED_OBJECTS, "web", "Ready")[2]
+    await cluster.create(CONFIG_MAPS, "forecast", data={"n": "0"})
+    await clock.sleep(30)
+    assert cluster.replicas() == 0
+    await cluster.patch(CONFIG_MAPS, "forecast", {"data": {"n": "3"}})
+    await clock.sleep(10)
+    assert cluster.replicas() == 1
 
 
 # --- endpoints of a Service
@@ -160,16 +156,13 @@ def test_ready_endpoints_of_the_service_are_told_each_once() -> None:
     assert endpoints(marks, ServiceEndpoints("default", "nobody")) == ()
 
 
-def test_endpoints_are_read_from_a_watch_and_follow_the_cluster() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            question = ServiceEndpoints("default", "shop")
-            answers = KubernetesAnswers(cluster.operator.informers, PLAIN)
-            assert await answers.answer(question) == ()
-            body = slice_of("shop", {"addresses": ["10.0.0.1"]})
-            body["metadata"] = {"namespace": "default", "labels": {SERVICE_NAME: "shop"}}
-            await cluster.create(ENDPOINT_SLICES, "shop-1", **body)
-            await clock.sleep(1)
-            assert await answers.answer(question) == (Endpoint("10.0.0.1", (8080,)),)
-
-    virtualtime.run(story)
+@operated()
+async def test_endpoints_are_read_from_a_watch_and_follow_the_cluster(clock: Any, cluster: Cluster) -> None:
+    question = ServiceEndpoints("default", "shop")
+    answers = KubernetesAnswers(cluster.operator.informers, PLAIN)
+    assert await answers.answer(question) == ()
+    body = slice_of("shop", {"addresses": ["10.0.0.1"]})
+    body["metadata"] = {"namespace": "default", "labels": {SERVICE_NAME: "shop"}}
+    await cluster.create(ENDPOINT_SLICES, "shop-1", **body)
+    await clock.sleep(1)
+    assert await answers.answer(question) == (Endpoint("10.0.0.1", (8080,)),)

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from parts import virtualtime
-from parts.cluster import operating, redis
+from parts.cluster import Cluster, operated, redis
 from tidegate.kube.resource import DEPLOYMENTS, HPAS, SCALED_JOBS, SCALED_OBJECTS
 
 Object = dict[str, Any]
@@ -103,55 +102,49 @@ def decoded(found: Object) -> Object:
     return read
 
 
-def test_the_fields_of_a_scaled_object() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            selector = {"matchLabels": {"app": "web"}}
-            await cluster.create(DEPLOYMENTS, "web", spec={"replicas": 1, "selector": selector})
-            window = {"timezone": "UTC", "start": "0 6 * * *", "end": "0 20 * * *", "desiredReplicas": "1"}
-            cpu = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "50"}}
-            await cluster.scaled_object(
-                "web",
-                {**redis(), "name": "jobs"},
-                {"type": "cron", "metadata": window},
-                cpu,
-                metadata={"annotations": {"autoscaling.keda.sh/paused-scale-in": "true"}},
-            )
-            reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-            await cluster.create(HPAS, "other", spec={"scaleTargetRef": reference, "maxReplicas": 5})
-            await clock.sleep(2)
-            usage = {"name": "cpu", "current": {"averageUtilization": 40}}
-            limited = {"type": "ScalingLimited", "status": "True", "reason": "r", "message": "m"}
-            status = {
-                "currentReplicas": 1,
-                "desiredReplicas": 3,
-                "currentMetrics": [{"type": "Resource", "resource": usage}],
-                "conditions": [limited],
-            }
-            await cluster.patch(HPAS, "keda-hpa-web", {"status": status}, "status")
-            await cluster.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 3}}, "scale")
-            await clock.sleep(2)
-            found = decoded(await cluster.operator.explain(SCALED_OBJECTS, "shop", "web"))
-            assert shape(without(found, "reasons", "outlook")) == OBJECT
-            assert found["reasons"]
-            assert all(one.keys() == {"code", "text", "numbers"} for one in found["reasons"])
-            assert all(one.keys() == {"code", "text", "numbers", "at"} for one in found["outlook"])
-
-    virtualtime.run(story)
+@operated(jobs=3)
+async def test_the_fields_of_a_scaled_object(clock: Any, cluster: Cluster) -> None:
+    selector = {"matchLabels": {"app": "web"}}
+    await cluster.create(DEPLOYMENTS, "web", spec={"replicas": 1, "selector": selector})
+    window = {"timezone": "UTC", "start": "0 6 * * *", "end": "0 20 * * *", "desiredReplicas": "1"}
+    cpu = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "50"}}
+    await cluster.scaled_object(
+        "web",
+        {**redis(), "name": "jobs"},
+        {"type": "cron", "metadata": window},
+        cpu,
+        metadata={"annotations": {"autoscaling.keda.sh/paused-scale-in": "true"}},
+    )
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    await cluster.create(HPAS, "other", spec={"scaleTargetRef": reference, "maxReplicas": 5})
+    await clock.sleep(2)
+    usage = {"name": "cpu", "current": {"averageUtilization": 40}}
+    limited = {"type": "ScalingLimited", "status": "True", "reason": "r", "message": "m"}
+    status = {
+        "currentReplicas": 1,
+        "desiredReplicas": 3,
+        "currentMetrics": [{"type": "Resource", "resource": usage}],
+        "conditions": [limited],
+    }
+    await cluster.patch(HPAS, "keda-hpa-web", {"status": status}, "status")
+    await cluster.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 3}}, "scale")
+    await clock.sleep(2)
+    found = decoded(await cluster.operator.explain(SCALED_OBJECTS, "shop", "web"))
+    assert shape(without(found, "reasons", "outlook")) == OBJECT
+    assert found["reasons"]
+    assert all(one.keys() == {"code", "text", "numbers"} for one in found["reasons"])
+    assert all(one.keys() == {"code", "text", "numbers", "at"} for one in found["outlook"])
 
 
-def test_the_fields_of_a_scaled_job() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            await cluster.scaled_job("crunch", maxReplicaCount=2)
-            await clock.sleep(2)
-            found = decoded(await cluster.operator.explain(SCALED_JOBS, "shop", "crunch"))
-            assert found.keys() == OBJECT.keys() | {"reasons", "outlook"}
-            assert shape(found["jobs"]) == JOBS
-            for name in ("replicas", "ready", "hpa", "formula"):
-                assert found[name] is None
-
-    virtualtime.run(story)
+@operated(jobs=3)
+async def test_the_fields_of_a_scaled_job(clock: Any, cluster: Cluster) -> None:
+    await cluster.scaled_job("crunch", maxReplicaCount=2)
+    await clock.sleep(2)
+    found = decoded(await cluster.operator.explain(SCALED_JOBS, "shop", "crunch"))
+    assert found.keys() == OBJECT.keys() | {"reasons", "outlook"}
+    assert shape(found["jobs"]) == JOBS
+    for name in ("replicas", "ready", "hpa", "formula"):
+        assert found[name] is None
 
 
 def test_the_page_names_every_field() -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from parts import virtualtime
-from parts.cluster import operating
+from parts.cluster import Cluster, operated
 from parts.memory_client import Write
 from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError
 
@@ -27,42 +26,36 @@ from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError
         (SCALED_OBJECTS, "new", "NotDecided", "ScaledObject shop/new is new and was not looked at yet"),
     ],
 )
-def test_what_is_not_explained_is_told_with_what_was_perhaps_meant(
-    kind: Any, name: str, reason: str, text: str
+@operated(jobs=1)
+async def test_what_is_not_explained_is_told_with_what_was_perhaps_meant(
+    clock: Any, cluster: Cluster, kind: Any, name: str, reason: str, text: str
 ) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            await cluster.deployment("web", 0)
-            await cluster.scaled_object("web")
-            await cluster.scaled_job("crunch")
-            await clock.sleep(2)
+    await cluster.deployment("web", 0)
+    await cluster.scaled_object("web")
+    await cluster.scaled_job("crunch")
+    await clock.sleep(2)
 
-            async def refuse(write: Write) -> None:
-                if write.name == "new":
-                    raise ApiError(500, "InternalError", "not now")
+    async def refuse(write: Write) -> None:
+        if write.name == "new":
+            raise ApiError(500, "InternalError", "not now")
 
-            cluster.client.before = refuse
-            await cluster.scaled_object("new")
-            await clock.sleep(1)
-            with pytest.raises(ApiError) as told:
-                await cluster.operator.explain(kind, "shop", name)
-            assert told.value.reason == reason
-            assert text in told.value.message
-
-    virtualtime.run(story)
+    cluster.client.before = refuse
+    await cluster.scaled_object("new")
+    await clock.sleep(1)
+    with pytest.raises(ApiError) as told:
+        await cluster.operator.explain(kind, "shop", name)
+    assert told.value.reason == reason
+    assert text in told.value.message
 
 
-def test_an_object_of_another_namespace_is_named_with_it() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            await cluster.scaled_job("crunch")
-            await clock.sleep(2)
-            with pytest.raises(ApiError, match="there is one in shop: use -n"):
-                await cluster.operator.explain(SCALED_JOBS, "default", "crunch")
-            with pytest.raises(ApiError, match="the namespace default has none"):
-                await cluster.operator.explain(SCALED_JOBS, "default", "xyz")
-
-    virtualtime.run(story)
+@operated(jobs=1)
+async def test_an_object_of_another_namespace_is_named_with_it(clock: Any, cluster: Cluster) -> None:
+    await cluster.scaled_job("crunch")
+    await clock.sleep(2)
+    with pytest.raises(ApiError, match="there is one in shop: use -n"):
+        await cluster.operator.explain(SCALED_JOBS, "default", "crunch")
+    with pytest.raises(ApiError, match="the namespace default has none"):
+        await cluster.operator.explain(SCALED_JOBS, "default", "xyz")
 
 
 @pytest.mark.parametrize(
@@ -70,14 +63,13 @@ def test_an_object_of_another_namespace_is_named_with_it() -> None:
     [{"spec": {"scaleTargetRef": {"name": "web"}, "triggers": "none"}}, {"metadata": {"finalizers": 5}}],
     ids=["a spec", "metadata"],
 )
-def test_an_object_that_nobody_can_read_is_not_called_new(more: dict[str, Any]) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=1) as cluster:
-            await cluster.create(SCALED_OBJECTS, "web", **more)
-            await clock.sleep(2)
-            with pytest.raises(ApiError) as caught:
-                await cluster.operator.explain(SCALED_OBJECTS, "shop", "web")
-            assert caught.value.reason == "NotDecided"
-            assert "ScaledObject shop/web cannot be read: " in caught.value.message
-
-    virtualtime.run(story)
+@operated(jobs=1)
+async def test_an_object_that_nobody_can_read_is_not_called_new(
+    clock: Any, cluster: Cluster, more: dict[str, Any]
+) -> None:
+    await cluster.create(SCALED_OBJECTS, "web", **more)
+    await clock.sleep(2)
+    with pytest.raises(ApiError) as caught:
+        await cluster.operator.explain(SCALED_OBJECTS, "shop", "web")
+    assert caught.value.reason == "NotDecided"
+    assert "ScaledObject shop/web cannot be read: " in caught.value.message

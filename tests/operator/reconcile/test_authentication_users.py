@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from parts import virtualtime
-from parts.cluster import Cluster, operating, redis, running
+from parts.cluster import Cluster, operated, redis, running
 from parts.memory_client import Write, nothing
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
@@ -34,65 +34,56 @@ def users(cluster: Cluster, resource: Resource = TRIGGER_AUTHENTICATIONS) -> dic
 
 @pytest.mark.parametrize("lag_s", [0.0, 3.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_users_stand_beside_each_other_each_once_and_leave_with_their_objects(
-    lag_s: float, seed: int
+@operated()
+async def test_users_stand_beside_each_other_each_once_and_leave_with_their_objects(
+    clock: Any, cluster: Cluster, lag_s: float, seed: int
 ) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            cluster.client.lag_s = lag_s
-            await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
-            for name in ("a", "b", "c"):
-                await cluster.deployment(name)
-                await cluster.scaled_object(name, using(), using())
-            for name in ("j", "k"):
-                await cluster.scaled_job(name, using())
-            await clock.sleep(60)
-            assert users(cluster) == {"scaledobjects": ["a", "b", "c"], "scaledjobs": ["j", "k"]}
-            for resource, name in ((SCALED_OBJECTS, "a"), (SCALED_OBJECTS, "c"), (SCALED_JOBS, "j")):
-                await cluster.objects.delete(resource, "shop", name)
-            await clock.sleep(60)
-            assert users(cluster) == {"scaledobjects": ["b"], "scaledjobs": ["k"]}
-
-    virtualtime.run(story, seed=seed)
+    cluster.client.lag_s = lag_s
+    await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
+    for name in ("a", "b", "c"):
+        await cluster.deployment(name)
+        await cluster.scaled_object(name, using(), using())
+    for name in ("j", "k"):
+        await cluster.scaled_job(name, using())
+    await clock.sleep(60)
+    assert users(cluster) == {"scaledobjects": ["a", "b", "c"], "scaledjobs": ["j", "k"]}
+    for resource, name in ((SCALED_OBJECTS, "a"), (SCALED_OBJECTS, "c"), (SCALED_JOBS, "j")):
+        await cluster.objects.delete(resource, "shop", name)
+    await clock.sleep(60)
+    assert users(cluster) == {"scaledobjects": ["b"], "scaledjobs": ["k"]}
 
 
-def test_a_cluster_wide_authentication_knows_its_users_too() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            body = {"metadata": {"name": "auth"}, **AUTH}
-            await cluster.objects.create(CLUSTER_TRIGGER_AUTHENTICATIONS, body)
-            await cluster.deployment("a")
-            await cluster.scaled_object("a", using("ClusterTriggerAuthentication"))
-            await cluster.scaled_job("j", using("ClusterTriggerAuthentication"))
-            await clock.sleep(5)
-            tracked = users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS)
-            assert tracked == {"scaledobjects": ["a"], "scaledjobs": ["j"]}
-
-    virtualtime.run(story)
+@operated()
+async def test_a_cluster_wide_authentication_knows_its_users_too(clock: Any, cluster: Cluster) -> None:
+    body = {"metadata": {"name": "auth"}, **AUTH}
+    await cluster.objects.create(CLUSTER_TRIGGER_AUTHENTICATIONS, body)
+    await cluster.deployment("a")
+    await cluster.scaled_object("a", using("ClusterTriggerAuthentication"))
+    await cluster.scaled_job("j", using("ClusterTriggerAuthentication"))
+    await clock.sleep(5)
+    tracked = users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS)
+    assert tracked == {"scaledobjects": ["a"], "scaledjobs": ["j"]}
 
 
-def test_an_edit_takes_the_name_from_the_authentication_that_is_used_no_more() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
-            await cluster.create(TRIGGER_AUTHENTICATIONS, "other", **AUTH)
-            body = {"metadata": {"name": "auth"}, **AUTH}
-            await cluster.objects.create(CLUSTER_TRIGGER_AUTHENTICATIONS, body)
-            await cluster.deployment("a")
-            await cluster.scaled_object("a", using())
-            await cluster.scaled_job("j", using())
-            await clock.sleep(5)
-            assert users(cluster) == {"scaledobjects": ["a"], "scaledjobs": ["j"]}
-            # the same name, of the other kind
-            await cluster.patch(
-                SCALED_OBJECTS, "a", {"spec": {"triggers": [using("ClusterTriggerAuthentication")]}}
-            )
-            await cluster.patch(SCALED_JOBS, "j", {"spec": {"triggers": [redis()]}})
-            await clock.sleep(5)
-            assert users(cluster) == {"scaledobjects": [], "scaledjobs": []}
-            assert users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS) == {"scaledobjects": ["a"]}
-
-    virtualtime.run(story)
+@operated()
+async def test_an_edit_takes_the_name_from_the_authentication_that_is_used_no_more(
+    clock: Any, cluster: Cluster
+) -> None:
+    await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
+    await cluster.create(TRIGGER_AUTHENTICATIONS, "other", **AUTH)
+    body = {"metadata": {"name": "auth"}, **AUTH}
+    await cluster.objects.create(CLUSTER_TRIGGER_AUTHENTICATIONS, body)
+    await cluster.deployment("a")
+    await cluster.scaled_object("a", using())
+    await cluster.scaled_job("j", using())
+    await clock.sleep(5)
+    assert users(cluster) == {"scaledobjects": ["a"], "scaledjobs": ["j"]}
+    # the same name, of the other kind
+    await cluster.patch(SCALED_OBJECTS, "a", {"spec": {"triggers": [using("ClusterTriggerAuthentication")]}})
+    await cluster.patch(SCALED_JOBS, "j", {"spec": {"triggers": [redis()]}})
+    await clock.sleep(5)
+    assert users(cluster) == {"scaledobjects": [], "scaledjobs": []}
+    assert users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS) == {"scaledobjects": ["a"]}
 
 
 def test_an_operator_that_dies_after_an_edit_leaves_no_name_behind() -> None:
@@ -120,41 +111,37 @@ def test_an_operator_that_dies_after_an_edit_leaves_no_name_behind() -> None:
     virtualtime.run(story)
 
 
-def test_a_namesake_in_another_namespace_keeps_the_name_in_a_cluster_wide_authentication() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            body = {"metadata": {"name": "auth"}, **AUTH}
-            await cluster.objects.create(CLUSTER_TRIGGER_AUTHENTICATIONS, body)
-            await cluster.scaled_job("j", using("ClusterTriggerAuthentication"))
-            mine = cluster.objects.get(SCALED_JOBS, "shop", "j")
-            assert mine is not None
-            metadata = {"name": "j", "namespace": "depot"}
-            await cluster.objects.create(SCALED_JOBS, {"metadata": metadata, "spec": mine["spec"]})
-            await clock.sleep(5)
-            await cluster.objects.delete(SCALED_JOBS, "shop", "j")
-            await clock.sleep(5)
-            assert cluster.objects.get(SCALED_JOBS, "shop", "j") is None
-            assert users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS) == {"scaledjobs": ["j"]}
-            await cluster.objects.delete(SCALED_JOBS, "depot", "j")
-            await clock.sleep(5)
-            assert users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS) == {"scaledjobs": []}
+@operated()
+async def test_a_namesake_in_another_namespace_keeps_the_name_in_a_cluster_wide_authentication(
+    clock: Any, cluster: Cluster
+) -> None:
+    body = {"metadata": {"name": "auth"}, **AUTH}
+    await cluster.objects.create(CLUSTER_TRIGGER_AUTHENTICATIONS, body)
+    await cluster.scaled_job("j", using("ClusterTriggerAuthentication"))
+    mine = cluster.objects.get(SCALED_JOBS, "shop", "j")
+    assert mine is not None
+    metadata = {"name": "j", "namespace": "depot"}
+    await cluster.objects.create(SCALED_JOBS, {"metadata": metadata, "spec": mine["spec"]})
+    await clock.sleep(5)
+    await cluster.objects.delete(SCALED_JOBS, "shop", "j")
+    await clock.sleep(5)
+    assert cluster.objects.get(SCALED_JOBS, "shop", "j") is None
+    assert users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS) == {"scaledjobs": ["j"]}
+    await cluster.objects.delete(SCALED_JOBS, "depot", "j")
+    await clock.sleep(5)
+    assert users(cluster, CLUSTER_TRIGGER_AUTHENTICATIONS) == {"scaledjobs": []}
 
-    virtualtime.run(story)
 
-
-def test_users_at_rest_write_nothing() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
-            for name in ("a", "b"):
-                await cluster.deployment(name)
-                await cluster.scaled_object(name, using(), pollingInterval=1)
-            await clock.sleep(30)
-            before = written(cluster)
-            await clock.sleep(300)
-            assert written(cluster) == before
-
-    virtualtime.run(story)
+@operated()
+async def test_users_at_rest_write_nothing(clock: Any, cluster: Cluster) -> None:
+    await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
+    for name in ("a", "b"):
+        await cluster.deployment(name)
+        await cluster.scaled_object(name, using(), pollingInterval=1)
+    await clock.sleep(30)
+    before = written(cluster)
+    await clock.sleep(300)
+    assert written(cluster) == before
 
 
 def written(cluster: Cluster) -> list[Write]:
@@ -189,21 +176,20 @@ def test_an_operator_that_dies_while_an_object_goes_leaves_no_name_behind() -> N
     virtualtime.run(story)
 
 
-def test_an_authentication_that_may_not_be_written_keeps_no_object() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
+@operated()
+async def test_an_authentication_that_may_not_be_written_keeps_no_object(
+    clock: Any, cluster: Cluster
+) -> None:
 
-            async def refuse(write: Write) -> None:
-                if write.resource == TRIGGER_AUTHENTICATIONS:
-                    raise ApiError(403, "Forbidden", "you may not")
+    async def refuse(write: Write) -> None:
+        if write.resource == TRIGGER_AUTHENTICATIONS:
+            raise ApiError(403, "Forbidden", "you may not")
 
-            await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
-            await cluster.deployment("a")
-            await cluster.scaled_object("a", using())
-            await clock.sleep(5)
-            cluster.client.before = refuse
-            await cluster.objects.delete(SCALED_OBJECTS, "shop", "a")
-            await clock.sleep(5)
-            assert cluster.objects.get(SCALED_OBJECTS, "shop", "a") is None
-
-    virtualtime.run(story)
+    await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", **AUTH)
+    await cluster.deployment("a")
+    await cluster.scaled_object("a", using())
+    await clock.sleep(5)
+    cluster.client.before = refuse
+    await cluster.objects.delete(SCALED_OBJECTS, "shop", "a")
+    await clock.sleep(5)
+    assert cluster.objects.get(SCALED_OBJECTS, "shop", "a") is None

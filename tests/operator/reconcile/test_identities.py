@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from parts import virtualtime
-from parts.cluster import operating, redis
+from parts.cluster import Cluster, operated, redis
 from tidegate.kube.resource import SCALED_OBJECTS, TRIGGER_AUTHENTICATIONS
 
 DATABASE = {
@@ -23,17 +22,16 @@ DATABASE = {
 }
 
 
-def test_a_trigger_with_an_identity_is_unknown_and_says_so_while_its_neighbours_scale() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=5) as cluster:
-            identity = {"provider": "azure-workload", "identityId": "client-7"}
-            await cluster.create(TRIGGER_AUTHENTICATIONS, "azure", spec={"podIdentity": identity})
-            await cluster.deployment()
-            await cluster.scaled_object("web", redis(), DATABASE)
-            await clock.sleep(5)
-            status, _, message = cluster.condition(SCALED_OBJECTS, "web", "Ready")
-            assert status == "False"
-            assert "cannot log in with the azure-workload identity client-7 yet" in message
-            assert cluster.replicas() == 1
-
-    virtualtime.run(story)
+@operated(jobs=5)
+async def test_a_trigger_with_an_identity_is_unknown_and_says_so_while_its_neighbours_scale(
+    clock: Any, cluster: Cluster
+) -> None:
+    identity = {"provider": "azure-workload", "identityId": "client-7"}
+    await cluster.create(TRIGGER_AUTHENTICATIONS, "azure", spec={"podIdentity": identity})
+    await cluster.deployment()
+    await cluster.scaled_object("web", redis(), DATABASE)
+    await clock.sleep(5)
+    status, _, message = cluster.condition(SCALED_OBJECTS, "web", "Ready")
+    assert status == "False"
+    assert "cannot log in with the azure-workload identity client-7 yet" in message
+    assert cluster.replicas() == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from parts import virtualtime
-from parts.cluster import Cluster, operating, redis, running
+from parts.cluster import Cluster, operated, redis, running
 from parts.memory_client import Write
 from tidegate.base.errors import Unreachable
 from tidegate.kube.resource import DEPLOYMENTS, SCALED_JOBS, SCALED_OBJECTS
@@ -99,64 +99,56 @@ def telling(writes: list[Write]) -> list[Write]:
 
 
 @pytest.mark.parametrize("kind", ["ScaledObject", "ScaledJob"])
-def test_each_change_is_worth_one_status_write(kind: str) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=0) as cluster:
-            if kind == "ScaledObject":
-                await cluster.deployment()
-                await cluster.scaled_object("web", pollingInterval=INTERVAL_S, cooldownPeriod=300)
-            else:
-                await cluster.scaled_job("crunch", pollingInterval=INTERVAL_S, maxReplicaCount=20)
-            await clock.sleep(INTERVAL_S)
-            assert len(cluster.status_writes()) == 1, "the first sight"
-            for what, change, of_object, of_job in STORY:
-                before = len(cluster.status_writes())
-                await change(cluster)
-                await clock.sleep(INTERVAL_S + 1)
-                told = telling(cluster.status_writes()[before:])
-                worth = of_object if kind == "ScaledObject" else of_job
-                assert len(told) == worth, (what, [one.body for one in told])
-
-    virtualtime.run(story)
+@operated(jobs=0)
+async def test_each_change_is_worth_one_status_write(clock: Any, cluster: Cluster, kind: str) -> None:
+    if kind == "ScaledObject":
+        await cluster.deployment()
+        await cluster.scaled_object("web", pollingInterval=INTERVAL_S, cooldownPeriod=300)
+    else:
+        await cluster.scaled_job("crunch", pollingInterval=INTERVAL_S, maxReplicaCount=20)
+    await clock.sleep(INTERVAL_S)
+    assert len(cluster.status_writes()) == 1, "the first sight"
+    for what, change, of_object, of_job in STORY:
+        before = len(cluster.status_writes())
+        await change(cluster)
+        await clock.sleep(INTERVAL_S + 1)
+        told = telling(cluster.status_writes()[before:])
+        worth = of_object if kind == "ScaledObject" else of_job
+        assert len(told) == worth, (what, [one.body for one in told])
 
 
-def test_the_time_of_activity_is_written_once_a_minute_whatever_values_come() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            await cluster.deployment()
-            await cluster.scaled_object("web", pollingInterval=5)
-            await clock.sleep(30)
-            before = len(cluster.status_writes())
-            for second in range(600):
-                cluster.redis.lists["jobs"] = 3 + second
-                await clock.sleep(1)
-            fields = [set(one.body["status"]) for one in cluster.status_writes()[before:]]
-            # It is due at the first poll after the minute.
-            assert fields == [{"lastActiveTime"}] * 10
+@operated(jobs=3)
+async def test_the_time_of_activity_is_written_once_a_minute_whatever_values_come(
+    clock: Any, cluster: Cluster
+) -> None:
+    await cluster.deployment()
+    await cluster.scaled_object("web", pollingInterval=5)
+    await clock.sleep(30)
+    before = len(cluster.status_writes())
+    for second in range(600):
+        cluster.redis.lists["jobs"] = 3 + second
+        await clock.sleep(1)
+    fields = [set(one.body["status"]) for one in cluster.status_writes()[before:]]
+    # It is due at the first poll after the minute.
+    assert fields == [{"lastActiveTime"}] * 10
 
-    virtualtime.run(story)
 
-
-def test_a_fallback_is_told_step_by_step_and_its_end_once() -> None:
+@operated(jobs=3)
+async def test_a_fallback_is_told_step_by_step_and_its_end_once(clock: Any, cluster: Cluster) -> None:
     """Each failed poll below the threshold counts one more in status.health: that is a change of its own."""
-
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            await cluster.deployment(replicas=2)
-            fallback = {"failureThreshold": 3, "replicas": 6}
-            await cluster.scaled_object("web", pollingInterval=10, fallback=fallback)
-            await clock.sleep(20)
-            cluster.redis.trouble = DOWN
-            before = len(cluster.status_writes())
-            await clock.sleep(600)
-            told = telling(cluster.status_writes()[before:])
-            assert len(told) == 4
-            cluster.redis.trouble = None
-            before = len(cluster.status_writes())
-            await clock.sleep(15)
-            assert len(cluster.status_writes()) == before + 1
-
-    virtualtime.run(story)
+    await cluster.deployment(replicas=2)
+    fallback = {"failureThreshold": 3, "replicas": 6}
+    await cluster.scaled_object("web", pollingInterval=10, fallback=fallback)
+    await clock.sleep(20)
+    cluster.redis.trouble = DOWN
+    before = len(cluster.status_writes())
+    await clock.sleep(600)
+    told = telling(cluster.status_writes()[before:])
+    assert len(told) == 4
+    cluster.redis.trouble = None
+    before = len(cluster.status_writes())
+    await clock.sleep(15)
+    assert len(cluster.status_writes()) == before + 1
 
 
 STATES: list[tuple[str, Change, dict[str, Any]]] = [
@@ -268,35 +260,30 @@ def test_a_pause_that_ends_after_a_restart_tells_that_watching_has_begun() -> No
     virtualtime.run(story)
 
 
-def test_a_first_status_waits_for_no_answer_longer_than_a_moment() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            cluster.redis.delay_s = 8
-            await cluster.deployment()
-            await cluster.scaled_object("web")
-            await clock.sleep(4)
-            assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
-            assert cluster.condition(SCALED_OBJECTS, "web", "Active")[0] == "Unknown"
-
-    virtualtime.run(story)
+@operated(jobs=3)
+async def test_a_first_status_waits_for_no_answer_longer_than_a_moment(clock: Any, cluster: Cluster) -> None:
+    cluster.redis.delay_s = 8
+    await cluster.deployment()
+    await cluster.scaled_object("web")
+    await clock.sleep(4)
+    assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
+    assert cluster.condition(SCALED_OBJECTS, "web", "Active")[0] == "Unknown"
 
 
 @pytest.mark.parametrize("is_restored", [False, True])
-def test_the_count_from_before_is_the_one_first_seen(is_restored: bool) -> None:
+@operated(jobs=3)
+async def test_the_count_from_before_is_the_one_first_seen(
+    clock: Any, cluster: Cluster, is_restored: bool
+) -> None:
     """The HPA, which exists at once, may change the count while the first status waits for a reading."""
-
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            cluster.redis.delay_s = 1.5
-            await cluster.deployment(replicas=4)
-            await cluster.scaled_object("web", advanced={"restoreToOriginalReplicaCount": is_restored})
-            await clock.sleep(0.9)
-            assert cluster.hpa() is not None
-            await cluster.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 9}})
-            await clock.sleep(5)
-            found = cluster.objects.get(SCALED_OBJECTS, "shop", "web") or {}
-            assert found["status"]["originalReplicaCount"] == 4
-            # What must be restored is kept before it can change.
-            assert len(cluster.status_writes()) == (2 if is_restored else 1)
-
-    virtualtime.run(story)
+    cluster.redis.delay_s = 1.5
+    await cluster.deployment(replicas=4)
+    await cluster.scaled_object("web", advanced={"restoreToOriginalReplicaCount": is_restored})
+    await clock.sleep(0.9)
+    assert cluster.hpa() is not None
+    await cluster.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 9}})
+    await clock.sleep(5)
+    found = cluster.objects.get(SCALED_OBJECTS, "shop", "web") or {}
+    assert found["status"]["originalReplicaCount"] == 4
+    # What must be restored is kept before it can change.
+    assert len(cluster.status_writes()) == (2 if is_restored else 1)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from parts import virtualtime
-from parts.cluster import Cluster, operating
+from parts.cluster import Cluster, operated
 from tidegate import __version__
 from tidegate.api.decode import decode
 from tidegate.api.scaledjob import ScaledJob
@@ -128,34 +127,30 @@ def test_a_job_that_tells_nothing_has_not_ended(job: Object | None) -> None:
     assert finished_as(job) == ""
 
 
-def test_a_new_scaled_job_tells_what_was_started_and_that_it_is_ready() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=0) as cluster:
-            await cluster.scaled_job()
-            await clock.sleep(2)
-            told = [one[:3] for one in cluster.events("crunch") if one[1] != "ScaledJobInactive"]
-            assert sorted(told) == [
-                ("Normal", "KEDAScalersStarted", "Scaler redis is built"),
-                ("Normal", "KEDAScalersStarted", "Started scalers watch"),
-                ("Normal", "ScaledJobReady", "ScaledJob is ready for scaling"),
-            ]
+@operated(jobs=0)
+async def test_a_new_scaled_job_tells_what_was_started_and_that_it_is_ready(
+    clock: Any, cluster: Cluster
+) -> None:
+    await cluster.scaled_job()
+    await clock.sleep(2)
+    told = [one[:3] for one in cluster.events("crunch") if one[1] != "ScaledJobInactive"]
+    assert sorted(told) == [
+        ("Normal", "KEDAScalersStarted", "Scaler redis is built"),
+        ("Normal", "KEDAScalersStarted", "Started scalers watch"),
+        ("Normal", "ScaledJobReady", "ScaledJob is ready for scaling"),
+    ]
 
-    virtualtime.run(story)
 
-
-def test_the_end_of_a_scaled_job_is_told_in_its_namespace() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=0) as cluster:
-            await cluster.scaled_job()
-            await clock.sleep(2)
-            await cluster.objects.delete(SCALED_JOBS, "shop", "crunch")
-            await clock.sleep(2)
-            assert cluster.objects.get(SCALED_JOBS, "shop", "crunch") is None
-            told = [one for one in cluster.objects.list(EVENTS) if one["reason"] == "ScaledJobDeleted"]
-            assert [one["metadata"]["namespace"] for one in told] == ["shop"]
-            assert [(one["type"], one["message"]) for one in told] == [("Warning", "ScaledJob was deleted")]
-
-    virtualtime.run(story)
+@operated(jobs=0)
+async def test_the_end_of_a_scaled_job_is_told_in_its_namespace(clock: Any, cluster: Cluster) -> None:
+    await cluster.scaled_job()
+    await clock.sleep(2)
+    await cluster.objects.delete(SCALED_JOBS, "shop", "crunch")
+    await clock.sleep(2)
+    assert cluster.objects.get(SCALED_JOBS, "shop", "crunch") is None
+    told = [one for one in cluster.objects.list(EVENTS) if one["reason"] == "ScaledJobDeleted"]
+    assert [one["metadata"]["namespace"] for one in told] == ["shop"]
+    assert [(one["type"], one["message"]) for one in told] == [("Warning", "ScaledJob was deleted")]
 
 
 def activity(cluster: Cluster) -> Object:
@@ -163,15 +158,14 @@ def activity(cluster: Cluster) -> Object:
     return dict(status.get("triggersActivity") or {})
 
 
-def test_the_status_shows_which_metrics_of_a_scaled_job_are_active() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=0) as cluster:
-            await cluster.scaled_job(pollingInterval=5)
-            await clock.sleep(2)
-            assert activity(cluster) == {"s0-redis-jobs": {"isActive": False}}
-            cluster.redis.lists["jobs"] = 1
-            await clock.sleep(6)
-            assert activity(cluster) == {"s0-redis-jobs": {"isActive": True}}
-            assert len(cluster.objects.list(JOBS)) == 1
-
-    virtualtime.run(story)
+@operated(jobs=0)
+async def test_the_status_shows_which_metrics_of_a_scaled_job_are_active(
+    clock: Any, cluster: Cluster
+) -> None:
+    await cluster.scaled_job(pollingInterval=5)
+    await clock.sleep(2)
+    assert activity(cluster) == {"s0-redis-jobs": {"isActive": False}}
+    cluster.redis.lists["jobs"] = 1
+    await clock.sleep(6)
+    assert activity(cluster) == {"s0-redis-jobs": {"isActive": True}}
+    assert len(cluster.objects.list(JOBS)) == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from parts import virtualtime
-from parts.cluster import operating, redis
+from parts.cluster import Cluster, operated, redis
 from parts.memory_client import Write
 from parts.town import Object, Town, living, pods_of
 from tidegate.kube.resource import JOBS, SCALED_JOBS, SECRETS
@@ -127,57 +127,51 @@ MIN_AND_AVG = pytest.mark.parametrize(
 
 
 @MIN_AND_AVG
-def test_a_server_that_answers_later_is_waited_for(mode: str, expected: int) -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, big=20, small=2) as cluster:
-            cluster.redis.slow["other:6379"] = 1.5
-            triggers = (redis("big"), redis("small", address="other:6379"))
-            await cluster.scaled_job(
-                "crunch", *triggers, scalingStrategy={"multipleScalersCalculation": mode}, pollingInterval=30
-            )
-            await clock.sleep(25)
-            assert len(cluster.jobs()) == expected
-
-    virtualtime.run(story)
+@operated(big=20, small=2)
+async def test_a_server_that_answers_later_is_waited_for(
+    clock: Any, cluster: Cluster, mode: str, expected: int
+) -> None:
+    cluster.redis.slow["other:6379"] = 1.5
+    triggers = (redis("big"), redis("small", address="other:6379"))
+    await cluster.scaled_job(
+        "crunch", *triggers, scalingStrategy={"multipleScalersCalculation": mode}, pollingInterval=30
+    )
+    await clock.sleep(25)
+    assert len(cluster.jobs()) == expected
 
 
 @MIN_AND_AVG
 @pytest.mark.parametrize("address", ["b:6379", "c:6379", "d:6379"])
-def test_a_round_is_decided_on_readings_of_one_moment(mode: str, expected: int, address: str) -> None:
+@operated(big=0, small=0)
+async def test_a_round_is_decided_on_readings_of_one_moment(
+    clock: Any, cluster: Cluster, mode: str, expected: int, address: str
+) -> None:
     """Servers are polled at moments of their own: what was read before is asked again, once."""
-
-    async def story(clock: Any) -> None:
-        async with operating(clock, big=0, small=0) as cluster:
-            triggers = (redis("small"), redis("big", address=address))
-            await cluster.scaled_job(
-                "crunch", *triggers, scalingStrategy={"multipleScalersCalculation": mode}, pollingInterval=30
-            )
-            await clock.sleep(10)
-            counters = cluster.operator.rounds.counters
-            before, begun_s = counters.questions, clock.monotonic()
-            cluster.redis.lists.update(small=2, big=20)
-            await clock.sleep(120)
-            assert len(cluster.jobs()) == expected
-            polls = 2 * (clock.monotonic() - begun_s) / 30
-            assert counters.questions - before <= polls + 1
-
-    virtualtime.run(story)
+    triggers = (redis("small"), redis("big", address=address))
+    await cluster.scaled_job(
+        "crunch", *triggers, scalingStrategy={"multipleScalersCalculation": mode}, pollingInterval=30
+    )
+    await clock.sleep(10)
+    counters = cluster.operator.rounds.counters
+    before, begun_s = counters.questions, clock.monotonic()
+    cluster.redis.lists.update(small=2, big=20)
+    await clock.sleep(120)
+    assert len(cluster.jobs()) == expected
+    polls = 2 * (clock.monotonic() - begun_s) / 30
+    assert counters.questions - before <= polls + 1
 
 
-def test_a_single_trigger_is_asked_by_polls_alone() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=0) as cluster:
-            cluster.redis.slow["redis:6379"] = 2.0
-            await cluster.scaled_job(pollingInterval=30)
-            await clock.sleep(10)
-            counters, before = cluster.operator.rounds.counters, cluster.operator.rounds.counters.questions
-            for count in (1, 2, 3):
-                cluster.redis.lists["jobs"] = count
-                await clock.sleep(30)
-                assert len(cluster.jobs()) == count
-            assert counters.questions - before == 3
-
-    virtualtime.run(story)
+@operated(jobs=0)
+async def test_a_single_trigger_is_asked_by_polls_alone(clock: Any, cluster: Cluster) -> None:
+    cluster.redis.slow["redis:6379"] = 2.0
+    await cluster.scaled_job(pollingInterval=30)
+    await clock.sleep(10)
+    counters, before = cluster.operator.rounds.counters, cluster.operator.rounds.counters.questions
+    for count in (1, 2, 3):
+        cluster.redis.lists["jobs"] = count
+        await clock.sleep(30)
+        assert len(cluster.jobs()) == count
+    assert counters.questions - before == 3
 
 
 def test_a_restart_and_a_rotated_secret_start_no_job_for_the_larger_of_two_queues() -> None:
@@ -205,71 +199,64 @@ def test_a_restart_and_a_rotated_secret_start_no_job_for_the_larger_of_two_queue
     virtualtime.run(story)
 
 
-def test_an_edit_and_an_unpause_fill_the_minimum_at_once() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=0) as cluster:
-            await cluster.scaled_job(pollingInterval=HOUR_S, minReplicaCount=2)
-            await clock.sleep(5)
-            await cluster.finish(cluster.unfinished()[0])
-            await clock.sleep(60)
-            assert len(cluster.jobs()) == 2, "the minimum waits for the poll"
-            await cluster.patch(SCALED_JOBS, "crunch", {"spec": {"maxReplicaCount": 9}})
-            await clock.sleep(2)
-            assert len(cluster.jobs()) == 3
-            for text in ("true", None):
-                wanted = {"metadata": {"annotations": {"autoscaling.keda.sh/paused": text}}}
-                await cluster.finish(cluster.unfinished()[0])
-                await cluster.patch(SCALED_JOBS, "crunch", wanted)
-                await clock.sleep(2)
-            assert len(cluster.unfinished()) == 2
-
-    virtualtime.run(story)
+@operated(jobs=0)
+async def test_an_edit_and_an_unpause_fill_the_minimum_at_once(clock: Any, cluster: Cluster) -> None:
+    await cluster.scaled_job(pollingInterval=HOUR_S, minReplicaCount=2)
+    await clock.sleep(5)
+    await cluster.finish(cluster.unfinished()[0])
+    await clock.sleep(60)
+    assert len(cluster.jobs()) == 2, "the minimum waits for the poll"
+    await cluster.patch(SCALED_JOBS, "crunch", {"spec": {"maxReplicaCount": 9}})
+    await clock.sleep(2)
+    assert len(cluster.jobs()) == 3
+    for text in ("true", None):
+        wanted = {"metadata": {"annotations": {"autoscaling.keda.sh/paused": text}}}
+        await cluster.finish(cluster.unfinished()[0])
+        await cluster.patch(SCALED_JOBS, "crunch", wanted)
+        await clock.sleep(2)
+    assert len(cluster.unfinished()) == 2
 
 
 @pytest.mark.parametrize("claim_s", [0.01, 12, 25])
-def test_what_is_asked_while_a_round_is_claimed_starts_no_second_job_for_a_message(claim_s: float) -> None:
+@operated(jobs=0)
+async def test_what_is_asked_while_a_round_is_claimed_starts_no_second_job_for_a_message(
+    clock: Any, cluster: Cluster, claim_s: float
+) -> None:
     """The Jobs take their messages, end and are removed before anybody looks again."""
+    gone: list[str] = []
 
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=0) as cluster:
-            gone: list[str] = []
+    async def delay(write: Write) -> None:
+        if write.resource == SCALED_JOBS and "tidegate.dev/round" in str(write.body):
+            await clock.sleep(claim_s)
 
-            async def delay(write: Write) -> None:
-                if write.resource == SCALED_JOBS and "tidegate.dev/round" in str(write.body):
-                    await clock.sleep(claim_s)
-
-            async def work() -> None:
-                while True:
-                    await clock.sleep(0.02)
-                    for name in cluster.unfinished():
-                        cluster.redis.lists["jobs"] = max(0, cluster.redis.lists["jobs"] - 1)
-                        gone.append(name)
-                        await cluster.finish(name)
-                        await cluster.objects.delete(JOBS, "shop", name)
-
-            cluster.client.before = delay
-            worker = asyncio.create_task(work())
-            await cluster.scaled_job(pollingInterval=10)
-            await clock.sleep(25)
-            cluster.redis.lists["jobs"] = 3
-            await clock.sleep(100)
-            assert len(gone) == 3
-            worker.cancel()
-
-    virtualtime.run(story)
-
-
-def test_a_clock_that_is_set_back_keeps_no_jobs_of_a_cron_trigger_waiting() -> None:
-    hours = {"timezone": "UTC", "start": "0 5 * * *", "end": "0 23 * * *", "desiredReplicas": "2"}
-
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            await cluster.scaled_job("crunch", {"type": "cron", "metadata": hours}, pollingInterval=30)
-            await clock.sleep(5)
-            clock.shift -= timedelta(hours=1)
+    async def work() -> None:
+        while True:
+            await clock.sleep(0.02)
             for name in cluster.unfinished():
+                cluster.redis.lists["jobs"] = max(0, cluster.redis.lists["jobs"] - 1)
+                gone.append(name)
                 await cluster.finish(name)
-            await clock.sleep(65)
-            assert len(cluster.jobs()) == 4
+                await cluster.objects.delete(JOBS, "shop", name)
 
-    virtualtime.run(story)
+    cluster.client.before = delay
+    worker = asyncio.create_task(work())
+    await cluster.scaled_job(pollingInterval=10)
+    await clock.sleep(25)
+    cluster.redis.lists["jobs"] = 3
+    await clock.sleep(100)
+    assert len(gone) == 3
+    worker.cancel()
+
+
+@operated()
+async def test_a_clock_that_is_set_back_keeps_no_jobs_of_a_cron_trigger_waiting(
+    clock: Any, cluster: Cluster
+) -> None:
+    hours = {"timezone": "UTC", "start": "0 5 * * *", "end": "0 23 * * *", "desiredReplicas": "2"}
+    await cluster.scaled_job("crunch", {"type": "cron", "metadata": hours}, pollingInterval=30)
+    await clock.sleep(5)
+    clock.shift -= timedelta(hours=1)
+    for name in cluster.unfinished():
+        await cluster.finish(name)
+    await clock.sleep(65)
+    assert len(cluster.jobs()) == 4

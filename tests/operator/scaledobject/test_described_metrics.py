@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from parts import virtualtime
-from parts.cluster import Cluster, external, operating, redis, running
+from parts.cluster import Cluster, external, operated, redis, running
 from tidegate.base.errors import Unreachable
 from tidegate.kube.resource import HPAS, SCALED_JOBS, SCALED_OBJECTS
 from tidegate.review.hpa import NAME_LABEL
@@ -24,64 +24,59 @@ def hpa_writes(cluster: Cluster) -> int:
     return sum(one.resource == HPAS for one in cluster.client.writes)
 
 
-def test_the_hpa_gets_what_the_server_says_and_follows_it() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            cluster.external.metrics = {"orders": (5.0, 12.0), "refunds": (2.5, 0.0)}
-            cluster.external.is_active = True
-            await cluster.deployment()
-            await cluster.scaled_object("web", external(), pollingInterval=10)
-            await clock.sleep(5)
-            assert targets(cluster) == {"s0-orders": "5", "s0-refunds": "2500m"}
-            assert hpa_writes(cluster) == 1
-            assert cluster.replicas() == 1
-            cluster.external.metrics = {"orders": (7.0, 12.0)}
-            await clock.sleep(15)
-            assert targets(cluster) == {"s0-orders": "7"}
-            assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
-
-    virtualtime.run(story)
+@operated()
+async def test_the_hpa_gets_what_the_server_says_and_follows_it(clock: Any, cluster: Cluster) -> None:
+    cluster.external.metrics = {"orders": (5.0, 12.0), "refunds": (2.5, 0.0)}
+    cluster.external.is_active = True
+    await cluster.deployment()
+    await cluster.scaled_object("web", external(), pollingInterval=10)
+    await clock.sleep(5)
+    assert targets(cluster) == {"s0-orders": "5", "s0-refunds": "2500m"}
+    assert hpa_writes(cluster) == 1
+    assert cluster.replicas() == 1
+    cluster.external.metrics = {"orders": (7.0, 12.0)}
+    await clock.sleep(15)
+    assert targets(cluster) == {"s0-orders": "7"}
+    assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
 
 
-def test_a_server_that_never_spoke_makes_no_hpa_and_ready_is_false() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            cluster.external.trouble = AWAY
-            await cluster.deployment(replicas=3)
-            await cluster.scaled_object("web", external(), pollingInterval=10, cooldownPeriod=1)
-            await clock.sleep(60)
-            assert cluster.hpa() is None
-            assert cluster.replicas() == 3, "unknown never scales to zero"
-            assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "False"
-            cluster.external.trouble = None
-            cluster.external.metrics = {"orders": (5.0, 12.0)}
-            await clock.sleep(15)
-            assert targets(cluster) == {"s0-orders": "5"}
-            assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
+@operated()
+async def test_a_server_that_never_spoke_makes_no_hpa_and_ready_is_false(
+    clock: Any, cluster: Cluster
+) -> None:
+    cluster.external.trouble = AWAY
+    await cluster.deployment(replicas=3)
+    await cluster.scaled_object("web", external(), pollingInterval=10, cooldownPeriod=1)
+    await clock.sleep(60)
+    assert cluster.hpa() is None
+    assert cluster.replicas() == 3, "unknown never scales to zero"
+    assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "False"
+    cluster.external.trouble = None
+    cluster.external.metrics = {"orders": (5.0, 12.0)}
+    await clock.sleep(15)
+    assert targets(cluster) == {"s0-orders": "5"}
+    assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
 
-    virtualtime.run(story)
 
-
-def test_beside_a_healthy_trigger_an_hpa_only_raises_until_the_server_has_spoken() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock, jobs=3) as cluster:
-            cluster.external.trouble = AWAY
-            await cluster.deployment()
-            await cluster.scaled_object("web", external(), redis(), pollingInterval=10)
-            await clock.sleep(15)
-            found = cluster.hpa()
-            assert found is not None
-            assert set(targets(cluster)) == {"s1-redis-jobs"}
-            assert found["spec"]["behavior"]["scaleDown"]["selectPolicy"] == "Disabled"
-            cluster.external.trouble = None
-            cluster.external.metrics = {"orders": (5.0, 12.0)}
-            await clock.sleep(15)
-            assert set(targets(cluster)) == {"s0-orders", "s1-redis-jobs"}
-            found = cluster.hpa()
-            assert found is not None
-            assert "behavior" not in found["spec"]
-
-    virtualtime.run(story)
+@operated(jobs=3)
+async def test_beside_a_healthy_trigger_an_hpa_only_raises_until_the_server_has_spoken(
+    clock: Any, cluster: Cluster
+) -> None:
+    cluster.external.trouble = AWAY
+    await cluster.deployment()
+    await cluster.scaled_object("web", external(), redis(), pollingInterval=10)
+    await clock.sleep(15)
+    found = cluster.hpa()
+    assert found is not None
+    assert set(targets(cluster)) == {"s1-redis-jobs"}
+    assert found["spec"]["behavior"]["scaleDown"]["selectPolicy"] == "Disabled"
+    cluster.external.trouble = None
+    cluster.external.metrics = {"orders": (5.0, 12.0)}
+    await clock.sleep(15)
+    assert set(targets(cluster)) == {"s0-orders", "s1-redis-jobs"}
+    found = cluster.hpa()
+    assert found is not None
+    assert "behavior" not in found["spec"]
 
 
 def test_a_restart_while_the_server_is_away_keeps_the_metrics_and_writes_nothing() -> None:
@@ -109,34 +104,28 @@ def test_a_restart_while_the_server_is_away_keeps_the_metrics_and_writes_nothing
     virtualtime.run(story)
 
 
-def test_a_push_is_acted_upon_at_once_and_not_at_the_next_poll() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            cluster.external.metrics = {"orders": (5.0, 0.0)}
-            await cluster.deployment()
-            await cluster.scaled_object("web", external("external-push"), pollingInterval=3600)
-            await clock.sleep(5)
-            assert cluster.replicas() == 0
-            cluster.external.is_active = True
-            cluster.external.push()
-            await clock.sleep(1)
-            assert cluster.replicas() == 1
-
-    virtualtime.run(story)
+@operated()
+async def test_a_push_is_acted_upon_at_once_and_not_at_the_next_poll(clock: Any, cluster: Cluster) -> None:
+    cluster.external.metrics = {"orders": (5.0, 0.0)}
+    await cluster.deployment()
+    await cluster.scaled_object("web", external("external-push"), pollingInterval=3600)
+    await clock.sleep(5)
+    assert cluster.replicas() == 0
+    cluster.external.is_active = True
+    cluster.external.push()
+    await clock.sleep(1)
+    assert cluster.replicas() == 1
 
 
-def test_a_scaled_job_is_pushed_too() -> None:
-    async def story(clock: Any) -> None:
-        async with operating(clock) as cluster:
-            cluster.external.metrics = {"orders": (1.0, 0.0)}
-            await cluster.scaled_job("crunch", external("external-push"), pollingInterval=3600)
-            await clock.sleep(5)
-            assert cluster.jobs() == []
-            cluster.external.is_active = True
-            cluster.external.metrics = {"orders": (1.0, 3.0)}
-            cluster.external.push()
-            await clock.sleep(1)
-            assert len(cluster.jobs()) == 3
-            assert cluster.condition(SCALED_JOBS, "crunch", "Active")[0] == "True"
-
-    virtualtime.run(story)
+@operated()
+async def test_a_scaled_job_is_pushed_too(clock: Any, cluster: Cluster) -> None:
+    cluster.external.metrics = {"orders": (1.0, 0.0)}
+    await cluster.scaled_job("crunch", external("external-push"), pollingInterval=3600)
+    await clock.sleep(5)
+    assert cluster.jobs() == []
+    cluster.external.is_active = True
+    cluster.external.metrics = {"orders": (1.0, 3.0)}
+    cluster.external.push()
+    await clock.sleep(1)
+    assert len(cluster.jobs()) == 3
+    assert cluster.condition(SCALED_JOBS, "crunch", "Active")[0] == "True"

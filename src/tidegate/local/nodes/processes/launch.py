@@ -7,7 +7,7 @@
 It runs between the server and the user's command, often as root of nothing but its own namespace, so
 it imports only what the standard library loads fast, and speaks bytes throughout (names, arguments
 and variables need not be UTF-8). The plan is a sequence of NUL-terminated words written by
-`instances.py`. Private mounts work without privileges: a user namespace in which we keep our own
+`instance.py`. Private mounts work without privileges: a user namespace in which we keep our own
 ids, a tmpfs as the new root, and every top-level entry of the real one bound into it.
 """
 
