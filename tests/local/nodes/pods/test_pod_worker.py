@@ -51,6 +51,16 @@ async def test_a_command_that_is_not_there_is_told(machine: Machine) -> None:
     told = 'exec: "no-such-program": executable file not found in $PATH'
     assert terminated(machine, "a")["message"] == told
     assert events(machine, "Failed") == [f"Error: {told}"]
+    assert events(machine, "Started") == []
+
+
+async def test_a_run_is_told_however_short_it_was(machine: Machine) -> None:
+    names = [f"a{number}" for number in range(12)]
+    for name in names:
+        await machine.apply(name, "true", container={"name": name})
+    for name in names:
+        await machine.phase(name, "Succeeded")
+    assert sorted(events(machine, "Started")) == sorted(f"Started container {name}" for name in names)
 
 
 async def test_a_life_is_told_in_events(machine: Machine) -> None:

@@ -111,8 +111,9 @@ class Container:
             self._hold()
 
     def takes_note_of_start(self) -> bool:
-        """True once for each instance that has begun to run under this server."""
-        is_news = self._has_news and self.is_running
+        """True once for each instance that has begun to run under this server, also if it is over by now."""
+        has_run = self.seen is not None and self.seen.state == "ended" and self.seen.failure is None
+        is_news = self._has_news and (self.is_running or has_run)
         self._has_news = self._has_news and not is_news
         return is_news
 

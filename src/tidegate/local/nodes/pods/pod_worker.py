@@ -185,7 +185,8 @@ class PodTask:
                 event = (reason, told) if is_mount else ("Failed", f"Error: {told}")
                 await self._reports.event(pod, "Warning", *event)
             if container.takes_note_of_start():
-                self._probe(pod, container, False)
+                if container.is_running:
+                    self._probe(pod, container, False)
                 await self._reports.event(pod, "Normal", "Started", f"Started container {container.name}")
             if container.probes is not None and container.probes.is_dead:
                 told = f"Container {container.name} failed liveness probe, will be restarted"
