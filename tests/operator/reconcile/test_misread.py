@@ -76,7 +76,10 @@ async def test_a_behavior_that_cannot_be_read_stops_no_activation_and_makes_no_h
     assert cluster.hpa() is None
     status, reason, text = ready(cluster)
     assert (status, reason) == ("False", "ScaledObjectCheckFailed")
-    assert f"{BEHAVIOR}.scaleDown.policies in body must be of type array" in text
+    assert text == (
+        f'{BEHAVIOR}.scaleDown.policies: Invalid value: "few": {BEHAVIOR}.scaleDown.policies in body '
+        'must be of type array: "string"'
+    )
     assert cluster.condition(SCALED_OBJECTS, "web", "Active")[0] == "True"
 
     good = behaving(policies=[{"type": "Pods", "value": 1, "periodSeconds": 60}])

@@ -18,7 +18,7 @@ from tidegate.api.validation.partial import Misread
 from tidegate.auth.lookup import Lookup
 from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure
-from tidegate.base.problems import Problem, join
+from tidegate.base.problems import join
 from tidegate.core.values import MetricSpec, Reading, TriggerView
 from tidegate.kit.identity import not_offered
 from tidegate.kit.question import Ask
@@ -53,7 +53,7 @@ class Plan:
     `failures` are by trigger index: what keeps it from being measured. `read` is all that the plan
     depends on beside the object. `warnings` name forms that work but have a better one; `remarks` are those
     of them that a trigger's parameters brought, by its index. `stamps` are those of the parameter files that
-    were read, by path. `is_hpa_lost`: nobody can read what the HPA should be.
+    were read, by path. `misread` is what of the object could not be read.
     """
 
     review: Review
@@ -62,7 +62,12 @@ class Plan:
     warnings: tuple[str, ...]
     remarks: tuple[tuple[int, str], ...] = ()
     stamps: dict[str, Hashable] = field(default_factory=dict)
-    is_hpa_lost: bool = False
+    misread: Misread | None = None
+
+    @property
+    def is_hpa_lost(self) -> bool:
+        """Whether nobody can read what the HPA should be."""
+        return self.misread is not None and self.misread.is_hpa_lost
 
     @property
     def is_whole(self) -> bool:
@@ -104,10 +109,14 @@ class Plan:
         return frozenset(index for index, scaler in self.scalers() if isinstance(scaler, Clocked))
 
     def check(self, stage: str) -> Failure | None:
-        """Everything that is wrong with the object, in one text that begins with the stage."""
+        """Everything that is wrong with the object, in one text: what of it cannot be read, then the stage
+        with the rest."""
         texts = [join(self.review.problems)] if self.review.problems else []
         texts += dict.fromkeys(failure.message for failure in self.failures.values())
-        return Failure("Misconfigured", f"{stage}: {'; '.join(texts)}") if texts else None
+        told = [f"{stage}: {'; '.join(texts)}"] if texts else []
+        if self.misread is not None:
+            told.insert(0, self.misread.text)
+        return Failure("Misconfigured", "; ".join(told)) if told else None
 
     def views(self, kept: Callable[[int], Kept], now: datetime) -> tuple[TriggerView, ...]:
         """The triggers as a decision sees them; one that cannot be measured has a failure as reading."""
@@ -198,10 +207,8 @@ def understood(made: Plan, misread: Misread | None) -> Plan:
         else one
         for one in reviewed.triggers
     )
-    others = [one for one in reviewed.problems if not misread.speaks_of(one)]
-    told = (*misread.problems, *([Problem("", misread.state)] if misread.state else ()))
-    review = replace(reviewed, triggers=triggers, problems=(*told, *others))
-    return replace(made, review=review, is_hpa_lost=misread.is_hpa_lost)
+    others = tuple(one for one in reviewed.problems if not misread.speaks_of(one))
+    return replace(made, review=replace(reviewed, triggers=triggers, problems=others), misread=misread)
 
 
 def basis(object: ScaledObject | ScaledJob, template: Object | Failure | None) -> Any:
