@@ -43,7 +43,7 @@ def build(
     A problem's path is the setting's name, or `metricType`; `field_path` completes it.
     """
     problems = [*_metric_type_problems(kind, trigger)]
-    values: dict[str, Any] = {"type": trigger.type, "scope": scope}
+    values: dict[str, Any] = {"type": trigger.type, "scope": scope, "identity": None}
     if issubclass(kind, Native):
         values["metric_type"] = trigger.metric_type or ""
     if sources.identity is not None and sources.identity.provider in kind.identities:

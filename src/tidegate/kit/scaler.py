@@ -63,6 +63,10 @@ class Scaler:
     scope: Scope
     identity: Identity | None = None
 
+    def asks_as(self) -> Identity | None:
+        """The identity that asks, None where keys, passwords or nothing do."""
+        return self.identity
+
     def summary(self) -> str:
         """What is measured, in the words of the manifest; "" where the metric's name says enough."""
         return ""

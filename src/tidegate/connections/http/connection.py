@@ -47,7 +47,7 @@ class HttpConnection:
         for one in questions:
             if isinstance(one, HttpQuestion):
                 picks.setdefault(one.request, {})[one.pick] = None
-        sending = _Sending(self.client, picks)
+        sending = Sending(self.client, picks)
         outcomes = await sending.run()
         for request, outcome in outcomes.items():
             picks[request] = await self._picked(request, outcome, picks[request])
@@ -109,7 +109,7 @@ def pick_all(body: bytes, wanted: dict[Pick, Any]) -> dict[Pick, Any]:
     return found
 
 
-class _Sending:
+class Sending:
     """One list of different requests on its way."""
 
     def __init__(self, client: HttpClient, requests: dict[HttpRequest, Any]) -> None:

@@ -184,8 +184,9 @@ def plan(
 
     reviewed = review(object, sources_for, None if isinstance(template, Failure) else template)
     for one in reviewed.triggers:
-        if one.scaler is not None and one.scaler.identity is not None:
-            error = not_offered(one.scaler.identity, f"measure {one.trigger.type}", one.scaler.summary())
+        identity = one.scaler.asks_as() if one.scaler is not None else None
+        if one.scaler is not None and identity is not None:
+            error = not_offered(identity, f"measure {one.trigger.type}", one.scaler.summary())
             failures[one.index] = Failure.of(error)
     # What is told as a problem is not told beside it.
     problems = [str(problem) for one in reviewed.triggers for problem in one.problems]

@@ -1,0 +1,204 @@
+"""AWS: whom to ask, what to ask, and the settings by which every AWS trigger names its account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from tidegate.base.problems import Problem
+from tidegate.kit.identity import Identity, Provider
+from tidegate.kit.scaler import Polled
+from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, deprecated, setting
+from tidegate.kit.systems.http import read_url
+
+Service = Literal["sqs", "monitoring", "kinesis", "dynamodb", "streams.dynamodb"]
+"""As the regional endpoints are called."""
+
+_NAMES: dict[Service, str] = {
+    "sqs": "SQS",
+    "monitoring": "CloudWatch",
+    "kinesis": "Kinesis",
+    "dynamodb": "DynamoDB",
+    "streams.dynamodb": "DynamoDB Streams",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AwsKeys:
+    """An access key; `session_token` comes with temporary ones."""
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsServer:
+    """One service of one region, asked with one key. `endpoint`: an origin instead of the region's."""
+
+    system: ClassVar[str] = "aws"
+
+    service: Service
+    region: str
+    keys: AwsKeys | None = None
+    endpoint: str = ""
+
+    def label(self) -> str:
+        where = f" ({self.endpoint})" if self.endpoint else ""
+        return f"{_NAMES[self.service]} in {self.region}{where}"
+
+    def origin(self) -> str:
+        """Where requests go: `scheme://host[:port]`."""
+        suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+        return self.endpoint or f"https://{self.service}.{self.region}.{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class SqsQueue:
+    """A queue's attributes: an `SqsCounts`. `queue` is its URL, or its name."""
+
+    server: AwsServer
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class SqsCounts:
+    """Messages, each approximate: ready to be received, received and not deleted, delayed."""
+
+    visible: int
+    in_flight: int
+    delayed: int
+
+
+@dataclass(frozen=True, slots=True)
+class KinesisShards:
+    """How many open shards the stream has: an int."""
+
+    server: AwsServer
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class DynamodbQuery:
+    """How many items a Query counts on its first page: an int. `names`, `values`: JSON objects as text."""
+
+    server: AwsServer
+    table: str
+    index: str
+    key_condition: str
+    filter: str
+    names: str
+    values: str
+
+
+@dataclass(frozen=True, slots=True)
+class DynamodbStreamShards:
+    """How many shards the table's newest stream lists, closed ones too: an int."""
+
+    server: AwsServer
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """One metric of CloudWatch. `unit` "" leaves it to CloudWatch."""
+
+    namespace: str
+    name: str
+    dimensions: tuple[tuple[str, str], ...]
+    statistic: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudwatchSeries:
+    """The newest value of a metric or expression in a window that ends at `end_s`: a float, None for no data.
+
+    The window is `length_s` long, both in whole seconds; `end_s` counts from 1970. `account` is the source
+    account, "" for one's own.
+    """
+
+    server: AwsServer
+    what: Statistic | str
+    period_s: int
+    end_s: int
+    length_s: int
+    account: str = ""
+
+
+@declared
+class AwsAccess(Polled):
+    """The settings of an account; a subclass says which `service` it asks."""
+
+    identities: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks")
+    service: ClassVar[Service]
+
+    aws_region: str = setting(
+        "awsRegion", doc="Region, such as `eu-west-1`.", sources=(METADATA, AUTHENTICATION)
+    )
+    aws_endpoint: str = setting(
+        "awsEndpoint",
+        doc="URL that stands in for the region's endpoint: emulators, VPC endpoints.",
+        default="",
+    )
+    identity_owner: str = deprecated(
+        "identityOwner",
+        message="'identityOwner' is deprecated and is removed in v3 - use podIdentity instead",
+        doc="`operator`: the autoscaler's own identity; `pod`: what the authentication gives.",
+        default="",
+    )
+    access_key_id: str = setting(
+        "awsAccessKeyID",
+        "awsAccessKeyId",
+        doc="Access key.",
+        default="",
+        sources=(AUTHENTICATION, METADATA, ENVIRONMENT),
+        hidden=True,
+    )
+    secret_access_key: str = setting(
+        "awsSecretAccessKey",
+        doc="Its secret.",
+        default="",
+        sources=(AUTHENTICATION, ENVIRONMENT),
+        secret=True,
+    )
+    session_token: str = setting(
+        "awsSessionToken", doc="With temporary keys.", default="", sources=(AUTHENTICATION,), secret=True
+    )
+    role_arn: str = setting("awsRoleArn", doc="Role to assume.", default="", sources=(AUTHENTICATION,))
+
+    def check(self) -> Iterator[Problem]:
+        if self.aws_endpoint:
+            try:
+                read_url(self.aws_endpoint)
+            except ValueError as error:
+                yield Problem("awsEndpoint", f'"{self.aws_endpoint}" {error}')
+        if self.asks_as() is not None:
+            return
+        if not self.access_key_id:
+            yield Problem("awsAccessKeyID", "awsAccessKeyID not found", "FieldValueRequired")
+        if not self.secret_access_key:
+            yield Problem("awsSecretAccessKey", "awsSecretAccessKey not found", "FieldValueRequired")
+
+    def notices(self) -> Iterator[Problem]:
+        if self.identity_owner not in ("", "pod", "operator"):
+            yield Problem("identityOwner", f'"{self.identity_owner}" is taken for operator')
+
+    def asks_as(self) -> Identity | None:
+        """The first of: the authentication's identity, the autoscaler's, a role. None: keys are used.
+
+        Source: KEDA, order of AWS credentials.
+        """
+        if self.identity is not None:
+            return self.identity
+        if self.identity_owner not in ("", "pod"):
+            return Identity("aws", owner="keda")
+        return Identity("aws", role_arn=self.role_arn) if self.role_arn else None
+
+    def server(self) -> AwsServer:
+        keys = None
+        if self.asks_as() is None:
+            keys = AwsKeys(self.access_key_id, self.secret_access_key, self.session_token)
+        endpoint = read_url(self.aws_endpoint).origin if self.aws_endpoint else ""
+        return AwsServer(self.service, self.aws_region, keys, endpoint)
