@@ -132,6 +132,26 @@ def test_layers_hold() -> None:
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-1000:]
 
 
+def test_no_module_needs_one_that_needs_it() -> None:
+    """Also for types alone, and in functions: who reads one of them would have to read both."""
+    names = {
+        ".".join(("tidegate", *path.relative_to(SOURCE).with_suffix("").parts)): path for path in modules()
+    }
+    needs: dict[str, set[str]] = {}
+    for name, path in names.items():
+        imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        found = {
+            part
+            for node in imports
+            for part in (node.module, *(f"{node.module}.{a.name}" for a in node.names))
+        }
+        needs[name] = {part for part in found if part in names and part != name}
+    while ends := {name for name, needed in needs.items() if not needed & needs.keys()}:
+        needs = {name: needed for name, needed in needs.items() if name not in ends}
+    wanted = {part for needed in needs.values() for part in needed}
+    assert sorted(needs.keys() & wanted) == [], "what both need belongs below them"
+
+
 @pytest.mark.parametrize("module", ["tidegate.cli.main"])
 def test_a_command_imports_nothing_it_does_not_need(module: str) -> None:
     heavy = ("aiohttp", "redis", "rich", "cryptography", "psutil", "sqlite3", "yaml", "uvloop")

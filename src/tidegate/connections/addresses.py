@@ -9,14 +9,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tidegate.base.errors import Misconfigured, Unreachable
-
-if TYPE_CHECKING:
-    from tidegate.connections.adapter import Surroundings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -68,7 +65,17 @@ class AddressPolicy:
 ANYWHERE = AddressPolicy(is_open=True)
 
 
-async def dialable(surroundings: Surroundings, host: str, port: int) -> tuple[str, ...]:
+class Dialling(Protocol):
+    """What dialling needs of an adapter's surroundings."""
+
+    @property
+    def resolve(self) -> Callable[[str], str]: ...
+
+    @property
+    def policy(self) -> AddressPolicy: ...
+
+
+async def dialable(surroundings: Dialling, host: str, port: int) -> tuple[str, ...]:
     """What to dial for `host`: what `resolve` makes of it, and its addresses where they must be checked.
 
     With a policy they are all addresses that the name has and that may be dialled, so that nobody resolves

@@ -12,9 +12,9 @@ import grpc
 from tidegate.base.errors import Malformed, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.external import externalscaler_pb2 as wire
+from tidegate.connections.external.metric_specs import checked, read_specs
 from tidegate.connections.external.pushes import Pushes
 from tidegate.connections.grpc_channel import open_channel, told
-from tidegate.core.values import MetricSpec
 from tidegate.kit.question import Question
 from tidegate.kit.systems.external import (
     Caller,
@@ -127,29 +127,3 @@ def reference(caller: Caller) -> wire.ScaledObjectRef:
     return wire.ScaledObjectRef(
         name=caller.name, namespace=caller.namespace, scalerMetadata=dict(caller.metadata)
     )
-
-
-def read_specs(reply: wire.GetMetricSpecResponse) -> tuple[MetricSpec, ...]:
-    """The metrics of a reply, each name once.
-
-    A float target counts where it is above 0, rounded to thousandths, else the integer one.
-    Source: KEDA's external scaler.
-    """
-    found: dict[str, MetricSpec] = {}
-    for one in reply.metricSpecs:
-        is_float = one.targetSizeFloat > 0
-        target = round(one.targetSizeFloat, 3) if is_float else float(one.targetSize)
-        found.setdefault(one.metricName, MetricSpec(one.metricName, target))
-    return tuple(found.values())
-
-
-def checked(specs: tuple[MetricSpec, ...], on: str) -> tuple[MetricSpec, ...]:
-    """The specs, or Malformed: there are none, or one without a name or a target to divide by."""
-    wrong = next((one for one in specs if not one.name or not 0 < one.target < math.inf), None)
-    if not specs:
-        answer = "got empty metric spec"
-    elif wrong is not None:
-        answer = f'metric "{wrong.name}" has the target {wrong.target:g}'
-    else:
-        return specs
-    raise Malformed("read the metric specs", on=on, answer=answer, next_step="correct the external scaler")

@@ -12,6 +12,7 @@ import grpc
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.external import externalscaler_pb2 as wire
+from tidegate.connections.external.metric_specs import read_specs
 from tidegate.connections.grpc_channel import open_channel, told
 from tidegate.core.values import MetricSpec
 from tidegate.kit.systems.external import Caller, ExternalServer
@@ -77,8 +78,6 @@ class Pushes:
                 pushed()
 
     async def _changes(self, caller: Caller, pushed: Callable[[], None]) -> None:
-        from tidegate.connections.external.adapter import read_specs
-
         async for reply in self._stream("StreamMetricSpec", caller, wire.GetMetricSpecResponse):
             self.specs[caller] = read_specs(reply)
             pushed()
