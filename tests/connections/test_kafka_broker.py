@@ -15,6 +15,7 @@ from parts import faults
 from parts.kafka_server import PASSWORD, USER, KafkaBroker
 from parts.proxy import Proxy
 from parts.server_process import Servers
+from parts.servers import installed
 from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable, Unsupported
 from tidegate.connections import kafka
 from tidegate.connections.adapter import Surroundings
@@ -144,6 +145,29 @@ async def test_members_bring_the_topics_they_are_assigned(broker: KafkaBroker, c
     (answer,) = await adapter.answer([asked])
     assert isinstance(answer, Misconfigured)
     assert "no active members in group clerks, group-state is Empty" in str(answer)
+
+
+async def test_members_that_speak_the_protocol_of_kafka_4_bring_their_topics(
+    broker: KafkaBroker, connect: Connect
+) -> None:
+    program = installed("kafka") / "bin" / "kafka-console-consumer.sh"
+    words = ["--bootstrap-server", broker.address, "--topic", "orders", "--group", "moderns"]
+    words += ["--consumer-property", "group.protocol=consumer"]
+    consumer = await asyncio.create_subprocess_exec(
+        program, *words, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    adapter = connect(broker.address)
+    asked = offsets("moderns", of_members=True)
+    try:
+        async with asyncio.timeout(60):
+            (answer,) = await adapter.answer([asked])
+            while isinstance(answer, Misconfigured) or not answer:
+                await asyncio.sleep(0.2)
+                (answer,) = await adapter.answer([asked])
+        assert [one.topic for one in answer] == ["orders"] * 3
+    finally:
+        consumer.kill()
+        await consumer.wait()
 
 
 async def test_a_group_that_nobody_knows_is_told_where_members_are_wanted(

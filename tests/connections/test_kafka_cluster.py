@@ -87,6 +87,18 @@ async def test_a_thousand_triggers_are_seven_requests_on_three_connections(conne
     )
 
 
+async def test_groups_whose_topics_nobody_names_cost_no_more(connect: Connect) -> None:
+    adapter = connect()
+    questions = [GroupOffsets(SERVER, question.group) for question in QUESTIONS]
+    named = await connect().answer(QUESTIONS)
+    answers, first = await spent(adapter, questions)
+    assert answers == named
+    assert first["Metadata"] == 2
+    answers, requests = await spent(adapter, questions)
+    assert answers == named
+    assert requests == {"Metadata": 1, "OffsetFetch": 3, "ListOffsets": 3}
+
+
 async def test_older_brokers_are_asked_for_one_group_at_a_time_on_the_same_connections(
     connect: Connect,
 ) -> None:

@@ -32,7 +32,7 @@ _TELLING = (Denied, Misconfigured, Malformed, Unsupported, Unreachable)
 
 @dataclass(slots=True)
 class Topic:
-    """A topic's partitions with the broker that leads each, or why that is not known."""
+    """A topic's partitions in order, with the broker that leads each or why that is not known."""
 
     error: TidegateError | None = None
     leaders: dict[int, int | TidegateError] = field(default_factory=dict)
@@ -160,7 +160,7 @@ class Cluster:
         for code, name, _, partitions in metadata.topics:
             attempted = f"find the partitions of topic {name}"
             topic = topics[name] = Topic(refusal(code, attempted, self.label) if code else None)
-            for error, partition, leader, *_ in partitions:
+            for error, partition, leader, *_ in sorted(partitions, key=lambda one: one[1]):
                 if leader < 0:
                     attempted = f"find the leader of partition {partition} of topic {name}"
                     topic.leaders[partition] = refusal(error or 5, attempted, self.label)

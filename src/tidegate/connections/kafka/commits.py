@@ -81,7 +81,7 @@ def _needs(questions: Sequence[GroupOffsets], topics: Mapping[str, Topic]) -> di
             continue
         for topic in question.topics:
             if topics[topic].error is None:
-                wanted[topic] = sorted(topics[topic].leaders)
+                wanted[topic] = list(topics[topic].leaders)
     return needs
 
 

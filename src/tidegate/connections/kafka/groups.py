@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unsupported
@@ -34,6 +35,7 @@ AGAIN_S = 0.2
 CHUNK = 100
 """Answers after which others may run."""
 
+Span = list[Partition] | TidegateError
 Answer = tuple[PartitionOffsets, ...] | TidegateError
 
 
@@ -54,6 +56,7 @@ class GroupConnection:
         self._memory = Memory()
         self._lock = asyncio.Lock()
         self._tokens: Tokens | None = None
+        self._of_groups: set[str] = set()
 
     @property
     def round_trips(self) -> int:
@@ -93,7 +96,8 @@ class GroupConnection:
         if stale:
             self.cluster.forget(question.group for question in stale)
             await asyncio.sleep(AGAIN_S)
-            answers |= await self._round(stale)
+            with suppress(TidegateError):  # the others' answers stand, and theirs are failures already
+                answers |= await self._round(stale)
         return answers
 
     async def _dialling(self) -> Dialling:
@@ -111,20 +115,13 @@ class GroupConnection:
     # --- one round
 
     async def _round(self, questions: Sequence[GroupOffsets]) -> dict[GroupOffsets, Answer]:
-        named = sorted({topic for question in questions for topic in question.topics})
-        topics, lost = await self.cluster.look(named, dict.fromkeys(one.group for one in questions))
+        named = {topic for question in questions for topic in question.topics}
+        if not all(question.topics for question in questions):
+            named |= self._of_groups
+        topics, lost = await self.cluster.look(sorted(named), dict.fromkeys(one.group for one in questions))
         commits = await read_commits(self.cluster, questions, topics, lost)
-        of_groups = {
-            topic
-            for question in questions
-            if not question.topics and isinstance(found := commits[question.group], Commits)
-            for topic in found.topics()
-        }
-        if more := sorted(of_groups - topics.keys()):
-            others, _ = await self.cluster.look(more, ())
-            topics |= others
-        spans = {question: _span(question, commits[question.group], topics) for question in questions}
-        wanted = {place for span in spans.values() if isinstance(span, list) for place in span}
+        topics |= await self._more(questions, commits, topics)
+        spans, wanted = await _spans(questions, commits, topics)
         ends = await read_offsets(self.cluster, wanted, topics, wire.LATEST)
         unsettled = {
             place
@@ -139,10 +136,28 @@ class GroupConnection:
                 await asyncio.sleep(0)
         return answers
 
+    async def _more(
+        self,
+        questions: Sequence[GroupOffsets],
+        commits: Mapping[str, Commits | TidegateError],
+        topics: Mapping[str, Topic],
+    ) -> dict[str, Topic]:
+        """The topics of groups for which none is named, where they are new; the next round asks at once."""
+        found = {
+            topic
+            for question in questions
+            if not question.topics and isinstance(group := commits[question.group], Commits)
+            for topic in group.topics()
+        }
+        if found:
+            self._of_groups = found
+        new = sorted(found - topics.keys())
+        return (await self.cluster.look(new, ()))[0] if new else {}
+
     def _assembled(
         self,
         question: GroupOffsets,
-        span: list[Partition] | TidegateError,
+        span: Span,
         commits: Commits | TidegateError,
         ends: Offsets,
         starts: Offsets,
@@ -171,20 +186,40 @@ class GroupConnection:
         return tuple(found)
 
 
-def _span(
-    question: GroupOffsets, commits: Commits | TidegateError, topics: Mapping[str, Topic]
-) -> list[Partition] | TidegateError:
-    """The partitions that the question is about."""
-    if isinstance(commits, TidegateError):
-        return commits
-    if question.of_members and isinstance(commits.assigned, TidegateError):
-        return commits.assigned
+async def _spans(
+    questions: Sequence[GroupOffsets],
+    commits: Mapping[str, Commits | TidegateError],
+    topics: Mapping[str, Topic],
+) -> tuple[dict[GroupOffsets, Span], set[Partition]]:
+    """The partitions that each question is about, and all together. Many groups read the same topics."""
+    spans: dict[GroupOffsets, Span] = {}
+    known: dict[tuple[Any, ...], Span] = {}
+    wanted: set[Partition] = set()
+    for count, question in enumerate(questions, start=1):
+        group = commits[question.group]
+        if isinstance(group, TidegateError):
+            spans[question] = group
+        elif question.of_members and isinstance(group.assigned, TidegateError):
+            spans[question] = group.assigned
+        else:
+            names = question.topics or tuple(sorted(group.topics()))
+            key = (names, question.ranges, not question.topics)
+            if key not in known:
+                known[key] = span = _span(question, names, topics)
+                wanted.update(() if isinstance(span, TidegateError) else span)
+            spans[question] = known[key]
+        if count % CHUNK == 0:
+            await asyncio.sleep(0)
+    return spans, wanted
+
+
+def _span(question: GroupOffsets, names: Sequence[str], topics: Mapping[str, Topic]) -> Span:
     span: list[Partition] = []
-    for topic in question.topics or sorted(commits.topics()):
+    for topic in names:
         found = topics[topic]
         if found.error is not None:
             return found.error
-        span += [(topic, number) for number in sorted(found.leaders) if _is_within(number, question.ranges)]
+        span += [(topic, number) for number in found.leaders if _is_within(number, question.ranges)]
     if question.topics and not span:
         return Misconfigured(
             f"read the lag of group {question.group}",
@@ -201,7 +236,7 @@ def _is_within(number: int, ranges: Sequence[tuple[int, int]]) -> bool:
 
 def _unsettled(
     question: GroupOffsets,
-    span: list[Partition] | TidegateError,
+    span: Span,
     commits: Commits | TidegateError,
     ends: Offsets,
 ) -> Iterable[Partition]:
