@@ -33,6 +33,7 @@ from tidegate.review.notices.without_effect import without_effect
 from tidegate.review.scaling_modifiers import composite_of, modifier_notices
 
 NO_SCALER = "no scaler found for type: "
+NO_METRIC_TYPE = "Cannot set metricType in ScaledJob triggers"
 _MESSAGE_MAX = 500
 _EXTERNAL_TYPES: dict[str, TargetType] = {
     "": "AverageValue",
@@ -206,8 +207,7 @@ def _rules(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
     yield from job_name_problems(object.metadata.name)
     for index, trigger in enumerate(object.spec.triggers):
         if trigger.metric_type:
-            message = "Cannot set metricType in ScaledJob triggers"
-            yield Problem(f"spec.triggers[{index}].metricType", message, "FieldValueForbidden")
+            yield Problem(f"spec.triggers[{index}].metricType", NO_METRIC_TYPE, "FieldValueForbidden")
 
 
 def _replica_problems(object: ScaledObject) -> Iterator[Problem]:

@@ -409,6 +409,15 @@ def test_what_is_admitted_and_does_not_work_says_so() -> None:
     [line] = run("-", stdin=by_mood).stdout.splitlines()
     assert "no scaler found for type: mood; `tidegate triggers` lists the types that there are" in line
     assert line.endswith("(admitted, but this trigger never scales)")
+    job = BROKEN.partition("---\n")[2].replace("pollingInterval: 0", "pollingInterval: 5")
+    job = job.replace("{}", "{name: job}").replace(
+        "[]", "[{type: redis, metricType: Value, metadata: {address: 'r:1', listName: x}}]"
+    )
+    [line] = run("-", stdin=job).stdout.splitlines()
+    assert line.endswith(
+        "spec.triggers[0].metricType: Cannot set metricType in ScaledJob triggers (admitted, but the object "
+        "is never Ready, and KEDA makes no Jobs for it)"
+    )
     refused = by_mood.replace("minReplicaCount: 1", "minReplicaCount: 200")
     assert "admitted" not in run("-", stdin=refused).stdout
 

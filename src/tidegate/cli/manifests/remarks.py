@@ -125,9 +125,13 @@ def _is_below(path: str, problems: Iterable[Problem]) -> bool:
 
 def _with_outcome(problem: Problem, *, is_authentication: bool) -> Problem:
     """The problem, which no admission refuses, with what comes of it."""
+    from tidegate.review.manifest import NO_METRIC_TYPE
+
     outcome = "it does not scale as written"
     if is_authentication:
         outcome = "triggers that refer to it never scale"
+    elif problem.message == NO_METRIC_TYPE:
+        outcome = "the object is never Ready, and KEDA makes no Jobs for it"
     elif problem.path.startswith("spec.triggers["):
         outcome = "this trigger never scales"
     return replace(problem, message=f"{problem.message} (admitted, but {outcome})")
