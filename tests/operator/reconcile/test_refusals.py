@@ -121,6 +121,8 @@ async def test_jobs_that_are_refused_as_they_are_written_leave_ready_false_until
     assert text == f"Failed to create job crunch-: {said}"
     assert failed_checks(cluster, "crunch") == [text]
     assert "ScaledJobReady" not in cluster.reasons("crunch"), "it never was"
+    explained = await cluster.operator.explain(SCALED_JOBS, "shop", "crunch")
+    assert any(text in one["text"] for one in explained["outlook"])
     cluster.redis.lists.clear()
     await clock.sleep(60)
     assert ready(cluster, SCALED_JOBS, "crunch")[0] == "False", "the next one would be refused too"

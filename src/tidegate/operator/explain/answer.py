@@ -28,7 +28,7 @@ from tidegate.operator.explain.workers import Workers
 from tidegate.operator.history.object_state import annotations_of
 from tidegate.operator.history.store import reason_values
 from tidegate.operator.reconcile.steps import Steps
-from tidegate.operator.reconcile.tracker import Tracked
+from tidegate.operator.reconcile.tracker import Tracked, with_refusals
 from tidegate.operator.scaledjob import snapshot
 from tidegate.operator.scaledjob.job_template import template_of
 
@@ -147,7 +147,11 @@ def _outlook(subject: Subject) -> tuple[Prospect, ...]:
     if isinstance(object, ScaledJob):
         jobs = snapshot.take_snapshot(subject.steps.informers, object, tracked.expectations)
         template = template_of(subject.steps.informers, object)
-        check = template if isinstance(template, Failure) else tracked.plan.check("triggers")
+        check = (
+            template
+            if isinstance(template, Failure)
+            else with_refusals(tracked.plan.check("triggers"), tracked)
+        )
         return outlook_jobs(object, jobs, views, check)
     if tracked.seen is None:
         return ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tidegate.base.errors import Failure
 from tidegate.core.values import Decision, Memory, Reading, Seen
 from tidegate.kube.resource import Resource
 from tidegate.operator.history.object_state import ObjectState
@@ -80,6 +81,14 @@ class Tracked:
     doubtful: tuple[dict[str, Any], int, int, datetime] | None = None
     refusal: str = ""
     refused_jobs: RefusedJobs | None = None
+
+
+def with_refusals(check: Failure | None, tracked: Tracked) -> Failure | None:
+    """What is wrong with an object, in one text with what the API server has refused of it."""
+    jobs = tracked.refused_jobs
+    texts = [check.message if check is not None else "", tracked.refusal, jobs.text if jobs else ""]
+    kind = check.kind if check is not None else "Denied"
+    return Failure(kind, "; ".join(filter(None, texts))) if any(texts) else None
 
 
 class Tracker:

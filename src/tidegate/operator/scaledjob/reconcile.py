@@ -27,7 +27,7 @@ from tidegate.operator.cluster.writer import Place
 from tidegate.operator.reconcile.expectations import UNSEEN_S
 from tidegate.operator.reconcile.reconciler import KindReconciler
 from tidegate.operator.reconcile.steps import Steps
-from tidegate.operator.reconcile.tracker import RefusedJobs, Tracked
+from tidegate.operator.reconcile.tracker import RefusedJobs, Tracked, with_refusals
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledjob import job_body, snapshot
 from tidegate.operator.scaledjob.job_template import Template, template_of
@@ -260,10 +260,8 @@ def _check(tracked: Tracked, object: ScaledJob, plan: Plan) -> Failure | None:
     """Everything that is wrong with the object, in one text."""
     refused = tracked.refused_jobs
     if refused is not None and refused.generation != object.metadata.generation:
-        refused = tracked.refused_jobs = None
-    found = plan.check(messages.JOB_TRIGGERS_STAGE)
-    texts = [found.message if found is not None else "", tracked.refusal, refused.text if refused else ""]
-    return Failure("Misconfigured", "; ".join(filter(None, texts))) if any(texts) else None
+        tracked.refused_jobs = None
+    return with_refusals(plan.check(messages.JOB_TRIGGERS_STAGE), tracked)
 
 
 def _may_have_passed(tracked: Tracked) -> bool:
