@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,11 @@ WORLDLY = {
 
 def modules() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def where(path: Path) -> str:
@@ -69,7 +75,7 @@ def test_files_and_functions_stay_within_their_budgets() -> None:
         limit = SCALER_LINES if path.parent.name == "scalers" else FILE_LINES
         if lines > limit:
             over[where(path)] = lines
-        for name, function in functions(ast.parse(text)):
+        for name, function in functions(parsed(path)):
             length = (function.end_lineno or function.lineno) - function.lineno + 1
             if length > FUNCTION_LINES:
                 over[f"{where(path)}:{name}"] = length
@@ -102,7 +108,7 @@ def test_below_the_waterline_nothing_reaches_the_world() -> None:
     found = []
     for room in BELOW:
         for path in sorted((SOURCE / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(parsed(path)):
                 if isinstance(node, ast.Call) and dotted(node.func) in WORLDLY:
                     found.append(f"{where(path)}:{node.lineno}: {dotted(node.func)}()")
     assert [f for f in found if f.rsplit(":", 2)[0] not in EXEMPT.get("waterline", {})] == []
@@ -113,7 +119,7 @@ def test_names_say_what_a_thing_is_and_not_that_it_is_a_place_to_put_things() ->
     for path in modules():
         if WORDS & set(path.stem.split("_")):
             found.append(where(path))
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 parts = set("".join(f"_{c.lower()}" if c.isupper() else c for c in node.name).split("_"))
                 if parts & WORDS:
@@ -139,7 +145,7 @@ def test_no_module_needs_one_that_needs_it() -> None:
     }
     needs: dict[str, set[str]] = {}
     for name, path in names.items():
-        imports = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        imports = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom)]
         found = {
             part
             for node in imports
