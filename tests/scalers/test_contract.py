@@ -72,7 +72,8 @@ def test_a_missing_required_setting_is_named(every: Sheet) -> None:
     for one in settings_of(every.kind):
         if one.is_required:
             rest = {key: text for key, text in every.metadata.items() if key not in one.setting.names}
-            problems = every.build(rest)
+            auth = {key: text for key, text in every.auth.items() if key not in one.setting.names}
+            problems = every.build(rest, auth=auth)
             assert one.name in {problem.path for problem in problems}
 
 
