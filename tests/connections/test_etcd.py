@@ -288,9 +288,6 @@ async def test_a_server_whose_gateway_is_off_says_so(adapter: Adapters) -> None:
     class Closed(Process):
         flags = ("--enable-grpc-gateway=false",)
 
-        def is_ready(self) -> bool:
-            return f"name = {self.token}" in self.log() and bool(self.get("/health")["health"] == "true")
-
     with Closed() as own:
         (answer,) = await adapter(own.address).answer(keys("a"))
     assert isinstance(answer, Malformed)

@@ -1,6 +1,7 @@
 """etcd over the JSON gateway that every member serves beside gRPC: 128 keys in one transaction.
 
-`calls.py` makes one call, of whichever member answers, logged in; `connection.py` is the adapter.
+`calls.py` makes one call, of whichever member answers, logged in; `connection.py` is the adapter;
+`watches.py` keeps one stream open for all keys that are watched.
 """
 
 from __future__ import annotations

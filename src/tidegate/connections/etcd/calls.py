@@ -7,8 +7,9 @@ password. What the server says in words is compared with what it is known to say
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,12 +19,24 @@ from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response
 from tidegate.connections.http.client import HttpClient
 from tidegate.kit.systems.etcd import EtcdServer
-from tidegate.kit.systems.http import HttpRequest, HttpServer
+from tidegate.kit.systems.http import HttpRequest, HttpServer, Pairs
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse as Stream
+
+T = TypeVar("T")
 
 CONCURRENCY = 4
+"""Calls at a time."""
+
+STREAMS = 64
+"""Streams at a time, each with a connection of its own."""
+
 
 _LIMIT_BYTES = 8 << 20
+_REFUSAL_BYTES = 64 << 10
 _PERMISSION_DENIED, _FAILED_PRECONDITION, _UNAUTHENTICATED = 7, 9, 16
+_WITHOUT_LOGIN = "user name is empty"
 _STALE = ("invalid auth token", "revision of auth store is old", "revision in header is old")
 
 
@@ -44,25 +57,23 @@ class Calls:
 
     def __init__(self, server: EtcdServer, surroundings: Surroundings) -> None:
         self._server = server
-        self._clients = [
-            HttpClient(
-                HttpServer(member, tls=server.tls, name="etcd", follows_redirects=False),
-                surroundings,
-                concurrency=CONCURRENCY,
-            )
+        servers = [
+            HttpServer(member, tls=server.tls, name="etcd", follows_redirects=False)
             for member in server.members
         ]
+        self._clients = [HttpClient(one, surroundings, concurrency=CONCURRENCY) for one in servers]
+        self._streaming = [HttpClient(one, surroundings, concurrency=STREAMS) for one in servers]
         self._at = 0
         self._token: str | None = None
         self._logging_in = asyncio.Lock()
 
     @property
     def requests(self) -> int:
-        return sum(client.requests for client in self._clients)
+        return sum(client.requests for client in (*self._clients, *self._streaming))
 
     @property
     def connections(self) -> int:
-        return sum(client.connections for client in self._clients)
+        return sum(client.connections for client in (*self._clients, *self._streaming))
 
     @property
     def patience_s(self) -> float:
@@ -71,11 +82,49 @@ class Calls:
 
     async def call(self, path: str, body: Mapping[str, Any], attempted: str) -> Any:
         """The answer's document. Raises one of the five; what is told of the last member that was asked."""
+
+        async def at(client: HttpClient, token: str) -> Any:
+            return await self._sent(client, path, body, attempted, token)
+
+        return await self._somewhere(at)
+
+    async def stream(self, path: str, body: bytes, attempted: str) -> tuple[HttpRequest, Stream]:
+        """An answer that goes on and on, once it has begun; whoever has it closes it."""
+
+        async def at(client: HttpClient, token: str) -> tuple[HttpRequest, Stream]:
+            # Without it a member that has lost its cluster would go on in silence.
+            request = self._request(
+                client, path, body, attempted, token, (("Grpc-Metadata-hasleader", "true"),)
+            )
+            stream = await self._streaming[self._clients.index(client)].begin(request)
+            if stream.status == 200:
+                return request, stream
+            with closing(stream):
+                said = Response(stream.status, stream.headers, await stream.content.read(_REFUSAL_BYTES))
+            self._read(client, request, said)
+            raise self._error(client, Malformed, attempted, "the answer is not etcd's")
+
+        return await self._somewhere(at)
+
+    def canceled(self, request: HttpRequest, words: str) -> TidegateError:
+        """What it means that a watch was cancelled for this reason."""
+        server = request.server
+        if "permission denied" in words:
+            step = "give the user the right to read this key"
+            return NotPermitted(
+                request.title(), on=server.label(), answer="permission denied", next_step=step
+            )
+        if any(one in words for one in (*_STALE, _WITHOUT_LOGIN)):
+            self._token = None
+        return Unreachable(request.title(), on=server.label(), answer="the server has ended the watch")
+
+    async def _somewhere(self, ask: Callable[[HttpClient, str], Awaitable[T]]) -> T:
+        """What the first member says that answers at all, the last one that did before all others."""
         failure: TidegateError | None = None
         count = len(self._clients)
         for number in [(self._at + step) % count for step in range(count)]:
             try:
-                answer = await self._logged_in(self._clients[number], path, body, attempted)
+                answer = await self._logged_in(self._clients[number], ask)
             except Unreachable as error:
                 failure = error
             else:
@@ -86,17 +135,17 @@ class Calls:
 
     async def close(self) -> None:
         self._token = None
-        for client in self._clients:
+        for client in (*self._clients, *self._streaming):
             await client.close()
 
-    async def _logged_in(self, client: HttpClient, path: str, body: Mapping[str, Any], attempted: str) -> Any:
+    async def _logged_in(self, client: HttpClient, ask: Callable[[HttpClient, str], Awaitable[T]]) -> T:
         token = await self._token_of(client)
         try:
-            return await self._sent(client, path, body, attempted, token)
+            return await ask(client, token)
         except _Stale:
             if not self._server.username:
                 raise
-            return await self._sent(client, path, body, attempted, await self._token_of(client, token))
+            return await ask(client, await self._token_of(client, token))
 
     async def _token_of(self, client: HttpClient, refused: str | None = None) -> str:
         """A token other than `refused`; "" where nobody logs in. One login, however many wait for it."""
@@ -117,16 +166,25 @@ class Calls:
     async def _sent(
         self, client: HttpClient, path: str, body: Mapping[str, Any], attempted: str, token: str = ""
     ) -> Any:
-        request = HttpRequest(
+        request = self._request(client, path, msgspec.json.encode(body), attempted, token)
+        return self._read(client, request, await client.send(request))
+
+    def _request(
+        self, client: HttpClient, path: str, body: bytes, attempted: str, token: str, more: Pairs = ()
+    ) -> HttpRequest:
+        login = (("Authorization", token),) if token else ()
+        return HttpRequest(
             client.server,
             path,
             method="POST",
-            headers=(("Content-Type", "application/json"), *((("Authorization", token),) if token else ())),
-            body=msgspec.json.encode(body),
+            headers=(("Content-Type", "application/json"), *login, *more),
+            body=body,
             limit_bytes=_LIMIT_BYTES,
             attempted=attempted,
         )
-        response = await client.send(request)
+
+    def _read(self, client: HttpClient, request: HttpRequest, response: Response) -> Any:
+        attempted = request.title()
         try:
             document: Any = msgspec.json.decode(response.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -151,7 +209,7 @@ class Calls:
             return self._error(client, _WithoutLogins, attempted, "it knows no users")
         if code == _UNAUTHENTICATED or any(one in words for one in _STALE):
             return self._error(client, _Stale, attempted, "the login is not accepted any more")
-        if "user name is empty" in words:
+        if _WITHOUT_LOGIN in words:
             step = "give `username` and `password`"
             return self._error(client, _Stale, attempted, "it wants a login", step)
         if "invalid user ID or password" in words:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.etcd.calls import Calls, NotPermitted, TooMany
+from tidegate.connections.etcd.watches import Watches
 from tidegate.connections.http.answer import TooLarge
 from tidegate.kit.question import Question
-from tidegate.kit.systems.etcd import EtcdServer, EtcdValue
+from tidegate.kit.systems.etcd import EtcdChanges, EtcdServer, EtcdValue
 
 KEYS = 128
 """Operations in one transaction, as servers allow them unless they are told otherwise."""
@@ -31,6 +32,7 @@ class EtcdConnection:
         self._server = server
         self.calls = Calls(server, surroundings)
         self.patience_s = self.calls.patience_s * 2 + 1.0
+        self._watches = Watches(self.calls)
         self._at_once = KEYS
         self._apart: set[str] = set()
 
@@ -40,7 +42,13 @@ class EtcdConnection:
         outcomes = await self._values(list(keys)) if keys else {}
         return [outcomes[one.key] if isinstance(one, EtcdValue) else _unknown(one) for one in questions]
 
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        if not isinstance(question, EtcdChanges):
+            raise _unknown(question)
+        await self._watches.watch(question, pushed)
+
     async def close(self) -> None:
+        await self._watches.close()
         await self.calls.close()
 
     async def _values(self, keys: list[str]) -> dict[str, Outcome]:

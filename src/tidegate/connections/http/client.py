@@ -101,6 +101,29 @@ class HttpClient:
             except failures.Cut:
                 return await self._bounded(request)
 
+    async def begin(self, request: HttpRequest) -> aiohttp.ClientResponse:
+        """An answer that has only begun, for one that goes on and on; whoever has it closes it.
+
+        It takes a connection, and no turn from `send`. Redirects are not followed.
+        """
+        import aiohttp
+        from yarl import URL
+
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                session = await self._opened(request)
+                self._traffic.requests += 1
+                return await session.request(
+                    request.method,
+                    URL(self._url(request), encoded=True),
+                    data=request.body or None,
+                    headers=await self._headers(request),
+                    skip_auto_headers=("Content-Type",),
+                    allow_redirects=False,
+                )
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise failures.lost(error, request, self.timeout_s) from error
+
     async def close(self) -> None:
         """Safe when never used, and safe twice; a request afterwards opens anew."""
         session, self._session = self._session, None

@@ -32,3 +32,12 @@ class EtcdValue:
 
     server: EtcdServer
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdChanges:
+    """What is watched: `key`, at a server that says every `progress_s` that it is still there."""
+
+    server: EtcdServer
+    key: str
+    progress_s: float
