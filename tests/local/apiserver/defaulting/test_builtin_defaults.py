@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS, PODS, Resource
+from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS, PODS, SECRETS, SERVICES, Resource
 from tidegate.local.apiserver.defaulting.qos import qos_class
 
 SMALL, LARGE = {"cpu": "100m", "memory": "64Mi"}, {"cpu": "1", "memory": "1Gi"}
@@ -76,3 +76,45 @@ async def test_subjects_of_a_binding_get_the_group_of_their_kind(api: Any) -> No
     made = await api.create(bindings, {"metadata": {"name": "it"}, "roleRef": role, "subjects": subjects})
     assert made["subjects"] == [{**subjects[0], "apiGroup": group}, subjects[1]]
     assert made["roleRef"]["apiGroup"] == group
+
+
+SERVICE = {
+    "spec": {"type": "", "sessionAffinity": "", "ports": [{"port": 80, "protocol": "", "targetPort": 0}]}
+}
+POD = {
+    "spec": {
+        "restartPolicy": "",
+        "serviceAccountName": "",
+        "containers": [
+            {
+                "name": "c",
+                "image": "i",
+                "imagePullPolicy": "",
+                "readinessProbe": {"tcpSocket": {"port": 1}, "periodSeconds": 0},
+            }
+        ],
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("resource", "body", "path", "expected"),
+    [
+        (SERVICES, SERVICE, ("spec", "type"), "ClusterIP"),
+        (SERVICES, SERVICE, ("spec", "sessionAffinity"), "None"),
+        (SERVICES, SERVICE, ("spec", "ports", 0), {"port": 80, "protocol": "TCP", "targetPort": 80}),
+        (SECRETS, {"type": ""}, ("type",), "Opaque"),
+        (PODS, POD, ("spec", "restartPolicy"), "Always"),
+        (PODS, POD, ("spec", "serviceAccountName"), "default"),
+        (PODS, POD, ("spec", "containers", 0, "imagePullPolicy"), "Always"),
+        (PODS, POD, ("spec", "containers", 0, "readinessProbe", "periodSeconds"), 10),
+    ],
+)
+async def test_an_empty_text_is_as_good_as_silence(
+    api: Any, resource: Resource, body: dict[str, Any], path: tuple[Any, ...], expected: Any
+) -> None:
+    """Templates leave `imagePullPolicy: ""` behind; Kubernetes reads that as nothing said."""
+    found: Any = await api.create(resource, {"metadata": {"name": "it"}, **api.copied(body)})
+    for step in path:
+        found = found[step]
+    assert found == expected

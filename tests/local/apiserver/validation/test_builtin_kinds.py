@@ -75,7 +75,7 @@ SOURCE = {"secretKeyRef": {"name": "s", "key": "k"}}
         ({"resources": {"requests": {"cpu": "much"}}}, ["resources.requests.cpu"]),
         ({"resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1500m"}}}, ["resources.requests.cpu"]),
         ({"resources": {"limits": {"cpu": 2}, "requests": {"cpu": "1500m"}}}, []),
-        ({"livenessProbe": {"periodSeconds": 0}}, ["livenessProbe", "livenessProbe.periodSeconds"]),
+        ({"livenessProbe": {"periodSeconds": -1}}, ["livenessProbe", "livenessProbe.periodSeconds"]),
         ({"livenessProbe": {"httpGet": {"port": "web"}}}, []),
         (
             {"livenessProbe": {"httpGet": {"port": 0}, "exec": {"command": ["x"]}}},

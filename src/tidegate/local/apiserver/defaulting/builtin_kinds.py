@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegate.base.quantity import canonical
-from tidegate.local.apiserver.defaulting.pod_spec import pod_only, pod_spec
+from tidegate.local.apiserver.defaulting.pod_spec import fill, pod_only, pod_spec
 from tidegate.local.apiserver.defaulting.qos import qos_class
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.validation import rules
@@ -40,7 +40,7 @@ def _pod(body: Object) -> None:
     pod_spec(spec)
     pod_only(spec)
     status = body.setdefault("status", {})
-    status.setdefault("phase", "Pending")
+    fill(status, "phase", "Pending")
     status.setdefault("qosClass", qos_class(spec))
     if spec.get("schedulingGates"):
         status.setdefault("conditions", [dict(_GATED)])
@@ -58,7 +58,8 @@ def _deployment(body: Object) -> None:
     spec.setdefault("revisionHistoryLimit", 10)
     spec.setdefault("progressDeadlineSeconds", 600)
     strategy = spec.setdefault("strategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+    fill(strategy, "type", "RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", "25%")
         rolling.setdefault("maxSurge", "25%")
@@ -136,17 +137,17 @@ def _canonical_quantities(part: Object, *names: str) -> None:
 
 def _service(body: Object) -> None:
     spec = body.setdefault("spec", {})
-    spec.setdefault("type", "ClusterIP")
-    spec.setdefault("sessionAffinity", "None")
+    fill(spec, "type", "ClusterIP")
+    fill(spec, "sessionAffinity", "None")
     for port in spec.get("ports") or ():
-        port.setdefault("protocol", "TCP")
-        port.setdefault("targetPort", port.get("port"))
+        fill(port, "protocol", "TCP")
+        fill(port, "targetPort", port.get("port"))
     if spec["type"] != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
     if spec["type"] in ("NodePort", "LoadBalancer"):
-        spec.setdefault("externalTrafficPolicy", "Cluster")
+        fill(spec, "externalTrafficPolicy", "Cluster")
     if spec["type"] == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
     if spec["sessionAffinity"] == "ClientIP":
@@ -157,18 +158,18 @@ def _service(body: Object) -> None:
 def _endpoints(body: Object) -> None:
     for subset in body.get("subsets") or ():
         for port in subset.get("ports") or ():
-            port.setdefault("protocol", "TCP")
+            fill(port, "protocol", "TCP")
 
 
 def _endpoint_slice(body: Object) -> None:
     for port in body.get("ports") or ():
         # kubectl describe reads the name of every port without looking whether there is one.
         port.setdefault("name", "")
-        port.setdefault("protocol", "TCP")
+        fill(port, "protocol", "TCP")
 
 
 def _secret(body: Object) -> None:
-    body.setdefault("type", "Opaque")
+    fill(body, "type", "Opaque")
     plain = body.pop("stringData", None)
     if plain:
         encoded = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
@@ -191,7 +192,7 @@ def _claim(body: Object) -> None:
 
 def _volume(body: Object) -> None:
     spec = body.setdefault("spec", {})
-    spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
+    fill(spec, "persistentVolumeReclaimPolicy", "Retain")
     spec.setdefault("volumeMode", "Filesystem")
     body.setdefault("status", {}).setdefault("phase", "Pending")
 
@@ -201,17 +202,17 @@ def _crd(body: Object) -> None:
     names = spec.setdefault("names", {})
     kind = names.get("kind")
     if isinstance(kind, str) and kind:
-        names.setdefault("singular", kind.lower())
-        names.setdefault("listKind", f"{kind}List")
+        fill(names, "singular", kind.lower())
+        fill(names, "listKind", f"{kind}List")
     spec.setdefault("conversion", {}).setdefault("strategy", "None")
 
 
 def _role_ref(body: Object) -> None:
     if isinstance(body.get("roleRef"), dict):
-        body["roleRef"].setdefault("apiGroup", _RBAC)
+        fill(body["roleRef"], "apiGroup", _RBAC)
     for subject in body.get("subjects") or ():
         if subject.get("kind") in ("User", "Group"):
-            subject.setdefault("apiGroup", _RBAC)
+            fill(subject, "apiGroup", _RBAC)
 
 
 _BY_KEY: dict[str, Callable[[Object], None]] = {

@@ -10,11 +10,17 @@ _MODED_VOLUMES = ("configMap", "secret", "projected", "downwardAPI")
 _NAME_ONLY = {"name"}
 
 
+def fill(part: dict[str, Any], name: str, value: Any) -> None:
+    """For fields whose empty text or zero is as good as silence, as templates often leave them."""
+    if not part.get(name):
+        part[name] = value
+
+
 def pod_spec(spec: dict[str, Any]) -> None:
     """What Pods and templates have in common."""
-    spec.setdefault("restartPolicy", "Always")
-    spec.setdefault("dnsPolicy", "ClusterFirst")
-    spec.setdefault("schedulerName", "default-scheduler")
+    fill(spec, "restartPolicy", "Always")
+    fill(spec, "dnsPolicy", "ClusterFirst")
+    fill(spec, "schedulerName", "default-scheduler")
     spec.setdefault("terminationGracePeriodSeconds", 30)
     spec.setdefault("securityContext", {})
     for volume in spec.get("volumes") or ():
@@ -26,8 +32,8 @@ def pod_spec(spec: dict[str, Any]) -> None:
 def pod_only(spec: dict[str, Any]) -> None:
     """What is filled into Pods, but not into the templates they are made from."""
     spec.setdefault("enableServiceLinks", True)
-    account = spec.setdefault("serviceAccountName", spec.get("serviceAccount") or "default")
-    spec.setdefault("serviceAccount", account)
+    fill(spec, "serviceAccountName", spec.get("serviceAccount") or "default")
+    fill(spec, "serviceAccount", spec["serviceAccountName"])
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         resources = container["resources"]
         for name, amount in (resources.get("limits") or {}).items():
@@ -46,21 +52,21 @@ def _volume(volume: dict[str, Any]) -> None:
     for source in sources:
         for item in (source.get("downwardAPI") or {}).get("items") or ():
             if "fieldRef" in item:
-                item["fieldRef"].setdefault("apiVersion", "v1")
+                fill(item["fieldRef"], "apiVersion", "v1")
 
 
 def _container(container: dict[str, Any]) -> None:
-    container.setdefault("terminationMessagePath", "/dev/termination-log")
-    container.setdefault("terminationMessagePolicy", "File")
+    fill(container, "terminationMessagePath", "/dev/termination-log")
+    fill(container, "terminationMessagePolicy", "File")
     container.setdefault("resources", {})
     if container.get("image"):
-        container.setdefault("imagePullPolicy", _pull_policy(container["image"]))
+        fill(container, "imagePullPolicy", _pull_policy(container["image"]))
     for port in container.get("ports") or ():
-        port.setdefault("protocol", "TCP")
+        fill(port, "protocol", "TCP")
     for variable in container.get("env") or ():
         reference = (variable.get("valueFrom") or {}).get("fieldRef")
         if reference is not None:
-            reference.setdefault("apiVersion", "v1")
+            fill(reference, "apiVersion", "v1")
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if name in container:
             _probe(container[name])
@@ -70,10 +76,10 @@ def _container(container: dict[str, Any]) -> None:
 
 
 def _probe(probe: dict[str, Any]) -> None:
-    probe.setdefault("timeoutSeconds", 1)
-    probe.setdefault("periodSeconds", 10)
-    probe.setdefault("successThreshold", 1)
-    probe.setdefault("failureThreshold", 3)
+    fill(probe, "timeoutSeconds", 1)
+    fill(probe, "periodSeconds", 10)
+    fill(probe, "successThreshold", 1)
+    fill(probe, "failureThreshold", 3)
     _http_get(probe)
     if "grpc" in probe:
         probe["grpc"].setdefault("service", "")
@@ -81,8 +87,8 @@ def _probe(probe: dict[str, Any]) -> None:
 
 def _http_get(action: dict[str, Any]) -> None:
     if "httpGet" in action:
-        action["httpGet"].setdefault("path", "/")
-        action["httpGet"].setdefault("scheme", "HTTP")
+        fill(action["httpGet"], "path", "/")
+        fill(action["httpGet"], "scheme", "HTTP")
 
 
 def _pull_policy(image: str) -> str:
