@@ -11,7 +11,7 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from parts.kafka_server import KafkaBroker
-from tidegate.base.errors import Misconfigured, Unreachable
+from tidegate.base.errors import Misconfigured, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.kafka.groups import GroupConnection
 from tidegate.kit.systems.kafka import GroupOffsets, KafkaServer, PartitionOffsets
@@ -189,3 +189,10 @@ async def test_a_leader_that_moves_is_followed(brokers: list[KafkaBroker], conne
     finally:
         brokers[1].start()
     await soon(is_whole)
+
+
+async def test_a_broker_that_speaks_none_of_our_versions_says_so(connect: Connect) -> None:
+    for request in ("Metadata", "OffsetFetch", "ListOffsets"):
+        (answer,) = await connect(newest={request: 0}).answer(QUESTIONS[:1])
+        assert isinstance(answer, Unsupported)
+        assert f"send {request}" in str(answer)

@@ -17,9 +17,11 @@ from cryptography.hazmat.primitives import serialization
 from parts import faults
 from parts.server_process import ServerProcess
 from parts.servers import installed
-from tidegate.base.errors import Unreachable
+from tidegate.base.errors import TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.kafka import wire
 from tidegate.connections.kafka.cluster import Cluster
+from tidegate.connections.kafka.ends import read_offsets
 from tidegate.connections.kafka.link import Dialling, Traffic
 
 USER, PASSWORD = "alice", "hunter2-alice"
@@ -169,6 +171,28 @@ class KafkaBroker(ServerProcess):
                 assert all(entry[1] == 0 for entry in reply.topic_errors), reply
         finally:
             await admin.close()
+        await self._until_led([topic.name for topic in topics])
+
+    async def _until_led(self, names: Sequence[str]) -> None:
+        """Returns when each partition's leader knows that it is one."""
+        cluster = self._cluster()
+        try:
+            async with asyncio.timeout(self.start_s):
+                while True:
+                    cluster.begin()
+                    topics, _ = await cluster.look(names, ())
+                    places = [(name, number) for name in names for number in topics[name].leaders]
+                    ends = await read_offsets(cluster, places, topics, wire.LATEST)
+                    if places and not any(isinstance(end, TidegateError) for end in ends.values()):
+                        return
+                    await asyncio.sleep(0.1)
+        finally:
+            await cluster.close()
+
+    def _cluster(self) -> Cluster:
+        cluster = Cluster([self.address], "the test's")
+        cluster.dialling = Dialling(Traffic(), Surroundings(timeout_s=30.0))
+        return cluster
 
     async def delete(self, *topics: str) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
@@ -202,8 +226,7 @@ class KafkaBroker(ServerProcess):
 
     async def commit_all(self, groups: Mapping[str, Topics]) -> None:
         """For many groups: topics with partition, offset and a text."""
-        cluster = Cluster([self.address], "the test's")
-        cluster.dialling = Dialling(Traffic(), Surroundings(timeout_s=30.0))
+        cluster = self._cluster()
         waiting = dict(groups)
         try:
             for _ in range(100):

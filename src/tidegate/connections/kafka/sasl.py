@@ -19,8 +19,8 @@ Exchange = Callable[[bytes], Awaitable[bytes]]
 Token = Callable[[], Awaitable[str]]
 """Gets a bearer token."""
 
-MOST_ITERATIONS = 1_000_000
-"""More than any broker asks for; hashing without end would be the broker's choice."""
+LEAST_ITERATIONS, MOST_ITERATIONS = 4096, 1_000_000
+"""Fewer than any broker asks for would give the password away cheaply, more would keep us hashing."""
 
 _HASHES: dict[str, Any] = {"SCRAM-SHA-256": hashlib.sha256, "SCRAM-SHA-512": hashlib.sha512}
 
@@ -60,7 +60,7 @@ async def _scram(sasl: Sasl, exchange: Exchange, label: str) -> None:
         salt, iterations = base64.b64decode(first["s"], validate=True), int(first["i"])
     except (KeyError, ValueError) as error:
         raise _strange(label) from error
-    if not first.get("r", "").startswith(nonce) or not 0 < iterations <= MOST_ITERATIONS:
+    if not first.get("r", "").startswith(nonce) or not LEAST_ITERATIONS <= iterations <= MOST_ITERATIONS:
         raise _strange(label)
     kind = _HASHES[sasl.mechanism]
     salted = await asyncio.to_thread(
