@@ -182,3 +182,10 @@ def test_an_identity_that_a_trigger_does_not_use_is_told() -> None:
     assert [str(notice) for notice in review(object, lambda _: sources).notices] == [
         "spec.triggers[0].authenticationRef: redis triggers do not use the aws identity arn:x it names"
     ]
+
+
+def test_a_scaler_knows_how_often_it_is_asked() -> None:
+    for object in (scaled_object(triggers=[REDIS], pollingInterval=7), scaled_job(triggers=[REDIS])):
+        (plan,) = reviewed(object).triggers
+        assert plan.scaler is not None
+        assert plan.scaler.scope.interval_s == object.spec.polling_s

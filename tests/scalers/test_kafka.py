@@ -12,6 +12,7 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
 from tidegate.base.problems import Problem
 from tidegate.kit import reading
+from tidegate.kit.identity import Identity
 from tidegate.kit.question import ASK, Question, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Measured, Scaler, Scope
@@ -190,13 +191,24 @@ def test_oauth_names_its_token_endpoint() -> None:
     ],
 )
 def test_an_aws_identity_is_read_and_told_to_come_later(kind: str, metadata: dict[str, str]) -> None:
-    scaler = built(kind, {**metadata, "tls": "enable", "awsRegion": "eu-west-1"})
+    keys = {"awsAccessKeyID": "hunter2-id", "awsSecretAccessKey": "hunter2-key"}
+    scaler = built(kind, {**metadata, "tls": "enable", "awsRegion": "eu-west-1"}, keys)
     assert scaler.server() == KafkaServer(("kafka:9092",), Sasl("AWS_MSK_IAM", region="eu-west-1"), Tls())
     assert ["comes later" in notice.message for notice in scaler.notices()] == [True]
     for missing in ("tls", "awsRegion"):
-        problems = build(kind, {**metadata, "tls": "enable", "awsRegion": "eu-west-1", missing: ""})
+        problems = build(kind, {**metadata, "tls": "enable", "awsRegion": "eu-west-1", missing: ""}, keys)
         assert isinstance(problems, tuple)
         assert [problem.path for problem in problems] == [missing]
+
+
+def test_an_aws_identity_needs_keys_or_a_role() -> None:
+    metadata = {"sasl": "aws_msk_iam", "tls": "enable", "awsRegion": "eu-west-1"}
+    problems = build("apache-kafka", metadata)
+    assert isinstance(problems, tuple)
+    assert [one.path for one in problems] == ["awsAccessKeyID", "awsSecretAccessKey"]
+    scaler = built("apache-kafka", metadata, {"awsRoleArn": "arn:aws:iam::1:role/lag"})
+    assert scaler.asks_as() == Identity("aws", role_arn="arn:aws:iam::1:role/lag")
+    assert built("apache-kafka", {}, {"awsRoleArn": "arn:aws:iam::1:role/lag"}).asks_as() is None
 
 
 @BOTH

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from tidegate.base.addresses import split_address
 from tidegate.base.problems import Problem
+from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.scaler import Measured, Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
 from tidegate.kit.systems.kafka import (
@@ -55,6 +56,7 @@ class KafkaAccess(Polled):
     """
 
     mechanisms: ClassVar[tuple[str, ...]] = ()
+    identities: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks")
 
     bootstrap_servers: tuple[str, ...] = setting(
         "bootstrapServers", doc="Brokers to ask first, each `host:port`.", sources=_ME
@@ -102,6 +104,22 @@ class KafkaAccess(Polled):
     username: str = setting("username", doc="User.", default="", sources=_A, secret=True)
     password: str = setting("password", doc="Password.", default="", sources=_A, secret=True)
     aws_region: str = setting("awsRegion", doc="Region, for MSK IAM.", default="")
+    access_key_id: str = setting(
+        "awsAccessKeyID",
+        "awsAccessKeyId",
+        doc="Access key, for MSK IAM.",
+        default="",
+        sources=(AUTHENTICATION, METADATA, ENVIRONMENT),
+        hidden=True,
+    )
+    secret_access_key: str = setting(
+        "awsSecretAccessKey",
+        doc="Its secret.",
+        default="",
+        sources=(AUTHENTICATION, ENVIRONMENT),
+        secret=True,
+    )
+    role_arn: str = setting("awsRoleArn", doc="Role to assume, for MSK IAM.", default="", sources=_A)
     _server: KafkaServer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -116,6 +134,12 @@ class KafkaAccess(Polled):
     def is_iam(self) -> bool:
         """Whether an AWS identity logs in."""
         return self.sasl_name() == "aws_msk_iam"
+
+    def asks_as(self) -> Identity | None:
+        """The AWS identity that logs in, where one does and no keys are given."""
+        if not self.is_iam():
+            return None
+        return self.identity or (Identity("aws", role_arn=self.role_arn) if self.role_arn else None)
 
     def written_sasl(self) -> str:
         return self.sasl
@@ -220,6 +244,10 @@ class KafkaAccess(Polled):
                 yield Problem("awsRegion", "no awsRegion given", REQUIRED)
             if not self.speaks_tls():
                 yield Problem("tls", "TLS is required for AWS MSK authentication")
+            if self.asks_as() is None:
+                keys = {"awsAccessKeyID": self.access_key_id, "awsSecretAccessKey": self.secret_access_key}
+                for name in (name for name, value in keys.items() if not value):
+                    yield Problem(name, f"{name} not found", REQUIRED)
         else:
             yield from self.bad_credentials(name)
 
