@@ -16,6 +16,8 @@ PROGRAMS = ROOT / "examples" / "programs"
 
 EXAMPLE_PROGRAMS = {
     "csv-pipeline/03-programs.yaml": ("csv-programs", ("redis_lite.py", "generate.py", "process.py")),
+    "rabbitmq-jobs/00-programs.yaml": ("rabbitmq-programs", ("amqp_lite.py", "consume.py", "publish.py")),
+    "rabbitmq-workers/00-programs.yaml": ("media-programs", ("amqp_lite.py", "consume.py", "publish.py")),
     "queue-worker/00-programs.yaml": ("queue-programs", ("redis_lite.py", "send.py", "work.py")),
 }
 

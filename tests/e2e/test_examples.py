@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from parts.servers import program
 from parts.up import ROOT, Up, needs_redis
 from tidegate.cli.demo import pipeline_check
 
@@ -88,3 +91,86 @@ def test_office_hours_follow_the_clock_of_their_zone(up: Up) -> None:
     closed = closed.replace("cooldownPeriod: 60", "cooldownPeriod: 1")
     up.kubectl("apply", "-f", "-", stdin=closed)
     up.until("none outside", lambda: replicas(up, "reception") == 0)
+
+
+def needs_rabbitmq() -> None:
+    program("rabbitmq", "rabbitmq-server")
+
+
+@pytest.mark.xdist_group("rabbitmq")
+def test_five_messages_are_five_jobs_of_a_named_template(up: Up) -> None:
+    """A tutorial as people write it: a Job by name, a Secret for an authentication, a host without scheme."""
+    needs_rabbitmq()
+    example = EXAMPLES / "rabbitmq-jobs"
+    up.kubectl("apply", "-f", str(example))
+    up.kubectl("wait", "--for=condition=complete", "job/make-queue", "--timeout=90s")
+    up.kubectl("wait", "--for=condition=Ready", "scaledjob/rabbitmq-consumer", "--timeout=60s")
+    told = up.kubectl("describe", "scaledjob", "rabbitmq-consumer")
+    assert 'authenticationRef.name "rabbitmq-secret" names a Secret' in told
+    assert "host has no scheme: amqp:// is assumed" in told
+
+    up.kubectl("create", "-f", str(example / "load" / "five-messages.yaml"))
+
+    def consumers() -> list[dict[str, Any]]:
+        jobs: list[dict[str, Any]] = up.get("jobs", "-l", "scaledjob.keda.sh/name=rabbitmq-consumer")["items"]
+        return jobs
+
+    up.until("five Jobs are done", lambda: [has_succeeded(job) for job in consumers()] == [True] * 5)
+    done = [up.kubectl("logs", f"job/{job['metadata']['name']}").strip() for job in consumers()]
+    assert sorted(done) == [f"done: message-{n}" for n in range(1, 6)]
+    up.until("nothing is active", lambda: condition(up, "rabbitmq-consumer", "Active") == "False")
+    assert len(consumers()) == 5
+
+    # A changed password takes effect at once, for the trigger and for the next Jobs.
+    secret = up.get("secret", "rabbitmq-secret")["data"]
+    user = base64.b64decode(secret["RABBITMQ_USER"]).decode()
+    ctl = ("exec", "deployment/rabbitmq", "--", "rabbitmqctl", "-q")
+    up.kubectl(*ctl, "change_password", user, "another#/password")
+    up.kubectl(
+        *ctl, "eval", "[rabbit_networking:close_connection(P, <<>>) || P <- rabbit_networking:connections()]."
+    )
+    up.until("the old password fails", lambda: condition(up, "rabbitmq-consumer", "Ready") != "True")
+    up.kubectl(
+        "patch", "secret", "rabbitmq-secret", "-p", '{"stringData": {"RABBITMQ_PASS": "another#/password"}}'
+    )
+    up.until("the new one is used", lambda: condition(up, "rabbitmq-consumer", "Ready") == "True", 30)
+    everything = up.kubectl("get", "events,scaledjobs,jobs", "-o", "yaml")
+    assert "another#/password" not in everything
+
+    up.kubectl("delete", "-f", str(example), "--timeout=60s")
+    up.until("no process is left", lambda: up.processes() == {})
+
+
+def has_succeeded(job: dict[str, Any]) -> bool:
+    return bool((job.get("status") or {}).get("succeeded"))
+
+
+def condition(up: Up, name: str, type: str) -> str:
+    conditions = up.get("scaledjob", name)["status"].get("conditions") or []
+    return next((str(one["status"]) for one in conditions if one["type"] == type), "")
+
+
+@pytest.mark.xdist_group("rabbitmq")
+def test_workers_of_a_virtual_host_come_and_go(up: Up) -> None:
+    needs_rabbitmq()
+    example = EXAMPLES / "rabbitmq-workers"
+    up.kubectl("apply", "-f", str(example))
+    up.kubectl("wait", "--for=condition=complete", "job/make-uploads", "--timeout=90s")
+    up.kubectl("wait", "--for=condition=Ready", "scaledobject/media-worker", "--timeout=60s")
+    assert replicas(up, "media-worker") == 0
+
+    load = str(example / "load" / "hundred-messages.yaml")
+    up.kubectl("create", "-f", load)
+    up.until("several replicas", lambda: replicas(up, "media-worker") >= 3)
+    up.until("drained and back to zero", lambda: replicas(up, "media-worker") == 0, 120)
+    told = up.kubectl("describe", "scaledobject", "media-worker")
+    assert "KEDAScaleTargetActivated" in told
+    assert "KEDAScaleTargetDeactivated" in told
+
+    up.kubectl("apply", "-f", str(example / "with-cpu" / "scaling.yaml"))
+    up.kubectl("create", "-f", load)
+    up.until("several replicas", lambda: replicas(up, "media-worker") >= 3)
+    metrics = up.get("hpa", "keda-hpa-media-worker")["spec"]["metrics"]
+    assert [one["type"] for one in metrics] == ["External", "Resource"]
+    assert metrics[1]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 50}
+    up.until("drained and back to zero", lambda: replicas(up, "media-worker") == 0, 120)

@@ -11,17 +11,29 @@ from tidegate.api.decode import KINDS, decode
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation.problems import problems
-from tidegate.cli.manifests.admission import admit
+from tidegate.cli.manifests.admission import admit, remarks
 from tidegate.cli.manifests.files import load
 from tidegate.cli.wiring.local_cluster import define
-from tidegate.kit.reading import Sources
 from tidegate.local.apiserver.control_plane import open_plane
 from tidegate.local.apiserver.writing.verbs import Options, Target
-from tidegate.review.manifest import review
 from tidegate.runtime.clock import SystemClock
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.yaml"))
+
+
+# Written as people write it and upstream refuses it: what is told of that, and nothing else.
+TOLD = {
+    "rabbitmq-jobs/04-scaling.yaml": [
+        "spec.triggers[0].metadata.host: host has no scheme: amqp:// is assumed; write it in front",
+        'spec.jobTargetRef.name: the Job "rabbitmq-consumer-job" is the template: '
+        "KEDA refuses that and takes a template written under spec.jobTargetRef alone",
+    ],
+    "rabbitmq-workers/with-cpu/scaling.yaml": [
+        "spec.triggers[1].metadata.type: write it as metricType, beside type and metadata: "
+        "KEDA refuses it here since v2.18"
+    ],
+}
 
 
 def objects(file: str) -> list[dict[str, Any]]:
@@ -43,13 +55,11 @@ def test_nothing_need_be_said_about_an_example(file: str) -> None:
         assert problems(body) == []
         object = decode(body)
         if isinstance(object, ScaledObject | ScaledJob):
-            triggers = object.spec.triggers
-            reviewed = review(object, lambda index: Sources(triggers[index].metadata))  # noqa: B023
-            assert reviewed.problems == ()
-            assert reviewed.notices == ()
+            assert [str(one) for one in remarks(object)] == TOLD.get(file, [])
 
 
 async def test_a_strict_server_takes_every_example_without_a_warning(tmp_path: Path) -> None:
+    """A variant of an object takes its place, as `kubectl apply` would have it."""
     plane = await open_plane(tmp_path, SystemClock(), admissions=[admit])
     try:
         await define(plane.objects)
@@ -58,9 +68,12 @@ async def test_a_strict_server_takes_every_example_without_a_warning(tmp_path: P
                 kind = plane.kinds.named(body["apiVersion"], body["kind"])
                 assert kind is not None, f"{file}: {body['kind']} is not served"
                 namespace = "default" if kind.resource.is_namespaced else ""
+                name = body["metadata"].get("name", "")
+                if name and "/with-" in file:
+                    await plane.verbs.delete(Target(kind, namespace, name))
                 written = await plane.verbs.create(
                     Target(kind, namespace, "", ""), body, Options(field_validation="Strict")
                 )
-                assert written.warnings == (), file
+                assert list(written.warnings) == (TOLD.get(file, []) if body["kind"] in KINDS else []), file
     finally:
         await plane.close()

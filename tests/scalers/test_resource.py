@@ -42,6 +42,18 @@ def test_the_hpa_gets_the_metric_as_written(
     assert scaler.resource_metric() == metric
 
 
+def test_a_metric_type_in_the_metadata_is_read_and_announced() -> None:
+    metadata = {"value": "60", "type": "Utilization"}
+    scaler = build("cpu", None, metadata)
+    assert isinstance(scaler, Native)
+    assert scaler.resource_metric() == ResourceMetric("cpu", "60", "Utilization")
+    (told,) = reading.announcements(type(scaler), Sources(metadata))
+    assert (told.path, "metricType" in told.message) == ("type", True)
+    own = build("cpu", "AverageValue", {"value": "500m", "type": "Utilization"})
+    assert isinstance(own, Native)
+    assert own.resource_metric() == ResourceMetric("cpu", "500m", "AverageValue")
+
+
 @pytest.mark.parametrize(
     ("metric_type", "metadata", "told"),
     [
@@ -56,11 +68,8 @@ def test_the_hpa_gets_the_metric_as_written(
         ("AverageValue", {"value": "-1"}, {"value": '"-1" is not above 0'}),
         ("AverageValue", {"value": "lots"}, {"value": '"lots" is not a quantity'}),
         ("AverageValue", {}, {"value": 'missing required parameter "value"'}),
-        (
-            "Value",
-            {"value": "60", "type": "Utilization"},
-            {"type": "The 'type' setting is DEPRECATED", "metricType": "unknown metric type"},
-        ),
+        ("Value", {"value": "60", "type": "Utilization"}, {"metricType": "unknown metric type: Value"}),
+        (None, {"value": "60", "type": "Value"}, {"metricType": "unknown metric type: Value"}),
     ],
 )
 def test_mistakes_are_told(metric_type: str | None, metadata: dict[str, str], told: dict[str, str]) -> None:

@@ -34,7 +34,7 @@ from tidegate.base.problems import Problem
 from tidegate.base.quantity import parse_quantity
 from tidegate.core.values import ResourceMetric
 from tidegate.kit.scaler import Native
-from tidegate.kit.settings import declared, removed, setting
+from tidegate.kit.settings import declared, deprecated, setting
 
 
 @declared
@@ -43,29 +43,35 @@ class Resource(Native):
 
     value: str = setting("value", doc="Target: whole percent, or a quantity for each pod.")
     container_name: str = setting("containerName", doc="Container to look at; all if empty.", default="")
-    old_metric_type: str | None = removed(
+    old_metric_type: str = deprecated(
         "type",
-        message="The 'type' setting is DEPRECATED and is removed in v2.18 - Use 'metricType' instead.",
+        message="write it as metricType, beside type and metadata: KEDA refuses it here since v2.18",
+        doc="The metric type, as older manifests write it; `metricType` counts more.",
+        default="",
     )
 
     def check(self) -> Iterator[Problem]:
-        if self.metric_type not in ("Utilization", "AverageValue"):
-            given = self.metric_type
+        given = self.wanted_type()
+        if given not in ("Utilization", "AverageValue"):
             wrong = f"unknown metric type: {given}" if given else "metric type is not set"
             yield Problem(
                 "metricType",
                 f"{wrong}, allowed values are 'Utilization' or 'AverageValue'",
                 "FieldValueNotSupported" if given else "FieldValueRequired",
             )
-        elif self.metric_type == "Utilization" and not _is_percent(self.value):
+        elif given == "Utilization" and not _is_percent(self.value):
             yield Problem("value", f'"{self.value}" is not whole percent (a number without % or fraction)')
-        elif self.metric_type == "AverageValue" and not _is_quantity(self.value):
+        elif given == "AverageValue" and not _is_quantity(self.value):
             yield Problem("value", f'"{self.value}" is not a quantity such as 500m or 512Mi')
         elif parse_quantity(self.value) <= 0:
             yield Problem("value", f'"{self.value}" is not above 0, as a target must be')
 
+    def wanted_type(self) -> str:
+        """The trigger's metricType, or what an older manifest has in its place."""
+        return self.metric_type or self.old_metric_type
+
     def resource_metric(self) -> ResourceMetric:
-        is_percent = self.metric_type == "Utilization"
+        is_percent = self.wanted_type() == "Utilization"
         return ResourceMetric(
             name=self.type,
             target=str(int(self.value)) if is_percent else self.value,

@@ -318,10 +318,13 @@ def test_the_shown_hpa_is_read_again_as_it_is() -> None:
     assert "w: '08'" in shown.stdout
 
 
+WITH_TEMPLATE = "{template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}"
+
+
 def test_a_field_that_the_schema_drops_may_hold_anything() -> None:
     """A name of ours beside the trigger's, and a number where no field wants one."""
     manifest = BROKEN.partition("---\n")[2].replace("pollingInterval: 0", "pollingInterval: 5")
-    manifest = manifest.replace("{}", "{name: job}").replace(
+    manifest = manifest.replace("{}", WITH_TEMPLATE).replace(
         "[]",
         "[{type: cron, metrictype: 5, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, "
         "desiredReplicas: '2'}}]",
@@ -410,7 +413,7 @@ def test_what_is_admitted_and_does_not_work_says_so() -> None:
     assert "no scaler found for type: mood; `tidegate triggers` lists the types that there are" in line
     assert line.endswith("(admitted, but this trigger never scales)")
     job = BROKEN.partition("---\n")[2].replace("pollingInterval: 0", "pollingInterval: 5")
-    job = job.replace("{}", "{name: job}").replace(
+    job = job.replace("{}", WITH_TEMPLATE).replace(
         "[]", "[{type: redis, metricType: Value, metadata: {address: 'r:1', listName: x}}]"
     )
     [line] = run("-", stdin=job).stdout.splitlines()

@@ -223,7 +223,8 @@ def test_annotations_that_do_nothing_or_no_good() -> None:
 def test_a_name_beside_a_template_of_jobs() -> None:
     text = '"model" has no effect: Jobs are made from the template beside it'
     assert of_job(jobTargetRef={"name": "model", "template": {}}) == {"spec.jobTargetRef.name": text}
-    assert of_job(jobTargetRef={"name": "model"}) == {}
+    told = of_job(jobTargetRef={"name": "model"})
+    assert "takes a template written under spec.jobTargetRef alone" in told["spec.jobTargetRef.name"]
 
 
 def test_a_minimum_of_jobs_above_the_maximum() -> None:

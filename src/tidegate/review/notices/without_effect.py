@@ -88,6 +88,9 @@ def _scaled_job(object: ScaledJob) -> Iterator[Problem]:
     if spec.job_target_ref.name and not spec.job_target_ref.model:
         text = f'"{spec.job_target_ref.name}" has no effect: Jobs are made from the template beside it'
         yield Problem("spec.jobTargetRef.name", text)
+    elif spec.job_target_ref.name:
+        text = f'the Job "{spec.job_target_ref.name}" is the template: KEDA refuses that and takes a template'
+        yield Problem("spec.jobTargetRef.name", f"{text} written under spec.jobTargetRef alone")
     yield from _container(spec.triggers, spec.env_source_container_name, "spec")
 
 
