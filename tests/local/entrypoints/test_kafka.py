@@ -66,12 +66,39 @@ def test_without_variables_it_is_one_broker_on_the_pods_address(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("env", "voters"),
+    [
+        ({}, "1@127.96.0.9:9093"),
+        ({"KAFKA_NODE_ID": "7"}, "7@127.96.0.9:9093"),
+        ({"KAFKA_CONTROLLER_QUORUM_BOOTSTRAP_SERVERS": "localhost:9093"}, "1@127.96.0.9:9093"),
+        (
+            {"KAFKA_CONTROLLER_LISTENER_NAMES": "C", "KAFKA_LISTENERS": "A://:1,C://localhost:29093"},
+            "1@127.96.0.9:29093",
+        ),
+        ({"KAFKA_CONTROLLER_QUORUM_VOTERS": "1@other:9093"}, "1@other:9093"),
+    ],
+)
+def test_the_node_votes_for_itself(tmp_path: Path, env: dict[str, str], voters: str) -> None:
+    settings = Pod(tmp_path, env).settings
+    assert settings["controller.quorum.voters"] == voters
+    assert "controller.quorum.bootstrap.servers" not in settings
+
+
+def test_a_controller_that_listens_nowhere_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no listener is that of the controller"):
+        Pod(tmp_path, {"KAFKA_LISTENERS": "PLAINTEXT://:9092"})
+
+
+@pytest.mark.parametrize(
     ("env", "settings"),
     [
         ({"KAFKA_NUM_PARTITIONS": "3"}, {"num.partitions": "3"}),
         ({"KAFKA_A_B__C___D": "x"}, {"a.b_c-d": "x"}),
         ({"KAFKA_CFG_NUM_PARTITIONS": "3", "KAFKA_VERSION": "4.0"}, {"num.partitions": "3"}),
-        ({"KAFKA_LISTENERS": "PLAINTEXT://0.0.0.0:9092"}, {"listeners": "PLAINTEXT://127.96.0.9:9092"}),
+        (
+            {"KAFKA_LISTENERS": "PLAINTEXT://0.0.0.0:9092,CONTROLLER://:9093"},
+            {"listeners": "PLAINTEXT://127.96.0.9:9092,CONTROLLER://127.96.0.9:9093"},
+        ),
         ({"KAFKA_NUM_PARTITIONS": "a\\b\nc"}, {"num.partitions": "a\\\\b\\nc"}),
     ],
 )

@@ -1,6 +1,6 @@
-"""A Kafka broker that is its own controller, as the `apache/kafka` and `bitnami/kafka` images start one.
+"""A Kafka broker that is its own controller, as the images of Apache, Bitnami and Confluent start one.
 
-Honoured: the broker's settings as `KAFKA_…` (Apache) or `KAFKA_CFG_…` (Bitnami) write them,
+Honoured: the broker's settings as `KAFKA_…` or `KAFKA_CFG_…` (Bitnami) write them,
 `KAFKA_CLIENT_USERS` and `KAFKA_CLIENT_PASSWORDS` for listeners with PLAIN or SCRAM,
 `KAFKA_INTER_BROKER_USER` and `KAFKA_INTER_BROKER_PASSWORD`, `KAFKA_KRAFT_CLUSTER_ID` and `CLUSTER_ID`,
 `KAFKA_HEAP_OPTS`. All listeners are the pod's: a host that is left out, or local, becomes the pod's
@@ -30,7 +30,6 @@ DEFAULTS = {
     "process.roles": "broker,controller",
     "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",
     "controller.listener.names": "CONTROLLER",
-    "controller.quorum.voters": "1@localhost:9093",
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,"
     "SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
     "offsets.topic.replication.factor": "1",
@@ -59,6 +58,8 @@ _MODULES = "org.apache.kafka.common.security."
 def prepare(box: Box) -> list[str]:
     users = _users(box.env)
     properties = {**DEFAULTS, **_settings(box.env)}
+    properties.setdefault("controller.quorum.voters", _itself(properties))
+    properties.pop("controller.quorum.bootstrap.servers", None)
     for name in ("listeners", "advertised.listeners", "controller.quorum.voters"):
         if name in properties:
             properties[name] = _of_pod(properties[name], box.address)
@@ -89,6 +90,15 @@ def _settings(env: Mapping[str, str]) -> dict[str, str]:
         # What Kubernetes tells of a Service that is called kafka.
         and not re.match(r"KAFKA_(SERVICE|PORT)(_|$)", name)
     }
+
+
+def _itself(properties: Mapping[str, str]) -> str:
+    """The node as the only voter."""
+    listener = re.escape(properties["controller.listener.names"].partition(",")[0].strip())
+    found = re.search(rf"(?:^|,)\s*{listener}://[^,]*:(\d+)", properties["listeners"])
+    if found is None:
+        raise Refused("no listener is that of the controller, and nothing says who else is one")
+    return f"{properties['node.id']}@localhost:{found[1]}"
 
 
 def _of_pod(listeners: str, address: str) -> str:
