@@ -1,0 +1,149 @@
+"""From an owner to the jobs that wait or run: repositories, their runs under way, the jobs of those."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote
+
+from tidegate.base.errors import Denied, Malformed, TidegateError
+from tidegate.connections.github.api import Api, Limited
+from tidegate.kit.systems.github import GithubJob, GithubJobs
+
+STATES = ("queued", "in_progress")
+LISTED = 30
+"""Repositories of a page that says nothing else."""
+
+PER_PAGE, PAGES = 100, 50
+
+Jobs = tuple[GithubJob, ...]
+
+
+class Crawl:
+    """One look at everything that the questions of a round need: each list is asked for once."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._repositories: dict[tuple[str, str], asyncio.Task[tuple[str, ...]]] = {}
+        self._jobs: dict[tuple[str, str], asyncio.Task[Jobs]] = {}
+
+    async def answer(self, question: GithubJobs) -> Jobs | TidegateError:
+        """The jobs of the question's repositories. Raises what ends the whole crawl."""
+        try:
+            names = question.repositories or await self._once(
+                self._repositories,
+                (question.owner, "users" if question.scope == "repo" else "orgs"),
+                self._listed,
+            )
+            found = await asyncio.gather(
+                *(self._once(self._jobs, (question.owner, name), self._of_repository) for name in names)
+            )
+        except Limited:
+            raise
+        except TidegateError as error:
+            return error
+        return tuple(job for jobs in found for job in jobs)
+
+    async def _once(self, known: Any, key: tuple[str, str], make: Any) -> Any:
+        if key not in known:
+            known[key] = asyncio.ensure_future(make(*key))
+        return await asyncio.shield(known[key])
+
+    async def close(self) -> None:
+        """Ends what is still under way."""
+        tasks = [*self._repositories.values(), *self._jobs.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listed(self, owner: str, kind: str) -> tuple[str, ...]:
+        attempted, names = f"list the repositories of {owner}", list[str]()
+        for page in range(1, PAGES + 1):
+            found = await self._api.get(f"/{kind}/{quote(owner, safe='')}/repos?page={page}", attempted)
+            if found is None:
+                raise Denied(
+                    attempted,
+                    on=self._api.client.server.label(),
+                    answer="404 Not Found",
+                    next_step="check `owner` and `runnerScope`, and what the login may see",
+                )
+            for entry in _entries(found, attempted, self._on):
+                names.append(_text(entry, "name", attempted, self._on))
+            if len(found) < LISTED:
+                break
+        return tuple(names)
+
+    async def _of_repository(self, owner: str, name: str) -> Jobs:
+        runs: dict[int, str] = {}
+        place = f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}"
+        for listed in await asyncio.gather(*(self._runs(place, state, name) for state in STATES)):
+            runs |= listed
+        jobs = await asyncio.gather(
+            *(self._of_run(owner, repository, run) for run, repository in runs.items())
+        )
+        return tuple(job for found in jobs for job in found)
+
+    async def _runs(self, place: str, state: str, name: str) -> dict[int, str]:
+        """Runs in this state by number, each with its repository's name; none where the repository is not."""
+        attempted, found = f"list the runs of {name}", dict[int, str]()
+        path = f"{place}/actions/runs?status={state}&per_page={PER_PAGE}"
+        for entry in await self._paged(path, "workflow_runs", attempted):
+            if entry.get("status") in STATES:
+                repository = entry.get("repository")
+                called = repository.get("name") if isinstance(repository, dict) else None
+                found[_whole(entry, "id", attempted, self._on)] = called if isinstance(called, str) else name
+        return found
+
+    async def _of_run(self, owner: str, repository: str, run: int) -> Jobs:
+        attempted = f"list the jobs of {repository}"
+        place = f"/repos/{quote(owner, safe='')}/{quote(repository, safe='')}"
+        path = f"{place}/actions/runs/{run}/jobs?per_page={PER_PAGE}"
+        return tuple(
+            GithubJob(tuple(label for label in entry.get("labels") or () if isinstance(label, str)))
+            for entry in await self._paged(path, "jobs", attempted)
+            if entry.get("status") in STATES
+        )
+
+    async def _paged(self, path: str, field: str, attempted: str) -> list[dict[str, Any]]:
+        """All entries of a list, page by page."""
+        entries: list[dict[str, Any]] = []
+        for page in range(1, PAGES + 1):
+            found = await self._api.get(path if page == 1 else f"{path}&page={page}", attempted)
+            if found is None:
+                break
+            listed = _entries(found.get(field) if isinstance(found, dict) else None, attempted, self._on)
+            entries += listed
+            if len(listed) < PER_PAGE:
+                break
+        return entries
+
+    @property
+    def _on(self) -> str:
+        return self._api.client.server.label()
+
+
+def _entries(found: Any, attempted: str, on: str) -> list[dict[str, Any]]:
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise Malformed(attempted, on=on, answer="the answer holds no list")
+    return found
+
+
+def _text(entry: dict[str, Any], field: str, attempted: str, on: str) -> str:
+    value = entry.get(field)
+    if not isinstance(value, str):
+        raise Malformed(attempted, on=on, answer=f"an entry has no {field}")
+    return value
+
+
+def _whole(entry: dict[str, Any], field: str, attempted: str, on: str) -> int:
+    value = entry.get(field)
+    if type(value) is not int:
+        raise Malformed(attempted, on=on, answer=f"an entry has no {field}")
+    return value
+
+
+def all_denied(answers: Iterable[Any]) -> bool:
+    """Whether the login is refused everywhere, and not for one repository."""
+    answers = list(answers)
+    return bool(answers) and all(isinstance(one, Denied) for one in answers)
