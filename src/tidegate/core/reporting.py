@@ -29,7 +29,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Report:
     """What is to be said of an object: its conditions as they should be, and other status fields.
 
     `conditions` need only hold what this decision has an opinion on. `fields` are in wire shape;
@@ -40,9 +40,9 @@ class Account:
     fields: dict[str, Any]
 
 
-def patches(status: Status, account: Account) -> tuple[PatchStatus, ...]:
-    """The one merge patch that brings the status to the account; none where it is there already."""
-    wanted = {"conditions": _wire(merged(status.conditions, account.conditions)), **account.fields}
+def patches(status: Status, report: Report) -> tuple[PatchStatus, ...]:
+    """The one merge patch that brings the status to the report; none where it is there already."""
+    wanted = {"conditions": _wire(merged(status.conditions, report.conditions)), **report.fields}
     present = _wire(status)
     changed: dict[str, Any] = {}
     for key, value in wanted.items():

@@ -176,7 +176,7 @@ class Seen:
 
     `replicas` is the target's spec.replicas, `ready` how many of its pods are running and ready (None:
     nobody counted them; only a fallback of a Value metric needs them). `hpa` None: there is none;
-    where it could not be written (a Failure), `standing` is the one from before.
+    where it could not be written (a Failure), `hpa_before` is the one from before.
     `check` is what is wrong with the object itself (its triggers' metadata, its target, its HPA): stage
     and cause in one text. What still works goes on.
     """
@@ -185,7 +185,7 @@ class Seen:
     hpa: HpaView | Failure | None = None
     check: Failure | None = None
     ready: int | Failure | None = None
-    standing: HpaView | None = None
+    hpa_before: HpaView | None = None
 
 
 @dataclass(frozen=True, slots=True)

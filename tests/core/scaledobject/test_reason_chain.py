@@ -37,7 +37,7 @@ def chain(
     """`pauses` names annotations; `more` are parts of Seen, `composite`, and fields of the spec."""
     annotations = {f"autoscaling.keda.sh/{name}": "true" for name in pauses.split()}
     seen = Seen(current, more.pop("hpa", HPA), more.pop("check", None), more.pop("ready", None))
-    seen = replace(seen, standing=more.pop("standing", None))
+    seen = replace(seen, hpa_before=more.pop("hpa_before", None))
     composite = more.pop("composite", None)
     object = scaled_object(annotations, **more)
     return decide_scaled_object(object, seen, views, memory, at(1000), composite).reasons
@@ -147,7 +147,7 @@ def test_without_an_hpa_nobody_is_said_to_decide() -> None:
         "3 replicas kept: it is active, and there is no HPA to decide from 1 on",
     ]
     assert texts(chain(3, count(23.0), hpa=None, check=refused)) == alone
-    stands = texts(chain(3, count(23.0), hpa=refused, check=refused, standing=HPA))
+    stands = texts(chain(3, count(23.0), hpa=refused, check=refused, hpa_before=HPA))
     assert stands[-1] == "3 replicas: the HPA decides between its bounds"
 
 

@@ -259,7 +259,7 @@ def _patches(
         ),
     }
     return (
-        *reporting.patches(object.status, reporting.Account(conditions, fields)),
+        *reporting.patches(object.status, reporting.Report(conditions, fields)),
         *reporting.events("ScaledJob", object.status.conditions, conditions),
         *_activity_events(object, heard, check),
     )
@@ -313,7 +313,7 @@ def _paused(object: ScaledJob, memory: Memory, check: Failure | None) -> Decisio
     conditions = (ready, messages.paused("ScaledJob"))
     fields = reporting.trigger_fields(object.spec.triggers)
     actions: tuple[Action, ...] = (
-        *reporting.patches(object.status, reporting.Account(conditions, fields)),
+        *reporting.patches(object.status, reporting.Report(conditions, fields)),
         *reporting.events("ScaledJob", object.status.conditions, conditions),
     )
     return Decision(replace(memory, last_round=None), actions, (because(Code.PAUSED),))

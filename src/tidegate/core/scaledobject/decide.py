@@ -90,7 +90,7 @@ def decide_scaled_object(
     }
     actions: tuple[Action, ...] = (
         *_writes(object, found),
-        *reporting.patches(object.status, reporting.Account(conditions, fields)),
+        *reporting.patches(object.status, reporting.Report(conditions, fields)),
         *reporting.failure_events(memory, summary),
         *reporting.events("ScaledObject", object.status.conditions, conditions),
     )
@@ -125,7 +125,7 @@ def _paused(object: ScaledObject, seen: Seen, pause: Pause, memory: Memory) -> D
     unprotected = (messages.NO_FALLBACK,) if net_of(object, memory) is None else ()
     conditions = (ready, *unprotected, messages.paused("ScaledObject"))
     fields = {**_target_fields(object, seen, memory), "pausedReplicaCount": pause.replicas}
-    actions += reporting.patches(object.status, reporting.Account(conditions, fields))
+    actions += reporting.patches(object.status, reporting.Report(conditions, fields))
     actions += reporting.events("ScaledObject", object.status.conditions, conditions)
     return Decision(memory, tuple(actions), (reason,))
 

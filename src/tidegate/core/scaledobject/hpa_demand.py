@@ -14,7 +14,7 @@ from tidegate.base.errors import Failure
 from tidegate.core.hpa import behavior
 from tidegate.core.hpa.replicas import Sample, Tolerance, failure_of, wanted_by
 from tidegate.core.triggers import fallback
-from tidegate.core.triggers.fallback import Net
+from tidegate.core.triggers.fallback import SafetyNet
 from tidegate.core.triggers.scaling_modifiers import Composite, modifiers_of
 from tidegate.core.triggers.state import Summary
 from tidegate.core.values import ExternalMetric, HpaView, Seen, TriggerView
@@ -69,7 +69,7 @@ class Sources:
     seen: Seen
     triggers: tuple[TriggerView, ...]
     summary: Summary
-    net: Net | None
+    net: SafetyNet | None
     composite: Composite | None
 
 
@@ -152,7 +152,7 @@ def behavior_of(object: ScaledObject) -> Behavior | None:
 
 def has_no_hpa(seen: Seen) -> bool:
     """Whether nobody decides between the bounds: the HPA was refused, or the object is not fit for one."""
-    if isinstance(seen.hpa, HpaView) or seen.standing is not None:
+    if isinstance(seen.hpa, HpaView) or seen.hpa_before is not None:
         return False
     return isinstance(seen.hpa, Failure) or seen.check is not None
 

@@ -23,7 +23,7 @@ from tidegate.core.reasons import Code, because
 from tidegate.core.scaledobject.activation import Outcome
 from tidegate.core.scaledobject.hpa_demand import Sources, has_no_hpa, metric_values_of, requests
 from tidegate.core.triggers import fallback
-from tidegate.core.triggers.fallback import Net
+from tidegate.core.triggers.fallback import SafetyNet
 from tidegate.core.triggers.reasons import not_above, told_active
 from tidegate.core.triggers.state import Composed, TriggerState
 from tidegate.core.values import Reason, TriggerView
@@ -68,7 +68,7 @@ def _fallen(found: Finding) -> list[Reason]:
     ]
 
 
-def _counted(found: Finding, net: Net, trigger: TriggerView, state: TriggerState) -> Reason:
+def _counted(found: Finding, net: SafetyNet, trigger: TriggerView, state: TriggerState) -> Reason:
     metric = ";".join(one.name for one in trigger.metrics)
     numbers: dict[str, float | int | str] = {
         "metric": metric,
@@ -85,7 +85,9 @@ def _counted(found: Finding, net: Net, trigger: TriggerView, state: TriggerState
     return because(Code.FALLBACK, **numbers, replicas=replicas, behavior=net.fallback.behavior)
 
 
-def _polls_left(found: Finding, net: Net, trigger: TriggerView, state: TriggerState) -> dict[str, int | str]:
+def _polls_left(
+    found: Finding, net: SafetyNet, trigger: TriggerView, state: TriggerState
+) -> dict[str, int | str]:
     """What the sentence about a fallback to come names: when, after how many polls, and the count then."""
     polls = net.threshold + 1 - state.failed
     last = trigger.reading.at if trigger.reading is not None else found.now
@@ -97,7 +99,7 @@ def _polls_left(found: Finding, net: Net, trigger: TriggerView, state: TriggerSt
     }
 
 
-def pending(net: Net, spec: ScaledObjectSpec, current: int | Failure) -> str:
+def pending(net: SafetyNet, spec: ScaledObjectSpec, current: int | Failure) -> str:
     """What a fallback to come stands for, in words."""
     if net.is_nil:
         return "it is nil in the formula"

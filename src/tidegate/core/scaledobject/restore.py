@@ -32,17 +32,17 @@ def is_of_another(object: ScaledObject) -> bool:
     return object.metadata.annotations.get(COUNT_OF, target_text(object)) != target_text(object)
 
 
-def first_mark(object: ScaledObject, aim: str | None) -> dict[str, str]:
+def first_mark(object: ScaledObject, hpa_target: str | None) -> dict[str, str]:
     """The annotation that says whose count is kept, where it says nothing yet.
 
-    Also where nothing is restored yet: that and the target may be changed by one edit. `aim` is what the
-    object's HPA scales, if it has one: a count that was kept without the annotation (KEDA kept it, or
+    Also where nothing is restored yet: that and the target may be changed by one edit. `hpa_target` is what
+    the object's HPA scales, if it has one: a count that was kept without the annotation (KEDA kept it, or
     somebody took the annotation away) is that target's.
     """
     if COUNT_OF in object.metadata.annotations:
         return {}
     is_kept = object.status.original_replica_count is not None
-    return {COUNT_OF: aim if aim is not None and is_kept else target_text(object)}
+    return {COUNT_OF: hpa_target if hpa_target is not None and is_kept else target_text(object)}
 
 
 def target_text(object: ScaledObject) -> str:

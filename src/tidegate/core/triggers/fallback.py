@@ -35,7 +35,7 @@ CENTURY_S = 100 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Net:
+class SafetyNet:
     """An object's fallback, with the failures by metric from before a restart or a change."""
 
     fallback: Fallback
@@ -51,7 +51,7 @@ class Net:
         return self.fallback.behavior == "scalingModifiers"
 
 
-def net_of(spec: ScaledObjectSpec, failed_before: tuple[tuple[str, int], ...] = ()) -> Net | None:
+def net_of(spec: ScaledObjectSpec, failed_before: tuple[tuple[str, int], ...] = ()) -> SafetyNet | None:
     """The fallback of an object; None where there is none, or it can never apply."""
     fallback = spec.fallback
     if fallback is None or fallback.failure_threshold < 0 or fallback.replicas < 0:
@@ -60,11 +60,11 @@ def net_of(spec: ScaledObjectSpec, failed_before: tuple[tuple[str, int], ...] = 
     has_formula = modifiers is not None and bool(modifiers.formula)
     if fallback.behavior == "scalingModifiers" and not has_formula:
         return None
-    return Net(fallback, failed_before)
+    return SafetyNet(fallback, failed_before)
 
 
 def caught(
-    net: Net, triggers: tuple[TriggerView, ...], summary: Summary, sources: frozenset[str] | None = None
+    net: SafetyNet, triggers: tuple[TriggerView, ...], summary: Summary, sources: frozenset[str] | None = None
 ) -> Summary:
     """The summary with each trigger's failures counted, and those that are too many caught. `sources` are
     the names that a formula reads: the others take no part."""
@@ -75,7 +75,7 @@ def caught(
     return replace(summary, states=states)
 
 
-def _caught(net: Net, trigger: TriggerView, state: TriggerState) -> TriggerState:
+def _caught(net: SafetyNet, trigger: TriggerView, state: TriggerState) -> TriggerState:
     failed = failures_of(net, trigger) if state.failure is not None else 0
     if failed <= net.threshold:
         return replace(state, failed=failed)
@@ -83,7 +83,7 @@ def _caught(net: Net, trigger: TriggerView, state: TriggerState) -> TriggerState
     return replace(state, state="active", active_metrics=names, failed=failed, is_fallen=True)
 
 
-def failures_of(net: Net, trigger: TriggerView) -> int:
+def failures_of(net: SafetyNet, trigger: TriggerView) -> int:
     """Failures in a row that count towards the fallback."""
     if trigger.resource is not None or not trigger.failed_polls:
         return 0
@@ -125,13 +125,16 @@ def worth(metric: ExternalMetric, replicas: int | Failure, ready: int | Failure 
     return int(Fraction(total, ready)) / MILLI
 
 
-def value_of(net: Net, metric: ExternalMetric, seen: Seen) -> float | Failure:
+def value_of(net: SafetyNet, metric: ExternalMetric, seen: Seen) -> float | Failure:
     """What the HPA is told of a metric in fallback."""
     return worth(metric, replicas_of(net.fallback, seen.replicas), seen.ready)
 
 
 def health(
-    net: Net, triggers: tuple[TriggerView, ...], summary: Summary, present: Mapping[str, HealthStatus] | None
+    net: SafetyNet,
+    triggers: tuple[TriggerView, ...],
+    summary: Summary,
+    present: Mapping[str, HealthStatus] | None,
 ) -> dict[str, Any]:
     """status.health: an entry for each external metric; one not measured yet keeps what it has."""
     entries: dict[str, Any] = {}
@@ -158,7 +161,7 @@ def kept_health(
     } or None
 
 
-def failed_before(net: Net | None, summary: Summary, triggers: tuple[TriggerView, ...]) -> Any:
+def failed_before(net: SafetyNet | None, summary: Summary, triggers: tuple[TriggerView, ...]) -> Any:
     """What is kept of the failures before a restart or a change: those of metrics not read since, up to the
     number that says everything."""
     if net is None:
@@ -174,7 +177,7 @@ def failed_before(net: Net | None, summary: Summary, triggers: tuple[TriggerView
 
 
 def is_in_use(
-    net: Net, triggers: tuple[TriggerView, ...], summary: Summary, entries: Mapping[str, Any]
+    net: SafetyNet, triggers: tuple[TriggerView, ...], summary: Summary, entries: Mapping[str, Any]
 ) -> bool:
     """Whether any trigger has failed too often; one not measured yet, whether its metrics had before."""
     before = {name for name, one in entries.items() if one["numberOfFailures"] > net.threshold}
@@ -185,7 +188,7 @@ def is_in_use(
 
 
 def next_count(
-    net: Net, triggers: tuple[TriggerView, ...], summary: Summary, polling_s: int, now: datetime
+    net: SafetyNet, triggers: tuple[TriggerView, ...], summary: Summary, polling_s: int, now: datetime
 ) -> datetime | None:
     """When a trigger on its way into the fallback will have been polled once more; None: there is none.
 

@@ -26,7 +26,7 @@ from tidegate.api.scaledobject import ScaledObjectSpec, ScalingModifiers
 from tidegate.base.errors import Failure
 from tidegate.core.hpa.replicas import MILLI, milli
 from tidegate.core.triggers import fallback
-from tidegate.core.triggers.fallback import Net
+from tidegate.core.triggers.fallback import SafetyNet
 from tidegate.core.triggers.state import Composed, Summary, TriggerState
 from tidegate.core.values import ExternalMetric, Seen, TriggerView
 
@@ -60,7 +60,7 @@ def modifiers_of(spec: ScaledObjectSpec) -> ScalingModifiers | None:
 
 def compose(
     composite: Composite | None,
-    net: Net | None,
+    net: SafetyNet | None,
     seen: Seen,
     triggers: tuple[TriggerView, ...],
     summary: Summary,
@@ -101,7 +101,7 @@ def thousandths(number: float) -> float:
     return float(Decimal(repr(number)).quantize(_THOUSANDTH, rounding=ROUND_DOWN))
 
 
-def _nil(composite: Composite, net: Net | None, seen: Seen, *, is_known: bool) -> Composed:
+def _nil(composite: Composite, net: SafetyNet | None, seen: Seen, *, is_known: bool) -> Composed:
     """The fallback's replicas, if there are any. `is_known`: no source is missing, the formula says nil of
     itself. Else it is active as every trigger in fallback is: what is unknown never goes to zero."""
     if net is None:

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.core.triggers import fallback, scaling_modifiers
-from tidegate.core.triggers.fallback import Net
+from tidegate.core.triggers.fallback import SafetyNet
 from tidegate.core.triggers.scaling_modifiers import Composite
 from tidegate.core.triggers.state import Summary, interpret
 from tidegate.core.values import Memory, Seen, TriggerView
 
 
-def net_of(object: ScaledObject, memory: Memory) -> Net | None:
+def net_of(object: ScaledObject, memory: Memory) -> SafetyNet | None:
     """The object's fallback with what memory knows of earlier failures."""
     return fallback.net_of(object.spec, memory.failed_before)
 

@@ -151,10 +151,10 @@ class Steps:
     async def unready(self, place: Place, object: ScaledObject | ScaledJob, why: Failure) -> None:
         """Ready=False of an object that is not looked at any further, with an event when that is news."""
         kind: messages.Kind = "ScaledObject" if isinstance(object, ScaledObject) else "ScaledJob"
-        account = reporting.Account((messages.check_failed(kind, why),), {})
-        for patch in reporting.patches(object.status, account):
+        report = reporting.Report((messages.check_failed(kind, why),), {})
+        for patch in reporting.patches(object.status, report):
             await self.writer.status(place, patch.status)
-        for event in reporting.events(kind, object.status.conditions, account.conditions):
+        for event in reporting.events(kind, object.status.conditions, report.conditions):
             await self.writer.event(place, event)
 
     async def planned(

@@ -85,8 +85,8 @@ class ScaledObjectReconciler(KindReconciler[ScaledObject]):
             steps.again(tracked.key, object.spec.polling_s if target.is_certain else SOON_S)
         ready = await self.ready.count(object, target, plan)
         before = self.hpas.present(object) if isinstance(hpa, Failure) else None
-        standing = before if isinstance(before, HpaView) else None
-        seen = Seen(target.replicas, hpa, _check(target, plan, tracked.refusal, hpa), ready, standing)
+        hpa_before = before if isinstance(before, HpaView) else None
+        seen = Seen(target.replicas, hpa, _check(target, plan, tracked.refusal, hpa), ready, hpa_before)
         tracked.seen = seen
         fields = _changed(object, target.status_fields())
         shown = _with_kind(object, target.kind_text) if fields else object
