@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from tidegate.api.conditions import Condition, TriggerActivity
@@ -29,6 +30,22 @@ class ScaledSpec(Wire, frozen=True, kw_only=True):
     ] = None
     min_replica_count: Count | None = None
     max_replica_count: Positive | None = None
+    min_replicas: Annotated[
+        Count | None, Meta(description="Taken for minReplicaCount, its proper name, where that is not set.")
+    ] = None
+    max_replicas: Annotated[
+        Positive | None,
+        Meta(description="Taken for maxReplicaCount, its proper name, where that is not set."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Whoever reads the bounds finds them under their proper names."""
+        for proper, other in (
+            ("min_replica_count", self.min_replicas),
+            ("max_replica_count", self.max_replicas),
+        ):
+            if other is not None and getattr(self, proper) is None:
+                msgspec.structs.force_setattr(self, proper, other)
 
     @property
     def polling_s(self) -> int:

@@ -28,6 +28,7 @@ from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Described, Native, Polled, Scaler, Scope
 from tidegate.review.metric_targets import target_problem
+from tidegate.review.notices.other_names import other_names
 from tidegate.review.notices.resource_requests import request_notices
 from tidegate.review.notices.without_effect import without_effect
 from tidegate.review.scaling_modifiers import composite_of, modifier_notices
@@ -128,6 +129,7 @@ def review(
         for plan in plans:
             if plan.resource is not None:
                 notices += request_notices(object, plan.index, plan.resource, template)
+    notices += other_names(object)
     notices += without_effect(object)
     return Review(_short(problems), tuple(plans), _short(notices), composite)
 

@@ -13,9 +13,13 @@ import pkgutil
 
 from tidegate.kit.scaler import Scaler
 
+ALIASES = {"azureeventhub": "azure-eventhub", "azurestoragequeue": "azure-queue"}
+"""Types as a published tutorial writes them, and their proper names."""
+
 
 def find(trigger_type: str) -> type[Scaler] | None:
     """The class that reads triggers of this type, None when there is none."""
+    trigger_type = ALIASES.get(trigger_type, trigger_type)
     name = trigger_type.replace("-", "_")
     if name in _module_names():
         kind = _declared_in(name).get(trigger_type)

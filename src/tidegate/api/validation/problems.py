@@ -46,7 +46,16 @@ def problems(body: dict[str, Any]) -> list[Problem]:
     body = copy.deepcopy(body)
     prune(schema, body)
     apply_defaults(schema, body)
-    return [*_metadata_problems(body), *validate(schema, body), *_RULES[kind](body)]
+    return [*_metadata_problems(body), *validate(schema, body), *_RULES[kind](_properly_named(body))]
+
+
+def _properly_named(body: dict[str, Any]) -> dict[str, Any]:
+    """The body with its replica bounds under their proper names, as `ScaledSpec` takes them."""
+    spec = body.get("spec")
+    if not isinstance(spec, dict):
+        return body
+    own = {"minReplicaCount": spec.get("minReplicas"), "maxReplicaCount": spec.get("maxReplicas")}
+    return {**body, "spec": {**{name: bound for name, bound in own.items() if bound is not None}, **spec}}
 
 
 @functools.cache
