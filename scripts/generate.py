@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAMS = ROOT / "examples" / "programs"
 
 EXAMPLE_PROGRAMS = {
+    "ci-runners/00-programs.yaml": ("runner-programs", ("small_github.py", "run_job.py", "queue_jobs.py")),
     "csv-pipeline/03-programs.yaml": ("csv-programs", ("redis_lite.py", "generate.py", "process.py")),
     "rabbitmq-jobs/00-programs.yaml": ("rabbitmq-programs", ("amqp_lite.py", "consume.py", "publish.py")),
     "rabbitmq-workers/00-programs.yaml": ("media-programs", ("amqp_lite.py", "consume.py", "publish.py")),

@@ -174,3 +174,23 @@ def test_workers_of_a_virtual_host_come_and_go(up: Up) -> None:
     assert [one["type"] for one in metrics] == ["External", "Resource"]
     assert metrics[1]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 50}
     up.until("drained and back to zero", lambda: replicas(up, "media-worker") == 0, 120)
+
+
+@pytest.mark.xdist_group("hours")
+def test_each_workflow_job_gets_a_runner_of_its_own(up: Up) -> None:
+    example = EXAMPLES / "ci-runners"
+    up.kubectl("apply", "-f", str(example))
+    up.kubectl("rollout", "status", "deployment/github", "--timeout=60s")
+    up.kubectl("wait", "--for=condition=Ready", "scaledjob/ci-runner", "--timeout=60s")
+    up.kubectl("create", "-f", str(example / "load" / "six-jobs.yaml"))
+
+    def runners() -> list[dict[str, Any]]:
+        jobs: list[dict[str, Any]] = up.get("jobs", "-l", "scaledjob.keda.sh/name=ci-runner")["items"]
+        return jobs
+
+    up.until("six runners are done", lambda: [has_succeeded(job) for job in runners()] == [True] * 6, 120)
+    said = [up.kubectl("logs", f"job/{job['metadata']['name']}").splitlines()[-1] for job in runners()]
+    assert sorted(said) == [f"done: job {number}" for number in range(1, 7)]
+    up.until("nothing is active", lambda: condition(up, "ci-runner", "Active") == "False")
+    assert len(runners()) == 6
+    assert "ghp_only-for-the-example" not in up.kubectl("get", "events,scaledjobs,jobs", "-o", "yaml")
