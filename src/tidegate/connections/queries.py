@@ -124,7 +124,12 @@ class QueryConnection:
                     await self._ask(waiting, found)
             except TimeoutError:
                 await self.close()
-                self._give_up(due, found, f"not answered within {self._surroundings.queries_s:g} s")
+                answer = f"not answered within {self._surroundings.queries_s:g} s"
+                if any(one in found for one in due):
+                    # The one that was asked last; it rests, so that the next list gets further.
+                    slow = next(one for one in waiting if one not in found)
+                    found[slow] = _unanswered(TooSlow, self._label, answer)
+                self._give_up(due, found, answer)
                 return
             except Cut as error:
                 await self.close()
@@ -154,15 +159,9 @@ class QueryConnection:
     def _give_up(self, due: Sequence[Any], found: Found, answer: str) -> None:
         """What is left was not answered; where nothing was, the server was not."""
         left = [one for one in due if one not in found]
-        error = Unreachable(
-            "run the query" if len(left) < len(due) else "ask",
-            on=self._label,
-            answer=answer,
-            next_step="check that the server is up and not overloaded, and which of its queries are slow",
-        )
         if len(left) == len(due):
-            raise error
-        found.update(dict.fromkeys(left, error))
+            raise _unanswered(Unreachable, self._label, answer)
+        found.update(dict.fromkeys(left, _unanswered(Unreachable, self._label, answer)))
 
     def _learn(self, due: Sequence[Any], found: Found) -> None:
         """Lets a query that costs too much rest, twice as long each time, and forgets one that does not."""
@@ -177,6 +176,15 @@ class QueryConnection:
         self._rests = {
             one: rest for one, rest in self._rests.items() if now_s < rest.until_s + _LONGEST_REST_S
         }
+
+
+def _unanswered(kind: type[Unreachable], label: str, answer: str) -> Unreachable:
+    return kind(
+        "run the query",
+        on=label,
+        answer=answer,
+        next_step="check that the server is up and not overloaded, and which of its queries are slow",
+    )
 
 
 def too_slow(label: str, limit_s: float) -> TooSlow:

@@ -27,7 +27,7 @@ from tidegate.connections.queries import (
     too_much,
     too_slow,
 )
-from tidegate.connections.tls import shared_context
+from tidegate.connections.tls import client_context
 from tidegate.kit.systems.mysql import MysqlServer
 from tidegate.kit.systems.sql import NO_ROW, SqlQuery
 from tidegate.kit.tls import Tls
@@ -64,8 +64,7 @@ class MysqlConnection(QueryConnection):
     async def close(self) -> None:
         wire, self._wire = self._wire, None
         if wire is not None:
-            wire.close()
-            await asyncio.sleep(0)  # the socket itself is closed in the loop's next turn
+            await _close(wire)
 
     async def _open(self) -> None:
         if self._wire is not None:
@@ -77,13 +76,13 @@ class MysqlConnection(QueryConnection):
                 await wire.open()
                 await self._tune(wire)
         except TimeoutError as error:
-            wire.close()
+            await _close(wire)
             raise self._unreachable(f"no answer within {limit_s:g} s") from error
         except (err.Error, Refusal, Excess, *_STRANGE) as error:
-            wire.close()
+            await _close(wire)
             raise self._opening_error(error) from error
         except BaseException:
-            wire.close()
+            await _close(wire)
             raise
         self._wire = wire
         self.connections += 1
@@ -96,7 +95,7 @@ class MysqlConnection(QueryConnection):
             return Dialling("", None)
         if self._at.tls and self._context is None:
             tls = Tls(is_verified=self._at.tls == "verified")
-            self._context = await shared_context(tls)
+            self._context = await asyncio.to_thread(client_context, tls)
         addresses = await dialable(self._surroundings, self._at.host, self._at.port)
         return Dialling(addresses[0], self._context)
 
@@ -210,6 +209,12 @@ class MysqlConnection(QueryConnection):
             answer=answer,
             next_step="check that the server runs and that host and port are right",
         )
+
+
+async def _close(wire: Wire) -> None:
+    wire.close()
+    for _ in range(3):  # sockets are closed in the loop's next turns, one below the other
+        await asyncio.sleep(0)
 
 
 def _number(error: Exception) -> int:
