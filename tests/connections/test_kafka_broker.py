@@ -185,6 +185,8 @@ async def test_a_missing_topic_fails_alone_and_is_not_created(broker: KafkaBroke
         assert isinstance(missing, Misconfigured)
         assert "topic nowhere" in str(missing)
         assert there == ORDERS
+    await broker.create(afterwards=1)  # what was wanted before it would be there by now
+    assert {"afterwards"} == {"nowhere", "afterwards"} & await broker.topics()
 
 
 async def test_partitions_that_do_not_exist_are_no_zero(broker: KafkaBroker, connect: Connect) -> None:
@@ -525,7 +527,7 @@ async def test_a_host_that_has_no_address_is_named(connect: Connect) -> None:
     "reply",
     [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"\x00\x00\x00\x04\x00\x00\x00\x07",  # answers a request that nobody sent
+        b"\x00\x00\x00\x0a\x00\x00\x00\x07" + b"\x00" * 6,  # answers a request that nobody sent
         b"\x00\x00\x00\x05\x00\x00\x00\x01\x00",  # half an answer
         b"\x00\x98\x96\x80\x00\x00\x00\x01" + b"\xff" * 9_999_996,  # ten megabytes of nothing
         b"\x7f\xff\xff\xff",

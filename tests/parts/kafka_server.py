@@ -194,6 +194,15 @@ class KafkaBroker(ServerProcess):
         cluster.dialling = Dialling(Traffic(), Surroundings(timeout_s=30.0))
         return cluster
 
+    async def topics(self) -> set[str]:
+        """The names of those there are."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
+        await admin.start()
+        try:
+            return set(await admin.list_topics())
+        finally:
+            await admin.close()
+
     async def delete(self, *topics: str) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
         await admin.start()
