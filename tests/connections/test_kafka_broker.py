@@ -478,6 +478,15 @@ async def test_an_address_that_triggers_may_not_ask_is_not_dialled(
     assert "own loopback" in str(answer)
 
 
+async def test_an_advertised_address_that_nobody_reaches_is_named(
+    broker: KafkaBroker, connect: Connect
+) -> None:
+    (answer,) = await connect(broker.at("PROXIED")).answer([offsets("shippers", "orders")])
+    assert isinstance(answer, Unreachable)
+    assert f"127.0.0.1:{broker.proxy_port}: connection refused" in str(answer)
+    assert "it advertises an address that is reached from here" in str(answer)
+
+
 async def test_closing_is_safe_before_opening_and_twice(broker: KafkaBroker, connect: Connect) -> None:
     adapter = connect(broker.address)
     await adapter.close()

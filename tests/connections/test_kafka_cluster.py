@@ -143,18 +143,43 @@ async def test_a_dead_seed_keeps_nobody_from_asking_the_next(
     assert [len(one) for one in await adapter.answer(QUESTIONS[:5])] == [PARTITIONS] * 5
 
 
+async def without_the_third(adapter: GroupConnection) -> list[GroupOffsets]:
+    """The questions that the third broker is not needed for: it leads a part of each topic's partitions."""
+    topics, _ = await adapter.cluster.look([f"t{n}" for n in range(TOPICS)], ())
+    return [
+        GroupOffsets(SERVER, one.group, one.topics, tuple((n, n) for n, node in leaders.items() if node != 3))
+        for one in QUESTIONS
+        if adapter.cluster.coordinator(one.group) != 3 and (leaders := topics[one.topics[0]].leaders)
+    ]
+
+
+async def test_a_broker_that_says_nothing_keeps_nobody_from_the_others(
+    brokers: list[KafkaBroker], connect: Connect
+) -> None:
+    adapter = connect(timeout_s=2.0)
+    await adapter.answer(QUESTIONS)
+    spared = await without_the_third(adapter)
+    brokers[2].freeze()
+    try:
+        async with asyncio.timeout(10):  # as the rounds allow
+            answers = await adapter.answer([*QUESTIONS, *spared])
+    finally:
+        brokers[2].thaw()
+    assert all(isinstance(answer, Unreachable) for answer in answers[:GROUPS])
+    assert all(isinstance(answer, tuple) for answer in answers[GROUPS:])
+    await soon(lambda: is_whole(adapter))
+
+
+async def is_whole(adapter: GroupConnection) -> bool:
+    return all(isinstance(answer, tuple) for answer in await adapter.answer(QUESTIONS))
+
+
 async def test_a_broker_that_is_down_fails_what_only_it_knows_and_nothing_else(
     brokers: list[KafkaBroker], connect: Connect
 ) -> None:
     adapter = connect()
     await adapter.answer(QUESTIONS)
-    topics, _ = await adapter.cluster.look([f"t{n}" for n in range(TOPICS)], ())
-    # The partitions of each topic are spread over all brokers: ask for those that the third does not lead.
-    spared = [
-        GroupOffsets(SERVER, one.group, one.topics, tuple((n, n) for n, node in leaders.items() if node != 3))
-        for one in QUESTIONS
-        if adapter.cluster.coordinator(one.group) != 3 and (leaders := topics[one.topics[0]].leaders)
-    ]
+    spared = await without_the_third(adapter)
     brokers[2].kill()
     try:
         answers = await adapter.answer([*QUESTIONS, *spared])
@@ -164,11 +189,7 @@ async def test_a_broker_that_is_down_fails_what_only_it_knows_and_nothing_else(
         assert {one.partition for answer in narrow for one in answer} == set(range(PARTITIONS))
     finally:
         brokers[2].start()
-
-    async def is_whole() -> bool:
-        return all(isinstance(answer, tuple) for answer in await adapter.answer(QUESTIONS))
-
-    await soon(is_whole)
+    await soon(lambda: is_whole(adapter))
 
 
 async def test_a_leader_that_moves_is_followed(brokers: list[KafkaBroker], connect: Connect) -> None:
@@ -178,17 +199,17 @@ async def test_a_leader_that_moves_is_followed(brokers: list[KafkaBroker], conne
     group = next(one.group for one in QUESTIONS if adapter.cluster.coordinator(one.group) == 1)
     question = GroupOffsets(SERVER, group, ("moving",))
 
-    async def is_whole() -> bool:
+    async def is_followed() -> bool:
         (answer,) = await adapter.answer([question])
         return answer == tuple(PartitionOffsets("moving", number, -1, 0) for number in range(2))
 
-    await soon(is_whole)
+    await soon(is_followed)
     brokers[1].kill()
     try:
-        await soon(is_whole)
+        await soon(is_followed)
     finally:
         brokers[1].start()
-    await soon(is_whole)
+    await soon(is_followed)
 
 
 async def test_a_broker_that_speaks_none_of_our_versions_says_so(connect: Connect) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import signal
 import socket
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -145,6 +146,13 @@ class KafkaBroker(ServerProcess):
         jars = installed("kafka") / "lib" / "*"
         flags = ["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         return ["java", *flags, "-cp", str(jars), program]
+
+    def freeze(self) -> None:
+        """It is there, and neither reads nor answers until it is thawed."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
 
     def listener(self, name: str) -> int:
         return self.ports[LISTENERS.index(name)]
