@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -150,6 +153,29 @@ def test_a_session_has_one_instance_and_does_not_try_a_failed_one_again() -> Non
     pid = session.get(Tiny).child
     session.close()
     wait_until(lambda: not is_running(pid), "the child ends", 5)
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is missing")
+def test_a_server_does_not_outlive_tests_that_are_killed() -> None:
+    code = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from connections.test_server_processes import Tiny
+server = Tiny()
+server.start()
+print(server._process.pid, server.folder, flush=True)
+time.sleep(60)
+"""
+    tests = Path(__file__).parents[1]
+    with subprocess.Popen([sys.executable, "-c", code, tests], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pid, folder = process.stdout.readline().split()
+        child = int((Path(folder) / "child").read_text())
+        assert is_running(int(pid))
+        process.kill()
+    wait_until(lambda: not is_running(int(pid)), "the server ends", 5)
+    os.kill(child, signal.SIGKILL)
+    shutil.rmtree(folder)
 
 
 def test_nats_and_postgresql_start_and_keep_what_they_have(servers: Servers) -> None:

@@ -231,7 +231,7 @@ class ServerProcess:
         command = [str(word) for word in self.command()]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                [*_ending_with_us(), *command],
                 **self._around(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -275,6 +275,12 @@ class ServerProcess:
         assert self._process is not None
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
+
+
+def _ending_with_us() -> list[str]:
+    """What a command begins with so that its process ends with this thread, however that ends."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
 def _is_still(thread: Path) -> bool:
