@@ -12,7 +12,8 @@ import pytest
 from parts import virtualtime
 from parts.fakeservers import Basket, Chain, Count, Shop, Stock, lived, measuring
 from tidegate.base.errors import Unreachable
-from tidegate.measure.schedule import next_aligned, origin_s
+from tidegate.measure.schedule import GRID_S, next_aligned, origin_s
+from tidegate.measure.serving import EARLY_S
 
 HERE = Shop()
 
@@ -31,6 +32,28 @@ async def test_all_questions_for_one_server_travel_together(clock, rounds, world
     assert [sorted(call.articles) for call in world.calls] == [["a", "b", "c"]]
     assert [rounds.latest((a, n)).values for n, a in enumerate("abc")] == [(1.0,), (2.0,), (3.0,)]
     assert len(world.adapters) == 1
+
+
+def test_a_question_at_the_very_moment_of_a_slot_joins_what_is_about_to_be_sent():
+    """Timers of one moment fire in any order, and tasks begin after them: none of it is a second question."""
+
+    async def story(clock):
+        async with measuring(clock, a=7) as (rounds, world):
+            rounds.follow(("u", 0), Count("a"), interval_s=3600)
+            asked = []
+            slot_s = next_aligned(clock.monotonic(), origin_s(HERE), GRID_S)
+
+            def ask():
+                asked.append(asyncio.ensure_future(rounds.fresh(("u", 0), 3600)))
+
+            for late_s in (0, EARLY_S / 2, EARLY_S):
+                asyncio.get_running_loop().call_at(slot_s - late_s, ask)
+            await clock.sleep(2)
+            assert [one.result().values for one in asked] == [(7.0,)] * 3
+            assert len(world.calls) == 1
+
+    for seed in range(30):
+        virtualtime.run(story, seed=seed)
 
 
 @lived(a=7)

@@ -39,6 +39,7 @@ class Followed:
         "has_crashed",
         "interval_s",
         "is_gone",
+        "is_starting",
         "is_wanted_again",
         "key",
         "polled",
@@ -69,6 +70,7 @@ class Followed:
         self.counted_at = -math.inf
         self.has_crashed = False
         self.is_gone = False
+        self.is_starting = False
         self.is_wanted_again = False
 
     def keep(self, reading: Reading, asked_at: float) -> None:

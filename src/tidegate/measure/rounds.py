@@ -181,7 +181,7 @@ class Rounds:
             if connection.is_held(now_s):
                 self._serving.hold(followed, connection, is_told=False)
                 return followed.reading or self._unread("has no reading")
-            if followed.run is None:
+            if followed.run is None and not followed.is_starting:
                 self._serving.want(followed, is_told=False)
         future: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
         followed.waiting.append(future)
@@ -279,11 +279,10 @@ class Rounds:
     ) -> None:
         if connection.lanes.get(lane.interval_s) is not lane or not lane.has(phase):
             return
-        connection.starting.extend((followed, True, due_s) for followed in phase.members())
+        self._serving.start(connection, [(followed, True, due_s) for followed in phase.members()])
         if not lane.dissolve(phase):
             after_s = max(due_s, self._clock.monotonic())
             self._agenda.add(lane.due_after(phase, after_s), partial(self._poll, connection, lane, phase))
-        self._serving.kick(connection)
 
     def _tick(self, followed: Followed, due_s: float) -> None:
         """A clock trigger's own timer: computes when its value may have changed."""

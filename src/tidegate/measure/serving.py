@@ -88,6 +88,13 @@ class Serving:
         self._readings.hold(followed, connection, is_told)
         self._plan_slot(connection, connection.slot(connection.held_until))
 
+    def start(self, connection: Connection, due: Sequence[tuple[Followed, bool, float | None]]) -> None:
+        """Begins a run of each: the trigger, whether its reading is reported, when it was due as a poll."""
+        for followed, _, _ in due:
+            followed.is_starting = True
+        connection.starting.extend(due)
+        self.kick(connection)
+
     def kick(self, connection: Connection) -> None:
         """Serves the connection if it has work and nobody serves it already."""
         has_work = connection.starting or connection.pending
@@ -123,8 +130,7 @@ class Serving:
         else:
             wanted.update(dict.fromkeys(connection.missed, True))
             connection.missed = {}
-        connection.starting.extend((followed, is_told, None) for followed, is_told in wanted.items())
-        self.kick(connection)
+        self.start(connection, [(followed, is_told, None) for followed, is_told in wanted.items()])
 
     def _close_idle(self, connection: Connection, _due_s: float) -> None:
         connection.is_watched_idle = False
@@ -229,6 +235,7 @@ class Serving:
 
     def _start(self, followed: Followed, is_told: bool, due: float | None) -> Run | None:
         """A new run that wants its first step; None where none is needed now."""
+        followed.is_starting = False
         connection = self._seated.get(followed)
         if followed.is_gone or connection is None:
             return None
