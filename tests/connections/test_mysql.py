@@ -190,6 +190,11 @@ async def test_the_strings_options_are_heeded(process: Process, connect: Connect
     assert await answer(adapter, "SELECT @@sql_mode") == "ANSI_QUOTES"
     assert await answer(adapter, "SELECT @@max_statement_time") == "2.500000"
     assert await answer(adapter, "SET @a = 20; SELECT @a + 1; SELECT 9") == "21"
+    told = await answer(
+        adapter, "SET @t = (SELECT MAX(name) FROM jobs); EXECUTE IMMEDIATE CONCAT('TABLE `', @t, '`')"
+    )
+    assert isinstance(told, Malformed)
+    assert "hunter2" not in str(told)
     wrong = await answer(connect(process.port, settings=(("no_such", "1"),)), COUNT)
     assert isinstance(wrong, Misconfigured)
     assert "Unknown system variable 'no_such'" in str(wrong)

@@ -55,6 +55,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from tidegate.base.problems import Problem
+from tidegate.kit.identity import Provider
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
@@ -68,6 +69,7 @@ _AM = (AUTHENTICATION, METADATA)
 @declared
 class MssqlQuery(Polled):
     types: ClassVar[tuple[str, ...]] = ("mssql",)
+    identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     cost: ClassVar[str] = "one connection; each query of a server once, one after the other"
     tested_against: ClassVar[str] = (
         "a responder of the tests that speaks TDS 7.4, written from [MS-TDS] (fake)"

@@ -184,7 +184,9 @@ class MysqlConnection(QueryConnection):
         if number in _ENDED or not number or (number >= 2000 and number < 3000):
             step = "check that the server runs and lets sessions be"
             return Cut("run the queries", on=self._label, answer="the connection was closed", next_step=step)
-        found = self._refusal(number, text if number in _PLAIN | _DENIED_QUERY else "it was refused")
+        # Several statements can make the words of anything.
+        is_plain = number in _PLAIN | _DENIED_QUERY and not self._at.is_multiple
+        found = self._refusal(number, text if is_plain else "it was refused")
         found.excerpt = text
         return found
 
