@@ -12,7 +12,7 @@ from parts.etcd_server import EtcdServer as Process
 from parts.etcd_server import LatestEtcd
 from parts.proxy import Proxy
 from parts.server_process import Servers
-from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable, Unsupported
+from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.etcd import connect
@@ -282,6 +282,19 @@ async def test_a_strange_answer_is_malformed_and_not_repeated(
     assert isinstance(answer, Malformed), answer
     assert words in str(answer)
     assert "hunter2" not in str(answer)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 X", "400 X"])
+async def test_a_server_that_repeats_a_login_gives_no_password_away(adapter: Adapters, status: str) -> None:
+    body = b'{"name": "reader", "password": "hunter2"}'
+    async with faults.answering(body, status) as bad:
+        one = adapter(bad.address, username="reader", password=SECRET)
+        try:
+            (error,) = await one.answer(keys("a"))
+        except TidegateError as raised:
+            error = raised
+        assert b"hunter2" in bad.heard
+    assert SECRET not in str(error) + error.excerpt
 
 
 async def test_a_server_whose_gateway_is_off_says_so(adapter: Adapters) -> None:

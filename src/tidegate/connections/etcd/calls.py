@@ -161,6 +161,9 @@ class Calls:
                     self._token = ""
                 except (KeyError, TypeError) as error:
                     raise self._error(client, Malformed, "log in", "the answer holds no token") from error
+                except TidegateError as error:
+                    error.excerpt = ""  # an answer to a login may repeat the password
+                    raise
             return self._token
 
     async def _sent(
