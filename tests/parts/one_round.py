@@ -43,6 +43,7 @@ class Round:
 
 async def one_round(scalers: Sequence[Polled], **around: Any) -> Round:
     """`around` goes into the adapters' `Surroundings`. Everything is closed at the end."""
+    assert all(isinstance(one, Polled) for one in scalers), scalers
     connections, round = Connections(Surroundings(**around)), Round()
 
     def connect(server: Server) -> Any:
