@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -82,8 +84,7 @@ async def commits(*groups: Any, of: tuple[str, ...] = ("orders",)) -> Any:
 
 
 def group(name: str, *partitions: tuple[int, int, int], code: int = 0) -> Any:
-    places = [(number, offset, -1, "", error, {}) for number, offset, error in partitions]
-    return (name, [("orders", places, {})] if places else [], code, {})
+    return (name, [("orders", list(partitions), {})] if partitions else [], code, {})
 
 
 async def test_a_commit_is_what_was_committed_and_left_out_where_it_is_left_out() -> None:
@@ -135,3 +136,19 @@ def test_each_code_says_what_to_do(code: int, kind: Any) -> None:
 
 def test_a_code_that_nobody_knows_is_told_as_it_is() -> None:
     assert "error 12345" in str(refusal(12345, "ask", "k"))
+
+
+def test_partitions_are_read_with_what_was_committed_along() -> None:
+    """As a broker writes them: number, offset, epoch, a text, an error code, and fields of later versions."""
+    texts = (b"\x00", b"\x01", b"\x04abc", b"\xc9\x01" + b"x" * 200)
+    later = (b"\x00", b"\x01\x07\x02hi", b"\x00", b"\x00")
+    parts = [
+        struct.pack(">iqi", number, 10 + number, -1) + text + struct.pack(">h", number) + tags
+        for number, (text, tags) in enumerate(zip(texts, later, strict=True))
+    ]
+    data = BytesIO(bytes([len(parts) + 1]) + b"".join(parts) + b"rest")
+    assert wire.CommittedPartitions.decode(data) == [(0, 10, 0), (1, 11, 1), (2, 12, 2), (3, 13, 3)]
+    assert data.read() == b"rest"
+    assert wire.CommittedPartitions.decode(BytesIO(b"\x00")) == []
+    with pytest.raises(struct.error):
+        wire.CommittedPartitions.decode(BytesIO(b"\x02" + parts[0][:10]))

@@ -148,8 +148,7 @@ def _groups(needs: Mapping[str, Wanted], replies: Sequence[Any]) -> Iterable[tup
     """Group, error code, and by topic: partition, offset and error code."""
     if replies and replies[0].API_VERSION >= 8:
         for group, found, code, _ in replies[0].groups or ():
-            topics = [(topic, [(p[0], p[1], p[4]) for p in parts or ()]) for topic, parts, _ in found or ()]
-            yield group, code, topics
+            yield group, code, [(topic, parts) for topic, parts, _ in found or ()]
         return
     for group, reply in zip(needs, replies, strict=True):
         topics = [(topic, [(p[0], p[1], p[3]) for p in parts or ()]) for topic, parts in reply.topics or ()]

@@ -6,10 +6,13 @@ and every version in which a topic has no name but an id alone.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 from aiokafka.protocol import admin, commit, coordination, metadata, offset
+from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import RequestStruct, Response
 from aiokafka.protocol.types import (
     Array,
@@ -23,6 +26,7 @@ from aiokafka.protocol.types import (
     Schema,
     String,
     TaggedFields,
+    UnsignedVarInt32,
 )
 
 LATEST = -1
@@ -61,6 +65,35 @@ class FindCoordinatorRequest_v4(RequestStruct):
     SCHEMA = Schema(("key_type", Int8), ("coordinator_keys", CompactArray(_TEXT)), ("tags", TaggedFields))
 
 
+class CommittedPartitions(AbstractType[Any]):
+    """The innermost part of an OffsetFetch reply: (partition, offset, error code) of each.
+
+    There are thousands of them in a round, so they are not read field by field.
+    """
+
+    _head = struct.Struct(">iqi")
+    _code = struct.Struct(">h")
+
+    @classmethod
+    def encode(cls, value: Any) -> bytes:
+        raise NotImplementedError
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> list[tuple[int, int, int]]:
+        found = []
+        for _ in range(UnsignedVarInt32.decode(data) - 1):
+            partition, offset, _epoch = cls._head.unpack(data.read(16))
+            if (length := data.read(1)) not in (b"\0", b"\1"):  # a text that was committed along
+                data.seek(-len(length), 1)
+                _TEXT.decode(data)
+            (code,) = cls._code.unpack(data.read(2))
+            if data.read(1) != b"\0":
+                data.seek(-1, 1)
+                TaggedFields.decode(data)
+            found.append((partition, offset, code))
+        return found
+
+
 class OffsetFetchResponse_v8(Response):
     API_KEY = 9
     API_VERSION = 8
@@ -74,17 +107,7 @@ class OffsetFetchResponse_v8(Response):
                     "topics",
                     CompactArray(
                         ("name", _TEXT),
-                        (
-                            "partitions",
-                            CompactArray(
-                                ("partition", Int32),
-                                ("offset", Int64),
-                                ("leader_epoch", Int32),
-                                ("metadata", _TEXT),
-                                ("error_code", Int16),
-                                ("tags", TaggedFields),
-                            ),
-                        ),
+                        ("partitions", CommittedPartitions),
                         ("tags", TaggedFields),
                     ),
                 ),
