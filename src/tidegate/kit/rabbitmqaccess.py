@@ -108,7 +108,9 @@ class RabbitmqAccess(Polled):
         default="",
         sources=(METADATA, AUTHENTICATION),
     )
-    username: str = setting("username", doc="User; instead of the one in `host`.", default="", sources=_AE)
+    username: str = setting(
+        "username", doc="User; instead of the one in `host`.", default="", sources=_AE, hidden=True
+    )
     password: str = setting(
         "password", doc="Password; with `username`.", default="", sources=_AE, secret=True
     )
