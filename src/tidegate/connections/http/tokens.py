@@ -64,9 +64,9 @@ class Tokens:
         self._until = -math.inf
 
     async def _fetched(self) -> tuple[str, float]:
-        """Servers want the client's secret in a header or in the form: the header is tried first."""
+        """Servers want the client in a header or in the form, with a secret or without: the header first."""
         response, request = await self._asked(self._is_in_form)
-        if response.status in (400, 401) and not self._is_in_form and self._oauth.client_secret:
+        if response.status in (400, 401) and not self._is_in_form:
             second, request = await self._asked(True)
             if second.status == 200:
                 response, self._is_in_form = second, True
@@ -81,7 +81,9 @@ class Tokens:
         if oauth.scopes:
             form.append(("scope", " ".join(oauth.scopes)))
         if is_in_form:
-            form += [("client_id", oauth.client_id), ("client_secret", oauth.client_secret)]
+            form.append(("client_id", oauth.client_id))
+            if oauth.client_secret:
+                form.append(("client_secret", oauth.client_secret))
         form += oauth.parameters
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         if not is_in_form:
