@@ -127,6 +127,13 @@ async def test_the_oldest_brokers_are_asked_for_all_topics_so_that_none_is_creat
     assert str(answer) == str(absent)
 
 
+async def test_a_broker_that_speaks_none_of_our_versions_says_so(connect: Connect) -> None:
+    for request in ("Metadata", "OffsetFetch", "ListOffsets"):
+        (answer,) = await connect(newest={request: 0}).answer(QUESTIONS[:1])
+        assert isinstance(answer, Unsupported)
+        assert f"send {request}" in str(answer)
+
+
 async def test_brokers_are_found_through_one_that_advertises_another_name(
     brokers: list[KafkaBroker], connect: Connect
 ) -> None:
@@ -210,10 +217,4 @@ async def test_a_leader_that_moves_is_followed(brokers: list[KafkaBroker], conne
     finally:
         brokers[1].start()
     await soon(is_followed)
-
-
-async def test_a_broker_that_speaks_none_of_our_versions_says_so(connect: Connect) -> None:
-    for request in ("Metadata", "OffsetFetch", "ListOffsets"):
-        (answer,) = await connect(newest={request: 0}).answer(QUESTIONS[:1])
-        assert isinstance(answer, Unsupported)
-        assert f"send {request}" in str(answer)
+    await soon(lambda: is_whole(adapter))
