@@ -296,7 +296,7 @@ async def test_one_that_cannot_be_stopped_costs_the_connection(
 async def test_what_is_too_much_is_not_read_and_the_others_are_answered(
     responder: Responder, connect: Connect, statement: str, words: str
 ) -> None:
-    adapter = connect(responder.port)
+    adapter = connect(responder.port, queries_s=60.0)
     first, much, last = await answers(adapter, COUNT, statement, "four")
     assert (first, last) == (3, 4)
     assert isinstance(much, Spoiling)

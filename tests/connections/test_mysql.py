@@ -249,7 +249,7 @@ TOO_MUCH = [
 async def test_what_is_too_much_is_not_read_and_the_others_are_answered(
     process: Process, connect: Connect, statement: str, words: str
 ) -> None:
-    adapter = connect(process.port)
+    adapter = connect(process.port, queries_s=60.0)
     first, much, last = await answers(adapter, COUNT, statement, "SELECT 4")
     assert (first, last) == ("3", "4")
     assert isinstance(much, Spoiling)

@@ -73,7 +73,7 @@ class PostgresqlQuery(Polled):
     cost: ClassVar[str] = (
         "one connection; all queries of a server in one flight, each once, in a transaction of its own"
     )
-    tested_against: ClassVar[str] = "PostgreSQL 15 (real)"
+    tested_against: ClassVar[str] = "PostgreSQL 15, and PgBouncer 1.18 before it (real)"
 
     connection: str = setting(
         "connection",
