@@ -190,6 +190,12 @@ def test_a_client_certificate_is_shown_in_its_mode_alone_and_without_tls_not_at_
         ("oauth", {"oauthTokenURI": "t", "clientID": "c"}, "oauthTokenURI", "is not an absolute URL"),
         ("bearer", {"token": f"a\n{SECRET}"}, "bearerToken", "control character"),
         ("custom", {"customAuthHeader": "a b", "customAuthValue": SECRET}, "customAuthHeader", "its name"),
+        (
+            "custom",
+            {"customAuthHeader": "Transfer-Encoding", "customAuthValue": SECRET},
+            "customAuthHeader",
+            "cannot be set",
+        ),
     ],
 )
 def test_a_mistake_is_told(modes: str, auth: dict[str, str], path: str, message: str) -> None:

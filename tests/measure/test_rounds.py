@@ -102,6 +102,22 @@ async def test_a_server_that_asks_for_rest_is_left_alone_for_as_long_and_what_it
     assert (rounds.latest(("a", 0)).values, rounds.latest(("b", 1)).values) == ((1.0,), (3.0,))
 
 
+def test_an_adapter_may_ask_for_more_time_than_the_usual_bound(tell):
+    async def story(clock):
+        async with measuring(clock, a=1) as (rounds, world):
+            world.delay_s = 25
+            rounds.follow(("a", 0), Count("a"), interval_s=300)
+            await clock.sleep(40)
+            assert "no answer within 10 s" in rounds.latest(("a", 0)).failure.message
+        async with measuring(clock, a=1) as (rounds, world):
+            world.delay_s, world.patience_s = 25, 30
+            rounds.follow(("a", 0), Count("a"), interval_s=300)
+            await clock.sleep(40)
+            assert rounds.latest(("a", 0)).values == (1.0,)
+
+    tell(story)
+
+
 def test_what_still_waits_for_a_server_that_asks_for_rest_is_not_sent(tell):
     async def story(clock):
         stock = {f"a{n}": n for n in range(30)}

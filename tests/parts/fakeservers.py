@@ -123,6 +123,7 @@ class ShopAdapter:
     shop: Shop
     batch: int = 1_000
     wake_gap_s: float = 0.25
+    patience_s: float = 0.0
     is_closed: bool = False
 
     async def answer(self, questions: Sequence[Stock]) -> Sequence[Any]:
@@ -173,6 +174,7 @@ class World:
     delay_s: float = 0.01
     batch: int = 1_000
     wake_gap_s: float = 0.25
+    patience_s: float = 0.0
     calls: list[Call] = field(default_factory=list)
     adapters: list[ShopAdapter] = field(default_factory=list)
     readings: list[tuple[float, TriggerKey, Reading]] = field(default_factory=list)
@@ -186,7 +188,7 @@ class World:
     def connect(self, shop: Any) -> ShopAdapter:
         if self.refusal is not None:
             raise self.refusal
-        adapter = ShopAdapter(self, shop, self.batch, self.wake_gap_s)
+        adapter = ShopAdapter(self, shop, self.batch, self.wake_gap_s, self.patience_s)
         self.adapters.append(adapter)
         return adapter
 

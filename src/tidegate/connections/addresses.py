@@ -6,14 +6,13 @@ hands out its machine's credentials. A name is checked by what it resolves to, a
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from tidegate.base.errors import Misconfigured, Unreachable
+from tidegate.connections.lookups import addresses_of
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -85,12 +84,11 @@ async def dialable(surroundings: Dialling, host: str, port: int) -> tuple[str, .
     if surroundings.policy.is_open:
         return (named,)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(named, port, type=socket.SOCK_STREAM)
+        addresses = await addresses_of(named)
     except OSError as error:
         raise Unreachable(
             "find the address", on=host, answer="its name does not resolve", next_step="check the host's name"
         ) from error
-    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     return permitted(surroundings.policy, host, addresses)
 
 

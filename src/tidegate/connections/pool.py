@@ -23,6 +23,7 @@ _NO_SYSTEMS = frozenset(
         "addresses",
         "causes",
         "grpc_channel",
+        "lookups",
         "pool",
         "queries",
         "tls",

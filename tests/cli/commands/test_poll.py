@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 import pytest
@@ -205,3 +209,49 @@ def test_what_a_config_map_of_the_files_keeps_needs_no_cluster() -> None:
     missing = run("-", stdin=manifest(spec))
     assert missing.exit_code == 1
     assert "ConfigMap default/forecast: there is no such object" in missing.stderr
+
+
+METRICS = """
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: web}
+spec:
+  scaleTargetRef: {name: web}
+  triggers:
+  - type: metrics-api
+    metadata: {url: "URL", valueLocation: waiting, targetValue: "5"}
+"""
+
+
+@contextmanager
+def refusing(body: bytes) -> Iterator[str]:
+    """The URL of a server that answers everybody with status 500 and this body."""
+
+    class Refusal(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(500)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusal) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://u:hunter2@127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_beginning_of_a_refused_answer_is_shown_and_no_secret_of_it() -> None:
+    with refusing(b"the database\x1b[2J of hunter2\n is down" + b"." * 500) as url:
+        result = run("-f", "-", stdin=METRICS.replace("URL", url))
+        told = run("-f", "-", "-o", "json", stdin=METRICS.replace("URL", url))
+    assert "500 Internal Server Error" in result.stderr
+    assert "the answer began: the database [2J of *** is down....." in result.stderr
+    assert "hunter2" not in result.stderr + result.stdout + told.stdout
+    [answer] = msgspec.json.decode(told.stdout)
+    assert "database" not in answer["failure"]
+    assert answer["said"].startswith("the database [2J of ***")

@@ -17,6 +17,7 @@ import tidegate
 from tidegate.base.errors import Misconfigured
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import permitted
+from tidegate.connections.lookups import addresses_of
 
 _KEEPALIVE_S = 600.0
 """Longer than polling intervals usually are: a poll should find its connection open."""
@@ -37,20 +38,31 @@ class _Resolver(AbstractResolver):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._system = aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await self._system.resolve(self._surroundings.resolve(host), port, family)
+        found = await addresses_of(self._surroundings.resolve(host))
         try:
-            kept = permitted(self._surroundings.policy, host, [one["host"] for one in found])
+            kept = permitted(self._surroundings.policy, host, found)
         except Misconfigured as error:
             raise NotPermitted(error) from error
-        return [{**one, "hostname": host} for one in found if one["host"] in kept]
+        return [_result(host, address, port) for address in kept]
 
     async def close(self) -> None:
-        await self._system.close()
+        """Nothing is held open."""
+
+
+def _result(host: str, address: str, port: int) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return {
+        "hostname": host,
+        "host": address,
+        "port": port,
+        "family": family,
+        "proto": 0,
+        "flags": socket.AI_NUMERICHOST,
+    }
 
 
 class NotPermitted(OSError):

@@ -26,6 +26,10 @@ LIMIT_BYTES = 4 << 20
 Pairs = tuple[tuple[str, str], ...]
 
 _PORTS = {"http": 80, "https": 443}
+# They say where a request ends and how it is carried: not for whoever writes a manifest.
+_OF_THE_CONNECTION = frozenset(
+    {"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
+)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -182,6 +186,8 @@ def header_problem(name: str, value: str) -> str:
     """Why this cannot be a header, without its value; "" where it can."""
     if _TOKEN.fullmatch(name) is None:
         return "its name is not one that a header may have"
+    if name.lower() in _OF_THE_CONNECTION:
+        return "it belongs to the connection and cannot be set"
     if any((ord(sign) < 32 and sign != "\t") or ord(sign) == 127 for sign in value):
         return "its value holds a line end or another control character"
     return ""
