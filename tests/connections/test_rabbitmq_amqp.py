@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from parts.server_process import Servers
 from parts.waiting import until
 from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.rabbitmq import frames
 from tidegate.connections.rabbitmq.amqp import AmqpConnection
 from tidegate.kit.systems.kubernetes import PodCount
@@ -350,6 +352,54 @@ async def test_a_cancelled_question_leaves_no_answer_behind(
         await asking
     proxy.mode = "pass"
     assert await adapter.answer(depths("empty")) == [0]
+
+
+async def test_the_operators_own_loopback_may_not_be_asked_on_a_cluster(broker: RabbitmqServer) -> None:
+    host, _, port = broker.address.partition(":")
+    server = AmqpServer(host, int(port), username="reader", password=broker.password)
+    adapter = AmqpConnection(server, Surroundings(policy=AddressPolicy.on_a_cluster()))
+    (answer,) = await adapter.answer(depths("jobs"))
+    assert isinstance(answer, Misconfigured)
+    assert "--allow-address" in str(answer)
+    allowed = AmqpConnection(server, Surroundings(policy=AddressPolicy.on_a_cluster(["127.0.0.1"])))
+    assert await allowed.answer(depths("jobs")) == [3]
+    await allowed.close()
+
+
+async def test_an_idle_connection_is_kept_alive(connect: Connect) -> None:
+    """A broker that wants to hear of us every second does, without a question."""
+    tune = struct.pack(">HIH", 0, 0, 1)
+    offered = b"\x00\x09" + struct.pack(">I", 0) + struct.pack(">I", 5) + b"PLAIN" + struct.pack(">I", 0)
+    told = iter(
+        [
+            frames.method(0, frames.START, offered),
+            frames.method(0, frames.TUNE, tune),
+            frames.method(0, frames.OPEN_OK, b"\x00"),
+        ]
+    )
+    heard, beats = bytearray(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65536):
+            heard.extend(piece)
+            if frames.BEAT in heard:
+                beats.set()
+            elif frames.count_of(1, frames.short("jobs")) in heard:
+                ready = b"\x04jobs" + struct.pack(">II", 7, 0)
+                writer.write(frames.method(1, frames.DECLARE_OK, ready))
+            else:
+                writer.write(next(told))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    adapter = connect(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    try:
+        assert await adapter.answer(depths("jobs")) == [7]
+        async with asyncio.timeout(5):
+            await beats.wait()
+    finally:
+        await adapter.close()
+        server.close()
 
 
 async def test_closing_is_safe_twice_and_before_opening(connect: Connect, broker: RabbitmqServer) -> None:

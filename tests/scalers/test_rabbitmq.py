@@ -462,3 +462,17 @@ def test_a_strange_answer_is_malformed_and_never_a_zero(is_regex: bool, answer: 
     made = scaler({"host": "http://h", "useRegex": str(is_regex)})
     with pytest.raises(Malformed):
         drive(made.measure(ASK, datetime.now(UTC)), lambda _: answer)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({}, True),
+        ({"queueLength": "5"}, True),
+        ({"mode": "QueueLength", "value": "5"}, True),
+        ({"mode": "MessageRate", "value": "5"}, False),
+        ({"mode": "DeliverGetRate", "value": "5"}, False),
+    ],
+)
+def test_workers_take_away_messages_and_no_rates(metadata: dict[str, str], expected: bool) -> None:
+    assert scaler({"host": "http://h", **metadata}).consumes() is expected

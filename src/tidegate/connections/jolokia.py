@@ -25,6 +25,9 @@ from tidegate.kit.systems.jolokia import BeanAttribute, BeanUrl, JolokiaServer
 LARGE_BYTES = 256 << 10
 """Bodies beyond this are read in a thread: other servers' rounds go on."""
 
+_PATIENCE = 6
+"""A call may last so many times a request: slow answers of a server are late, not silence."""
+
 _FORBIDDEN = (403, 405, 501)
 
 Asked = BeanAttribute | BeanUrl
@@ -51,8 +54,7 @@ class JolokiaConnection:
 
     def __init__(self, server: JolokiaServer, surroundings: Surroundings) -> None:
         self.client = HttpClient(server.http, surroundings)
-        waves = -(-self.batch // self.client.concurrency)
-        self.patience_s = waves * self.client.timeout_s + 1.0
+        self.patience_s = _PATIENCE * self.client.timeout_s + 1.0
         self._server = server
         self._may_pack = True
 
@@ -64,7 +66,7 @@ class JolokiaConnection:
         found = dict(
             zip(
                 (*packed, *urls),
-                (*await self._packed(packed), *await asyncio.gather(*map(self._single, urls))),
+                (*await self._packed(packed), *await self._singly(urls)),
                 strict=True,
             )
         )
@@ -80,7 +82,7 @@ class JolokiaConnection:
     async def _packed(self, asked: Sequence[BeanAttribute]) -> Sequence[Outcome]:
         """All in one request, where Jolokia lets us."""
         if not self._may_pack or len(asked) < 2:
-            return await asyncio.gather(*map(self._single, asked))
+            return await self._singly(asked)
         body = [{"type": "read", "mbean": one.bean, "attribute": one.attribute} for one in asked]
         # The agent alone, without a console, wants the slash; consoles do not mind it.
         place, attempted = f"{self._server.path}/", f"read {len(asked)} attributes"
@@ -93,12 +95,23 @@ class JolokiaConnection:
             return [error] * len(asked)
         if is_forbidden or (isinstance(reads, _Read) and reads.status in _FORBIDDEN):
             # It may be the login or the origin, too: each read by itself will tell.
-            outcomes = await asyncio.gather(*map(self._single, asked))
+            outcomes = await self._singly(asked)
             self._may_pack = not any(isinstance(one, int) for one in outcomes)
             return outcomes
         if isinstance(reads, _Read) or len(reads) != len(asked):
             return [unreadable(request, "it has not as many answers as questions")] * len(asked)
         return [self._outcome(read, one) for read, one in zip(reads, asked, strict=True)]
+
+    async def _singly(self, asked: Sequence[Asked]) -> Sequence[Outcome]:
+        """Each by itself, a few at a time. A server that answers none of them is not asked for the others."""
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(asked):
+            wave = asked[len(outcomes) : len(outcomes) + self.client.concurrency]
+            found = await asyncio.gather(*map(self._single, wave))
+            outcomes += found
+            if all(isinstance(one, Unreachable) for one in found):
+                outcomes += [found[0]] * (len(asked) - len(outcomes))
+        return outcomes
 
     async def _single(self, asked: Asked) -> Outcome:
         if isinstance(asked, BeanUrl):

@@ -94,6 +94,10 @@ class Polled(Scaler):
     cost: ClassVar[str] = ""
     tested_against: ClassVar[str] = ""
 
+    def consumes(self) -> bool:
+        """`is_consumed`, for a class whose settings decide it."""
+        return self.is_consumed
+
     def metric_name(self) -> str:
         """The metric's name without its index prefix, already normalised."""
         raise NotImplementedError

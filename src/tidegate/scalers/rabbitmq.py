@@ -106,6 +106,9 @@ class RabbitmqQueue(RabbitmqAccess):
                 yield Problem(name, f"{name} is for protocol http alone")
         yield from RabbitmqAccess.check(self)
 
+    def consumes(self) -> bool:
+        return self.mode in (None, "QueueLength")
+
     def metric_name(self) -> str:
         return normalize(f"rabbitmq-{quote_plus(self.queue_name)}")
 

@@ -154,7 +154,7 @@ class Plan:
             activation=plan.activation,
             reading=reading,
             failed_polls=failed_polls,
-            is_consumed=isinstance(plan.scaler, Polled) and plan.scaler.is_consumed,
+            is_consumed=isinstance(plan.scaler, Polled) and plan.scaler.consumes(),
         )
 
 
