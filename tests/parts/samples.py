@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.kit.question import Question
@@ -19,7 +19,8 @@ class Sample:
 
     A table `SAMPLES: dict[str, Sample]` in `test_<module>.py`, by trigger type, gives a type its own.
     `may_be_negative`: a plain -1 is an answer like any other. `is_active` is what the scaler itself says.
-    `zeros` are strange answers that are a 0 by a rule of their page.
+    `zeros` are strange answers that are a 0 by a rule of their page. `auth` are texts of the example's
+    secrets that say more than a password.
     """
 
     answer: Callable[[Question], Any] = seven
@@ -27,3 +28,4 @@ class Sample:
     is_active: bool | None = None
     may_be_negative: bool = False
     zeros: tuple[Any, ...] = ()
+    auth: Mapping[str, str] = field(default_factory=dict)

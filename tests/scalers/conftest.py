@@ -77,6 +77,8 @@ def sheet(trigger_type: str) -> Sheet:
         for entry in document["spec"].get("secretTargetRef", ())
     ]
     auth = {parameter: f"hunter2-{parameter}" for parameter in parameters}
+    sample = _samples(kind.__module__.rpartition(".")[2]).get(trigger_type, Sample())
+    auth |= {parameter: text for parameter, text in sample.auth.items() if parameter in auth}
     return Sheet(trigger_type, kind, trigger["metadata"], auth, trigger.get("metricType"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 LONGEST = 1024
@@ -60,3 +61,69 @@ def glob(text: str) -> Pattern:
         else:
             parts.append(".*" if sign == "*" else ".")
     return pattern(f"(?s){''.join(parts)}")
+
+
+def shell_glob(text: str) -> Pattern:
+    """`*` and `**` stand for any text, `?` for one character, `[a-c]` and `[!x]` for one of these or of all
+    others, `{a,b}` for one of these patterns. ValueError reads on after the pattern."""
+    return pattern(f"(?s){''.join(_Glob(text).parts())}")
+
+
+class _Glob:
+    """Reads a glob from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def parts(self, depth: int = 0) -> Iterator[str]:
+        """Pieces of a pattern, up to the end; within braces up to what closes them."""
+        import re2
+
+        while self._at < len(self._text):
+            sign = self._text[self._at]
+            if depth and sign in ",}":
+                return
+            self._at += 1
+            if sign == "\\":
+                yield re2.escape(self._next("\\ takes the meaning of nothing away"))
+            elif sign in "*?":
+                yield ".*" if sign == "*" else "."
+            elif sign == "[":
+                yield self._one_of()
+            elif sign == "{":
+                yield self._alternatives(depth + 1)
+            else:
+                yield re2.escape(sign)
+        if depth:
+            raise ValueError("has a { that nothing closes")
+
+    def _next(self, problem: str) -> str:
+        if self._at >= len(self._text):
+            raise ValueError(problem)
+        self._at += 1
+        return self._text[self._at - 1]
+
+    def _one_of(self) -> str:
+        import re2
+
+        problem = "has a [ that nothing closes"
+        sign, negation, inside = self._next(problem), "", ""
+        if sign == "!":
+            sign, negation = self._next(problem), "^"
+        while sign != "]" or not inside:
+            inside += re2.escape(self._next(problem)) if sign == "\\" else _IN_CLASS.get(sign, sign)
+            sign = self._next(problem)
+        return f"[{negation}{inside}]"
+
+    def _alternatives(self, depth: int) -> str:
+        if depth > 8:
+            raise ValueError("nests braces deeper than 8 levels")
+        choices = ["".join(self.parts(depth))]
+        while self._next("has a { that nothing closes") == ",":
+            choices.append("".join(self.parts(depth)))
+        return f"(?:{'|'.join(choices)})"
+
+
+_IN_CLASS = {"[": "\\[", "^": "\\^", "]": "\\]"}
+"""What would mean something in RE2's classes and does not in a shell's."""

@@ -1,0 +1,77 @@
+"""What storage services answer in XML, read as it goes: no tree of a page with 5,000 blobs is ever built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tidegate.kit.picking.pick import Unpicked
+from tidegate.kit.picking.xmlevents import XmlEvents
+
+
+@dataclass(slots=True)
+class Blob:
+    """One of a page. `metadata` by folded names, empty unless it was asked for."""
+
+    name: str = ""
+    etag: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Page:
+    """One page of a container's blobs; `marker` leads to the next, "" after the last."""
+
+    blobs: list[Blob]
+    marker: str
+
+
+def read_blobs(body: bytes) -> Page:
+    """A page of a listing. Unpicked where the body is none."""
+    reader = _Blobs()
+    reader.read(body)
+    if reader.root != "EnumerationResults" or not reader.has_list:
+        raise Unpicked("the answer is no list of blobs")
+    return Page(reader.blobs, reader.marker)
+
+
+def count_messages(body: bytes) -> int:
+    """How many messages a peek brought. Unpicked where the body is none."""
+    reader = _Messages()
+    reader.read(body)
+    if reader.root != "QueueMessagesList":
+        raise Unpicked("the answer is no list of messages")
+    return reader.count
+
+
+class _Blobs(XmlEvents):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blobs: list[Blob] = []
+        self.marker = ""
+        self.has_list = False
+
+    def opened(self) -> None:
+        if self.path == ["EnumerationResults", "Blobs"]:
+            self.has_list = True
+        elif self.path == ["EnumerationResults", "Blobs", "Blob"]:
+            self.blobs.append(Blob())
+
+    def closed(self, text: str) -> None:
+        inside = self.path[3:] if self.path[1:3] == ["Blobs", "Blob"] else None
+        if self.path[1:] == ["NextMarker"]:
+            self.marker = text
+        elif inside == ["Name"]:
+            self.blobs[-1].name = text
+        elif inside == ["Properties", "Etag"]:
+            self.blobs[-1].etag = text
+        elif inside and len(inside) == 2 and inside[0] == "Metadata":
+            self.blobs[-1].metadata[inside[1].casefold()] = text
+
+
+class _Messages(XmlEvents):
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def opened(self) -> None:
+        self.count += self.path == ["QueueMessagesList", "QueueMessage"]
