@@ -519,3 +519,46 @@ async def test_a_hostile_body_is_malformed(connect: Connect, body: bytes, pick: 
         server = HttpServer(fake.origin)
         (found,) = await connect(server).answer([HttpQuestion(HttpRequest(server), pick)])
         assert isinstance(found, Malformed)
+
+
+# --- proxies
+
+
+async def test_a_url_is_asked_through_its_proxy_and_a_local_service_is_not(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as proxy, answering(says({"n": 2})) as fake:
+
+        def resolve(host: str) -> str:
+            return "127.0.0.1" if host == "web.shop" else host
+
+        def proxy_of(url: str) -> str:
+            return f"http://me:hunter2@127.0.0.1:{proxy.port}"
+
+        for host, expected in (("web.example", 1), ("web.shop", 2)):
+            server = HttpServer(f"http://{host}:{fake.port}", HttpLogin((bearer(SECRET),)))
+            adapter = connect(server, resolve=resolve, proxy_of=proxy_of)
+            assert await adapter.answer(ask(server, "/x?a=b")) == [expected]
+        (sent,) = proxy.requests
+        assert sent.raw_path == f"http://web.example:{fake.port}/x?a=b"
+        assert sent.headers["Proxy-Authorization"].startswith("Basic ")
+
+
+async def test_a_refused_address_is_not_asked_through_a_proxy_either(connect: Connect) -> None:
+    async with answering(says({"n": 1})) as proxy:
+        server = HttpServer("http://169.254.169.254")
+        policy = AddressPolicy.on_a_cluster(["127.0.0.1"])
+        adapter = connect(server, policy=policy, proxy_of=lambda url: proxy.origin)
+        (answer,) = await adapter.answer(ask(server, "/latest/meta-data"))
+        assert isinstance(answer, Misconfigured)
+        assert proxy.requests == []
+
+
+async def test_a_proxy_that_refuses_or_is_not_there_is_told_without_its_password(connect: Connect) -> None:
+    async with answering(says("no", 407)) as proxy:
+        for address in (f"http://me:hunter2@127.0.0.1:{proxy.port}", "http://me:hunter2@127.0.0.1:1"):
+            for scheme in ("http", "https"):
+                server = HttpServer(f"{scheme}://web.example")
+                adapter = connect(server, proxy_of=lambda url, address=address: address)
+                with pytest.raises((Denied, Unreachable)) as caught:
+                    await adapter.answer(ask(server, "/"))
+                assert "hunter2" not in str(caught.value) + caught.value.excerpt
+                assert "proxy" in str(caught.value)

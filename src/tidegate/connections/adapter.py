@@ -20,6 +20,10 @@ def same_name(host: str) -> str:
     return host
 
 
+def no_proxy(url: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an adapter gets from outside.
@@ -27,7 +31,8 @@ class Surroundings:
     `resolve` turns a host name into the address to dial (local mode knows Service names); `policy` says
     which addresses may be dialled (`addresses.dialable` applies both, for whoever dials TCP itself);
     `objects` answers Kubernetes questions from the watch caches; `timeout_s` bounds one answer,
-    `queries_s` that of a database, where counting may take long.
+    `queries_s` that of a database, where counting may take long. `proxy_of` names the HTTP proxy through
+    which a URL is asked, "" for none; Services of local mode are asked directly.
     """
 
     resolve: Resolve = same_name
@@ -35,6 +40,7 @@ class Surroundings:
     timeout_s: float = 3.0
     policy: AddressPolicy = ANYWHERE
     queries_s: float = 9.0
+    proxy_of: Callable[[str], str] = no_proxy
 
 
 class Adapter(Protocol):

@@ -22,7 +22,7 @@ async def addresses_of(host: str) -> Found:
 
     Whoever asks for a name that is being looked up waits for the same answer.
     """
-    if _is_address(host):
+    if is_address(host):
         return (host,)
     loop = asyncio.get_running_loop()
     key = (id(loop), host)
@@ -56,7 +56,8 @@ def _tell(future: asyncio.Future[Found], found: Found | OSError) -> None:
         future.set_result(found)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether it needs no lookup."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -60,9 +61,11 @@ async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
     from tidegate.connections.adapter import Surroundings
     from tidegate.kube import config
     from tidegate.kube.client import Client
+    from tidegate.runtime.proxies import environment_proxy
 
+    proxy_of = environment_proxy(os.environ)
     if not kubeconfig:
-        yield ClusterAccess(None, Surroundings(objects=_no_cluster))
+        yield ClusterAccess(None, Surroundings(objects=_no_cluster, proxy_of=proxy_of))
         return
     client = Client(config.load(kubeconfig))
     try:
@@ -76,7 +79,7 @@ async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
         async def objects(question: Any) -> Any:
             return await _answer(client, question)
 
-        yield ClusterAccess(client, Surroundings(resolve=resolve, objects=objects))
+        yield ClusterAccess(client, Surroundings(resolve=resolve, objects=objects, proxy_of=proxy_of))
     finally:
         await client.close()
 

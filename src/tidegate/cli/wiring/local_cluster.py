@@ -7,6 +7,7 @@ the HPA's questions pass between the two in process.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from tidegate.local.nodes.processes.images import ImageMap
 from tidegate.local.objects import Objects
 from tidegate.operator.operator import Operator
 from tidegate.runtime.clock import Clock, SystemClock
+from tidegate.runtime.proxies import environment_proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         operator = Operator(
             client,
             clock,
-            Surroundings(resolve=node.resolve),
+            Surroundings(resolve=node.resolve, proxy_of=environment_proxy(os.environ)),
             Options(
                 cluster_namespace="default",
                 files=ParameterFiles(settings.files) if settings.files is not None else None,

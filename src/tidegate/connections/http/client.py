@@ -163,6 +163,8 @@ class HttpClient:
         from multidict import CIMultiDict
         from yarl import URL
 
+        from tidegate.connections.http.dialling import proxy
+
         headers: CIMultiDict[str] = CIMultiDict({"Accept": "*/*"})
         if hop.is_home:
             headers.update(await self._headers(request))
@@ -176,6 +178,7 @@ class HttpClient:
             headers=headers,
             skip_auto_headers=("Content-Type",),
             allow_redirects=False,
+            proxy=proxy(self._surroundings, hop.url),
             ssl=True if hop.is_home else self._elsewhere,
         ) as response:
             return Response(response.status, response.headers, await read_body(response, request))
@@ -242,7 +245,7 @@ class HttpClient:
             return None
         from tidegate.connections.http.tokens import Tokens
 
-        return Tokens(self.server, session, self._traffic)
+        return Tokens(self.server, session, self._traffic, self._surroundings)
 
 
 def _with_query(target: str, given: Mapping[str, str]) -> str:

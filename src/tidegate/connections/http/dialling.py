@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -17,7 +18,7 @@ import tidegate
 from tidegate.base.errors import Misconfigured
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import permitted
-from tidegate.connections.lookups import addresses_of
+from tidegate.connections.lookups import addresses_of, is_address
 
 _KEEPALIVE_S = 600.0
 """Longer than polling intervals usually are: a poll should find its connection open."""
@@ -71,6 +72,16 @@ class NotPermitted(OSError):
     def __init__(self, error: Misconfigured) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+def proxy(surroundings: Surroundings, url: str) -> str | None:
+    """The proxy for `url`, None where it is asked directly. What is an address is checked here: behind a
+    proxy nobody dials it. Refused where it may not be asked."""
+    host = urlsplit(url).hostname or ""
+    found = surroundings.proxy_of(url) if surroundings.resolve(host) == host else ""
+    if found and is_address(host):
+        surroundings.policy.check(host)
+    return found or None
 
 
 def session(

@@ -153,6 +153,14 @@ def lost(error: BaseException, request: HttpRequest, timeout_s: float) -> Tidega
         if isinstance(cause, ssl.SSLError):
             answer = f"TLS failed ({(cause.reason or 'no reason given').replace('_', ' ').lower()})"
             return Down(attempted, on=on, answer=answer, next_step="check that the port speaks TLS")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        answer = f"the proxy answered {phrase(error.status)}"
+        if error.status == 407:
+            return Denied(attempted, on=on, answer=answer, next_step=_NEXT_STEPS[407])
+        return Down(attempted, on=on, answer=answer)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        answer = f"no connection to the proxy ({_words(error.os_error)})"
+        return Down(attempted, on=on, answer=answer, next_step="check HTTP_PROXY, HTTPS_PROXY and NO_PROXY")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         step = "check the host's name"
         return Down(attempted, on=on, answer="its name does not resolve", next_step=step)

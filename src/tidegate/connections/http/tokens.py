@@ -12,8 +12,10 @@ import msgspec
 from yarl import URL
 
 from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable
+from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response, read_body
+from tidegate.connections.http.dialling import proxy
 from tidegate.kit.systems.http import HttpRequest, HttpServer, basic, encoded, read_url
 
 if TYPE_CHECKING:
@@ -32,10 +34,17 @@ _LIMIT_BYTES = 64 << 10
 class Tokens:
     """The token of one server's login. Fetched over the server's own session: the same limits and TLS."""
 
-    def __init__(self, server: HttpServer, session: aiohttp.ClientSession, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        server: HttpServer,
+        session: aiohttp.ClientSession,
+        traffic: Traffic,
+        surroundings: Surroundings = Surroundings(),  # noqa: B008
+    ) -> None:
         assert server.login.oauth is not None
         self._oauth = server.login.oauth
         self._server = server
+        self._surroundings = surroundings
         self._session = session
         self._traffic = traffic
         self._lock = asyncio.Lock()
@@ -101,7 +110,11 @@ class Tokens:
         address, data = URL(f"{url.origin}{url.target()}", encoded=True), encoded(form).encode()
         try:
             async with self._session.post(
-                address, data=data, headers=headers, allow_redirects=False
+                address,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+                proxy=proxy(self._surroundings, str(address)),
             ) as response:
                 body = await read_body(response, request)
                 return Response(response.status, response.headers, body), request
