@@ -269,7 +269,7 @@ async def test_a_server_that_falls_silent_is_given_up_and_asked_again_later(
     process: FerretdbServer, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(process.port)
-    adapter = connect(proxy.address, queries_s=0.5)
+    adapter = connect(proxy.address, queries_s=1.5)
     assert await answer(adapter) == 3
     proxy.mode = "stall"
     with pytest.raises(Unreachable):

@@ -272,7 +272,7 @@ async def test_a_question_of_another_system_is_refused_alone(responder: Responde
 async def test_a_slow_query_is_stopped_and_rests(
     responder: Responder, connect: Connect, statement: str
 ) -> None:
-    adapter = connect(responder.port, queries_s=1.5)
+    adapter = connect(responder.port, queries_s=3.0)
     first, slow, last = await answers(adapter, COUNT, statement, "four")
     assert (first, last) == (3, 4)
     assert isinstance(slow, TooSlow)
@@ -285,7 +285,7 @@ async def test_a_slow_query_is_stopped_and_rests(
 async def test_one_that_cannot_be_stopped_costs_the_connection(
     responder: Responder, connect: Connect
 ) -> None:
-    adapter = connect(responder.port, queries_s=1.5)
+    adapter = connect(responder.port, queries_s=3.0)
     slow, count = await answers(adapter, "deaf", COUNT)
     assert isinstance(slow, TooSlow)
     assert (count, adapter.connections) == (3, 2)
@@ -475,7 +475,7 @@ async def test_a_server_that_falls_silent_is_given_up_and_asked_again_later(
     responder: Responder, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(responder.port)
-    adapter = connect(proxy.port, queries_s=0.5)
+    adapter = connect(proxy.port, queries_s=1.5)
     assert await answer(adapter) == 3
     proxy.mode = "stall"
     with pytest.raises(Unreachable):

@@ -218,22 +218,22 @@ async def test_a_table_the_user_may_not_read_is_denied_alone(process: Process, c
 
 
 async def test_a_slow_query_is_stopped_by_the_server_and_rests(process: Process, connect: Connect) -> None:
-    adapter = connect(process.port, queries_s=1.5)
+    adapter = connect(process.port, queries_s=3.0)
     first, slow, last = await answers(adapter, COUNT, "SELECT SLEEP(300)", "SELECT 4")
     assert (first, last) == ("3", "4")
     assert isinstance(slow, TooSlow)
-    assert "stopped after 1 s" in str(slow)
+    assert "stopped after 2 s" in str(slow)
     asked = adapter.round_trips
     assert await answers(adapter, "SELECT SLEEP(300)") == [slow]
     assert (adapter.round_trips, adapter.connections) == (asked, 1)
 
 
 async def test_of_many_slow_queries_each_is_told_so(process: Process, connect: Connect) -> None:
-    adapter = connect(process.port, queries_s=1.5)
+    adapter = connect(process.port, queries_s=3.0)
     got = await answers(adapter, *(f"SELECT SLEEP({300 + number})" for number in range(3)), COUNT)
     assert isinstance(got[0], TooSlow)
     assert all(isinstance(one, Unreachable) for one in got)
-    assert "not answered within 1.5 s" in str(got[3])
+    assert "not answered within 3 s" in str(got[3])
     assert await answer(adapter, COUNT) == "3"
 
 
@@ -416,10 +416,10 @@ async def test_a_server_that_falls_silent_is_given_up_and_asked_again_later(
     process: Process, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(process.port)
-    adapter = connect(proxy.port, queries_s=0.5)
+    adapter = connect(proxy.port, queries_s=1.5)
     assert await answer(adapter, COUNT) == "3"
     proxy.mode = "stall"
-    with pytest.raises(Unreachable, match=r"not answered within 0\.5 s"):
+    with pytest.raises(Unreachable, match=r"not answered within 1\.5 s"):
         await answer(adapter, COUNT)
     proxy.mode = "pass"
     assert await answer(adapter, COUNT) == "3"
@@ -453,7 +453,7 @@ async def test_garbage_is_a_failure_and_the_connection_is_not_used_again(
     process: Process, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(process.port)
-    adapter = connect(proxy.port, queries_s=0.5)
+    adapter = connect(proxy.port, queries_s=1.5)
     await answer(adapter, COUNT)
     proxy.mode = "garble"
     for _ in range(2):

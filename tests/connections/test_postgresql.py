@@ -250,11 +250,11 @@ async def test_behind_pgbouncer_each_query_is_read_only_and_limited_too(
 
 
 async def test_a_slow_query_is_stopped_by_the_server_and_rests(process: Process, connect: Connect) -> None:
-    adapter = connect(process.port, queries_s=1.5)
+    adapter = connect(process.port, queries_s=3.0)
     first, slow, last = await answers(adapter, COUNT, "SELECT pg_sleep(300)", "SELECT 4")
     assert (first, last) == (3, 4)
     assert isinstance(slow, TooSlow)
-    assert "stopped after 1 s" in str(slow)
+    assert "stopped after 2 s" in str(slow)
     assert process.query("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%'") == [(1,)]
     asked = adapter.round_trips
     again = await answers(adapter, "SELECT pg_sleep(300)")
@@ -265,12 +265,12 @@ async def test_a_slow_query_is_stopped_by_the_server_and_rests(process: Process,
 async def test_of_many_slow_queries_each_is_told_so_and_no_quick_one_waits_twice(
     process: Process, connect: Connect
 ) -> None:
-    adapter = connect(process.port, queries_s=1.5)
+    adapter = connect(process.port, queries_s=3.0)
     slow = [f"SELECT pg_sleep(300), {number}" for number in range(3)]
     got = await answers(adapter, *slow, COUNT)
     assert isinstance(got[0], TooSlow)
     assert all(isinstance(one, Unreachable) for one in got)
-    assert "not answered within 1.5 s" in str(got[3])
+    assert "not answered within 3 s" in str(got[3])
     got = await answers(adapter, slow[0], COUNT)
     assert isinstance(got[0], TooSlow)
     assert got[1] == 3
@@ -469,10 +469,10 @@ async def test_a_server_that_falls_silent_is_given_up_and_asked_again_later(
     process: Process, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(process.port)
-    adapter = connect(proxy.port, queries_s=0.5)
+    adapter = connect(proxy.port, queries_s=1.5)
     assert await answer(adapter, COUNT) == 3
     proxy.mode = "stall"
-    with pytest.raises(Unreachable, match=r"not answered within 0\.5 s"):
+    with pytest.raises(Unreachable, match=r"not answered within 1\.5 s"):
         await answer(adapter, COUNT)
     proxy.mode = "pass"
     assert await answer(adapter, COUNT) == 3
@@ -525,7 +525,7 @@ async def test_garbage_is_a_failure_and_the_connection_is_not_used_again(
     process: Process, connect: Connect, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(process.port)
-    adapter = connect(proxy.port, queries_s=0.5)
+    adapter = connect(proxy.port, queries_s=1.5)
     await answer(adapter, COUNT)
     proxy.mode = "garble"
     with pytest.raises(Unreachable):
