@@ -102,7 +102,25 @@ def _kafka(triggers: int) -> Iterator[Started]:
         yield Started(Load("kafka", metadata))
 
 
+@contextmanager
+def _mysql(triggers: int) -> Iterator[Started]:
+    from parts.mariadb_server import MariadbServer
+
+    with MariadbServer() as server:
+        server.query("CREATE TABLE jobs (queue INT, id INT, PRIMARY KEY (queue, id))")
+        server.query(f"INSERT INTO jobs SELECT seq % {triggers}, seq FROM seq_1_to_{triggers * VALUE}")
+        metadata = {
+            "connectionStringFromEnv": "DATABASE",
+            "query": "SELECT COUNT(*) FROM jobs WHERE queue = '{number}'",
+            "queryValue": "10",
+            "activationQueryValue": str(ACTIVATION),
+        }
+        where = f"{server.login}:{server.password}@tcp(127.0.0.1:{server.port})/shop"
+        yield Started(Load("mysql", metadata, {"DATABASE": where}))
+
+
 FAMILIES: dict[str, Family] = {
+    "mysql": Family(_mysql, "queries, one after the other", per_round=1_000),
     "kafka": Family(_kafka, "requests to one broker with 800 partitions", per_round=3),
     "postgresql": Family(_postgresql, "flights of 100 queries", per_round=10, limits={"sessions": 2}),
 }
