@@ -343,3 +343,12 @@ def test_a_file_that_cannot_be_read_is_a_failure_that_its_coming_may_heal(world,
     assert failure.stamps == {"creds.json": files.stamp("creds.json")}
     (tmp_path / "creds.json").write_text("{}")
     assert failure.stamps != {"creds.json": files.stamp("creds.json")}
+
+
+def test_an_identity_of_a_cluster_wide_authentication_holds_with_and_without_a_pod_template(
+    world, resolved, pod
+):
+    world.cluster_authentication("x", {"podIdentity": {"provider": "azure-workload", "identityId": "i"}})
+    for template in (None, pod()):
+        found = resolved("x", kind="ClusterTriggerAuthentication", template=template)
+        assert found.identity == Identity("azure-workload", client_id="i")

@@ -144,9 +144,11 @@ def test_a_query_is_appended_encoded(path: str, query: Any, target: str) -> None
                 "clientID": "c",
                 "clientSecret": "s",
                 "scope": "a,,b",
-                "endpointParams": "x=1&y=a%20b",
+                "endpointParams": "x=1&y=a%20b&x=2",
             },
-            HttpLogin(oauth=OAuthClient("https://t/o", "c", "s", ("a", "b"), (("x", "1"), ("y", "a b")))),
+            HttpLogin(
+                oauth=OAuthClient("https://t/o", "c", "s", ("a", "b"), (("x", "1"), ("y", "a b"), ("x", "2")))
+            ),
         ),
     ],
 )

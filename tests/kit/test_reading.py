@@ -20,6 +20,7 @@ from tidegate.kit.settings import (
     ENVIRONMENT,
     METADATA,
     Duration,
+    KeyValue,
     activation,
     declared,
     deprecated,
@@ -45,6 +46,7 @@ class Sample(Polled):
     mode: Literal["", "fast", "slow"] = setting("mode", doc="Mode.", default="")
     hosts: tuple[str, ...] = setting("hosts", doc="Hosts.", default=(), separator=";")
     ports: tuple[int, ...] = setting("ports", doc="Ports.", default=())
+    headers: tuple[KeyValue, ...] = setting("headers", doc="Headers.", default=())
     anywhere: str = setting(
         "any", "some", doc="Any.", default="", sources=(ENVIRONMENT, AUTHENTICATION, METADATA)
     )
@@ -108,6 +110,7 @@ def bad(metadata: dict[str, str], **others: object) -> dict[str, str]:
         ({"mode": "slow"}, "mode", "slow"),
         ({"hosts": " a ;; b,c"}, "hosts", ("a", "", "b,c")),
         ({"ports": "1, 2"}, "ports", (1, 2)),
+        ({"headers": "key1=1, key2 = 2"}, "headers", (("key1", "1"), ("key2", "2"))),
         ({"old": "x"}, "old", "x"),
         ({"gone": "  "}, "gone", None),
     ],
@@ -130,6 +133,9 @@ def test_a_text_becomes_the_value_of_its_annotation(
         ({"deep": "yes"}, "deep", '"yes" is not true or false'),
         ({"mode": "Fast"}, "mode", '"Fast" is not one of fast, slow'),
         ({"ports": "1,x"}, "ports", '"1,x" is not a number'),
+        ({"headers": "a=1,b"}, "headers", "is not a list of key=value"),
+        ({"headers": "a=1=2"}, "headers", "is not a list of key=value"),
+        ({"headers": "a=1,b=2,a=3"}, "headers", "has a key twice"),
         ({"gone": "x"}, "gone", "'gone' went away"),
         ({"queue": "\t"}, "queue", 'missing required parameter "queue,queueName" in [triggerMetadata]'),
         ({"pin": "hunter2"}, "pin", "its value is not a number"),

@@ -160,7 +160,10 @@ class Declared:
         """The value of a non-empty, trimmed text. ValueError reads on after the text."""
         if not self.shape.is_list:
             return self.shape.parse(text)
-        return tuple(self.shape.parse(item.strip()) for item in text.split(self.setting.separator))
+        values = tuple(self.shape.parse(item.strip()) for item in text.split(self.setting.separator))
+        if self.shape.parse is _key_value and len({key for key, _ in values}) < len(values):
+            raise ValueError("has a key twice")
+        return values
 
 
 def settings_of(kind: type) -> tuple[Declared, ...]:
