@@ -119,9 +119,26 @@ def _mysql(triggers: int) -> Iterator[Started]:
         yield Started(Load("mysql", metadata, {"DATABASE": where}))
 
 
+@contextmanager
+def _prometheus(_triggers: int) -> Iterator[Started]:
+    """A hundred different queries, each of every trigger that ends in its number."""
+    from parts.prometheus_server import PrometheusServer
+
+    with PrometheusServer() as server:
+        metadata = {
+            "serverAddress": f"http://{server.address}",
+            "query": f'vector({VALUE}) or jobs{{queue="{{hundredth}}"}}',
+            "threshold": "10",
+            "activationThreshold": str(ACTIVATION),
+        }
+        yield Started(Load("prometheus", metadata))
+
+
 FAMILIES: dict[str, Family] = {
     "mysql": Family(_mysql, "queries, one after the other", per_round=1_000),
     "kafka": Family(_kafka, "requests to one broker with 800 partitions", per_round=3),
+    # A request for each different query, however many triggers there are; 16 connections: 16 at a time.
+    "prometheus": Family(_prometheus, "requests", per_round=100, connections=16),
     "postgresql": Family(_postgresql, "flights of 100 queries", per_round=10, limits={"sessions": 2}),
 }
 

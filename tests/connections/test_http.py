@@ -218,6 +218,31 @@ async def test_what_is_sent_does_not_follow_to_another_origin(connect: Connect) 
         assert other.requests == []
 
 
+async def test_a_redirect_that_leads_nowhere_is_the_failure_of_its_request_alone(connect: Connect) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/good":
+            return web.json_response({"n": 1})
+        return web.Response(status=302, headers={"Location": "http://127.0.0.1:1/secret?a=hunter2"})
+
+    async with answering(answer) as fake:
+        server = HttpServer(fake.origin)
+        good, bad = await connect(server).answer(ask(server, "/good", "/bad"))
+        assert good == 1
+        assert "it redirects to http://127.0.0.1:1: connection refused" in str(bad)
+        (bad,) = await connect(server).answer(ask(server, "/bad"))
+        assert isinstance(bad, Malformed)
+        assert "hunter2" not in str(bad)
+
+
+@pytest.mark.parametrize("text", ["99999999999", "Wed, 21 Oct 2099 07:28:00 GMT"])
+async def test_no_server_is_left_alone_for_longer_than_an_hour(connect: Connect, text: str) -> None:
+    async with answering(says("busy", 429, Retry_After=text)) as fake:
+        server = HttpServer(fake.origin)
+        with pytest.raises(Unreachable, match="in 3600 s") as caught:
+            await connect(server).answer(ask(server, "/"))
+        assert caught.value.retry_after_s == 3600
+
+
 async def test_a_circle_of_redirects_ends(connect: Connect) -> None:
     async with answering(says("", 302, Location="/again")) as fake:
         server = HttpServer(fake.origin)

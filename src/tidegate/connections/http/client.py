@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from tidegate.base.errors import Misconfigured, TidegateError
+from tidegate.base.errors import Malformed, Misconfigured, TidegateError
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response, read_body
@@ -152,12 +152,29 @@ class HttpClient:
         """The first answer that is no redirect."""
         hop = _Hop(self._url(request), request.method, request.body, is_home=True)
         for _ in range(_HOPS + 1):
-            response = await self._exchanged(session, request, hop)
+            response = await (self._exchanged if hop.is_home else self._elsewhere_asked)(
+                session, request, hop
+            )
             location = response.headers.get("Location", "") if response.status in _MOVED else ""
             if not location or not self.server.follows_redirects:
                 return response
             hop = self._next(request, hop, response.status, location)
         raise failures.unreadable(request, f"it redirects more than {_HOPS} times")
+
+    async def _elsewhere_asked(
+        self, session: aiohttp.ClientSession, request: HttpRequest, hop: _Hop
+    ) -> Response:
+        """A redirect that leads nowhere is this request's own failure, and says nothing of its server."""
+        import aiohttp
+
+        try:
+            return await self._exchanged(session, request, hop)
+        except (aiohttp.ClientError, OSError) as error:
+            found = failures.lost(error, request, self.timeout_s)
+            if not isinstance(found, failures.Down | failures.Silent):
+                raise found from error
+            answer = f"it redirects to {read_url(hop.url).origin}: {found.answer}"
+            raise Malformed(request.title(), on=self.server.label(), answer=answer) from error
 
     async def _exchanged(self, session: aiohttp.ClientSession, request: HttpRequest, hop: _Hop) -> Response:
         from multidict import CIMultiDict

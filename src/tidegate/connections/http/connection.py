@@ -41,6 +41,16 @@ class HttpConnection:
         self.patience_s = waves * self.client.timeout_s + _GRACE_S
         """Slow answers of a server are late; they are not taken for its silence."""
 
+    @property
+    def round_trips(self) -> int:
+        """Requests sent since the adapter was made."""
+        return self.client.requests
+
+    @property
+    def connections(self) -> int:
+        """Connections opened since the adapter was made."""
+        return self.client.connections
+
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         """One answer per question, in order."""
         picks: dict[HttpRequest, dict[Pick, Any]] = {}

@@ -25,6 +25,7 @@ EXCERPT = 200
 """Characters of an answer that are kept."""
 
 _SHORTEST_SECRET = 4
+_LONGEST_REST_S = 3600.0
 
 # Where what we ask for is not, or is not to be had in this way: the trigger or the server must change.
 _NEXT_STEPS = {
@@ -85,17 +86,17 @@ def phrase(status: int) -> str:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """What `Retry-After` says: seconds, or a date. None without it, or where it is neither."""
+    """What `Retry-After` says, seconds or a date; an hour at most. None where it says neither."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return min(float(text[:9]), _LONGEST_REST_S)
     try:
         moment = email.utils.parsedate_to_datetime(text)
     except (TypeError, ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return min(max(0.0, (moment - datetime.now(UTC)).total_seconds()), _LONGEST_REST_S)
 
 
 def unreadable(request: HttpRequest, reason: str, body: bytes = b"", next_step: str = "") -> Malformed:
