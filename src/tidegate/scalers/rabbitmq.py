@@ -70,7 +70,7 @@ class RabbitmqQueue(RabbitmqAccess):
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "AMQP: one exchange for all queues of a virtual host, on one connection; management API: one listing "
-        "of a virtual host's queues, from 5,000 queues on in pages of 500; for a few queues of many one "
+        "of a virtual host's queues, from 2,000 queues on in pages of 500; for a few queues of many one "
         "request each"
     )
     tested_against: ClassVar[str] = "RabbitMQ 3.10 (real)"
