@@ -35,23 +35,26 @@ def quiet() -> None:
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 
-async def open_channel(address: str, tls: Tls | None, surroundings: Surroundings) -> grpc.aio.Channel:
+async def open_channel(
+    address: str, tls: Tls | None, surroundings: Surroundings, *, on: str, tls_name: str = ""
+) -> grpc.aio.Channel:
     """A channel with a connection of its own to `host:port`, `dns:///host:port` or `unix:/path`.
 
     It dials with the first call; only a certificate that is not to be verified is fetched here. Misconfigured
     names a TLS parameter that cannot be read, or says that the address may not be dialled; Unreachable: no
-    certificate could be had, or the name has no address.
+    certificate could be had, or the name has no address. `on` is the server in errors; a certificate is
+    checked for `tls_name` where that is given.
     """
     import grpc
 
-    host, port = _host_and_port(address)
+    host, port = _host_and_port(address, on)
     target, dialled = address, ""
     if host:
         addresses = await dialable(surroundings, host, port)
         target, dialled = _target(addresses, port), addresses[0]
     elif not surroundings.policy.is_open:
         answer = "only host:port may be asked here"
-        raise Misconfigured("connect", on=f"external scaler {address}", answer=answer)
+        raise Misconfigured("connect", on=on, answer=answer)
     options: list[tuple[str, str | int]] = [
         ("grpc.service_config", _ROUND_ROBIN),
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
@@ -59,7 +62,7 @@ async def open_channel(address: str, tls: Tls | None, surroundings: Surroundings
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.enable_http_proxy", 0),
     ]
-    ca, name = tls.ca if tls is not None else "", host
+    ca, name = tls.ca if tls is not None else "", tls_name or host
     if tls is not None:
         await asyncio.to_thread(client_context, tls)
         if not tls.is_verified and host:
@@ -70,20 +73,27 @@ async def open_channel(address: str, tls: Tls | None, surroundings: Surroundings
         return grpc.aio.insecure_channel(target, options=options)
     if name:
         options.append(("grpc.ssl_target_name_override", name))
-    credentials = grpc.ssl_channel_credentials(
-        ca.encode() or None, tls.key.encode() or None, tls.cert.encode() or None
-    )
+    key = await asyncio.to_thread(_unlocked, tls)
+    credentials = grpc.ssl_channel_credentials(ca.encode() or None, key or None, tls.cert.encode() or None)
     return grpc.aio.secure_channel(target, credentials, options=options)
 
 
-def told(error: grpc.aio.AioRpcError, attempted: str, on: str, timeout_s: float) -> TidegateError:
-    """What a failed call means: by its status, with the server's own reason cut short."""
+def told(
+    error: grpc.aio.AioRpcError, attempted: str, on: str, timeout_s: float, *, secrets: tuple[str, ...] = ()
+) -> TidegateError:
+    """What a failed call means: by its status, with the server's own reason cut short.
+
+    A reason that repeats one of `secrets`, which the call carried, is left out.
+    """
     from grpc import StatusCode
 
     code = error.code()
     if code == StatusCode.DEADLINE_EXCEEDED:
         return Unreachable(attempted, on=on, answer=f"no answer within {timeout_s:g} s")
-    reason = "".join(sign if sign.isprintable() else " " for sign in error.details() or "")[:REASON_LENGTH]
+    details = error.details() or ""
+    if any(secret in details for secret in secrets):
+        details = ""
+    reason = "".join(sign if sign.isprintable() else " " for sign in details)[:REASON_LENGTH]
     answer = f"{code.name}: {reason}" if reason else code.name
     if code in (StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED):
         return Denied(attempted, on=on, answer=answer)
@@ -96,7 +106,19 @@ def told(error: grpc.aio.AioRpcError, attempted: str, on: str, timeout_s: float)
     return Unreachable(attempted, on=on, answer=answer)
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
+def _unlocked(tls: Tls) -> bytes:
+    """The client's key as gRPC wants it: it cannot be given a password."""
+    if not tls.key_password:
+        return tls.key.encode()
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_pem_private_key(tls.key.encode(), tls.key_password.encode())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _host_and_port(address: str, on: str) -> tuple[str, int]:
     """Of an address that names a host; an empty host for other schemes, which gRPC reads itself."""
     text = address.removeprefix("dns:///")
     if text.startswith(("unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:", "xds:")):
@@ -105,7 +127,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
     if not colon or (":" in host and not host.startswith("[")):
         return text.strip("[]"), DEFAULT_PORT
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        raise Misconfigured("connect", on=f"external scaler {address}", answer="its port is not a number")
+        raise Misconfigured("connect", on=on, answer="its port is not a number")
     return host.strip("[]"), int(port)
 
 

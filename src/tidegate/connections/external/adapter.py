@@ -69,7 +69,9 @@ class ExternalConnection:
 
     async def _opened(self) -> grpc.aio.Channel:
         if self._channel is None:
-            self._channel = await open_channel(self._server.address, self._server.tls, self._surroundings)
+            self._channel = await open_channel(
+                self._server.address, self._server.tls, self._surroundings, on=self._server.label()
+            )
         return self._channel
 
     async def _close_channel(self) -> None:

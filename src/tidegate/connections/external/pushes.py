@@ -103,7 +103,9 @@ class Pushes:
                 (one for one, count in self._channels.items() if count < STREAMS_PER_CONNECTION), None
             )
             if channel is None:
-                channel = await open_channel(self._server.address, self._server.tls, self._surroundings)
+                channel = await open_channel(
+                    self._server.address, self._server.tls, self._surroundings, on=self._server.label()
+                )
                 self._channels[channel] = 0
             self._channels[channel] += 1
         try:
