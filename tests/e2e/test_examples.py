@@ -194,3 +194,95 @@ def test_each_workflow_job_gets_a_runner_of_its_own(up: Up) -> None:
     up.until("nothing is active", lambda: condition(up, "ci-runner", "Active") == "False")
     assert len(runners()) == 6
     assert "ghp_only-for-the-example" not in up.kubectl("get", "events,scaledjobs,jobs", "-o", "yaml")
+
+
+@pytest.mark.xdist_group("hours")
+def test_numbers_of_an_own_application_scale_workers_by_json_and_by_prometheus(up: Up) -> None:
+    program("prometheus", "prometheus")
+    example = EXAMPLES / "own-metrics"
+    up.kubectl("apply", "-f", str(example))
+    for server in ("shop", "prometheus"):
+        up.kubectl("rollout", "status", f"deployment/{server}", "--timeout=60s")
+    for name in ("packer", "mailer"):
+        up.kubectl("wait", "--for=condition=Ready", f"scaledobject/{name}", "--timeout=60s")
+        assert replicas(up, name) == 0
+
+    for queue, name, other in (("orders", "packer", "mailer"), ("mails", "mailer", "packer")):
+        up.kubectl("create", "-f", str(example / "load" / f"sixty-{queue}.yaml"))
+        up.until("several replicas", lambda name=name: replicas(up, name) >= 3)  # type: ignore[misc]
+        assert replicas(up, other) == 0
+        up.until("done and back to zero", lambda name=name: replicas(up, name) == 0, 120)  # type: ignore[misc]
+
+    # A shop that is gone has no number: that is no zero.
+    up.kubectl("create", "-f", str(example / "load" / "sixty-mails.yaml"))
+    up.until("several replicas", lambda: replicas(up, "mailer") >= 3)
+    up.kubectl("scale", "deployment/shop", "--replicas=0")
+    for name in ("mailer", "packer"):
+        up.until("unknown", lambda name=name: ready(up, name) == "False")  # type: ignore[misc]
+    assert replicas(up, "mailer") >= 3
+
+
+def ready(up: Up, name: str) -> str:
+    conditions = up.get("scaledobject", name)["status"].get("conditions") or []
+    return next((str(one["status"]) for one in conditions if one["type"] == "Ready"), "")
+
+
+@pytest.mark.xdist_group("postgresql")
+def test_backup_jobs_follow_the_size_while_the_window_is_open(up: Up) -> None:
+    program("postgresql", "postgres")
+    example = EXAMPLES / "backup-by-size"
+    now = datetime.now(ZoneInfo("Europe/Berlin"))
+    later, end = now + timedelta(hours=1), now + timedelta(hours=2)
+    window = (example / "02-window.yaml").read_text()
+    closed = window.replace("start: 0 0 * * *", f"start: {later.minute} {later.hour} * * *")
+    closed = closed.replace("end: 59 23 * * *", f"end: {end.minute} {end.hour} * * *")
+    for file in ("01-database.yaml", "03-programs.yaml", "04-scaling.yaml"):
+        up.kubectl("apply", "-f", str(example / file))
+    up.kubectl("apply", "-f", "-", stdin=closed)
+    up.kubectl("wait", "--for=condition=Ready", "scaledjob/backup", "--timeout=90s")
+    up.kubectl("create", "-f", str(example / "load" / "six-tables.yaml"))
+
+    def asked(query: str) -> list[str]:
+        psql = ("exec", "deployment/shop-database", "--", "psql", "-U", "shop", "-qAtc", query)
+        return up.kubectl(*psql).splitlines()
+
+    def polled() -> tuple[float, str]:
+        scaling = str(example / "04-scaling.yaml")
+        told = up.tidegate("poll", "-f", scaling, "--kubeconfig", str(up.kubeconfig), "-o", "json")
+        [answer] = json.loads(told)
+        return answer["value"], answer["failure"]
+
+    up.until("all are due", lambda: asked("SELECT count(*) FROM backup.due") == ["6"])
+    assert polled() == (0, "")
+    assert backups(up) == []
+
+    up.kubectl("apply", "-f", str(example / "02-window.yaml"))
+    up.until("all are backed up", lambda: asked("SELECT count(*) FROM backup.made") == ["6"], 90)
+    up.until("three Jobs are done", lambda: [has_succeeded(job) for job in backups(up)] == [True] * 3)
+    parts = asked("SELECT part FROM backup.made ORDER BY part")
+    assert parts == [f"public.orders_{number}" for number in range(1, 7)]
+    up.until("nothing is active", lambda: condition(up, "backup", "Active") == "False")
+    assert polled() == (0, "")
+    assert len(backups(up)) == 3
+
+    # What is not whole has another name.
+    claim = up.get("pvc", "backups")["metadata"]["uid"]
+    kept = sorted(path.suffix for path in (up.folder / "node" / "volumes" / claim).iterdir())
+    assert kept == [".dump"] * 6
+
+    up.kubectl("apply", "-f", "-", stdin=closed)
+    up.until("the window is closed", lambda: asked("SELECT backup.is_open()") == ["f"])
+    up.kubectl("create", "-f", str(example / "load" / "six-tables.yaml"))
+    up.until("more are due", lambda: asked("SELECT count(*) FROM backup.due") == ["6"])
+    assert polled() == (0, "")
+    assert len(backups(up)) == 3
+    everything = up.kubectl("get", "events,scaledjobs,jobs", "-o", "yaml")
+    assert "change-me" not in everything
+
+    up.kubectl("delete", "-f", str(example), "--timeout=60s")
+    up.until("no process is left", lambda: up.processes() == {})
+
+
+def backups(up: Up) -> list[dict[str, Any]]:
+    jobs: list[dict[str, Any]] = up.get("jobs", "-l", "scaledjob.keda.sh/name=backup")["items"]
+    return jobs

@@ -34,15 +34,16 @@ class Box:
     address: str
     user: str = ""
 
-    def own(self) -> None:
-        """Give the data folder, which a volume may bring from elsewhere, to the server's user."""
-        self.data.mkdir(parents=True, exist_ok=True)
+    def own(self, place: Path | None = None) -> None:
+        """Give the data folder (or `place`), which a volume may bring along, to the server's user."""
+        owned = place or self.data
+        owned.mkdir(parents=True, exist_ok=True)
         account = self.account()
-        if account is None or self.data.stat().st_uid == account.pw_uid:
+        if account is None or owned.stat().st_uid == account.pw_uid:
             return
-        for folder, _, files in os.walk(self.data):
-            for place in (folder, *(os.path.join(folder, name) for name in files)):
-                os.chown(place, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        for folder, _, files in os.walk(owned):
+            for one in (folder, *(os.path.join(folder, name) for name in files)):
+                os.chown(one, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
     def write(self, name: str, text: str) -> Path:
         """A file of the data folder that the server's user alone may read."""
