@@ -59,14 +59,6 @@ def test_a_cloud_id_names_a_deployment() -> None:
     assert server == SearchServer(("https://abc.eu.example.org",), login, Tls())
 
 
-def test_opensearch_shows_a_certificate_in_the_place_of_a_user() -> None:
-    pair = {"clientCert": "C", "clientKey": "K", "caCert": "A", "enableTLS": "true"}
-    server = build("opensearch", {**ADDRESSES, **pair}).server()
-    assert (server.login, server.tls) == (HttpLogin(), Tls("A", "C", "K"))
-    plain = build("opensearch", {**ADDRESSES, **pair, "enableTLS": "false"}).server()
-    assert (plain.login, plain.tls) == (HttpLogin((basic("u", "p"),)), Tls("A"))
-
-
 @pytest.mark.parametrize(
     ("metadata", "path", "body"),
     [
@@ -133,29 +125,6 @@ def without(names: str, base: dict[str, str] = ADDRESSES) -> dict[str, str]:
 )
 def test_an_elasticsearch_is_named_in_one_way(metadata: dict[str, str], path: str, message: str) -> None:
     problems = build("elasticsearch", metadata)
-    assert [one.path for one in problems] == [path]
-    assert message in problems[0].message
-
-
-@pytest.mark.parametrize(
-    ("metadata", "path", "message"),
-    [
-        (without("addresses"), "addresses", "missing required parameter"),
-        (without("password"), "password", "must be provided for basic auth"),
-        (
-            {**without("username password"), "enableTLS": "true"},
-            "clientCert",
-            "must be provided when enableTLS",
-        ),
-        (
-            {**ADDRESSES, "enableTLS": "true", "clientCert": "C"},
-            "clientKey",
-            "must be provided when enableTLS",
-        ),
-    ],
-)
-def test_an_opensearch_is_named_with_its_login(metadata: dict[str, str], path: str, message: str) -> None:
-    problems = build("opensearch", metadata)
     assert [one.path for one in problems] == [path]
     assert message in problems[0].message
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable, Unsupported
+from tidegate.base.errors import Malformed, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response
@@ -119,7 +119,7 @@ class SearchConnection:
             if response.status != 200:
                 raise failures.refusal(response, request)
             return {_key(search): _checked(await _read(response, request), request)}
-        except (failures.Down, failures.Silent):
+        except failures.Down:
             raise
         except TidegateError as error:
             return {_key(search): error}
@@ -221,9 +221,9 @@ def _picked(found: Any, search: Search) -> Any:
 
 
 def _raise_if_nobody_answers(found: list[Any]) -> None:
-    """A cluster that refuses us, or fails, for every search does so as a whole."""
-    errors = [one for one in found if isinstance(one, Denied | Unreachable)]
-    if errors and len(errors) == len(found):
+    """A cluster that does not know us says so to every search."""
+    errors = [one for one in found if isinstance(one, failures.Unauthorized)]
+    if len(errors) == len(found) > 1:
         raise errors[0]
 
 

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable, Unsupported
+from tidegate.base.errors import Malformed, TidegateError, Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response
@@ -182,8 +182,8 @@ def _malformed(request: HttpRequest, answer: str, step: str = "") -> Malformed:
 
 
 def _raise_if_nobody_is_served(found: list[Any]) -> None:
-    errors = [one for one in found if isinstance(one, Denied | Unreachable)]
-    if errors and len(errors) == len(found):
+    errors = [one for one in found if isinstance(one, failures.Unauthorized)]
+    if len(errors) == len(found) > 1:
         raise errors[0]
 
 

@@ -1,7 +1,8 @@
 """The adapter for one HTTP server: equal requests once, a few at a time, each body read once.
 
-A request that fails, fails alone. The server as a whole has failed when no connection comes about, or when
-nothing that was asked got an answer; what was not asked yet then is not asked.
+A request that fails, fails alone. The server as a whole has failed when no connection comes about, when it
+asks for rest, or when several requests got no answer, or no admission, and none got one; what was not asked
+yet then is not asked.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tidegate.base.errors import Denied, TidegateError, Unreachable, Unsupported
+from tidegate.base.errors import TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response
@@ -26,6 +27,10 @@ LARGE_BYTES = 256 << 10
 _GRACE_S = 1.0
 
 Outcome = Response | TidegateError
+
+_OF_ALL = (failures.Silent, failures.Unauthorized)
+"""What tells, if several requests meet it and no other answer came, that the server serves nobody. Of one
+request it tells nothing: one slow query, one path with a login of its own must not stop the others."""
 
 
 class HttpConnection:
@@ -139,11 +144,11 @@ class Sending:
             for _ in range(workers):
                 group.create_task(self._work())
         outcomes = self._outcomes
-        errors = [one for one in outcomes.values() if isinstance(one, TidegateError)]
         if self._end is not None and not self._has_answer:
             raise self._end
-        if errors and len(errors) == len(outcomes) and all(_is_of_all(one) for one in errors):
-            raise errors[0]
+        kinds = [one for one in outcomes.values() if isinstance(one, _OF_ALL)]
+        if len(kinds) == len(outcomes) > 1:
+            raise kinds[0]
         return outcomes
 
     async def _work(self) -> None:
@@ -163,7 +168,7 @@ class Sending:
             self._silences += 1
             # When the first is late, all of the first wave have had their time.
             is_enough = isinstance(error, failures.Late) or self._silences >= self._client.concurrency
-            if is_enough and not self._is_alive:
+            if is_enough and not self._is_alive and self._count > 1:
                 self._end = self._end or error
             return error
         except TidegateError as error:
@@ -185,11 +190,6 @@ def is_accepted(response: Response, request: HttpRequest) -> bool:
     if response.status in request.none_at:
         return True
     return response.status in request.accepts if request.accepts else 200 <= response.status < 300
-
-
-def _is_of_all(error: TidegateError) -> bool:
-    """Whether it says, if nothing else came, that the server serves nobody."""
-    return isinstance(error, Unreachable | Denied)
 
 
 def _unknown(question: Question) -> Unsupported:

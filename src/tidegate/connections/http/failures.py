@@ -40,6 +40,10 @@ _NEXT_STEPS = {
 }
 
 
+class Unauthorized(Denied):
+    """The login as such is not accepted: it belongs to the server value, so nobody with it is served."""
+
+
 class Down(Unreachable):
     """No connection was made: whatever is asked next will not get through either."""
 
@@ -63,7 +67,7 @@ def refusal(response: Response, request: HttpRequest) -> TidegateError:
     answer, step = phrase(status), _NEXT_STEPS.get(status, "")
     error: TidegateError
     if status in (401, 403, 407):
-        error = Denied(attempted, on=on, answer=answer, next_step=step)
+        error = (Denied if status == 403 else Unauthorized)(attempted, on=on, answer=answer, next_step=step)
     elif status == 429 or status >= 500 or status == 408:
         rest_s = retry_after_s(response.headers) if status in (429, 503) else None
         if status == 429 and rest_s is None:

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable
+from tidegate.base.errors import Malformed, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response, read_body
@@ -123,7 +123,7 @@ class Tokens:
 
     def _refusal(self, response: Response, request: HttpRequest) -> TidegateError:
         if response.status in (400, 401, 403):
-            error: TidegateError = Denied(
+            error: TidegateError = failures.Unauthorized(
                 request.title(),
                 on=request.server.label(),
                 answer=failures.phrase(response.status),
