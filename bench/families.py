@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,11 +135,38 @@ def _prometheus(_triggers: int) -> Iterator[Started]:
         yield Started(Load("prometheus", metadata))
 
 
+@contextmanager
+def _rabbitmq(triggers: int, *, is_http: bool) -> Iterator[Started]:
+    """A queue for each trigger, all in one virtual host."""
+    from parts.example_programs import example_program
+    from parts.rabbitmq_server import RabbitmqServer
+
+    with RabbitmqServer() as server:
+        login = f"admin:{server.password}"
+        broker = example_program("amqp_lite").Broker(f"amqp://{login}@{server.address}")
+        for number in range(triggers):
+            server.api("PUT", f"/queues/%2F/q{number:05d}", {"durable": False})
+            for _ in range(VALUE):
+                broker.publish(f"q{number:05d}", "x")
+        broker.close()
+        place = f"http://{login}@{server.management}" if is_http else f"amqp://{login}@{server.address}"
+        metadata = {
+            "hostFromEnv": "BROKER",
+            "queueName": "q{number}",
+            "mode": "QueueLength",
+            "value": "10",
+            "activationValue": str(ACTIVATION),
+        }
+        yield Started(Load("rabbitmq", metadata, {"BROKER": place}))
+
+
 FAMILIES: dict[str, Family] = {
     "mysql": Family(_mysql, "queries, one after the other", per_round=1_000),
     "kafka": Family(_kafka, "requests to one broker with 800 partitions", per_round=3),
     # A request for each different query, however many triggers there are; 16 connections: 16 at a time.
     "prometheus": Family(_prometheus, "requests", per_round=100, connections=16),
+    "rabbitmq": Family(partial(_rabbitmq, is_http=False), "exchanges over AMQP", per_round=1),
+    "rabbitmq-http": Family(partial(_rabbitmq, is_http=True), "listings", per_round=1),
     "postgresql": Family(_postgresql, "flights of 100 queries", per_round=10, limits={"sessions": 2}),
 }
 

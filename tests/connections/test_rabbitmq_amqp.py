@@ -100,10 +100,10 @@ async def test_a_thousand_triggers_are_one_exchange_on_one_connection(
     questions = depths(*("jobs", "empty") * 500)
     assert adapter.batch == len(questions)
     assert await adapter.answer(questions) == [3, 0] * 500
-    before = adapter.exchanges
+    before = adapter.round_trips
     for _ in range(3):
         assert await adapter.answer(questions) == [3, 0] * 500
-    assert adapter.exchanges == before + 3
+    assert adapter.round_trips == before + 3
     assert (proxy.connections, proxy.open, adapter.connections) == (1, 1, 1)
 
 

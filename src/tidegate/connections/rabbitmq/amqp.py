@@ -33,7 +33,7 @@ class AmqpConnection:
         return self._traffic.connections
 
     @property
-    def exchanges(self) -> int:
+    def round_trips(self) -> int:
         """Batches sent since the adapter was made."""
         return self._traffic.exchanges
 

@@ -68,6 +68,16 @@ class ManagementConnection:
         self._forgotten_s = forgotten_s
         self._known: dict[str, _Known] = {}
 
+    @property
+    def round_trips(self) -> int:
+        """Requests sent since the adapter was made."""
+        return self.client.requests
+
+    @property
+    def connections(self) -> int:
+        """Connections opened since the adapter was made."""
+        return self.client.connections
+
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         """One answer per question, in order. Raises where no virtual host could be asked at all."""
         rounds: dict[str, _Round] = {}
