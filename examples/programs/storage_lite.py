@@ -66,7 +66,7 @@ class Storage:
         self.call("blob", "PUT", f"/{container}", {"restype": "container"})
 
     def put_blob(self, container, name, body=b"", **metadata):
-        headers = {f"x-ms-meta-{key}": value for key, value in metadata.items()}
+        headers = {f"x-ms-meta-{key.lower()}": value for key, value in metadata.items()}
         self.call("blob", "PUT", f"/{container}/{name}", {}, body, {"x-ms-blob-type": "BlockBlob", **headers})
 
     def get_blob(self, container, name):

@@ -11,7 +11,7 @@ import pytest
 from parts import faults
 from parts.http_server import answering, says
 from parts.servicebus_server import KEY, Bus, servicebus
-from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable
+from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.azure_servicebus import connect
 from tidegate.kit.systems.azure import Namespace, read_namespace
@@ -35,6 +35,15 @@ async def asking(asked: ServiceBusServer, timeout_s: float = 10.0) -> AsyncItera
     finally:
         await adapter.close()
         await adapter.close()
+
+
+async def failed(adapter: Any, question: Any) -> Any:
+    """What went wrong with a question, be it alone or with all others."""
+    try:
+        (answer,) = await adapter.answer([question])
+    except TidegateError as error:
+        return error
+    return answer
 
 
 def paths(bus: Bus) -> list[str]:
@@ -203,9 +212,10 @@ async def test_a_bad_address_is_unreachable_as_a_whole(fault: Any) -> None:
     async with fault() as bad:
         asked = server(bad.port)
         async with asking(asked, 0.5) as adapter:
-            with pytest.raises((Unreachable, Malformed), match="Azure Service Bus") as caught:
-                await adapter.answer([ActiveMessages(asked, "q")])
-    assert KEY not in str(caught.value)
+            error = await failed(adapter, ActiveMessages(asked, "q"))
+    assert isinstance(error, Unreachable | Malformed)
+    assert "Azure Service Bus" in str(error)
+    assert KEY not in str(error)
 
 
 async def test_tls_to_a_plain_port_is_told() -> None:
@@ -213,15 +223,15 @@ async def test_tls_to_a_plain_port_is_told() -> None:
         assert bus.http is not None
         asked = server(bus.http.port, is_plain=False)
         async with asking(asked) as adapter:
-            with pytest.raises(Unreachable, match="TLS"):
-                await adapter.answer([ActiveMessages(asked, "q")])
+            error = await failed(adapter, ActiveMessages(asked, "q"))
+    assert isinstance(error, Unreachable)
+    assert "TLS" in str(error)
 
 
 async def test_a_name_that_does_not_resolve_is_unreachable() -> None:
     asked = server(0, host=faults.NOWHERE)
     async with asking(asked, 2) as adapter:
-        with pytest.raises(Unreachable):
-            await adapter.answer([ActiveMessages(asked, "q")])
+        assert isinstance(await failed(adapter, ActiveMessages(asked, "q")), Unreachable)
 
 
 async def test_an_answer_that_is_cut_is_unreachable() -> None:
@@ -229,5 +239,4 @@ async def test_an_answer_that_is_cut_is_unreachable() -> None:
     async with faults.saying(cut, is_closing=True) as bad:
         asked = server(bad.port)
         async with asking(asked) as adapter:
-            with pytest.raises(Unreachable):
-                await adapter.answer([AllActiveMessages(asked)])
+            assert isinstance(await failed(adapter, AllActiveMessages(asked)), Unreachable)

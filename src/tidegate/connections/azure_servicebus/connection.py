@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
+from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.azure_servicebus.entries import Counts, read_entries
 from tidegate.connections.http.answer import Response
@@ -69,6 +69,9 @@ class ServiceBusConnection:
                 answers.append(found[question.topic])
             else:
                 answers.append(Unsupported(f"answer {type(question).__name__}", on=question.server.label()))
+        if answers and all(isinstance(answer, Denied) for answer in answers):
+            # The key is the namespace's: it rests until somebody changes it.
+            raise answers[0]
         return answers
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ from tidegate.connections.azure_storage.requests import Requests
 from tidegate.connections.http.answer import Response
 from tidegate.kit.picking.patterns import pattern
 from tidegate.kit.picking.pick import Unpicked
-from tidegate.kit.systems.azure_storage import BlobCount
+from tidegate.kit.systems.azure_storage import BlobCount, BlobMetadata
 from tidegate.kit.systems.http import HttpRequest
 
 LISTING_S = 60.0
@@ -76,6 +76,20 @@ class Counting:
 
     def result(self) -> int:
         return self._count
+
+
+class Describing:
+    """Keeps the metadata of blobs."""
+
+    def __init__(self, question: BlobMetadata) -> None:
+        self.wanted = Wanted(question.container, question.prefix, has_metadata=True)
+        self._found: dict[str, dict[str, str]] = {}
+
+    def take(self, blobs: Iterable[Blob]) -> None:
+        self._found |= {one.name: one.metadata for one in blobs if one.name.startswith(self.wanted.prefix)}
+
+    def result(self) -> dict[str, dict[str, str]]:
+        return self._found
 
 
 @dataclass(slots=True)

@@ -9,12 +9,19 @@ from typing import Any
 
 from tidegate.base.errors import Denied, Unsupported
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.azure_storage.blobs import LISTING_S, Counting, Listings
+from tidegate.connections.azure_storage.blobs import LISTING_S, Counting, Describing, Listings, Taker
 from tidegate.connections.azure_storage.queues import lengths
-from tidegate.connections.azure_storage.requests import Requests
+from tidegate.connections.azure_storage.requests import Missing, Requests
+from tidegate.connections.azure_storage.texts import Texts
 from tidegate.connections.http.connection import LARGE_BYTES
 from tidegate.kit.question import Question
-from tidegate.kit.systems.azure_storage import BlobCount, QueueMessages, StorageServer
+from tidegate.kit.systems.azure_storage import (
+    BlobCount,
+    BlobMetadata,
+    BlobTexts,
+    QueueMessages,
+    StorageServer,
+)
 
 _GRACE_S = 1.0
 
@@ -29,6 +36,7 @@ class StorageConnection:
         self._requests = Requests(server, surroundings)
         self.client = self._requests.client
         self.listings = Listings(self._requests, self._read)
+        self._texts = Texts(self._requests, self.listings)
         self._readers: ThreadPoolExecutor | None = None
         waves = 2 * -(-self.batch // self.client.concurrency)
         self.patience_s = waves * self.client.timeout_s + LISTING_S + _GRACE_S
@@ -37,18 +45,34 @@ class StorageConnection:
         """One answer per question, in order."""
         different = list(dict.fromkeys(questions))
         queues = [one for one in different if isinstance(one, QueueMessages)]
-        counts = [one for one in different if isinstance(one, BlobCount)]
+        texts = [one for one in different if isinstance(one, BlobTexts)]
         found: dict[Any, Any] = {}
         if queues:
             found |= await lengths(self._requests, self._read, queues)
-        if counts:
-            results = await self.listings.run([Counting(one) for one in counts])
-            found |= dict(zip(counts, results, strict=True))
+        found |= await self._listed(different)
+        if texts:
+            found |= await self._texts.read(texts)
         answers = [found[one] if one in found else _unknown(one) for one in questions]
         if answers and all(isinstance(answer, Denied) for answer in answers):
             # The key is refused, not a queue: the service rests until somebody changes it.
             raise answers[0]
         return answers
+
+    async def _listed(self, questions: Sequence[Question]) -> dict[Question, Any]:
+        """What a listing alone answers."""
+        takers: dict[Question, Taker] = {}
+        for one in questions:
+            if isinstance(one, BlobCount):
+                takers[one] = Counting(one)
+            elif isinstance(one, BlobMetadata):
+                takers[one] = Describing(one)
+        if not takers:
+            return {}
+        found = dict(zip(takers, await self.listings.run(list(takers.values())), strict=True))
+        for one, answer in found.items():
+            if isinstance(one, BlobMetadata) and isinstance(answer, Missing):
+                found[one] = {}
+        return found
 
     async def close(self) -> None:
         readers, self._readers = self._readers, None

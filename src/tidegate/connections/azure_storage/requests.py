@@ -36,6 +36,10 @@ _MISSING = re.compile(r"NotFound|BeingDeleted|Disabled")
 Pairs = Iterable[tuple[str, str]]
 
 
+class Missing(Misconfigured):
+    """The queue, container or blob is not there."""
+
+
 class Requests:
     """Makes, sends and reads the requests to one service."""
 
@@ -89,7 +93,7 @@ def refusal(attempted: str, server: StorageServer, status: int, code: str) -> Ti
         step = "check the connection string, and whether its key or signature is still good for this"
         return Denied(attempted, on=on, answer=answer, next_step=step)
     if _MISSING.search(code):
-        return Misconfigured(attempted, on=on, answer=answer, next_step="check its name, and the account")
+        return Missing(attempted, on=on, answer=answer, next_step="check its name, and the account")
     if not code:
         step = "check the address: it does not answer as Azure Storage does"
         return Malformed(attempted, on=on, answer=answer, next_step=step)

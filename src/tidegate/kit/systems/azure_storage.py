@@ -68,6 +68,30 @@ class BlobCount:
     pattern: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BlobMetadata:
+    """The metadata of the blobs whose names begin with `prefix`: a dict by name of dicts by folded key.
+
+    Empty where there is no such container.
+    """
+
+    server: StorageServer
+    container: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlobTexts:
+    """What those of the blobs `names` hold that there are: a dict of bytes by name.
+
+    Empty where there is no such container.
+    """
+
+    server: StorageServer
+    container: str
+    names: tuple[str, ...]
+
+
 def read_storage(text: str, service: Service) -> StorageServer:
     """The service of an account that a connection string names. ValueError reads on after the text, and
     repeats none of it.
