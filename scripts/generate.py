@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import yaml
 
+from tidegate import scalers
 from tidegate.api.schema import crds
 from tidegate.scalers import pages
 
@@ -79,6 +81,23 @@ KEDA's behaviours, in our words, and where each one stands. *Tested*: the tests 
 """
 
 
+BEGIN, END = "<!-- triggers: written by `make generate` -->\n", "<!-- end of triggers -->"
+
+
+def readme() -> str:
+    """The README with the trigger types that there are; the rest of it is written by hand."""
+    before, begin, rest = (ROOT / "README.md").read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit("README.md: the marks around the trigger types are missing")
+    types = scalers.types()
+    names = ", ".join(f"`{name}`" for name in types)
+    page = "[one page each](docs/reference/triggers/index.md)"
+    text = f"{len(types)} trigger types, {page} with what a poll costs and what it was tested against: {names}."
+    lines = textwrap.wrap(text, 118, break_on_hyphens=False, break_long_words=False)
+    return before + begin + "\n".join(lines) + "\n" + end + after
+
+
 def messages() -> dict[Path, str]:
     """What the protocol compiler makes of each `.proto` beside the adapter that speaks it."""
     from grpc_tools import protoc
@@ -100,6 +119,7 @@ def wanted() -> dict[Path, str]:
     files = {ROOT / "deploy" / "crds" / name: text for name, text in crds.render().items()}
     files |= {ROOT / path: text for path, text in pages.render().items()}
     files |= messages()
+    files[ROOT / "README.md"] = readme()
     files[ROOT / "docs" / "conformance.md"] = conformance_page()
     files |= {
         ROOT / "examples" / path: program_map(name, parts) for path, (name, parts) in EXAMPLE_PROGRAMS.items()
