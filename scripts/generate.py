@@ -93,7 +93,9 @@ def readme() -> str:
     types = scalers.types()
     names = ", ".join(f"`{name}`" for name in types)
     page = "[one page each](docs/reference/triggers/index.md)"
-    text = f"{len(types)} trigger types, {page} with what a poll costs and what it was tested against: {names}."
+    text = (
+        f"{len(types)} trigger types, {page} with what a poll costs and what it was tested against: {names}."
+    )
     lines = textwrap.wrap(text, 118, break_on_hyphens=False, break_long_words=False)
     return before + begin + "\n".join(lines) + "\n" + end + after
 
