@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from parts import faults
 from parts.github_server import INSTALLATION, TOKEN, FakeGithub
@@ -275,6 +277,27 @@ async def test_an_answer_of_another_shape_is_malformed(body: bytes) -> None:
         (error,) = await adapter.answer([GithubJobs(server, "shop", "repo", ("web",))])
         await adapter.close()
     assert isinstance(error, Malformed)
+
+
+async def test_one_list_that_fails_ends_the_others_of_its_repository() -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.query["status"])
+        if request.query["status"] == "queued":
+            return web.Response(status=500)
+        await asyncio.sleep(60)
+        return web.json_response({"workflow_runs": []})
+
+    async with answering(answer) as fake:
+        server = GithubServer(fake.origin, TOKEN)
+        adapter = GithubConnection(server, Surroundings(timeout_s=5))
+        with pytest.raises(Unreachable, match="500"):
+            await adapter.answer([GithubJobs(server, "shop", "repo", ("web",))])
+        await adapter.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not [one for one in others if "_runs" in repr(one)]
+    assert sorted(asked) == ["in_progress", "queued"]
 
 
 # --- settings

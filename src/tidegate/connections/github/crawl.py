@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tidegate.base.errors import Denied, Malformed, TidegateError
@@ -18,6 +18,7 @@ LISTED = 30
 PER_PAGE, PAGES = 100, 50
 
 Jobs = tuple[GithubJob, ...]
+Result = TypeVar("Result")
 
 
 class Crawl:
@@ -36,8 +37,8 @@ class Crawl:
                 (question.owner, "users" if question.scope == "repo" else "orgs"),
                 self._listed,
             )
-            found = await asyncio.gather(
-                *(self._once(self._jobs, (question.owner, name), self._of_repository) for name in names)
+            found = await _together(
+                self._once(self._jobs, (question.owner, name), self._of_repository) for name in names
             )
         except Limited:
             raise
@@ -77,11 +78,9 @@ class Crawl:
     async def _of_repository(self, owner: str, name: str) -> Jobs:
         runs: dict[int, str] = {}
         place = f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}"
-        for listed in await asyncio.gather(*(self._runs(place, state, name) for state in STATES)):
+        for listed in await _together(self._runs(place, state, name) for state in STATES):
             runs |= listed
-        jobs = await asyncio.gather(
-            *(self._of_run(owner, repository, run) for run, repository in runs.items())
-        )
+        jobs = await _together(self._of_run(owner, repository, run) for run, repository in runs.items())
         return tuple(job for found in jobs for job in found)
 
     async def _runs(self, place: str, state: str, name: str) -> dict[int, str]:
@@ -121,6 +120,17 @@ class Crawl:
     @property
     def _on(self) -> str:
         return self._api.client.server.label()
+
+
+async def _together(wanted: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """The results of all; where one fails, the others end with it, so that nothing asks afterwards."""
+    tasks = [asyncio.ensure_future(one) for one in wanted]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _entries(found: Any, attempted: str, on: str) -> list[dict[str, Any]]:
