@@ -10,7 +10,7 @@ import pytest
 
 from parts.redis_servers import RedisProcess
 from parts.waiting import wait_until
-from tidegate.base.errors import Denied, Unreachable
+from tidegate.base.errors import Denied, Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.redis.single import SingleConnection
 from tidegate.kit.systems.redis import Login, RedisLength, RedisServer
@@ -97,14 +97,22 @@ async def test_no_living_sentinel_is_unreachable(trio: Trio, connect: Any) -> No
         await connect("127.0.0.1:1").answer([QUESTION])
 
 
+async def test_a_server_that_is_no_sentinel_is_told(trio: Trio, connect: Any) -> None:
+    (answer,) = await connect(trio.master.address, sentinel_password=PASSWORD).answer([QUESTION])
+    assert isinstance(answer, Misconfigured)
+    assert "it is no sentinel; name sentinels in `addresses`" in str(answer)
+
+
 async def test_a_name_that_no_sentinel_knows_is_told(trio: Trio, connect: Any) -> None:
     with pytest.raises(Unreachable, match=r"the master other .* check `sentinelMaster`"):
         await connect(master="other").answer([QUESTION])
 
 
-@pytest.mark.parametrize("wrong", ["password", "sentinel_password"])
-async def test_both_logins_are_needed(trio: Trio, connect: Any, wrong: str) -> None:
-    with pytest.raises(Denied) as caught:
+@pytest.mark.parametrize(
+    ("wrong", "setting"), [("password", "password"), ("sentinel_password", "sentinelPassword")]
+)
+async def test_both_logins_are_needed(trio: Trio, connect: Any, wrong: str, setting: str) -> None:
+    with pytest.raises(Denied, match=f"and `{setting}`") as caught:
         await connect(**{wrong: "hunter2-wrong"}).answer([QUESTION])
     assert "hunter2" not in str(caught.value)
 

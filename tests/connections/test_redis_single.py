@@ -11,11 +11,13 @@ import pytest
 
 from parts.proxy import Proxy
 from parts.redis_servers import RedisProcess
-from tidegate.base.errors import Denied, Malformed, Unreachable, Unsupported
+from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.redis.single import SingleConnection
 from tidegate.kit.systems.kubernetes import PodCount
 from tidegate.kit.systems.redis import Login, RedisLength, RedisServer
+from tidegate.kit.tls import Tls
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("redis-single")]
 
@@ -142,17 +144,22 @@ async def test_a_question_of_another_system_is_refused_alone(server: RedisProces
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [Login(), Login("", "hunter2-wrong"), Login("reader", "hunter2-wrong"), Login("nobody", PASSWORD)],
+    ("wrong", "told"),
+    [
+        (Login(), "it wants a login, and no password was given; give `password`"),
+        (Login("", "hunter2-wrong"), "not accepted; check `username` and `password`"),
+        (Login("reader", "hunter2-wrong"), "not accepted; check `username` and `password`"),
+        (Login("nobody", PASSWORD), "not accepted; check `username` and `password`"),
+    ],
     ids=["none", "password", "password of a user", "user"],
 )
 async def test_whom_the_server_does_not_know_is_denied(
-    start_redis: Callable[..., RedisProcess], connect: Connect, wrong: Login
+    start_redis: Callable[..., RedisProcess], connect: Connect, wrong: Login, told: str
 ) -> None:
     server = start_redis("--requirepass", PASSWORD, password=PASSWORD)
     adapter = connect(server.address, wrong)
     for _ in range(2):
-        with pytest.raises(Denied, match=server.address) as caught:
+        with pytest.raises(Denied, match=f"{server.address}: .*{told}") as caught:
             await adapter.answer(lengths("list"))
         assert "hunter2" not in str(caught.value)
     assert await connect(server.address, Login("", PASSWORD)).answer(lengths("list")) == [0]
@@ -160,7 +167,7 @@ async def test_whom_the_server_does_not_know_is_denied(
 
 
 async def test_a_password_for_a_server_without_one_is_denied(server: RedisProcess, connect: Connect) -> None:
-    with pytest.raises(Denied, match="password"):
+    with pytest.raises(Denied, match="a password was given, and the server has none; leave out `password`"):
         await connect(server.address, Login("", PASSWORD)).answer(lengths("list"))
 
 
@@ -195,6 +202,24 @@ async def test_a_host_that_has_no_address_is_named(connect: Connect) -> None:
         await connect("nowhere.invalid:6379").answer(lengths("list"))
 
 
+async def test_an_address_that_the_policy_forbids_is_not_dialled(
+    server: RedisProcess, connect: Connect
+) -> None:
+    connections = server.call("INFO", "stats")["total_connections_received"]
+    for host in ("127.0.0.1", "localhost", "redis.shop"):
+        adapter = connect(
+            f"{host}:{server.port}",
+            policy=AddressPolicy.on_a_cluster(),
+            resolve=lambda name: name.replace("redis.shop", "127.0.0.1"),
+        )
+        (answer,) = await adapter.answer(lengths("list"))
+        assert isinstance(answer, Misconfigured)
+        assert "own loopback, which triggers may not ask" in str(answer)
+    assert server.call("INFO", "stats")["total_connections_received"] == connections + 1
+    allowed = AddressPolicy.on_a_cluster(["127.0.0.0/8", "::1"])
+    assert await connect(f"localhost:{server.port}", policy=allowed).answer(lengths("list")) == [3]
+
+
 async def test_the_name_is_resolved_before_it_is_dialled(server: RedisProcess, connect: Connect) -> None:
     names = {"redis.shop": "127.0.0.1", "other.shop": "127.0.0.1"}
     adapter = connect(f"redis.shop:{server.port}", resolve=lambda host: names.get(host, host))
@@ -214,6 +239,14 @@ async def test_a_server_that_says_nothing_is_given_up_and_asked_again_later(
         await adapter.answer(lengths("list"))
     proxy.mode = "pass"
     assert await adapter.answer(lengths("list")) == [3]
+
+
+async def test_tls_to_a_plain_port_is_told(server: RedisProcess) -> None:
+    value = RedisServer((server.address,), tls=Tls(is_verified=False))
+    adapter = SingleConnection(value, Surroundings(timeout_s=0.2))
+    with pytest.raises(Unreachable, match=r"no answer within 0\.2 s; .* and that this port speaks TLS"):
+        await adapter.answer(lengths("list"))
+    await adapter.close()
 
 
 async def test_a_login_that_is_never_answered_is_given_up(

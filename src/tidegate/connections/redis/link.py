@@ -10,13 +10,14 @@ import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from redis.asyncio.connection import Connection
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    ConnectionError,
     InvalidResponse,
     RedisError,
     ResponseError,
@@ -25,6 +26,7 @@ from redis.exceptions import (
 from tidegate.base.addresses import split_address
 from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable
 from tidegate.connections.adapter import Resolve
+from tidegate.connections.addresses import AddressPolicy, dialable
 from tidegate.connections.causes import cause_of
 from tidegate.kit.systems.redis import Login
 
@@ -54,19 +56,20 @@ class Dialling:
     traffic: Traffic
     resolve: Resolve
     timeout_s: float
+    policy: AddressPolicy
     tls: ssl.SSLContext | None = None
 
 
 class _Stream(Connection):
-    """redis-py's connection, dialling the resolved address but asking for the user's name by TLS."""
+    """redis-py's connection, dialling `dialled` but asking for the user's name by TLS."""
 
-    def __init__(self, dialled: str, tls: ssl.SSLContext | None, **kwargs: Any) -> None:
+    def __init__(self, tls: ssl.SSLContext | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._dialled = dialled
+        self.dialled = ""
         self._tls = tls
 
     def _connection_arguments(self) -> Mapping[str, Any]:
-        arguments: dict[str, Any] = {"host": self._dialled, "port": self.port}
+        arguments: dict[str, Any] = {"host": self.dialled, "port": self.port}
         if self._tls is not None:
             arguments |= {"ssl": self._tls, "server_hostname": self.host}
         return arguments
@@ -87,13 +90,17 @@ class _Stream(Connection):
 class Link:
     """An open connection to `address` (`host:port`, as the user or the cluster names it)."""
 
+    # What the settings of the login are called.
+    login_settings: ClassVar[tuple[str, str]] = ("username", "password")
+
     def __init__(self, address: str, dialling: Dialling, login: Login, database: int = 0) -> None:
         host, port = split_address(address)
         dialled = dialling.resolve(host)
         self.label = f"Redis {address}" + (f" ({dialled})" if dialled != host else "")
+        self._place = host, port
+        self._has_password = bool(login.password)
         self._dialling = dialling
         self._stream = _Stream(
-            dialled,
             dialling.tls,
             host=host,
             port=port,
@@ -111,10 +118,10 @@ class Link:
         return bool(self._stream.is_connected)
 
     async def open(self) -> None:
-        """Dial and log in. Denied, Unreachable or Malformed when that fails."""
+        """Dial and log in. Denied, Unreachable, Malformed, by the policy Misconfigured when that fails."""
         try:
             async with asyncio.timeout(self._dialling.timeout_s):
-                await self._stream.connect()  # type: ignore[no-untyped-call]  # redis-py's own gap
+                await self._dial()
         except (RedisError, OSError, TimeoutError) as error:
             await self.close()
             raise self._error(error, "open a connection") from error
@@ -122,6 +129,21 @@ class Link:
             await self.close()
             raise
         self._dialling.traffic.connections += 1
+
+    async def _dial(self) -> None:
+        """The first of the name's addresses that takes a connection."""
+        refused: Exception = OSError("it has no address")
+        for address in await dialable(self._dialling, *self._place):
+            self._stream.dialled = address
+            try:
+                await self._stream.connect()  # type: ignore[no-untyped-call]  # redis-py's own gap
+            except (AuthenticationError, AuthorizationError, BusyLoadingError):
+                raise
+            except (ConnectionError, OSError) as error:
+                refused = error
+            else:
+                return
+        raise refused
 
     async def is_clean(self) -> bool:
         """Whether it can be used: open, and nothing has come that nobody asked for."""
@@ -163,12 +185,7 @@ class Link:
 
     def _error(self, error: BaseException, attempted: str) -> TidegateError:
         if isinstance(error, AuthenticationError | AuthorizationError):
-            return Denied(
-                "log in",
-                on=self.label,
-                answer="the user name or the password was not accepted",
-                next_step="check `username` and `password`",
-            )
+            return self._denied(str(error))
         if isinstance(error, ResponseError):
             return reply_error(error, attempted, self.label)
         if isinstance(error, BusyLoadingError):
@@ -181,12 +198,25 @@ class Link:
                 next_step="check that the port is a Redis port, and whether it wants TLS",
             )
         cause, is_cut = cause_of(error, self._dialling.timeout_s)
+        step = "check that the server runs and that host and port are right"
+        if self._dialling.tls is not None:
+            # A plain port waits for the end of what it takes for a command.
+            step += ", and that this port speaks TLS"
         return (Cut if is_cut and attempted == "ask" else Unreachable)(
-            attempted,
-            on=self.label,
-            answer=cause,
-            next_step="check that the server runs and that host and port are right",
+            attempted, on=self.label, answer=cause, next_step=step
         )
+
+    def _denied(self, said: str) -> Denied:
+        """A login that was refused, or is lacking. What the server said only tells which it is."""
+        user, password = self.login_settings
+        answer = "the user name or the password was not accepted"
+        step = f"check `{user}` and `{password}`"
+        if "without any password configured" in said or "no password is set" in said:
+            answer = "a password was given, and the server has none"
+            step = f"leave out `{password}`, or name the user that it belongs to as `{user}`"
+        elif not self._has_password:
+            answer, step = "it wants a login, and no password was given", f"give `{password}`"
+        return Denied("log in", on=self.label, answer=answer, next_step=step)
 
 
 def reply_error(error: ResponseError, attempted: str, on: str) -> TidegateError:

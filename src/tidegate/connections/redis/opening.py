@@ -41,7 +41,7 @@ class Opening:
 
                 context = await asyncio.to_thread(client_context, self._server.tls)
             around = self._surroundings
-            self._dialling = Dialling(self.traffic, around.resolve, around.timeout_s, context)
+            self._dialling = Dialling(self.traffic, around.resolve, around.timeout_s, around.policy, context)
         return self._dialling
 
 

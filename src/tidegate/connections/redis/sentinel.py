@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from redis.exceptions import ResponseError
 
-from tidegate.base.errors import Malformed, Unreachable
+from tidegate.base.errors import Malformed, Misconfigured, Unreachable
 from tidegate.connections.redis.link import Command, Cut, Link, reply_error
 from tidegate.connections.redis.opening import Opening, first_answer
 from tidegate.kit.systems.redis import RedisServer
@@ -18,7 +18,7 @@ async def find_master(server: RedisServer, opening: Opening) -> str:
     dialling = await opening.dialling()
 
     async def ask(address: str) -> str:
-        link = Link(address, dialling, server.sentinel_login)
+        link = SentinelLink(address, dialling, server.sentinel_login)
         await link.open()
         try:
             (reply,) = await link.exchange([("SENTINEL", "GET-MASTER-ADDR-BY-NAME", server.master)])
@@ -27,6 +27,12 @@ async def find_master(server: RedisServer, opening: Opening) -> str:
         return _master_address(reply, server.master, link.label)
 
     return await first_answer([address for address in server.addresses if address], ask)
+
+
+class SentinelLink(Link):
+    """A connection to a sentinel, which has a login of its own."""
+
+    login_settings: ClassVar[tuple[str, str]] = ("sentinelUsername", "sentinelPassword")
 
 
 class MasterLink(Link):
@@ -49,6 +55,10 @@ class MasterLink(Link):
 def _master_address(reply: Any, master: str, label: str) -> str:
     attempted = f"ask for the master {master}"
     if isinstance(reply, ResponseError):
+        if str(reply).startswith("unknown command"):
+            raise Misconfigured(
+                attempted, on=label, answer="it is no sentinel", next_step="name sentinels in `addresses`"
+            )
         raise reply_error(reply, attempted, label)
     if reply is None:
         raise Unreachable(
