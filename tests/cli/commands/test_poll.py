@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 
 import msgspec
 import pytest
@@ -142,6 +142,55 @@ def test_a_broken_manifest_gets_the_words_of_validate(tmp_path: Path) -> None:
     [answer] = msgspec.json.decode(run(str(file), "-o", "json").stdout)
     assert answer["is_wrong"]
     assert "spec.minReplicaCount" in answer["failure"]
+
+
+def test_a_mistake_that_only_an_authentication_shows_is_told_once() -> None:
+    trigger = (
+        "triggers: [{type: rabbitmq, metadata: {queueName: q, pageSize: '0'}, authenticationRef: {name: a}}]"
+    )
+    authentication = (
+        "\n---\napiVersion: keda.sh/v1alpha1\nkind: TriggerAuthentication\nmetadata: {name: a}\n"
+        "spec: {secretTargetRef: [{parameter: password, name: a, key: p}]}\n"
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {p: hunter2}\n"
+    )
+    result = run("-", stdin=manifest(trigger) + authentication)
+    assert result.exit_code == 1
+    assert "scaledobject/web, trigger 0: rabbitmq: spec.triggers[0].metadata.host: missing" in result.stderr
+    assert result.stderr.count("pageSize should be 1 or greater") == 1
+    assert "hunter2" not in result.stdout + result.stderr
+
+
+def test_triggers_are_asked_for_side_by_side() -> None:
+    """A dead server is waited for once, not once for each of its triggers: here nobody is answered alone."""
+    together = Barrier(4)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            together.wait(2)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"7")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        wanted = "valueLocation: '@this', targetValue: '1'"
+        first, second = (
+            f"triggers: [{{type: metrics-api, metadata: {{url: '{url}/{n}', {wanted}}}}},"
+            f" {{type: metrics-api, metadata: {{url: '{url}/{n}/b', {wanted}}}}}]"
+            for n in "12"
+        )
+        result = run("-", "-o", "json", stdin=f"{manifest(first)}\n---\n{manifest(second)}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert [one["value"] for one in msgspec.json.decode(result.stdout)] == [7.0] * 4, result.output
 
 
 def test_what_the_hpa_reads_is_no_failure() -> None:

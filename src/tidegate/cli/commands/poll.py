@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from tidegate.cli.manifests.remarks import Remark
     from tidegate.cli.polling.cluster_access import ClusterAccess
     from tidegate.cli.polling.measure_once import Answer
+    from tidegate.operator.reconcile.trigger_plan import Plan
 
 _OTHERS = ("Deployment", "HorizontalPodAutoscaler", "Job", "Pod", "ReplicaSet", "Service")
 COLUMNS = ("OBJECT", "TRIGGER", "METRIC", "VALUE", "TARGET", "ACTIVATION", "ACTIVE", "REPLICAS", "TIME")
@@ -60,7 +63,7 @@ def command(
 
         click.echo(msgspec.json.format(msgspec.json.encode(answers)))
     else:
-        _print(answers)
+        _print(answers, {(one.object.lower(), one.field) for one in errors})
     sys.exit(1 if errors or any(answer.failure for answer in answers) else 0)
 
 
@@ -88,20 +91,27 @@ async def _polled(
     from tidegate.cli.manifests.lookup import ManifestLookup
     from tidegate.cli.manifests.remarks import is_ours
     from tidegate.cli.manifests.server_checks import refused, stored
-    from tidegate.cli.polling.measure_once import Answer, measured
+    from tidegate.cli.polling.measure_once import AT_A_TIME, Answer, measured, planned
 
     lookup = ManifestLookup([one for one in documents if not is_ours(one.body) or not refused(one.body)[1]])
-    answers: list[Answer] = []
+    reached = replace(cluster, surroundings=cluster.with_files(lookup))
+    turn = asyncio.Semaphore(AT_A_TIME)
+    found: list[Answer | tuple[ScaledObject | ScaledJob, Plan]] = []
     for document in documents:
         if not is_ours(document.body) or document.body["kind"] not in ("ScaledObject", "ScaledJob"):
             continue
         if problems := refused(document.body)[1]:
             name = f"{document.body['kind'].lower()}/{document.body['metadata'].get('name', '')}"
-            answers.append(Answer(name, "", failure="; ".join(map(str, problems)), is_wrong=True))
+            found.append(Answer(name, "", failure="; ".join(map(str, problems)), is_wrong=True))
             continue
         object = decode(stored(document.body))
         assert isinstance(object, ScaledObject | ScaledJob)
-        answers += await measured(object, lookup, cluster)
+        found.append((object, await planned(object, lookup, cluster)))
+
+    async def ask(one: Answer | tuple[ScaledObject | ScaledJob, Plan]) -> list[Answer]:
+        return [one] if isinstance(one, Answer) else await measured(*one, reached, turn)
+
+    answers = [answer for some in await asyncio.gather(*map(ask, found)) for answer in some]
     if not answers and not errors:
         raise Misconfigured(
             "poll", answer="the files hold no ScaledObject and no ScaledJob", next_step="name others"
@@ -109,7 +119,8 @@ async def _polled(
     return answers
 
 
-def _print(answers: Sequence[Answer]) -> None:
+def _print(answers: Sequence[Answer], told: Set[tuple[str, str]]) -> None:
+    """`told` are the objects and fields whose mistakes were told, each with its line."""
     from tidegate.cli.output.text_columns import lines
 
     rows: list[tuple[str, ...]] = [COLUMNS]
@@ -125,9 +136,12 @@ def _print(answers: Sequence[Answer]) -> None:
     for text in lines(rows) if len(rows) > 1 else ():
         click.echo(text)
     for one in answers:
-        # What is wrong with the manifest was told with its line.
+        which = one.trigger if one.trigger == "formula" else f"trigger {one.trigger}"
+        # What only an authentication or a variable makes a mistake has no line.
+        for problem in one.problems:
+            if (one.object, problem.path) not in told:
+                click.echo(f"{one.object}, {which}: {problem}", err=True)
         if one.failure and not one.is_wrong:
-            which = one.trigger if one.trigger == "formula" else f"trigger {one.trigger}"
             click.echo(f"{one.object}, {which}: {one.failure}", err=True)
             if one.said:
                 click.echo(f"  the answer began: {one.said}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tidegate.base.errors import TidegateError
+from tidegate.base.problems import Problem
 
 if TYPE_CHECKING:
     from tidegate.api.scaledjob import ScaledJob
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 LIMIT_S = 60.0
 """Each call of a source has a bound of its own; this is for one that needs many."""
 
+AT_A_TIME = 16
+"""Triggers that are asked for side by side: one that waits for a dead server holds up no other."""
+
 BY_HPA = "read by the HPA itself"
 
 
@@ -33,9 +38,9 @@ BY_HPA = "read by the HPA itself"
 class Answer:
     """What one metric of a trigger said. `replicas` is what it asks for within min and max.
 
-    `failure` says why there is no value; `is_wrong`: it is a mistake of the manifest. `note` says why
-    there is none to have, `said` how an answer began that could not be used. Triggers that a formula reads
-    have no target, activation and replicas of their own.
+    `failure` says why there is no value; `is_wrong`: it is a mistake of the manifest, its `problems` where
+    they are a trigger's. `note` says why there is none to have, `said` how an answer began that could not
+    be used. Triggers that a formula reads have no target, activation and replicas of their own.
     """
 
     object: str
@@ -49,6 +54,7 @@ class Answer:
     time_s: float | None = None
     failure: str = ""
     is_wrong: bool = False
+    problems: tuple[Problem, ...] = ()
     note: str = ""
     said: str = ""
 
@@ -92,26 +98,29 @@ class Overheard:
 
 
 async def measured(
-    object: ScaledObject | ScaledJob, lookup: ManifestLookup, cluster: ClusterAccess
+    object: ScaledObject | ScaledJob, made: Plan, cluster: ClusterAccess, turn: asyncio.Semaphore
 ) -> list[Answer]:
     """One answer for each metric of each trigger, then that of the formula."""
     from datetime import UTC, datetime
 
     from tidegate.core.triggers.state import interpret
 
-    made = await _planned(object, lookup, cluster)
-    cluster = replace(cluster, surroundings=cluster.with_files(lookup))
     kind = type(object).__name__
     about = Answer(f"{kind.lower()}/{object.metadata.name}", "")
-    asked: list[Answer] = []
-    readings: dict[int, Reading] = {}
-    for one in made.review.triggers:
-        answer, reading = await _asked(
-            replace(about, trigger=f"{one.index}: {one.trigger.type}"), made, one, cluster
-        )
-        asked.append(answer)
-        if reading is not None:
-            readings[one.index] = reading
+
+    async def ask(one: TriggerPlan) -> tuple[Answer, Reading | None]:
+        async with turn:
+            return await _asked(
+                replace(about, trigger=f"{one.index}: {one.trigger.type}"), made, one, cluster
+            )
+
+    found = await asyncio.gather(*(ask(one) for one in made.review.triggers))
+    asked = [answer for answer, _ in found]
+    readings = {
+        one.index: reading
+        for one, (_, reading) in zip(made.review.triggers, found, strict=True)
+        if reading is not None
+    }
     made = made.described(lambda index: readings[index].specs if index in readings else ())
     views = made.views(lambda index: (readings.get(index), 0), datetime.now(UTC))
     summary = interpret(views)
@@ -123,7 +132,8 @@ async def measured(
     return answers
 
 
-async def _planned(object: ScaledObject | ScaledJob, lookup: ManifestLookup, cluster: ClusterAccess) -> Plan:
+async def planned(object: ScaledObject | ScaledJob, lookup: ManifestLookup, cluster: ClusterAccess) -> Plan:
+    """The object's triggers with all that they refer to. One at a time: `lookup` tells what it lacks."""
     from tidegate.auth.resolve import Options
     from tidegate.operator.reconcile.trigger_plan import plan
 
@@ -159,7 +169,6 @@ async def _asked(
     about: Answer, made: Plan, one: TriggerPlan, cluster: ClusterAccess
 ) -> tuple[Answer, Reading | None]:
     """The trigger's reading by the same rounds as in the operator; or what keeps it from being read."""
-    import asyncio
     from datetime import UTC, datetime
 
     from tidegate.base.errors import Failure
@@ -173,7 +182,7 @@ async def _asked(
     failure = made.failures.get(one.index)
     if failure is not None or one.problems:
         text = failure.message if failure is not None else join(one.problems)
-        return replace(about, failure=text, is_wrong=failure is None), None
+        return replace(about, failure=text, is_wrong=failure is None, problems=one.problems), None
     if not isinstance(one.scaler, Polled):
         return replace(about, note=BY_HPA), None
     clock, heard = SystemClock(), Heard()
