@@ -18,6 +18,7 @@ from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.http.connection import HttpConnection
+from tidegate.connections.http.failures import excerpt
 from tidegate.kit.picking.exposition import Sample
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.picking.xmlpath import Xml
@@ -142,6 +143,10 @@ async def test_a_status_that_is_no_answer_fails_alone_with_its_phrase(
         if status != 304:
             assert bad.excerpt.startswith("*** said *** [31m xxx")
             assert len(bad.excerpt) == 201
+
+
+def test_a_secret_that_is_not_set_leaves_nothing_out() -> None:
+    assert excerpt(b"no such queue, hunter2", ("", "hunter2")) == "no such queue, ***"
 
 
 async def test_a_status_may_mean_that_there_is_none(connect: Connect) -> None:

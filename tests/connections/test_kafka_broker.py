@@ -285,7 +285,7 @@ async def test_a_login_for_a_port_without_logins_is_denied(broker: KafkaBroker, 
 async def test_nobody_is_served_without_the_login_that_the_port_wants(
     broker: KafkaBroker, connect: Connect
 ) -> None:
-    with pytest.raises(Unreachable, match="closed"):
+    with pytest.raises(Unreachable, match="closed; check whether the port wants a login, which `sasl` names"):
         await connect(broker.at("SASL")).answer([offsets("shippers", "orders")])
 
 

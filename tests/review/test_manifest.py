@@ -82,6 +82,25 @@ def test_a_triggers_mistake_names_its_field(trigger: dict[str, Any], path: str, 
     assert text in problems[0].message
 
 
+@pytest.mark.parametrize(
+    ("kind", "metadata", "setting"),
+    [
+        ("redis-streams", {"streamLength": "-5"}, "streamLength"),
+        ("redis-streams", {"consumerGroup": "g", "lagCount": "-5"}, "lagCount"),
+        ("redis-streams", {"consumerGroup": "g", "pendingEntriesCount": "-5"}, "pendingEntriesCount"),
+        ("rabbitmq", {"queueLength": "-5"}, "queueLength"),
+        ("rabbitmq", {"mode": "QueueLength", "value": "-5"}, "value"),
+    ],
+)
+def test_a_target_is_told_by_the_setting_that_it_comes_from(
+    kind: str, metadata: dict[str, str], setting: str
+) -> None:
+    places = {"address": "redis:6379", "stream": "s", "host": "amqp://mq", "queueName": "q"}
+    trigger = {"type": kind, "metadata": {**places, **metadata}}
+    found = reviewed(scaled_object(triggers=[trigger]))
+    assert told(found) == [f'spec.triggers[0].metadata.{setting}: "-5" is not above 0, as a target must be']
+
+
 @pytest.mark.parametrize("make", [scaled_object, scaled_job])
 @pytest.mark.parametrize(
     ("trigger", "path", "told_of_it"),

@@ -333,4 +333,7 @@ def test_what_does_nothing_is_noticed() -> None:
     for kind in ("kafka", "apache-kafka"):
         notices = built(kind, {"partitionLimitation": "1", "topic": ""}).notices()
         assert [notice.path for notice in notices] == ["partitionLimitation"]
+        unused = built(kind, {}, LOGIN).notices()
+        assert [(one.path, "not used" in one.message) for one in unused] == [("sasl", True)]
+        assert list(built(kind, {"sasl": "plaintext"}, LOGIN).notices()) == []
     assert [one.path for one in built("kafka", {}, KERBEROS).notices()] == ["sasl"]

@@ -18,7 +18,7 @@ from tidegate.base.problems import Problem
 from tidegate.core.values import MetricSpec, ResourceMetric
 from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.question import Ask, Question
-from tidegate.kit.settings import declared, role_value
+from tidegate.kit.settings import declared, role_name, role_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,10 @@ class Polled(Scaler):
     def metric_target(self) -> float:
         """The metric's target in its own unit: the setting declared with `target`."""
         return role_value(self, "target", 1.0)
+
+    def target_setting(self) -> str:
+        """The name of the setting that the target comes from; "" where it is from none."""
+        return role_name(self, "target")
 
     def activation_target(self) -> float:
         """The value above which the trigger is active: the setting declared with `activation`."""

@@ -210,6 +210,11 @@ def role_value(scaler: Any, role: str, otherwise: float) -> float:
     return otherwise
 
 
+def role_name(scaler: Any, role: str) -> str:
+    """The name of the setting with that role, "" where the class declares none."""
+    return next((one.name for one in settings_of(type(scaler)) if one.setting.role == role), "")
+
+
 def _field(declaration: Setting, default: Any) -> Any:
     is_shown = not (declaration.is_secret or declaration.is_hidden)
     return dataclasses.field(default=default, repr=is_shown, metadata={_KEY: declaration})

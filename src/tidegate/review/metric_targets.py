@@ -17,9 +17,10 @@ def target_problem(scaler: Polled, trigger: Trigger, target: float) -> Problem |
     """
     if milli(target) > 0:
         return None
-    names = next((one.setting.names for one in settings_of(type(scaler)) if one.setting.role == "target"), ())
+    setting = scaler.target_setting()
+    names = next((one.setting.names for one in settings_of(type(scaler)) if one.name == setting), ())
     written = next((trigger.metadata[name].strip() for name in names if name in trigger.metadata), "")
     text = f'"{written or f"{target:g}"}"'
     if target > 0:
-        return Problem(names[0] if names else "", f"{text} is below 0.001, the least that a target can be")
-    return Problem(names[0] if names else "", f"{text} is not above 0, as a target must be")
+        return Problem(setting, f"{text} is below 0.001, the least that a target can be")
+    return Problem(setting, f"{text} is not above 0, as a target must be")

@@ -8,6 +8,7 @@ triggers:
     consumerGroup: shippers
     topic: orders, returns
     lagThreshold: "50"
+    sasl: scram_sha512
   authenticationRef:
     name: kafka
 ---

@@ -8,6 +8,7 @@ triggers:
     consumerGroup: shippers
     topic: orders
     lagThreshold: "500"
+    sasl: scram_sha512
   authenticationRef:
     name: kafka
 ---
@@ -28,8 +29,8 @@ spec:
 The number is the sum over the partitions. A partition has one consumer at a time, so the number is capped
 at one `lagThreshold` for each partition: there are never more replicas than partitions, unless
 `allowIdleConsumers` is set. Without `topic` all topics count in which the group has committed; a group
-without any commit has the lag 0 then. With `sasl: scram_sha512` (in the metadata or the authentication) the
-user logs in.
+without any commit has the lag 0 then. `sasl` (in the metadata or the authentication) says how the user logs
+in; without it user and password are not used.
 
 A partition in which the group has not committed counts 1 with `offsetResetPolicy: latest`, so that somebody
 starts who commits, and all that it holds with `earliest`. Set the policy as your consumers have it.

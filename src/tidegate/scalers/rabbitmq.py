@@ -115,6 +115,9 @@ class RabbitmqQueue(RabbitmqAccess):
     def metric_target(self) -> float:
         return self.value or self.queue_length or LENGTH
 
+    def target_setting(self) -> str:
+        return "queueLength" if self.queue_length and not self.value else "value"
+
     async def measure(self, ask: Ask, now: datetime) -> Measured | float:
         server = self.server()
         if isinstance(server, AmqpServer):

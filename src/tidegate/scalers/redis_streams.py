@@ -96,6 +96,11 @@ class RedisStreams(RedisAccess):
             return float(self.stream_length)
         return float(self.lag_count or self.pending_entries_count)
 
+    def target_setting(self) -> str:
+        if not self.consumer_group:
+            return "streamLength"
+        return "lagCount" if self.lag_count else "pendingEntriesCount"
+
     async def measure(self, ask: Ask, now: datetime) -> float:
         question = self.question()
         return count(await ask(question), question)

@@ -112,7 +112,7 @@ def unreadable(request: HttpRequest, reason: str, body: bytes = b"", next_step: 
 
 def excerpt(body: bytes, secrets: Iterable[str]) -> str:
     """The first characters of a body, on one line, without what we know to be secret."""
-    secrets = tuple(secrets)
+    secrets = tuple(one for one in secrets if one)
     longest = max((len(one.encode()) for one in secrets), default=0)
     text = body[: EXCERPT * 4 + longest].decode(errors="replace")
     for secret in secrets:

@@ -237,6 +237,10 @@ class Link:
         step = "check that the broker runs, and that it advertises an address that is reached from here"
         if is_cut and not self.versions:
             step = "check whether the port wants TLS: such a port says nothing to those who do not speak it"
+        elif is_cut and self._dialling.sasl is None:
+            step = "check whether the port wants a login, which `sasl` names; and " + step.removeprefix(
+                "check "
+            )
         return (kind if is_cut else Unreachable)(attempted, on=self.label, answer=answer, next_step=step)
 
 

@@ -268,6 +268,8 @@ class KafkaAccess(Polled):
             yield Problem("sasl", f"the proper spelling of this mechanism is {name}")
         if self.is_iam() or name == "gssapi":
             yield Problem("sasl", f"{_LATER['aws_msk_iam' if self.is_iam() else name]}; nothing is measured")
+        if name == "none" and (self.username or self.password):
+            yield Problem("sasl", "username and password are not used: without sasl nobody logs in")
         if self.partition_limitation and not self.topics():
             yield Problem("partitionLimitation", "it does nothing without topic")
 
