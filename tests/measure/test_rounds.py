@@ -367,6 +367,48 @@ async def test_a_metered_server_is_woken_no_more_often_than_it_says(clock, round
     assert all(b.at - a.at >= 19.9 for a, b in pairwise(calls))
 
 
+@lived(a=7, b=3)
+async def test_a_poll_serves_the_wake_ups_that_wait_for_a_metered_server(clock, rounds, world):
+    world.wake_gap_s = 7
+    for index, name in enumerate("ab"):
+        rounds.follow(("u", index), Count(name), interval_s=5)
+    await clock.sleep(PAST_THE_POLL_S)
+    start = clock.monotonic()
+    for _ in range(40):
+        rounds.wake([("u", 0), ("u", 1)])
+        await clock.sleep(0.5)
+    calls = world.between(start, math.inf)
+    assert all(b.at - a.at >= 4.9 for a, b in pairwise(calls))
+    assert [set(call.articles) for call in calls] == [{"a", "b"}] * len(calls)
+
+
+@lived(a=7)
+async def test_a_wake_up_during_a_call_of_a_metered_server_waits_for_the_gap_after_it(clock, rounds, world):
+    world.wake_gap_s = 5.1
+    world.delay_s = 1
+    rounds.follow(("u", 0), Count("a"), interval_s=5)
+    await clock.sleep(PAST_THE_POLL_S)
+    start = clock.monotonic()
+    for _ in range(80):
+        rounds.wake([("u", 0)])
+        await clock.sleep(0.25)
+    calls = world.between(start, math.inf)
+    assert len(calls) in (4, 5)
+    assert all(b.at - a.at >= 4.9 for a, b in pairwise(calls))
+
+
+@lived(a=7, b=3)
+async def test_polls_of_others_keep_no_wake_up_of_a_metered_server_waiting(clock, rounds, world):
+    world.wake_gap_s = 7
+    rounds.follow(("u", 0), Count("a"), interval_s=5)
+    rounds.follow(("u", 1), Count("b"), interval_s=3_600)
+    await clock.sleep(PAST_THE_POLL_S)
+    start = clock.monotonic()
+    rounds.wake([("u", 1)])
+    await clock.sleep(8)
+    assert [call.articles for call in world.between(start, math.inf) if "b" in call.articles] != []
+
+
 @lived()
 async def test_waking_who_is_not_followed_does_nothing(clock, rounds, world):
     rounds.wake([("nobody", 3)])

@@ -95,6 +95,14 @@ class Connection:
         earliest_s = max(now_s, self.asked_at + self.gap_s) if is_metered else now_s
         return next_aligned(earliest_s, self.origin, GRID_S)
 
+    def take_wanted(self, until_s: float) -> dict[Followed, bool]:
+        """Those whose turn it is; of a metered server, not those that a poll has asked for meanwhile."""
+        wanted, self.wanted = self.wanted, {}
+        if self.gap_s > GRID_S:
+            self.wanted = {one: told for one, told in wanted.items() if one.sent_at + self.gap_s > until_s}
+            wanted = {one: told for one, told in wanted.items() if one not in self.wanted}
+        return wanted
+
     def strike(self, error: TidegateError, now_s: float) -> bool:
         """Counts a failure of the whole server and holds it; whether this kind of failure is news."""
         is_news = self.failure is None or self.failure.kind != error.kind

@@ -73,6 +73,12 @@ class Followed:
         self.is_starting = False
         self.is_wanted_again = False
 
+    @property
+    def sent_at(self) -> float:
+        """When it was asked last, whether the answer is there or not."""
+        under_way = self.run.asked_at if self.run is not None else None
+        return self.asked_at if under_way is None else under_way
+
     def keep(self, reading: Reading, asked_at: float) -> None:
         """Stores a reading that was asked for at `asked_at` (monotonic)."""
         self.reading = reading

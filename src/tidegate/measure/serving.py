@@ -124,7 +124,9 @@ class Serving:
     def _slot(self, connection: Connection, due_s: float) -> None:
         if connection.next_slot <= due_s + EARLY_S:
             connection.next_slot = math.inf
-        wanted, connection.wanted = connection.wanted, {}
+        wanted = connection.take_wanted(due_s + EARLY_S)
+        if connection.wanted:
+            self._plan_slot(connection, connection.slot(due_s))
         if connection.is_held(self._clock.monotonic()):
             self._plan_slot(connection, connection.slot(connection.held_until))
         else:
@@ -249,6 +251,8 @@ class Serving:
             self.hold(followed, connection, is_told)
             return None
         connection.missed.pop(followed, None)
+        # Whoever has waited for the next slot of a metered server gets a newer reading right now.
+        is_told = connection.wanted.pop(followed, False) or is_told
         followed.run = Run(followed, self._clock.now(), is_told=is_told, due=due)
         return followed.run
 
