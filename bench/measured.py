@@ -11,21 +11,24 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import msgspec
 
 from bench.machine import rss_mb
 from tidegate.auth.resolve import Options
-from tidegate.connections.adapter import Surroundings
+from tidegate.connections.adapter import Counted, Surroundings
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
 from tidegate.measure.counters import Lateness
+from tidegate.measure.schedule import GRID_S
 from tidegate.operator.operator import Operator
 from tidegate.runtime import loop
 from tidegate.runtime.clock import SystemClock
 
 PATIENCE_S = 900.0
+# So long all triggers of a metered server are woken, again and again.
+WOKEN_S = 20.0
 # No reconcile within this long: nothing is left to do but to measure.
 QUIET_S = 3.0
 PROBE_S = 0.002
@@ -66,12 +69,12 @@ class Count:
 
     @staticmethod
     def of(operator: Operator) -> Count:
-        adapters: list[Any] = [kept.adapter for kept in operator.connections]
+        adapters = [cast(Counted, kept.adapter) for kept in operator.connections]
         return Count(
             time.monotonic(),
             time.process_time(),
-            sum(getattr(one, "round_trips", 0) for one in adapters),
-            sum(getattr(one, "connections", 0) for one in adapters),
+            sum(one.round_trips for one in adapters),
+            sum(one.connections for one in adapters),
             operator.steps.writer.status_writes,
             operator.steps.decisions,
             operator.rounds.counters.answers,
@@ -122,10 +125,28 @@ async def measure(kubeconfig: Path, objects: int, window_s: float) -> dict[str, 
         "rss_most_mb": rss_mb(field="VmHWM"),
         "collections": sum(one["collections"] for one in gc.get_stats()) - collected,
     }
+    result |= await _woken(operator)
     running.cancel()
     await asyncio.gather(running, watching, return_exceptions=True)
     await client.close()
     return result
+
+
+async def _woken(operator: Operator) -> dict[str, float]:
+    """What is sent while every trigger is woken as often as it can be; only where calls are metered."""
+    gaps = [kept.wake_gap_s for kept in operator.connections if kept.wake_gap_s > GRID_S]
+    if not gaps:
+        return {}
+    before = Count.of(operator)
+    while time.monotonic() < before.at_s + WOKEN_S:
+        operator.rounds.wake((uid, 0) for uid in operator.steps.tracker.by_uid)
+        await asyncio.sleep(GRID_S)
+    after = Count.of(operator)
+    return {
+        "woken_s": after.at_s - before.at_s,
+        "woken_round_trips": after.round_trips - before.round_trips,
+        "wake_gap_s": min(gaps),
+    }
 
 
 async def _until_quiet(operator: Operator, objects: int, running: asyncio.Task[None]) -> float:

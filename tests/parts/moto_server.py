@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from parts.server_process import ServerProcess
@@ -37,8 +38,9 @@ class Moto(ServerProcess):
     def reset(self) -> None:
         self.call("POST", "/moto-api/reset")
 
-    def make(self, service: str, operation: str, **parameters: Any) -> Any:
-        """An administrator's call, by botocore."""
+    @contextmanager
+    def client(self, service: str) -> Iterator[Any]:
+        """botocore's, as an administrator."""
         import botocore.session
 
         client = botocore.session.get_session().create_client(
@@ -49,6 +51,11 @@ class Moto(ServerProcess):
             aws_secret_access_key="admin",
         )
         try:
-            return getattr(client, operation)(**parameters)
+            yield client
         finally:
             client.close()
+
+    def make(self, service: str, operation: str, **parameters: Any) -> Any:
+        """An administrator's call, by botocore."""
+        with self.client(service) as client:
+            return getattr(client, operation)(**parameters)

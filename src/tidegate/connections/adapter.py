@@ -65,6 +65,18 @@ class Adapter(Protocol):
         """Safe when never opened, and safe twice."""
 
 
+class Counted(Protocol):
+    """An adapter that counts its traffic since it was made: what tests and benchmarks hold it to."""
+
+    @property
+    def round_trips(self) -> int:
+        """What was sent at once and waited for: a request, a pipeline, a batch."""
+
+    @property
+    def connections(self) -> int:
+        """Connections opened."""
+
+
 @runtime_checkable
 class Watchable(Adapter, Protocol):
     """An adapter whose server can say that something has changed."""

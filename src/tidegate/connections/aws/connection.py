@@ -49,6 +49,16 @@ class AwsConnection:
         self._tables = Calls(replace(server, service="dynamodb"), surroundings)
         self._streams = dynamodb.Streams(self._tables, self.calls)
 
+    @property
+    def round_trips(self) -> int:
+        """Requests sent since the adapter was made."""
+        return sum(calls.client.requests for calls in (self.calls, self._tables))
+
+    @property
+    def connections(self) -> int:
+        """Connections opened since the adapter was made."""
+        return sum(calls.client.connections for calls in (self.calls, self._tables))
+
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         found: dict[Any, Any] = await self._simple([one for one in questions if type(one) in _SIMPLE])
         series = [one for one in questions if isinstance(one, CloudwatchSeries)]

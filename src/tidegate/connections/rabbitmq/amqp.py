@@ -35,7 +35,7 @@ class AmqpConnection:
     @property
     def round_trips(self) -> int:
         """Batches sent since the adapter was made."""
-        return self._traffic.exchanges
+        return self._traffic.round_trips
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         """One answer per question, in order, all queues counted together.

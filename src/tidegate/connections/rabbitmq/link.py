@@ -45,7 +45,7 @@ class Cut(Unreachable):
 class Traffic:
     """What went over the wire since the adapter was made."""
 
-    exchanges: int = 0
+    round_trips: int = 0
     connections: int = 0
 
 
@@ -90,7 +90,7 @@ class Link:
 
     async def depths(self, queues: Sequence[str]) -> list[Outcome]:
         """The number of ready messages of each queue, or what is wrong with it."""
-        self._dialling.traffic.exchanges += 1
+        self._dialling.traffic.round_trips += 1
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._exchange(queues)
