@@ -22,6 +22,14 @@ EXAMPLE_PROGRAMS = {
     "own-metrics/00-programs.yaml": ("shop-programs", ("small_shop.py", "shop_work.py", "shop_add.py")),
     "rabbitmq-jobs/00-programs.yaml": ("rabbitmq-programs", ("amqp_lite.py", "consume.py", "publish.py")),
     "rabbitmq-workers/00-programs.yaml": ("media-programs", ("amqp_lite.py", "consume.py", "publish.py")),
+    "event-hub-crawler/00-programs.yaml": (
+        "crawler-programs",
+        ("storage_lite.py", "small_event_hub.py", "put_events.py", "crawl.py"),
+    ),
+    "image-uploads/00-programs.yaml": (
+        "image-programs",
+        ("storage_lite.py", "upload_images.py", "make_thumbnails.py"),
+    ),
     "queue-worker/00-programs.yaml": ("queue-programs", ("redis_lite.py", "send.py", "work.py")),
 }
 

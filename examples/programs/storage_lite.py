@@ -78,27 +78,62 @@ class Storage:
                 raise
             return None
 
+    def metadata(self, container, name):
+        """Of a blob, by folded keys; nothing where there is no blob."""
+        try:
+            headers, _ = self.exchange("blob", "HEAD", f"/{container}/{name}")
+        except HTTPError as error:
+            if error.code != 404:
+                raise
+            return {}
+        found = {key.lower(): value for key, value in headers.items()}
+        return {key[10:]: value for key, value in found.items() if key.startswith("x-ms-meta-")}
+
+    def lease(self, container, name, seconds=60):
+        """The lease of a blob, which is made where there is none; None where somebody else has it."""
+        action = {"x-ms-lease-action": "acquire", "x-ms-lease-duration": str(seconds)}
+        for _ in range(2):
+            try:
+                headers, _ = self.exchange(
+                    "blob", "PUT", f"/{container}/{name}", {"comp": "lease"}, b"", action
+                )
+                return headers["x-ms-lease-id"]
+            except HTTPError as error:
+                if error.code == 409:
+                    return None
+                if error.code != 404:
+                    raise
+            self.put_blob(container, name)
+        return None
+
+    def release(self, container, name, lease):
+        action = {"x-ms-lease-action": "release", "x-ms-lease-id": lease}
+        self.call("blob", "PUT", f"/{container}/{name}", {"comp": "lease"}, b"", action)
+
     def delete_blob(self, container, name):
         self.call("blob", "DELETE", f"/{container}/{name}")
 
-    def call(self, service, method, path, query=(), body=b"", headers=()):
+    def call(self, *request, **more):
         """The body of the answer. What is there already is no error."""
-        url = self.endpoints[service] + quote(path) + (f"?{urlencode(query)}" if query else "")
-        sent = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-12-02", **dict(headers)}
-        if body or method in ("PUT", "POST"):
-            sent |= {"Content-Type": "application/octet-stream", "Content-Length": str(len(body))}
-        sent["Authorization"] = f"SharedKey {self.account}:{self.signature(method, url, sent, body)}"
-        data = body if method in ("PUT", "POST") else None
         try:
-            with urllib.request.urlopen(
-                urllib.request.Request(url, data, sent, method=method), timeout=10
-            ) as answer:
-                return answer.read()
+            return self.exchange(*request, **more)[1]
         except HTTPError as error:
             if error.code != 409:
                 raise
             error.close()
             return b""
+
+    def exchange(self, service, method, path, query=(), body=b"", headers=()):
+        """The headers and the body of the answer."""
+        url = self.endpoints[service] + quote(path) + (f"?{urlencode(query)}" if query else "")
+        sent = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-12-02", **dict(headers)}
+        is_sent = method in ("PUT", "POST")
+        if is_sent:
+            sent |= {"Content-Type": "application/octet-stream", "Content-Length": str(len(body))}
+        sent["Authorization"] = f"SharedKey {self.account}:{self.signature(method, url, sent, body)}"
+        request = urllib.request.Request(url, body if is_sent else None, sent, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.headers, answer.read()
 
     def signature(self, method, url, headers, body):
         """Source: Microsoft, "Authorize with Shared Key"."""
