@@ -1,0 +1,109 @@
+"""Calls of Google's REST interfaces: sent side by side as one account, their errors told as ours.
+
+Source: Google, "Errors" in the API design guide (AIP-193): a body with `error.status`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unsupported
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.gcp.tokens import AccountTokens
+from tidegate.connections.http.answer import Response
+from tidegate.connections.http.client import HttpClient
+from tidegate.connections.http.connection import Sending
+from tidegate.connections.http.failures import excerpt, phrase
+from tidegate.kit.systems.gcp import GcpServer, Service
+from tidegate.kit.systems.http import HttpRequest, HttpServer, Pairs
+
+SCOPES: dict[Service, str] = {"monitoring": "https://www.googleapis.com/auth/monitoring.read"}
+
+_RIGHTS: dict[Service, str] = {"monitoring": "give the account the role Monitoring Viewer in the project"}
+_STATUS = re.compile(r"[A-Z][A-Z_]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call; equal calls are sent once. With a `body` (JSON) it is a POST."""
+
+    path: str
+    query: Pairs = ()
+    body: bytes = b""
+    attempted: str = ""
+
+
+class Calls:
+    """Sends calls to one service."""
+
+    def __init__(self, server: GcpServer, surroundings: Surroundings) -> None:
+        self._server = server
+        self._http = HttpServer(server.origin(), name=server.label(), follows_redirects=False)
+        self._tokens: AccountTokens | None = None
+        if server.account is not None:
+            self._tokens = AccountTokens(server.account, SCOPES[server.service], surroundings)
+        self.client = HttpClient(self._http, surroundings, sign=self._tokens)
+
+    async def send(self, calls: Sequence[Call]) -> dict[Call, Any]:
+        """The decoded answer to each call, or its error. Raises where the service cannot be asked at all."""
+        if self._tokens is None:
+            raise Unsupported("ask", on=self._server.label(), answer="no service account is given")
+        requests = {self._request(call): call for call in dict.fromkeys(calls)}
+        outcomes = await Sending(self.client, dict.fromkeys(requests)).run()
+        return {
+            requests[request]: one if isinstance(one, TidegateError) else self._read(requests[request], one)
+            for request, one in outcomes.items()
+        }
+
+    def strange(self, attempted: str, answer: str) -> Malformed:
+        return Malformed(attempted, on=self._server.label(), answer=answer)
+
+    async def close(self) -> None:
+        await self.client.close()
+        if self._tokens is not None:
+            await self._tokens.close()
+
+    def _request(self, call: Call) -> HttpRequest:
+        return HttpRequest(
+            self._http,
+            call.path,
+            call.query,
+            method="POST" if call.body else "GET",
+            headers=(("Content-Type", "application/json"),) if call.body else (),
+            body=call.body,
+            accepts=(200, 400, 401, 403, 404),
+            attempted=call.attempted,
+        )
+
+    def _read(self, call: Call, response: Response) -> Any:
+        """The answer as JSON, or the error that it is."""
+        try:
+            body = msgspec.json.decode(response.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            body = None
+        if response.status == 200:
+            is_object = isinstance(body, dict)
+            return body if is_object else self.strange(call.attempted, "what came back is no JSON object")
+        if response.status == 401 and self._tokens is not None:
+            self._tokens.forget()
+        error = self._refusal(call.attempted, response.status, body)
+        error.excerpt = excerpt(response.body, self._tokens.secrets if self._tokens is not None else ())
+        return error
+
+    def _refusal(self, attempted: str, status: int, body: Any) -> TidegateError:
+        on, answer = self._server.label(), phrase(status)
+        told: Any = body.get("error") if isinstance(body, Mapping) else None
+        word = told.get("status") if isinstance(told, Mapping) else None
+        if isinstance(word, str) and _STATUS.fullmatch(word):
+            answer += f" ({word})"
+        if status == 401:
+            return Denied(attempted, on=on, answer=answer, next_step="check the account's key")
+        if status == 403:
+            return Denied(attempted, on=on, answer=answer, next_step=_RIGHTS[self._server.service])
+        step = "check the trigger's parameters" if status == 400 else "check the names of project and metric"
+        return Misconfigured(attempted, on=on, answer=answer, next_step=step)

@@ -1,0 +1,167 @@
+"""Google Cloud: who asks which service, what is asked of Monitoring, and the settings of an account."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from tidegate.base.problems import Problem
+from tidegate.kit.identity import Provider
+from tidegate.kit.scaler import Polled
+from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, declared, setting
+from tidegate.kit.systems.http import read_url
+
+Service = Literal["monitoring"]
+"""As `<service>.googleapis.com` is called."""
+
+TOKEN_URI = "https://oauth2.googleapis.com/token"
+PROJECT = re.compile(r"[a-z0-9][a-zA-Z0-9.:-]*")
+
+_NAMES: dict[Service, str] = {"monitoring": "Google Cloud Monitoring"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """Who asks, by a key of its own: `key` is PEM, `key_id` the key's name, `project` where it lives."""
+
+    email: str
+    key: str = field(repr=False)
+    key_id: str = ""
+    project: str = ""
+    token_uri: str = TOKEN_URI
+
+
+@dataclass(frozen=True, slots=True)
+class GcpServer:
+    """One service, asked as one account. `endpoint`: an origin instead of the service's usual one."""
+
+    system: ClassVar[str] = "gcp"
+
+    service: Service
+    account: ServiceAccount | None = None
+    endpoint: str = ""
+
+    def label(self) -> str:
+        where = f" ({self.endpoint})" if self.endpoint else ""
+        whose = f" as {self.account.email}" if self.account is not None else ""
+        return f"{_NAMES[self.service]}{where}{whose}"
+
+    def origin(self) -> str:
+        """Where requests go: `scheme://host[:port]`."""
+        return self.endpoint or f"https://{self.service}.googleapis.com"
+
+
+@dataclass(frozen=True, slots=True)
+class NewestPoint:
+    """The newest value of a resource's metric in the last `horizon_s`: a float, None for none at all.
+
+    The resource is of type `resource` (`pubsub_topic`), its label `label` (`topic_id`) says `name`.
+    `reducer` makes one number of what a point holds, in Monitoring's query language, such as
+    `percentile(value, 99)`; without it a point is its own value. Of several series the first counts.
+    """
+
+    server: GcpServer
+    project: str
+    metric: str
+    resource: str
+    label: str
+    name: str
+    horizon_s: float
+    reducer: str = ""
+
+
+def read_account(text: str) -> ServiceAccount:
+    """The account of a key file's JSON. ValueError reads on after the text, which it does not repeat."""
+    try:
+        read: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("is no JSON; give the text of a service account's key file") from None
+    if not isinstance(read, dict) or read.get("type") != "service_account":
+        raise ValueError('is not the key of a service account (its "type" says so)')
+    names = ("client_email", "private_key", "private_key_id", "project_id", "token_uri")
+    email, key, key_id, project, token_uri = (read.get(name) or "" for name in names)
+    if not all(isinstance(part, str) for part in (email, key, key_id, project, token_uri)):
+        raise ValueError("holds something else than texts")
+    missing = [name for name, part in (("client_email", email), ("private_key", key)) if not part]
+    if missing:
+        raise ValueError(f"has no {' and no '.join(missing)}")
+    if project and not PROJECT.fullmatch(project):
+        raise ValueError("has a project_id that is none")
+    token_uri = token_uri or TOKEN_URI
+    try:
+        read_url(token_uri)
+    except ValueError as error:
+        raise ValueError(f"has a token_uri that {error}") from None
+    return ServiceAccount(email, key, key_id, project, token_uri)
+
+
+@declared
+class GcpAccess(Polled):
+    """The settings of an account; a subclass says which `service` it asks."""
+
+    identities: ClassVar[tuple[Provider, ...]] = ("gcp",)
+    service: ClassVar[Service]
+
+    credentials: str = setting(
+        "GoogleApplicationCredentials",
+        "credentials",
+        doc="Key of a service account (JSON).",
+        default="",
+        sources=(AUTHENTICATION, ENVIRONMENT),
+        secret=True,
+    )
+    credentials_file: str = setting(
+        "credentialsFromEnvFile",
+        doc="Refused: files of the autoscaler are not read for a trigger.",
+        default="",
+    )
+    endpoint: str = setting(
+        "monitoringEndpoint",
+        doc="URL that stands in for `https://monitoring.googleapis.com`: private endpoints, proxies.",
+        default="",
+    )
+    _server: GcpServer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """What cannot be read is a problem of `check`; nobody is asked until then."""
+        try:
+            endpoint = read_url(self.endpoint).origin if self.endpoint else ""
+        except ValueError:
+            endpoint = ""
+        object.__setattr__(self, "_server", GcpServer(self.service, self.account(), endpoint))
+
+    def account(self) -> ServiceAccount | None:
+        """The account that asks; None where an identity does, and where the key cannot be read."""
+        if self.asks_as() is not None:
+            return None
+        try:
+            return read_account(self.credentials)
+        except ValueError:
+            return None
+
+    def server(self) -> GcpServer:
+        """Whom this trigger asks, as whom. Made once: a measurement of thousands would notice."""
+        return self._server
+
+    def check(self) -> Iterator[Problem]:
+        if self.endpoint:
+            try:
+                read_url(self.endpoint)
+            except ValueError as error:
+                yield Problem("monitoringEndpoint", f'"{self.endpoint}" {error}')
+        if self.asks_as() is not None:
+            return
+        name = "GoogleApplicationCredentials"
+        if self.credentials:
+            try:
+                read_account(self.credentials)
+            except ValueError as error:
+                yield Problem(name, f"its value {error}")
+        elif self.credentials_file:
+            message = f"is not offered: files of the autoscaler are not read for a trigger; use {name}"
+            yield Problem("credentialsFromEnvFile", message, "FieldValueNotSupported")
+        else:
+            yield Problem(name, "google application credentials not found", "FieldValueRequired")
