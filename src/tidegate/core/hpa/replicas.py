@@ -29,7 +29,8 @@ class Sample:
 
     `value` is the total for External metrics, the mean per ready pod for an AverageValue and the
     mean percentage of the request for a Utilization of resources. `ready` counts ready pods.
-    `namespace` and `labels` (the metric selector's matchLabels) appear in texts only.
+    `namespace` and `labels` (the metric selector's matchLabels) appear in texts only, `average` (what a
+    pod uses, behind a Utilization) in the status only.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Sample:
     kind: MetricKind = "External"
     namespace: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    average: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

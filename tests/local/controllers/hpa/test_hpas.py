@@ -512,7 +512,7 @@ def test_the_target_follows_the_use_of_cpu(live):
         assert scene.metrics.asked == [("default", "app=web", "cpu", "")]
         assert replicas(world) == 4
         (metric,) = status(world)["currentMetrics"]
-        assert metric["resource"]["current"] == {"averageUtilization": 100}
+        assert metric["resource"]["current"] == {"averageUtilization": 100, "averageValue": "100m"}
 
     live(scenario, scene.team)
 

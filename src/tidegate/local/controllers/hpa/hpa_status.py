@@ -95,7 +95,9 @@ def _usage(sample: Sample, value: float | None) -> dict[str, Any]:
     if value is None:
         return {}
     if sample.target_type == "Utilization":
-        return {"averageUtilization": int(value)}
+        # kubectl shows both, and a use that is missing as <nil>.
+        average = {} if sample.average is None else {"averageValue": _quantity(sample.average)}
+        return {"averageUtilization": int(value), **average}
     return {"averageValue": _quantity(value)}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_UP, Decimal
 from typing import TypeVar
 
@@ -120,8 +120,14 @@ class Samples:
             )
         else:
             result = mean(answer, scope.active, target, None)
-        value, ready, failure = (None, 0, result) if isinstance(result, Failure) else (*result, None)
-        return Sample(name, target_type, target, value, failure, ready, kind, scope.namespace)
+        sample = Sample(name, target_type, target, None, None, 0, kind, scope.namespace)
+        if isinstance(result, Failure):
+            return replace(sample, failure=result)
+        (value, ready), average = result, None
+        if not isinstance(answer, Failure):
+            used = used_by_ready(answer, scope.active).values()
+            average = sum(used) / len(used)
+        return replace(sample, value=value, ready=ready, average=average)
 
 
 async def _guarded(reading: Awaitable[Answer | Failure]) -> Answer | Failure:
@@ -162,6 +168,13 @@ def requests_of(pods: Sequence[Object], resource: str, container: str) -> dict[s
     return found
 
 
+def used_by_ready(usages: Sequence[Usage], pods: Sequence[Object]) -> dict[str, float]:
+    """What each of the Pods uses that is ready and has a reading, by name."""
+    used = {usage.pod: usage.used for usage in usages}
+    ready = (str(pod["metadata"]["name"]) for pod in pods if pod_control.is_ready(pod))
+    return {name: used[name] for name in ready if name in used}
+
+
 def mean(
     usages: Sequence[Usage], pods: Sequence[Object], target: float, requests: Mapping[str, float] | None
 ) -> tuple[float, int] | Failure:
@@ -172,10 +185,10 @@ def mean(
     are above, else not at all. The mean never crosses the target through such an assumption.
     Source: Kubernetes documentation, "Horizontal Pod Autoscaling: Algorithm details".
     """
-    used = {usage.pod: usage.used for usage in usages}
     active = [pod for pod in pods if pod_control.is_active(pod)]
     ready = [str(pod["metadata"]["name"]) for pod in active if pod_control.is_ready(pod)]
-    known = [name for name in ready if name in used]
+    used = used_by_ready(usages, active)
+    known = [*used]
     if not known:
         return Failure("Unreachable", "no metrics of ready pods were returned from the resource metrics API")
 
