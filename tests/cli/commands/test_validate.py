@@ -283,7 +283,7 @@ def test_a_kustomize_folder_is_an_error_that_says_what_to_do(tmp_path: Path, nam
     (tmp_path / "web.yaml").write_text("spec: {replicas: 2}\n")
     told = (
         f"{tmp_path}: error: its files are parts that kustomize puts together; give this command what comes "
-        f"out: kubectl kustomize {tmp_path} | tidegate … -f -\n"
+        f"out: kubectl kustomize {tmp_path} | tidegate validate -f -\n"
     )
     assert run(str(tmp_path)).stdout == told
     assert run(str(tmp_path)).exit_code == 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 
 from tidegate.api.yamltext import Loader, Unreadable, documents
@@ -228,9 +229,12 @@ def _files(path: Path) -> list[Path]:
 
 
 def _unbuilt(folder: Path) -> str:
+    """What to do, as a line to paste: the command is the one that runs."""
+    context = click.get_current_context(silent=True)
+    command = context.info_name if context is not None else "validate"
     return (
         "its files are parts that kustomize puts together; give this command what comes out: "
-        f"kubectl kustomize {folder} | tidegate … -f -"
+        f"kubectl kustomize {folder} | tidegate {command} -f -"
     )
 
 
