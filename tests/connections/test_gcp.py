@@ -14,7 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from parts import faults
-from parts.google_fake import EMAIL, SCOPE, FakeGoogle, key_file, key_text
+from parts.google_fake import EMAIL, SCOPE, FakeGoogle, key_file, key_text, stamp
 from parts.http_server import HttpFake, answering, says
 from parts.one_round import one_round
 from tidegate import scalers
@@ -156,6 +156,23 @@ async def test_a_trigger_without_any_point_has_the_value_that_was_given_or_fails
         values = (await one_round(triggers, timeout_s=10)).values
     assert values[:2] == [4, 0]
     assert "could not find stackdriver metric" in values[2]
+
+
+async def test_of_several_series_of_a_resource_the_first_counts() -> None:
+    cloud = FakeGoogle()
+    labels = {"labels": {"subscription_id": "orders"}}
+    series = [
+        {"resource": labels, "points": [{"interval": {"endTime": stamp(30)}, "value": {"int64Value": value}}]}
+        for value in ("4", "40")
+    ]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/token":
+            return await cloud.answer(request)
+        return web.json_response({"timeSeries": series})
+
+    async with answering(answer) as fake, asking(server(fake.origin)) as adapter:
+        assert await adapter.answer([point(server(fake.origin), "orders")]) == [4]
 
 
 async def test_pages_are_followed_and_an_endless_list_is_not() -> None:
