@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Adapter, Surroundings
-from tidegate.connections.addresses import dialable
+from tidegate.connections.addresses import Refused, dialable, misconfigured
 from tidegate.connections.causes import cause_of
 from tidegate.connections.queries import Cut, Found, QueryConnection, too_slow
 from tidegate.connections.tls import pem_file, shared_context
@@ -139,6 +139,8 @@ class MongodbConnection(QueryConnection):
             raise self._unreachable(f"its name was not found within {limit_s:g} s") from error
         names = {}
         for host, port in nodes:
+            if host.startswith("/") and not self._surroundings.policy.is_open:
+                raise misconfigured(host, Refused(host, "a socket of the autoscaler's own machine"))
             if not host.startswith("/"):
                 dialled = await dialable(self._surroundings, host, port or 27017)
                 if self._surroundings.resolve(host) != host:
