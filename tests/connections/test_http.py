@@ -245,15 +245,38 @@ async def test_no_credentials_follow_to_another_origin(connect: Connect) -> None
         assert "X-Scope" not in sent.headers
 
 
-async def test_what_is_sent_does_not_follow_to_another_origin(connect: Connect) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_what_is_sent_does_not_follow_to_another_origin(connect: Connect, status: int) -> None:
     async with answering(says({"n": 1})) as other:
-        async with answering(says("", 307, Location=f"{other.origin}/")) as fake:
+        async with answering(says("", status, Location=f"{other.origin}/")) as fake:
             server = HttpServer(fake.origin)
             request = HttpRequest(server, method="POST", body=b"query")
             (answer,) = await connect(server).answer([HttpQuestion(request, Json("n"))])
         assert isinstance(answer, Malformed)
         assert "another server" in str(answer)
         assert other.requests == []
+
+
+async def test_a_query_that_was_sent_is_not_answered_by_a_page_that_never_got_it(connect: Connect) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/moved":
+            return web.Response(status=307, headers={"Location": "/query"})
+        is_query = request.path == "/query"
+        return web.json_response({"n": len(await request.read())}) if is_query else login(request)
+
+    def login(request: web.Request) -> web.StreamResponse:
+        if request.path == "/login":
+            return web.json_response({"n": 0})
+        return web.Response(status=302, headers={"Location": "/login"})
+
+    async with answering(answer) as fake:
+        server = HttpServer(fake.origin)
+        sent = [HttpRequest(server, path, method="POST", body=b"query") for path in ("/moved", "/")]
+        moved, refused = await connect(server).answer([HttpQuestion(one, Json("n")) for one in sent])
+        assert moved == 5
+        assert isinstance(refused, Malformed)
+        assert "redirects what was sent to another page (302 Found); use the address" in str(refused)
+        assert "/login" not in fake.paths()
 
 
 async def test_a_redirect_that_leads_nowhere_is_the_failure_of_its_request_alone(connect: Connect) -> None:

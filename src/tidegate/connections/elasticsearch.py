@@ -1,7 +1,8 @@
 """Elasticsearch and OpenSearch: all searches of a round in one request, on whichever node answers.
 
     searches → by 100 → one _msearch (templates: _msearch/template) → one response each
-                          │ refused as a whole: each search alone; who is refused again stays alone
+                          │ refused or too large as a whole: each search alone; who fails again stays alone
+                          │ late as a whole: next time each alone; who is in time joins the others again
 
 A node that does not answer is passed over; the next one that does is kept.
 """
@@ -17,8 +18,8 @@ import msgspec
 from tidegate.base.errors import Malformed, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.http import failures
-from tidegate.connections.http.answer import Response
-from tidegate.connections.http.client import HttpClient
+from tidegate.connections.http.answer import Response, TooLarge
+from tidegate.connections.http.client import CONCURRENCY, HttpClient
 from tidegate.kit.picking.gjson import read_json
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.question import Question
@@ -54,6 +55,10 @@ class SearchConnection:
         self._nodes = [_Node(server, address, surroundings) for address in server.addresses]
         self._current = 0
         self._loners: set[tuple[Any, ...]] = set()
+        self._late: set[tuple[Any, ...]] = set()
+        self._turns = asyncio.Semaphore(CONCURRENCY)
+        self._silence: failures.Late | None = None
+        self._is_alive = False
         self._may_batch = True
         self.patience_s = server.timeout_s * (len(self._nodes) + self.batch // AT_ONCE) + _GRACE_S
 
@@ -67,10 +72,12 @@ class SearchConnection:
         searches = {_key(one): one for one in questions if isinstance(one, Search)}
         together: list[list[Search]] = []
         alone: list[Search] = []
+        apart = self._loners | self._late
+        self._silence, self._is_alive = None, False
         for kind in (False, True):
             some = [one for one in searches.values() if one.is_template is kind]
-            free = [one for one in some if self._may_batch and _key(one) not in self._loners]
-            alone += [one for one in some if not self._may_batch or _key(one) in self._loners]
+            free = [one for one in some if self._may_batch and _key(one) not in apart]
+            alone += [one for one in some if not self._may_batch or _key(one) in apart]
             together += [free[start : start + AT_ONCE] for start in range(0, len(free), AT_ONCE)]
         alone += [part[0] for part in together if len(part) == 1]
         parts = [part for part in together if len(part) > 1]
@@ -91,7 +98,15 @@ class SearchConnection:
         for one in searches:
             lines += [msgspec.json.encode({"index": list(one.indices)}).decode(), one.body]
         body = "".join(f"{line}\n" for line in lines).encode()
-        response, request = await self._sent(path, body, "application/x-ndjson")
+        try:
+            response, request = await self._sent(path, body, "application/x-ndjson")
+        except TooLarge:
+            return await self._each(searches)
+        except failures.Late as late:
+            # One of them may be slow, and must not be so for all of them again.
+            self._late |= set(map(_key, searches))
+            return dict.fromkeys(map(_key, searches), late)
+        self._is_alive = True
         if response.status in (403, 405):
             self._may_batch = False
         if 400 <= response.status < 500 and response.status not in (401, 429):
@@ -114,12 +129,25 @@ class SearchConnection:
         return found
 
     async def _one(self, search: Search) -> Found:
+        async with self._turns:
+            if self._silence is not None and not self._is_alive:
+                return {_key(search): self._silence}  # nobody is there: the rest need not find out
+            try:
+                found = await self._alone(search)
+            except failures.Late as error:
+                self._silence = error
+                return {_key(search): error}
+            self._is_alive = True
+            self._late.discard(_key(search))
+            return found
+
+    async def _alone(self, search: Search) -> Found:
         try:
             response, request = await self._sent(search.path(), search.body.encode(), "application/json")
             if response.status != 200:
                 raise failures.refusal(response, request)
             return {_key(search): _checked(await _read(response, request), request)}
-        except failures.Down:
+        except (failures.Down, failures.Late):
             raise
         except TidegateError as error:
             return {_key(search): error}
@@ -195,7 +223,11 @@ def _checked(entry: Any, request: HttpRequest) -> Any:
         told = msgspec.json.encode(entry.get("error"))
         return failures.refusal(Response(status if isinstance(status, int) else 500, {}, told), request)
     shards = entry.get("_shards")
-    failed = shards.get("failed") if isinstance(shards, dict) else 0
+    if not isinstance(shards, dict):
+        # Nothing at the location may mean 0: not where something else than a search has answered.
+        step = "check `addresses`: what answers there runs no searches"
+        return failures.unreadable(request, "the answer is no response to a search", next_step=step)
+    failed = shards.get("failed")
     if failed or entry.get("timed_out") is True:
         what = f"{failed} shards failed" if failed else "it timed out"
         return Unreachable(
@@ -221,8 +253,8 @@ def _picked(found: Any, search: Search) -> Any:
 
 
 def _raise_if_nobody_answers(found: list[Any]) -> None:
-    """A cluster that does not know us says so to every search."""
-    errors = [one for one in found if isinstance(one, failures.Unauthorized)]
+    """A cluster that does not know us says so to every search; one that is silent, to none anything."""
+    errors = [one for one in found if isinstance(one, failures.Unauthorized | failures.Late)]
     if len(errors) == len(found) > 1:
         raise errors[0]
 

@@ -1,7 +1,8 @@
 """Graphite: all targets of a round in one request, each under a name of ours.
 
 targets → by `from` and by 100 → POST /render with alias(target, "name") → series by name
-                                   │ refused, or not to be told apart: each target alone
+                                   │ refused, too large, or not to be told apart: each target alone
+                                   │ late: next time each alone; who is in time joins the others again
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from tidegate.base.errors import Malformed, TidegateError, Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.http import failures
-from tidegate.connections.http.answer import Response
+from tidegate.connections.http.answer import Response, TooLarge
 from tidegate.connections.http.client import HttpClient
 from tidegate.kit.picking.gjson import read_json
 from tidegate.kit.picking.pick import Unpicked
@@ -52,6 +53,10 @@ class GraphiteConnection:
         self._server = HttpServer(url.origin, server.login, tls, name="Graphite")
         self.client = HttpClient(self._server, surroundings)
         self._loners: set[LatestPoint] = set()
+        self._late: set[LatestPoint] = set()
+        self._turns = asyncio.Semaphore(self.client.concurrency)
+        self._silence: failures.Late | None = None
+        self._is_alive = False
         waves = 1 + self.batch // self.client.concurrency
         self.patience_s = waves * self.client.timeout_s + _GRACE_S
 
@@ -59,9 +64,11 @@ class GraphiteConnection:
         """One answer per question, in order."""
         points = dict.fromkeys(one for one in questions if isinstance(one, LatestPoint))
         by_since: dict[str, list[LatestPoint]] = {}
-        alone = [one for one in points if one in self._loners]
+        apart = self._loners | self._late
+        self._silence, self._is_alive = None, False
+        alone = [one for one in points if one in apart]
         for one in points:
-            if one not in self._loners:
+            if one not in apart:
                 by_since.setdefault(one.since, []).append(one)
         parts = [
             some[start : start + AT_ONCE]
@@ -94,7 +101,15 @@ class GraphiteConnection:
         names = {f"{token}-{number}": point for number, point in enumerate(points)}
         targets = [f'alias({point.query},"{name}")' for name, point in names.items()]
         request = self._request(points[0].since, targets)
-        response = await self.client.send(request)
+        try:
+            response = await self.client.send(request)
+        except TooLarge:
+            return await self._each(points)
+        except failures.Late as error:
+            # One of them may be slow, and must not be so for all of them again.
+            self._late |= set(points)
+            return dict.fromkeys(points, error)
+        self._is_alive = True
         if response.status in (401, 403, 429, 503):
             return dict.fromkeys(points, failures.refusal(response, request))
         series = await _series(response, request)
@@ -116,10 +131,23 @@ class GraphiteConnection:
         return found
 
     async def _one(self, point: LatestPoint) -> Found:
+        async with self._turns:
+            if self._silence is not None and not self._is_alive:
+                return {point: self._silence}  # nobody is there: the rest need not find out one by one
+            try:
+                found = await self._alone(point)
+            except failures.Late as error:
+                self._silence = error
+                return {point: error}
+            self._is_alive = True
+            self._late.discard(point)
+            return found
+
+    async def _alone(self, point: LatestPoint) -> Found:
         request = self._request(point.since, [point.query])
         try:
             return {point: await _series(await self.client.send(request), request)}
-        except failures.Down:
+        except (failures.Down, failures.Late):
             raise
         except TidegateError as error:
             return {point: error}
@@ -182,7 +210,7 @@ def _malformed(request: HttpRequest, answer: str, step: str = "") -> Malformed:
 
 
 def _raise_if_nobody_is_served(found: list[Any]) -> None:
-    errors = [one for one in found if isinstance(one, failures.Unauthorized)]
+    errors = [one for one in found if isinstance(one, failures.Unauthorized | failures.Late)]
     if len(errors) == len(found) > 1:
         raise errors[0]
 

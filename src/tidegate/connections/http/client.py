@@ -32,6 +32,7 @@ CONCURRENCY = 16
 
 _HOPS = 10
 _MOVED = frozenset({301, 302, 303, 307, 308})
+_WITH_BODY = (307, 308)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +230,13 @@ class HttpClient:
         except ValueError as error:
             raise failures.unreadable(request, "it redirects to what is no URL") from error
         is_home = hop.is_home and url.origin == self.server.origin
-        method, body = hop.method, hop.body
-        if status in (301, 302, 303) and method not in ("GET", "HEAD"):
-            method, body = "GET", b""
-        if body and not is_home:
-            raise failures.unreadable(request, "it redirects what was sent to another server")
-        return _Hop(f"{url.origin}{url.target()}", method, body, is_home)
+        if hop.body and (status not in _WITH_BODY or not is_home):
+            # Without what was sent, the answer would be to another question than ours.
+            there = "to another server" if url.origin != self.server.origin else "to another page"
+            step = f"use the address that it redirects to, at {url.origin}, if it is the right one"
+            answer = f"it redirects what was sent {there} ({failures.phrase(status)})"
+            raise failures.unreadable(request, answer, next_step=step)
+        return _Hop(f"{url.origin}{url.target()}", hop.method, hop.body, is_home)
 
     async def _opened(self, request: HttpRequest) -> aiohttp.ClientSession:
         async with self._opening:
