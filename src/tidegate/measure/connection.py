@@ -127,15 +127,17 @@ class Connection:
     def take_batch(self) -> dict[Question, list[Run]]:
         """The questions of the next call with the runs that wait for them; nothing for nobody."""
         if len(self.pending) <= self.batch:
-            taken = self.take_pending()
+            batch = self.take_pending()
         else:
-            taken = {question: self.pending[question] for question in islice(self.pending, self.batch)}
-            for question in taken:
+            batch = dict(islice(self.pending.items(), self.batch))
+            for question in batch:
                 del self.pending[question]
-        batch = {}
-        for question, runs in taken.items():
+        for question, runs in list(batch.items()):
             live = [run for run in runs if not run.followed.is_gone]
-            if live:
+            # A question is a nested value: hashing it once more costs more than looking at its runs.
+            if not live:
+                del batch[question]
+            elif len(live) < len(runs):
                 batch[question] = live
         return batch
 

@@ -225,4 +225,6 @@ def _checked(result: Any) -> Measured | Failure:
         if not isinstance(value, int | float) or not math.isfinite(value):
             shown = value if isinstance(value, float) else f"a {type(value).__name__}"
             return Failure("Malformed", sentence("measure the trigger", "", f"{shown} is not a number"))
+    if all(type(value) is float for value in measured.values):
+        return measured
     return replace(measured, values=tuple(float(value) for value in measured.values))

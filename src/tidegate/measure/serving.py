@@ -295,7 +295,7 @@ class Serving:
             if not waiting or waiting[-1] is not run:
                 waiting.append(run)
             touched.add(connection)
-        return run.answers()
+        return run.answers() if run.got else None
 
     def _deliver(self, run: Run, question: Question, answer: Any, touched: set[Connection]) -> None:
         if run.outcome is not None:
