@@ -141,6 +141,9 @@ def test_rabbitmq_listens_on_the_pods_address_and_keeps_its_cookie(tmp_path: Pat
     written = Path(first.env["RABBITMQ_CONFIG_FILE"]).read_text()
     assert "listeners.tcp.1 = 127.96.0.9:5672" in written
     assert "management.tcp.ip = 127.96.0.9" in written
+    # Nothing of its is written to the machine's /var/log.
+    assert Path(first.env["RABBITMQ_LOG_BASE"]).is_relative_to(tmp_path)
+    assert Path(first.env["ERL_CRASH_DUMP"]).is_relative_to(tmp_path)
     cookie = (tmp_path / ".erlang.cookie").read_text()
     rabbitmq.prepare(box(tmp_path))
     assert (tmp_path / ".erlang.cookie").read_text() == cookie

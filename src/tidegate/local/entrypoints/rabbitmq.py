@@ -49,6 +49,9 @@ def prepare(box: Box) -> list[str]:
         "RABBITMQ_CONF_ENV_FILE": str(settings),
         "RABBITMQ_MNESIA_BASE": str(box.data / "mnesia"),
         "RABBITMQ_LOGS": "-",
+        # Some things it writes into a file whatever that says; the machine's own folder is not ours.
+        "RABBITMQ_LOG_BASE": str(box.data / "log"),
+        "ERL_CRASH_DUMP": str(box.data / "log" / "erl_crash.dump"),
         "RABBITMQ_GENERATED_CONFIG_DIR": str(box.data / "tidegate"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
         "RABBITMQ_PID_FILE": str(box.data / "tidegate" / "pid"),
