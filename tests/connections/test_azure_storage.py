@@ -199,6 +199,8 @@ async def test_what_another_trigger_lists_wholly_is_not_listed_again(
         assert len(proxy.requests) == 2
         await adapter.answer([BlobCount(asked, uploads, f"p{number}") for number in range(5)])
         assert len(proxy.requests) == 7
+        levels = [BlobCount(asked, uploads, prefix, "/") for prefix in ("in/", "in/old/")]
+        assert await adapter.answer(levels) == [2, 1], "a level holds nothing of what lies below it"
 
 
 def page(*names: str, marker: str = "") -> str:
