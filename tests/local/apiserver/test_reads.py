@@ -47,6 +47,14 @@ async def test_fields_of_any_depth_choose(api: Any) -> None:
     await api.plane.objects.patch(PODS, "default", "ran", {"status": {"phase": "Succeeded"}}, "status")
     assert names(listed(api, PODS, fields="status.phase!=Succeeded")) == "waits"
     assert names(listed(api, PODS, fields="spec.restartPolicy=Always,spec.nodeName=")) == "ranwaits"
+    assert names(listed(api, PODS, fields="spec.hostNetwork=false,status.phase=Succeeded")) == "ran"
+
+
+async def test_a_field_that_nothing_is_chosen_by_is_refused_not_answered_with_nothing(api: Any) -> None:
+    await api.create(PODS, api.pod("waits"))
+    with pytest.raises(ApiError, match=r"field label not supported: spec\.foo") as caught:
+        listed(api, PODS, fields="metadata.name=waits,spec.foo!=x")
+    assert caught.value.code == 400
 
 
 @pytest.mark.parametrize("query", [{"labels": "a=b=c"}, {"fields": "metadata.name"}, {"continue_token": "?"}])

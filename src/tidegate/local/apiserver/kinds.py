@@ -42,8 +42,8 @@ class Kind:
 
     `storage_version` is the version its objects are stored in; another version of the same
     group and plural shares the objects. `schema` is the openAPIV3Schema of a custom resource,
-    `columns` its additionalPrinterColumns. `is_journaled`: creations and deletions are written
-    to the journal.
+    `columns` its additionalPrinterColumns, `selectable` its selectableFields. `is_journaled`:
+    creations and deletions are written to the journal.
     """
 
     resource: Resource
@@ -62,6 +62,7 @@ class Kind:
     scale: ScalePaths | None = None
     schema: dict[str, Any] | None = None
     columns: tuple[dict[str, Any], ...] = ()
+    selectable: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from tidegate.base.selectors import parse_field_selector, parse_selector
 from tidegate.kube.resource import ApiError
+from tidegate.local.apiserver import field_selectors
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.refusals import bad_request, not_found
 from tidegate.local.apiserver.scale import scale_of
@@ -22,7 +23,6 @@ from tidegate.local.objects import Object
 Entries = list[Entry]
 Rows = list[Row]
 _EVENTS = "events"
-_PLACE_FIELDS = ("metadata.name", "metadata.namespace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Reads:
 
     def list(self, kind: Kind, query: Query) -> Page:
         """400 for a bad selector or token, 410 Expired for a continue token that is too old."""
-        matches = self.matcher(query.labels, query.fields)
+        matches = self.matcher(kind, query.labels, query.fields)
         version, after = self._store.version, None
         if query.continue_token:
             version, after = _read_token(query.continue_token)
@@ -109,20 +109,23 @@ class Reads:
         """Calls `on_entries` on the loop after each commit, in order; the result ends it."""
         return self._store.listen([kind.key], on_entries)
 
-    def matcher(self, labels: str, fields: str) -> Callable[[Row], bool]:
+    def matcher(self, kind: Kind, labels: str, fields: str) -> Callable[[Row], bool]:
         """Whether a row passes both selectors (texts); 400 for a bad one. Parses only for fields."""
         try:
             by_labels, by_fields = parse_selector(labels), parse_field_selector(fields)
         except ValueError as error:
             raise bad_request(str(error)) from error
-        is_about_place = all(path in _PLACE_FIELDS for path, _, _ in by_fields.terms)
+        field_selectors.check(kind, by_fields)
+        is_about_place = all(path in field_selectors.PLACE for path, _, _ in by_fields.terms)
 
         def matches(row: Row) -> bool:
             if labels and not by_labels.matches(row.labels):
                 return False
             if not by_fields.terms:
                 return True
-            return by_fields.matches(_place_only(row) if is_about_place else row.parse())
+            if is_about_place:
+                return by_fields.matches(_place_only(row))
+            return by_fields.matches(field_selectors.as_selected(kind, row.parse()))
 
         return matches
 

@@ -78,7 +78,7 @@ class WatchStreams:
         self, request: web.Request, kind: Kind, asked: Asked, renderer: Renderer
     ) -> web.StreamResponse:
         """Streams until the client leaves, the time is over, or the reader is too slow."""
-        sees = self._sees(asked)
+        sees = self._sees(kind, asked)
         try:
             rows, entries, version = self._start(kind, asked)
         except ApiError as error:
@@ -105,8 +105,8 @@ class WatchStreams:
         finally:
             self._feeds.remove(kind, watcher)
 
-    def _sees(self, asked: Asked) -> Callable[[Row], bool]:
-        matches = self._reads.matcher(asked.labels, asked.fields)
+    def _sees(self, kind: Kind, asked: Asked) -> Callable[[Row], bool]:
+        matches = self._reads.matcher(kind, asked.labels, asked.fields)
         namespace = asked.namespace
         if not namespace:
             return matches

@@ -48,6 +48,9 @@ def kinds_of(definition: Object) -> list[Kind]:
                 scale=_scale_paths(paths) if paths else None,
                 schema=(version.get("schema") or {}).get("openAPIV3Schema"),
                 columns=tuple(version.get("additionalPrinterColumns") or ()),
+                selectable=tuple(
+                    one["jsonPath"].removeprefix(".") for one in version.get("selectableFields") or ()
+                ),
             )
         )
     return kinds
