@@ -84,6 +84,35 @@ def test_a_workload_is_explained_by_what_scales_it(cli) -> None:
     )
 
 
+def test_a_job_and_a_pod_are_explained_by_what_they_come_from(cli) -> None:
+    put(cli, (SCALED_OBJECTS, "web-scaler"), (DEPLOYMENTS, "web"), (SCALED_JOBS, "crunch"))
+
+    async def create(client: Any) -> None:
+        owner = await client.get(SCALED_JOBS, "default", "crunch")
+        for resource, name, spec in (
+            (JOBS, "crunch-1", body(JOBS, "crunch-1")["spec"]),
+            (PODS, "crunch-1-x", POD),
+        ):
+            made = await client.create(resource, "default", {"metadata": owned(name, owner), "spec": spec})
+            owner = made
+        deployment = await client.get(DEPLOYMENTS, "default", "web")
+        await client.create(PODS, "default", {"metadata": owned("web-x", deployment), "spec": POD})
+
+    cli.client(create)
+    assert asked(cli, scaler_of, JOBS, "crunch-1") == (SCALED_JOBS, "crunch")
+    assert asked(cli, scaler_of, PODS, "crunch-1-x") == (SCALED_JOBS, "crunch")
+    assert asked(cli, scaler_called, "crunch-1-x") == (SCALED_JOBS, "crunch")
+    assert asked(cli, scaler_called, "web-x") == (SCALED_OBJECTS, "web-scaler")
+
+
+def owned(name: str, owner: dict[str, Any]) -> dict[str, Any]:
+    metadata = owner["metadata"]
+    reference = {key: owner[key] for key in ("apiVersion", "kind")} | {
+        key: metadata[key] for key in ("name", "uid")
+    }
+    return {"name": name, "ownerReferences": [{**reference, "controller": True}]}
+
+
 @pytest.mark.parametrize(
     ("there", "found"),
     [

@@ -11,6 +11,7 @@ from tidegate.cli.cluster.session import Session
 from tidegate.kube.resource import (
     DEPLOYMENTS,
     JOBS,
+    PODS,
     REPLICA_SETS,
     SCALED_JOBS,
     SCALED_OBJECTS,
@@ -20,6 +21,7 @@ from tidegate.kube.resource import (
 )
 
 Object = dict[str, Any]
+_OWNERS = {one.kind: one for one in (JOBS, REPLICA_SETS, DEPLOYMENTS, STATEFUL_SETS, SCALED_JOBS)}
 
 SHORT = {
     SCALED_OBJECTS: "so",
@@ -39,21 +41,51 @@ async def scaler_called(session: Session, name: str) -> tuple[Resource, str]:
     called += [(SCALED_JOBS, name) for one in jobs if _name(one) == name]
     if not called:
         called = [(SCALED_OBJECTS, _name(one)) for one in objects if _target(one)["name"] == name]
+    if not called:
+        for kind in (JOBS, PODS, REPLICA_SETS):
+            called += _scalers(objects, await _with_owners(session, kind, name))
     names = [_name(one) for one in (*objects, *jobs)]
     return _only(called, "explain", session, name, names)
 
 
 async def scaler_of(session: Session, resource: Resource, name: str) -> tuple[Resource, str]:
-    """The ScaledObject that scales this workload."""
+    """The ScaledObject that scales this workload, or whose pod or replica set this is; the ScaledJob whose
+    Job or pod it is."""
     objects = await _listed(session, SCALED_OBJECTS)
-    found = [one for one in objects if _target(one) == {"kind": resource.kind, "name": name}]
+    found = _scalers(objects, [(resource.kind, name), *await _with_owners(session, resource, name)])
     if not found:
         raise Misconfigured(
             "explain",
             answer=f"no ScaledObject of {session.namespace} scales {resource.kind} {name}",
             next_step="name a ScaledObject or ScaledJob",
         )
-    return _only([(SCALED_OBJECTS, _name(one)) for one in found], "explain", session, name, [])
+    return _only(found, "explain", session, name, [])
+
+
+def _scalers(objects: list[Object], owners: list[tuple[str, str]]) -> list[tuple[Resource, str]]:
+    """The ScaledJob among the owners, else the ScaledObjects that scale one of them."""
+    jobs = [(SCALED_JOBS, name) for kind, name in owners if kind == SCALED_JOBS.kind]
+    targets = [{"kind": kind, "name": name} for kind, name in owners]
+    return jobs or [(SCALED_OBJECTS, _name(one)) for one in objects if _target(one) in targets]
+
+
+async def _with_owners(session: Session, resource: Resource, name: str) -> list[tuple[str, str]]:
+    """Kind and name of the object, of its owner, and so on; nothing where there is none."""
+    found: list[tuple[str, str]] = []
+    following: Resource | None = resource
+    while following is not None:
+        try:
+            one = await session.client.get(following, session.namespace, name)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return found
+        found.append((following.kind, name))
+        owners: list[Object] = one["metadata"].get("ownerReferences") or []
+        owner: Object = next((it for it in owners if it.get("controller")), {})
+        name = str(owner.get("name") or "")
+        following = _OWNERS.get(str(owner.get("kind")))
+    return found
 
 
 async def logged(session: Session, name: str) -> Target | None:

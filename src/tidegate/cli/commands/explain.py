@@ -23,7 +23,7 @@ Entry = dict[str, Any]
 def command(words: tuple[str, ...], history: bool, output: str, kubeconfig: str, namespace: str) -> None:
     """Say why an object has the number it has, and what would change it.
 
-    NAME is a ScaledObject, a ScaledJob, or the workload that a ScaledObject scales.
+    NAME is a ScaledObject, a ScaledJob, the workload that a ScaledObject scales, or a Job or pod of theirs.
 
     Shows what each trigger said and when, each step of the last decision with its numbers, and the
     nearest values and moments at which it would decide otherwise.
