@@ -253,6 +253,11 @@ async def test_a_host_that_has_no_address_is_named(connect: Connect) -> None:
         await answer(connect(f"{faults.NOWHERE}:27017", timeout_s=0.5))
 
 
+async def test_hosts_that_the_dns_does_not_know_are_told(connect: Connect) -> None:
+    with pytest.raises(Unreachable, match=rf"{faults.NOWHERE}: its hosts cannot be looked up \(SRV"):
+        await answer(connect(uri=f"mongodb+srv://{faults.NOWHERE}/", timeout_s=0.5))
+
+
 async def test_a_name_is_resolved_before_it_is_dialled(process: FerretdbServer, connect: Connect) -> None:
     adapter = connect(f"mongo.shop:{process.port}", resolve=lambda host: "127.0.0.1")
     assert await answer(adapter) == 3

@@ -151,9 +151,12 @@ async def test_a_run_that_changes_its_state_in_between_counts_once() -> None:
 
 async def test_a_repository_that_is_not_there_has_no_jobs_and_an_owner_that_is_not_is_an_error() -> None:
     async with github(**two_repositories()) as (_hub, fake):
-        (value,) = (await one_round([build(fake.origin, repos="gone")])).values
+        (without,) = (await one_round([build(fake.origin, repos="web")])).values
+        (value,) = (await one_round([build(fake.origin, repos="gone,web")])).values
+        (none,) = (await one_round([build(fake.origin, repos="gone,away")])).values
         (told,) = (await one_round([build(fake.origin, owner="nobody")])).values
-    assert value == 0
+    assert value == without
+    assert "404 Not Found for shop/gone, shop/away; check `owner` and `repos`" in none
     assert "cannot list the repositories of nobody" in told
 
 

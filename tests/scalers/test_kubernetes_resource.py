@@ -108,7 +108,7 @@ def test_texts_and_numbers_are_read_as_their_format_and_type_say(
     ],
 )
 def test_what_is_no_number_is_malformed_and_never_a_zero(metadata: dict[str, str], answer: Any) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed, match="cannot read key replicas of ConfigMap shop/forecast on"):
         value(answer, **metadata)
 
 

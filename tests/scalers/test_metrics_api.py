@@ -92,6 +92,11 @@ def test_what_is_no_number_is_malformed_and_not_shown(body: bytes, format: str, 
     assert "many" not in str(caught.value)
 
 
+def test_the_place_that_holds_no_number_is_told_with_its_setting() -> None:
+    with pytest.raises(Malformed, match=r"cannot read a\.missing on .*; check `valueLocation`"):
+        value(JSON, "json", "a.missing")
+
+
 def test_triggers_of_one_url_send_one_request() -> None:
     asked: list[Any] = []
     for location in ("a", "b"):

@@ -81,7 +81,8 @@ def test_the_server_comes_from_the_string_or_the_parts(
     [
         ({"host": ""}, {}, "host", "no host given"),
         ({"host": "", "hostFromEnv": "H"}, {}, "host", "no host given"),
-        ({"port": "x"}, {}, "host", "it has an address that is not host:port"),
+        ({"port": "x"}, {}, "port", "it is no port"),
+        ({"host": "d b"}, {}, "host", "it has an address that is not host:port"),
         ({}, {"connectionString": "hunter2"}, "connectionString", "has no slash"),
         ({"query": ""}, {}, "query", "missing required parameter"),
         ({"queryValue": ""}, {}, "queryValue", "missing required parameter"),

@@ -107,6 +107,8 @@ def test_how_it_is_asked(metadata: dict[str, str], origin: str, tls: Tls | None)
     [
         ({"nsqLookupdHTTPAddresses": ""}, ["nsqLookupdHTTPAddresses"]),
         ({"topic": "", "channel": ""}, ["topic", "channel"]),
+        ({"topic": "a b", "channel": "x" * 65}, ["topic", "channel"]),
+        ({"topic": "a#Ephemeral", "channel": "#ephemeral"}, ["topic", "channel"]),
         ({"nsqLookupdHTTPAddresses": "http://l1:4161,l2"}, ["nsqLookupdHTTPAddresses"] * 2),
         ({"depthThreshold": "0"}, ["depthThreshold"]),
         ({"depthThreshold": "1.5"}, ["depthThreshold"]),

@@ -82,6 +82,8 @@ def test_the_server_comes_from_the_string_or_the_parts(
         ({**without("host"), "connection": "host=x"}, {}, [("host", "no host given")]),
         ({**without("host"), "hostFromEnv": "H"}, {}, [("host", "no host given")]),
         ({**BASE, "sslmode": "on"}, {}, [("sslmode", '"on" is not one of disable, allow')]),
+        ({**BASE, "port": "hunter2"}, {}, [("port", "it is no port, nor one for each host")]),
+        ({**BASE, "port": "5432;5433"}, {}, [("port", "it is no port, nor one for each host")]),
         (BASE, {"connection": "hunter2"}, [("connection", "is neither a URI nor pairs of key=value")]),
         (without("targetQueryValue"), {}, [("targetQueryValue", "no targetQueryValue given")]),
         ({**BASE, "targetQueryValue": "0"}, {}, [("targetQueryValue", "no targetQueryValue given")]),

@@ -215,6 +215,9 @@ class MongodbConnection(QueryConnection):
                 return self._unreachable(_code(error))
             step = "check user, password and authSource (the database that knows the user)"
             return Denied("log in", on=self._label, answer=_code(error), next_step=step)
+        is_lookup = self._at.uri.startswith("mongodb+srv://") and "wire version" not in str(error)
+        if isinstance(error, ConfigurationError) and is_lookup:
+            return self._unreachable("its hosts cannot be looked up (SRV records of the DNS)")
         if isinstance(error, ConfigurationError):
             return Misconfigured(
                 "open a connection", on=self._label, answer="its options and the server do not go together"

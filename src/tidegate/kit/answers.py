@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tidegate.base.errors import Malformed
@@ -25,7 +26,27 @@ def count(answer: Any, question: Question) -> int:
     )
 
 
-def number(answer: Any, question: Question) -> float:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a number was looked for, for people; and the setting that says so."""
+
+    where: str = ""
+    setting: str = ""
+
+    def unreadable(self, question: Question, answer: str) -> Malformed:
+        where = f"{self.where[:100]}…" if len(self.where) > 100 else self.where
+        return Malformed(
+            f"read {where or 'the answer'}",
+            on=question.server.label(),
+            answer=answer,
+            next_step=f"check `{self.setting}`, and what stands there" if self.setting else "",
+        )
+
+
+ANSWER = Place()
+
+
+def number(answer: Any, question: Question, place: Place = ANSWER) -> float:
     """`answer` if it is a finite number. Malformed when it is anything else, a text of digits too."""
     if type(answer) in (int, float):
         try:
@@ -37,23 +58,18 @@ def number(answer: Any, question: Question) -> float:
         shown = str(value)
     else:
         shown = "nothing" if answer is None else f"a {_WORDS.get(type(answer), type(answer).__name__)}"
-    raise Malformed(
-        "read the answer", on=question.server.label(), answer=f"{shown} where a number was expected"
-    )
+    raise place.unreadable(question, f"{shown} where a number was expected")
 
 
-def amount(answer: Any, question: Question) -> float:
+def amount(answer: Any, question: Question, place: Place = ANSWER) -> float:
     """The same, and a text that is a Kubernetes quantity (`64`, `1k`, `10Mi`) counts too."""
     if isinstance(answer, str):
         try:
             return float(parse_quantity(answer.strip()))
         except ValueError:
-            raise Malformed(
-                "read the answer",
-                on=question.server.label(),
-                answer="a text that is no quantity where a number was expected",
-            ) from None
-    return number(answer, question)
+            answer = "a text that is no quantity where a number was expected"
+            raise place.unreadable(question, answer) from None
+    return number(answer, question, place)
 
 
 _WORDS = {str: "text", bool: "truth value", dict: "JSON object", list: "list"}

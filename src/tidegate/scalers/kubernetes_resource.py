@@ -30,10 +30,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from tidegate.base.errors import Malformed
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
-from tidegate.kit.answers import amount, number
+from tidegate.kit.answers import Place, amount, number
 from tidegate.kit.picking.gjson import Json, path_problem
 from tidegate.kit.picking.pick import Pick, Text
 from tidegate.kit.picking.yamlpath import Yaml
@@ -92,19 +91,16 @@ class KubernetesResource(Polled):
         return Json(self.value_location) if self.format == "json" else Yaml(self.value_location)
 
     def _number(self, answer: Any, question: Question) -> float:
+        place = Place(f"key {self.key} of {self.resource_kind} {self.scope.namespace}/{self.resource_name}")
         if answer is None:
-            raise _unreadable(question, f"path {self.value_location} not found in {self.format}")
+            raise place.unreadable(question, f"path {self.value_location} not found in {self.format}")
         is_quantity = self.value_type == "quantity" or (
             self.format == "json" and self.value_type == "float64"
         )
         if is_quantity:
-            return amount(answer, question)
+            return amount(answer, question, place)
         if isinstance(answer, str) and self.format != "json":
             if _NUMBER.fullmatch(answer.strip()) is None:
-                raise _unreadable(question, "its text is no number")
-            return number(float(answer), question)
-        return number(answer, question)
-
-
-def _unreadable(question: Question, answer: str) -> Malformed:
-    return Malformed("read the number", on=question.server.label(), answer=answer)
+                raise place.unreadable(question, "its text is no number")
+            return number(float(answer), question, place)
+        return number(answer, question, place)

@@ -63,7 +63,7 @@ from typing import ClassVar
 
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
-from tidegate.kit.answers import amount
+from tidegate.kit.answers import Place, amount
 from tidegate.kit.httpaccess import HttpAccess
 from tidegate.kit.picking.formats import Format, location_problem, pick_of
 from tidegate.kit.question import Ask
@@ -118,9 +118,14 @@ class MetricsApi(HttpAccess):
 
     async def measure(self, ask: Ask, now: datetime) -> float:
         if self.is_aggregated:
-            return await aggregated(ask, self.url(), self.aggregation, self._asked_at, self.server())
+            return await aggregated(
+                ask, self.url(), self.aggregation, self._asked_at, self.server(), self._place()
+            )
         question = self._question(self.server())
-        return amount(await ask(question), question)
+        return amount(await ask(question), question, self._place())
+
+    def _place(self) -> Place:
+        return Place(self.value_location, "valueLocation")
 
     def _asked_at(self, server: HttpServer) -> HttpQuestion:
         return self._question(server)

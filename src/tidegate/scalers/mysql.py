@@ -43,6 +43,7 @@ Source: https://github.com/go-sql-driver/mysql#dsn-data-source-name
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import field
 from datetime import datetime
@@ -58,6 +59,7 @@ from tidegate.kit.systems.sql import SqlQuery, query_problems, sql_number
 
 _AE = (AUTHENTICATION, ENVIRONMENT)
 _MA = (METADATA, AUTHENTICATION)
+_PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 
 
 @declared
@@ -88,7 +90,8 @@ class MysqlQuery(Polled):
             if self.connection_string:
                 yield Problem("connectionString", f"the connection string {error}")
             else:
-                yield Problem("host", f"it {error}")
+                name = "port" if self.port and not _PORT.fullmatch(self.port) else "host"
+                yield Problem(name, f"it {error}" if name == "host" else "it is no port")
         if not self.connection_string and not self.host:
             yield Problem("host", "no host given", "FieldValueRequired")
         yield from query_problems(self.query)

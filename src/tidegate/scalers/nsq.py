@@ -23,6 +23,7 @@ Source: https://nsq.io/components/nsqd.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar
@@ -41,6 +42,8 @@ from tidegate.kit.tls import Tls
 
 _ME = (METADATA, ENVIRONMENT)
 _LIMIT_BYTES = 32 << 20
+_NAME = re.compile(r"(?=.{1,64}\Z)[.a-zA-Z0-9_-]+(#ephemeral)?", re.ASCII)
+_NO_NAME = "it is no name that NSQ takes: at most 64 letters, digits and ._-, perhaps with #ephemeral"
 
 
 @declared
@@ -69,6 +72,9 @@ class NsqChannel(Polled):
             if not is_address(address):
                 shown = f"address {number}" if "@" in address else f'"{address}"'
                 yield Problem("nsqLookupdHTTPAddresses", f"{shown} is not host:port")
+        for name, given in (("topic", self.topic), ("channel", self.channel)):
+            if _NAME.fullmatch(given) is None:
+                yield Problem(name, _NO_NAME)
         if self.depth_threshold <= 0:
             yield Problem("depthThreshold", "depthThreshold must be a positive integer")
         if self.activation_depth_threshold < 0:

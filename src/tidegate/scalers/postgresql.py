@@ -49,6 +49,7 @@ Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTR
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import field
 from datetime import datetime
@@ -105,6 +106,8 @@ class PostgresqlQuery(Polled):
             for name, value in parts.items():
                 if not value:
                     yield Problem(name, f"no {name} given", "FieldValueRequired")
+            if self.port and not all(re.fullmatch("[0-9]*", one, re.ASCII) for one in self.port.split(",")):
+                yield Problem("port", "it is no port, nor one for each host (`5432,5433`)")
             if self.sslmode and self.sslmode not in SSL_MODES:
                 message = f'"{self.sslmode}" is not one of {", ".join(SSL_MODES)}'
                 yield Problem("sslmode", message, "FieldValueNotSupported")

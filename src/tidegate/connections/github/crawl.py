@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from tidegate.base.errors import Denied, Malformed, TidegateError
+from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError
 from tidegate.connections.github.api import Api, Limited
 from tidegate.kit.systems.github import GithubJob, GithubJobs
 
@@ -18,6 +18,8 @@ LISTED = 30
 PER_PAGE, PAGES = 100, 50
 
 Jobs = tuple[GithubJob, ...]
+Found = Jobs | None
+"""None: the repository is not there, or not for this login to see."""
 Result = TypeVar("Result")
 
 
@@ -27,7 +29,7 @@ class Crawl:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._repositories: dict[tuple[str, str], asyncio.Task[tuple[str, ...]]] = {}
-        self._jobs: dict[tuple[str, str], asyncio.Task[Jobs]] = {}
+        self._jobs: dict[tuple[str, str], asyncio.Task[Found]] = {}
 
     async def answer(self, question: GithubJobs) -> Jobs | TidegateError:
         """The jobs of the question's repositories. Raises what ends the whole crawl."""
@@ -44,7 +46,16 @@ class Crawl:
             raise
         except TidegateError as error:
             return error
-        return tuple(job for jobs in found for job in jobs)
+        if question.repositories and all(jobs is None for jobs in found):
+            # One that went is passed over. None at all is a wrong name, or a login that sees none of them.
+            where = ", ".join(f"{question.owner}/{name}" for name in question.repositories)
+            return Misconfigured(
+                "list the jobs",
+                on=self._on,
+                answer=f"404 Not Found for {where:.200}",
+                next_step="check `owner` and `repos`, and what the login may see",
+            )
+        return tuple(job for jobs in found for job in jobs or ())
 
     async def _once(self, known: Any, key: tuple[str, str], make: Any) -> Any:
         if key not in known:
@@ -75,19 +86,25 @@ class Crawl:
                 break
         return tuple(names)
 
-    async def _of_repository(self, owner: str, name: str) -> Jobs:
+    async def _of_repository(self, owner: str, name: str) -> Found:
         runs: dict[int, str] = {}
         place = f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}"
-        for listed in await _together(self._runs(place, state, name) for state in STATES):
-            runs |= listed
+        found = await _together(self._runs(place, state, name) for state in STATES)
+        if all(listed is None for listed in found):
+            return None
+        for listed in found:
+            runs |= listed or {}
         jobs = await _together(self._of_run(owner, repository, run) for run, repository in runs.items())
-        return tuple(job for found in jobs for job in found)
+        return tuple(job for listed in jobs for job in listed)
 
-    async def _runs(self, place: str, state: str, name: str) -> dict[int, str]:
-        """Runs in this state by number, each with its repository's name; none where the repository is not."""
+    async def _runs(self, place: str, state: str, name: str) -> dict[int, str] | None:
+        """Runs in this state by number, each with its repository's name; None where the repository is not."""
         attempted, found = f"list the runs of {name}", dict[int, str]()
         path = f"{place}/actions/runs?status={state}&per_page={PER_PAGE}"
-        for entry in await self._paged(path, "workflow_runs", attempted):
+        entries = await self._paged(path, "workflow_runs", attempted)
+        if entries is None:
+            return None
+        for entry in entries:
             if entry.get("status") in STATES:
                 repository = entry.get("repository")
                 called = repository.get("name") if isinstance(repository, dict) else None
@@ -100,15 +117,17 @@ class Crawl:
         path = f"{place}/actions/runs/{run}/jobs?per_page={PER_PAGE}"
         return tuple(
             GithubJob(tuple(label for label in entry.get("labels") or () if isinstance(label, str)))
-            for entry in await self._paged(path, "jobs", attempted)
+            for entry in await self._paged(path, "jobs", attempted) or ()
             if entry.get("status") in STATES
         )
 
-    async def _paged(self, path: str, field: str, attempted: str) -> list[dict[str, Any]]:
-        """All entries of a list, page by page."""
+    async def _paged(self, path: str, field: str, attempted: str) -> list[dict[str, Any]] | None:
+        """All entries of a list, page by page; None where it is not found."""
         entries: list[dict[str, Any]] = []
         for page in range(1, PAGES + 1):
             found = await self._api.get(path if page == 1 else f"{path}&page={page}", attempted)
+            if found is None and page == 1:
+                return None
             if found is None:
                 break
             listed = _entries(found.get(field) if isinstance(found, dict) else None, attempted, self._on)

@@ -182,7 +182,8 @@ def lost(error: BaseException, request: HttpRequest, timeout_s: float) -> Tidega
         return Late(attempted, on=on, answer=f"no answer within {timeout_s:g} s", next_step=step)
     if isinstance(error, aiohttp.ClientPayloadError):
         return Silent(attempted, on=on, answer="the answer ended too early")
-    return Cut(attempted, on=on, answer="the connection was closed")
+    step = "check that the server is up, and that this port speaks HTTP"
+    return Cut(attempted, on=on, answer="the connection was closed", next_step=step)
 
 
 def _words(error: OSError) -> str:

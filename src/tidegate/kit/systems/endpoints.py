@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tidegate.base.addresses import bracketed
 from tidegate.base.errors import Malformed, TidegateError, Unreachable
-from tidegate.kit.answers import amount
+from tidegate.kit.answers import Place, amount
 from tidegate.kit.question import Ask
 from tidegate.kit.systems.http import HttpQuestion, HttpServer, Url, read_url
 from tidegate.kit.systems.kubernetes import Endpoint, ServiceEndpoints
@@ -38,9 +38,10 @@ async def aggregated(
     how: Aggregation,
     question_of: Callable[[HttpServer], HttpQuestion],
     server: HttpServer,
+    place: Place,
 ) -> float:
-    """What the endpoints of the URL's Service say, merged. `question_of` asks one of them, which is like
-    `server` but for its address.
+    """What the endpoints of the URL's Service say at `place`, merged. `question_of` asks one of them, which
+    is like `server` but for its address.
 
     Endpoints that do not answer are left out, unless all do not, or a sum is wanted.
     """
@@ -55,7 +56,7 @@ async def aggregated(
         part = questions[start : start + step]
         for question, answer in zip(part, await ask.each(*part), strict=True):
             try:
-                values.append(amount(_raised(answer), question))
+                values.append(amount(_raised(answer), question, place))
             except TidegateError as error:
                 failures.append(error)
     if failures and (how == "sum" or not values):

@@ -39,7 +39,7 @@ class GithubJobs:
     """The jobs that wait or run in repositories of an owner: a tuple of `GithubJob`.
 
     Without `repositories` in all that the owner has, as `scope` says where to list them. A repository that is
-    not there, or not for us to see, has no jobs.
+    not there, or not for us to see, has no jobs; Misconfigured where that is so of all that are named.
     """
 
     server: GithubServer
