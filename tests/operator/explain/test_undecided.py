@@ -49,6 +49,25 @@ async def test_what_is_not_explained_is_told_with_what_was_perhaps_meant(
 
 
 @operated(jobs=1)
+async def test_an_object_that_is_refused_before_a_decision_is_not_called_new(
+    clock: Any, cluster: Cluster
+) -> None:
+    async def refuse(write: Write) -> None:
+        if write.resource == SCALED_OBJECTS and write.verb != "create" and not write.subresource:
+            raise ApiError(422, "Invalid", "metadata.labels: too long")
+
+    cluster.client.before = refuse
+    await cluster.deployment("web", 0)
+    await cluster.scaled_object("web")
+    await clock.sleep(2)
+    with pytest.raises(ApiError) as caught:
+        await cluster.operator.explain(SCALED_OBJECTS, "shop", "web")
+    assert caught.value.reason == "NotDecided"
+    assert "nothing was decided about ScaledObject shop/web yet: " in caught.value.message
+    assert "metadata.labels: too long" in caught.value.message
+
+
+@operated(jobs=1)
 async def test_an_object_of_another_namespace_is_named_with_it(clock: Any, cluster: Cluster) -> None:
     await cluster.scaled_job("crunch")
     await clock.sleep(2)

@@ -1,9 +1,10 @@
-"""What to say of an object that nothing was decided about: it does not exist, or is too new."""
+"""What to say of an object that nothing was decided about: it does not exist, is too new, or not ready."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tidegate.api import conditions
 from tidegate.base.spelling import nearest
 from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.operator.cluster.informers import Informers
@@ -20,7 +21,12 @@ def undecided(informers: Informers, resource: Resource, namespace: str, name: st
         return ApiError(
             404, "NotDecided", f"{resource.kind} {namespace}/{name} cannot be read: {misread.text}"
         )
-    if informers.get(resource, namespace, name) is not None:
+    present = informers.get(resource, namespace, name)
+    if present is not None:
+        ready = conditions.find(present.status.conditions, "Ready")
+        if ready is not None and ready.status == "False" and ready.message:
+            text = f"nothing was decided about {resource.kind} {namespace}/{name} yet: {ready.message}"
+            return ApiError(404, "NotDecided", text)
         text = (
             f"{resource.kind} {namespace}/{name} is new and was not looked at yet: ask again in a moment, "
             "or see its events with kubectl describe"
