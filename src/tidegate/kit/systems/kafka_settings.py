@@ -38,9 +38,8 @@ MECHANISMS: dict[str, Mechanism] = {
 SASL_DOC = "How to log in: `none`, `plaintext`, `scram_sha256`, `scram_sha512`, `oauthbearer`."
 
 COST = (
-    "one metadata request, one ListOffsets per broker and, from Kafka 3.0 on, one OffsetFetch per coordinator"
-    " "
-    "(before that one per group, sent together), over one connection per broker"
+    "one metadata request, one ListOffsets per broker and, from Kafka 3.0 on, one OffsetFetch per "
+    "coordinator (before that one per group, sent together), over one connection per broker"
 )
 TESTED_AGAINST = "Kafka 4.4 (real; one broker, and three)"
 
