@@ -60,7 +60,7 @@ def messages(value: Any, index: int = 0, **more: Any) -> TriggerView:
             30.0,
             6,
             {"maxReplicaCount": 5},
-            ["6 replicas are above the maximum 5: lowered at the HPA's next look"],
+            ["6 replicas are above the maximum 5: lowered at the HPA's next sync"],
         ),
         (
             90.0,
@@ -92,19 +92,19 @@ def test_the_next_value_up(value: float, current: int, spec: Any, expected: list
         ((60.0, 12.0), 6, {}, f"s0-redis at most 50 (60 now): 5 replicas, {WINDOW}"),
         ((300.0,), 30, {}, f"s0-redis at most 269 (300 now): 27 replicas, {WINDOW}"),
         # what is below already is waited for by nobody
-        ((0.0,), 2, {}, f"s0-redis: 0 now asks for 1 replica: lowered at the HPA's next looks, {WINDOW}"),
+        ((0.0,), 2, {}, f"s0-redis: 0 now asks for 1 replica: lowered at the HPA's next syncs, {WINDOW}"),
         (
             (12.0, 21.0),
             6,
             {},
-            "s0-redis: 12 and s1-redis: 21 now ask for 3 replicas: lowered at the HPA's next looks, "
+            "s0-redis: 12 and s1-redis: 21 now ask for 3 replicas: lowered at the HPA's next syncs, "
             f"{WINDOW}",
         ),
         (
             (12.0,),
             6,
             {"minReplicaCount": 4},
-            f"s0-redis: 12 now asks for 4 replicas: lowered at the HPA's next looks, {WINDOW}",
+            f"s0-redis: 12 now asks for 4 replicas: lowered at the HPA's next syncs, {WINDOW}",
         ),
         (
             (10.0,),
@@ -185,7 +185,7 @@ def test_the_way_into_the_fallback_and_out_of_it() -> None:
     fallen = found(4, replace(failing, failed_polls=4), object=object)
     assert texts(fallen) == [
         "s0-redis is in fallback until it can be read again",
-        "the fallback asks for 10 replicas now: raised at the HPA's next looks, "
+        "the fallback asks for 10 replicas now: raised at the HPA's next syncs, "
         "as fast as its policies allow",
     ]
     settled = found(10, replace(failing, failed_polls=4), object=object)

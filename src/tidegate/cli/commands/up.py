@@ -48,7 +48,7 @@ PORT = 7443
     type=click.FloatRange(1, 300),
     default=15.0,
     show_default=True,
-    help="Seconds between two looks of the HPA controller.",
+    help="Seconds between two syncs of the HPA controller.",
 )
 def command(
     data_dir: Path,

@@ -71,13 +71,13 @@ SENTENCES: dict[Turn, Sentence] = sentences(
         Turn.DEACTIVATES: "{conditions}: nothing is active, {replicas:replica} {later}",
         Turn.BLIND: "the HPA must read its metrics again before it raises or lowers ({reason})",
         Turn.MORE: "{metric} at {at} ({value} now): {replicas:replica}",
-        Turn.RAISING: "{metric} asks for {replicas:replica} now{value}: raised at the HPA's next looks, "
+        Turn.RAISING: "{metric} asks for {replicas:replica} now{value}: raised at the HPA's next syncs, "
         "as fast as its policies allow",
         Turn.MOST: "the HPA raises no further: the maximum is {replicas:replica}",
-        Turn.ABOVE_MOST: "{current:replica} are above the maximum {maximum}: lowered at the HPA's next look",
+        Turn.ABOVE_MOST: "{current:replica} are above the maximum {maximum}: lowered at the HPA's next sync",
         Turn.NEVER_RAISED: "the HPA raises nothing: behavior.scaleUp.selectPolicy is Disabled",
         Turn.FEWER: "{conditions}: {replicas:replica}, {window_s} s after the last higher recommendation",
-        Turn.LOWERING: "{asked} for {replicas:replica}: lowered at the HPA's next looks, "
+        Turn.LOWERING: "{asked} for {replicas:replica}: lowered at the HPA's next syncs, "
         "{window_s} s after the last higher recommendation",
         Turn.LEAST: "the HPA lowers no further: its minimum is {replicas:replica}{beyond}",
         Turn.NEVER_LOWERED: "the HPA lowers nothing: behavior.scaleDown.selectPolicy is Disabled",
