@@ -42,6 +42,20 @@ def objects(file: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_every_user_may_open_the_ports_of_an_example(file: str) -> None:
+    ports = [
+        port["port"] for body in objects(file) if body["kind"] == "Service" for port in body["spec"]["ports"]
+    ]
+    assert [port for port in ports if port < 1024] == []
+
+
+def test_the_readme_has_a_line_for_each_example() -> None:
+    text = (EXAMPLES.parent / "README.md").read_text()
+    folders = {Path(file).parts[0] for file in FILES}
+    assert [name for name in sorted(folders) if f"| [`{name}`](examples/{name}) |" not in text] == []
+
+
 def test_there_are_examples() -> None:
     kinds = {body["kind"] for file in FILES for body in objects(file)}
     assert {"ScaledObject", "ScaledJob", "Deployment"} <= kinds
