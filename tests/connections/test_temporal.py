@@ -283,6 +283,18 @@ async def test_a_bad_server_is_unreachable_as_a_whole(fault: Any) -> None:
     assert KEY not in str(caught.value)
 
 
+async def test_a_port_where_nobody_listens_or_no_grpc_is_spoken_says_what_to_check() -> None:
+    async with faults.nobody() as bad, asking(bad.address, timeout_s=2) as (adapter, server):
+        with pytest.raises(Unreachable, match=r"no connection: .*[Rr]efused.*; check that the server runs"):
+            await adapter.answer([queue(server, "q")])
+    async with (
+        faults.saying(b"HTTP/1.1 400 Bad Request\r\n\r\n") as bad,
+        asking(bad.address, timeout_s=2) as (adapter, server),
+    ):
+        with pytest.raises(Unreachable, match=r"and whether it wants TLS$"):
+            await adapter.answer([queue(server, "q")])
+
+
 async def test_what_is_not_asked_yet_of_a_silent_server_is_not_asked() -> None:
     frontend = Frontend(stats(1))
     frontend.delay_s = 60

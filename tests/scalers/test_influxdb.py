@@ -66,6 +66,8 @@ def table(kind: str, *values: str, default: str = "") -> str:
         (table("double", "", default="2"), 2),
         (table("long", "1") + table("string", "x"), 1),
         (table("long", "1").replace("\r\n", "\n"), 1),
+        # What else ends lines in Unicode ends no record.
+        (table("long", "1").replace(",,0,", ",a\u2028b,0,"), 1),
     ],
 )
 def test_the_first_record_counts(text: str, value: float) -> None:

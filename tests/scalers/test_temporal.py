@@ -238,6 +238,8 @@ def test_the_older_selections_are_told_to_be_old() -> None:
     ("metadata", "auth", "paths"),
     [
         ({"endpoint": "", "taskQueue": ""}, {}, ["taskQueue", "endpoint"]),
+        ({"endpoint": "http://temporal:7233"}, {}, ["endpoint"]),
+        ({"endpoint": "temporal:7233/"}, {}, ["endpoint"]),
         ({"targetQueueSize": "-1"}, {}, ["targetQueueSize"]),
         ({"activationTargetQueueSize": "-1"}, {}, ["activationTargetQueueSize"]),
         ({"minConnectTimeout": "-1"}, {}, ["minConnectTimeout"]),

@@ -37,6 +37,7 @@ Found = dict[tuple[Any, ...], Any]
 
 _ELSEWHERE = frozenset({502, 503, 504})
 _GRACE_S = 1.0
+_STRANGE = "check `addresses`: what answers there runs no searches"
 
 
 def connect(server: SearchServer, surroundings: Surroundings) -> Adapter:
@@ -211,13 +212,13 @@ async def _read(response: Response, request: HttpRequest) -> Any:
             return await asyncio.to_thread(read_json, response.body)
         return read_json(response.body)
     except Unpicked as error:
-        raise failures.unreadable(request, str(error), response.body) from None
+        raise failures.unreadable(request, str(error), response.body, _STRANGE) from None
 
 
 def _checked(entry: Any, request: HttpRequest) -> Any:
     """A response, or why it is none: refused, or less than all."""
     if not isinstance(entry, dict):
-        return failures.unreadable(request, "the response is no object")
+        return failures.unreadable(request, "the response is no object", next_step=_STRANGE)
     status = entry.get("status", 200)
     if "error" in entry or status != 200:
         told = msgspec.json.encode(entry.get("error"))
@@ -225,8 +226,7 @@ def _checked(entry: Any, request: HttpRequest) -> Any:
     shards = entry.get("_shards")
     if not isinstance(shards, dict):
         # Nothing at the location may mean 0: not where something else than a search has answered.
-        step = "check `addresses`: what answers there runs no searches"
-        return failures.unreadable(request, "the answer is no response to a search", next_step=step)
+        return failures.unreadable(request, "the answer is no response to a search", next_step=_STRANGE)
     failed = shards.get("failed")
     if failed or entry.get("timed_out") is True:
         what = f"{failed} shards failed" if failed else "it timed out"

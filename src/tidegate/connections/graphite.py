@@ -30,6 +30,7 @@ LIMIT_BYTES = 16 << 20
 LARGE_BYTES = 256 << 10
 
 _GRACE_S = 1.0
+_STRANGE = "check `serverAddress`: what answers there is no Graphite"
 
 Found = dict[LatestPoint, Any]
 """By target: its list of series, or the error in its place."""
@@ -175,9 +176,9 @@ async def _series(response: Response, request: HttpRequest) -> list[dict[str, An
         else:
             series = read_json(response.body)
     except Unpicked as error:
-        return failures.unreadable(request, str(error), response.body)
+        return failures.unreadable(request, str(error), response.body, _STRANGE)
     if not isinstance(series, list) or not all(isinstance(one, dict) for one in series):
-        return failures.unreadable(request, "the answer is no list of series", response.body)
+        return failures.unreadable(request, "the answer is no list of series", response.body, _STRANGE)
     return series
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     import grpc
 
 REASON_LENGTH = 100
+_NOT_DIALLED = re.compile(
+    r"(?:failed to connect to all addresses|connections to all backends failing); last error: "
+    r"(?:[A-Z_]+: )?(?:ipv[46]:[^ ]*: )?(?:Failed to connect to remote host: )?"
+)
+"""What gRPC puts before the reason why no connection came about, which alone is worth telling."""
+
+_DIAL = "check that the server runs, that host and port are right, and whether it wants TLS"
 REPLY_BYTES = 4 * 1024 * 1024
 DEFAULT_PORT = 443
 
@@ -93,7 +101,8 @@ def told(
     details = error.details() or ""
     if any(secret in details for secret in secrets):
         details = ""
-    reason = "".join(sign if sign.isprintable() else " " for sign in details)[:REASON_LENGTH]
+    cause = _NOT_DIALLED.sub("no connection: ", details, count=1)
+    reason = "".join(sign if sign.isprintable() else " " for sign in cause)[:REASON_LENGTH]
     answer = f"{code.name}: {reason}" if reason else code.name
     if code in (StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED):
         return Denied(attempted, on=on, answer=answer)
@@ -103,7 +112,7 @@ def told(
         return Misconfigured(attempted, on=on, answer=answer, next_step="correct the trigger's metadata")
     if code in (StatusCode.DATA_LOSS, StatusCode.OUT_OF_RANGE):
         return Malformed(attempted, on=on, answer=answer)
-    return Unreachable(attempted, on=on, answer=answer)
+    return Unreachable(attempted, on=on, answer=answer, next_step=_DIAL if cause != details else "")
 
 
 def _unlocked(tls: Tls) -> bytes:

@@ -28,6 +28,7 @@ LARGE_BYTES = 256 << 10
 _PATIENCE = 6
 """A call may last so many times a request: slow answers of a server are late, not silence."""
 
+_STRANGE = "check that the address is the console's, and its login"
 _FORBIDDEN = (403, 405, 501)
 
 Asked = BeanAttribute | BeanUrl
@@ -137,6 +138,9 @@ class JolokiaConnection:
         if read.status in (401, 403):
             step = "give the user the right to read it, and `corsHeader` an origin that Jolokia allows"
             return Denied(attempted, on=on, answer=f"Jolokia says {phrase(read.status)}", next_step=step)
+        if not read.status:
+            answer = "it is no answer of Jolokia's"
+            return Malformed(attempted, on=on, answer=answer, next_step=_STRANGE)
         if read.status != 200:
             return Malformed(attempted, on=on, answer=f"Jolokia says status {read.status}")
         if type(read.value) is not int or read.value < 0:
@@ -154,8 +158,7 @@ async def _decoded(response: Response, request: HttpRequest, kind: Any) -> Any:
         return msgspec.json.decode(response.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = "it is no answer of Jolokia's"
-        step = "check that the address is the console's, and its login"
-        raise unreadable(request, reason, response.body, step) from error
+        raise unreadable(request, reason, response.body, _STRANGE) from error
 
 
 def _escaped(text: str) -> str:

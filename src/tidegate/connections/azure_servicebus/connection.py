@@ -149,7 +149,8 @@ class ServiceBusConnection:
                 return read_entries(outcome.body)
             return await asyncio.to_thread(read_entries, outcome.body)
         except Unpicked as error:
-            return Malformed(request.title(), on=self._server.label(), answer=str(error))
+            step = "check the connection string: what answers there is no Service Bus"
+            return Malformed(request.title(), on=self._server.label(), answer=str(error), next_step=step)
 
     def _single(self, question: ActiveMessages) -> HttpRequest:
         name = quote(question.name)

@@ -29,6 +29,7 @@ VERSION = "2021-12-02"
 # 404 and the like are answers: the server is there. What is missing here is its own trouble, or its patience.
 _READ = (200, 400, 401, 403, 404, 405, 409, 410)
 
+_STRANGE = "check the address: it does not answer as Azure Storage does"
 _CODE = re.compile(r"[A-Za-z]{1,80}")
 _DENIED = re.compile(r"Authenticat|Authoriz|Permission|NotPermitted|AccountIsDisabled")
 _MISSING = re.compile(r"NotFound|BeingDeleted|Disabled")
@@ -76,7 +77,7 @@ class Requests:
         return {request: self._checked(request, one) for request, one in outcomes.items()}
 
     def strange(self, request: HttpRequest, answer: str) -> Malformed:
-        return Malformed(request.title(), on=self.server.label(), answer=answer)
+        return Malformed(request.title(), on=self.server.label(), answer=answer, next_step=_STRANGE)
 
     def _checked(self, request: HttpRequest, outcome: Response | TidegateError) -> Response | TidegateError:
         if isinstance(outcome, TidegateError) or outcome.status == 200:
@@ -95,8 +96,7 @@ def refusal(attempted: str, server: StorageServer, status: int, code: str) -> Ti
     if _MISSING.search(code):
         return Missing(attempted, on=on, answer=answer, next_step="check its name, and the account")
     if not code:
-        step = "check the address: it does not answer as Azure Storage does"
-        return Malformed(attempted, on=on, answer=answer, next_step=step)
+        return Malformed(attempted, on=on, answer=answer, next_step=_STRANGE)
     if status >= 500:
         return Unreachable(attempted, on=on, answer=answer)
     return Misconfigured(attempted, on=on, answer=answer, next_step="check the trigger's parameters")

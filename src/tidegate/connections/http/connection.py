@@ -26,6 +26,8 @@ LARGE_BYTES = 256 << 10
 
 _GRACE_S = 1.0
 
+_UNPICKED = "check the address, and what it answers"
+
 Outcome = Response | TidegateError
 
 _OF_ALL = (failures.Silent, failures.Unauthorized)
@@ -97,7 +99,9 @@ class HttpConnection:
         else:
             found = pick_all(body, wanted)
         return {
-            pick: failures.unreadable(request, str(value), body) if isinstance(value, Unpicked) else value
+            pick: failures.unreadable(request, str(value), body, _UNPICKED)
+            if isinstance(value, Unpicked)
+            else value
             for pick, value in found.items()
         }
 

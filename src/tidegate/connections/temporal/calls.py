@@ -78,4 +78,4 @@ class Calls:
         found = told(error, attempted, self._server.label(), bound_s, secrets=secrets)
         if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             return found
-        return Lost(attempted, on=found.on, answer=found.answer)
+        return Lost(attempted, on=found.on, answer=found.answer, next_step=found.next_step)

@@ -97,7 +97,7 @@ def read_flux(text: str) -> float:
     annotations: dict[str, list[str]] = {}
     header: list[str] = []
     try:
-        for row in csv.reader(text.splitlines(), strict=True):
+        for row in csv.reader((f"{line}\n" for line in text.split("\n")), strict=True):
             if not any(row):
                 header = [] if header else header
             elif row[0].startswith("#"):

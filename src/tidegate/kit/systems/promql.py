@@ -21,7 +21,8 @@ def one_value(
     they are Malformed, as is every other answer.
     """
     if not isinstance(result, list):
-        raise _malformed(question, "the answer holds no result of a query")
+        step = "check `serverAddress`: what answers there knows no such queries"
+        raise _malformed(question, "the answer holds no result of a query", step)
     if not result:
         if nothing is None:
             raise _malformed(question, NOTHING, "set ignoreNullValues to take it for 0")

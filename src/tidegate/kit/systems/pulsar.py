@@ -99,7 +99,7 @@ def backlog(statistics: Any, subscription: str, question: HttpQuestion) -> int:
     found = subscriptions.get(subscription) if isinstance(subscriptions, dict) else None
     if isinstance(found, dict):
         return count(found.get("msgBacklog"), question)
-    answer, step = "the answer holds no subscriptions", ""
+    answer, step = "the answer holds no subscriptions", "check `adminURL`: what answers there is no Pulsar"
     if statistics is None:
         answer, step = "404, the topic is not found", "check `adminURL`, `topic` and `isPartitionedTopic`"
     elif isinstance(subscriptions, dict):

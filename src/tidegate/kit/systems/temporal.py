@@ -134,6 +134,8 @@ class TemporalAccess(Polled):
         return bool(self.build_id) or self.select_all_active or self.select_unversioned
 
     def check(self) -> Iterator[Problem]:
+        if "/" in self.endpoint.removeprefix("dns:///"):
+            yield Problem("endpoint", f'"{self.endpoint}" is not host:port')
         if bool(self.deployment) != bool(self.deployment_build):
             missing = "workerDeploymentBuildId" if self.deployment else "workerDeploymentName"
             message = "workerDeploymentName and workerDeploymentBuildId must be given together"
