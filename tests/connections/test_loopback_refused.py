@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import importlib
 import pkgutil
+import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
+import bson
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -179,6 +183,31 @@ async def test_nor_is_it_when_a_server_that_may_be_asked_names_it(name: str) -> 
     assert isinstance(got, Misconfigured), repr(got)
     assert METADATA in str(got)
     assert naming.connections == 1
+
+
+async def test_nor_is_a_member_that_a_replica_set_names() -> None:
+    dialled: list[Any] = []
+    member = await asyncio.start_server(lambda _, writer: dialled.append(writer), "127.0.0.2", 0)
+    place = f"127.0.0.2:{member.sockets[0].getsockname()[1]}"
+    hello = {"ok": 1.0, "secondary": True, "setName": "rs", "hosts": [place], "maxWireVersion": 21}
+
+    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                size, request, _, _ = struct.unpack("<iiii", await reader.readexactly(16))
+                await reader.readexactly(size - 16)
+                reply = bytes(5) + bson.encode(hello)
+                writer.write(struct.pack("<iiii", 16 + len(reply), 0, request, 2013) + reply)
+        writer.close()
+
+    seed = await asyncio.start_server(tell, "127.0.0.1", 0)
+    port = seed.sockets[0].getsockname()[1]
+    got = await answer(QUESTIONS["mongodb"]("127.0.0.1", port), allowed=["127.0.0.1"])
+    seed.close()
+    member.close()
+    assert isinstance(got, Misconfigured), repr(got)
+    assert "127.0.0.2" in str(got)
+    assert dialled == []
 
 
 async def answer(question: Question, allowed: Sequence[str] = ()) -> Any:

@@ -62,6 +62,7 @@ class MongodbConnection(QueryConnection):
         self._at = server
         self._client: AsyncMongoClient[dict[str, Any]] | None = None
         self._files = ExitStack()
+        self._refused: Misconfigured | None = None
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -75,12 +76,13 @@ class MongodbConnection(QueryConnection):
         from pymongo.errors import PyMongoError
 
         limit_s = self._surroundings.timeout_s
+        self._refused = None
         client = await self._made_client()
         try:
             async with asyncio.timeout(limit_s + 1.0):
                 await client.admin.command("ping")
         except (PyMongoError, TimeoutError) as error:
-            failure = self._opening_error(error, client)
+            failure = self._refused or self._opening_error(error, client)
             await self._drop(client)
             raise failure from error
         except BaseException:
@@ -114,6 +116,7 @@ class MongodbConnection(QueryConnection):
                     retryReads=False,
                     serverMonitoringMode="poll",
                     **options,
+                    **self._pool_of_permitted(),
                 )
         except (PyMongoError, OSError, ValueError, TypeError) as error:
             self._files.close()
@@ -139,13 +142,42 @@ class MongodbConnection(QueryConnection):
             raise self._unreachable(f"its name was not found within {limit_s:g} s") from error
         names = {}
         for host, port in nodes:
-            if host.startswith("/") and not self._surroundings.policy.is_open:
-                raise misconfigured(host, Refused(host, "a socket of the autoscaler's own machine"))
             if not host.startswith("/"):
-                dialled = await dialable(self._surroundings, host, port or 27017)
+                dialled = await self._permitted(host, port)
                 if self._surroundings.resolve(host) != host:
                     names[host] = dialled[0]
+            elif not self._surroundings.policy.is_open:
+                await self._permitted(host, port)
         return with_hosts(uri, names) if names and not is_srv else uri
+
+    async def _permitted(self, host: str, port: int | None) -> tuple[str, ...]:
+        """What to dial for a host; Misconfigured where it may not be asked. Kept, to be told."""
+        try:
+            if host.endswith(".sock"):  # a path, to the client
+                raise misconfigured(host, Refused(host, "a socket of the autoscaler's own machine"))
+            return await dialable(self._surroundings, host, port or 27017)
+        except Misconfigured as error:
+            self._refused = error
+            raise
+
+    def _pool_of_permitted(self) -> dict[str, Any]:
+        """A replica set names its members itself: each is checked when the client dials it."""
+        if self._surroundings.policy.is_open:
+            return {}
+        from pymongo.asynchronous.pool import AsyncConnection, Pool
+        from pymongo.errors import AutoReconnect
+
+        permitted = self._permitted
+
+        class Permitted(Pool):
+            async def connect(self, handler: Any = None) -> AsyncConnection:
+                try:
+                    await permitted(*self.address)
+                except TidegateError as error:
+                    raise AutoReconnect(str(error)) from error
+                return await super().connect(handler)
+
+        return {"_pool_class": Permitted}
 
     async def _tls_options(self) -> dict[str, Any]:
         """TLS by files in memory, which last as long as the client."""
