@@ -34,6 +34,7 @@ class Hub:
         self.events = [[] for _ in range(partitions)]
         self.begins = [0] * partitions
         self.connections = self.requests = 0
+        self.credit = 100  # requests that may be on their way to us
 
     def put(self, text, partition=None):
         """In turn, unless a partition is named."""
@@ -125,7 +126,7 @@ class Conversation(socketserver.BaseRequestHandler):
                 return
 
     def attach(self, name, handle, is_receiver, source, target):
-        """The same link from our side; who sends to us may send a hundred requests at a time."""
+        """The same link from our side; who sends to us may send so many requests at a time."""
         ends = [Described(0x28, source), Described(0x29, target)]
         first = [None, None, Unsigned(0)] if is_receiver else []
         self.send(ATTACH, [name, Unsigned(handle), not is_receiver, Small(0), Small(0), *ends, *first])
@@ -136,7 +137,7 @@ class Conversation(socketserver.BaseRequestHandler):
             self.credit(handle)
 
     def credit(self, handle):
-        numbers = [self.taken, 5000, self.sent, 5000, handle, self.taken_of(handle), 100]
+        numbers = [self.taken, 5000, self.sent, 5000, handle, self.taken_of(handle), self.hub.credit]
         self.send(FLOW, [Unsigned(one) for one in numbers])
 
     def taken_of(self, handle):

@@ -113,6 +113,16 @@ async def test_more_requests_than_the_service_takes_at_a_time_wait_their_turn() 
     assert positions["1023"] == Position(0, 4)
 
 
+async def test_no_more_is_sent_than_the_service_takes() -> None:
+    with eventhub(partitions=64) as own:
+        own.hub.credit = 30  # and no more after them
+        asked = at(own.connection())
+        async with asking(asked, 1) as adapter:
+            with pytest.raises(Unreachable):
+                await adapter.answer([HubPositions(asked, "clicks")])
+        assert own.hub.requests == 1 + 30, "a token, and what was granted"
+
+
 async def test_partitions_that_are_added_are_seen() -> None:
     with eventhub(partitions=1) as own:
         asked = at(own.connection())
