@@ -184,6 +184,22 @@ async def test_a_thousand_queries_are_asked_on_one_connection(
     assert (proxy.connections, adapter.connections) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    "made", ["TABLE `', held, '`", "SELECT `', held, '`", "SELEC ', held, '", "CALL `', held, '`()"]
+)
+async def test_what_a_table_holds_is_not_told_as_a_name_that_does_not_exist(
+    process: Process, connect: Connect, made: str
+) -> None:
+    block = f"""BEGIN NOT ATOMIC
+        DECLARE held TEXT DEFAULT (SELECT MAX(name) FROM jobs);
+        EXECUTE IMMEDIATE CONCAT('{made}');
+    END"""
+    told = await answer(connect(process.port), block)
+    assert isinstance(told, Malformed)
+    assert "(error 1" in str(told)
+    assert "hunter2" not in str(told)
+
+
 async def test_the_strings_options_are_heeded(process: Process, connect: Connect) -> None:
     settings = (("sql_mode", "'ANSI_QUOTES'"), ("max_statement_time", "500"))
     adapter = connect(process.port, settings=settings, is_multiple=True, read_limit_s=2.5)

@@ -169,6 +169,31 @@ async def test_what_a_function_says_of_a_table_is_not_repeated(process: Process,
         assert "hunter2" not in str(got)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        "{}::regclass",
+        "{}::regproc",
+        "{}::regtype",
+        "{}::regrole",
+        "current_setting({})",
+        "nextval({})",
+        "has_table_privilege({}, 'select')",
+        "has_column_privilege('jobs', {}, 'select')",
+        "to_tsquery({} || ' x')",
+        "query_to_xml('SELECT * FROM \"' || {} || '\"', true, true, '')",
+        "query_to_xml('SELECT \"' || {} || '\"()', true, true, '')",
+    ],
+)
+async def test_what_a_table_holds_is_not_told_as_a_name_that_does_not_exist(
+    process: Process, connect: Connect, made: str
+) -> None:
+    (got,) = await answers(connect(process.port), "SELECT " + made.format("(SELECT max(name) FROM jobs)"))
+    assert isinstance(got, TidegateError)
+    assert "SQLSTATE" in str(got)
+    assert "hunter2" not in str(got)
+
+
 async def test_what_a_query_sets_is_gone_for_the_next(process: Process, connect: Connect) -> None:
     adapter = connect(process.port)
     for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import struct
 from collections.abc import Sequence
@@ -46,6 +47,8 @@ _BUSY = frozenset({1040, 1203, 1205, 1213, 1226})
 _ENDED = frozenset({1053, 1077, 1079, 1080, 1152, 1927, CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 4031})
 # What they say is made of the query's own text.
 _PLAIN = frozenset({1054, 1064, 1146, 1305})
+_SELECTING = re.compile(r"[\s(]*(select|with|table|values)\b", re.IGNORECASE)
+_SYNTAX = 1064
 
 
 class MysqlConnection(QueryConnection):
@@ -137,7 +140,7 @@ class MysqlConnection(QueryConnection):
         except Excess as excess:
             return too_much(self._label, str(excess))
         except err.Error as error:
-            return self._query_error(error)
+            return self._query_error(error, statement)
         except _STRANGE as error:
             return Spoiling(
                 "run the query",
@@ -178,14 +181,15 @@ class MysqlConnection(QueryConnection):
             next_step="check that the port is that of a MySQL or MariaDB",
         )
 
-    def _query_error(self, error: err.Error) -> TidegateError:
+    def _query_error(self, error: err.Error, statement: str) -> TidegateError:
         """What an error of the server means. Its words stay out where they may repeat what a table holds."""
         number, text = _number(error), _text(error)
         if number in _ENDED or not number or (number >= 2000 and number < 3000):
             step = "check that the server runs and lets sessions be"
             return Cut("run the queries", on=self._label, answer="the connection was closed", next_step=step)
-        # Several statements can make the words of anything.
-        is_plain = number in _PLAIN | _DENIED_QUERY and not self._at.is_multiple
+        # Several statements can make the words of anything, and so can a block or EXECUTE IMMEDIATE.
+        is_one = _SELECTING.match(statement) is not None or _is_misspelt(error, statement)
+        is_plain = number in _PLAIN | _DENIED_QUERY and is_one and not self._at.is_multiple
         found = self._refusal(number, text if is_plain else "it was refused")
         found.excerpt = text
         return found
@@ -211,6 +215,14 @@ class MysqlConnection(QueryConnection):
             answer=answer,
             next_step="check that the server runs and that host and port are right",
         )
+
+
+def _is_misspelt(error: err.Error, statement: str) -> bool:
+    """Whether the mistake is in the text of the statement itself, and not in one that it makes."""
+    if _number(error) != _SYNTAX or len(error.args) < 2:
+        return False
+    near = re.search(r"near '(.*)' at line", str(error.args[1]), re.DOTALL)
+    return near is not None and near[1] in statement
 
 
 async def _close(wire: Wire) -> None:

@@ -36,6 +36,10 @@ _FLOATS = (700, 701)
 _NUMERIC, _BOOL = 1700, 16
 
 
+# What is told without a place, and names nothing but what there is.
+_FIXED = ("cannot insert multiple commands into a prepared statement", "permission denied for ")
+
+
 class PostgresqlConnection(QueryConnection):
     """One connection, opened by the first question; `IN_FLIGHT` statements a round trip."""
 
@@ -102,9 +106,12 @@ class PostgresqlConnection(QueryConnection):
             return (result.error_field(which) or b"").decode(errors="replace")
 
         state, label = field(pq.DiagnosticField.SQLSTATE), self._label
-        # Words about the text of the query itself; what a function says may be made of anything.
-        is_plain = state.startswith("42") and not field(pq.DiagnosticField.CONTEXT)
-        words = field(pq.DiagnosticField.MESSAGE_PRIMARY)[:MOST_WORDS] if is_plain else _condition(state)
+        words = field(pq.DiagnosticField.MESSAGE_PRIMARY)[:MOST_WORDS]
+        # Words about the text of the query itself have a place in it. What is said while it runs may be made
+        # of what a table holds: a value that is read as a table's name "does not exist", too.
+        is_placed = bool(field(pq.DiagnosticField.STATEMENT_POSITION)) or words.startswith(_FIXED)
+        if not (state.startswith("42") and is_placed) or field(pq.DiagnosticField.CONTEXT):
+            words = _condition(state)
         answer = f"{words} (SQLSTATE {state})"
         if state == "57014":
             return too_slow(label, self.statement_s)
