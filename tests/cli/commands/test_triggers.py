@@ -19,11 +19,18 @@ def said(*arguments: str) -> str:
     return result.output
 
 
-def test_every_type_has_a_line_with_what_it_measures_and_costs() -> None:
-    head, *lines = said().splitlines()
+@pytest.mark.parametrize(("output", "shows_costs"), [("text", False), ("wide", True)])
+def test_every_type_has_a_line_with_what_it_measures_and_if_wide_costs(
+    output: str, shows_costs: bool
+) -> None:
+    head, *lines = said("-o", output).splitlines()
     assert head.split("  ")[0] == "TYPE"
+    assert ("A ROUND COSTS" in head) is shows_costs
     assert [line.split()[0] for line in lines] == list(scalers.types())
-    assert all(len(line.split("   ")) >= 3 for line in lines)
+    postgresql = next(line for line in lines if line.startswith("postgresql "))
+    assert ("one flight" in postgresql) is shows_costs
+    if not shows_costs:
+        assert max(map(len, lines)) <= 140, "a list for people fits a screen"
 
 
 def test_the_list_is_there_for_programs() -> None:

@@ -9,18 +9,22 @@ import click
 if TYPE_CHECKING:
     from tidegate.kit.pages import Facts
 
-COLUMNS = ("TYPE", "MEASURES", "A ROUND COSTS")
+COLUMNS = ("TYPE", "MEASURES")
+WIDE_COLUMNS = (*COLUMNS, "A ROUND COSTS")
 SETTING_COLUMNS = ("SETTING", "DEFAULT", "FROM", "TYPE", "MEANING")
 
 
 @click.command("triggers")
 @click.argument("trigger_type", required=False, metavar="[TYPE]")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "wide", "json"]), default="text", show_default=True
+)
 def command(trigger_type: str | None, output: str) -> None:
-    """List all trigger types, or tell all about one: settings, defaults, an example, what a poll costs.
+    """List all trigger types (wide: with what a round costs), or tell all about one.
 
     \b
     tidegate triggers
+    tidegate triggers -o wide
     tidegate triggers redis
     tidegate triggers redis -o json
     """
@@ -80,6 +84,7 @@ def _list(output: str) -> None:
 
         click.echo(msgspec.json.format(msgspec.json.encode(found)))
         return
-    rows = [COLUMNS, *((one.type, one.measures.rstrip("."), one.cost) for one in found)]
+    wide = [WIDE_COLUMNS, *((one.type, one.measures.rstrip("."), one.cost) for one in found)]
+    rows = wide if output == "wide" else [row[: len(COLUMNS)] for row in wide]
     for row in text_columns.lines(rows):
         click.echo(row)
