@@ -21,6 +21,7 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.connections.aws import connect
 from tidegate.connections.aws.calls import refusal
 from tidegate.connections.aws.cloudwatch import packed
+from tidegate.connections.aws.cloudwatch import read as read_metrics
 from tidegate.connections.aws.sqs import ATTRIBUTES
 from tidegate.kit.systems.aws import (
     AwsKeys,
@@ -325,6 +326,26 @@ async def test_one_query_that_is_refused_spoils_no_other() -> None:
             asked_in_all.clear()
             await adapter.answer(wanted)
             assert sorted(map(len, asked_in_all)) == [1, 1, 1], "the culprit goes alone from now on"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"MetricDataResults": [{"Id": "m0", "Values": []}]}, None),
+        ({"MetricDataResults": [{"Id": "m0", "Values": [], "StatusCode": "Complete"}]}, None),
+        ({"MetricDataResults": []}, None),
+        ({"MetricDataResults": [{"Id": "m0", "Values": [3], "StatusCode": "PartialData"}]}, 3.0),
+        ({"MetricDataResults": [{"Id": "m0", "Values": [], "StatusCode": "PartialData"}]}, Unreachable),
+        ({"MetricDataResults": [{"Id": "m0", "Values": [], "StatusCode": "InternalError"}]}, Unreachable),
+        ({"MetricDataResults": [{"Id": "m0", "Values": [], "StatusCode": "Forbidden"}]}, Denied),
+        ({"MetricDataResults": [], "NextToken": "more"}, Unreachable),
+        ({"MetricDataResults": [{"Id": "m0", "Values": []}], "NextToken": "more"}, Unreachable),
+    ],
+)
+def test_what_cloudwatch_could_not_read_is_no_empty_metric(answer: Any, expected: Any) -> None:
+    asked = series(server("http://x", "monitoring"), age("a"))
+    found = read_metrics([asked], answer)[asked]
+    assert found == expected or (isinstance(expected, type) and isinstance(found, expected))
 
 
 # --- faults

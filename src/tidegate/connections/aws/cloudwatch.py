@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tidegate.base.errors import TidegateError
+from tidegate.base.errors import Denied, TidegateError, Unreachable
 from tidegate.connections.aws.calls import Call, Calls, Refused, strange
 from tidegate.kit.systems.aws import CloudwatchSeries, Statistic
 
@@ -54,6 +54,7 @@ class Metrics:
 
 
 _SPOILT = object()
+_PARTIAL = "only a part of the result came"
 
 
 def packed(
@@ -111,23 +112,37 @@ def _query(number: int, question: CloudwatchSeries) -> dict[str, Any]:
 
 
 def read(group: Sequence[CloudwatchSeries], answer: Any) -> dict[CloudwatchSeries, Value]:
-    """The first value of the first result of each query; None where there is none."""
+    """The first value of the first result of each query; None where there is none.
+
+    CloudWatch answers 200 for what it could not read, too: its status says so, or a token for the rest.
+    """
+    is_whole = not answer.get("NextToken")
     results = answer.get("MetricDataResults")
     first: dict[str, Any] = {}
     for result in results if isinstance(results, list) else ():
         if isinstance(result, dict):
             first.setdefault(str(result.get("Id")), result)
-    return {question: _newest(question, first.get(f"m{number}")) for number, question in enumerate(group)}
+    return {
+        question: _newest(question, first.get(f"m{number}"), is_whole=is_whole)
+        for number, question in enumerate(group)
+    }
 
 
-def _newest(question: CloudwatchSeries, result: Any) -> Value:
+def _newest(question: CloudwatchSeries, result: Any, *, is_whole: bool) -> Value:
+    attempted, on = "read the metric", question.server.label()
     if result is None:
-        return None
-    values, attempted = result.get("Values"), "read the metric"
+        return None if is_whole else Unreachable(attempted, on=on, answer=_PARTIAL)
+    values, status = result.get("Values"), result.get("StatusCode", "Complete")
+    if status == "Forbidden":
+        step = "give the key the right to read it, also in `awsAccountId`"
+        return Denied(attempted, on=on, answer="Forbidden", next_step=step)
+    if status == "InternalError":
+        return Unreachable(attempted, on=on, answer="CloudWatch could not read it (InternalError)")
     if not isinstance(values, list):
         return strange(attempted, question.server, "its result holds no Values")
     if not values:
-        return None
+        is_known = is_whole and status != "PartialData"
+        return None if is_known else Unreachable(attempted, on=on, answer=_PARTIAL)
     if type(values[0]) not in (int, float) or not math.isfinite(values[0]):
         return strange(attempted, question.server, "its newest value is no number")
     return float(values[0])
