@@ -160,6 +160,19 @@ def test_a_mistake_that_only_an_authentication_shows_is_told_once() -> None:
     assert "hunter2" not in result.stdout + result.stderr
 
 
+def test_a_namesakes_mistake_does_not_speak_for_another() -> None:
+    trigger = "triggers: [{type: rabbitmq, metadata: {queueName: q}%s}]"
+    authentication = (
+        "\n---\napiVersion: keda.sh/v1alpha1\nkind: TriggerAuthentication\nmetadata: {name: a}\n"
+        "spec: {secretTargetRef: [{parameter: password, name: a, key: p}]}\n"
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {p: hunter2}\n"
+    )
+    other = manifest(trigger % "").replace("{name: web}", "{name: web, namespace: other}", 1)
+    mine = manifest(trigger % ", authenticationRef: {name: a}")
+    result = run("-", stdin=f"{mine}{authentication}---\n{other}")
+    assert "scaledobject/web, trigger 0: rabbitmq: spec.triggers[0].metadata.host: missing" in result.stderr
+
+
 def test_triggers_are_asked_for_side_by_side() -> None:
     """A dead server is waited for once, not once for each of its triggers: here nobody is answered alone."""
     together = Barrier(4)

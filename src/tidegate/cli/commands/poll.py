@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -63,8 +64,17 @@ def command(
 
         click.echo(msgspec.json.format(msgspec.json.encode(answers)))
     else:
-        _print(answers, {(one.object.lower(), one.field) for one in errors})
+        _print(
+            answers,
+            {(one.object.lower(), one.field) for one in errors} - _of_namesakes(found.documents, errors),
+        )
     sys.exit(1 if errors or any(answer.failure for answer in answers) else 0)
+
+
+def _of_namesakes(documents: Sequence[Document], errors: Sequence[Remark]) -> set[tuple[str, str]]:
+    """What is told of objects that others, in other namespaces, share their kind and name with."""
+    names = Counter(f"{one.body.get('kind')}/{one.body['metadata'].get('name')}" for one in documents)
+    return {(one.object.lower(), one.field) for one in errors if names[one.object] > 1}
 
 
 def _is_of_others(remark: Remark) -> bool:
