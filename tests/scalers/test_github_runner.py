@@ -131,6 +131,16 @@ async def test_repositories_and_runs_are_listed_to_their_last_page() -> None:
         ]
 
 
+async def test_a_list_that_does_not_end_is_a_failure_and_not_counted_in_part() -> None:
+    names = [f"r{number}" for number in range(50 * 30)]
+    async with github(repositories={"shop": names}, runs={}) as (_hub, fake):
+        (told,) = (await one_round([build(fake.origin, runnerScope="org")])).values
+        assert len(fake.requests) == 50
+    assert "cannot list the repositories of shop" in told
+    assert "its page 50 is full still" in told
+    assert "name fewer repositories, in `repos`" in told
+
+
 async def test_a_run_that_changes_its_state_in_between_counts_once() -> None:
     async with github(**two_repositories()) as (hub, fake):
         server = GithubServer(fake.origin, TOKEN)

@@ -83,8 +83,8 @@ class Crawl:
             for entry in _entries(found, attempted, self._on):
                 names.append(_text(entry, "name", attempted, self._on))
             if len(found) < LISTED:
-                break
-        return tuple(names)
+                return tuple(names)
+        raise self._endless(attempted)
 
     async def _of_repository(self, owner: str, name: str) -> Found:
         runs: dict[int, str] = {}
@@ -129,12 +129,18 @@ class Crawl:
             if found is None and page == 1:
                 return None
             if found is None:
-                break
+                return entries
             listed = _entries(found.get(field) if isinstance(found, dict) else None, attempted, self._on)
             entries += listed
             if len(listed) < PER_PAGE:
-                break
-        return entries
+                return entries
+        raise self._endless(attempted)
+
+    def _endless(self, attempted: str) -> Malformed:
+        answer = f"its page {PAGES} is full still, and no more are read: a part would count too little"
+        return Malformed(
+            attempted, on=self._on, answer=answer, next_step="name fewer repositories, in `repos`"
+        )
 
     @property
     def _on(self) -> str:
