@@ -55,6 +55,23 @@ async def test_a_dead_server_is_tried_less_and_less_but_once_per_interval_and_he
 
 
 @lived(a=1)
+async def test_wake_ups_of_a_metered_server_that_is_left_alone_wait_quietly(clock, rounds, world):
+    world.wake_gap_s = 7
+    rounds.follow(("u", 0), Count("a"), interval_s=10)
+    await clock.sleep(12)
+    world.trouble[HERE] = Unreachable("ask", on="shop", retry_after_s=60)
+    broken = clock.monotonic()
+    for _ in range(120):
+        rounds.wake([("u", 0)])
+        await clock.sleep(0.5)
+    assert len(world.between(broken, math.inf)) in (1, 2)
+    assert rounds.latest(("u", 0)).failure.kind == "Unreachable"
+    world.trouble.clear()
+    await clock.sleep(15)
+    assert rounds.latest(("u", 0)).values == (1.0,)
+
+
+@lived(a=1)
 async def test_a_refused_login_is_not_repeated_soon_but_another_password_is_tried_at_once(
     clock, rounds, world
 ):

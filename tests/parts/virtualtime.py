@@ -5,8 +5,8 @@
         virtualtime.run(story, seed=1)
 
 When every task waits, the clock jumps to the next timer. When no timer is left either, nothing can
-ever wake: that is `Stuck`, with the tasks that wait. Sockets have no place here; threads that owe an
-answer are waited for if the test says so (`wait_while`).
+ever wake, or something wakes itself for ever: that is `Stuck`, with the tasks that wait. Sockets have
+no place here; threads that owe an answer are waited for if the test says so (`wait_while`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 REAL_S = 10.0
+TURNS = 200_000
+"""Turns of the loop at one moment. More is something that wakes itself for ever."""
+
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 """The wall clock when the loop's own clock shows 0: a Monday morning."""
 
@@ -49,6 +52,7 @@ class _Jump(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self.turns = 0
         self.waiting: Callable[[], str] = str
         self.is_owed: Callable[[], bool] | None = None
 
@@ -60,6 +64,10 @@ class _Jump(selectors.SelectSelector):
         if timeout > 0:
             # At least a microsecond, so that rounding never leaves a timer just ahead of us for ever.
             self.now += max(timeout, 1e-6)
+            self.turns = 0
+        self.turns += 1
+        if self.turns > TURNS:
+            raise Stuck(f"time stands still, though something runs all the time:\n{self.waiting()}")
         return []
 
     def _answers(self, timeout: float | None) -> list[Any]:

@@ -99,7 +99,11 @@ class Connection:
         """Those whose turn it is; of a metered server, not those that a poll has asked for meanwhile."""
         wanted, self.wanted = self.wanted, {}
         if self.gap_s > GRID_S:
-            self.wanted = {one: told for one, told in wanted.items() if one.sent_at + self.gap_s > until_s}
+            # Who got the failure of a held server was not asked: nobody was asked after the last call.
+            until_s -= self.gap_s
+            self.wanted = {
+                one: told for one, told in wanted.items() if min(one.sent_at, self.asked_at) > until_s
+            }
             wanted = {one: told for one, told in wanted.items() if one not in self.wanted}
         return wanted
 
