@@ -25,6 +25,9 @@ accounts {{
 no_auth_user: shop
 system_account: SYS
 """
+CREATIONS = 4
+"""Times that a stream or consumer is asked for."""
+
 CLUSTER = """
 cluster {{ name: c1, listen: "{host}:{routing}", routes: [{routes}] }}
 """
@@ -88,10 +91,21 @@ class NatsServer(ServerProcess):
     def make(self, stream: str, *consumers: str, user: str = "shop", copies: int = 1) -> None:
         """A stream with durable pull consumers. Its subject is its name."""
         form = {"name": stream, "subjects": [stream], "num_replicas": copies}
-        self.ask(f"$JS.API.STREAM.CREATE.{stream}", form, user)
+        self._create(f"$JS.API.STREAM.CREATE.{stream}", form, user)
         for consumer in consumers:
             form = {"stream_name": stream, "config": {"durable_name": consumer, "ack_policy": "explicit"}}
-            self.ask(f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{consumer}", form, user)
+            self._create(f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{consumer}", form, user)
+
+    def _create(self, subject: str, form: Any, user: str) -> None:
+        """Asks again where no answer comes: a cluster may lose what it is asked while it chooses a leader.
+
+        What is there already in the same form is an answer too.
+        """
+        for _ in range(CREATIONS - 1):
+            with suppress(TimeoutError):
+                self.ask(subject, form, user)
+                return
+        self.ask(subject, form, user)
 
     def publish(self, stream: str, count: int, user: str = "shop") -> None:
         for number in range(count):
