@@ -45,8 +45,8 @@ def launch(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[list[str], P
     python = python_of_everybody()
     if python is None:
         pytest.skip("no interpreter that an ordinary user may start")
-    launcher = folder / "launch.py"
-    shutil.copy(LAUNCHER, launcher)
+    launcher = folder / "launch"
+    shutil.copytree(LAUNCHER, launcher)
     return [*AS_NOBODY, python, "-I", "-S", str(launcher), "run"], folder
 
 

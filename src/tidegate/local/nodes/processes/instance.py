@@ -2,7 +2,7 @@
 
     <data>/pods/<uid>/<container>/<number>/
         record   what the server needs to go on: restarts so far, the delay before the next one
-        plan     what the launcher is to do (NUL-terminated words, see `launch.py`)
+        plan     what the launcher is to do (NUL-terminated words, see `launch`)
         claim    who runs it: the launcher's process, or "server" for nobody, ever
         log      standard output and error, written by the process itself
         failed   why the launcher could not become the command
@@ -29,7 +29,7 @@ import msgspec
 
 from tidegate.local.nodes.processes.process import machine, started_at
 
-LAUNCHER = Path(__file__).with_name("launch.py")
+LAUNCHER = Path(__file__).with_name("launch")
 # The shell waits and writes the exit code, whoever else lives or dies. TERM reaches the whole group;
 # the traps keep the shell alive for the code and are back to default in the command. `<>` writes over
 # what is there: a disk that is full by then does not turn a success into a failure.

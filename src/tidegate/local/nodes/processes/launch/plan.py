@@ -1,0 +1,38 @@
+"""What the server wrote for an instance: a sequence of NUL-terminated words."""
+
+from __future__ import annotations
+
+
+class CannotStart(Exception):
+    """The instance cannot run: `reason` is the container's reason, `message` what to tell the user."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Plan:
+    """What the server wrote for this instance."""
+
+    def __init__(self, text: bytes) -> None:
+        self.args: list[bytes] = []
+        self.env: dict[bytes, bytes] = {}
+        self.binds: list[tuple[bytes, bytes, bytes]] = []
+        self.cwd = self.hostname = b""
+        self.is_private = False
+        words = iter(text.split(b"\0")[:-1])
+        for word in words:
+            if word == b"arg":
+                self.args.append(next(words))
+            elif word == b"env":
+                name, _, value = next(words).partition(b"=")
+                self.env[name] = value
+            elif word == b"bind":
+                self.binds.append((next(words), next(words), next(words)))
+            elif word == b"cwd":
+                self.cwd = next(words)
+            elif word == b"hostname":
+                self.hostname = next(words)
+            elif word == b"private":
+                self.is_private = True

@@ -1,0 +1,52 @@
+"""`run`: an instance of a container, from its directory to its command."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from claim import claim
+from command import become, find_program
+from mounts import make_private
+from plan import CannotStart, Plan
+
+STATUS_FD = 3
+GAVE_UP, CANNOT_START = 75, 128
+
+
+def tell(word: bytes) -> None:
+    """Wakes the server that started us; one that is gone reads the instance directory instead."""
+    with suppress(OSError):
+        os.write(STATUS_FD, word)
+
+
+def run(instance: bytes) -> int:
+    with suppress(OSError):  # started by hand, without a server that listens
+        os.set_inheritable(STATUS_FD, False)
+    held = os.open(instance, os.O_RDONLY | os.O_DIRECTORY)
+    with open(instance + b"/plan", "rb") as file:
+        plan = Plan(file.read())
+    if not claim(instance):
+        return GAVE_UP
+    log = os.open(instance + b"/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    try:
+        if plan.is_private:
+            make_private(instance, plan)
+        try:
+            os.chdir(plan.cwd or b"/")
+        except OSError as error:
+            told = f"working directory {plan.cwd.decode(errors='replace')}: {error.strerror}"
+            raise CannotStart("StartError", told) from error
+        program = find_program(plan.args[0], plan.env.get(b"PATH", os.defpath.encode()))
+        tell(b"+")
+        become(program, plan.args, plan.env)
+    except CannotStart as error:
+        fresh = os.open("failed.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=held)
+        os.write(fresh, f"{error.reason}\0{error.message}".encode())
+        os.close(fresh)
+        os.rename("failed.new", "failed", src_dir_fd=held, dst_dir_fd=held)
+        tell(b"-")
+    return CANNOT_START
