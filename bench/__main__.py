@@ -56,6 +56,11 @@ def _options() -> argparse.Namespace:
         action="append",
         help="of the families, measure this one (repeatable)",
     )
+    parser.add_argument(
+        "--stopped",
+        action="store_true",
+        help="poll nothing in the windows of rounds and families: their lower limits must be broken",
+    )
     parser.add_argument("--dry", action="store_true", help="print only, write no file")
     return parser.parse_args()
 
@@ -63,6 +68,7 @@ def _options() -> argparse.Namespace:
 def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[Figure]]]]:
     wanted = options.only or PARTS
     plan: list[tuple[str, Callable[[Path], list[Figure]]]] = []
+    quiet = {"window_s": options.window, "is_stopped": options.stopped}
     if "deciding" in wanted:
         plan.append(("decisions", deciding.measure))
     if "changes" in wanted:
@@ -73,12 +79,10 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
         plan.append(("pushes", partial(push.measure, pushes=options.pushes)))
     if "rounds" in wanted:
         for size in options.triggers:
-            plan.append(
-                (f"{size:,} triggers", partial(rounds.measure, triggers=size, window_s=options.window))
-            )
+            plan.append((f"{size:,} triggers", partial(rounds.measure, triggers=size, **quiet)))
     if "families" in wanted:
         for name in options.family or families.FAMILIES:
-            plan.append((f"{name} triggers", partial(families.measure, name=name, window_s=options.window)))
+            plan.append((f"{name} triggers", partial(families.measure, name=name, **quiet)))
     return plan
 
 

@@ -12,20 +12,29 @@ _HOLDS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     "=": operator.eq,
+    ">=": operator.ge,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`value` compared by `sign`; `is_promise`: a count that must hold, not a goal in seconds or bytes."""
+    """`value` compared by `sign`; `is_promise`: a count that must hold, not a goal in seconds or bytes.
+
+    `least`: not below it either, for a count that nobody asked anything would keep as well.
+    """
 
     sign: str
     value: float
     is_promise: bool = False
+    least: float | None = None
+
+    def holds(self, value: float) -> bool:
+        return _HOLDS[self.sign](value, self.value) and (self.least is None or value >= self.least)
 
     def text(self, unit: str) -> str:
         word = "must be" if self.is_promise else "goal"
-        return f"{word} {self.sign} {shown(self.value)}{' ' + unit if unit else ''}"
+        least = f">= {shown(self.least)} and " if self.least is not None else ""
+        return f"{word} {least}{self.sign} {shown(self.value)}{' ' + unit if unit else ''}"
 
 
 def goal(sign: str, value: float) -> Limit:
@@ -36,6 +45,11 @@ def goal(sign: str, value: float) -> Limit:
 def must(sign: str, value: float) -> Limit:
     """What holds on every machine; broken, it fails the run."""
     return Limit(sign, value, is_promise=True)
+
+
+def between(least: float, most: float) -> Limit:
+    """The same for a count with a bar on either side."""
+    return Limit("<=", most, is_promise=True, least=least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ class Figure:
 
     @property
     def is_met(self) -> bool:
-        return self.limit is None or _HOLDS[self.limit.sign](self.value, self.limit.value)
+        return self.limit is None or self.limit.holds(self.value)
 
     @property
     def is_broken(self) -> bool:

@@ -1,6 +1,7 @@
 """The operator alone in a process, with its counters: started, left until it is quiet, then measured.
 
-Run as `python -m bench.measured KUBECONFIG OBJECTS WINDOW_S`; prints one JSON object.
+Run as `python -m bench.measured KUBECONFIG OBJECTS WINDOW_S INTERVAL_S [stopped]`; prints one JSON object.
+`stopped`: nothing is polled in the window, which every lower limit must notice.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from bench.machine import rss_mb
 from tidegate.auth.resolve import Options
 from tidegate.connections.adapter import Counted, Surroundings
+from tidegate.core.values import Reading
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
 from tidegate.measure.counters import Lateness
@@ -32,6 +34,8 @@ WOKEN_S = 20.0
 # No reconcile within this long: nothing is left to do but to measure.
 QUIET_S = 3.0
 PROBE_S = 0.002
+# Triggers that are looked at in one turn of the loop.
+GLANCE = 500
 
 
 @dataclass(slots=True)
@@ -52,6 +56,33 @@ class Stalls:
             arrived.clear()
             self.wall_s.append(running.time() - due_s)
             self.own_s.append(time.thread_time() - own_s)
+
+
+@dataclass(slots=True)
+class Values:
+    """How many values each trigger has brought: seen twice in each interval, so that none is missed."""
+
+    operator: Operator
+    interval_s: float
+    last: dict[str, Reading | None] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    async def watch(self) -> None:
+        """Looks until cancelled; what is there at first is no new one."""
+        self.counts = dict.fromkeys(self.operator.steps.tracker.by_uid, 0)
+        self.last = {uid: self.operator.rounds.latest((uid, 0)) for uid in self.counts}
+        while True:
+            await asyncio.sleep(self.interval_s / 2)
+            await self.look()
+
+    async def look(self) -> None:
+        for turn, (uid, before) in enumerate(list(self.last.items()), start=1):
+            reading = self.operator.rounds.latest((uid, 0))
+            if reading is not before:
+                self.last[uid] = reading
+                self.counts[uid] += reading is not None and reading.failure is None
+            if turn % GLANCE == 0:
+                await asyncio.sleep(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +113,9 @@ class Count:
         )
 
 
-async def measure(kubeconfig: Path, objects: int, window_s: float) -> dict[str, float]:
+async def measure(
+    kubeconfig: Path, objects: int, window_s: float, interval_s: float, *, is_stopped: bool = False
+) -> dict[str, float]:
     began_s, began_cpu_s = time.monotonic(), time.process_time()
     client = Client(load(kubeconfig))
     operator = Operator(client, SystemClock(), Surroundings(), Options(cluster_namespace="default"))
@@ -99,15 +132,21 @@ async def measure(kubeconfig: Path, objects: int, window_s: float) -> dict[str, 
     }
     watching.cancel()
     stalls = Stalls()
-    watching = asyncio.create_task(stalls.watch())
+    values = Values(operator, interval_s)
+    if is_stopped:
+        for uid in operator.steps.tracker.by_uid:
+            operator.rounds.forget((uid, 0))
+    watching = asyncio.gather(stalls.watch(), values.watch())
     lateness = operator.rounds.counters.lateness = Lateness()
     before = Count.of(operator)
     collected = sum(one["collections"] for one in gc.get_stats())
     await asyncio.sleep(window_s)
     after = Count.of(operator)
     watching.cancel()
+    await values.look()
     result = start | {
         "window_s": after.at_s - before.at_s,
+        "values_least": min(values.counts.values()),
         "cpu_s": after.cpu_s - before.cpu_s,
         "round_trips": after.round_trips - before.round_trips,
         "dialled": after.dialled,
@@ -173,5 +212,10 @@ def _read(operator: Operator) -> int:
 
 
 if __name__ == "__main__":
-    found = loop.run(lambda: measure(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    kubeconfig, objects, window_s, interval_s, *more = sys.argv[1:]
+    found = loop.run(
+        lambda: measure(
+            Path(kubeconfig), int(objects), float(window_s), float(interval_s), is_stopped=bool(more)
+        )
+    )
     print(msgspec.json.encode(found).decode())

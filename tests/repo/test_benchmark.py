@@ -1,0 +1,91 @@
+"""The benchmark's bars hold on either side: one that nobody who does nothing can break proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from bench.families import FAMILIES, TRIGGERS, Family, figures
+from bench.load import VALUE, Load
+from bench.sqs import ACCOUNT, REGION, asked, sqs_server
+from tidegate.base.errors import Misconfigured
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.aws import connect
+from tidegate.kit.systems.aws import AwsKeys, AwsServer, SqsCounts, SqsQueue
+
+LOAD = Load("any", {}, interval_s=5)
+SECONDS = ("late_p50_s", "late_p99_s", "stall_own_s", "cpu_s", "rss_mb")
+
+
+def window(family: Family, rounds: int) -> Mapping[str, float]:
+    """What is found in 30 s and 20 s of waking in which each trigger is measured so often."""
+    sent = {
+        "questions": rounds * family.different,
+        "round_trips": rounds * family.per_round,
+        "values_least": rounds,
+        "dialled": 1,
+        "window_s": 30.0,
+    }
+    woken = {
+        "woken_s": 20.0,
+        "wake_gap_s": 5.0,
+        "woken_round_trips": min(rounds, 4) * family.per_round,
+    }
+    return sent | woken | dict.fromkeys(SECONDS, 1.0)
+
+
+def broken(family: Family, found: Mapping[str, float]) -> set[str]:
+    counted = {name: limit.value for name, limit in family.limits.items()}
+    return {one.name for one in figures(family, LOAD, found, counted) if one.is_broken}
+
+
+families: Any = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+
+
+@families
+@pytest.mark.parametrize("rounds", [5, 6, 7])
+def test_a_window_with_a_round_in_each_interval_keeps_all_bars(family: Family, rounds: int) -> None:
+    assert broken(family, window(family, rounds)) == set()
+
+
+@families
+def test_a_window_in_which_nothing_is_asked_breaks_each_bar_on_what_is_asked(family: Family) -> None:
+    assert broken(family, window(family, 0)) == {
+        "questions",
+        "round trips",
+        "values of a trigger, fewest",
+        "round trips, woken",
+    }
+
+
+@families
+def test_a_single_trigger_that_is_left_out_breaks_the_bar(family: Family) -> None:
+    found = {**window(family, 6), "values_least": 0}
+    assert broken(family, found) == {"values of a trigger, fewest"}
+
+
+@families
+def test_a_round_too_many_for_each_interval_breaks_the_bars(family: Family) -> None:
+    assert {"questions", "round trips"} <= broken(family, window(family, 12))
+
+
+def test_sqs_is_asked_for_as_many_queues_as_there_are_triggers() -> None:
+    assert (FAMILIES["sqs"].different, FAMILIES["sqs"].per_round) == (TRIGGERS, TRIGGERS)
+
+
+@pytest.mark.real
+async def test_the_sqs_of_the_benchmark_answers_as_sqs_does_and_counts_the_queues_it_is_asked_for() -> None:
+    with sqs_server(3) as address:
+        server = AwsServer("sqs", REGION, AwsKeys("bench", "bench"), address)
+        urls = [f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/q{number:05d}" for number in (0, 2, 3)]
+        adapter = connect(server, Surroundings())
+        try:
+            first, second, missing = await adapter.answer([SqsQueue(server, url) for url in urls])
+        finally:
+            await adapter.close()
+        assert [first, second] == [SqsCounts(VALUE, 0, 0)] * 2
+        assert isinstance(missing, Misconfigured)
+        assert "QueueDoesNotExist" in str(missing)
+        assert asked(address) == {"queues": 2, "refused": 1}
