@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from parts.doomed import Doomed
 from parts.machine import Machine, own_objects
 
 
@@ -16,3 +17,16 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
     one.start()
     yield one
     await one.stop()
+
+
+@pytest.fixture
+async def doomed(tmp_path: Path) -> AsyncIterator[Doomed]:
+    one = Doomed(tmp_path)
+    yield one
+    if one.process is not None and one.process.poll() is None:
+        one.process.kill()
+        one.process.wait()
+    if one.after is None:
+        one.again()
+    assert one.after is not None
+    await one.after.stop()

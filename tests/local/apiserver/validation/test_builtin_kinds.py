@@ -41,6 +41,22 @@ def pod_paths(**spec: Any) -> list[str]:
     return [path.removeprefix("spec.").removeprefix("containers[0].") for path in paths("Pod", spec=whole)]
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"lifecycle": {"preStop": {"sleep": {"seconds": 1}}}}, ["lifecycle"]),
+        ({"readinessProbe": {"grpc": {"port": 1}}}, ["readinessProbe"]),
+        ({"restartPolicy": "Always", "readinessProbe": {"grpc": {"port": 1}}}, []),
+        ({"restartPolicy": "OnFailure"}, ["restartPolicy"]),
+    ],
+)
+def test_only_sidecars_among_init_containers_have_hooks_and_probes(
+    fields: dict[str, Any], expected: list[str]
+) -> None:
+    found = pod_paths(initContainers=[{"name": "i", "image": "x", **fields}])
+    assert [path.removeprefix("initContainers[0].") for path in found] == expected
+
+
 SOURCE = {"secretKeyRef": {"name": "s", "key": "k"}}
 
 
@@ -82,6 +98,32 @@ SOURCE = {"secretKeyRef": {"name": "s", "key": "k"}}
             ["livenessProbe", "livenessProbe.httpGet.port"],
         ),
         ({"lifecycle": {"preStop": {}}}, ["lifecycle.preStop"]),
+        ({"lifecycle": {"preStop": {"sleep": {"seconds": 30}}}}, []),
+        ({"lifecycle": {"preStop": {"sleep": {"seconds": 31}}}}, ["lifecycle.preStop.sleep.seconds"]),
+        ({"lifecycle": {"postStart": {"exec": {}}}}, ["lifecycle.postStart.exec.command"]),
+        (
+            {"lifecycle": {"postStart": {"httpGet": {"port": 1, "scheme": "FTP"}}}},
+            ["lifecycle.postStart.httpGet.scheme"],
+        ),
+        (
+            {"livenessProbe": {"httpGet": {"port": 1, "httpHeaders": [{"name": "a b", "value": "c"}]}}},
+            ["livenessProbe.httpGet.httpHeaders[0].name"],
+        ),
+        ({"livenessProbe": {"grpc": {"port": 0}}}, ["livenessProbe.grpc.port"]),
+        (
+            {"livenessProbe": {"grpc": {"port": 1}, "successThreshold": 2}},
+            ["livenessProbe.successThreshold"],
+        ),
+        (
+            {"startupProbe": {"grpc": {"port": 1}, "terminationGracePeriodSeconds": 0}},
+            ["startupProbe.terminationGracePeriodSeconds"],
+        ),
+        (
+            {"readinessProbe": {"grpc": {"port": 1}, "terminationGracePeriodSeconds": 9}},
+            ["readinessProbe.terminationGracePeriodSeconds"],
+        ),
+        ({"readinessProbe": {"grpc": {"port": 1}, "successThreshold": 2}}, []),
+        ({"restartPolicy": "Always"}, ["restartPolicy"]),
     ],
 )
 def test_what_can_be_wrong_with_a_container(fields: dict[str, Any], expected: list[str]) -> None:

@@ -8,12 +8,11 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from parts.doomed import Doomed
 from parts.kept_objects import KeptObjects
 from parts.machine import Machine, pod, processes, until
 from tidegate.kube.resource import PODS
@@ -21,61 +20,6 @@ from tidegate.local.nodes.processes import instance as instances
 from tidegate.local.nodes.processes.instance import LAUNCHER, Instance, Plan, Record
 
 pytestmark = pytest.mark.real
-
-TESTS = Path(__file__).parents[3]
-
-
-class Doomed:
-    """A server in a process of its own, and the machine that goes on after it was killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = folder / "objects.json"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.after: Machine | None = None
-
-    async def create(self, *pods: dict[str, Any]) -> list[str]:
-        objects = KeptObjects(self.file)
-        return [(await objects.create(PODS, one))["metadata"]["uid"] for one in pods]
-
-    def serve(self, die_at: int = 0) -> None:
-        arguments = [str(self.folder / "state"), str(self.file), str(die_at)]
-        self.process = subprocess.Popen([sys.executable, "-m", "parts.kept_objects", *arguments], cwd=TESTS)
-
-    def look(self, name: str) -> dict[str, Any]:
-        found = KeptObjects(self.file).get(PODS, "default", name)
-        assert found is not None
-        return found
-
-    def is_running(self, name: str) -> bool:
-        return bool(self.look(name)["status"]["phase"] == "Running")
-
-    async def died(self) -> None:
-        assert self.process is not None
-        await until(lambda: self.process is not None and self.process.poll() is not None)
-
-    async def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        await self.died()
-
-    def again(self) -> Machine:
-        self.after = Machine(self.folder / "state", KeptObjects(self.file))
-        self.after.start()
-        return self.after
-
-
-@pytest.fixture
-async def doomed(tmp_path: Path) -> AsyncIterator[Doomed]:
-    one = Doomed(tmp_path)
-    yield one
-    if one.process is not None and one.process.poll() is None:
-        one.process.kill()
-        one.process.wait()
-    if one.after is None:
-        one.again()
-    assert one.after is not None
-    await one.after.stop()
 
 
 async def test_a_running_container_is_adopted_as_it_is(doomed: Doomed) -> None:

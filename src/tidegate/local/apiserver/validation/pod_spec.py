@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from tidegate.local.apiserver.validation.pod_actions import action_problems
 from tidegate.local.apiserver.validation.rules import (
     Problems,
     amount,
@@ -24,8 +25,6 @@ from tidegate.local.apiserver.validation.rules import (
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
-_ACTIONS = ("exec", "httpGet", "tcpSocket", "grpc")
-_HOOK_ACTIONS = ("exec", "httpGet", "tcpSocket", "sleep")
 _ENV_SOURCES = {"fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"}
 
 
@@ -51,6 +50,21 @@ def pod_spec_problems(
                 yield duplicate(f"{where}.name", name)
             seen.add(name)
             yield from _container(where, container, known)
+            yield from _restarts(where, container, field)
+            yield from action_problems(
+                where,
+                container,
+                grace_s=int(spec.get("terminationGracePeriodSeconds") or 0),
+                is_init=field == "initContainers" and container.get("restartPolicy") != "Always",
+            )
+
+
+def _restarts(path: str, container: dict[str, Any], field: str) -> Problems:
+    """A policy of its own makes a sidecar of an init container; others have the pod's."""
+    if field == "initContainers":
+        yield from one_of(f"{path}.restartPolicy", container.get("restartPolicy"), ("Always",))
+    elif container.get("restartPolicy") is not None:
+        yield forbidden(f"{path}.restartPolicy", "may not be set for non-init containers")
 
 
 def _volumes(path: str, volumes: list[dict[str, Any]]) -> Problems:
@@ -82,12 +96,6 @@ def _container(path: str, container: dict[str, Any], volumes: Collection[str | N
     yield from _env(path, container)
     yield from _mounts(f"{path}.volumeMounts", container.get("volumeMounts") or [], volumes)
     yield from _resources(f"{path}.resources", container.get("resources") or {})
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if name in container:
-            yield from _probe(f"{path}.{name}", container[name])
-    for name, hook in (container.get("lifecycle") or {}).items():
-        if isinstance(hook, dict):
-            yield from _action(f"{path}.lifecycle.{name}", hook, _HOOK_ACTIONS)
 
 
 def _ports(path: str, ports: list[dict[str, Any]]) -> Problems:
@@ -169,28 +177,3 @@ def _resources(path: str, resources: dict[str, Any]) -> Problems:
             yield wrong(
                 f"{path}.requests.{name}", value, f"must be less than or equal to {name} limit of {limit}"
             )
-
-
-def _probe(path: str, probe: dict[str, Any]) -> Problems:
-    yield from _action(path, probe, _ACTIONS)
-    for field, minimum in (
-        ("initialDelaySeconds", 0),
-        ("timeoutSeconds", 1),
-        ("periodSeconds", 1),
-        ("successThreshold", 1),
-        ("failureThreshold", 1),
-    ):
-        yield from at_least(f"{path}.{field}", probe.get(field), minimum)
-
-
-def _action(path: str, action: dict[str, Any], known: Collection[str]) -> Problems:
-    given = sorted(action.keys() & set(known))
-    if not given:
-        yield required(path, "must specify an action: " + ", ".join(known))
-    elif len(given) > 1:
-        yield forbidden(path, f"may not specify more than 1 action, found {', '.join(given)}")
-    for field in ("httpGet", "tcpSocket"):
-        if field in action:
-            yield from port_or_name(f"{path}.{field}.port", action[field].get("port"))
-    if "exec" in action and not action["exec"].get("command"):
-        yield required(f"{path}.exec.command")

@@ -5,7 +5,7 @@
     a server that comes back: unclaimed -> void, alive -> running, ended -> ended, lost -> start again
 
 Only the pod's own task calls the methods here; what happens outside (a process ends, a launcher
-reports) sets a flag and wakes that task.
+reports, a hook is done) sets a flag and wakes that task.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from tidegate.local.nodes.pods import pod_status
+from tidegate.local.nodes.pods import hooks, pod_status
+from tidegate.local.nodes.pods.ending import Ending, Manner, Process
 from tidegate.local.nodes.pods.pod_status import ContainerView, Role
 from tidegate.local.nodes.pods.probes import Probes
 from tidegate.local.nodes.processes.exec import Inside
 from tidegate.local.nodes.processes.instance import Instance, Plan, Record, Seen, instances, write
+from tidegate.local.nodes.processes.instance_life import Life
 from tidegate.local.nodes.processes.process import Sweeper, Watch
 from tidegate.local.nodes.processes.volumes import remove
+from tidegate.runtime.clock import Clock
 
 KEPT = 2
 
@@ -48,6 +51,13 @@ class Container:
         self._is_starting = False
         self._has_news = False
         self._ended = asyncio.Event()
+        # Set while no process of it lives; `_ended` until that has been taken note of.
+        self.over = asyncio.Event()
+        self.over.set()
+        self._ending: asyncio.Task[None] | None = None
+        self._end: Ending | None = None
+        self._post_start: asyncio.Task[bool] | None = None
+        self._has_failed_hook = False
         self._history: list[tuple[Instance, Seen]] = []
         self._last_number = -1
 
@@ -70,6 +80,17 @@ class Container:
     @property
     def is_running(self) -> bool:
         return self.is_alive and not self._is_starting
+
+    @property
+    def is_ending(self) -> bool:
+        return self._ending is not None
+
+    @property
+    def is_held_by_hook(self) -> bool:
+        """Whether others wait for it to be told running: its `postStart` has not come to an end."""
+        if not hooks.hook_of(self.spec, "postStart") or not self.is_alive or self.is_ending:
+            return False
+        return self._is_starting or self._has_news or self._post_start is not None
 
     @property
     def next_number(self) -> int:
@@ -108,6 +129,7 @@ class Container:
                 self._history.append((instance, seen))
         if self.is_alive:
             self._has_news = False
+            self.over.clear()
             self._hold()
 
     def takes_note_of_start(self) -> bool:
@@ -131,6 +153,7 @@ class Container:
     def _on_exit(self) -> None:
         self._watch = None
         self._ended.set()
+        self.over.set()
         self._wake()
 
     def start(self, plan: Plan, record: Record, on_launched: Callable[[], None]) -> None:
@@ -141,17 +164,20 @@ class Container:
         self._last_number += 1
         instance = write(self._folder, self._last_number, plan, record)
         self._ended.clear()
+        self.over.clear()
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             pid, pidfd = instance.launch(writing)
         except OSError:
             os.close(reading)
             remove(instance.path)
+            self.over.set()
             raise
         finally:
             os.close(writing)
         self._watch = Watch(pid, pidfd, self._on_exit)
         self._status_fd, self._is_starting, self._has_news = reading, True, True
+        self._has_failed_hook = False
         self._on_launched = on_launched
         asyncio.get_running_loop().add_reader(reading, self._on_status)
         self._history.append((instance, Seen("unclaimed")))
@@ -185,6 +211,7 @@ class Container:
             seen = Seen("void") if self.current.take() else self.current.inspect()
         if seen.state == "alive":
             self._ended.clear()
+            self.over.clear()
             self._history[-1] = (self.current, seen)
             self._hold()
             return None
@@ -194,7 +221,7 @@ class Container:
             self.waiting = pod_status.waiting("RunContainerError", "the launcher ended before the command")
             self.retry_at = now + pod_status.BACKOFF_FIRST_S
             return None
-        self._stop_probes()
+        await self._leave_alone()
         await sweeper.sweep(self._uid, self.current.name)
         self.current.seal(seen)
         # Only now: what fails on the way here is done again the next time.
@@ -214,28 +241,65 @@ class Container:
         if self.current is not None and self.current.inspect().state == "alive":
             self.current.mark_lost()
 
-    async def stop(self, grace_s: float, sweeper: Sweeper) -> None:
-        """TERM to the whole session, KILL to everything of it after `grace_s`; returns when all ended.
+    def life(self) -> Life:
+        """What servers did to the instance that is there."""
+        return Life() if self.current is None else Life.read(self.current.path)
 
-        Cancelling it leaves the processes as they are; calling it again starts over.
+    def begin_post_start(self, hook: Coroutine[Any, Any, bool]) -> None:
+        """Runs the hook beside the container; written down before, so that it is begun once."""
+        assert self.current is not None
+        life = self.life()
+        life.post_start = "begun"
+        life.write(self.current.path)
+        self._post_start = asyncio.create_task(hook)
+        self._post_start.add_done_callback(lambda _: self._wake())
+
+    def takes_note_of_post_start(self) -> bool | None:
+        """Once, after the hook has come to an end: whether all is well."""
+        if self._post_start is None or not self._post_start.done() or self.current is None:
+            return None
+        task, self._post_start = self._post_start, None
+        self._has_failed_hook = task.cancelled() or not task.result()
+        life = self.life()
+        life.post_start = "failed" if self._has_failed_hook else "done"
+        life.write(self.current.path)
+        return not self._has_failed_hook
+
+    def end(self, grace_s: float, manner: Manner, sweeper: Sweeper, clock: Clock) -> bool:
+        """Begins the end of what runs, which wakes the pod's task when it comes; True if it began now.
+
+        An end that has begun already gets no more than `grace_s` from now on.
         """
-        self.is_stopped = True
-        self._stop_probes()
-        if self.current is not None and self.seen is not None and self.seen.state == "unclaimed":
+        if self.current is None or not self.is_alive:
+            return False
+        if self.seen is not None and self.seen.state == "unclaimed":
             self.current.take()
+        instance = self.current
+        is_new = self._end is None
+        if self._end is None:
+            process = Process(self.over, self._signal, lambda: sweeper.sweep(self._uid, instance.name))
+            self._end = Ending(instance, process, clock)
+        self._end.allow(grace_s)
+        if is_new:
+            if self._post_start is not None:
+                self._post_start.cancel()
+            if self.probes is not None:
+                self.probes.hush()
+            self._ending = asyncio.create_task(self._end.run(manner))
+        return is_new
+
+    def _signal(self, number: signal.Signals) -> None:
         if self._watch is not None:
-            self._watch.signal(signal.SIGTERM)
-        deadline = asyncio.get_running_loop().time() + grace_s
-        while self.is_alive and self.current is not None:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await self._ended.wait()
-            except TimeoutError:
-                await sweeper.sweep(self._uid, self.current.name)
-                if self._watch is not None:
-                    self._watch.signal(signal.SIGKILL)
-                await self._ended.wait()
-            await self.settle(sweeper, 0.0)
+            self._watch.signal(number)
+
+    async def _leave_alone(self) -> None:
+        """Stops everything that was done about the instance."""
+        tasks = [task for task in (self._ending, self._post_start) if task is not None]
+        self._ending, self._end, self._post_start = None, None, None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._stop_probes()
 
     def inside(self) -> Inside | None:
         """Where `exec` and probes run, None while nothing runs."""
@@ -263,7 +327,7 @@ class Container:
         ended = [_terminated(seen) for _, seen in self._history]
         state: Mapping[str, Any] = self.waiting
         last: Mapping[str, Any] = ended[-2] if len(ended) > 1 else {}
-        if self.is_running and self.seen and self.seen.claim:
+        if self._is_told_running and self.seen and self.seen.claim:
             state = pod_status.running(self.seen.claim.at)
         elif self.seen and self.seen.state == "ended":
             if will_restart:
@@ -279,14 +343,18 @@ class Container:
             last=last,
             restarts=self.current.record().restarts if self.current else 0,
             is_ready=self._is_ready(),
-            is_started=self.is_running and (probes is None or probes.is_started),
+            is_started=self._is_told_running and (probes is None or probes.is_started),
             container_id=f"process://{self._uid}/{self.current.name}" if self.current else "",
         )
 
     def _is_ready(self) -> bool:
         if self.role == "init":
             return self.seen is not None and self.seen.state == "ended" and self.seen.code == 0
-        return self.is_running and (self.probes is None or self.probes.is_ready)
+        return self._is_told_running and (self.probes is None or self.probes.is_ready)
+
+    @property
+    def _is_told_running(self) -> bool:
+        return self.is_running and not self.is_held_by_hook and not self._has_failed_hook
 
     def _stop_probes(self) -> None:
         if self.probes is not None:
@@ -297,6 +365,9 @@ class Container:
         """Lets go of the processes without touching them; safe twice."""
         self._close_status()
         self._stop_probes()
+        for task in (self._ending, self._post_start):
+            if task is not None:
+                task.cancel()
         if self._watch is not None:
             self._watch.close()
             self._watch = None

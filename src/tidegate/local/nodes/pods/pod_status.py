@@ -195,11 +195,17 @@ def pod_status(
     ip: str,
     now: datetime,
     failure: tuple[str, str] | None = None,
+    is_ending: bool = False,
 ) -> dict[str, Any]:
-    """The whole status. `failure` (reason, message) ends the pod as Failed whatever its containers did."""
+    """The whole status. `failure` (reason, message) ends the pod as Failed whatever its containers did.
+
+    While it `is_ending` it keeps the phase it had: it has not ended before the last process has.
+    """
     policy = pod["spec"].get("restartPolicy", "Always")
     current = "Failed" if failure else phase(policy, views)
     before = pod.get("status") or {}
+    if is_ending:
+        current = before.get("phase") or "Pending"
     if current == "Pending" and before.get("phase") == "Running":
         current = "Running"  # a container being started anew after the machine was lost
     reason, message = failure or (None, None)

@@ -16,12 +16,11 @@ from tidegate.base.errors import Misconfigured
 from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS, ApiError
 from tidegate.local.nodes.context import NodeContext
-from tidegate.local.nodes.pods import container_plan, pod_status
+from tidegate.local.nodes.pods import container_order, container_plan, pod_status
 from tidegate.local.nodes.pods.container import Container
 from tidegate.local.nodes.pods.pod_status import Role
-from tidegate.local.nodes.pods.probes import Probes, Target
 from tidegate.local.nodes.pods.status_reports import FINISHED, Reports
-from tidegate.local.nodes.processes import exec
+from tidegate.local.nodes.pods.upkeep import Upkeep, grace_s
 from tidegate.local.nodes.processes.environment import Incomplete
 from tidegate.local.nodes.processes.images import NoProgram
 from tidegate.local.nodes.processes.volumes import Unmountable, remove
@@ -29,7 +28,6 @@ from tidegate.local.nodes.processes.volumes import Unmountable, remove
 log = logging.getLogger(__name__)
 
 ORPHAN_GRACE_S = 2.0
-DEFAULT_GRACE_S = 30.0
 LEAVING_GRACE_S = 5.0
 RETRY_S = 10.0
 ERROR_FIRST_S, ERROR_MAX_S = 1.0, 30.0
@@ -48,6 +46,7 @@ class PodTask:
         self._is_over = False
         self._is_leaving = False
         self._is_stale = False
+        self._upkeep = Upkeep(context, self._reports, self.containers, self.wake)
         self._names: frozenset[str] | None = None
         self.is_cleared = False
 
@@ -116,14 +115,20 @@ class PodTask:
             return None
         if not self._context.addresses.keep(self.uid, status.get("podIP", "")):
             return await self._admit(pod)
-        await self._settle(pod)
+        await self._upkeep.look(pod)
         if self._is_stale:
             await self._refill(pod)
         overdue_s = self._overdue_s(pod)
         if overdue_s is not None and overdue_s <= 0:
-            await self._reports.event(pod, "Warning", *OVERDUE)
+            await self._reports.once(pod, *OVERDUE)
             return await self._report(pod, OVERDUE)
-        dues = [await self._start(pod, container) for container in self._startable(pod)]
+        dues = []
+        for container in container_order.startable(
+            self.containers, pod["spec"].get("restartPolicy", "Always")
+        ):
+            dues.append(await self._start(pod, container))
+            if container.is_held_by_hook:
+                break
         retry_s = await self._report(pod, None)
         return min((due_s for due_s in (*dues, overdue_s, retry_s) if due_s is not None), default=None)
 
@@ -153,7 +158,7 @@ class PodTask:
         were_ready = {one["name"] for one in before if one.get("ready")}
         for container in self.containers:
             if container.is_alive:
-                self._probe(pod, container, container.name in were_ready)
+                self._upkeep.adopt(pod, container, container.name in were_ready)
 
     def _adopt(self, found: list[tuple[Mapping[str, Any], Role]]) -> None:
         """All of them or none: one that is not adopted would be started beside itself."""
@@ -165,7 +170,7 @@ class PodTask:
             for container in containers:
                 container.close()
             raise
-        self.containers = containers
+        self.containers[:] = containers
 
     async def _admit(self, pod: dict[str, Any]) -> float | None:
         """The address is written down before anything can use it."""
@@ -175,45 +180,12 @@ class PodTask:
         await self._reports.write(pod, pod_status.pod_status(pod, views, address, self._context.clock.now()))
         return 0.0
 
-    async def _settle(self, pod: dict[str, Any]) -> None:
-        now = self._context.clock.now().timestamp()
-        for container in self.containers:
-            seen = await container.settle(self._context.sweeper, now)
-            if seen is not None and seen.failure is not None:
-                reason, told = seen.failure
-                is_mount = reason == "FailedMount"
-                event = (reason, told) if is_mount else ("Failed", f"Error: {told}")
-                await self._reports.event(pod, "Warning", *event)
-            if container.takes_note_of_start():
-                if container.is_running:
-                    self._probe(pod, container, False)
-                await self._reports.event(pod, "Normal", "Started", f"Started container {container.name}")
-            if container.probes is not None and container.probes.is_dead:
-                told = f"Container {container.name} failed liveness probe, will be restarted"
-                await self._reports.event(pod, "Normal", "Killing", told)
-                await container.stop(grace_s(pod), self._context.sweeper)
-                container.is_stopped = False
-
     def _overdue_s(self, pod: Mapping[str, Any]) -> float | None:
         limit = pod["spec"].get("activeDeadlineSeconds")
         began = (pod.get("status") or {}).get("startTime")
         if limit is None or not began:
             return None
         return float(limit) - (self._context.clock.now() - parse_time(began)).total_seconds()
-
-    def _startable(self, pod: Mapping[str, Any]) -> list[Container]:
-        """What is to run and does not: init containers one after the other, then all the others."""
-        policy = pod["spec"].get("restartPolicy", "Always")
-        due = []
-        for container in self.containers:
-            if container.restarts(policy):
-                due.append(container)
-            view = container.view(False)
-            if container.role == "init" and (container.is_alive or view.exit_code != 0):
-                break
-            if container.role == "sidecar" and not view.is_started:
-                break
-        return due
 
     async def _start(self, pod: dict[str, Any], container: Container) -> float | None:
         """Starts the container if it is time and all that it needs is there; seconds until the next try."""
@@ -254,36 +226,18 @@ class PodTask:
         await self._reports.event(pod, "Normal", "Created", f"Created container: {container.name}")
         return None
 
-    def _probe(self, pod: Mapping[str, Any], container: Container, is_ready: bool) -> None:
-        async def run(command: list[str], timeout_s: float) -> tuple[int, str]:
-            inside = container.inside()
-            if inside is None:
-                return 1, "the container is not running"
-            return await exec.run(inside, command, timeout_s)
-
-        async def tell(message: str) -> None:
-            await self._reports.event(self._reports.pod(), "Warning", "Unhealthy", message)
-
-        ports = {
-            port["name"]: port["containerPort"]
-            for port in container.spec.get("ports") or []
-            if port.get("name")
-        }
-        target = Target(pod["status"]["podIP"], ports, run)
-        container.probes = Probes(container.spec, target, is_ready, self.wake, tell)
-
     def _views(self, pod: Mapping[str, Any]) -> list[pod_status.ContainerView]:
         policy = pod["spec"].get("restartPolicy", "Always")
         return [container.view(container.restarts(policy)) for container in self.containers]
 
     async def _report(self, pod: dict[str, Any], failure: tuple[str, str] | None) -> float | None:
         """Writes what the containers are doing. A finished pod has no process left when it says so."""
-        now, address = self._context.clock.now(), pod["status"]["podIP"]
-        status = pod_status.pod_status(pod, self._views(pod), address, now, failure)
+        status = self._status(pod, failure)
         is_finished = status["phase"] in FINISHED
         if is_finished:
-            await self._stop(pod, grace_s(pod))
-            status = pod_status.pod_status(pod, self._views(pod), address, now, failure)
+            is_ended = await self._end_all(pod, grace_s(pod))
+            status = self._status(pod, failure, is_ending=not is_ended)
+            is_finished = is_ended
         if not await self._reports.write(pod, status):
             return 0.0
         if is_finished:
@@ -291,30 +245,48 @@ class PodTask:
             self._is_over = True
         return None
 
-    async def _stop(self, pod: dict[str, Any] | None, patience_s: float) -> None:
-        """Main containers first, then sidecars; returns when no process of the pod is left."""
-        for role in ("init", "main", "sidecar"):
-            alive = [one for one in self.containers if one.role == role and one.is_alive]
-            for container in alive:
-                await self._reports.event(pod, "Normal", "Killing", f"Stopping container {container.name}")
-            await asyncio.gather(*(one.stop(patience_s, self._context.sweeper) for one in alive))
-            for container in self.containers:
-                container.is_stopped = container.is_stopped or container.role == role
+    def _status(
+        self, pod: dict[str, Any], failure: tuple[str, str] | None = None, *, is_ending: bool = False
+    ) -> dict[str, Any]:
+        now, address = self._context.clock.now(), pod["status"]["podIP"]
+        return pod_status.pod_status(pod, self._views(pod), address, now, failure, is_ending)
+
+    async def _end_all(self, pod: dict[str, Any] | None, patience_s: float) -> bool:
+        """Sees to it that all containers end, for good; True when no process of the pod is left.
+
+        As long as it is False, the end of each container wakes this task.
+        """
+        for container in self.containers:
+            container.is_stopped = True
+        await self._upkeep.look(pod)
+        for container in self.containers:
+            if container.is_alive:
+                turn = container_order.turn(container, self.containers)
+                told = f"Stopping container {container.name}"
+                await self._upkeep.end(pod, container, patience_s, told, turn)
+        if any(container.is_alive for container in self.containers):
+            return False
         await self._context.sweeper.sweep(self.uid)
+        return True
 
     async def _leave(self, pod: dict[str, Any]) -> None:
         for container in self.containers:
-            container.mark_lost()
-        await self._stop(None, min(LEAVING_GRACE_S, grace_s(pod)))
-        self._is_over = True
+            if not container.is_ending:
+                container.mark_lost()
+        self._is_over = await self._end_all(pod, min(LEAVING_GRACE_S, grace_s(pod)))
 
     async def _terminate(self, pod: dict[str, Any]) -> None:
         """Ends the processes, then removes the object: it is there as long as they are.
 
-        One that finalizers hold says that it has ended, and keeps its logs until it is gone.
+        Looks again at each wake: a shorter grace, or a forced one, cuts a longer one short. One that
+        finalizers hold says that it has ended, and keeps its logs until it is gone.
         """
-        await self._stop_patiently(pod)
+        is_ended = await self._end_all(pod, grace_s(pod))
         current = self._reports.pod()
+        if not is_ended:
+            if current is not None and (current.get("status") or {}).get("podIP"):
+                await self._reports.write(current, self._status(current, is_ending=True))
+            return
         if current is not None:
             await self._reports.write(current, self._last_status(current))
             try:
@@ -329,35 +301,8 @@ class PodTask:
             self._is_over = True
 
     def _last_status(self, pod: dict[str, Any]) -> dict[str, Any]:
-        views = self._views(pod)
-        ending = {"phase": pod_status.last_phase(views)}
-        if address := (pod.get("status") or {}).get("podIP"):
-            return pod_status.pod_status(pod, views, address, self._context.clock.now()) | ending
-        return ending
-
-    async def _stop_patiently(self, pod: dict[str, Any]) -> None:
-        """Stops with the grace of the newest deletion: a shorter one, or a forced one, cuts it short."""
-        began, left_s = self._context.clock.monotonic(), grace_s(pod)
-        stopping = asyncio.ensure_future(self._stop(pod, left_s))
-        try:
-            while not stopping.done():
-                self._wake.clear()
-                waking = asyncio.ensure_future(self._wake.wait())
-                await asyncio.wait({stopping, waking}, return_when=asyncio.FIRST_COMPLETED)
-                waking.cancel()
-                newest = self._reports.pod()
-                shorter_s = ORPHAN_GRACE_S if newest is None else grace_s(newest)
-                if self._is_leaving:
-                    shorter_s = min(shorter_s, LEAVING_GRACE_S)
-                if shorter_s < left_s and not stopping.done():
-                    stopping.cancel()
-                    await asyncio.wait({stopping})
-                    left_s = shorter_s
-                    spent_s = self._context.clock.monotonic() - began
-                    stopping = asyncio.ensure_future(self._stop(None, max(0.0, left_s - spent_s)))
-            await stopping
-        finally:
-            stopping.cancel()
+        ending = {"phase": pod_status.last_phase(self._views(pod))}
+        return self._status(pod) | ending if (pod.get("status") or {}).get("podIP") else ending
 
     def _names_on_disk(self) -> list[str]:
         """Containers that have a directory; the pod's other files have names no container can have."""
@@ -370,17 +315,8 @@ class PodTask:
         """Nobody owns this Pod any more: ends what is left of it and removes its directory."""
         if not self.containers:
             self._adopt([({"name": name}, "main") for name in self._names_on_disk()])
-        await self._stop(None, ORPHAN_GRACE_S)
+        if not await self._end_all(None, ORPHAN_GRACE_S):
+            return
         await asyncio.to_thread(remove, self._folder)
         self._context.addresses.release(self.uid)
         self._is_over = self.is_cleared = True
-
-
-def grace_s(pod: Mapping[str, Any]) -> float:
-    for seconds in (
-        pod["metadata"].get("deletionGracePeriodSeconds"),
-        pod["spec"].get("terminationGracePeriodSeconds"),
-    ):
-        if seconds is not None:
-            return float(seconds)
-    return DEFAULT_GRACE_S

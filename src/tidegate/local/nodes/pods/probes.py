@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-REPLY_BYTES = 10_240
+from tidegate.local.nodes.pods import http_get
+from tidegate.local.nodes.pods.container_access import Access
+
+AGENT = "kube-probe/tidegate"
 Verdict = tuple[bool, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What probes ask. `run` executes a command in the container: (exit code, output) in `timeout_s`."""
-
-    address: str
-    ports: Mapping[str, int]
-    run: Callable[[list[str], float], Awaitable[tuple[int, str]]]
-
-    def port(self, wanted: Any) -> int:
-        return int(self.ports.get(str(wanted), wanted))
 
 
 class Probes:
@@ -33,7 +22,7 @@ class Probes:
     def __init__(
         self,
         spec: Mapping[str, Any],
-        target: Target,
+        access: Access,
         is_ready: bool,
         on_change: Callable[[], None],
         tell: Callable[[str], Awaitable[None]],
@@ -42,7 +31,7 @@ class Probes:
         self.is_ready = self.is_started and (is_ready or not spec.get("readinessProbe"))
         self.is_dead = False
         self._spec = spec
-        self._target = target
+        self._access = access
         self._on_change = on_change
         self._tell = tell
         self._tasks = [asyncio.create_task(self._run())] if has_probes(spec) else []
@@ -68,7 +57,7 @@ class Probes:
         await asyncio.sleep(float(probe.get("initialDelaySeconds") or 0))
         run, last = 0, False
         while True:
-            is_good, said = await ask(probe, self._target)
+            is_good, said = await ask(probe, self._access)
             run = run + 1 if is_good == last else 1
             last = is_good
             if not is_good:
@@ -96,6 +85,10 @@ class Probes:
             self._on_change()
         return is_good
 
+    def hush(self) -> None:
+        """Nothing is asked any more; the verdicts stay."""
+        self.close()
+
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -106,17 +99,17 @@ def has_probes(spec: Mapping[str, Any]) -> bool:
     return any(spec.get(kind) for kind in ("startupProbe", "readinessProbe", "livenessProbe"))
 
 
-async def ask(probe: Mapping[str, Any], target: Target) -> Verdict:
+async def ask(probe: Mapping[str, Any], access: Access) -> Verdict:
     """Whether the container answers well, and what it said otherwise. Never raises."""
     timeout_s = float(probe.get("timeoutSeconds") or 1)
     try:
         async with asyncio.timeout(timeout_s):
             if probe.get("httpGet"):
-                return await _http(probe["httpGet"], target)
+                return await _http(probe["httpGet"], access)
             if probe.get("tcpSocket"):
-                return await _tcp(probe["tcpSocket"], target)
+                return await _tcp(probe["tcpSocket"], access)
             if probe.get("exec"):
-                code, output = await target.run(list(probe["exec"].get("command") or []), timeout_s)
+                code, output = await access.run(list(probe["exec"].get("command") or []), timeout_s)
                 return code == 0, output.strip() or f"exit code {code}"
     except TimeoutError:
         return False, f"no answer within {timeout_s:g} s"
@@ -125,40 +118,12 @@ async def ask(probe: Mapping[str, Any], target: Target) -> Verdict:
     return False, "this kind of probe is not offered; use httpGet, tcpSocket or exec"
 
 
-async def _tcp(wanted: Mapping[str, Any], target: Target) -> Verdict:
-    _, writer = await asyncio.open_connection(
-        wanted.get("host") or target.address, target.port(wanted["port"])
-    )
+async def _tcp(wanted: Mapping[str, Any], access: Access) -> Verdict:
+    _, writer = await access.dial(wanted.get("host") or access.address, access.port(wanted["port"]), None)
     writer.close()
     return True, ""
 
 
-async def _http(wanted: Mapping[str, Any], target: Target) -> Verdict:
-    host, port = wanted.get("host") or target.address, target.port(wanted["port"])
-    is_tls = str(wanted.get("scheme") or "HTTP").upper() == "HTTPS"
-    reader, writer = await asyncio.open_connection(host, port, ssl=_unverified() if is_tls else None)
-    headers = {"Host": f"{host}:{port}", "User-Agent": "kube-probe/tidegate", "Connection": "close"}
-    headers |= {header["name"]: header["value"] for header in wanted.get("httpHeaders") or []}
-    path = urlsplit(wanted.get("path") or "/")
-    request = f"GET {path.path or '/'}{'?' + path.query if path.query else ''} HTTP/1.1\r\n"
-    request += "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
-    try:
-        writer.write(request.encode("latin-1", "replace"))
-        await writer.drain()
-        words = (await reader.readline()).split(None, 2)
-    finally:
-        writer.close()
-    if len(words) < 2 or not words[1].isdigit():
-        return False, "the answer is not HTTP"
-    code = int(words[1])
-    return 200 <= code < 400, f"HTTP probe failed with statuscode: {code}"
-
-
-def _unverified() -> Any:
-    import ssl
-
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+async def _http(wanted: Mapping[str, Any], access: Access) -> Verdict:
+    answer = await http_get.get(wanted, access, AGENT)
+    return 200 <= answer.code < 400, f"HTTP probe failed with statuscode: {answer.code}"

@@ -33,7 +33,7 @@ class Inside:
         return [sys.executable, "-I", "-S", str(LAUNCHER), "enter", str(self.pid), cwd, tty, *command]
 
 
-async def run(inside: Inside, command: Sequence[str], timeout_s: float) -> tuple[int, str]:
+async def run(inside: Inside, command: Sequence[str], timeout_s: float | None) -> tuple[int, str]:
     """The exit code and the first part of the output. TimeoutError when it takes too long (it is killed)."""
     process = await asyncio.create_subprocess_exec(
         *inside.argv(command, False),
