@@ -87,7 +87,7 @@ async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
 async def _services(client: Client) -> dict[tuple[str, str], Any]:
     """Services of a local cluster. Those of others have addresses that only their nodes reach."""
     from tidegate.kube.resource import SERVICES, ApiError
-    from tidegate.local.nodes.network.host_names import Named
+    from tidegate.local.nodes.network.names import Named
     from tidegate.local.nodes.network.pod_addresses import is_local
 
     try:
@@ -99,7 +99,7 @@ async def _services(client: Client) -> dict[tuple[str, str], Any]:
         address, metadata = one["spec"].get("clusterIP", ""), one["metadata"]
         if is_local(address):
             place = (metadata["namespace"], metadata["name"])
-            names[place] = Named(*place, (address,))
+            names[place] = Named(*place, address)
     return names
 
 

@@ -19,7 +19,7 @@ from tidegate.local.nodes.container_logs import LogClock
 from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
 from tidegate.local.nodes.heartbeat import Heartbeat
 from tidegate.local.nodes.network import host_names
-from tidegate.local.nodes.network.host_names import Named
+from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
 from tidegate.local.nodes.network.service_proxies import Proxies
 from tidegate.local.nodes.pod_streams import Streams

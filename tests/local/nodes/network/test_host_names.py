@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.local.nodes.network.host_names import Named, find, hosts_file, replace_names
+from tidegate.local.nodes.network.host_names import find, hosts_file, replace_names
+from tidegate.local.nodes.network.names import Member, Named
 from tidegate.local.nodes.network.pod_addresses import POD_RANGE, Addresses
 
-REDIS = Named("default", "redis", ("127.64.0.1",))
-SHOP = Named("shop", "redis", ("127.64.0.2",))
-OUTSIDE = Named("default", "outside", (), "example.org")
-NODES = Named("default", "db", ("127.96.0.1", "127.96.0.2"), "", {"db-0": "127.96.0.1", "db-1": "127.96.0.2"})
+REDIS = Named("default", "redis", "127.64.0.1")
+SHOP = Named("shop", "redis", "127.64.0.2")
+OUTSIDE = Named("default", "outside", external_name="example.org")
+NODES = Named("default", "db", members=(Member("127.96.0.1", "db-0"), Member("127.96.0.2", "db-1")))
 ALL = {(one.namespace, one.name): one for one in (REDIS, SHOP, OUTSIDE, NODES)}
 
 

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
-CLUSTER_DOMAIN = "svc.cluster.local"
+from tidegate.local.nodes.network.names import CLUSTER_DOMAIN, Named
+
 IN_TEXT = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9][a-z0-9-]*)\.svc(\.cluster\.local)?\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A Service: its addresses (of its ready pods, when it is headless), and the names of single pods."""
-
-    namespace: str
-    name: str
-    addresses: tuple[str, ...] = ()
-    external_name: str = ""
-    hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 def forms(name: str, namespace: str, of: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.local.nodes.network.host_names import Named
+from tidegate.local.nodes.network.names import Member, Named
 from tidegate.local.nodes.network.tcp_forwarding import Address, Listener, Side
 
 RETRY_S = 5.0
@@ -77,12 +77,14 @@ def _doors(service: Mapping[str, Any], port: Mapping[str, Any]) -> list[Address]
 def named(service: Mapping[str, Any], pods: Sequence[Backend]) -> Named:
     metadata, spec = service["metadata"], service["spec"]
     address = spec.get("clusterIP") or ""
-    if address == "None":
-        addresses = tuple(pod.address for pod in pods)
-    else:
-        addresses = (address,) if address else ()
-    hosts = {pod.hostname: pod.address for pod in pods} if address == "None" else {}
-    return Named(metadata["namespace"], metadata["name"], addresses, spec.get("externalName") or "", hosts)
+    members = tuple(Member(pod.address, pod.hostname) for pod in pods) if address == "None" else ()
+    return Named(
+        metadata["namespace"],
+        metadata["name"],
+        "" if address == "None" else address,
+        spec.get("externalName") or "",
+        members=members,
+    )
 
 
 class Proxies:

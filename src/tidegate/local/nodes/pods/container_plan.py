@@ -10,7 +10,8 @@ from typing import Any
 
 from tidegate.local.entrypoints.box import DATA_VARIABLE
 from tidegate.local.nodes.context import NodeContext
-from tidegate.local.nodes.network.host_names import Named, hosts_file, replace_names
+from tidegate.local.nodes.network.host_names import hosts_file, replace_names
+from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.processes.environment import Refers, command_line, environment
 from tidegate.local.nodes.processes.instance import Bind, Plan
 from tidegate.local.nodes.processes.process import INSTANCE_VARIABLE, NODE_VARIABLE, UID_VARIABLE
