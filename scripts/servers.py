@@ -39,12 +39,12 @@ SOURCES = ("apt", "venv", "pypi", "npm", "maven", "go")
 BASE_PACKAGES = ("git", "make", "python3", "python3-venv")
 TOOL_PACKAGES = {"maven": ("maven", "openjdk-17-jdk-headless")}
 TOOLS = {
-    "npm": ("npm", "Node.js 18 or newer with npm"),
-    "maven": ("mvn", "Maven and a JDK, from 17 on (apt: maven openjdk-17-jdk-headless)"),
-    "go": ("go", "Go 1.24 or newer"),
+    "npm": {"npm": "Node.js 18 or newer with npm"},
+    "maven": {"mvn": "Maven and a JDK, from 17 on (apt: maven openjdk-17-jdk-headless)"},
+    "go": {"go": "Go 1.24 or newer"},
 }
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
-LIMIT_S = 1800.0
+LIMIT_S = 3600.0
 DAY_S = 86400.0
 
 
@@ -66,6 +66,7 @@ class Server:
     build: Mapping[str, str] = field(default_factory=dict)
     vendored: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, str] = field(default_factory=dict)
     unpack: bool = False
     cache: Path = field(default_factory=lambda: default_cache())
 
@@ -179,9 +180,9 @@ def install(wanted: Sequence[Server], say: Callable[[str], None], ways: Mapping[
 
 
 def _install(server: Server, way: Way, downloads: Path, say: Callable[[str], None]) -> None:
-    tool, product = TOOLS.get(server.source, ("", ""))
-    if tool and shutil.which(tool) is None:
-        raise NotInstalled(f"`{tool}` is missing: install {product}")
+    for tool, product in (*TOOLS.get(server.source, {}).items(), *server.needs.items()):
+        if shutil.which(tool) is None:
+            raise NotInstalled(f"`{tool}` is missing: install {product}")
     target = server.folder()
     with _locked(server, say):
         if target.is_dir():
@@ -262,14 +263,8 @@ def _from_maven(server: Server, target: Path, downloads: Path) -> None:
 
 
 def _copy_jars(server: Server, target: Path, downloads: Path) -> None:
-    command = [
-        "mvn",
-        "-q",
-        "-B",
-        "-f",
-        str(server.lock / "pom.xml"),
-        f"-Dmaven.repo.local={downloads / 'm2'}",
-    ]
+    repository = f"-Dmaven.repo.local={downloads / 'm2'}"
+    command = ["mvn", "-q", "-B", "-f", str(server.lock / "pom.xml"), repository]
     copy = [f"{DEPENDENCY_PLUGIN}:copy-dependencies", "-DincludeScope=runtime"]
     _run(server, [*command, *copy, f"-DoutputDirectory={target / 'lib'}"], target)
 
@@ -297,6 +292,8 @@ def _unpack(archive: Path, target: Path) -> None:
 def _from_go(server: Server, target: Path, downloads: Path) -> None:
     places = {"GOMODCACHE": str(downloads / "gomod"), "GOCACHE": str(downloads / "gobuild")}
     flags = {"GOFLAGS": "-modcacherw -buildvcs=false", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    # A program of `build` is found by the builds after it.
+    flags["PATH"] = os.pathsep.join([str(target / "bin"), os.environ["PATH"]])
     source = downloads / f"{server.name}-source"
     shutil.copytree(server.lock, source)
     vendor = []

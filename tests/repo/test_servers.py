@@ -104,6 +104,15 @@ def test_what_fails_leaves_nothing_behind_and_does_not_stop_the_rest(tmp_path: P
     assert "empty: not installed: empty is not among what was installed" in said
 
 
+def test_a_tool_that_a_build_needs_and_that_is_not_there_is_named_before_anything_is_fetched(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+    one = server(tmp_path, needs={"tidegate-no-such-tool": "Rust 1.95 or newer"})
+    assert SCRIPT.install([one], said.append, {"pypi": lambda *_: pytest.fail("fetched")}) == ["tiny"]
+    assert said == ["tiny: not installed: `tidegate-no-such-tool` is missing: install Rust 1.95 or newer"]
+
+
 def test_two_installs_at_once_are_one(tmp_path: Path) -> None:
     one = server(tmp_path)
     begun, go_on, times, said = threading.Event(), threading.Event(), [], []

@@ -98,6 +98,8 @@ def test_another_answer_has_no_value(text: str, said: str) -> None:
     with pytest.raises(Unpicked, match=said) as caught:
         read_flux(text)
     assert "hunter2" not in str(caught.value)
+    # A table that is none is the address's fault: the usual words say so.
+    assert bool(caught.value.next_step) != ("CSV" in said)
 
 
 async def influx(request: web.Request) -> web.StreamResponse:

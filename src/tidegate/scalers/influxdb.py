@@ -25,7 +25,18 @@ spec:
 ```
 
 Version 2: the first record of the first table counts, by its `_value`, a number. A query without a record is
-an error.
+an error. Where no record means 0, let the query add one, of the field's type (`0` for integers):
+
+```flux
+import "array"
+waiting = from(bucket: "queues") |> range(start: -5m)
+  |> filter(fn: (r) => r._measurement == "orders" and r._field == "waiting") |> last()
+  |> keep(columns: ["_value"])
+union(tables: [waiting, array.from(rows: [{_value: 0.0}])]) |> sum()
+```
+
+InfluxDB 1.8 and newer 1.x answer this API too, with `flux-enabled = true`: the token is `user:password`, the
+bucket `database/retention policy` or `database`, and any organisation will do.
 
 Version 3 (`influxVersion: "3"`) needs `database` and `metricKey`, the column that holds the number; the last
 row counts, and no row at all is 0. `queryType` is `InfluxQL` or `FlightSQL` (SQL). It is asked over the HTTP
@@ -71,7 +82,9 @@ _EA = (ENVIRONMENT, AUTHENTICATION)
 class Influxdb(Polled):
     types: ClassVar[tuple[str, ...]] = ("influxdb",)
     cost: ClassVar[str] = "one request for each different query of a server, 16 at a time"
-    tested_against: ClassVar[str] = "fakes of ours, written from InfluxData's documentation of both APIs"
+    tested_against: ClassVar[str] = (
+        "InfluxDB 1.13.2 for Flux; for version 3 a fake of ours, written from InfluxData's documentation"
+    )
 
     server_url: str = setting("serverURL", doc="Base URL.", sources=_MA, hidden=True)
     influx_version: Literal["2", "3"] = setting("influxVersion", doc="Version of the API.", default="2")

@@ -99,7 +99,7 @@ class HttpConnection:
         else:
             found = pick_all(body, wanted)
         return {
-            pick: failures.unreadable(request, str(value), body, _UNPICKED)
+            pick: failures.unreadable(request, str(value), body, value.next_step or _UNPICKED)
             if isinstance(value, Unpicked)
             else value
             for pick, value in found.items()

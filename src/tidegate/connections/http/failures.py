@@ -37,6 +37,11 @@ _NEXT_STEPS = {
     405: "check the address and the path",
     422: "check the query and the parameters",
     429: "ask less often: raise `pollingInterval`",
+    # Many a server answers this to a query that it cannot run.
+    500: "check the query and the parameters, and the log of the server",
+    502: "check the server behind the gateway that answered",
+    503: "check that the server is ready and not overloaded",
+    504: "check the server behind the gateway that answered",
 }
 
 

@@ -11,7 +11,14 @@ DEPTH = 64
 
 
 class Unpicked(ValueError):
-    """Why nothing can be picked: words that read on after "cannot …: ", none of them the body's own."""
+    """Why nothing can be picked: words that read on after "cannot …: ", none of them the body's own.
+
+    `next_step` is what to do, where a pick knows it better than "check the address, and what it answers".
+    """
+
+    def __init__(self, reason: str, next_step: str = "") -> None:
+        super().__init__(reason)
+        self.next_step = next_step
 
 
 class Pick(Hashable, Protocol):

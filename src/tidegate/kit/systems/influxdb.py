@@ -22,6 +22,9 @@ TIMEOUT_S = 20.0
 
 _NUMBERS = ("double", "long", "unsignedLong")
 _VALUE = "_value"
+_OF_RECORDS = "check bucket, range and filters; where no record means 0, let the query add one"
+_OF_QUERY = "check the query"
+_OF_KIND = "end the query in a number, such as by `count()`, `sum()` or `float(v: r._value)`"
 
 
 def flux_request(url: Url, token: str, tls: Tls, organization: str, query: str) -> HttpRequest:
@@ -88,7 +91,7 @@ class LastRow:
         if not document:
             return 0
         if self.column not in document[-1]:
-            raise Unpicked("the rows have no column of the name in metricKey")
+            raise Unpicked("the rows have no column of the name in metricKey", "check `metricKey`")
         return document[-1][self.column]
 
 
@@ -110,23 +113,23 @@ def read_flux(text: str) -> float:
         raise Unpicked("the answer is not CSV") from error
     if text.strip() and not annotations:
         raise Unpicked("the answer is not annotated CSV")
-    raise Unpicked("no results found from query")
+    raise Unpicked("no results found from query", _OF_RECORDS)
 
 
 def _value(record: dict[str, str], header: list[str], annotations: dict[str, list[str]]) -> float:
     if _VALUE not in header:
         if "error" in header:
-            raise Unpicked("the query failed at the server")
-        raise Unpicked("the first table has no column _value")
+            raise Unpicked("the query failed at the server", _OF_QUERY)
+        raise Unpicked("the first table has no column _value", _OF_KIND)
     position = header.index(_VALUE)
     kind = _cell(annotations.get("#datatype", []), position)
     if kind not in _NUMBERS:
-        raise Unpicked(f"_value is of type {_shown(kind)} and could not be converted into a float")
+        raise Unpicked(f"_value is of type {_shown(kind)} and could not be converted into a float", _OF_KIND)
     text = record.get(_VALUE) or _cell(annotations.get("#default", []), position)
     try:
         return parse_float(text)
     except ValueError as error:
-        raise Unpicked(f"_value {error}") from error
+        raise Unpicked(f"_value {error}", _OF_QUERY) from error
 
 
 def _cell(row: list[str], position: int) -> str:
