@@ -75,8 +75,10 @@ async def _once(place: str, headers: list[tuple[str, str]], access: Access) -> t
         if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
             raise NotTls(f'Get "{place}": http: server gave HTTP response to HTTPS client') from error
         raise OSError(f'Get "{place}": tls: {error.reason}') from error
+    except TimeoutError:
+        raise
     except OSError as error:
-        told = f"dial tcp {parts.hostname}:{port}: connect: {_reason(error)}"
+        told = f"dial tcp {parts.hostname}:{port}: connect: {reason(error)}"
         raise OSError(f'Get "{place}": {told}') from error
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
@@ -86,8 +88,10 @@ async def _once(place: str, headers: list[tuple[str, str]], access: Access) -> t
         return await _head(reader)
     except (asyncio.LimitOverrunError, ValueError) as error:
         raise OSError(f'Get "{place}": malformed HTTP response') from error
+    except TimeoutError:
+        raise
     except OSError as error:
-        raise OSError(f'Get "{place}": {_reason(error)}') from error
+        raise OSError(f'Get "{place}": {reason(error)}') from error
     finally:
         writer.close()
 
@@ -109,7 +113,12 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, str]:
     return int(words[1]), location
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """What the system says, in the words that Go has for it."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, ConnectionResetError):
+        return "connection reset by peer"
     return (error.strerror or str(error) or type(error).__name__).lower()
 
 

@@ -155,10 +155,10 @@ class PodTask:
         self._adopt(found)
         status = pod.get("status") or {}
         before = [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
-        were_ready = {one["name"] for one in before if one.get("ready")}
+        told = {one["name"]: one for one in before}
         for container in self.containers:
             if container.is_alive:
-                self._upkeep.adopt(pod, container, container.name in were_ready)
+                self._upkeep.adopt(pod, container, told.get(container.name, {}))
 
     def _adopt(self, found: list[tuple[Mapping[str, Any], Role]]) -> None:
         """All of them or none: one that is not adopted would be started beside itself."""

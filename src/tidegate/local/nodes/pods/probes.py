@@ -4,72 +4,113 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from tidegate.local.nodes.pods import http_get
 from tidegate.local.nodes.pods.container_access import Access
+from tidegate.local.nodes.pods.probe_actions import Verdict, ask
 
-AGENT = "kube-probe/tidegate"
-Verdict = tuple[bool, str]
+Tell = Callable[[str, str], Awaitable[None]]
+TRIES = 3
+"""How often a container that could not be asked is asked before a kubelet tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What is known when probing begins; a container that was adopted stays as it was told to be."""
+
+    is_started: bool = False
+    is_ready: bool = False
+    age_s: float = 0.0
 
 
 class Probes:
     """The probes' verdicts, from when the container runs until `close`.
 
-    `is_ready` gives the state to begin with (a container that was adopted stays as it was).
+    `tell` is given the reason and message of an event. `dead` is the kind of probe that wants the
+    container restarted, "" while none does.
     """
 
     def __init__(
         self,
         spec: Mapping[str, Any],
         access: Access,
-        is_ready: bool,
+        begin: Begin,
         on_change: Callable[[], None],
-        tell: Callable[[str], Awaitable[None]],
+        tell: Tell,
     ) -> None:
-        self.is_started = is_ready or not spec.get("startupProbe")
-        self.is_ready = self.is_started and (is_ready or not spec.get("readinessProbe"))
-        self.is_dead = False
+        self.is_started = begin.is_started or not spec.get("startupProbe")
+        self.is_ready = self.is_started and (begin.is_ready or not spec.get("readinessProbe"))
+        self.dead = ""
         self._spec = spec
         self._access = access
+        self._age_s = begin.age_s
+        self._began_at = asyncio.get_running_loop().time()
         self._on_change = on_change
         self._tell = tell
-        self._tasks = [asyncio.create_task(self._run())] if has_probes(spec) else []
+        self._is_hushed = False
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        if self.is_started:
+            self._begin_others()
+        else:
+            self._begin("startup", self._startup)
 
-    async def _run(self) -> None:
-        if not self.is_started:
-            await self._follow("startupProbe", "Startup", self._startup)
-            if not self.is_started:
-                return
-        async with asyncio.TaskGroup() as group:
-            if self._spec.get("readinessProbe"):
-                group.create_task(self._follow("readinessProbe", "Readiness", self._readiness))
-            if self._spec.get("livenessProbe"):
-                group.create_task(self._follow("livenessProbe", "Liveness", self._liveness))
+    def _begin(self, kind: str, decide: Callable[[bool], bool]) -> None:
+        if self._spec.get(f"{kind}Probe"):
+            self._tasks[kind] = asyncio.create_task(self._follow(kind, decide))
 
-    async def _follow(self, kind: str, shown: str, decide: Callable[[bool], bool]) -> None:
-        """Asks once per period; thresholds turn answers into a verdict; `judge` says whether to go on."""
-        probe = self._spec[kind]
+    def _begin_others(self) -> None:
+        self._begin("readiness", self._readiness)
+        if not self._is_hushed:
+            self._begin("liveness", self._liveness)
+
+    async def _follow(self, kind: str, decide: Callable[[bool], bool]) -> None:
+        """Asks once per period; thresholds turn answers into a verdict; `decide` says whether to go on."""
+        probe = self._spec[f"{kind}Probe"]
         needed = {
             True: int(probe.get("successThreshold") or 1),
             False: int(probe.get("failureThreshold") or 3),
         }
-        await asyncio.sleep(float(probe.get("initialDelaySeconds") or 0))
+        period_s = float(probe.get("periodSeconds") or 10)
+        loop = asyncio.get_running_loop()
+        age_s = self._age_s + loop.time() - self._began_at
+        due = loop.time() + max(0.0, float(probe.get("initialDelaySeconds") or 0) - age_s)
         run, last = 0, False
         while True:
-            is_good, said = await ask(probe, self._access)
-            run = run + 1 if is_good == last else 1
-            last = is_good
-            if not is_good:
-                await self._tell(f"{shown} probe failed: {said}")
-            if run >= needed[is_good] and not decide(is_good):
-                return
-            await asyncio.sleep(float(probe.get("periodSeconds") or 10))
+            await asyncio.sleep(due - loop.time())
+            verdict = await self._ask(probe)
+            await self._tell_of(kind, verdict)
+            if verdict.kind != "errored":
+                run = run + 1 if verdict.is_good == last else 1
+                last = verdict.is_good
+                if run >= needed[last] and not decide(last):
+                    return
+            # On the beat, as a ticker: an answer that takes longer than a period lets beats go by.
+            due += period_s * max(1, -(-(loop.time() - due) // period_s))
+
+    async def _ask(self, probe: Mapping[str, Any]) -> Verdict:
+        for _ in range(TRIES):
+            verdict = await ask(probe, self._access)
+            if verdict.kind != "errored":
+                break
+        return verdict
+
+    async def _tell_of(self, kind: str, verdict: Verdict) -> None:
+        shown = f"{kind.capitalize()} probe"
+        if verdict.kind == "bad":
+            await self._tell("Unhealthy", f"{shown} failed: {verdict.said}")
+        elif verdict.kind == "errored":
+            await self._tell("Unhealthy", f"{shown} errored: {verdict.said}")
+        elif verdict.kind == "warned":
+            await self._tell("ProbeWarning", f"{shown} warning: {verdict.said}")
 
     def _startup(self, is_good: bool) -> bool:
-        self.is_started = is_good
-        self.is_dead = not is_good
-        self.is_ready = is_good and not self._spec.get("readinessProbe")
+        if is_good:
+            self.is_started = True
+            self.is_ready = not self._spec.get("readinessProbe")
+            self._begin_others()
+        elif not self._is_hushed:
+            self.dead = "startup"
         self._on_change()
         return False
 
@@ -80,50 +121,19 @@ class Probes:
         return True
 
     def _liveness(self, is_good: bool) -> bool:
-        self.is_dead = not is_good
         if not is_good:
+            self.dead = "liveness"
             self._on_change()
         return is_good
 
     def hush(self) -> None:
-        """Nothing is asked any more; the verdicts stay."""
-        self.close()
+        """The container is going to end: only its readiness is still of interest."""
+        self._is_hushed = True
+        for kind in ("startup", "liveness"):
+            if task := self._tasks.pop(kind, None):
+                task.cancel()
 
     def close(self) -> None:
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
-        self._tasks = []
-
-
-def has_probes(spec: Mapping[str, Any]) -> bool:
-    return any(spec.get(kind) for kind in ("startupProbe", "readinessProbe", "livenessProbe"))
-
-
-async def ask(probe: Mapping[str, Any], access: Access) -> Verdict:
-    """Whether the container answers well, and what it said otherwise. Never raises."""
-    timeout_s = float(probe.get("timeoutSeconds") or 1)
-    try:
-        async with asyncio.timeout(timeout_s):
-            if probe.get("httpGet"):
-                return await _http(probe["httpGet"], access)
-            if probe.get("tcpSocket"):
-                return await _tcp(probe["tcpSocket"], access)
-            if probe.get("exec"):
-                code, output = await access.run(list(probe["exec"].get("command") or []), timeout_s)
-                return code == 0, output.strip() or f"exit code {code}"
-    except TimeoutError:
-        return False, f"no answer within {timeout_s:g} s"
-    except (OSError, ValueError) as error:
-        return False, str(error)
-    return False, "this kind of probe is not offered; use httpGet, tcpSocket or exec"
-
-
-async def _tcp(wanted: Mapping[str, Any], access: Access) -> Verdict:
-    _, writer = await access.dial(wanted.get("host") or access.address, access.port(wanted["port"]), None)
-    writer.close()
-    return True, ""
-
-
-async def _http(wanted: Mapping[str, Any], access: Access) -> Verdict:
-    answer = await http_get.get(wanted, access, AGENT)
-    return 200 <= answer.code < 400, f"HTTP probe failed with statuscode: {answer.code}"
+        self._tasks = {}

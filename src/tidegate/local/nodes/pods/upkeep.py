@@ -12,7 +12,7 @@ from tidegate.local.nodes.pods.container import Container
 from tidegate.local.nodes.pods.container_access import Access, named_ports
 from tidegate.local.nodes.pods.ending import Manner
 from tidegate.local.nodes.pods.hooks import HookFailed
-from tidegate.local.nodes.pods.probes import Probes
+from tidegate.local.nodes.pods.probes import Begin, Probes
 from tidegate.local.nodes.pods.status_reports import Reports
 from tidegate.local.nodes.processes import exec
 
@@ -37,15 +37,18 @@ class Upkeep:
         self._containers = containers
         self._wake = wake
 
-    def adopt(self, pod: Pod, container: Container, was_ready: bool) -> None:
-        """Goes on with a living container where an earlier server was."""
+    def adopt(self, pod: Pod, container: Container, before: Mapping[str, Any]) -> None:
+        """Goes on with a living container where an earlier server was, which told `before` of it."""
         life = container.life()
         if life.until or life.post_start == "failed":
             # What has begun has no more than what is left of its grace.
             manner = self._manner(pod, container)
             container.end(grace_s(pod), manner, self._context.sweeper, self._context.clock)
         elif life.post_start or not self._begin_post_start(pod, container):
-            self._probe(pod, container, was_ready)
+            claim = container.seen.claim if container.seen else None
+            age_s = self._context.clock.now().timestamp() - claim.at if claim else 0.0
+            begin = Begin(bool(before.get("started")), bool(before.get("ready")), age_s)
+            self._probe(pod, container, begin)
 
     async def look(self, pod: Pod | None) -> None:
         """Takes note of what has happened to the containers; `pod` is None when the object is gone."""
@@ -59,7 +62,7 @@ class Upkeep:
                 await self._reports.event(pod, "Warning", *event)
             if container.takes_note_of_start():
                 if container.is_running and pod and not self._begin_post_start(pod, container):
-                    self._probe(pod, container, False)
+                    self._probe(pod, container, Begin())
                 await self._reports.event(pod, "Normal", "Started", f"Started container {container.name}")
             if pod is not None:
                 await self._take_note_of_hook(pod, container)
@@ -70,15 +73,20 @@ class Upkeep:
         if is_well is None or not container.is_alive or container.is_ending:
             return
         if is_well:
-            self._probe(pod, container, False)
+            self._probe(pod, container, Begin())
         else:
             await self._reports.event(pod, "Warning", "FailedPostStartHook", "PostStartHook failed")
             await self.end(pod, container, grace_s(pod), "FailedPostStartHook")
 
     async def _restart_if_dead(self, pod: Pod, container: Container) -> None:
-        if container.probes is not None and container.probes.is_dead and not container.is_ending:
-            told = f"Container {container.name} failed liveness probe, will be restarted"
-            await self.end(pod, container, grace_s(pod), told)
+        kind = container.probes.dead if container.probes is not None else ""
+        if not kind or container.is_ending:
+            return
+        told = f"Container {container.name} failed {kind} probe"
+        if pod["spec"].get("restartPolicy") != "Never" or container.role == "sidecar":
+            told += ", will be restarted"
+        own_s = container.spec[f"{kind}Probe"].get("terminationGracePeriodSeconds")
+        await self.end(pod, container, grace_s(pod) if own_s is None else float(own_s), told)
 
     async def end(
         self,
@@ -128,12 +136,12 @@ class Upkeep:
         container.begin_post_start(run())
         return True
 
-    def _probe(self, pod: Pod, container: Container, is_ready: bool) -> None:
-        async def tell(message: str) -> None:
-            await self._reports.event(self._reports.pod(), "Warning", "Unhealthy", message)
+    def _probe(self, pod: Pod, container: Container, begin: Begin) -> None:
+        async def tell(reason: str, message: str) -> None:
+            await self._reports.event(self._reports.pod(), "Warning", reason, message)
 
         access = self._access(pod, container)
-        container.probes = Probes(container.spec, access, is_ready, self._wake, tell)
+        container.probes = Probes(container.spec, access, begin, self._wake, tell)
 
     def _access(self, pod: Pod, container: Container) -> Access:
         async def run(command: list[str], timeout_s: float | None) -> tuple[int, str]:
