@@ -203,9 +203,33 @@ def test_every_problem_is_told_at_once_also_those_between_settings() -> None:
     assert list(problems) == ["metricType", "ratio", "deep", "mode"]
 
 
-def test_a_check_ends_where_it_needs_a_setting_that_could_not_be_read() -> None:
-    assert list(bad({"length": "101"})) == ["queue"]
+def test_an_unread_setting_hides_the_problems_that_need_it_and_no_others() -> None:
+    assert list(bad({"length": "101"})) == ["queue", "length"]
+    assert list(bad({"mode": "slow", "length": "101"})) == ["queue", "length"]
     assert list(bad({"queue": "all", "mode": "slow", "length": "x"})) == ["length", "mode"]
+
+
+def test_a_problem_that_needs_two_settings_is_not_told_where_both_are_unread() -> None:
+    @declared
+    class Three(Sample):
+        def check(self) -> Iterator[Problem]:
+            if not (self.is_deep and self.mode == "fast" and self.ports == (1,)):
+                yield Problem("any", "needs deep, mode fast and port 1")
+            if self.anywhere == "x":
+                yield Problem("any", "x")
+
+    metadata = {"queue": "q", "any": "x", "ports": "1"}
+    unread = {"deep": "y", "mode": "y"}
+    assert [*bad(metadata | unread, kind=Three).items()] == [
+        ("deep", '"y" is not true or false'),
+        ("mode", '"y" is not one of fast, slow'),
+        ("any", "x"),
+    ]
+    told = build(metadata | unread | {"ports": "2"}, kind=Three)
+    assert [one.message for one in told if one.path == "any"] == [  # type: ignore[union-attr]
+        "needs deep, mode fast and port 1",
+        "x",
+    ]
 
 
 def test_a_defect_in_a_check_is_not_hidden_by_a_problem() -> None:

@@ -151,7 +151,7 @@ def test_the_endpoint_may_come_from_the_authentication_and_tls_is_a_switch() -> 
 @pytest.mark.parametrize(
     ("metadata", "paths"),
     [
-        (dict.fromkeys(BASE, ""), ["natsServerMonitoringEndpoint", "stream", "consumer"]),
+        (dict.fromkeys(BASE, ""), ["natsServerMonitoringEndpoint", "account", "stream", "consumer"]),
         ({"account": ""}, ["account"]),
         ({"natsServerMonitoringEndpoint": "http://nats:8222"}, ["natsServerMonitoringEndpoint"]),
         ({"natsServerMonitoringEndpoint": "nats"}, ["natsServerMonitoringEndpoint"]),

@@ -149,13 +149,13 @@ class HttpAccess(Polled):
     def check(self) -> Iterator[Problem]:
         yield from self._mode_problems()
         name, text = self.address()
+        given = HttpLogin()
         try:
-            url = read_url(text)
+            given = read_url(text).login()
         except ValueError as error:
             shown = "its value" if "@" in text else f'"{text}"'
             yield Problem(name, f"{shown} {error}")
-            return
-        for header, value in self.login(url.login()).headers:
+        for header, value in self.login(given).headers:
             if problem := header_problem(header, value):
                 yield Problem(self._origin_of(header), problem)
 

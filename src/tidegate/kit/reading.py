@@ -15,6 +15,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.identity import Identity
 from tidegate.kit.scaler import Native, Passing, Scaler, Scope
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Declared, Source, settings_of
+from tidegate.kit.unread import certain_problems
 
 FROM_ENV = "FromEnv"
 METRIC_TYPE = "metricType"
@@ -50,14 +51,18 @@ def build(
         values["identity"] = sources.identity
     if issubclass(kind, Passing):
         values["passed"] = tuple(_passed(sources))
+    unread: list[Declared] = []
     for one in settings_of(kind):
         value = _read(one, sources)
         if isinstance(value, Problem):
             problems.append(value)
+            unread.append(one)
         else:
             values[one.attribute] = value
-    scaler = _partial(kind, values) if problems else kind(**values)
-    problems += _checked(scaler)
+    if unread:
+        return (*problems, *certain_problems(kind, values, unread))
+    scaler = kind(**values)
+    problems += scaler.check()
     return tuple(problems) or scaler
 
 
@@ -172,27 +177,3 @@ def _metric_type_problems(kind: type[Scaler], trigger: Trigger) -> Iterator[Prob
             "allowed values are 'Value' or 'AverageValue'",
             "FieldValueNotSupported",
         )
-
-
-def _partial(kind: type[Scaler], values: Mapping[str, Any]) -> Scaler:
-    """A scaler with only `values` set, for `check` alone."""
-    scaler = object.__new__(kind)
-    for attribute, value in values.items():
-        object.__setattr__(scaler, attribute, value)
-    return scaler
-
-
-def _checked(scaler: Scaler) -> list[Problem]:
-    """The problems between settings, as far as the settings they compare could be read.
-
-    A check ends where it touches a setting that is already a problem of its own.
-    """
-    problems: list[Problem] = []
-    try:
-        for problem in scaler.check():
-            problems.append(problem)
-    except AttributeError as error:
-        unread = {one.attribute for one in settings_of(type(scaler)) if not hasattr(scaler, one.attribute)}
-        if error.obj is not scaler or error.name not in unread:
-            raise
-    return problems

@@ -72,7 +72,10 @@ class Scaler:
         return ""
 
     def check(self) -> Iterator[Problem]:
-        """Problems between settings; changes nothing, may run twice. `path` is the setting's name."""
+        """All problems between settings. `path` is the setting's name.
+
+        It changes nothing, and runs many times where settings could not be read (`kit/unread.py`).
+        """
         return iter(())
 
     def notices(self) -> Iterator[Problem]:
