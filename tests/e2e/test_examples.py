@@ -286,3 +286,30 @@ def test_backup_jobs_follow_the_size_while_the_window_is_open(up: Up) -> None:
 def backups(up: Up) -> list[dict[str, Any]]:
     jobs: list[dict[str, Any]] = up.get("jobs", "-l", "scaledjob.keda.sh/name=backup")["items"]
     return jobs
+
+
+@pytest.mark.xdist_group("hours")
+def test_an_image_of_ones_own_from_its_dockerfile(up: Up) -> None:
+    """The section of the README; the Dockerfile that it shows is this one."""
+    folder = EXAMPLES / "own-image"
+    shown = (ROOT / "README.md").read_text("utf-8")
+    assert f"```dockerfile\n{(folder / 'Dockerfile').read_text('utf-8')}```" in shown
+    up.kubectl("apply", "-f", str(folder / "job.yaml"))
+    up.until(
+        "the pod says what to do", lambda: "tidegate images add acme/report" in str(up.get("pods")["items"])
+    )
+    added = up.tidegate(
+        "images",
+        "add",
+        "acme/report",
+        "--dockerfile",
+        str(folder / "Dockerfile"),
+        "--data-dir",
+        str(up.folder),
+    )
+    assert "image acme/report added" in added
+    up.kubectl("wait", "--for=condition=Complete", "job/report", "--timeout=60s")
+    said = up.kubectl("logs", "job/report")
+    assert said.splitlines()[1:] == ["3 times the", "2 times tide", "2 times in"]
+    assert said in shown
+    up.kubectl("delete", "-f", str(folder / "job.yaml"))

@@ -23,6 +23,7 @@ COMMANDS = {
     "validate": "Check manifests as admission will, without a server.",
     "poll": "Measure each trigger of a manifest once, against the real source.",
     "triggers": "List the trigger types, or tell all about one.",
+    "images": "Say what images stand for in local pods, and add your own.",
     "crds": "Print the custom resource definitions.",
     "version": "Print the version.",
 }

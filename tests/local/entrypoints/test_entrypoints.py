@@ -19,7 +19,7 @@ from parts.machine import Machine, own_objects
 from tidegate.kube.resource import PODS
 from tidegate.local.entrypoints import rabbitmq
 from tidegate.local.entrypoints.box import Box, Refused
-from tidegate.local.nodes.processes.images import entrypoints
+from tidegate.local.nodes.images.table import entrypoints
 
 TABLE = (
     "images: [{images: [acme], command: [sh], entrypoint: rabbitmq, data: /srv/acme, env: {A: $(POD_IP)}}]"

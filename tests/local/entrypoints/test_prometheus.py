@@ -8,6 +8,7 @@ import pytest
 
 from tidegate.local.entrypoints import prometheus
 from tidegate.local.entrypoints.box import Box
+from tidegate.local.entrypoints.mounts import is_mounted
 
 CONFIGURATION = "/etc/prometheus/prometheus.yml"
 
@@ -48,4 +49,4 @@ def test_words_of_the_container_come_first_and_their_addresses_are_the_pods(
 )
 def test_a_configuration_is_read_where_a_volume_brings_it(root: str, place: str, is_there: bool) -> None:
     line = f"36 35 98:0 {root} {place} rw,noatime master:1 - ext4 /dev/root rw\n"
-    assert prometheus.is_mounted(CONFIGURATION, line) == is_there
+    assert is_mounted(CONFIGURATION, line) == is_there

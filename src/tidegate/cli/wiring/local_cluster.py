@@ -32,8 +32,8 @@ from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Listen, Server
 from tidegate.local.controllers.hpa.metric_samples import Usage
 from tidegate.local.controllers.run import run_controllers
+from tidegate.local.nodes.images.program import ADDED, ImageMap
 from tidegate.local.nodes.node import Node
-from tidegate.local.nodes.processes.images import ImageMap
 from tidegate.local.objects import Objects
 from tidegate.operator.operator import Operator
 from tidegate.runtime.clock import Clock, SystemClock
@@ -82,7 +82,8 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     try:
         await define(plane.objects)
         neighbours.follow(plane.objects)
-        images = ImageMap(settings.images) if settings.images is not None else None
+        added = settings.data_dir / "node" / ADDED
+        images = ImageMap(settings.images, added) if settings.images is not None else None
         node = Node(plane.objects, settings.data_dir / "node", clock, images)
         metrics = Metrics()
         server = Server(

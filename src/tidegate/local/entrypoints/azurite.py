@@ -20,7 +20,7 @@ OWN = ("--blobHost", "--queueHost", "--tableHost", "--location", "-l")
 
 
 def prepare(box: Box) -> list[str]:
-    hosts = [word for option in OWN[:3] for word in (option, box.address)]
+    hosts = [word for option in OWN[:3] for word in (option, box.listen)]
     given = box.args[1:] if box.args[:1] == ["azurite"] else box.args
     quiet = [] if "--disableTelemetry" in given else ["--disableTelemetry"]
     return [box.program, *hosts, "--location", str(box.data), *quiet, *_others(given)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Box:
-    """`args` are the container's own; `env` its variables, which the server will get; `address` the pod's.
+    """`args` are the container's own; `env` its variables, which the server will get; `address` the pod's,
+    `listen` where to listen: all addresses, where the pod has a network of its own.
 
     `data` is the image's folder for data: a volume of the pod where one is mounted there, else a folder
     that lives as long as the pod. `user` is whom the server runs as, where we are root.
@@ -33,6 +35,10 @@ class Box:
     data: Path
     address: str
     user: str = ""
+    listen: str = ""
+
+    def __post_init__(self) -> None:
+        self.listen = self.listen or self.address
 
     def own(self, place: Path | None = None) -> None:
         """Give the data folder (or `place`), which a volume may bring along, to the server's user."""
@@ -66,6 +72,26 @@ class Box:
         done = subprocess.run(command, input=stdin, text=True, env=self.env, cwd=self.data, **who)
         if done.returncode:
             raise Refused(f"{command[0]} ended with {done.returncode}")
+
+    def take(self, name: str) -> str:
+        """A variable of the image, or what the file says that its `_FILE` names; both leave `env`."""
+        value, file = self.env.pop(name, ""), self.env.pop(f"{name}_FILE", "")
+        if value and file:
+            raise Refused(f"{name} and {name}_FILE are both set")
+        try:
+            return Path(file).read_text("utf-8").rstrip("\r\n") if file else value
+        except OSError as error:
+            raise Refused(f"{name}_FILE: {error}") from None
+
+    def tool(self, *names: str) -> str:
+        """A program that comes with the server, under the first of its names that is there."""
+        for name in names:
+            beside = Path(self.program).with_name(name)
+            if beside.exists():
+                return str(beside)
+            if found := shutil.which(name, path=self.env.get("PATH", os.defpath)):
+                return found
+        raise Refused(f"{names[0]} is missing on this machine")
 
     def account(self) -> pwd.struct_passwd | None:
         """Whom the server runs as; None for ourselves.

@@ -12,20 +12,19 @@ Source: https://github.com/docker-library/docs/tree/master/postgres
 
 from __future__ import annotations
 
-import gzip
 import locale
-import lzma
 import os
 import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from tidegate.local.entrypoints import first_start
 from tidegate.local.entrypoints.box import Box, Refused
 
 USER = "postgres"
 
 PORT = "5432"
-SCRIPTS = Path("/docker-entrypoint-initdb.d")
 # Where the image keeps data, below which PGDATA lies, but for who says otherwise.
 KEPT = Path("/var/lib/postgresql")
 WHOLE = "tidegate-whole"
@@ -43,16 +42,16 @@ exit "$code"
 """
 
 
-def prepare(box: Box, scripts: Path = SCRIPTS) -> list[str]:
+def prepare(box: Box, scripts: Path = first_start.FOLDER) -> list[str]:
     data = _pgdata(box)
     box.own(box.data / SOCKETS)
     box.own(data)
     data.chmod(0o700)
-    wanted = {name: _given(box.env, name) for name in ("PASSWORD", "USER", "DB", "INITDB_ARGS")}
+    wanted = {name: box.take(f"POSTGRES_{name}") for name in ("PASSWORD", "USER", "DB", "INITDB_ARGS")}
     if not (data / "PG_VERSION").exists():
         _make(box, data, wanted, scripts)
     box.env["PGDATA"] = str(data)
-    options = {"listen_addresses": box.address, "unix_socket_directories": sockets(box)}
+    options = {"listen_addresses": box.listen, "unix_socket_directories": sockets(box)}
     words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     return ["/bin/sh", "-c", STOPPABLE, "sh", box.program, "-D", str(data), *box.args, *words]
 
@@ -60,17 +59,6 @@ def prepare(box: Box, scripts: Path = SCRIPTS) -> list[str]:
 def _pgdata(box: Box) -> Path:
     given = Path(box.env.get("PGDATA") or KEPT / "data")
     return box.data / given.relative_to(KEPT) if given.is_relative_to(KEPT) else given
-
-
-def _given(env: dict[str, str], name: str) -> str:
-    """A variable of the image, or what the file says that its `_FILE` names; taken out of the environment."""
-    value, file = env.pop(f"POSTGRES_{name}", ""), env.pop(f"POSTGRES_{name}_FILE", "")
-    if value and file:
-        raise Refused(f"POSTGRES_{name} and POSTGRES_{name}_FILE are both set")
-    try:
-        return Path(file).read_text("utf-8").rstrip("\r\n") if file else value
-    except OSError as error:
-        raise Refused(f"POSTGRES_{name}_FILE: {error}") from None
 
 
 def sockets(box: Box) -> str:
@@ -106,7 +94,7 @@ def _fill(box: Box, new: Path, wanted: dict[str, str], scripts: Path) -> None:
         )
     user = wanted["USER"] or "postgres"
     database = wanted["DB"] or user
-    command = [_tool(box, "initdb"), "-D", str(new), f"--username={user}", "--encoding=UTF8"]
+    command = [box.tool("initdb"), "-D", str(new), f"--username={user}", "--encoding=UTF8"]
     command += [f"--locale={_locale()}", "--auth-local=trust", f"--auth-host={method}"]
     if waldir := box.env.get("POSTGRES_INITDB_WALDIR"):
         command.append(f"--waldir={waldir}")
@@ -123,11 +111,11 @@ def _fill(box: Box, new: Path, wanted: dict[str, str], scripts: Path) -> None:
         quoted = database.replace('"', '""')
         single = [box.program, "--single", "-D", str(new), "-c", "exit_on_error=on", "postgres"]
         box.run(single, f'CREATE DATABASE "{quoted}"\n')
-    if found := sorted(scripts.iterdir()) if scripts.is_dir() else []:
+    if found := first_start.scripts(scripts):
         _run(box, new, found, {"POSTGRES_USER": user, "POSTGRES_DB": database})
 
 
-def _run(box: Box, new: Path, scripts: list[Path], names: dict[str, str]) -> None:
+def _run(box: Box, new: Path, scripts: Sequence[Path], names: dict[str, str]) -> None:
     """Runs what the image runs at its first start, by a server that nobody else can come to."""
     folder = sockets(box)
     if not folder:
@@ -137,46 +125,16 @@ def _run(box: Box, new: Path, scripts: list[Path], names: dict[str, str]) -> Non
     before = dict(box.env)
     login = {"PGHOST": folder, "PGPORT": PORT, "PGUSER": names["POSTGRES_USER"]}
     box.env |= names | login | {"PGDATA": str(new), "PATH": _path(box)}
-    control = [_tool(box, "pg_ctl"), "-D", str(new), "-w"]
+    control = [box.tool("pg_ctl"), "-D", str(new), "-w"]
     alone = f"-c listen_addresses='' -c unix_socket_directories={shlex.quote(folder)} -p {PORT}"
     box.run([*control, "-o", alone, "start"])
     try:
-        for script in scripts:
-            _run_one(box, script)
+        psql = [box.tool("psql"), "-v", "ON_ERROR_STOP=1", "--no-psqlrc", "-d", box.env["POSTGRES_DB"]]
+        first_start.run(box, scripts, lambda text: box.run(psql, text))
     finally:
         box.run([*control, "-m", "fast", "stop"])
         box.env.clear()
         box.env.update(before)
-
-
-def _run_one(box: Box, script: Path) -> None:
-    psql = [_tool(box, "psql"), "-v", "ON_ERROR_STOP=1", "--no-psqlrc", "-d", box.env["POSTGRES_DB"]]
-    readers = {".sql": Path.read_bytes, ".gz": _gunzipped, ".xz": _unpacked}
-    if script.suffix == ".sh":
-        print(f"running {script}", flush=True)
-        box.run([str(script)] if os.access(script, os.X_OK) else ["/bin/bash", str(script)])
-    elif script.name.endswith((".sql", ".sql.gz", ".sql.xz")):
-        print(f"running {script}", flush=True)
-        box.run(psql, readers[script.suffix](script).decode("utf-8"))
-    else:
-        print(f"ignoring {script}", flush=True)
-
-
-def _gunzipped(path: Path) -> bytes:
-    return gzip.decompress(path.read_bytes())
-
-
-def _unpacked(path: Path) -> bytes:
-    return lzma.decompress(path.read_bytes())
-
-
-def _tool(box: Box, name: str) -> str:
-    """A program that comes with the server."""
-    beside = Path(box.program).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name, path=box.env.get("PATH", os.defpath))
-    if found is None:
-        raise Refused(f"{name} is missing on this machine")
-    return found
 
 
 def _path(box: Box) -> str:

@@ -38,7 +38,7 @@ def prepare(box: Box) -> list[str]:
         box.write(cookie.name, given)
     elif not cookie.exists():
         box.write(cookie.name, secrets.token_hex(16))
-    configured = box.write("tidegate/rabbitmq.conf", CONFIGURATION.format(address=box.address))
+    configured = box.write("tidegate/rabbitmq.conf", CONFIGURATION.format(address=box.listen))
     plugins = box.write("tidegate/enabled_plugins", "[rabbitmq_management].\n")
     port = free_port()
     node = box.env.get("RABBITMQ_NODENAME", "rabbit@localhost")

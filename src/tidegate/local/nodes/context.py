@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS
+from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
 from tidegate.local.nodes.processes.environment import Refers
-from tidegate.local.nodes.processes.images import ImageMap
 from tidegate.local.nodes.processes.process import Sweeper
 from tidegate.local.objects import Objects
 from tidegate.runtime.clock import Clock

@@ -18,6 +18,7 @@ from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES,
 from tidegate.local.nodes.container_logs import LogClock
 from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
 from tidegate.local.nodes.heartbeat import Heartbeat
+from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network import host_names
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
@@ -26,7 +27,6 @@ from tidegate.local.nodes.pod_streams import Streams
 from tidegate.local.nodes.pod_usage import Meter
 from tidegate.local.nodes.pods.pod_worker import PodTask
 from tidegate.local.nodes.pods.status_reports import FINISHED
-from tidegate.local.nodes.processes.images import ImageMap
 from tidegate.local.nodes.processes.instance import LAUNCHER
 from tidegate.local.nodes.processes.process import UID_VARIABLE, Sweeper, sweep
 from tidegate.local.nodes.processes.volumes import remove

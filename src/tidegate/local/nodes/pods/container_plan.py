@@ -34,9 +34,10 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
         str(container.get("image", "")), command, args, env, pod["status"]["podIP"]
     )
     env |= {name: value for name, value in program.env.items() if name not in env}
-    env["PATH"] = os.pathsep.join([env.get("PATH", os.defpath), *program.folders])
+    env["PATH"] = os.pathsep.join([*program.path, env.get("PATH", os.defpath), *program.folders])
     folder = context.pod_folder(metadata["uid"])
     wanted = binds(container, fill_volumes(context, pod, refers), env)
+    wanted += [Bind(one.source, one.target) for one in program.files if not _is_covered(one.target, wanted)]
     if program.data:
         env[DATA_VARIABLE] = _storage(
             folder / ".data" / str(container["name"]), program.data, wanted, context
@@ -58,9 +59,13 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     return Plan(words, env, cwd or "/", hostname, wanted, is_private=not context.refused)
 
 
+def _is_covered(place: str, wanted: list[Bind]) -> bool:
+    return any(place == bind.target or place.startswith(bind.target.rstrip("/") + "/") for bind in wanted)
+
+
 def _storage(own: Path, place: str, wanted: list[Bind], context: NodeContext) -> str:
     """Where the container finds its image's data: a volume of the pod, or a folder of its own."""
-    if any(place == bind.target or place.startswith(bind.target.rstrip("/") + "/") for bind in wanted):
+    if _is_covered(place, wanted):
         return place
     own.mkdir(parents=True, exist_ok=True)
     if context.refused:

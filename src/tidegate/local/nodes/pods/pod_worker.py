@@ -16,13 +16,13 @@ from tidegate.base.errors import Misconfigured
 from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS, ApiError
 from tidegate.local.nodes.context import NodeContext
+from tidegate.local.nodes.images.program import NoProgram
 from tidegate.local.nodes.pods import container_order, container_plan, pod_status
 from tidegate.local.nodes.pods.container import Container
 from tidegate.local.nodes.pods.pod_status import Role
 from tidegate.local.nodes.pods.status_reports import FINISHED, Reports
 from tidegate.local.nodes.pods.upkeep import Upkeep, grace_s
 from tidegate.local.nodes.processes.environment import Incomplete
-from tidegate.local.nodes.processes.images import NoProgram
 from tidegate.local.nodes.processes.volumes import Unmountable, remove
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tidegate.base.errors import Misconfigured
-from tidegate.local.nodes.processes.images import ImageMap, NoProgram, parse, short_names
+from tidegate.local.nodes.images.program import ImageMap, NoProgram, installing
+from tidegate.local.nodes.images.table import parse, short_names
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def path(tmp_path: Path) -> str:
     """A PATH with a redis-server, a python3 and a shell, all of them empty scripts."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("redis-server", "python3", "sh"):
+    for name in ("redis-server", "python3", "sh", "curl", "bash"):
         (folder / name).write_text("#!/bin/sh\n")
         (folder / name).chmod(0o755)
     return str(folder)
@@ -54,6 +55,44 @@ def test_own_arguments_come_after_those_of_the_table(
     assert run("redis", command, args, path)[1:] == expected
 
 
+@pytest.mark.parametrize(
+    ("image", "command", "args", "expected"),
+    [
+        # An image without an entrypoint: its arguments are the command line, or its own default.
+        ("busybox", [], [], ["sh"]),
+        ("busybox:1.36", [], ["sh", "-c", "true"], ["sh", "-c", "true"]),
+        ("python:3.12", [], [], ["python3"]),
+        ("python:3.12", [], ["python", "-c", "1"], ["{path}/python3", "-c", "1"]),
+        # One with an entrypoint: options and configuration files are the server's, a program's name is run.
+        ("redis", [], ["sh", "-c", "true"], ["sh", "-c", "true"]),
+        ("redis", [], ["/etc/r.conf"], ["{path}/redis-server", "/etc/r.conf", *REDIS]),
+        ("redis", ["docker-entrypoint.sh"], ["sh"], ["docker-entrypoint.sh", "sh"]),
+        ("curlimages/curl", [], ["-sS", "http://web"], ["{path}/curl", "-sS", "http://web"]),
+        ("curlimages/curl:8", [], ["http://web"], ["{path}/curl", "http://web"]),
+        ("curlimages/curl", [], ["sh", "-c", "true"], ["sh", "-c", "true"]),
+        ("bash:5", [], ["-c", "true"], ["{path}/bash", "-c", "true"]),
+    ],
+)  # fmt: skip
+def test_arguments_are_taken_as_the_image_takes_them(
+    image: str, command: list[str], args: list[str], expected: list[str], path: str
+) -> None:
+    assert run(image, command, args, path) == [word.replace("{path}", path) for word in expected]
+
+
+def test_an_image_with_a_network_of_its_own_listens_on_all_addresses(path: str) -> None:
+    program = ImageMap().program("redis", [], [], {"PATH": path}, "10.9.0.2", "0.0.0.0")
+    assert program.args[1:3] == ["--bind", "0.0.0.0"]
+
+
+def test_what_is_not_installed_is_told_with_the_line_that_installs_it(tmp_path: Path) -> None:
+    with pytest.raises(NoProgram) as caught:
+        run("memcached:1.6", [], [], str(tmp_path))
+    assert "memcached" in str(caught.value)
+    assert installing({"apt": "a", "dnf": "b", "pip": "c"})[-1] == "pip install c"
+    lines = installing({"apt": "memcached", "dnf": "memcached", "apk": "memcached", "brew": "memcached"})
+    assert all(f"`{line}`" in str(caught.value) for line in lines)
+
+
 def test_a_command_that_runs_here_is_run_as_it_is_whatever_the_image(path: str) -> None:
     assert run("ghcr.io/acme/worker:1", ["sh", "-c", "true"], ["x"], path) == ["sh", "-c", "true", "x"]
 
@@ -74,7 +113,7 @@ def test_a_machine_without_python_on_its_path_still_has_ours(tmp_path: Path) -> 
             "ghcr.io/acme/worker:1",
             ["ghcr.io/acme/worker:1", "no program is known", "acme/worker", "--images"],
         ),
-        ("busybox", ["busybox", "give the container a command"]),
+        ("scratch", ["scratch", "give the container a command", "tidegate images add scratch"]),
     ],
 )
 def test_an_image_that_names_nothing_runnable_says_what_to_configure(
@@ -138,7 +177,7 @@ def test_an_image_with_an_entrypoint_is_started_through_ours(
     row = "images: [rabbitmq], command: [rabbitmq-server], entrypoint: rabbitmq, data: /d"
     table.write_text(f"images: [{{{row}, lookIn: [{tmp_path}/*/bin]}}]")
     program = ImageMap(table).program("rabbitmq:3-management", command, args, {"PATH": path}, "127.96.0.9")
-    start = [sys.executable, "-I", "-m", "tidegate.local.entrypoints", "rabbitmq", "127.96.0.9"]
+    start = [sys.executable, "-I", "-m", "tidegate.local.entrypoints", "rabbitmq", *2 * ["127.96.0.9"]]
     assert program.args == [*start, f"{tmp_path}/15/bin/rabbitmq-server", *expected]
     assert program.data == "/d"
 
@@ -155,7 +194,8 @@ def test_a_program_looked_for_elsewhere_is_missed_with_the_places(tmp_path: Path
 
 
 def test_every_mistake_in_a_table_is_named() -> None:
-    text = "images: [{command: ls}, 7, {images: [x], comand: [y], env: []}, {images: [x], entrypoint: e}]"
+    text = "images: [{command: ls}, 7, {images: [x], comand: [y], env: []}, {images: [x], entrypoint: e}, "
+    text += "{images: [x], command: [y], default: [z], packages: {pacman: y}, files: [{source: a}]}]"
     with pytest.raises(Misconfigured) as caught:
         parse(text, "images.yaml")
     for told in (
@@ -165,6 +205,8 @@ def test_every_mistake_in_a_table_is_named() -> None:
         "images[2].comand: unknown",
         "images[3].entrypoint: unknown; known: ",
         "images[3].entrypoint: needs a command and a data folder",
+        "images[4].packages.pacman: unknown; known: apt, ",
+        "images[4].files[0]: expected source and target",
     ):
         assert told in str(caught.value)
 

@@ -1,0 +1,1 @@
+"""What stands for an image where containers are processes: the table, and the program that it comes to."""

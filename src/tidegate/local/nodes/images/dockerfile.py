@@ -1,0 +1,258 @@
+"""What a Dockerfile says, where no image is built: files to copy, packages of Python, words to run. Pure.
+
+Read are FROM (one), WORKDIR, COPY and ADD of local files, ENV, ARG, `RUN pip install …`, ENTRYPOINT, CMD;
+EXPOSE, LABEL and the like mean nothing to a process. Everything else is refused with its line, because a
+program without what it needs would fail later and elsewhere.
+
+Read by ourselves: the published readers leave out lines that they do not know and take `${NAME:-text}` for
+nothing. Source: https://docs.docker.com/reference/dockerfile/
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tidegate.base.errors import Misconfigured
+
+ESCAPE = re.compile(r"\s*#\s*escape\s*=\s*(\\|`)\s*$", re.IGNORECASE)
+VARIABLE = re.compile(r"\\\$|\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))")
+WORDLESS = ("EXPOSE", "LABEL", "MAINTAINER")
+NO_EFFECT = {
+    "HEALTHCHECK": "no effect, as in Kubernetes: give the container probes",
+    "STOPSIGNAL": "no effect: the container gets SIGTERM",
+    "USER": "no effect: the container runs as its securityContext says, else as Tidegate does",
+    "VOLUME": "no effect: mount a volume of the pod there",
+}
+IGNORED_FLAGS = ("chown", "chmod", "link", "mount", "network", "security")
+PIP = re.compile(r"(?:\S*/)?(?:pip3?(?:\.\d+)?|python3?(?:\.\d+)?\0-m\0pip)\0install(?:\0|$)")
+ELSEWHERE = ("-t", "--target", "--prefix", "--root", "--user", "-e", "--editable", "--python")
+SHELL_SIGNS = re.compile(r"[|;<>&()]+|.*(?:`|\$\().*")
+URL = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|git@)")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """`sources` of the folder of the Dockerfile (globs) appear at `target`, a folder if it ends with "/"."""
+
+    line: int
+    sources: tuple[str, ...]
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pip:
+    """Arguments of `pip install`, run in the image's folder `cwd`."""
+
+    line: int
+    args: tuple[str, ...]
+    cwd: str
+
+
+@dataclass(slots=True)
+class Recipe:
+    base: str = ""
+    steps: list[Copy | Pip] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    working_dir: str = "/"
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    notices: list[str] = field(default_factory=list)
+
+
+def read(text: str, where: str, arguments: Mapping[str, str] | None = None) -> Recipe:
+    """The recipe; `arguments` are values for ARG. Raises `Misconfigured` with all lines that are not read."""
+    reader = _Reader(dict(arguments or {}))
+    for number, name, rest in instructions(text):
+        reader.take(number, name, rest)
+    reader.end()
+    if reader.problems:
+        raise Misconfigured("read the Dockerfile", on=where, answer="; ".join(reader.problems))
+    return reader.recipe
+
+
+def instructions(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line number, name in capitals and the rest of each instruction; continued lines are joined."""
+    escape, is_first, begun, parts = "\\", True, 0, list[str]()
+    for number, line in enumerate(text.splitlines(), 1):
+        directive = ESCAPE.match(line) if is_first else None
+        is_first = is_first and line.lstrip().startswith("#")
+        escape = directive[1] if directive else escape
+        if line.lstrip().startswith("#") or not line.strip():
+            continue
+        begun = begun or number
+        stripped = line.rstrip()
+        goes_on = stripped.endswith(escape)
+        parts.append(stripped[:-1] if goes_on else stripped)
+        if not goes_on:
+            yield _instruction(begun, parts)
+            begun, parts = 0, []
+    if parts:
+        yield _instruction(begun, parts)
+
+
+def _instruction(number: int, parts: list[str]) -> tuple[int, str, str]:
+    name, _, rest = " ".join(part.strip() for part in parts).strip().partition(" ")
+    return number, name.upper(), rest.strip()
+
+
+def expand(text: str, values: Mapping[str, str]) -> str:
+    """`text` with `$NAME`, `${NAME}`, `${NAME:-else}` and `${NAME:+then}`; what has no value is empty."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[0] == "\\$":
+            return "$"
+        found, sign, other = values.get(match[1] or match[4]), match[2] or "", match[3]
+        is_set = bool(found) if sign.startswith(":") else found is not None
+        if sign.endswith("-"):
+            return (found or "") if is_set else other
+        return (other if is_set else "") if sign else (found or "")
+
+    return VARIABLE.sub(value, text)
+
+
+def _commands(line: str) -> list[list[str]]:
+    """The words of each command of a line of the shell, joined by `&&`."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    found: list[list[str]] = [[]]
+    for word in lexer:
+        if word == "&&":
+            found.append([])
+        else:
+            found[-1].append(word)
+    return found
+
+
+class _Reader:
+    def __init__(self, arguments: dict[str, str]) -> None:
+        self.recipe = Recipe()
+        self.problems: list[str] = []
+        self._arguments = arguments
+        self._values: dict[str, str] = {}
+
+    def take(self, number: int, name: str, rest: str) -> None:
+        read = getattr(self, f"_{name.lower()}", None) if name.isalpha() else None
+        if name in NO_EFFECT:
+            self.recipe.notices.append(f"line {number}: {name} has {NO_EFFECT[name]}")
+        elif name in WORDLESS:
+            return
+        elif read is None or name in ("TAKE", "END"):
+            self._refuse(number, f"{name} is not read")
+        elif not rest:
+            self._refuse(number, f"{name} says nothing")
+        elif not self.recipe.base and name not in ("FROM", "ARG"):
+            self._refuse(number, f"{name} before FROM")
+        else:
+            try:
+                read(number, rest)
+            except ValueError as error:
+                self._refuse(number, f"{name} cannot be read: {error}")
+
+    def end(self) -> None:
+        if not self.recipe.base:
+            self.problems.append("no FROM")
+
+    def _refuse(self, number: int, why: str) -> None:
+        self.problems.append(f"line {number}: {why}")
+
+    def _from(self, number: int, rest: str) -> None:
+        words = [word for word in self._expanded(rest).split() if not word.startswith("--")]
+        if self.recipe.base:
+            self._refuse(number, f"a second FROM ({words[0]}): builds of several stages are not read")
+        self.recipe.base = self.recipe.base or words[0]
+
+    def _arg(self, number: int, rest: str) -> None:
+        for word in shlex.split(rest):
+            name, equals, default = word.partition("=")
+            if not equals and name not in self._arguments:
+                self._refuse(number, f"ARG {name} has no value: give one by --build-arg {name}=…")
+            self._values[name] = self._arguments.get(name, self._expanded(default))
+
+    def _env(self, number: int, rest: str) -> None:
+        words = shlex.split(rest.replace("\\$", "\\\\$"))
+        if "=" not in words[0]:
+            words = [f"{words[0]}={rest.split(None, 1)[1] if len(words) > 1 else ''}"]
+        found = dict(self._values)
+        for word in words:
+            name, equals, value = word.partition("=")
+            if not equals:
+                return self._refuse(number, f"ENV: {word} has no value")
+            self.recipe.env[name] = self._values[name] = expand(value, found)
+        return None
+
+    def _workdir(self, _: int, rest: str) -> None:
+        place = posixpath.join(self.recipe.working_dir, self._expanded(rest).strip("\"'"))
+        self.recipe.working_dir = posixpath.normpath(place)
+
+    def _copy(self, number: int, rest: str, name: str = "COPY") -> None:
+        rest = self._flags(number, name, rest)
+        words = self._words(rest) or [self._expanded(word) for word in shlex.split(rest)]
+        if len(words) < 2:
+            return self._refuse(number, f"{name} needs a source and a target")
+        *sources, target = words
+        bad = [one for one in sources if one.startswith("<<") or URL.match(one)]
+        bad += [one for one in sources if ".." in posixpath.normpath(one.lstrip("/")).split("/")[:1]]
+        if bad:
+            return self._refuse(number, f"{name} of {bad[0]}: only files beside the Dockerfile are copied")
+        place = posixpath.join(self.recipe.working_dir, target)
+        slash = "/" if target.endswith(("/", "/.")) or target == "." or len(sources) > 1 else ""
+        place = posixpath.normpath(place).rstrip("/") + slash
+        self.recipe.steps.append(Copy(number, tuple(one.lstrip("/") or "." for one in sources), place or "/"))
+        return None
+
+    def _add(self, number: int, rest: str) -> None:
+        packed = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
+        if any(word.endswith(packed) for word in rest.split()[:-1]):
+            return self._refuse(number, "ADD of an archive is not read: copy what is in it")
+        return self._copy(number, rest, "ADD")
+
+    def _run(self, number: int, rest: str) -> None:
+        rest = self._flags(number, "RUN", rest)
+        words = self._words(rest)
+        line = shlex.join(words) if words else rest
+        for part in _commands(line):
+            if not PIP.match("\0".join(part)) or any(SHELL_SIGNS.fullmatch(word) for word in part):
+                return self._refuse(number, f"RUN {line}: only `pip install …` is run")
+            args = tuple(self._expanded(word) for word in part[part.index("install") + 1 :])
+            away = [word for word in args if word.partition("=")[0] in ELSEWHERE]
+            if away:
+                return self._refuse(number, f"RUN {line}: {away[0]} would install elsewhere")
+            self.recipe.steps.append(Pip(number, args, self.recipe.working_dir))
+        return None
+
+    def _entrypoint(self, _: int, rest: str) -> None:
+        # As Docker has it: a new entrypoint forgets the command of the base, never that of the same file.
+        self.recipe.entrypoint = self._line(rest)
+
+    def _cmd(self, _: int, rest: str) -> None:
+        self.recipe.command = self._line(rest)
+
+    def _line(self, rest: str) -> tuple[str, ...]:
+        return tuple(self._words(rest) or ("/bin/sh", "-c", rest))
+
+    def _words(self, rest: str) -> list[str]:
+        """The words of the JSON form, [] for the other one."""
+        if not rest.startswith("["):
+            return []
+        try:
+            words = json.loads(rest)
+        except ValueError:
+            return []
+        return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else []
+
+    def _flags(self, number: int, name: str, rest: str) -> str:
+        while rest.startswith("--"):
+            flag, _, rest = rest.partition(" ")
+            rest = rest.strip()
+            kind = flag[2:].partition("=")[0]
+            if kind not in IGNORED_FLAGS:
+                self._refuse(number, f"{name} {flag} is not read")
+        return rest
+
+    def _expanded(self, text: str) -> str:
+        return expand(text, self._values)

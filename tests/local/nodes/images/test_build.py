@@ -1,0 +1,121 @@
+"""Images made from Dockerfiles: what is copied and installed, and that a pod runs it."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from parts.machine import Machine, own_objects
+from tidegate.base.errors import Misconfigured
+from tidegate.local.nodes.images.build import build, entry, own_folder, pods_python
+from tidegate.local.nodes.images.dockerfile import read
+from tidegate.local.nodes.images.program import ImageMap
+from tidegate.local.nodes.images.table import Entry, built_in, parse, row_text
+
+PYTHON = pods_python("/usr/bin:/bin")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    place = tmp_path / "context"
+    (place / "static").mkdir(parents=True)
+    (place / "main.py").write_text("import acme_tool; print(acme_tool.WORD)")
+    (place / "static" / "a.txt").write_text("a")
+    (place / "static" / "b.log").write_text("b")
+    (place / ".dockerignore").write_text("# comment\n**/*.log\n.dockerignore\nDocker*\n!static/kept.log\n")
+    wheel = place / "acme_tool-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("acme_tool.py", "WORD = 'installed'\ndef main(): print('script')\n")
+        inside = "acme_tool-1.0.dist-info"
+        file.writestr(f"{inside}/METADATA", "Metadata-Version: 2.1\nName: acme-tool\nVersion: 1.0\n")
+        file.writestr(f"{inside}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{inside}/entry_points.txt", "[console_scripts]\nacme-tool = acme_tool:main\n")
+        file.writestr(f"{inside}/RECORD", "")
+    return place
+
+
+def made(context: Path, folder: Path, *lines: str, base: Entry | None = None) -> Entry:
+    recipe = read("\n".join(["FROM python:3.12", *lines]), "Dockerfile")
+    files = build(recipe, context, folder, PYTHON, lambda _: None)
+    return entry("acme/worker", recipe, base, files)
+
+
+def test_files_come_to_their_places_without_what_is_ignored(context: Path, tmp_path: Path) -> None:
+    (context / "static" / "kept.log").write_text("kept")
+    row = made(context, tmp_path / "image", "WORKDIR /acme-srv", "COPY main.py /etc/acme-main", "COPY . .",
+               "COPY static /acme-static", "COPY static/* /acme-flat/", 'CMD ["x"]')  # fmt: skip
+    assert [one.target for one in row.files] == ["/acme-flat", "/acme-srv", "/acme-static", "/etc/acme-main"]
+    names = {
+        str(one.relative_to(tmp_path / "image")) for one in (tmp_path / "image").rglob("*") if one.is_file()
+    }
+    assert names == {
+        "etc/acme-main", "acme-srv/main.py", "acme-srv/static/a.txt", "acme-srv/static/kept.log",
+        "acme-srv/acme_tool-1.0-py3-none-any.whl", "acme-static/a.txt", "acme-static/kept.log",
+        "acme-flat/a.txt", "acme-flat/kept.log",
+    }  # fmt: skip
+    assert row.working_dir == "/acme-srv"
+
+
+def test_a_source_that_is_not_there_is_told_and_what_was_made_before_stays(
+    context: Path, tmp_path: Path
+) -> None:
+    made(context, tmp_path / "image", "COPY main.py /acme/", 'CMD ["x"]')
+    with pytest.raises(Misconfigured, match=r"line 2.*there is no .*nothing\.py"):
+        made(context, tmp_path / "image", "COPY nothing.py /acme/", 'CMD ["x"]')
+    assert (tmp_path / "image" / "acme" / "main.py").exists()
+
+
+def test_a_failing_pip_says_its_line_and_its_words(context: Path, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"(?s)of line 2 .*requirement no-such-thing"):
+        made(context, tmp_path / "image", "RUN pip install --no-index no-such-thing", 'CMD ["x"]')
+
+
+def test_a_file_that_says_nothing_of_what_runs_takes_it_from_its_base(context: Path, tmp_path: Path) -> None:
+    nginx = next(row for row in built_in() if "nginx" in row.images)
+    row = made(context, tmp_path / "image", "COPY static /acme-html", base=nginx)
+    assert (row.command, row.entrypoint, row.images) == (
+        ("nginx",),
+        "nginx",
+        ("acme/worker", "acme/worker:*"),
+    )
+    with pytest.raises(Misconfigured, match="neither CMD nor ENTRYPOINT says what runs"):
+        made(context, tmp_path / "image", "COPY static /acme-html")
+
+
+def test_a_row_is_read_as_it_was_written(context: Path, tmp_path: Path) -> None:
+    row = made(context, tmp_path / "image", "WORKDIR /acme", "ENV A='ü: 1'", "COPY . .", "CMD run it")
+    assert parse(row_text(row), "x") == (row,)
+    for one in built_in():
+        assert parse(row_text(one), "x") == (one,)
+
+
+def test_folders_of_names_that_look_alike_differ(tmp_path: Path) -> None:
+    assert own_folder(tmp_path, "a/b") != own_folder(tmp_path, "a-b")
+    assert own_folder(tmp_path, "../../etc").parent == tmp_path
+
+
+def test_pods_find_another_python_than_ours(tmp_path: Path) -> None:
+    mine = str(Path(sys.prefix) / "bin")
+    assert pods_python(f"{mine}:/usr/bin") == "/usr/bin/python3"
+
+
+async def test_a_pod_runs_what_was_made_with_its_packages_and_scripts(context: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    install = "RUN pip install --no-index ./acme_tool-1.0-py3-none-any.whl"
+    lines = ["WORKDIR /acme-srv", "COPY . .", install, 'CMD ["python3", "main.py"]']
+    row = made(context, state / "images" / "w", *lines)
+    (state / "images.d").mkdir()
+    (state / "images.d" / "w.yaml").write_text(row_text(row))
+    assert ImageMap(state / "images.yaml").entry("acme/worker:2") == row
+    machine = Machine(state, own_objects())
+    machine.start()
+    try:
+        for name, args, says in (("a", [], "installed"), ("b", ["acme-tool"], "script")):
+            await machine.apply(name, container={"image": "acme/worker:2", "command": [], "args": args})
+            await machine.phase(name, "Succeeded", "Failed")
+            assert await machine.log(name) == f"{says}\n"
+    finally:
+        await machine.stop()

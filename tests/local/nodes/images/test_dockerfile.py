@@ -1,0 +1,141 @@
+"""What is read of a Dockerfile, and what is refused with its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidegate.base.errors import Misconfigured
+from tidegate.local.nodes.images.dockerfile import Copy, Pip, Recipe, expand, read
+
+
+def recipe(*lines: str, **arguments: str) -> Recipe:
+    return read("\n".join(["FROM python:3.12", *lines]), "Dockerfile", arguments)
+
+
+def test_an_ordinary_one_is_read_whole() -> None:
+    text = """\
+# syntax=docker/dockerfile:1
+ARG VERSION=3.12
+FROM --platform=linux/amd64 python:${VERSION}-slim AS base
+ENV A=1 B="two words" \\
+    # a comment in between
+    C=[$A]
+ENV OLD form of it
+WORKDIR /srv
+WORKDIR app
+COPY --chown=1000:1000 requirements.txt ./
+RUN --mount=type=cache,target=/root/.cache pip install --no-cache-dir -r requirements.txt \\
+    && python3 -m pip install "click>=8"
+COPY ["a file", "other", "/data/"]
+COPY . .
+LABEL x=y
+EXPOSE 8080
+ENTRYPOINT ["python", "-m", "acme"]
+CMD ["--verbose"]
+"""
+    found = read(text, "Dockerfile")
+    assert found.base == "python:3.12-slim"
+    assert found.env == {"A": "1", "B": "two words", "C": "[]", "OLD": "form of it"}
+    assert found.working_dir == "/srv/app"
+    # As Docker has it: one ENV sees what stood before it, not its own values.
+    assert found.steps == [
+        Copy(10, ("requirements.txt",), "/srv/app/"),
+        Pip(11, ("--no-cache-dir", "-r", "requirements.txt"), "/srv/app"),
+        Pip(11, ("click>=8",), "/srv/app"),
+        Copy(13, ("a file", "other"), "/data/"),
+        Copy(14, (".",), "/srv/app/"),
+    ]
+    assert (found.entrypoint, found.command) == (("python", "-m", "acme"), ("--verbose",))
+    assert found.notices == []
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("RUN apt update && apt install -y curl", "RUN apt update && apt install -y curl: only"),
+        ('RUN pip install "$(cat list)"', "only `pip install …` is run"),
+        ("RUN pip install (x)", "only `pip install …` is run"),
+        ("RUN pip install x &&", "only `pip install …` is run"),
+        ("RUN pip install x; rm -rf /", "line 2: RUN pip install x; rm -rf /: only"),
+        ("RUN pip install $(cat list)", "only `pip install …` is run"),
+        ("RUN pip install x > log", "only `pip install …` is run"),
+        ("RUN pip install x & sleep 1", "only `pip install …` is run"),
+        ("RUN pip installer", "only `pip install …` is run"),
+        ('RUN ["make", "all"]', "RUN make all: only"),
+        ("RUN pip install -e .", "-e would install elsewhere"),
+        ("RUN pip install --target=/x y", "--target=/x would install elsewhere"),
+        ("RUN <<EOF", "RUN <<EOF: only"),
+        ("FROM scratch", "a second FROM (scratch)"),
+        ("COPY --from=base /a /b", "COPY --from=base is not read"),
+        ("COPY ../secret /b", "only files beside the Dockerfile"),
+        ("COPY a/../../secret /b", "only files beside the Dockerfile"),
+        ("COPY one", "COPY needs a source and a target"),
+        ("ADD https://example.com/x /x", "only files beside the Dockerfile"),
+        ("ADD x.tar.gz /x", "ADD of an archive"),
+        ("SHELL [\"bash\"]", "SHELL is not read"),
+        ("ONBUILD RUN x", "ONBUILD is not read"),
+        ("WHATEVER x", "WHATEVER is not read"),
+        ("TAKE x", "TAKE is not read"),
+        ("__CLASS__ x", "__CLASS__ is not read"),
+        ("CMD", "CMD says nothing"),
+        ("ENV A=1 B", "ENV: B has no value"),
+        ("ENV A='1", "ENV cannot be read: No closing quotation"),
+        ("ARG TOKEN", "give one by --build-arg TOKEN="),
+    ],
+)  # fmt: skip
+def test_what_is_not_read_is_refused_with_its_line(line: str, told: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        recipe(line)
+    assert told in str(caught.value)
+    assert "line 2: " in str(caught.value)
+
+
+def test_all_that_is_not_read_is_told_at_once() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        recipe("RUN make", "SHELL x", "COPY --from=a b c", "ENV X=1 Y")
+    assert all(f"line {number}: " in str(caught.value) for number in (2, 3, 4, 5))
+    with pytest.raises(Misconfigured, match=r"line 1: COPY before FROM; no FROM"):
+        read("COPY a b", "Dockerfile")
+
+
+def test_what_has_no_effect_is_told() -> None:
+    found = recipe("USER 1000", "VOLUME /data", "HEALTHCHECK CMD true", "STOPSIGNAL SIGINT")
+    assert [one.partition(" has ")[0] for one in found.notices] == [
+        "line 2: USER", "line 3: VOLUME", "line 4: HEALTHCHECK", "line 5: STOPSIGNAL",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('CMD ["a", "b c"]', ("a", "b c")),
+        ("CMD a b c", ("/bin/sh", "-c", "a b c")),
+        ('CMD [a, "b"]', ("/bin/sh", "-c", '[a, "b"]')),
+    ],
+)
+def test_a_command_has_two_forms(line: str, words: tuple[str, ...]) -> None:
+    assert recipe(line).command == words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$A-${A}", "1-1"),
+        ("${A:-x}${E:-x}${N:-x}", "1xx"),
+        ("${A-x}[${E-x}]${N-x}", "1[]x"),
+        ("${A:+x}[${E:+x}][${N:+x}]", "x[][]"),
+        ("$N\\$A", "$A"),
+    ],
+)
+def test_variables_are_put_in(text: str, expected: str) -> None:
+    assert expand(text, {"A": "1", "E": ""}) == expected
+
+
+def test_arguments_come_from_outside_and_path_keeps_what_comes_first() -> None:
+    found = recipe("ARG WHERE=/a", "ARG B", "ENV PATH=$WHERE/bin:$PATH", "WORKDIR $B", WHERE="/z", B="/b")
+    assert found.env["PATH"].split(":")[0] == "/z/bin"
+    assert found.working_dir == "/b"
+
+
+def test_another_escape_character_continues_lines() -> None:
+    assert read("# escape=`\nFROM x\nENV A=1 `\n B=2", "Dockerfile").env == {"A": "1", "B": "2"}
