@@ -41,7 +41,7 @@ TOOL_PACKAGES = {"maven": ("maven", "openjdk-17-jdk-headless")}
 TOOLS = {
     "npm": {"npm": "Node.js 18 or newer with npm"},
     "maven": {"mvn": "Maven and a JDK, from 17 on (apt: maven openjdk-17-jdk-headless)"},
-    "go": {"go": "Go 1.24 or newer"},
+    "go": {"go": "Go 1.25 or newer"},
 }
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 LIMIT_S = 3600.0
@@ -65,6 +65,7 @@ class Server:
     folders: tuple[str, ...] = ()
     build: Mapping[str, str] = field(default_factory=dict)
     vendored: Mapping[str, str] = field(default_factory=dict)
+    linked: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
     unpack: bool = False
@@ -86,6 +87,8 @@ class Server:
         """Of all that decides what is installed: how, the lock, and the Python that wheels are for."""
         how = (self.source, self.programs, self.build, self.vendored, self.environment, self.unpack)
         digest = hashlib.sha256(repr(how).encode())
+        if self.linked:
+            digest.update(repr(self.linked).encode())
         if self.source == "pypi":
             digest.update(f"{platform.machine()} {sys.version_info[:2]}".encode())
         for path in sorted(self.lock.rglob("*")):
@@ -302,8 +305,9 @@ def _from_go(server: Server, target: Path, downloads: Path) -> None:
         for name, text in server.vendored.items():
             (source / "vendor" / name).write_text(text)
         vendor = ["-mod=vendor"]
+    linked = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in server.linked.items())])
     for name, package in server.build.items():
-        command = ["go", "build", *vendor, "-trimpath", "-ldflags", "-s -w", "-o", str(target / "bin" / name)]
+        command = ["go", "build", *vendor, "-trimpath", "-ldflags", linked, "-o", str(target / "bin" / name)]
         _run(server, [*command, package], source, **places, **flags)
     shutil.rmtree(source)
 

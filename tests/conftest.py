@@ -7,10 +7,12 @@ deadline, nor is drawing examples timed: a busy machine proves nothing against a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from parts.real_cluster import kubeconfig_of
 from parts.server_process import Servers
 
 settings.register_profile(
@@ -18,6 +20,18 @@ settings.register_profile(
 )
 settings.register_profile("quick", settings.get_profile("full"), max_examples=25)
 settings.load_profile("full")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kubeconfig", metavar="FILE", help="a cluster to ask in place of the control plane of the tests"
+    )
+
+
+@pytest.fixture(scope="session")
+def real_kubeconfig(request: pytest.FixtureRequest, servers: Servers) -> Path:
+    """An administrator's kubeconfig of a real cluster."""
+    return kubeconfig_of(request.config.getoption("--kubeconfig"), servers)
 
 
 @pytest.fixture(scope="session")

@@ -142,6 +142,7 @@ def test_another_way_of_building_is_another_folder_and_another_title_is_not(tmp_
     one = server(tmp_path)
     assert server(tmp_path, title="tiny 2").folder() == one.folder()
     assert server(tmp_path, vendored={"version.txt": "2"}).folder() != one.folder()
+    assert server(tmp_path, linked={"version.number": "2"}).folder() != one.folder()
 
 
 @pytest.mark.parametrize(

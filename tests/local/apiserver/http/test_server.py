@@ -315,32 +315,7 @@ async def test_unknown_fields_warn_or_refuse_as_asked(served: Served) -> None:
     assert (status, "Warning" in response.headers) == (201, False)
 
 
-async def test_a_dry_run_answers_and_stores_nothing(served: Served) -> None:
-    status, body, _ = await served.call("POST", f"{MAPS}?dryRun=All", config_map("x"))
-    assert (status, body["metadata"]["name"]) == (201, "x")
-    assert (await served.call("GET", f"{MAPS}/x"))[0] == 404
-    await served.call("POST", MAPS, config_map("x"))
-    assert (await served.call("DELETE", f"{MAPS}/x", {"dryRun": ["All"]}))[0] == 200
-    assert (await served.call("GET", f"{MAPS}/x"))[0] == 200
-
-
 # -- lists and their shapes ----------------------------------------------------------------------
-
-
-async def test_a_list_comes_in_pages_that_together_are_everything(served: Served) -> None:
-    names = [f"m{index}" for index in range(7)]
-    for name in names:
-        await served.call("POST", MAPS, config_map(name))
-    found: list[str] = []
-    token = ""
-    while True:
-        _, page, _ = await served.call("GET", f"{MAPS}?limit=3&continue={token}")
-        assert (page["kind"], page["apiVersion"]) == ("ConfigMapList", "v1")
-        found += [item["metadata"]["name"] for item in page["items"]]
-        token = page["metadata"].get("continue", "")
-        if not token:
-            break
-    assert found == names
 
 
 async def test_a_table_carries_what_was_asked_to_be_included(served: Served) -> None:
@@ -371,22 +346,6 @@ async def test_metadata_alone(served: Served) -> None:
     accept = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
     _, body, _ = await served.call("GET", f"{MAPS}/x", headers=accept)
     assert (body["kind"], body["metadata"]["name"], "data" in body) == ("PartialObjectMetadata", "x", False)
-
-
-async def test_a_collection_is_deleted_by_selector(served: Served) -> None:
-    for name, tier in [("a", "x"), ("b", "y"), ("c", "x")]:
-        await served.call("POST", MAPS, config_map(name, {"tier": tier}))
-    status, body, _ = await served.call("DELETE", f"{MAPS}?labelSelector=tier%3Dx")
-    assert (status, [item["metadata"]["name"] for item in body["items"]]) == (200, ["a", "c"])
-    _, left, _ = await served.call("GET", MAPS)
-    assert [item["metadata"]["name"] for item in left["items"]] == ["b"]
-
-
-async def test_a_deletion_answers_success_and_what_was_deleted(served: Served) -> None:
-    _, made, _ = await served.call("POST", MAPS, config_map("x"))
-    _, body, _ = await served.call("DELETE", f"{MAPS}/x", {"propagationPolicy": "Background"})
-    assert (body["kind"], body["status"]) == ("Status", "Success")
-    assert body["details"] == {"name": "x", "kind": "configmaps", "uid": made["metadata"]["uid"]}
 
 
 async def test_a_scale_is_read_and_written_through_its_own_path(served: Served) -> None:

@@ -66,72 +66,6 @@ async def remove(served: Served, name: str) -> None:
     assert (await served.call("DELETE", f"{MAPS}/{name}"))[0] == 200
 
 
-@pytest.mark.parametrize("version", ["", "0"])
-async def test_without_a_version_a_watch_begins_with_what_there_is(served: Served, version: str) -> None:
-    await put(served, "a")
-    await put(served, "b")
-    async with watching(served, f"resourceVersion={version}") as stream:
-        assert [await stream.brief() for _ in range(2)] == [("ADDED", "a"), ("ADDED", "b")]
-        await put(served, "a", x="1")
-        await remove(served, "b")
-        assert [await stream.brief() for _ in range(2)] == [("MODIFIED", "a"), ("DELETED", "b")]
-
-
-async def test_from_a_version_only_later_changes_are_told_and_the_deletion_has_a_version_of_its_own(
-    served: Served,
-) -> None:
-    await put(served, "a")
-    _, listed, _ = await served.call("GET", MAPS)
-    await put(served, "b")
-    await remove(served, "a")
-    async with watching(served, f"resourceVersion={listed['metadata']['resourceVersion']}") as stream:
-        added, deleted = await stream.next(), await stream.next()
-        assert (added["type"], deleted["type"]) == ("ADDED", "DELETED")
-        versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in (added, deleted)]
-        assert versions[0] < versions[1]
-        assert deleted["object"]["metadata"]["name"] == "a"
-
-
-async def test_a_selector_sees_objects_enter_and_leave(served: Served) -> None:
-    async with watching(served, "labelSelector=tier%3Dx") as stream:
-        await put(served, "other", "y")
-        await put(served, "a", "y")
-        await put(served, "a", "x", k="1")
-        await put(served, "a", "x", k="2")
-        left = await put(served, "a", "y", k="3")
-        await remove(served, "a")
-        await put(served, "b", "x")
-        seen = [await stream.next() for _ in range(4)]
-    assert [(event["type"], event["object"]["metadata"]["name"]) for event in seen] == [
-        ("ADDED", "a"),
-        ("MODIFIED", "a"),
-        ("DELETED", "a"),
-        ("ADDED", "b"),
-    ]
-    assert seen[2]["object"]["data"] == {"k": "2"}, "the old content"
-    assert seen[2]["object"]["metadata"]["resourceVersion"] == str(left), "the new version"
-
-
-async def test_a_watch_by_name_and_one_across_namespaces(served: Served) -> None:
-    async with watching(served, "fieldSelector=metadata.name%3Db") as stream:
-        await put(served, "a")
-        await put(served, "b")
-        assert await stream.brief() == ("ADDED", "b")
-    headers = {"Authorization": f"Bearer {served.token}"}
-    url = f"{served.server.url}/api/v1/configmaps?watch=1&fieldSelector=metadata.name%3Da"
-    async with served.session.get(url, headers=headers) as response:
-        assert await Stream(response).brief() == ("ADDED", "a")
-
-
-async def test_a_write_that_changes_nothing_is_no_event(served: Served) -> None:
-    await put(served, "a", x="1")
-    async with watching(served, "") as stream:
-        assert await stream.brief() == ("ADDED", "a")
-        await put(served, "a", x="1")
-        await put(served, "b")
-        assert await stream.brief() == ("ADDED", "b")
-
-
 async def test_a_streamed_list_ends_with_its_mark(served: Served) -> None:
     await put(served, "a")
     newest = await put(served, "b")
@@ -172,18 +106,6 @@ async def test_a_watch_ends_when_its_time_is_over_with_a_bookmark_to_resume_from
         assert mark["type"] == "BOOKMARK"
         assert int(mark["object"]["metadata"]["resourceVersion"]) == newest
         assert await stream.is_over()
-
-
-async def test_a_watch_of_tables_tells_its_columns_once(served: Served) -> None:
-    await put(served, "a", x="1")
-    async with watching(served, "", **TABLE) as stream:
-        first = (await stream.next())["object"]
-        assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
-        await put(served, "a", x="1", y="2")
-        second = await stream.next()
-        assert second["type"] == "MODIFIED"
-        assert second["object"]["rows"][0]["cells"][:2] == ["a", 2]
-        assert second["object"]["columnDefinitions"] == []
 
 
 async def test_many_watchers_each_see_everything_in_order(served: Served) -> None:

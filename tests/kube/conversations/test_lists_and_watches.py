@@ -1,0 +1,205 @@
+"""Lists, their pages and selectors; watches, which tell every change once and in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parts.conversation import TABLE, Talk
+
+MADE_BY_CLUSTER = "kube-root-ca.crt"
+OURS = f"metadata.name!={MADE_BY_CLUSTER}"
+WATCH_LIST = {
+    "sendInitialEvents": "true",
+    "resourceVersionMatch": "NotOlderThan",
+    "allowWatchBookmarks": "true",
+}
+
+
+async def put(talk: Talk, name: str, tier: str = "", **values: str) -> int:
+    """Makes or replaces a ConfigMap; its resourceVersion."""
+    metadata: dict[str, Any] = {"name": name, "labels": {"tier": tier} if tier else {}}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": values}
+    answer = await talk.put(talk.path("configmaps", name), body)
+    if answer.status == 404:
+        answer = await talk.post(talk.path("configmaps"), body)
+    assert answer.status in (200, 201), answer.body
+    return int(answer.version)
+
+
+async def remove(talk: Talk, name: str) -> None:
+    assert (await talk.delete(talk.path("configmaps", name))).status == 200
+
+
+async def test_a_list_comes_in_pages_that_together_are_everything(talk: Talk) -> None:
+    maps = talk.path("configmaps")
+    names = [f"m{index}" for index in range(7)]
+    for name in reversed(names):
+        await put(talk, name, "x")
+    found: list[str] = []
+    query = {"limit": "3", "labelSelector": "tier=x"}
+    while True:
+        page = (await talk.get(maps, **query)).body
+        assert (page["kind"], page["apiVersion"]) == ("ConfigMapList", "v1")
+        found += [item["metadata"]["name"] for item in page["items"]]
+        if not page["metadata"].get("continue"):
+            break
+        query["continue"] = page["metadata"]["continue"]
+    assert found == names
+
+
+async def test_a_page_says_how_many_follow_unless_a_selector_hides_it(talk: Talk) -> None:
+    secrets = talk.path("secrets")
+    for name in ("a", "b", "c"):
+        await talk.made(secrets, {"metadata": {"name": name, "labels": {"x": "y"}}})
+    page = (await talk.get(secrets, limit="1")).body["metadata"]
+    assert page["remainingItemCount"] == 2
+    second = (await talk.get(secrets, **{"limit": "1", "continue": page["continue"]})).body["metadata"]
+    assert (second["remainingItemCount"], second["resourceVersion"]) == (1, page["resourceVersion"])
+    hidden = (await talk.get(secrets, limit="1", labelSelector="x=y")).body["metadata"]
+    assert "remainingItemCount" not in hidden
+    assert hidden["continue"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ("tier=x", ["a", "b"]),
+        ("tier==x", ["a", "b"]),
+        ("tier!=x", ["c", "d"]),
+        ("tier in (x, y)", ["a", "b", "c"]),
+        ("tier notin (x)", ["c", "d"]),
+        ("tier", ["a", "b", "c"]),
+        ("!tier", ["d"]),
+        ("tier=x,tier!=y", ["a", "b"]),
+        ("", ["a", "b", "c", "d"]),
+    ],
+)
+async def test_label_selectors(talk: Talk, selector: str, expected: list[str]) -> None:
+    for name, tier in (("a", "x"), ("b", "x"), ("c", "y"), ("d", "")):
+        await put(talk, name, tier)
+    listed = await talk.get(talk.path("configmaps"), labelSelector=selector, fieldSelector=OURS)
+    assert [item["metadata"]["name"] for item in listed.body["items"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("plural", "selector", "status"),
+    [
+        ("configmaps", "metadata.name=a", 200),
+        ("configmaps", "data.x=1", 400),
+        ("pods", "spec.nodeName=a,status.phase!=Running", 200),
+        ("pods", "spec.restartPolicy=Never", 200),
+        ("pods", "spec.hostname=a", 400),
+        ("events", "involvedObject.name=a,reason=b,type=Normal", 200),
+        ("secrets", "type=Opaque", 200),
+        ("services", "spec.type=ClusterIP", 200),
+        ("services", "spec.clusterIP=None", 200),
+        ("configmaps", "metadata.name in (a)", 400),
+    ],
+)
+async def test_which_fields_select(talk: Talk, plural: str, selector: str, status: int) -> None:
+    assert (await talk.get(talk.path(plural), fieldSelector=selector)).status == status
+
+
+@pytest.mark.parametrize("version", ["", "0"])
+async def test_without_a_version_a_watch_begins_with_what_there_is(talk: Talk, version: str) -> None:
+    await put(talk, "a")
+    await put(talk, "b")
+    maps = talk.path("configmaps")
+    async with talk.watching(maps, resourceVersion=version, fieldSelector=OURS) as stream:
+        assert sorted([await stream.brief() for _ in range(2)]) == [("ADDED", "a"), ("ADDED", "b")]
+        await put(talk, "a", x="1")
+        await remove(talk, "b")
+        assert [await stream.brief() for _ in range(2)] == [("MODIFIED", "a"), ("DELETED", "b")]
+
+
+async def test_from_a_version_only_later_changes_are_told_and_the_deletion_has_a_version_of_its_own(
+    talk: Talk,
+) -> None:
+    await put(talk, "a")
+    maps = talk.path("configmaps")
+    version = (await talk.get(maps)).version
+    await put(talk, "b")
+    await remove(talk, "a")
+    async with talk.watching(maps, resourceVersion=version, fieldSelector=OURS) as stream:
+        added, deleted = await stream.next(), await stream.next()
+    assert (added["type"], deleted["type"]) == ("ADDED", "DELETED")
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in (added, deleted)]
+    assert versions[0] < versions[1]
+    assert deleted["object"]["metadata"]["name"] == "a"
+
+
+async def test_a_selector_sees_objects_enter_and_leave(talk: Talk) -> None:
+    async with talk.watching(talk.path("configmaps"), labelSelector="tier=x") as stream:
+        await put(talk, "other", "y")
+        await put(talk, "a", "y")
+        await put(talk, "a", "x", k="1")
+        await put(talk, "a", "x", k="2")
+        left = await put(talk, "a", "y", k="3")
+        await remove(talk, "a")
+        await put(talk, "b", "x")
+        seen = [await stream.next() for _ in range(4)]
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in seen] == [
+        ("ADDED", "a"),
+        ("MODIFIED", "a"),
+        ("DELETED", "a"),
+        ("ADDED", "b"),
+    ]
+    assert seen[2]["object"]["data"] == {"k": "2"}, "the old content"
+    assert seen[2]["object"]["metadata"]["resourceVersion"] == str(left), "the new version"
+
+
+async def test_a_watch_by_name_and_one_across_namespaces(talk: Talk) -> None:
+    only = f"metadata.name=b,metadata.namespace={talk.namespace}"
+    async with (
+        talk.watching(talk.path("configmaps"), fieldSelector="metadata.name=b") as one,
+        talk.watching("/api/v1/configmaps", fieldSelector=only) as all,
+    ):
+        await put(talk, "a")
+        await put(talk, "b")
+        assert await one.brief() == ("ADDED", "b")
+        assert await all.brief() == ("ADDED", "b")
+
+
+async def test_a_write_that_changes_nothing_is_no_event(talk: Talk) -> None:
+    await put(talk, "a", x="1")
+    async with talk.watching(talk.path("configmaps"), fieldSelector=OURS) as stream:
+        assert await stream.brief() == ("ADDED", "a")
+        await put(talk, "a", x="1")
+        await put(talk, "b")
+        assert await stream.brief() == ("ADDED", "b")
+
+
+async def test_a_streamed_list_ends_with_its_mark(talk: Talk) -> None:
+    await put(talk, "a", "x")
+    newest = await put(talk, "b", "x")
+    maps = talk.path("configmaps")
+    async with talk.watching(maps, labelSelector="tier=x", **WATCH_LIST) as stream:
+        assert sorted([await stream.brief() for _ in range(2)]) == [("ADDED", "a"), ("ADDED", "b")]
+        mark = await stream.next()
+        assert mark["type"] == "BOOKMARK"
+        assert (mark["object"]["kind"], mark["object"]["apiVersion"]) == ("ConfigMap", "v1")
+        assert mark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+        assert int(mark["object"]["metadata"]["resourceVersion"]) >= newest
+        await put(talk, "c", "x")
+        assert await stream.brief() == ("ADDED", "c")
+
+
+async def test_a_watch_ends_when_its_time_is_over(talk: Talk) -> None:
+    async with talk.watching(talk.path("configmaps"), timeoutSeconds="1", fieldSelector=OURS) as stream:
+        await put(talk, "a")
+        assert await stream.brief() == ("ADDED", "a")
+        assert await stream.is_over()
+
+
+async def test_a_watch_of_tables_tells_its_columns_once(talk: Talk) -> None:
+    await put(talk, "a", x="1")
+    async with talk.watching(talk.path("configmaps"), accept=TABLE, fieldSelector=OURS) as stream:
+        first = (await stream.next())["object"]
+        assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
+        await put(talk, "a", x="1", y="2")
+        second = await stream.next()
+        assert second["type"] == "MODIFIED"
+        assert second["object"]["rows"][0]["cells"][:2] == ["a", 2]
+        assert not second["object"].get("columnDefinitions")

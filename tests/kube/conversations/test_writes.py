@@ -1,0 +1,155 @@
+"""Objects made, changed and deleted: what is answered, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parts.conversation import Talk
+
+
+def settings(name: str = "x", labels: dict[str, str] | None = None, **values: str) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": name}
+    if labels:
+        metadata["labels"] = labels
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": values}
+
+
+async def test_an_object_lives_its_life(talk: Talk) -> None:
+    maps, path = talk.path("configmaps"), talk.path("configmaps", "x")
+    made = await talk.made(maps, settings(a="1"))
+    assert (made["kind"], made["apiVersion"], made["data"]) == ("ConfigMap", "v1", {"a": "1"})
+    assert {"uid", "resourceVersion", "creationTimestamp"} <= set(made["metadata"])
+    assert "generation" not in made["metadata"]
+    patched = await talk.patch(path, {"data": {"b": "2"}})
+    assert patched.body["data"] == {"a": "1", "b": "2"}
+    assert patched.version != made["metadata"]["resourceVersion"]
+    replaced = await talk.put(path, settings(c="3"))
+    assert replaced.body["data"] == {"c": "3"}
+    assert replaced.body["metadata"]["uid"] == made["metadata"]["uid"]
+    gone = await talk.delete(path, {"propagationPolicy": "Background"})
+    assert (gone.status, gone.body["kind"], gone.body["status"]) == (200, "Status", "Success")
+    assert gone.body["details"] == {"name": "x", "kind": "configmaps", "uid": made["metadata"]["uid"]}
+    assert (await talk.get(path)).status == 404
+
+
+async def test_a_name_is_taken_once(talk: Talk) -> None:
+    maps = talk.path("configmaps")
+    await talk.made(maps, settings())
+    again = await talk.post(maps, settings())
+    assert (again.status, again.reason) == (409, "AlreadyExists")
+    assert again.body["message"] == 'configmaps "x" already exists'
+    assert again.body["details"] == {"name": "x", "kind": "configmaps"}
+
+
+async def test_a_stale_version_is_a_conflict_and_none_is_no_condition(talk: Talk) -> None:
+    maps, path = talk.path("configmaps"), talk.path("configmaps", "x")
+    made = await talk.made(maps, settings(a="1"))
+    await talk.patch(path, {"data": {"a": "2"}})
+    stale = await talk.put(path, made)
+    assert (stale.status, stale.reason) == (409, "Conflict")
+    assert stale.body["message"] == (
+        'Operation cannot be fulfilled on configmaps "x": the object has been modified; '
+        "please apply your changes to the latest version and try again"
+    )
+    assert stale.body["details"] == {"name": "x", "kind": "configmaps"}
+    by_patch = await talk.patch(path, {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}})
+    assert (by_patch.status, by_patch.reason) == (409, "Conflict")
+    assert (await talk.put(path, settings(a="3"))).body["data"] == {"a": "3"}
+
+
+async def test_a_precondition_spares_a_namesake(talk: Talk) -> None:
+    path = talk.path("configmaps", "x")
+    made = await talk.made(talk.path("configmaps"), settings())
+    uid, version = made["metadata"]["uid"], made["metadata"]["resourceVersion"]
+    other = await talk.delete(path, {"preconditions": {"uid": "another"}})
+    assert (other.status, other.reason) == (409, "Conflict")
+    await talk.patch(path, {"data": {"a": "1"}})
+    older = await talk.delete(path, {"preconditions": {"resourceVersion": version}})
+    assert (older.status, older.reason) == (409, "Conflict")
+    by_put = await talk.put(path, {**settings(), "metadata": {"name": "x", "uid": "another"}})
+    assert (by_put.status, by_put.reason) == (409, "Conflict")
+    assert (await talk.delete(path, {"preconditions": {"uid": uid}})).status == 200
+
+
+async def test_a_write_that_changes_nothing_keeps_the_version(talk: Talk) -> None:
+    path = talk.path("configmaps", "x")
+    made = await talk.made(talk.path("configmaps"), settings(a="1"))
+    version = made["metadata"]["resourceVersion"]
+    assert (await talk.put(path, settings(a="1"))).version == version
+    assert (await talk.patch(path, {"data": {"a": "1"}})).version == version
+
+
+async def test_names_are_made_where_asked(talk: Talk) -> None:
+    body = settings()
+    body["metadata"] = {"generateName": "pre-"}
+    names = {(await talk.made(talk.path("configmaps"), body))["metadata"]["name"] for _ in range(3)}
+    assert len(names) == 3
+    assert all(name.startswith("pre-") and len(name) == 9 for name in names)
+
+
+async def test_a_dry_run_answers_and_stores_nothing(talk: Talk) -> None:
+    maps, path = talk.path("configmaps"), talk.path("configmaps", "x")
+    dry = await talk.post(maps, settings(a="1"), dryRun="All")
+    assert (dry.status, dry.body["metadata"]["name"]) == (201, "x")
+    assert (await talk.get(path)).status == 404
+    made = await talk.made(maps, settings(a="1"))
+    changed = await talk.patch(path, {"data": {"a": "2"}}, dryRun="All")
+    assert (changed.body["data"], changed.version) == ({"a": "2"}, made["metadata"]["resourceVersion"])
+    assert (await talk.delete(path, {"dryRun": ["All"]})).status == 200
+    assert (await talk.get(path)).body["data"] == {"a": "1"}
+
+
+async def test_a_finalizer_holds_what_is_deleted(talk: Talk) -> None:
+    path = talk.path("configmaps", "x")
+    body = settings()
+    body["metadata"]["finalizers"] = ["example.org/held"]
+    await talk.made(talk.path("configmaps"), body)
+    held = await talk.delete(path)
+    assert (held.status, held.body["kind"]) == (200, "ConfigMap")
+    assert held.body["metadata"]["deletionGracePeriodSeconds"] == 0
+    again = await talk.delete(path)
+    assert (again.status, again.version) == (200, held.version)
+    more = await talk.patch(path, {"metadata": {"finalizers": ["example.org/held", "example.org/late"]}})
+    assert (more.status, more.reason) == (422, "Invalid")
+    await talk.patch(path, {"metadata": {"finalizers": None}})
+    assert (await talk.get(path)).status == 404
+
+
+async def test_a_collection_is_deleted_by_selector(talk: Talk) -> None:
+    maps = talk.path("configmaps")
+    for name, tier in (("a", "x"), ("b", "y"), ("c", "x")):
+        await talk.made(maps, settings(name, {"tier": tier}))
+    gone = await talk.delete(maps, labelSelector="tier=x")
+    assert gone.status == 200
+    assert [item["metadata"]["name"] for item in gone.body["items"]] == ["a", "c"]
+    left = await talk.get(maps, labelSelector="tier")
+    assert [item["metadata"]["name"] for item in left.body["items"]] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        ({"metadata": {"name": "Upper"}}, 422, 'ConfigMap "Upper" is invalid: metadata.name: Invalid value'),
+        ({"metadata": {}}, 422, "name or generateName is required"),
+        ({"metadata": {"name": "x", "namespace": "elsewhere"}}, 400, "namespace"),
+        ({"kind": "Secret"}, 400, "Secret"),
+        ({"apiVersion": "v2"}, 400, "v2"),
+        ({"metadata": {"name": "x", "labels": {"a b": "c"}}}, 422, "metadata.labels: Invalid value"),
+        ({"metadata": {"name": "x", "annotations": {"a b": "c"}}}, 422, "metadata.annotations: Invalid"),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_told(
+    talk: Talk, change: dict[str, Any], status: int, message: str
+) -> None:
+    answer = await talk.post(talk.path("configmaps"), {**settings(), **change})
+    assert (answer.status, answer.body["kind"]) == (status, "Status")
+    assert message in answer.body["message"]
+
+
+async def test_a_namespace_must_be_there(talk: Talk) -> None:
+    path = f"/api/v1/namespaces/{talk.token}-nowhere/configmaps"
+    answer = await talk.post(path, settings())
+    assert (answer.status, answer.reason) == (404, "NotFound")
+    assert answer.body["message"] == f'namespaces "{talk.token}-nowhere" not found'
