@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from parts.kept_objects import KeptObjects
 from parts.machine import Machine, until
 from tidegate.kube.resource import PODS
@@ -42,6 +44,14 @@ class Doomed:
     async def delete(self, name: str) -> None:
         """Asks for the end of a pod while no server runs."""
         await KeptObjects(self.file).delete(PODS, "default", name)
+
+    def change(self, name: str, patch: dict[str, Any]) -> None:
+        """Changes the status of a pod while no server runs."""
+        version, rows = msgspec.json.decode(self.file.read_bytes())
+        for _, body in rows:
+            if body["metadata"]["name"] == name:
+                body["status"] |= patch["status"]
+        self.file.write_bytes(msgspec.json.encode((version, rows)))
 
     async def died(self) -> None:
         assert self.process is not None

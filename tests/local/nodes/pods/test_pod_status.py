@@ -144,3 +144,27 @@ def test_the_status_of_a_pod_at_rest_is_the_same_again() -> None:
     first = status(views)
     again = pod_status({"spec": {}, "status": first}, views, "127.96.0.1", NOW.replace(hour=13))
     assert again == first
+
+
+@pytest.mark.parametrize(
+    ("views", "expected"),
+    [
+        ([view(ended(0), "init"), view(WAITS)], "True"),
+        ([view(RUNS, "init"), view(WAITS)], "False"),
+        ([view(RUNS, "sidecar", is_started=True), view(WAITS)], "True"),
+        ([view(RUNS, "sidecar"), view(WAITS)], "False"),
+        ([view(WAITS, "sidecar", ended(1)), view(WAITS)], "False"),
+        ([view(WAITS, "sidecar", ended(1)), view(RUNS)], "True"),
+        ([view(WAITS, "sidecar", ended(1)), view(WAITS, last=ended(1))], "True"),
+    ],
+)
+def test_a_pod_is_initialized_once_its_main_containers_may_begin(
+    views: list[ContainerView], expected: str
+) -> None:
+    assert condition(status(views), "Initialized")[0] == expected
+
+
+def test_conditions_stand_in_the_order_that_describe_shows() -> None:
+    before = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+    found = [one["type"] for one in status([view(RUNS)], before)["conditions"]]
+    assert found == ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]

@@ -210,7 +210,7 @@ async def test_a_pod_deleted_before_it_could_start_rests_too(machine: Machine) -
 async def test_a_crash_is_restarted_at_once_and_then_waits(machine: Machine) -> None:
     await machine.apply("a", "sh", "-c", "echo run $TIDEGATE_INSTANCE; exit 1", restartPolicy="OnFailure")
     waiting = await machine.waiting("a", "CrashLoopBackOff")
-    assert waiting["message"].startswith("back-off 10s restarting failed container c")
+    assert waiting["message"].startswith("back-off 10s restarting failed container=c pod=a_default(")
     container = machine.container("a")
     assert (container["restartCount"], container["lastState"]["terminated"]["exitCode"]) == (1, 1)
     assert machine.pod("a")["status"]["phase"] == "Running"

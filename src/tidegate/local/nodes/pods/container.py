@@ -38,7 +38,8 @@ class Container:
         self.spec = spec
         self.role = role
         self.name = str(spec["name"])
-        self.waiting = pod_status.waiting("PodInitializing" if role == "main" else "ContainerCreating")
+        self.idle = pod_status.waiting("ContainerCreating")
+        self.waiting = self.idle
         self.retry_at = 0.0
         self.probes: Probes | None = None
         self.is_stopped = False
@@ -181,7 +182,7 @@ class Container:
         self._on_launched = on_launched
         asyncio.get_running_loop().add_reader(reading, self._on_status)
         self._history.append((instance, Seen("unclaimed")))
-        self.waiting = pod_status.waiting("ContainerCreating")
+        self.waiting = self.idle
 
     def _on_status(self) -> None:
         is_begun = self._status_fd is not None and os.read(self._status_fd, 1) == b"+"

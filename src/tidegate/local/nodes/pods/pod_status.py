@@ -11,7 +11,6 @@ from tidegate.base.times import format_time
 
 BACKOFF_FIRST_S, BACKOFF_MAX_S, BACKOFF_RESET_S = 10.0, 300.0, 600.0
 Role = Literal["init", "sidecar", "main"]
-CONDITIONS = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def last_phase(views: Sequence[ContainerView]) -> str:
 
 
 def is_initialized(views: Sequence[ContainerView]) -> bool:
-    """Init containers have completed, sidecars have started (and may have ended since)."""
+    """For the phase: init containers have completed, sidecars have started or ended."""
     return all(
         view.exit_code == 0 if view.role == "init" else view.is_started or view.exit_code is not None
         for view in views
@@ -153,23 +152,36 @@ def conditions(
     gates = [gate["conditionType"] for gate in pod["spec"].get("readinessGates") or []]
     closed = [gate for gate in gates if present.get(gate, {}).get("status") != "True"]
     wanted: dict[str, tuple[bool, str, str]] = {
+        # It has an address; there is nothing else that containers would have to wait for.
+        "PodReadyToStartContainers": (not is_over, "", ""),
         "Initialized": _initialized(views, phase),
-        "ContainersReady": (not not_ready, reason, message),
         "Ready": (not not_ready and not closed, reason, message),
+        "ContainersReady": (not not_ready, reason, message),
     }
     if closed and not not_ready:
         wanted["Ready"] = (False, "ReadinessGatesNotReady", f"readiness gates not ready: {' '.join(closed)}")
-    result = [present.pop("PodScheduled")] if "PodScheduled" in present else []
-    for kind, (is_true, why, told) in wanted.items():
-        result.append(_condition(present.pop(kind, {}), kind, is_true, (why, told), now))
+    result = [
+        _condition(present.pop(kind, {}), kind, is_true, (why, told), now)
+        for kind, (is_true, why, told) in wanted.items()
+    ]
     return result + list(present.values())
 
 
 def _initialized(views: Sequence[ContainerView], phase: str) -> tuple[bool, str, str]:
-    if is_initialized(views) or phase == "Succeeded":
-        return True, "PodCompleted" if phase == "Succeeded" else "", ""
-    names = [view.name for view in views if view.role != "main" and view.exit_code != 0]
+    """A pod whose main containers have begun has been initialized, whatever its sidecars do since."""
+    if phase == "Succeeded":
+        return True, "PodCompleted", ""
+    has_begun = any(view.is_running or view.exit_code is not None for view in views if view.role == "main")
+    names = [view.name for view in views if not _is_done_starting(view)]
+    if has_begun or not names:
+        return True, "", ""
     return False, "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(names)}]"
+
+
+def _is_done_starting(view: ContainerView) -> bool:
+    if view.role == "sidecar":
+        return view.is_started
+    return view.role == "main" or view.exit_code == 0
 
 
 def _condition(

@@ -153,6 +153,9 @@ class PodTask:
             found.append((spec, "sidecar" if spec.get("restartPolicy") == "Always" else "init"))
         found += [(spec, "main") for spec in pod["spec"]["containers"]]
         self._adopt(found)
+        if pod["spec"].get("initContainers"):
+            for container in self.containers:
+                container.idle = container.waiting = pod_status.waiting("PodInitializing")
         status = pod.get("status") or {}
         before = [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
         told = {one["name"]: one for one in before}
@@ -192,11 +195,12 @@ class PodTask:
         wait_s = container.delay_s(self._context.clock.now().timestamp())
         if wait_s > 0:
             if container.backoff_s:
-                short = f"restarting failed container {container.name} in pod {self.name}"
-                told = f"back-off {container.backoff_s:g}s {short}"
+                whole, short = f"{self.name}_{self.namespace}({self.uid})", "restarting failed container"
+                told = f"back-off {_span(container.backoff_s)} {short}={container.name} pod={whole}"
                 if container.waiting != (state := pod_status.waiting("CrashLoopBackOff", told)):
                     container.waiting = state
-                    await self._reports.event(pod, "Warning", "BackOff", f"Back-off {short}")
+                    told = f"Back-off {short} {container.name} in pod {whole}"
+                    await self._reports.event(pod, "Warning", "BackOff", told)
             return wait_s
         try:
             plan = container_plan.plan(self._context, pod, container.spec, container.next_number)
@@ -320,3 +324,9 @@ class PodTask:
         await asyncio.to_thread(remove, self._folder)
         self._context.addresses.release(self.uid)
         self._is_over = self.is_cleared = True
+
+
+def _span(seconds: float) -> str:
+    """As Go writes a duration: 10s, 1m20s, 5m0s."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
