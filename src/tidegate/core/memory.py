@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -66,6 +66,18 @@ def claimed(memory: Memory, now: datetime) -> Memory:
     """
     *before, last = memory.created
     return replace(memory, created=(*before, replace(last, at=max(last.at, now))))
+
+
+def refused(memory: Memory, names: Collection[str], cause: str) -> Memory:
+    """The memory once these Jobs of its last round were refused: there are none, so they do not count."""
+    *before, last = memory.created
+    kept = tuple(name for name in last.names if name not in names)
+    round = memory.last_round
+    return replace(
+        memory,
+        created=(*before, replace(last, names=kept)),
+        last_round=replace(round, refused=len(names), refusal=cause) if round is not None else None,
+    )
 
 
 def born(memory: Memory, object: ScaledObject, now: datetime) -> datetime | None:

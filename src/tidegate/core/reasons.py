@@ -80,6 +80,7 @@ class Code(StrEnum):
     JOBS_CAPPED = "JobsCapped"
     JOBS_PACED = "JobsPaced"
     JOBS_WAIT = "JobsWait"
+    JOBS_REFUSED = "JobsRefused"
     JOBS_PENDING = "JobsPending"
     HISTORY_TRIMMED = "HistoryTrimmed"
     ROLLED_OUT = "RolledOut"
@@ -150,6 +151,7 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.JOBS_CAPPED: "{wanted} wanted, at most {maximum} {source}, {running} unfinished: {rest}",
         Code.JOBS_PACED: "{count:Job} not before {at}: one round per polling interval of {interval_s} s",
         Code.JOBS_WAIT: "{count:Job} for a queue of {queue} at the next reading: this one had its round",
+        Code.JOBS_REFUSED: "the API server refused {refused:Job} of the last round: {refusal}",
         Code.JOBS_PENDING: "{pending:unfinished Job} pending, which {strategy} subtracts",
         Code.HISTORY_TRIMMED: "{count:finished Job} above the history limits deleted",
         Code.ROLLED_OUT: "{count:Job} of the previous version deleted",

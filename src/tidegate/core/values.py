@@ -273,12 +273,14 @@ class Created:
 @dataclass(frozen=True, slots=True)
 class LastRound:
     """When the last round was created, the generation of the object that it was created for, and the newest
-    reading of an active trigger then.
+    reading of an active trigger then. `refused` of its Jobs the API server did not take, for `refusal`.
     """
 
     at: datetime
     generation: int
     read: datetime | None = None
+    refused: int = 0
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from parts.decisions import BROKEN, at, codes, job, jobs_after, scaled_job, trigger
 from tidegate.api.scaledjob import ScalingStrategy
 from tidegate.base.errors import Failure
+from tidegate.core.memory import refused
 from tidegate.core.scaledjob.decide import decide_scaled_job
 from tidegate.core.scaledjob.pacing import asks_anew, next_round
 from tidegate.core.values import CreateJobs, Decision, JobView, LastRound, Memory, TriggerView
@@ -157,6 +158,36 @@ def test_an_edit_starts_no_jobs_for_a_reading_from_before_the_last_round() -> No
     assert waits.reasons[-1].text == "3 Jobs for a queue of 9 at the next reading: this one had its round"
     newer = trigger(9, target=1, when=at(6), snapshot=jobs)
     assert created(decide_scaled_job(wider, jobs, (newer,), waits.memory, at(6))) == 3
+
+
+def test_refused_jobs_do_not_count_and_their_refusal_is_told_until_the_next_reading_tries_again() -> None:
+    object, text = scaled_job(), "the API server refused {} of the last round: exceeded quota"
+    view = trigger(3, target=1, when=at(0), snapshot=())
+    first = decide_scaled_job(object, (), (view,), Memory(), at(1))
+    names = [name for one in first.memory.created for name in one.names]
+    all_refused = decide_scaled_job(
+        object, (), (view,), refused(first.memory, names, "exceeded quota"), at(1)
+    )
+    assert (created(first), created(all_refused)) == (3, 0)
+    assert codes(all_refused)[-2:] == ["JobsWait", "JobsRefused"]
+    assert all_refused.reasons[-1].text == text.format("3 Jobs")
+    some = refused(first.memory, names[1:], "exceeded quota")
+    jobs = tuple(one for one in jobs_after(object, (), first) if one.name == names[0])
+    two_refused = decide_scaled_job(object, jobs, (view,), some, at(1))
+    assert two_refused.reasons[-2].text.startswith("2 Jobs for a queue of 3 at the next reading")
+    assert two_refused.reasons[-1].text == text.format("2 Jobs")
+    newer = trigger(3, target=1, when=at(6), snapshot=jobs)
+    again = decide_scaled_job(object, jobs, (newer,), two_refused.memory, at(6))
+    assert (created(again), codes(again)[-1]) == (2, "JobsCreated")
+
+
+def test_a_refused_minimum_is_told_while_it_waits_for_the_next_round() -> None:
+    object = scaled_job(minReplicaCount=2, pollingInterval=30)
+    first = decide_scaled_job(object, (), (trigger(0),), Memory(), at(0))
+    names = [name for one in first.memory.created for name in one.names]
+    waits = decide_scaled_job(object, (), (trigger(0),), refused(first.memory, names, "no"), at(1))
+    assert (created(waits), codes(waits)[-2:], waits.due) == (0, ["JobsPaced", "JobsRefused"], at(30))
+    assert created(decide_scaled_job(object, (), (trigger(0),), waits.memory, at(30))) == 2
 
 
 @pytest.mark.parametrize("mode", ["max", "min", "avg", "sum"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from parts.cluster import Cluster, operated, redis
+from parts.memory_client import Write
 from tidegate.base.errors import Denied
 from tidegate.kube.resource import (
     DEPLOYMENTS,
@@ -15,6 +16,7 @@ from tidegate.kube.resource import (
     PODS,
     SCALED_JOBS,
     SCALED_OBJECTS,
+    ApiError,
 )
 from tidegate.operator.explain.hpa import plain
 
@@ -60,6 +62,29 @@ async def test_the_hpa_speaks_for_the_count_between_the_bounds(clock: Any, clust
         "CappedAtMaximum",
         "LeftToHpa",
     ]
+
+
+@operated(jobs=3)
+async def test_a_scaled_job_whose_jobs_are_refused_says_so_and_by_whom(clock: Any, cluster: Cluster) -> None:
+    async def refuse(write: Write) -> None:
+        if write.verb == "create" and write.resource == JOBS:
+            raise ApiError(403, "Forbidden", f'jobs.batch "{write.name}" is forbidden: exceeded quota')
+
+    cluster.client.before = refuse
+    await cluster.scaled_job(pollingInterval=10)
+    for rest_s in (5, 30):  # of the first round, and of one that is refused as the one before
+        await clock.sleep(rest_s)
+        found = await cluster.operator.explain(SCALED_JOBS, "shop", "crunch")
+        assert found["reasons"][-1] == {
+            "code": "JobsRefused",
+            "text": "the API server refused 3 Jobs of the last round: "
+            'jobs.batch "crunch-" is forbidden: exceeded quota',
+            "numbers": {"refused": 3, "refusal": 'jobs.batch "crunch-" is forbidden: exceeded quota'},
+        }
+        assert "EnoughJobs" not in [one["code"] for one in found["reasons"]]
+        assert found["jobs"]["running"] == 0
+    creations = [one for one in cluster.client.writes if one.verb == "create" and one.resource == JOBS]
+    assert len(creations) == 4 * 3, "no oftener than it is read"
 
 
 @operated(jobs=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -152,7 +153,9 @@ def _start(object: ScaledJob, heard: Heard, running: Running, memory: Memory, no
         count = 0
     if lacking and due is not None:
         told = (*told, _paced(object, lacking, due))
-    is_paced = bool(told) and told[-1].code == Code.JOBS_PACED
+    is_paced = told[-1].code == Code.JOBS_PACED
+    if is_paced or held is not None:
+        told = (*told, *_refused(memory))
     return Start(count, (*before, *told), is_full, due if is_paced else None)
 
 
@@ -182,6 +185,13 @@ def _held(object: ScaledJob, heard: Heard, memory: Memory, count: int, due: date
 
 def _paced(object: ScaledJob, count: int, due: datetime) -> Reason:
     return because(Code.JOBS_PACED, count=count, at=format_time(due), interval_s=object.spec.polling_s)
+
+
+def _refused(memory: Memory) -> Iterator[Reason]:
+    """Why Jobs of the last round are not there, while others wait for the next one."""
+    last = memory.last_round
+    if last is not None and last.refused:
+        yield because(Code.JOBS_REFUSED, refused=last.refused, refusal=last.refusal)
 
 
 def _pending(strategy: ScalingStrategy | None, running: Running) -> tuple[Reason, ...]:

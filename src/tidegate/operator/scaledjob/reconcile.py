@@ -174,7 +174,8 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
             ]
         finally:
             self.steps.happened(tracked, object, done)
-        if any(undone) or tracked.refused_jobs != refused_before:
+        is_refused = creation is not None and tracked.refused_jobs is not None
+        if any(undone) or is_refused or tracked.refused_jobs != refused_before:
             # What is said depends on it: decided again, with the refusals.
             self.steps.again(tracked.key, 0.0)
             return
@@ -250,6 +251,9 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
             await self.steps.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
         generation = object.metadata.generation or 0
         tracked.refused_jobs = RefusedJobs(generation, texts[0], made.is_invalid) if made.refused else None
+        if made.refused:
+            (name, said), names = made.refused[0], frozenset(name for name, _ in made.refused)
+            tracked.memory = memory.refused(tracked.memory, names, said.replace(name, general))
         if made.created:
             text = f"Created {len(made.created)} jobs"
             await self.steps.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))
