@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tidegate.api.schema.crds import crds
 from tidegate.auth.files import ParameterFiles
@@ -30,14 +31,19 @@ from tidegate.kube.client import Client
 from tidegate.kube.resource import CRDS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Listen, Server
+from tidegate.local.controllers.controller import Controller
 from tidegate.local.controllers.hpa.metric_samples import Usage
 from tidegate.local.controllers.run import run_controllers
+from tidegate.local.controllers.services.api_service import PORT as API_PORT
+from tidegate.local.controllers.services.api_service import ApiService, api_address
 from tidegate.local.nodes.images.program import ADDED, ImageMap
 from tidegate.local.nodes.node import Node
 from tidegate.local.objects import Objects
 from tidegate.operator.operator import Operator
 from tidegate.runtime.clock import Clock, SystemClock
 from tidegate.runtime.proxies import environment_proxy
+
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             node.streams,
             settings.data_dir,
             clock,
-            Listen(settings.port),
+            Listen(settings.port, names=(await api_address(plane.objects, settings.port or API_PORT),)),
             metrics.as_list,
         )
         kubeconfig = await server.start()
@@ -113,7 +119,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             for name, work in (
                 ("upkeep", plane.run()),
                 ("node", node.run()),
-                ("controllers", _controllers(plane, clock, metrics, settings)),
+                ("controllers", _controllers(plane, server, clock, metrics, settings)),
                 ("operator", operator.run()),
             )
         ]
@@ -125,15 +131,22 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         await plane.close()
 
 
-async def _controllers(plane: Plane, clock: Clock, metrics: Metrics, settings: Settings) -> None:
-    await run_controllers(
-        plane.objects,
-        clock,
-        lambda: stored_kinds(plane),
-        metrics.values,
-        metrics.usage,
-        hpa_interval_s=settings.hpa_interval_s,
-    )
+async def _controllers(
+    plane: Plane, server: Server, clock: Clock, metrics: Metrics, settings: Settings
+) -> None:
+    api = ApiService(plane.objects, LOOPBACK, urlsplit(server.url).port or API_PORT)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Controller(api, plane.objects, clock).run())
+        group.create_task(
+            run_controllers(
+                plane.objects,
+                clock,
+                lambda: stored_kinds(plane),
+                metrics.values,
+                metrics.usage,
+                hpa_interval_s=settings.hpa_interval_s,
+            )
+        )
 
 
 def stored_kinds(plane: Plane) -> list[Resource]:

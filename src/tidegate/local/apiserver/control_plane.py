@@ -13,6 +13,7 @@ from tidegate import __version__
 from tidegate.base.times import format_time
 from tidegate.kube.resource import NAMESPACES, NODES
 from tidegate.local.apiserver.defaulting.server_fields import Completion
+from tidegate.local.apiserver.defaulting.service_addresses import ON_LOOPBACK, ServiceNetwork
 from tidegate.local.apiserver.in_process import LocalObjects
 from tidegate.local.apiserver.kinds import Kinds
 from tidegate.local.apiserver.reads import Reads
@@ -59,12 +60,18 @@ class Plane:
 
 
 async def open_plane(
-    directory: Path, clock: Clock, *, is_durable: bool = False, admissions: Sequence[Admission] = ()
+    directory: Path,
+    clock: Clock,
+    *,
+    is_durable: bool = False,
+    admissions: Sequence[Admission] = (),
+    services: ServiceNetwork = ON_LOOPBACK,
 ) -> Plane:
     """Opens (or makes) the state in `directory` with its default objects.
 
     Misconfigured when another process holds the directory or the database cannot be read.
-    `admissions` are asked about every write, in order.
+    `admissions` are asked about every write, in order. Services with addresses of another network than
+    `services` have new ones when this returns.
     """
     hold = Hold(directory)
     try:
@@ -78,7 +85,8 @@ async def open_plane(
         hold.release()
         raise
     kinds = Kinds()
-    verbs = Verbs(store, clock, admissions, Completion(store, directory))
+    completion = Completion(store, directory, services)
+    verbs = Verbs(store, clock, admissions, completion)
     plane = Plane(
         kinds,
         Reads(store),
@@ -89,6 +97,7 @@ async def open_plane(
         hold,
     )
     try:
+        await completion.readdress()
         await _furnish(plane.objects, clock.now())
     except BaseException:
         await plane.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import datetime
 from functools import partial
@@ -9,13 +10,15 @@ from pathlib import Path
 
 from tidegate.base.problems import Problem
 from tidegate.local.apiserver.defaulting.node_ports import NodePorts
-from tidegate.local.apiserver.defaulting.service_addresses import Addresses
+from tidegate.local.apiserver.defaulting.service_addresses import ON_LOOPBACK, Addresses, ServiceNetwork
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.storage.store import Store
-from tidegate.local.apiserver.storage.stored_object import Entry, Place
+from tidegate.local.apiserver.storage.stored_object import Place, row_of
 from tidegate.local.apiserver.validation.crd import crd_problems
 from tidegate.local.apiserver.validation.custom_resources import CRD_KEY, establish
 from tidegate.local.objects import Object
+
+log = logging.getLogger(__name__)
 
 _SERVICES = "services"
 
@@ -23,14 +26,38 @@ _SERVICES = "services"
 class Completion:
     """`directory` is the state's own: it tells this installation from others on the machine."""
 
-    def __init__(self, store: Store, directory: Path) -> None:
+    def __init__(self, store: Store, directory: Path, network: ServiceNetwork = ON_LOOPBACK) -> None:
         installation = os.path.realpath(directory)
-        self._addresses = Addresses(installation)
-        self._node_ports = NodePorts(installation, partial(_newest_service, store))
+        self._store = store
+        find = partial(_newest_service, store)
+        self._network = network
+        self._addresses = Addresses(installation, network, find)
+        self._node_ports = NodePorts(installation, find)
         for row in store.rows(_SERVICES):
             self._addresses.note(row.place, row.parse())
             self._node_ports.note(row.place, row.parse())
-        store.listen([_SERVICES], self._forget)
+
+    async def readdress(self) -> int:
+        """Gives Services whose addresses are of another network new ones; how many.
+
+        Before anybody reads them: an address of a Service never changes while somebody may know it.
+        """
+        commits = []
+        for row in self._store.rows(_SERVICES):
+            body = row.parse()
+            if self._addresses.is_foreign(row.place, body):
+                body["spec"]["clusterIP"] = ""
+                if not self._addresses.assign(row.place, body, None):
+                    new = row_of(body, self._store.next_version())
+                    commits.append(self._store.submit(_SERVICES, "MODIFIED", new))
+        for commit in commits:
+            await commit
+        if commits:
+            log.info(
+                "Services have new addresses: the network of pods has changed",
+                extra={"count": len(commits), "range": str(self._network.range)},
+            )
+        return len(commits)
 
     def complete(self, kind: Kind, new: Object, old: Object | None, now: datetime) -> list[Problem]:
         """Completes a defaulted object in place; problems with what it asks of the server."""
@@ -46,11 +73,6 @@ class Completion:
         """Lets a definition that is being deleted say so."""
         if kind.key == CRD_KEY:
             establish(new, old, now)
-
-    def _forget(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            if entry.type == "DELETED":
-                self._addresses.forget(entry.row.place, entry.row.parse())
 
 
 def _newest_service(store: Store, place: Place) -> Object | None:
