@@ -7,12 +7,14 @@ import base64
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 import pytest
 from aiohttp import web
 
+from parts import faults
 from parts.http_server import answering, replying, says
 from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
@@ -468,6 +470,84 @@ async def test_a_token_is_replaced_before_it_ends_and_when_it_is_refused(connect
         assert isinstance(answer, Denied)
         assert await adapter.answer(ask(server, "/")) == [1]
         assert len(tokens.requests) == 2
+
+
+async def test_a_token_that_many_were_refused_with_is_replaced_once(connect: Connect) -> None:
+    issued: list[str] = []
+    refused: set[str] = set()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        # The last of the first wave hears late that its token is none, when there is another already.
+        if request.headers["Authorization"].removeprefix("Bearer ") in refused:
+            await asyncio.sleep(0.2 if request.path == "/15" else 0)
+            return web.json_response({}, status=401)
+        return web.json_response({"n": 1})
+
+    async with answering(token_server(issued)) as tokens, answering(answer) as fake:
+        server = HttpServer(fake.origin, client_of(tokens.origin))
+        adapter = connect(server)
+        assert await adapter.answer(ask(server, "/")) == [1]
+        refused.add(issued[0])
+        answers = await adapter.answer(ask(server, *(f"/{n}" for n in range(100))))
+        assert [isinstance(one, Denied) for one in answers] == [True] * 16 + [False] * 84
+        assert await adapter.answer(ask(server, *(f"/{n}" for n in range(100)))) == [1] * 100
+        assert len(tokens.requests) == 2
+
+
+async def test_while_the_token_server_is_away_the_old_token_serves_to_its_end(connect: Connect) -> None:
+    issued: list[str] = []
+    async with answering(says({"n": 1})) as fake:
+        async with answering(token_server(issued, life=2)) as tokens:
+            server = HttpServer(fake.origin, client_of(tokens.origin))
+            adapter = connect(server)
+            assert await adapter.answer(ask(server, "/")) == [1]
+        afterwards = 0
+
+        async def ask_until_it_fails() -> None:
+            nonlocal afterwards
+            while await adapter.answer(ask(server, "/")) == [1]:
+                # After the first token there was a request for a second, which found nobody.
+                afterwards += adapter.client.requests - len(fake.requests) > 1
+                await asyncio.sleep(0.1)
+
+        with pytest.raises(Unreachable, match=f"get an OAuth2 token on token server {tokens.origin}"):
+            await asyncio.wait_for(ask_until_it_fails(), 20)
+        assert afterwards > 0
+        async with answering(token_server(issued), port=tokens.port):
+            await asyncio.sleep(1)
+            assert await adapter.answer(ask(server, "/")) == [1]
+
+
+async def test_a_token_server_that_does_not_answer_is_named_and_not_the_other(connect: Connect) -> None:
+    async with faults.silent() as silent, answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin, client_of(f"http://{silent.address}"), timeout_s=0.5)
+        (error,) = await connect(server).answer(ask(server, "/"))
+        assert isinstance(error, Unreachable)
+        said = f"get an OAuth2 token on token server http://{silent.address}: no answer within 0.4 s"
+        assert said in str(error)
+        assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "step", "asked"),
+    [
+        (400, "invalid_scope", " (invalid_scope); check `scopes`", 1),
+        (400, "unsupported_grant_type", " (unsupported_grant_type); let the token server allow", 1),
+        (401, "unauthorized_client", " (unauthorized_client); check `clientID` and `clientSecret`", 2),
+        (400, "hunter2", "; check `clientID`, `clientSecret`, `scopes` and `oauthTokenURI`", 2),
+        (401, ["hunter2"], "; check `clientID`, `clientSecret`, `scopes` and `oauthTokenURI`", 2),
+    ],
+)
+async def test_why_no_token_is_given_is_told_where_the_standard_has_a_word_for_it(
+    connect: Connect, status: int, code: Any, step: str, asked: int
+) -> None:
+    async with answering(says({"error": code}, status)) as tokens, answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin, client_of(tokens.origin))
+        with pytest.raises(Denied) as caught:
+            await connect(server).answer(ask(server, "/1", "/2"))
+        assert f"{status} {HTTPStatus(status).phrase}{step}" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+        assert len(tokens.requests) == asked
 
 
 async def test_a_short_token_is_used_for_half_its_life(connect: Connect) -> None:

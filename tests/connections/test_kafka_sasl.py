@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from parts.http_server import answering, says
 from tidegate.base.errors import Denied, Malformed
+from tidegate.connections.adapter import Surroundings
 from tidegate.connections.kafka.sasl import log_in
+from tidegate.connections.kafka.tokens import Tokens
 from tidegate.kit.systems.kafka import Sasl, TokenEndpoint
 
 LABEL = "Kafka broker b:1"
@@ -98,6 +101,40 @@ async def test_an_end_that_proves_nothing_is_a_refusal(last: Callable[[str], str
     assert "hunter2" not in str(caught.value)
 
 
+class Kept:
+    """A token, and those that were forgotten."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.forgotten: list[str] = []
+
+    async def token(self) -> str:
+        return self.text
+
+    def forget(self, token: str) -> None:
+        self.forgotten.append(token)
+
+
+async def test_a_token_that_is_refused_is_forgotten() -> None:
+    async def exchange(message: bytes) -> bytes:
+        return b'{"status":"invalid_token"}'
+
+    kept = Kept("hunter2")
+    with pytest.raises(Denied, match="the token was not accepted") as caught:
+        await log_in(Sasl("OAUTHBEARER", tokens=TokenEndpoint("http://idp")), exchange, kept, LABEL)
+    assert kept.forgotten == ["hunter2"]
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_token_is_fetched_through_the_proxy_of_its_address() -> None:
+    async with answering(says({"access_token": "abc", "expires_in": 60})) as proxy:
+        sasl = Sasl("OAUTHBEARER", "id", "secret", TokenEndpoint("http://idp.nowhere.invalid/token"))
+        tokens = Tokens(sasl, Surroundings(proxy_of=lambda url: proxy.origin))
+        assert await tokens.token() == "abc"
+        await tokens.close()
+        assert proxy.requests[0].headers["Host"] == "idp.nowhere.invalid"
+
+
 async def test_a_token_goes_out_with_its_extensions() -> None:
     heard = []
 
@@ -105,11 +142,8 @@ async def test_a_token_goes_out_with_its_extensions() -> None:
         heard.append(message)
         return b""
 
-    async def token() -> str:
-        return "abc"
-
     tokens = TokenEndpoint("http://idp", (), (("pool", "p1"), ("cluster", "c")))
-    await log_in(Sasl("OAUTHBEARER", tokens=tokens), exchange, token, LABEL)
+    await log_in(Sasl("OAUTHBEARER", tokens=tokens), exchange, Kept("abc"), LABEL)
     assert heard == [b"n,,\x01auth=Bearer abc\x01pool=p1\x01cluster=c\x01\x01"]
 
 

@@ -132,11 +132,6 @@ class HttpClient:
             await session.close()
             await asyncio.sleep(0)  # sockets are closed in the loop's next turn
 
-    def forget_token(self) -> None:
-        """The server has refused it: the next request fetches another."""
-        if self._tokens is not None:
-            self._tokens.forget()
-
     async def _bounded(self, request: HttpRequest) -> Response:
         import aiohttp
 
@@ -199,6 +194,8 @@ class HttpClient:
             proxy=proxy(self._surroundings, hop.url),
             ssl=True if hop.is_home else self._elsewhere,
         ) as response:
+            if response.status == 401 and hop.is_home and self._tokens is not None:
+                self._tokens.forget(headers["Authorization"].removeprefix("Bearer "))
             return Response(response.status, response.headers, await read_body(response, request))
 
     async def _headers(self, request: HttpRequest) -> dict[str, str]:
@@ -264,7 +261,7 @@ class HttpClient:
             return None
         from tidegate.connections.http.tokens import Tokens
 
-        return Tokens(self.server, session, self._traffic, self._surroundings)
+        return Tokens(self.server, session, self._traffic, self._surroundings, self.timeout_s)
 
 
 def _with_query(target: str, given: Mapping[str, str]) -> str:

@@ -181,8 +181,6 @@ class Sending:
         if is_accepted(response, request):
             self._has_answer = True
             return response
-        if response.status == 401:
-            self._client.forget_token()
         refusal = failures.refusal(response, request)
         if isinstance(refusal, Unreachable) and refusal.retry_after_s is not None:
             self._end = self._end or refusal

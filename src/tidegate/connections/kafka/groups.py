@@ -109,8 +109,7 @@ class GroupConnection:
             context = await asyncio.to_thread(client_context, self._server.tls)
         if sasl is not None and sasl.tokens is not None:
             self._tokens = Tokens(sasl, self._surroundings)
-        token = self._tokens.token if self._tokens is not None else None
-        return Dialling(self.traffic, self._surroundings, sasl, context, token, self._newest)
+        return Dialling(self.traffic, self._surroundings, sasl, context, self._tokens, self._newest)
 
     # --- one round
 

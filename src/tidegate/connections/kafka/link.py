@@ -20,7 +20,7 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import dialable
 from tidegate.connections.causes import cause_of
 from tidegate.connections.kafka import wire
-from tidegate.connections.kafka.sasl import Token, log_in, refused
+from tidegate.connections.kafka.sasl import Bearer, log_in, refused
 from tidegate.kit.systems.kafka import Sasl
 
 LARGEST_REPLY = 32 * 1024 * 1024
@@ -60,7 +60,7 @@ class Dialling:
     around: Surroundings
     sasl: Sasl | None = None
     tls: ssl.SSLContext | None = None
-    token: Token | None = None
+    bearer: Bearer | None = None
     newest: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -188,7 +188,7 @@ class Link:
                 self._expires_at = _now() + life_s * RENEWED_AFTER
             return answer.sasl_auth_bytes or b""
 
-        await log_in(sasl, message, self._dialling.token, self.label)
+        await log_in(sasl, message, self._dialling.bearer, self.label)
 
     # --- the wire
 

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from tidegate.base.errors import Denied, Malformed
 from tidegate.kit.systems.kafka import Sasl
@@ -16,8 +16,14 @@ from tidegate.kit.systems.kafka import Sasl
 Exchange = Callable[[bytes], Awaitable[bytes]]
 """Sends one message of the mechanism and returns the broker's."""
 
-Token = Callable[[], Awaitable[str]]
-"""Gets a bearer token."""
+
+class Bearer(Protocol):
+    """Gets a bearer token, and hears when a broker has refused it."""
+
+    async def token(self) -> str: ...
+
+    def forget(self, token: str) -> None: ...
+
 
 LEAST_ITERATIONS, MOST_ITERATIONS = 4096, 1_000_000
 """Fewer than any broker asks for would give the password away cheaply, more would keep us hashing."""
@@ -25,22 +31,24 @@ LEAST_ITERATIONS, MOST_ITERATIONS = 4096, 1_000_000
 _HASHES: dict[str, Any] = {"SCRAM-SHA-256": hashlib.sha256, "SCRAM-SHA-512": hashlib.sha512}
 
 
-async def log_in(sasl: Sasl, exchange: Exchange, token: Token | None, label: str) -> None:
+async def log_in(sasl: Sasl, exchange: Exchange, bearer: Bearer | None, label: str) -> None:
     """Runs the mechanism. Denied when the broker says no, Malformed when it says something else."""
     if sasl.mechanism in _HASHES:
         await _scram(sasl, exchange, label)
     elif sasl.mechanism == "OAUTHBEARER":
-        assert token is not None
-        await _bearer(sasl, exchange, await token(), label)
+        assert bearer is not None
+        await _bearer(sasl, exchange, bearer, label)
     else:
         await exchange(f"\0{sasl.username}\0{sasl.password}".encode())
 
 
-async def _bearer(sasl: Sasl, exchange: Exchange, token: str, label: str) -> None:
+async def _bearer(sasl: Sasl, exchange: Exchange, bearer: Bearer, label: str) -> None:
     assert sasl.tokens is not None
+    token = await bearer.token()
     extensions = "".join(f"\x01{name}={value}" for name, value in sasl.tokens.extensions)
     reply = await exchange(f"n,,\x01auth=Bearer {token}{extensions}\x01\x01".encode())
     if reply:
+        bearer.forget(token)
         # A refusal comes as an answer, which wants to be acknowledged before the broker ends the login.
         raise Denied(
             "log in",

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import aiohttp
 
-from tidegate.base.errors import Denied, Misconfigured, Unreachable
+from tidegate.base.errors import Denied, Misconfigured
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http import dialling
 from tidegate.connections.http import tokens as http_tokens
 from tidegate.kit.systems.http import HttpLogin, HttpServer, OAuthClient, read_url
 from tidegate.kit.systems.kafka import Sasl
-
-_SHARE = 0.8
-"""The share of a login's time that the token may take."""
 
 
 class Tokens:
@@ -31,14 +26,12 @@ class Tokens:
     async def token(self) -> str:
         """Denied, Unreachable, Malformed or Misconfigured where none is given."""
         if self._tokens is None:
-            traffic = dialling.Traffic()
-            self._session = dialling.session(self._surroundings, True, 1, traffic)
+            traffic, around = dialling.Traffic(), self._surroundings
+            self._session = dialling.session(around, True, 1, traffic)
             server = HttpServer(self._origin(), login=HttpLogin(oauth=self._client), name="token server")
-            self._tokens = http_tokens.Tokens(server, self._session, traffic)
-        limit_s = self._surroundings.timeout_s * _SHARE
+            self._tokens = http_tokens.Tokens(server, self._session, traffic, around, around.timeout_s)
         try:
-            async with asyncio.timeout(limit_s):
-                return await self._tokens.token()
+            return await self._tokens.token()
         except Denied as error:
             raise Denied(
                 error.attempted,
@@ -46,10 +39,11 @@ class Tokens:
                 answer=error.answer,
                 next_step="check `username`, `password`, `scopes` and `oauthTokenEndpointUri`",
             ) from error
-        except TimeoutError as error:
-            raise Unreachable(
-                "get an OAuth2 token", on=self._origin(), answer=f"no answer within {limit_s:g} s"
-            ) from error
+
+    def forget(self, token: str) -> None:
+        """A broker has refused it: the next login fetches another."""
+        if self._tokens is not None:
+            self._tokens.forget(token)
 
     async def close(self) -> None:
         session, self._session, self._tokens = self._session, None, None

@@ -143,8 +143,6 @@ class Vhost:
         response = await self.client.send(request)
         if response.status == 200:
             return await _decoded(response, request, kind)
-        if response.status == 401:
-            self.client.forget_token()
         if response.status == 404 and queue:
             raise self.missing(queue)
         if response.status == 404:
