@@ -203,6 +203,54 @@ async def test_what_another_trigger_lists_wholly_is_not_listed_again(
         assert await adapter.answer(levels) == [2, 1], "a level holds nothing of what lies below it"
 
 
+async def counted_in_batches(adapter: Any, questions: list[BlobCount]) -> list[Any]:
+    """The answers to a round of triggers, asked as rounds do: equal ones once, a batch after the other."""
+    different = list(dict.fromkeys(questions))
+    answers: dict[BlobCount, Any] = {}
+    for first in range(0, len(different), adapter.batch):
+        batch = different[first : first + adapter.batch]
+        answers |= zip(batch, await adapter.answer(batch), strict=True)
+    return [answers[one] for one in questions]
+
+
+@emulated
+@pytest.mark.parametrize(
+    ("kind", "requests"),
+    [
+        ("one level each", 1_000),
+        ("one level each, and one trigger that counts them all", 1),
+        ("a pattern each", 1),
+        ("one question", 1),
+        ("one of ten containers", 10),
+    ],
+)
+async def test_a_thousand_triggers_on_one_account_are_as_many_requests_as_listings(
+    azurite: Azurite, uploads: str, proxy_for: ProxyFor, kind: str, requests: int
+) -> None:
+    proxy = await proxy_for(azurite.port_of("blob"))
+    asked, numbers = azurite.storage("blob", proxy.address), range(1_000)
+    if kind == "a pattern each":
+        questions = [BlobCount(asked, uploads, "", "", f"a{number}.*") for number in numbers]
+    elif kind == "one question":
+        questions = [BlobCount(asked, uploads, "gone/", "/") for _ in numbers]
+    elif kind == "one of ten containers":
+        for number in range(10):
+            azurite.client.make_container(f"of-ten-{number}")
+        questions = [BlobCount(asked, f"of-ten-{number % 10}", f"p{number}") for number in numbers]
+        questions[:10] = [BlobCount(asked, f"of-ten-{number}") for number in range(10)]
+    else:
+        questions = [BlobCount(asked, uploads, f"p{number}/", "/") for number in numbers]
+    expected = [0] * 1_000
+    if kind.endswith("them all"):
+        questions[0], expected[0] = BlobCount(asked, uploads), 7
+    async with asking(asked) as adapter:
+        for turn in (1, 2):
+            assert await counted_in_batches(adapter, questions) == expected
+            assert len(proxy.requests) == adapter.client.requests == requests * turn
+        assert proxy.connections == adapter.client.connections == min(requests, 16)
+        assert adapter.wake_gap_s >= 5, "requests are billed"
+
+
 def page(*names: str, marker: str = "") -> str:
     blobs = "".join(f"<Blob>{name}<Properties /></Blob>" for name in names)
     blobs += "<BlobPrefix><Name>p/</Name></BlobPrefix>"

@@ -7,7 +7,7 @@ of all listings side by side → each question takes what is its own
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -37,14 +37,13 @@ class Wanted:
     delimiter: str = ""
     has_metadata: bool = False
 
-    def serves(self, other: Wanted) -> bool:
-        """Whether it brings all that the other one does."""
-        return (
-            self.container == other.container
-            and not self.delimiter
-            and other.prefix.startswith(self.prefix)
-            and self.has_metadata >= other.has_metadata
-        )
+    def served_by(self) -> Iterator[Wanted]:
+        """The listings that bring all that this one does, the widest first: flat ones of a shorter prefix."""
+        for length in range(len(self.prefix) + 1):
+            prefix = self.prefix[:length]
+            yield Wanted(self.container, prefix, has_metadata=True)
+            if not self.has_metadata:
+                yield Wanted(self.container, prefix)
 
 
 class Taker(Protocol):
@@ -139,7 +138,7 @@ class Listings:
         made: dict[Wanted, list[Taker]] = {}
         by: dict[Wanted, Wanted] = {}
         for kind in kinds:
-            serving = (one for one in made if one not in self._endless and one.serves(kind))
+            serving = (one for one in kind.served_by() if one in made and one not in self._endless)
             by[kind] = next(serving, kind)
             made.setdefault(by[kind], [])
         for taker in takers:

@@ -29,7 +29,7 @@ _GRACE_S = 1.0
 class StorageConnection:
     """Answers the questions of one service: equal ones once, 16 requests at a time."""
 
-    batch = 500
+    batch = 1_000  # all triggers of a phase: whoever lists wholly serves each other one
     wake_gap_s = 5.0  # each request is billed
 
     def __init__(self, server: StorageServer, surroundings: Surroundings) -> None:
