@@ -12,9 +12,10 @@ from typing import Any
 
 import aiohttp
 
-from tidegate.kube.resource import ApiError
+from tidegate.kube.resource import CONFIG_MAPS, ApiError
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Server
+from tidegate.local.objects import AUTHORITY
 from tidegate.local.streams import Command, LogOptions
 from tidegate.runtime.clock import SystemClock
 
@@ -96,9 +97,17 @@ class Served:
             return response.status, await response.json() if is_json else raw, response
 
 
+async def without_authorities(plane: Plane) -> Plane:
+    """No namespace has its ConfigMap of the authority, so that tests can count their own."""
+    for found in plane.objects.list(CONFIG_MAPS):
+        if found["metadata"]["name"] == AUTHORITY:
+            await plane.objects.delete(CONFIG_MAPS, found["metadata"]["namespace"], AUTHORITY)
+    return plane
+
+
 @asynccontextmanager
 async def serving(directory: Path) -> AsyncIterator[Served]:
-    plane = await open_plane(directory, SystemClock())
+    plane = await without_authorities(await open_plane(directory, SystemClock()))
     pods = EchoPods()
     server = Server(plane, pods, directory, SystemClock())
     await server.start()

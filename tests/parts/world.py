@@ -14,6 +14,7 @@ from parts.acting_node import ActingNode, Outcome
 from parts.counted_objects import CountedObjects
 from parts.memory_objects import MemoryObjects
 from parts.mortal_objects import MortalObjects
+from parts.served import without_authorities
 from parts.virtualtime import VirtualClock, VirtualLoop, run
 from tidegate.kube.resource import NAMESPACES
 from tidegate.local.apiserver.control_plane import open_plane
@@ -43,7 +44,7 @@ async def on_the_plane(clock: VirtualClock) -> AsyncIterator[Objects]:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         loop.wait_while(lambda: True)
-        plane = await open_plane(Path(directory), clock)
+        plane = await without_authorities(await open_plane(Path(directory), clock))
         try:
             yield plane.objects
         finally:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from parts.served import without_authorities
 from tidegate.kube.resource import ApiError, Resource
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.kinds import Kind
@@ -51,7 +52,7 @@ def clock() -> MovedClock:
 
 @pytest.fixture
 async def plane(tmp_path: Path, clock: MovedClock) -> AsyncIterator[Plane]:
-    opened = await open_plane(tmp_path / "state", clock)
+    opened = await without_authorities(await open_plane(tmp_path / "state", clock))
     yield opened
     await opened.close()
 

@@ -9,7 +9,7 @@ import pytest
 from tidegate.kube.resource import CONFIG_MAPS, EVENTS, NAMESPACES, NODES, PODS, ApiError, Resource
 from tidegate.local.apiserver.control_plane import open_plane
 from tidegate.local.apiserver.storage.database import read_journal
-from tidegate.local.objects import Change
+from tidegate.local.objects import AUTHORITY, Change
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def test_lists_are_sorted_and_chosen_by_namespace_and_labels(objects: Any)
     def names(**chosen: Any) -> list[str]:
         return [body["metadata"]["name"] for body in objects.list(CONFIG_MAPS, **chosen)]
 
-    assert names() == ["a", "b", "c"]
+    assert names() == ["a", "b", "c", AUTHORITY]
     assert names(namespace="default") == ["a", "b"]
     assert names(labels={"app": "x", "tier": "1"}) == ["b", "c"]
     assert names(namespace="team", labels={"tier": "2"}) == []
@@ -87,13 +87,15 @@ async def test_subscribers_hear_of_each_commit_in_order_with_the_state_before(ob
     await objects.delete(CONFIG_MAPS, "default", "a")
     assert [(change.type, change.resource.kind) for change in heard] == [
         ("ADDED", "Namespace"),
+        ("ADDED", "ConfigMap"),  # every namespace has one
         ("ADDED", "ConfigMap"),
         ("MODIFIED", "ConfigMap"),
         ("DELETED", "ConfigMap"),
     ]
-    assert heard[1].previous is None
-    assert heard[2].previous["data"] == {"k": "v"}
-    assert heard[3].object["data"] == {"k": "w"}
+    assert heard[2].previous is None
+    assert heard[3].previous is not None
+    assert heard[3].previous["data"] == {"k": "v"}
+    assert heard[4].object["data"] == {"k": "w"}
     versions = [int(change.object["metadata"]["resourceVersion"]) for change in heard]
     assert versions == sorted(set(versions))
 
@@ -195,6 +197,8 @@ async def test_events_leave_no_line_in_the_journal(objects: Any, tmp_path: Any) 
         "serviceaccounts",
         "nodes",
         "configmaps",
+        *(f"{one}.rbac.authorization.k8s.io" for one in ("roles", "rolebindings", "clusterroles")),
+        "clusterrolebindings.rbac.authorization.k8s.io",
     }
 
 

@@ -31,6 +31,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.resource import CRDS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Listen, Server
+from tidegate.local.controllers.cluster.root_authority import RootAuthority
 from tidegate.local.controllers.controller import Controller
 from tidegate.local.controllers.hpa.metric_samples import Usage
 from tidegate.local.controllers.run import run_controllers
@@ -137,6 +138,8 @@ async def _controllers(
     api = ApiService(plane.objects, LOOPBACK, urlsplit(server.url).port or API_PORT)
     async with asyncio.TaskGroup() as group:
         group.create_task(Controller(api, plane.objects, clock).run())
+        trust = RootAuthority(plane.objects, plane.authority)
+        group.create_task(Controller(trust, plane.objects, clock).run())
         group.create_task(
             run_controllers(
                 plane.objects,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +12,24 @@ from typing import Any
 
 from tidegate import __version__
 from tidegate.base.times import format_time
-from tidegate.kube.resource import NAMESPACES, NODES
+from tidegate.kube.resource import CONFIG_MAPS, NAMESPACES, NODES, SERVICE_ACCOUNTS, Resource
+from tidegate.local.apiserver.authentication.certificates import authority_pem
+from tidegate.local.apiserver.authentication.tokens import Tokens
+from tidegate.local.apiserver.authorization import policy as rbac
+from tidegate.local.apiserver.authorization.default_roles import default_objects, reconciled
 from tidegate.local.apiserver.defaulting.server_fields import Completion
 from tidegate.local.apiserver.defaulting.service_addresses import ON_LOOPBACK, ServiceNetwork
 from tidegate.local.apiserver.in_process import LocalObjects
-from tidegate.local.apiserver.kinds import Kinds
+from tidegate.local.apiserver.kinds import Kind, Kinds
 from tidegate.local.apiserver.reads import Reads
 from tidegate.local.apiserver.storage.database import Database
 from tidegate.local.apiserver.storage.directory_lock import Hold
 from tidegate.local.apiserver.storage.store import Store
+from tidegate.local.apiserver.storage.stored_object import Entry
 from tidegate.local.apiserver.writing.admission import Admission
 from tidegate.local.apiserver.writing.upkeep import Upkeep
 from tidegate.local.apiserver.writing.verbs import Verbs
-from tidegate.local.objects import Objects
+from tidegate.local.objects import AUTHORITY, Object, Objects
 from tidegate.runtime.clock import Clock
 
 DATABASE_FILE = "state.db"
@@ -39,7 +45,11 @@ _NAMESPACE_NAMES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 @dataclass(slots=True)
 class Plane:
-    """What the HTTP surface (`kinds`, `reads`, `verbs`), controllers and nodes (`objects`) are given."""
+    """What the HTTP surface (`kinds`, `reads`, `verbs`), controllers and nodes (`objects`) are given.
+
+    `policy` follows the stored roles and bindings, `tokens` are those of ServiceAccounts, `authority`
+    is the certificate (PEM) that pods trust.
+    """
 
     kinds: Kinds
     reads: Reads
@@ -48,6 +58,9 @@ class Plane:
     upkeep: Upkeep
     store: Store
     hold: Hold
+    policy: rbac.Policy
+    tokens: Tokens
+    authority: str
 
     async def run(self) -> None:
         """Upkeep until cancelled: expires events, empties deleted custom resource definitions."""
@@ -86,7 +99,8 @@ async def open_plane(
         raise
     kinds = Kinds()
     completion = Completion(store, directory, services)
-    verbs = Verbs(store, clock, admissions, completion)
+    authority = authority_pem(directory, clock.now()).decode()
+    verbs = Verbs(store, clock, admissions, completion, _furniture(kinds, authority))
     plane = Plane(
         kinds,
         Reads(store),
@@ -95,6 +109,9 @@ async def open_plane(
         Upkeep(store, kinds, verbs, clock),
         store,
         hold,
+        _followed_policy(store),
+        Tokens(directory, store, clock),
+        authority,
     )
     try:
         await completion.readdress()
@@ -105,11 +122,54 @@ async def open_plane(
     return plane
 
 
+def _furniture(kinds: Kinds, authority: str) -> list[tuple[Kind, str, Object]]:
+    """What every namespace has: an account for its pods, and what they check the API by."""
+    content: dict[Resource, tuple[str, Object]] = {
+        SERVICE_ACCOUNTS: ("default", {}),
+        CONFIG_MAPS: (AUTHORITY, {"data": {"ca.crt": authority}}),
+    }
+    found = [(kinds.of(resource), *of) for resource, of in content.items()]
+    return [(kind, name, body) for kind, name, body in found if kind is not None]
+
+
+def _followed_policy(store: Store) -> rbac.Policy:
+    """What the stored roles and bindings say, now and after each commit."""
+    policy = rbac.Policy()
+    for key in rbac.KEYS:
+        for row in store.rows(key):
+            policy.put(key, row.namespace, row.name, row.parse())
+
+    def follow(entries: list[Entry]) -> None:
+        for entry in entries:
+            row = entry.row
+            if entry.type == "DELETED":
+                policy.drop(entry.key, row.namespace, row.name)
+            else:
+                policy.put(entry.key, row.namespace, row.name, row.parse())
+
+    store.listen(rbac.KEYS, follow)
+    return policy
+
+
+async def _keep_roles(objects: Objects) -> None:
+    """The default roles and bindings, as Kubernetes keeps them at each start."""
+    writes = []
+    for resource, wanted in default_objects():
+        meta = wanted["metadata"]
+        found = objects.get(resource, meta.get("namespace", ""), meta["name"])
+        if found is None:
+            writes.append(objects.create(resource, wanted))
+        elif (new := reconciled(wanted, found)) is not None:
+            writes.append(objects.update(resource, new))
+    await asyncio.gather(*writes)
+
+
 async def _furnish(objects: Objects, now: datetime) -> None:
     """The objects every cluster has; the node tells of the machine and the version as they are now."""
     for name in _NAMESPACE_NAMES:
         if objects.get(NAMESPACES, "", name) is None:
             await objects.create(NAMESPACES, {"metadata": {"name": name}})
+    await _keep_roles(objects)
     node, found = _node(), objects.get(NODES, "", NODE_NAME)
     if found is None:
         found = await objects.create(NODES, node)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tidegate.kube.resource import Resource
 
+_ASKED = ("create",)
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 NameRule = Literal["subdomain", "label", "label-1035", "path"]
 
@@ -77,6 +78,11 @@ class Kind:
         return f"{self.resource.plural}.{self.resource.version}.{self.resource.group}"
 
     @property
+    def is_review(self) -> bool:
+        """Whether creating one asks a question: it is answered, and nothing is stored."""
+        return self.verbs == _ASKED
+
+    @property
     def has_status(self) -> bool:
         """Whether status is written through its own endpoint only."""
         return any(sub.name == "status" for sub in self.subresources)
@@ -119,10 +125,14 @@ def _core(plural: str, kind: str, is_namespaced: bool = True) -> Resource:
 
 
 def _rbac(plural: str, kind: str, is_namespaced: bool = True) -> Kind:
-    """Stored so that unchanged manifests apply; never enforced."""
     return Kind(Resource("rbac.authorization.k8s.io", "v1", plural, kind, is_namespaced), name_rule="path")
 
 
+def _review(group: str, plural: str, kind: str, is_namespaced: bool = False) -> Kind:
+    return Kind(Resource(f"{group}.k8s.io", "v1", plural, kind, is_namespaced), verbs=_ASKED)
+
+
+_TOKEN = Subresource("token", _ASKED, "authentication.k8s.io", "v1", "TokenRequest")
 BUILT_IN: tuple[Kind, ...] = (
     Kind(
         _core("namespaces", "Namespace", False),
@@ -137,7 +147,7 @@ BUILT_IN: tuple[Kind, ...] = (
     Kind(_core("endpoints", "Endpoints"), ("ep",), singular="endpoints"),
     Kind(_core("configmaps", "ConfigMap"), ("cm",)),
     Kind(_core("secrets", "Secret")),
-    Kind(_core("serviceaccounts", "ServiceAccount"), ("sa",)),
+    Kind(_core("serviceaccounts", "ServiceAccount"), ("sa",), subresources=(_TOKEN,)),
     Kind(_core("persistentvolumeclaims", "PersistentVolumeClaim"), ("pvc",), subresources=(STATUS,)),
     Kind(_core("persistentvolumes", "PersistentVolume", False), ("pv",), subresources=(STATUS,)),
     Kind(_core("events", "Event"), ("ev",), is_journaled=False),
@@ -179,6 +189,12 @@ BUILT_IN: tuple[Kind, ...] = (
         has_generation=True,
         is_journaled=False,
     ),
+    _review("authentication", "tokenreviews", "TokenReview"),
+    _review("authentication", "selfsubjectreviews", "SelfSubjectReview"),
+    _review("authorization", "subjectaccessreviews", "SubjectAccessReview"),
+    _review("authorization", "localsubjectaccessreviews", "LocalSubjectAccessReview", True),
+    _review("authorization", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+    _review("authorization", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
     _rbac("roles", "Role"),
     _rbac("rolebindings", "RoleBinding"),
     _rbac("clusterroles", "ClusterRole", False),

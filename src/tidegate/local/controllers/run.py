@@ -9,6 +9,7 @@ from typing import Any
 from tidegate.kube.resource import Resource
 from tidegate.local.controllers.cluster.garbage_collection import Garbage
 from tidegate.local.controllers.cluster.namespaces import Namespaces
+from tidegate.local.controllers.cluster.role_aggregation import RoleAggregation
 from tidegate.local.controllers.cluster.scheduler import Scheduler
 from tidegate.local.controllers.cluster.volume_claims import Claims
 from tidegate.local.controllers.controller import Controller, Reconciler
@@ -33,6 +34,7 @@ def reconcilers(
     """One of each."""
     return [
         Namespaces(objects, kinds),
+        RoleAggregation(objects),
         Garbage(objects, clock, kinds),
         Scheduler(objects, clock),
         Jobs(objects, clock),

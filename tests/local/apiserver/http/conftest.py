@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from parts.kubectls import VERSIONS, Kubectl, kubectl_of
 from parts.served import Served, serving
 
 
@@ -21,3 +22,9 @@ def serve(tmp_path: Path) -> Callable[[], AbstractAsyncContextManager[Served]]:
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     async with serving(tmp_path / "data") as running:
         yield running
+
+
+@pytest.fixture(params=VERSIONS)
+async def kubectl(request: pytest.FixtureRequest, served: Served, tmp_path: Path) -> Kubectl:
+    """Runs the kubectl of a version."""
+    return kubectl_of(request.param, served, tmp_path)

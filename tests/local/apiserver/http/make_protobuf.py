@@ -6,7 +6,7 @@
 API and MACHINERY are checkouts of kubernetes/api and kubernetes/apimachinery.
 
 A field is "<json name> <type>[?]", keyed by its number. Types: `str int bool float bytes time micro
-quantity intorstr raw`, a message's name, `[X]` a list, `{X}` a map. `?` marks a field that JSON leaves
+quantity intorstr raw texts`, a message's name, `[X]` a list, `{X}` a map. `?` marks a field that JSON leaves
 out when it is zero. An empty json name: the message's fields stand in their parent.
 """
 
@@ -28,6 +28,9 @@ ROOTS = {
     "discovery/v1": "EndpointSlice",
     "rbac/v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
     "meta/v1": "DeleteOptions",
+    "authentication/v1": "TokenRequest TokenReview SelfSubjectReview",
+    "authorization/v1": "SubjectAccessReview LocalSubjectAccessReview SelfSubjectAccessReview "
+    "SelfSubjectRulesReview",
 }
 PLAIN = {
     "string": "str", "bool": "bool", "int32": "int", "int64": "int", "int": "int", "uint8": "int",
@@ -81,7 +84,9 @@ class Packages:
         if go_type.startswith("[]"):
             return f"[{self.type(package, go_type[2:])}]"
         if found := re.fullmatch(r"map\[[\w.]+\](.+)", go_type):
-            return f"{{{self.type(package, found[1])}}}"
+            inner = self.type(package, found[1])
+            # A list cannot be a map's value: Kubernetes gives it a message of its own.
+            return "{texts}" if inner == "[str]" else f"{{{inner}}}"
         if "." in go_type:
             prefix, _, go_type = go_type.partition(".")
             if prefix not in PACKAGES:

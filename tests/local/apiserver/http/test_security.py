@@ -88,21 +88,34 @@ def test_the_kubeconfig_names_the_server_its_authority_and_the_token(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("header", "is_in"),
+    ("header", "token"),
     [
-        ("Bearer secret", True),
-        ("bearer secret", True),
-        ("Bearer secret2", False),
-        ("Bearer ", False),
-        ("Basic secret", False),
-        ("Bearer sécret", False),
-        ("secret", False),
-        ("", False),
-        (b"Bearer \xff\xfe".decode("utf-8", "surrogateescape"), False),
+        ("Bearer secret", "secret"),
+        ("bearer secret", "secret"),
+        ("  Bearer   secret ", "secret"),
+        ("Bearer ", ""),
+        ("Basic secret", ""),
+        ("secret", ""),
+        ("", ""),
     ],
 )
-def test_only_the_token_lets_in(header: str, is_in: bool) -> None:
-    assert security.is_authorized(header, "secret") is is_in
+def test_a_token_is_what_stands_behind_bearer(header: str, token: str) -> None:
+    assert security.bearer_token(header) == token
+
+
+@pytest.mark.parametrize(
+    ("given", "is_same"),
+    [
+        ("secret", True),
+        ("secret2", False),
+        ("secre", False),
+        ("sécret", False),
+        ("", False),
+        (b"\xff\xfe".decode("utf-8", "surrogateescape"), False),
+    ],
+)
+def test_a_token_is_compared_whole(given: str, is_same: bool) -> None:
+    assert security.is_same(given, "secret") is is_same
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,13 @@ ROOTS = {
     "clusterroles.rbac.authorization.k8s.io": "V1ClusterRole",
     "clusterrolebindings.rbac.authorization.k8s.io": "V1ClusterRoleBinding",
     "customresourcedefinitions.apiextensions.k8s.io": "V1CustomResourceDefinition",
+    "tokenrequests.authentication.k8s.io": "AuthenticationV1TokenRequest",
+    "tokenreviews.authentication.k8s.io": "V1TokenReview",
+    "selfsubjectreviews.authentication.k8s.io": "V1SelfSubjectReview",
+    "subjectaccessreviews.authorization.k8s.io": "V1SubjectAccessReview",
+    "localsubjectaccessreviews.authorization.k8s.io": "V1LocalSubjectAccessReview",
+    "selfsubjectaccessreviews.authorization.k8s.io": "V1SelfSubjectAccessReview",
+    "selfsubjectrulesreviews.authorization.k8s.io": "V1SelfSubjectRulesReview",
 }
 PLAIN = {"str": "str", "int": "int", "float": "float", "bool": "bool", "object": "any", "datetime": "time"}
 PLAIN["bytes"] = "bytes"

@@ -20,11 +20,12 @@ from tidegate.kube.resource import (
 )
 from tidegate.local.controllers.cluster.garbage_collection import Garbage
 from tidegate.local.controllers.cluster.namespaces import Namespaces
+from tidegate.local.controllers.cluster.root_authority import RootAuthority
 from tidegate.local.controllers.cluster.scheduler import Scheduler
 from tidegate.local.controllers.owner_references import references
 from tidegate.local.controllers.workloads.deployments import Deployments
 from tidegate.local.controllers.workloads.replicasets import ReplicaSets
-from tidegate.local.objects import Object
+from tidegate.local.objects import AUTHORITY, Object
 
 KINDS = [CONFIG_MAPS, CRDS, DEPLOYMENTS, JOBS, NODES, PODS, REPLICA_SETS, SECRETS, SERVICE_ACCOUNTS]
 
@@ -53,7 +54,30 @@ async def make(world: World, name: str, *owners: dict[str, Any], **metadata: Any
 
 
 def names(world: World, resource: Resource = CONFIG_MAPS) -> list[str]:
-    return [one["metadata"]["name"] for one in world.objects.list(resource)]
+    """The names of what the tests made: every namespace has its ConfigMap of the authority beside."""
+    found = [one["metadata"]["name"] for one in world.objects.list(resource)]
+    return [name for name in found if name != AUTHORITY]
+
+
+def test_a_namespace_has_an_account_and_the_authority_and_gets_them_back(live):
+    def keepers(objects, clock):
+        return [Namespaces(objects, lambda: KINDS), RootAuthority(objects, "PEM")]
+
+    async def scenario(world: World) -> None:
+        await world.objects.create(NAMESPACES, {"metadata": {"name": "mine"}})
+        await world.pass_s(1)
+        for _ in range(2):
+            for namespace in ("default", "mine"):
+                assert world.objects.get(SERVICE_ACCOUNTS, namespace, "default") is not None
+                found = world.objects.get(CONFIG_MAPS, namespace, AUTHORITY)
+                assert found is not None
+                assert found["data"] == {"ca.crt": "PEM"}
+            await world.objects.delete(SERVICE_ACCOUNTS, "mine", "default")
+            await world.objects.delete(CONFIG_MAPS, "mine", AUTHORITY)
+            await world.objects.patch(CONFIG_MAPS, "default", AUTHORITY, {"data": {"ca.crt": "another"}})
+            await world.pass_s(1)
+
+    live(scenario, keepers)
 
 
 def test_dependants_of_dependants_go_with_the_first_owner(live):

@@ -51,7 +51,7 @@ def _check_role(policy: Policy, user: User, kind: Kind, new: Object, old: Object
     asked = Access("escalate", GROUP, plural, namespace=namespace, name=name if old is not None else "")
     if policy.decide(user, asked).is_allowed:
         return
-    held = policy.rules(user, namespace)
+    held, _ = policy.held(user, namespace)
     _confirm(user, kind, name, held, rules_of(new))
     if (_is_aggregated(new) or _is_aggregated(old)) and uncovered(held, _EVERYTHING):
         raise forbidden(kind, name, "must have cluster-admin privileges to use the aggregationRule")
@@ -71,7 +71,7 @@ def _check_binding(policy: Policy, user: User, kind: Kind, new: Object) -> None:
         raise ApiError(
             404, "NotFound", not_found(role), {"name": role.name, "group": GROUP, "kind": plural[:-1]}
         )
-    _confirm(user, kind, name, policy.rules(user, namespace), wanted)
+    _confirm(user, kind, name, policy.held(user, namespace)[0], wanted)
 
 
 def _confirm(user: User, kind: Kind, name: str, held: Sequence[Rule], wanted: Sequence[Rule]) -> None:

@@ -7,7 +7,7 @@ again (a watch that is renewed, a controller's reads) is answered by a look into
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from tidegate.local.apiserver.authorization.access import Access, User, account_name
@@ -90,12 +90,16 @@ class Policy:
             self._decided[asked] = found
         return found
 
-    def rules(self, user: User, namespace: str) -> list[Rule]:
-        """Every rule that holds for the user in a namespace ("": everywhere)."""
+    def held(self, user: User, namespace: str) -> tuple[list[Rule], list[str]]:
+        """Every rule that holds for the user in a namespace ("": everywhere), and what is missing."""
         found: list[Rule] = []
+        missing: dict[str, None] = {}
         for binding in self._bindings(user, namespace):
-            found += self.role(binding.role) or ()
-        return found
+            rules = self.role(binding.role)
+            if rules is None:
+                missing[not_found(binding.role)] = None
+            found += rules or ()
+        return found, list(missing)
 
     def role(self, role: RoleRef) -> tuple[Rule, ...] | None:
         """The rules of a role; None when there is no such role."""
@@ -110,10 +114,7 @@ class Policy:
                 missing[not_found(binding.role)] = None
             elif any(rule.allows(access) for rule in rules):
                 return Decision(True, f"RBAC: allowed by {binding.shown}")
-        if not missing:
-            return Decision(False)
-        told = ", ".join(missing)
-        return Decision(False, f"RBAC: [{told}]" if len(missing) > 1 else f"RBAC: {told}")
+        return Decision(False, f"RBAC: {together(list(missing))}" if missing else "")
 
     def _bindings(self, user: User, namespace: str) -> Iterator[_Binding]:
         """Each binding that names the user or a group of theirs, once; those of the cluster first."""
@@ -150,6 +151,11 @@ def role_ref(binding: Mapping[str, Any], namespace: str) -> RoleRef:
     named = binding.get("roleRef") or {}
     kind = str(named.get("kind", ""))
     return RoleRef(kind, namespace if kind == "Role" else "", str(named.get("name", "")))
+
+
+def together(messages: Sequence[str]) -> str:
+    """Several things that went wrong as one, in Kubernetes' way."""
+    return messages[0] if len(messages) == 1 else f"[{', '.join(messages)}]"
 
 
 def not_found(role: RoleRef) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from tidegate.kube.resource import Resource
+from tidegate.local.apiserver.authentication.claims import ISSUER
 from tidegate.local.apiserver.discovery import api_groups
 from tidegate.local.apiserver.discovery.openapi import V2_TYPE, Documents
 from tidegate.local.apiserver.kinds import Kind, Kinds
@@ -16,6 +17,7 @@ from tidegate.local.apiserver.paths import Path
 from tidegate.local.apiserver.responses import JSON_TYPE, accepted, encode, json_answer
 
 HEALTH = ("/healthz", "/livez", "/readyz")
+CONFIGURATION, KEYS = "/.well-known/openid-configuration", "/openid/v1/jwks"
 EXTERNAL_METRICS = Kind(
     Resource("external.metrics.k8s.io", "v1beta1", "externalmetrics", "ExternalMetricValueList"),
     verbs=("get",),
@@ -44,9 +46,11 @@ Extra = Callable[[tuple[str, ...]], Awaitable[dict[str, Any]]]
 class RootPaths:
     """Answers the paths beside the resources. `extras` are further ones by their first part."""
 
-    def __init__(self, kinds: Kinds, external_metric: ExternalMetric | None) -> None:
+    def __init__(self, kinds: Kinds, external_metric: ExternalMetric | None, key: dict[str, str]) -> None:
+        """`key` is the public key of the ServiceAccounts' tokens."""
         self._kinds = kinds
         self._external_metric = external_metric
+        self._key = key
         self._documents = Documents(kinds)
         self.extras: dict[str, Extra] = {}
 
@@ -58,13 +62,19 @@ class RootPaths:
             resource.version,
         )
 
-    async def answer(self, request: web.Request, url: str) -> web.StreamResponse | None:
-        """None when there is no such path."""
+    async def answer(
+        self, request: web.Request, url: str, resource: Path | None
+    ) -> web.StreamResponse | None:
+        """None when there is no such path. `resource` is what the path names, where it looks so."""
         path = request.path.rstrip("/") or "/"
+        if resource is not None:
+            return await self._metric(request, resource)
         if path in HEALTH:
             return web.Response(text="ok")
         if path == "/version":
             return json_answer(VERSION)
+        if path in (CONFIGURATION, KEYS):
+            return self._issuer(path, url)
         if path in ("/api", "/apis"):
             return self._discovery(request, path == "/api", url)
         if path.startswith("/openapi/"):
@@ -77,7 +87,21 @@ class RootPaths:
         if len(parts) == (2 if parts[0] == "api" else 3) and parts[0] in ("api", "apis"):
             group = parts[1] if parts[0] == "apis" else ""
             return _cached(request, api_groups.resource_list(self._all(), group, parts[-1]))
-        return await self._metric(request, parts)
+        return None
+
+    def _issuer(self, path: str, url: str) -> web.Response:
+        """What others need to check our tokens themselves."""
+        if path == KEYS:
+            return json_answer({"keys": [self._key]}, media_type="application/jwk-set+json")
+        return json_answer(
+            {
+                "issuer": ISSUER,
+                "jwks_uri": f"{url}{KEYS}",
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": [self._key["alg"]],
+            }
+        )
 
     def _all(self) -> tuple[Kind, ...]:
         metrics = () if self._external_metric is None else (EXTERNAL_METRICS,)
@@ -100,12 +124,12 @@ class RootPaths:
             return _cached(request, self._documents.index())
         return _cached(request, self._documents.document(path.removeprefix("/openapi/v3/")))
 
-    async def _metric(self, request: web.Request, parts: list[str]) -> web.Response | None:
+    async def _metric(self, request: web.Request, path: Path) -> web.Response | None:
         """`namespaces/<ns>/<metric>` of the external metrics API."""
-        if self._external_metric is None or parts[3:4] != ["namespaces"] or len(parts) != 6:
+        if self._external_metric is None or not path.namespace or path.name:
             return None
         selector = request.query.get("labelSelector", "")
-        return json_answer(await self._external_metric(parts[4], parts[5], selector))
+        return json_answer(await self._external_metric(path.namespace, path.plural, selector))
 
 
 def _cached(

@@ -176,6 +176,8 @@ def _paths(kind: Kind, schema: str) -> dict[str, Body]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "uniqueItems": True}}
         for name in (("namespace", "name") if resource.is_namespaced else ("name",))
     ]
+    if kind.is_review:
+        return {collection: {"post": operation("post", *writes), "parameters": in_path[:-1]}}
     everywhere = {resource.path(): {"get": operation("list")}} if resource.is_namespaced else {}
     return everywhere | {
         collection: {

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from aiohttp import web
 
 from tidegate.kube.resource import ApiError
+from tidegate.local.apiserver.authorization import escalation
+from tidegate.local.apiserver.authorization.access import Access, User, forbidden
 from tidegate.local.apiserver.control_plane import Plane
 from tidegate.local.apiserver.http import protobuf, requests
 from tidegate.local.apiserver.http.pod_streams import Streams
+from tidegate.local.apiserver.http.reviews import Reviews
 from tidegate.local.apiserver.http.watch_streams import WatchStreams, asked_of
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import Path, flag, number
@@ -43,10 +48,13 @@ Result = TypeVar("Result")
 class Endpoints:
     """Answers requests on resource paths."""
 
-    def __init__(self, plane: Plane, streams: Streams, watches: WatchStreams, clock: Clock) -> None:
+    def __init__(
+        self, plane: Plane, streams: Streams, watches: WatchStreams, reviews: Reviews, clock: Clock
+    ) -> None:
         self._plane = plane
         self._streams = streams
         self._watches = watches
+        self._reviews = reviews
         self._clock = clock
 
     def verb(self, request: web.Request, path: Path) -> str:
@@ -63,20 +71,22 @@ class Endpoints:
         """Whether the kind is served; counted are only requests about what exists."""
         return self._plane.kinds.find(path.group, path.version, path.plural) is not None
 
-    async def serve(self, request: web.Request, path: Path, verb: str) -> web.StreamResponse:
-        """The answer; every refusal is an `ApiError`."""
+    async def serve(self, request: web.Request, path: Path, verb: str, user: User) -> web.StreamResponse:
+        """The answer to a user who may ask; every refusal is an `ApiError`."""
         kind = self._kind(path)
         if path.subresource:
-            return await self._serve_subresource(request, kind, path, verb)
+            return await self._serve_subresource(request, kind, path, verb, user)
         if verb not in kind.verbs:
             raise self._refusal(request, kind)
         if kind.resource.is_namespaced and verb == "create" and not path.namespace:
             raise not_allowed(f"create {kind.resource.plural} in a namespace: .../namespaces/<name>/...")
+        if kind.is_review:
+            return await self._reviews.serve(request, kind, path, user)
         if verb in ("get", "list", "watch"):
             return await self._read(request, kind, path, verb)
         if verb == "deletecollection":
             return await self._delete_collection(request, kind, path)
-        return await self._write(request, Target(kind, path.namespace, path.name), verb)
+        return await self._write(request, Target(kind, path.namespace, path.name), verb, user)
 
     def _kind(self, path: Path) -> Kind:
         kind = self._plane.kinds.find(path.group, path.version, path.plural)
@@ -94,7 +104,7 @@ class Endpoints:
         )
 
     async def _serve_subresource(
-        self, request: web.Request, kind: Kind, path: Path, verb: str
+        self, request: web.Request, kind: Kind, path: Path, verb: str, user: User
     ) -> web.StreamResponse:
         if path.plural == "pods" and path.subresource in NOT_OFFERED:
             raise not_offered(NOT_OFFERED[path.subresource])
@@ -102,18 +112,28 @@ class Endpoints:
         if sub is None or not path.name:
             raise no_such_path()
         if kind.key == "pods" and sub.name == "exec":
+            self._confirm_create(path, user)
             return await self._streams.exec(request, path)
         if verb not in sub.verbs:
             raise self._refusal(request, kind)
         if kind.key == "pods" and sub.name == "log":
             return await self._streams.log(request, path)
+        if kind.key == "serviceaccounts" and sub.name == "token":
+            return await self._reviews.token(request, kind, path)
         target = Target(kind, path.namespace, path.name, path.subresource)
         if verb != "get":
-            return await self._write(request, target, verb)
+            return await self._write(request, target, verb, user)
         row = self._plane.reads.get(kind, path.namespace, path.name)
         if sub.name == "scale":
             return json_answer(scale_of(kind, decode(self._plane.reads.body(kind, row))))
         return json_answer(self._plane.reads.body(kind, row))
+
+    def _confirm_create(self, path: Path, user: User) -> None:
+        """A websocket is opened by a GET; who may only look may not run commands by it."""
+        access = Access("create", path.group, path.plural, path.subresource, path.namespace, path.name)
+        decision = self._plane.policy.decide(user, access)
+        if not decision.is_allowed:
+            raise forbidden(user, access, decision.reason)
 
     async def _read(self, request: web.Request, kind: Kind, path: Path, verb: str) -> web.StreamResponse:
         reads, query = self._plane.reads, request.query
@@ -130,7 +150,7 @@ class Endpoints:
             raise ApiError(410, "Expired", f"the resource version {exact} is not the newest one")
         return json_answer(renderer.page(page, now), media_type=media_type)
 
-    async def _write(self, request: web.Request, target: Target, verb: str) -> web.Response:
+    async def _write(self, request: web.Request, target: Target, verb: str, user: User) -> web.Response:
         raw, content_type = await request.read(), request.headers.get("Content-Type", "")
         kind, verbs = target.kind, self._plane.verbs
         if verb == "delete":
@@ -138,6 +158,7 @@ class Endpoints:
             written = await _whole(verbs.delete(target, deletion, options))
             return self._deleted(target, written)
         options = requests.write_options(request.query)
+        options = replace(options, guard=partial(escalation.check, self._plane.policy, user))
         if verb == "patch":
             patch_type, patch = requests.read_patch(raw, content_type, kind)
             written = await _whole(verbs.patch(target, patch_type, patch, options))

@@ -30,6 +30,8 @@ _PACKAGES = {
     "rbac.authorization.k8s.io": "rbac/v1",
     "coordination.k8s.io": "coordination/v1",
     "discovery.k8s.io": "discovery/v1",
+    "authentication.k8s.io": "authentication/v1",
+    "authorization.k8s.io": "authorization/v1",
 }
 
 
@@ -163,6 +165,11 @@ def _raw_json(value: bytes) -> Any:
     return msgspec.json.decode(raw) if raw else None
 
 
+def _texts(value: bytes) -> list[str]:
+    """A list that is a message of its own, as maps hold them."""
+    return [field.decode() for _, _, field in _fields(value)]
+
+
 _PLAIN: dict[str, Callable[[Any], Any]] = {
     "str": lambda value: value.decode(),
     "int": _int,
@@ -174,6 +181,7 @@ _PLAIN: dict[str, Callable[[Any], Any]] = {
     "quantity": _quantity,
     "intorstr": _int_or_string,
     "raw": _raw_json,
+    "texts": _texts,
 }
 
 

@@ -14,14 +14,18 @@ from aiohttp import web
 
 from tidegate.base.errors import Misconfigured
 from tidegate.kube.resource import ApiError
+from tidegate.local.apiserver.authorization.access import User, forbidden
 from tidegate.local.apiserver.control_plane import Plane
 from tidegate.local.apiserver.discovery.nonresource_paths import ExternalMetric, Extra, RootPaths
 from tidegate.local.apiserver.http import security
+from tidegate.local.apiserver.http.asked_access import path_access, resource_access
 from tidegate.local.apiserver.http.endpoints import Endpoints
+from tidegate.local.apiserver.http.identities import Identities
 from tidegate.local.apiserver.http.pod_streams import Streams
+from tidegate.local.apiserver.http.reviews import Reviews
 from tidegate.local.apiserver.http.watch_streams import WatchStreams
 from tidegate.local.apiserver.http.watches import Feeds
-from tidegate.local.apiserver.paths import parse_path
+from tidegate.local.apiserver.paths import Path, parse_path
 from tidegate.local.apiserver.responses import cut_off, failure_answer, no_such_path, not_allowed
 from tidegate.local.streams import PodStreams
 from tidegate.runtime.clock import Clock
@@ -32,7 +36,13 @@ KEEPALIVE_S = 300.0
 SHUTDOWN_S = 2.0
 LINGER_S = 0.05
 RENEWAL_S = 12 * 3600.0
-HEALTH = ("/healthz", "/livez", "/readyz")
+# What pods may call us, as they would call a cluster's API.
+OWN_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +74,15 @@ class Server:
         self._listen = listen
         self._data_dir = data_dir
         self._clock = clock
-        self._token = ""
+        self._policy = plane.policy
+        self._identities = Identities(plane.tokens, plane.policy)
         self._feeds = Feeds(plane.reads, clock)
-        self._root_paths = RootPaths(plane.kinds, external_metric)
+        self._root_paths = RootPaths(plane.kinds, external_metric, plane.tokens.key.public())
         self._endpoints = Endpoints(
             plane,
             Streams(plane.kinds, plane.reads, pods),
             WatchStreams(plane.reads, self._feeds, clock),
+            Reviews(plane.reads, plane.policy, plane.tokens, self._identities, clock),
             clock,
         )
         self._runner: web.AppRunner | None = None
@@ -85,9 +97,9 @@ class Server:
 
         Misconfigured when the port is taken.
         """
-        names = (*self._listen.names, self._listen.host)
+        names = self._names
         credentials = security.ensure_credentials(self._data_dir, names, self._clock.now())
-        self._token = credentials.token
+        self._identities.token = credentials.token
         context = security.server_context(credentials)
         app = web.Application(client_max_size=BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
@@ -167,30 +179,40 @@ class Server:
         return cut_off(request) or failure_answer(failure)
 
     def _let_in(self, request: web.Request) -> None:
-        """Raises for requests of other sites' pages, under foreign names, or without the token."""
+        """Raises for requests of other sites' pages, or under foreign names."""
         host = request.headers.get("Host", "")
-        if not security.is_own_host(host, (*self._listen.names, self._listen.host)):
+        if not security.is_own_host(host, self._names):
             raise ApiError(403, "Forbidden", f"this server is not called {security.host_of(host)!r}")
         origin = request.headers.get("Origin")
         if origin is not None and not security.is_own_origin(origin, host):
             raise ApiError(403, "Forbidden", "requests of web pages are refused")
-        if request.path in HEALTH:
-            return
-        if not security.is_authorized(request.headers.get("Authorization", ""), self._token):
-            raise ApiError(401, "Unauthorized", "Unauthorized")
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (*OWN_NAMES, *self._listen.names, self._listen.host)
+
+    def _confirm(self, request: web.Request, path: Path | None) -> User:
+        """Who asks. Raises for a token that is not good, and for what they may not."""
+        user = self._identities.caller(request)
+        access = path_access(request) if path is None else resource_access(request, path)
+        decision = self._policy.decide(user, access)
+        if not decision.is_allowed:
+            raise forbidden(user, access, decision.reason)
+        return user
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         log.debug("request", extra={"method": request.method, "path": request.path_qs})
         path = parse_path(request.rel_url.raw_path)
+        user = self._confirm(request, path)
         if path is not None and not self._root_paths.has(path):
             verb = self._endpoints.verb(request, path)
             if self._endpoints.has(path):
                 name = f"{path.plural}/{path.subresource}" if path.subresource else path.plural
                 self.requests[verb, name] += 1
-            return await self._endpoints.serve(request, path, verb)
+            return await self._endpoints.serve(request, path, verb, user)
         if request.method not in ("GET", "HEAD"):
             raise not_allowed(f"{request.method} is not allowed on {request.path}")
-        answer = await self._root_paths.answer(request, self.url)
+        answer = await self._root_paths.answer(request, self.url, path)
         if answer is None:
             raise no_such_path()
         self.requests["get", "/".join(request.path.split("/", 4)[:4])] += 1

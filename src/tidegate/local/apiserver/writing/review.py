@@ -28,10 +28,7 @@ class Review:
 
     def decode(self, kind: Kind, body: Object, validation: FieldValidation) -> list[str]:
         """Prunes what no built-in kind has. 422 for values of a wrong type, 400 under Strict."""
-        findings = fields.prune(kind, body)
-        if findings.problems:
-            raise _invalid(kind, body, findings.problems)
-        return _unknown(findings.unknown, validation)
+        return pruned(kind, body, validation)
 
     def check(
         self,
@@ -86,6 +83,14 @@ class Review:
         return said
 
 
+def pruned(kind: Kind, body: Object, validation: FieldValidation) -> list[str]:
+    """Takes away what no built-in kind has. 422 for values of a wrong type, 400 under Strict."""
+    findings = fields.prune(kind, body)
+    if findings.problems:
+        raise _invalid(kind, body, findings.problems)
+    return _unknown(findings.unknown, validation)
+
+
 def _only_lets_go(kind: Kind, old: Object, new: Object) -> bool:
     """Whether a write to a deleted object leaves its content alone: rules that came later than the
     object must not keep its finalizers from being taken away."""
@@ -93,7 +98,8 @@ def _only_lets_go(kind: Kind, old: Object, new: Object) -> bool:
 
 
 def _invalid(kind: Kind, body: Object, problems: Sequence[Problem]) -> ApiError:
-    meta = body["metadata"]
+    meta = body.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
     return invalid(kind, str(meta.get("name", "")), problems, str(meta.get("uid", "")))
 
 

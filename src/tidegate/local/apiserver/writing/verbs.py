@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
-from tidegate.kube.resource import SERVICE_ACCOUNTS, ApiError
+from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver.defaulting import builtin_kinds
 from tidegate.local.apiserver.defaulting.server_fields import Completion
-from tidegate.local.apiserver.kinds import BUILT_IN, Kind
+from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.patching.patches import PatchType, patched
 from tidegate.local.apiserver.refusals import already_exists, forbidden, not_allowed, not_found
 from tidegate.local.apiserver.scale import scale_of, scaled
@@ -41,7 +41,6 @@ __all__ = ["Deletion", "FieldValidation", "Options", "PatchType", "Target", "Ver
 
 _NAMESPACES = "namespaces"
 _NAME_TRIES = 8
-_ACCOUNT = next(kind for kind in BUILT_IN if kind.resource == SERVICE_ACCOUNTS)
 
 
 class Target(NamedTuple):
@@ -55,10 +54,14 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a write is asked for. With `is_dry_run` everything happens but the store."""
+    """How a write is asked for. With `is_dry_run` everything happens but the store.
+
+    `guard` (kind, new, old) raises when whoever asks may not make this of it; none in process.
+    """
 
     is_dry_run: bool = False
     field_validation: FieldValidation = "Warn"
+    guard: Callable[[Kind, Object, Object | None], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,15 @@ class Verbs:
     """Writes. Every refusal is an `ApiError` with `details` (name, group, kind, uid, causes)."""
 
     def __init__(
-        self, store: Store, clock: Clock, admissions: Sequence[admission.Admission], completion: Completion
+        self,
+        store: Store,
+        clock: Clock,
+        admissions: Sequence[admission.Admission],
+        completion: Completion,
+        furniture: Sequence[tuple[Kind, str, Object]] = (),
     ) -> None:
+        """`furniture` is what each new namespace gets: kind, name and content."""
+        self._furniture = furniture
         self._store = store
         self._clock = clock
         self._review = Review(admissions)
@@ -165,6 +175,8 @@ class Verbs:
             body.pop("status", None)
         if not kind.is_custom:
             builtin_kinds.apply_defaults(kind, body)
+        if options.guard is not None:
+            options.guard(kind, body, None)
         problems = self._completion.complete(kind, body, None, now)
         warnings += self._review.check(kind, body, None, options.field_validation, problems)
         decided = self._store_new("ADDED", target, body, None, options)
@@ -183,16 +195,16 @@ class Verbs:
         return own, converted
 
     def _furnish(self, namespace: str, options: Options) -> None:
-        """A new namespace's service account, in the same group commit."""
+        """What every namespace has, in the same group commit."""
         if options.is_dry_run:
             return
-        account = {"metadata": {"name": "default", "namespace": namespace}}
-        target = Target(_ACCOUNT, namespace, "default")
-        claim(_ACCOUNT, namespace, "default", account)
-        commit = self._create(target, account, options).commit
-        if commit is not None:
-            # The namespace's own commit is awaited, and fails with this one.
-            commit.add_done_callback(lambda done: done.cancelled() or done.exception())
+        for kind, name, content in self._furniture:
+            body = {"metadata": {"name": name, "namespace": namespace}, **content}
+            claim(kind, namespace, name, body)
+            commit = self._create(Target(kind, namespace, name), body, _PLAIN).commit
+            if commit is not None:
+                # The namespace's own commit is awaited, and fails with this one.
+                commit.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _update(self, target: Target, body: Object, options: Options) -> _Decided:
         kind, now = target.kind, self._clock.now()
@@ -207,6 +219,8 @@ class Verbs:
         if not target.subresource:
             if not kind.is_custom:
                 builtin_kinds.apply_defaults(kind, new)
+            if options.guard is not None:
+                options.guard(kind, new, old)
             problems = self._completion.complete(kind, new, old, now)
             check_finalizers(kind, old, new)
             warnings += self._review.check(kind, new, old, options.field_validation, problems)

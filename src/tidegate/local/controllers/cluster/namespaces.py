@@ -1,4 +1,4 @@
-"""Namespaces: a default ServiceAccount in a new one, and nothing left in one that goes away."""
+"""Namespaces: a default ServiceAccount in each, and nothing left in one that goes away."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tidegate.local.objects import Change, Object, Objects
 # Pods take their grace period to end; asking again is cheaper than following every kind.
 POLL_S = 0.5
 OURS = "kubernetes"
+DEFAULT = "default"
 
 
 class Namespaces:
@@ -22,10 +23,13 @@ class Namespaces:
         self.kinds = kinds
 
     def resources(self) -> Iterable[Resource]:
-        return (NAMESPACES,)
+        return (NAMESPACES, SERVICE_ACCOUNTS)
 
     def keys(self, change: Change) -> Iterable[str]:
-        return [change.object["metadata"]["name"]]
+        meta = change.object["metadata"]
+        if change.resource == NAMESPACES:
+            return [meta["name"]]
+        return [meta["namespace"]] if meta["name"] == DEFAULT else []
 
     async def reconcile(self, key: str) -> float | None:
         found = self.objects.get(NAMESPACES, "", key)
@@ -56,11 +60,11 @@ class Namespaces:
         return bool(left)
 
     async def _ensure_account(self, namespace: str) -> None:
-        if self.objects.get(SERVICE_ACCOUNTS, namespace, "default") is None:
+        if self.objects.get(SERVICE_ACCOUNTS, namespace, DEFAULT) is None:
             body: Object = {
                 "apiVersion": SERVICE_ACCOUNTS.api_version,
                 "kind": SERVICE_ACCOUNTS.kind,
-                "metadata": {"name": "default", "namespace": namespace},
+                "metadata": {"name": DEFAULT, "namespace": namespace},
             }
             await self.objects.create(SERVICE_ACCOUNTS, body)
 
