@@ -16,6 +16,7 @@ from tidegate.local.controllers.controller import Controller, Reconciler
 from tidegate.local.controllers.hpa.hpas import INTERVAL_S, Hpas
 from tidegate.local.controllers.hpa.metric_samples import ExternalMetric, ResourceMetric, Samples
 from tidegate.local.controllers.jobs.jobs import Jobs
+from tidegate.local.controllers.services.mirroring import Mirroring
 from tidegate.local.controllers.services.services import Services
 from tidegate.local.controllers.workloads.deployments import Deployments
 from tidegate.local.controllers.workloads.replicasets import ReplicaSets
@@ -41,6 +42,7 @@ def reconcilers(
         Deployments(objects, clock),
         ReplicaSets(objects, clock),
         Services(objects),
+        Mirroring(objects),
         Claims(objects),
         Hpas(objects, clock, samples, kinds, interval_s=hpa_interval_s),
     ]

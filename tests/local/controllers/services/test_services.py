@@ -144,3 +144,23 @@ def test_changes_that_a_service_cannot_see_write_nothing(live):
         assert world.objects.writes == before + 1
 
     live(scenario, team)
+
+
+def test_endpoints_carry_the_labels_of_their_service_and_the_names_of_its_pods():
+    web = service(8080, clusterIP="None")
+    web["metadata"] |= {"uid": "u", "labels": {"team": "blue"}}
+    named, other = ready(pod("a")), ready(pod("b"))
+    named["spec"] |= {"hostname": "web-0", "subdomain": "web", "nodeName": "local"}
+    other["spec"] |= {"hostname": "web-1", "subdomain": "another"}
+    (one,) = slices_of(web, [named, other])
+    assert one["metadata"]["labels"] == {
+        "team": "blue",
+        "service.kubernetes.io/headless": "",
+        "kubernetes.io/service-name": "web",
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+    }
+    assert [endpoint.get("hostname") for endpoint in one["endpoints"]] == ["web-0", None]
+    assert [endpoint.get("nodeName") for endpoint in one["endpoints"]] == ["local", None]
+    found = endpoints_of(web, [named, other])
+    assert found["metadata"]["labels"]["team"] == "blue"
+    assert [address.get("hostname") for address in found["subsets"][0]["addresses"]] == ["web-0", None]

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from tidegate.base.problems import Problem
 from tidegate.local.apiserver.defaulting.node_ports import NodePorts
-from tidegate.local.apiserver.defaulting.service_addresses import ON_LOOPBACK, Addresses, ServiceNetwork
+from tidegate.local.apiserver.defaulting.service_addresses import (
+    API,
+    ON_LOOPBACK,
+    ON_MACHINE,
+    Addresses,
+    ServiceNetwork,
+)
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.storage.store import Store
 from tidegate.local.apiserver.storage.stored_object import Place, row_of
 from tidegate.local.apiserver.validation.crd import crd_problems
 from tidegate.local.apiserver.validation.custom_resources import CRD_KEY, establish
+from tidegate.local.apiserver.validation.endpoints import ENDPOINTS, SLICES, special_addresses
 from tidegate.local.objects import Object
+
+CONTROLLERS = ("endpointslice-controller.k8s.io", "endpoint-controller")
+SHARED_HINT = "; pods share this machine's network here and reach its loopback without a Service"
+OWN_HINT = "; a Service of type ExternalName to host.tidegate.internal leads to this machine's loopback"
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +77,27 @@ class Completion:
         if kind.key == _SERVICES:
             place = (meta.get("namespace", ""), meta.get("name", ""))
             return [*self._addresses.assign(place, new, old), *self._node_ports.assign(place, new, old)]
+        if kind.key in (ENDPOINTS, SLICES):
+            return list(self._special_addresses(kind, new))
         if kind.key == CRD_KEY and not any(crd_problems(new)):
             establish(new, old, now)
         return []
+
+    def _special_addresses(self, kind: Kind, new: Object) -> Iterator[Problem]:
+        """Loopback is this machine's, but for pods that share it, and the way to the API.
+
+        What the controllers write is what pods have, also while pods still have addresses of an earlier network.
+        """
+        meta, is_shared = new["metadata"], self._network.range.is_loopback
+        is_ours = any(value in CONTROLLERS for value in (meta.get("labels") or {}).values())
+        if is_ours or (is_shared and (meta.get("namespace"), meta.get("name")) == API):
+            return iter(())
+        return special_addresses(
+            kind.key,
+            new,
+            lambda address: is_shared and address.version == 4 and address in ON_MACHINE,
+            SHARED_HINT if is_shared else OWN_HINT,
+        )
 
     def mark_terminating(self, kind: Kind, new: Object, old: Object, now: datetime) -> None:
         """Lets a definition that is being deleted say so."""

@@ -12,6 +12,8 @@ from tidegate.local.apiserver.storage.stored_object import Place
 from tidegate.local.apiserver.validation.rules import wrong
 from tidegate.local.objects import Object
 
+# Where pods share the machine's network: all of the cluster, and the part that is for Services.
+ON_MACHINE = ipaddress.IPv4Network("127.64.0.0/10")
 LOOPBACK = ipaddress.IPv4Network("127.64.0.0/11")
 HEADLESS = "None"
 API = ("default", "kubernetes")

@@ -14,6 +14,12 @@ from tidegate.base.problems import Problem
 from tidegate.base.selectors import from_label_selector
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.validation.crd import crd_problems
+from tidegate.local.apiserver.validation.endpoints import (
+    ENDPOINTS,
+    SLICES,
+    endpoints_problems,
+    slice_problems,
+)
 from tidegate.local.apiserver.validation.hpa import hpa_problems
 from tidegate.local.apiserver.validation.object_metadata import metadata_problems
 from tidegate.local.apiserver.validation.pod_spec import pod_spec_problems
@@ -234,6 +240,8 @@ _BY_KEY: dict[str, Callable[[Object], Problems]] = {
     "replicasets.apps": _replica_set,
     "jobs.batch": _job,
     "services": _service,
+    ENDPOINTS: endpoints_problems,
+    SLICES: slice_problems,
     "secrets": _secret,
     "configmaps": _config_map,
     "persistentvolumeclaims": _claim,

@@ -63,6 +63,10 @@ def _service(old: Object, new: Object) -> Problems:
         yield wrong("spec.clusterIP", after, _FIXED)
 
 
+def _slice(old: Object, new: Object) -> Problems:
+    yield from _fields(old, new, "", "addressType")
+
+
 def _pod(old: Object, new: Object) -> Problems:
     if _pod_core(old["spec"]) != _pod_core(new["spec"]):
         yield forbidden("spec", _POD_MAY)
@@ -111,6 +115,7 @@ _BY_KEY: dict[str, Callable[[Object, Object], Problems]] = {
     "secrets": _secret,
     "configmaps": _content,
     "services": _service,
+    "endpointslices.discovery.k8s.io": _slice,
     "persistentvolumeclaims": _claim,
     "rolebindings.rbac.authorization.k8s.io": _binding,
     "clusterrolebindings.rbac.authorization.k8s.io": _binding,

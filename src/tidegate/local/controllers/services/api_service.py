@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERVICES, ApiError, Resource
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.owner_references import is_deleting, key_of
+from tidegate.local.controllers.services.writes import OF_SERVICE, ensure
 from tidegate.local.objects import Change, Object, Objects
 
 PLACE = ("default", "kubernetes")
 PORT = 443
 LABELS = {"component": "apiserver", "provider": "kubernetes"}
 SKIP_MIRROR = "endpointslice.kubernetes.io/skip-mirror"
-OF_SERVICE = "kubernetes.io/service-name"
 AGAIN_S = 1.0
 
 
@@ -38,13 +38,7 @@ class ApiService:
             return AGAIN_S
         await api_address(self.objects, self._port)
         for resource, wanted in self._endpoints():
-            known = self.objects.get(resource, *PLACE)
-            if known is None:
-                await _create(self.objects, resource, wanted)
-                continue
-            new = {**known, **wanted, "metadata": {**known["metadata"], **wanted["metadata"]}}
-            if new != known:
-                await self.objects.update(resource, new)
+            await ensure(self.objects, resource, wanted)
         return None
 
     def _endpoints(self) -> list[tuple[Resource, Object]]:

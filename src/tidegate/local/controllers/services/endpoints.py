@@ -8,7 +8,11 @@ from typing import Any
 from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS
 from tidegate.local.controllers import pod_control
 from tidegate.local.controllers.owner_references import is_deleting
+from tidegate.local.controllers.services.writes import HEADLESS, MANAGED_BY, OF_SERVICE
 from tidegate.local.objects import Object
+
+SLICES = "endpointslice-controller.k8s.io"
+OF_ENDPOINTS = "endpoints.kubernetes.io/managed-by"
 
 Ports = tuple[tuple[str, str, int], ...]
 """(name, protocol, number) for each port of the Service that the Pod has."""
@@ -18,8 +22,10 @@ def endpoints_of(service: Object, pods: Sequence[Object]) -> Object:
     """The Endpoints object: Pods that offer the same ports share a subset."""
     subsets = []
     for ports, group in _by_ports(service, pods).items():
-        ready = [_address(pod) for pod in group if _is_offered(service, pod)]
-        waiting = [_address(pod) for pod in group if not _is_offered(service, pod) and not is_deleting(pod)]
+        ready = [_address(service, pod) for pod in group if _is_offered(service, pod)]
+        waiting = [
+            _address(service, pod) for pod in group if not _is_offered(service, pod) and not is_deleting(pod)
+        ]
         subset: dict[str, Any] = {"addresses": ready, "notReadyAddresses": waiting}
         subset = {name: addresses for name, addresses in subset.items() if addresses}
         if subset:
@@ -28,7 +34,11 @@ def endpoints_of(service: Object, pods: Sequence[Object]) -> Object:
     body: Object = {
         "apiVersion": ENDPOINTS.api_version,
         "kind": ENDPOINTS.kind,
-        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": {**_labels(service), OF_ENDPOINTS: "endpoint-controller"},
+        },
     }
     return body | ({"subsets": subsets} if subsets else {})
 
@@ -45,10 +55,7 @@ def slices_of(service: Object, pods: Sequence[Object]) -> list[Object]:
             "metadata": {
                 "name": f"{metadata['name']}-{letters}" + (f"-{index}" if index else ""),
                 "namespace": metadata["namespace"],
-                "labels": {
-                    "kubernetes.io/service-name": metadata["name"],
-                    "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-                },
+                "labels": {**_labels(service), OF_SERVICE: metadata["name"], MANAGED_BY: SLICES},
             },
             "addressType": "IPv4",
             "endpoints": [_endpoint(service, pod) for pod in group],
@@ -58,6 +65,13 @@ def slices_of(service: Object, pods: Sequence[Object]) -> list[Object]:
         }
         for index, (ports, group) in enumerate(groups.items())
     ]
+
+
+def _labels(service: Object) -> dict[str, str]:
+    """The Service's own, and whether it is headless."""
+    labels = dict(service["metadata"].get("labels") or {})
+    labels.pop(HEADLESS, None)
+    return labels | ({HEADLESS: ""} if service["spec"].get("clusterIP") == "None" else {})
 
 
 def _by_ports(service: Object, pods: Sequence[Object]) -> dict[Ports, list[Object]]:
@@ -111,9 +125,16 @@ def _target(pod: Object) -> dict[str, Any]:
     }
 
 
-def _address(pod: Object) -> dict[str, Any]:
+def _hostname(service: Object, pod: Object) -> dict[str, str]:
+    """The name by which a pod is found below the Service, when it was given one there."""
+    spec = pod["spec"]
+    is_given = spec.get("hostname") and spec.get("subdomain") == service["metadata"]["name"]
+    return {"hostname": spec["hostname"]} if is_given else {}
+
+
+def _address(service: Object, pod: Object) -> dict[str, Any]:
     node = pod["spec"].get("nodeName")
-    address = {"ip": pod["status"]["podIP"], "targetRef": _target(pod)}
+    address = {"ip": pod["status"]["podIP"], **_hostname(service, pod), "targetRef": _target(pod)}
     return address | ({"nodeName": node} if node else {})
 
 
@@ -124,7 +145,12 @@ def _endpoint(service: Object, pod: Object) -> dict[str, Any]:
         "serving": pod_control.is_ready(pod),
         "terminating": is_deleting(pod),
     }
-    endpoint = {"addresses": [pod["status"]["podIP"]], "conditions": states, "targetRef": _target(pod)}
+    endpoint = {
+        "addresses": [pod["status"]["podIP"]],
+        "conditions": states,
+        **_hostname(service, pod),
+        "targetRef": _target(pod),
+    }
     return endpoint | ({"nodeName": node} if node else {})
 
 

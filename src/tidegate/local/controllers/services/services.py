@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, ApiError, Resource
+from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
 from tidegate.local.controllers import pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.owner_references import is_deleting, key_of, reference
 from tidegate.local.controllers.services.endpoints import endpoints_of, slices_of
+from tidegate.local.controllers.services.writes import drop, ensure
 from tidegate.local.objects import Change, Object, Objects
 
 
 class Services:
-    """The endpoints controller. A Service without a selector is its author's own business."""
+    """The endpoints controller. What a Service without a selector offers is said by its author."""
 
     def __init__(self, objects: Objects) -> None:
         self.objects = objects
@@ -44,33 +45,18 @@ class Services:
             for pod in self.objects.list(PODS, key[0], labels=labels)
             if (pod.get("status") or {}).get("podIP") and not pod_control.is_terminal(pod)
         ]
-        await self._ensure(ENDPOINTS, service, endpoints_of(service, pods))
-        wanted = slices_of(service, pods)
-        for one in wanted:
-            await self._ensure(ENDPOINT_SLICES, service, one)
+        endpoints, wanted = endpoints_of(service, pods), slices_of(service, pods)
+        for resource, one in ((ENDPOINTS, endpoints), *((ENDPOINT_SLICES, one) for one in wanted)):
+            one["metadata"]["ownerReferences"] = [reference(SERVICES, service)]
+            await ensure(self.objects, resource, one)
         await self._drop_slices(service, {one["metadata"]["name"] for one in wanted})
         return None
-
-    async def _ensure(self, resource: Resource, service: Object, wanted: Object) -> None:
-        """Brings the object to this shape; what others wrote into its metadata stays."""
-        wanted["metadata"]["ownerReferences"] = [reference(SERVICES, service)]
-        found = self.objects.get(resource, *key_of(wanted))
-        if found is None:
-            await self.objects.create(resource, wanted)
-            return
-        new = {**wanted, "metadata": {**found["metadata"], **wanted["metadata"]}}
-        if new != found:
-            await self.objects.update(resource, new)
 
     async def _drop_slices(self, service: Object, kept: set[str]) -> None:
         for resource, one in self.objects.owned(service["metadata"]["uid"]):
             name = one["metadata"]["name"]
             if resource == ENDPOINT_SLICES and name not in kept:
-                try:
-                    await self.objects.delete(resource, *key_of(one), uid=one["metadata"]["uid"])
-                except ApiError as error:
-                    if error.reason != "NotFound":
-                        raise
+                await drop(self.objects, one)
 
 
 def _selects(service: Object, labels: dict[str, str]) -> bool:
@@ -86,4 +72,5 @@ def _face(pod: Object) -> tuple[Any, ...]:
         pod_control.is_terminal(pod),
         pod_control.is_ready(pod),
         (pod.get("status") or {}).get("podIP"),
+        pod["spec"].get("nodeName"),
     )
