@@ -10,12 +10,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS
+from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS, SERVICES
 from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
 from tidegate.local.nodes.processes.environment import Refers
 from tidegate.local.nodes.processes.process import Sweeper
+from tidegate.local.nodes.processes.service_links import API_NAME, API_NAMESPACE
 from tidegate.local.objects import Objects
 from tidegate.runtime.clock import Clock
 
@@ -63,7 +64,15 @@ class NodeContext:
             find_secret=lambda name: self.objects.get(SECRETS, namespace, name),
             cpu=Decimal(os.cpu_count() or 1),
             memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            find_services=lambda: self._services_seen_by(namespace),
         )
+
+    def _services_seen_by(self, namespace: str) -> list[dict[str, Any]]:
+        found = self.objects.list(SERVICES, namespace)
+        api = None
+        if namespace != API_NAMESPACE:
+            api = self.objects.get(SERVICES, API_NAMESPACE, API_NAME)
+        return found if api is None else [*found, api]
 
     def claim_uid(self, namespace: str) -> Callable[[str], str | None]:
         def find(name: str) -> str | None:

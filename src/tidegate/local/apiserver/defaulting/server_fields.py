@@ -86,7 +86,7 @@ class Completion:
     def _special_addresses(self, kind: Kind, new: Object) -> Iterator[Problem]:
         """Loopback is this machine's, but for pods that share it, and the way to the API.
 
-        What the controllers write is what pods have, also while pods still have addresses of an earlier network.
+        What the controllers write is what pods have, also while those still have addresses of before.
         """
         meta, is_shared = new["metadata"], self._network.range.is_loopback
         is_ours = any(value in CONTROLLERS for value in (meta.get("labels") or {}).values())

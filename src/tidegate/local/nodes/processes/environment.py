@@ -1,20 +1,21 @@
 """A container's environment, command and arguments as values. Pure: what it refers to is passed in.
 
-Order of variables: the few of the server, `envFrom` (later sources win), `env` (wins; may refer to
-earlier names). `$(VAR)` is expanded from what stands before it, `$$` is a literal `$`, and a reference
-to nothing stays as it is written.
+Order of variables: the few of the server, those of Services, `envFrom` (later sources win), `env` (wins;
+may refer to earlier names). `$(VAR)` is expanded from what stands before it, `$$` is a literal `$`, and a
+reference to nothing stays as it is written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from tidegate.base.bytetext import to_bytes
 from tidegate.base.quantity import parse_quantity
+from tidegate.local.nodes.processes.service_links import service_variables
 
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 REFERENCE = re.compile(r"\$(\$|\(([^()$]+)\))")
@@ -27,12 +28,15 @@ class Incomplete(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refers:
-    """What references may resolve to: ConfigMaps and Secrets of the namespace, and the machine's size."""
+    """What references may resolve to: ConfigMaps, Secrets and Services of the namespace (and the Service
+    `kubernetes`), and the machine's size.
+    """
 
     find_config_map: Callable[[str], Mapping[str, Any] | None]
     find_secret: Callable[[str], Mapping[str, Any] | None]
     cpu: Decimal = Decimal(1)
     memory_bytes: int = 0
+    find_services: Callable[[], Iterable[Mapping[str, Any]]] = tuple
 
     def config_map(self, name: str) -> dict[str, bytes] | None:
         body = self.find_config_map(name)
@@ -72,6 +76,7 @@ def environment(
 ) -> dict[str, str]:
     """All variables of the container. Raises `Incomplete` for a ConfigMap, Secret or key that is missing."""
     variables = {name: inherited[name] for name in INHERITED if name in inherited}
+    variables |= service_variables(pod, refers.find_services())
     variables["HOSTNAME"] = str(pod["spec"].get("hostname") or pod["metadata"]["name"])
     for source in container.get("envFrom") or []:
         for key, text in _source(source, refers).items():
