@@ -18,6 +18,7 @@ from tidegate.local.apiserver.validation import rules
 from tidegate.local.objects import Object
 
 _CONTROLLER_UID, _JOB_NAME = "controller-uid", "job-name"
+CLAIM_IN_USE = "kubernetes.io/pvc-protection"
 _RBAC = "rbac.authorization.k8s.io"
 _PREFIX = "batch.kubernetes.io/"
 _GATED = {
@@ -64,12 +65,14 @@ def _deployment(body: Object) -> None:
         rolling.setdefault("maxUnavailable", "25%")
         rolling.setdefault("maxSurge", "25%")
     _template(spec)
+    body.setdefault("status", {})
 
 
 def _replica_set(body: Object) -> None:
     spec = body.setdefault("spec", {})
     spec.setdefault("replicas", 1)
     _template(spec)
+    body.setdefault("status", {}).setdefault("replicas", 0)
 
 
 def _job(body: Object) -> None:
@@ -82,11 +85,15 @@ def _job(body: Object) -> None:
     spec.setdefault("suspend", False)
     spec.setdefault("podReplacementPolicy", "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed")
     spec.setdefault("manualSelector", False)
+    for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            fill(pattern, "status", "True")
     _template(spec)
     if spec["manualSelector"] is not True:
         _job_selector(body["metadata"], spec)
     if not body["metadata"].get("labels") and spec["template"]["metadata"].get("labels"):
         body["metadata"]["labels"] = dict(spec["template"]["metadata"]["labels"])
+    body.setdefault("status", {})
 
 
 def _job_selector(meta: dict[str, Any], spec: dict[str, Any]) -> None:
@@ -108,6 +115,7 @@ def _hpa(body: Object) -> None:
             if isinstance(source, dict):
                 _canonical_quantities(source.get("target") or {}, "value", "averageValue")
     fill_behavior(spec)
+    body.setdefault("status", {}).setdefault("desiredReplicas", 0)
 
 
 def fill_behavior(spec: dict[str, Any]) -> None:
@@ -153,6 +161,7 @@ def _service(body: Object) -> None:
     if spec["sessionAffinity"] == "ClientIP":
         client = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
         client.setdefault("timeoutSeconds", 10_800)
+    body.setdefault("status", {}).setdefault("loadBalancer", {})
 
 
 def _endpoints(body: Object) -> None:
@@ -166,6 +175,8 @@ def _endpoint_slice(body: Object) -> None:
         # kubectl describe reads the name of every port without looking whether there is one.
         port.setdefault("name", "")
         fill(port, "protocol", "TCP")
+    for endpoint in body.get("endpoints") or ():
+        endpoint.setdefault("conditions", {})
 
 
 def _secret(body: Object) -> None:
@@ -174,6 +185,14 @@ def _secret(body: Object) -> None:
     if plain:
         encoded = {key: base64.b64encode(text.encode()).decode() for key, text in plain.items()}
         body["data"] = {**(body.get("data") or {}), **encoded}
+
+
+def _event(body: Object) -> None:
+    body.setdefault("source", {})
+    for name in ("eventTime", "firstTimestamp", "lastTimestamp"):
+        body.setdefault(name, None)
+    for name in ("reportingComponent", "reportingInstance"):
+        body.setdefault(name, "")
 
 
 def _namespace(body: Object) -> None:
@@ -186,7 +205,13 @@ def _namespace(body: Object) -> None:
 
 
 def _claim(body: Object) -> None:
-    body.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    spec = body.setdefault("spec", {})
+    spec.setdefault("volumeMode", "Filesystem")
+    for amounts in (spec.get("resources") or {}).values():
+        _canonical_quantities(amounts, "storage")
+    if "deletionTimestamp" not in body["metadata"]:
+        finalizers = body["metadata"].setdefault("finalizers", [])
+        finalizers += [CLAIM_IN_USE] if CLAIM_IN_USE not in finalizers else []
     body.setdefault("status", {}).setdefault("phase", "Pending")
 
 
@@ -225,6 +250,7 @@ _BY_KEY: dict[str, Callable[[Object], None]] = {
     "endpoints": _endpoints,
     "endpointslices.discovery.k8s.io": _endpoint_slice,
     "secrets": _secret,
+    "events": _event,
     "namespaces": _namespace,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 _MODE = 0o644
+TOKEN_S = 3600
+# What the cluster adds to what a Pod tolerates, so that a lost node does not take it at once.
+_TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_TOLERATED_S = 300
 _MODED_VOLUMES = ("configMap", "secret", "projected", "downwardAPI")
 # Keys of a volume that say nothing about where its content comes from.
 _NAME_ONLY = {"name"}
@@ -32,12 +36,24 @@ def pod_spec(spec: dict[str, Any]) -> None:
 def pod_only(spec: dict[str, Any]) -> None:
     """What is filled into Pods, but not into the templates they are made from."""
     spec.setdefault("enableServiceLinks", True)
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    _tolerate(spec)
     fill(spec, "serviceAccountName", spec.get("serviceAccount") or "default")
     fill(spec, "serviceAccount", spec["serviceAccountName"])
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         resources = container["resources"]
         for name, amount in (resources.get("limits") or {}).items():
             resources.setdefault("requests", {}).setdefault(name, amount)
+
+
+def _tolerate(spec: dict[str, Any]) -> None:
+    tolerations = spec.setdefault("tolerations", [])
+    for key in _TOLERATED:
+        if not any(one.get("key") in ("", None, key) and one.get("effect") in ("", None, "NoExecute")
+                   for one in tolerations):  # fmt: skip
+            own = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _TOLERATED_S}
+            tolerations.append(own)
 
 
 def _volume(volume: dict[str, Any]) -> None:
@@ -51,8 +67,20 @@ def _volume(volume: dict[str, Any]) -> None:
     sources = [volume, *((volume.get("projected") or {}).get("sources") or ())]
     for source in sources:
         for item in (source.get("downwardAPI") or {}).get("items") or ():
-            if "fieldRef" in item:
-                fill(item["fieldRef"], "apiVersion", "v1")
+            _reference(item)
+        if "serviceAccountToken" in source:
+            fill(source["serviceAccountToken"], "expirationSeconds", TOKEN_S)
+    claim = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+    if claim is not None:
+        claim.setdefault("metadata", {})
+        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+
+
+def _reference(source: dict[str, Any]) -> None:
+    if source.get("fieldRef") is not None:
+        fill(source["fieldRef"], "apiVersion", "v1")
+    if source.get("resourceFieldRef") is not None:
+        fill(source["resourceFieldRef"], "divisor", "0")
 
 
 def _container(container: dict[str, Any]) -> None:
@@ -64,9 +92,7 @@ def _container(container: dict[str, Any]) -> None:
     for port in container.get("ports") or ():
         fill(port, "protocol", "TCP")
     for variable in container.get("env") or ():
-        reference = (variable.get("valueFrom") or {}).get("fieldRef")
-        if reference is not None:
-            fill(reference, "apiVersion", "v1")
+        _reference(variable.get("valueFrom") or {})
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if name in container:
             _probe(container[name])

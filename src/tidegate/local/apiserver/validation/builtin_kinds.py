@@ -215,7 +215,9 @@ def _event(body: Object) -> Problems:
     about = body.get("involvedObject") or {}
     namespace = body["metadata"].get("namespace")
     if (about.get("namespace") or "default") != namespace:
-        yield wrong("involvedObject.namespace", about.get("namespace"), "does not match event.namespace")
+        yield wrong(
+            "involvedObject.namespace", about.get("namespace") or "", "does not match event.namespace"
+        )
 
 
 def _lease(body: Object) -> Problems:

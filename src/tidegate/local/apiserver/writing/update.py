@@ -20,8 +20,8 @@ def merged(kind: Kind, subresource: str, old: Object, body: Object) -> Object:
     if subresource == "status":
         new = dict(old)
         new.pop("status", None)
-        if "status" in body:
-            new["status"] = body["status"]
+        if "status" in body or not kind.is_custom:
+            new["status"] = body.get("status") or {}
         return new if kind.is_custom else _annotated(new, body["metadata"].get("annotations"))
     if subresource == "finalize":
         spec = dict(old.get("spec") or {})
