@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from parts.kept_objects import KeptObjects
-from parts.machine import Machine, until
+from parts.machine import Machine, sharing, until
 from tidegate.kube.resource import PODS
 
 TESTS = Path(__file__).parents[1]
@@ -27,7 +27,8 @@ class Doomed:
 
     async def create(self, *pods: dict[str, Any]) -> list[str]:
         objects = KeptObjects(self.file)
-        return [(await objects.create(PODS, one))["metadata"]["uid"] for one in pods]
+        bodies = [sharing(self.folder, one) for one in pods]
+        return [(await objects.create(PODS, one))["metadata"]["uid"] for one in bodies]
 
     def serve(self, die_at: int = 0) -> None:
         arguments = [str(self.folder / "state"), str(self.file), str(die_at)]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 from parts import waiting
 from parts.memory_objects import MemoryObjects
 from tidegate.kube.resource import PODS, SERVICES
-from tidegate.local.nodes import Node
+from tidegate.local.nodes import Host, Node
+from tidegate.local.nodes.processes.instance import View
 from tidegate.local.streams import Command, LogOptions
 from tidegate.runtime.clock import SystemClock
 
@@ -30,12 +31,12 @@ def own_objects() -> MemoryObjects:
 class Machine:
     """One node and what a test asks of it."""
 
-    def __init__(
-        self, folder: Path, objects: MemoryObjects, refuses: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, objects: MemoryObjects, view: View | None = None) -> None:
         self.folder = folder
         self.objects = objects
-        self.node = Node(objects, folder, SystemClock(), refuses=refuses)
+        host = Host() if view is None else Host(look=lambda *_: view)
+        self.node = Node(objects, folder, SystemClock(), host=host)
+        self.shares: Path | None = None
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -53,6 +54,7 @@ class Machine:
     ) -> str:
         """Creates a pod of one container; its uid."""
         body = pod(name, *command, container=container, **spec)
+        body = body if self.shares is None else sharing(self.shares, body)
         return str((await self.objects.create(PODS, body))["metadata"]["uid"])
 
     async def service(self, name: str, address: str, port: int, target: int, **selector: str) -> None:
@@ -129,6 +131,19 @@ def pod(name: str, *command: str, container: dict[str, Any] | None = None, **spe
         },
         "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]},
     }
+
+
+def sharing(folder: Path, body: dict[str, Any]) -> dict[str, Any]:
+    """The pod, with a folder of the machine in it that it writes through to: its other files are its own."""
+    mount = {"name": "shared", "mountPath": str(folder)}
+    spec = {**body["spec"]}
+    spec["volumes"] = [*spec.get("volumes", []), {"name": "shared", "hostPath": {"path": str(folder)}}]
+    for kind in ("initContainers", "containers"):
+        if kind in spec:
+            spec[kind] = [
+                {**one, "volumeMounts": [*one.get("volumeMounts", []), mount]} for one in spec[kind]
+            ]
+    return {**body, "spec": spec}
 
 
 def processes(mark: str) -> list[int]:

@@ -20,6 +20,7 @@ from tidegate.kube.resource import PODS
 from tidegate.local.entrypoints import rabbitmq
 from tidegate.local.entrypoints.box import Box, Refused
 from tidegate.local.nodes.images.table import entrypoints
+from tidegate.local.nodes.processes.instance import View
 
 TABLE = (
     "images: [{images: [acme], command: [sh], entrypoint: rabbitmq, data: /srv/acme, env: {A: $(POD_IP)}}]"
@@ -101,7 +102,7 @@ async def test_without_private_mounts_data_lie_in_the_pods_folder_and_the_user_i
     folder = tmp_path / "state"
     folder.mkdir()
     (folder / "images.yaml").write_text(TABLE)
-    machine = Machine(folder, own_objects(), refuses=lambda: "no")
+    machine = Machine(folder, own_objects(), View("none", "no"))
     machine.start()
     try:
         uid = await machine.apply("a", container=acme("id -un; pwd"))

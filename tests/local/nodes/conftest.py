@@ -13,7 +13,9 @@ from parts.machine import Machine, own_objects
 
 @pytest.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    """Its pods write through to the test's own folder."""
     one = Machine(tmp_path / "state", own_objects())
+    one.shares = tmp_path
     one.start()
     yield one
     await one.stop()

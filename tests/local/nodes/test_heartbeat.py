@@ -7,6 +7,7 @@ from typing import Any
 
 from parts.memory_objects import MemoryObjects
 from parts.virtualtime import VirtualClock, run
+from tidegate.base.times import format_time
 from tidegate.kube.resource import LEASES, NODES
 from tidegate.local.nodes.heartbeat import BEAT_S, Heartbeat
 
@@ -52,6 +53,40 @@ def test_the_ready_condition_and_the_lease_are_renewed() -> None:
         assert len(set(seen)) == 3
 
     beating(story)
+
+
+def test_a_limit_is_told_with_the_moment_since_which_it_is_there() -> None:
+    async def story(clock: VirtualClock) -> None:
+        objects = MemoryObjects(clock)
+        old = {
+            "type": "Slow",
+            "status": "False",
+            "reason": "Fast",
+            "lastTransitionTime": "2020-01-01T00:00:00Z",
+        }
+        await objects.create(
+            NODES, {"metadata": {"name": "local"}, "status": {"conditions": [OTHER, old, READY]}}
+        )
+        since = old["lastTransitionTime"]
+        for status in ("False", "True", "True"):
+            is_new = status != old["status"]
+            since = format_time(clock.now()) if is_new else since
+            limit = {"type": "Slow", "status": status, "reason": "Disk", "message": "it is"}
+            task = asyncio.create_task(Heartbeat(objects, clock, [limit]).run())
+            await clock.sleep(BEAT_S + 1)
+            found = objects.get(NODES, "", "local")
+            assert found is not None
+            ready, other, old = found["status"]["conditions"]
+            assert (ready["type"], other) == ("Ready", OTHER)
+            assert old == {
+                **limit,
+                "lastHeartbeatTime": old["lastHeartbeatTime"],
+                "lastTransitionTime": since,
+            }
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    run(story)
 
 
 def test_without_a_node_nothing_is_told() -> None:

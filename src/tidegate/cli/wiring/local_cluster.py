@@ -39,6 +39,7 @@ from tidegate.local.controllers.services.api_service import PORT as API_PORT
 from tidegate.local.controllers.services.api_service import ApiService, api_address
 from tidegate.local.nodes.images.program import ADDED, ImageMap
 from tidegate.local.nodes.node import Node
+from tidegate.local.nodes.processes.machine_view import Host
 from tidegate.local.objects import Objects
 from tidegate.operator.operator import Operator
 from tidegate.runtime.clock import Clock, SystemClock
@@ -91,7 +92,8 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         neighbours.follow(plane.objects)
         added = settings.data_dir / "node" / ADDED
         images = ImageMap(settings.images, added) if settings.images is not None else None
-        node = Node(plane.objects, settings.data_dir / "node", clock, images)
+        host = Host(hidden=(settings.data_dir,))
+        node = Node(plane.objects, settings.data_dir / "node", clock, images, host)
         metrics = Metrics()
         server = Server(
             plane,

@@ -2,5 +2,6 @@
 
 from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.node import Node
+from tidegate.local.nodes.processes.machine_view import Host
 
-__all__ = ["ImageMap", "Node"]
+__all__ = ["Host", "ImageMap", "Node"]

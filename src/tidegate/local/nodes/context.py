@@ -15,6 +15,7 @@ from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
 from tidegate.local.nodes.processes.environment import Refers
+from tidegate.local.nodes.processes.instance import View
 from tidegate.local.nodes.processes.process import Sweeper
 from tidegate.local.nodes.processes.service_links import API_NAME, API_NAMESPACE
 from tidegate.local.objects import Objects
@@ -27,7 +28,7 @@ LAUNCHES = 2 * (os.cpu_count() or 1)
 
 @dataclass(slots=True)
 class NodeContext:
-    """`refused` says why private mounts are not possible here, "" when they are.
+    """`view` is what containers see of the machine; of `hidden` they see nothing.
 
     `services` are all Services by (namespace, name), kept current by the node.
     """
@@ -41,11 +42,17 @@ class NodeContext:
     services: Mapping[tuple[str, str], Named]
     sweeper: Sweeper
     addresses: Addresses
-    refused: str = ""
+    hidden: tuple[Path, ...] = ()
+    view: View = field(default_factory=View)
     # Launchers at work; more at once would only take the processors from those that run.
     launches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LAUNCHES))
     # Held by the pod that rewrites its mounted files: all at once would hold up the loop.
     refills: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def refused(self) -> str:
+        """Why private mounts are not possible here, "" when they are."""
+        return (self.view.why or "refused") if self.view.kind == "none" else ""
 
     @property
     def pods(self) -> Path:

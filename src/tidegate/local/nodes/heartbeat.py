@@ -1,8 +1,9 @@
-"""The node says that it lives: its Ready condition and its Lease, which `kubectl describe node` shows."""
+"""The node says that it lives and how: its conditions and its Lease, which `kubectl describe node` shows."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,9 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    def __init__(self, objects: Objects, clock: Clock) -> None:
+    """`conditions` are those that the node has besides Ready: their type, status, reason and message."""
+
+    def __init__(self, objects: Objects, clock: Clock, conditions: Sequence[Mapping[str, str]] = ()) -> None:
         self._objects = objects
         self._clock = clock
+        self._conditions = {one["type"]: one for one in conditions}
 
     async def run(self) -> None:
         """Tells until cancelled. What cannot be told is told the next time."""
@@ -37,11 +41,15 @@ class Heartbeat:
         node = self._objects.get(NODES, "", NODE)
         if node is None:
             return
-        known = (node.get("status") or {}).get("conditions") or []
-        beaten = [
-            {**one, "lastHeartbeatTime": format_time(now)} if one.get("type") == "Ready" else one
-            for one in known
-        ]
+        moment = format_time(now)
+        known = {one["type"]: one for one in (node.get("status") or {}).get("conditions") or []}
+        beaten = [one for name, one in known.items() if name not in ("Ready", *self._conditions)]
+        for name, own in self._conditions.items():
+            before = known.get(name, {})
+            since = before["lastTransitionTime"] if before.get("status") == own["status"] else moment
+            beaten.append({**own, "lastHeartbeatTime": moment, "lastTransitionTime": since})
+        if "Ready" in known:
+            beaten.insert(0, {**known["Ready"], "lastHeartbeatTime": moment})
         await self._objects.patch(NODES, "", NODE, {"status": {"conditions": beaten}}, "status")
         await self._renew(node, now)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import subprocess
-import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,7 @@ from tidegate.local.nodes.pod_streams import Streams
 from tidegate.local.nodes.pod_usage import Meter
 from tidegate.local.nodes.pods.pod_worker import PodTask
 from tidegate.local.nodes.pods.status_reports import FINISHED
-from tidegate.local.nodes.processes.instance import LAUNCHER
+from tidegate.local.nodes.processes.machine_view import Host, condition, told
 from tidegate.local.nodes.processes.process import UID_VARIABLE, Sweeper, sweep
 from tidegate.local.nodes.processes.volumes import remove
 from tidegate.local.objects import Change, Objects
@@ -43,9 +41,8 @@ WATCHED = (PODS, SERVICES, CONFIG_MAPS, SECRETS, CLAIMS)
 class Node:
     """Runs the Pods whose nodeName is `local`, in `folder` (created, mode 0700).
 
-    `images` defaults to the built-in table after `<folder>/images.yaml`; `inherited` is the part of the
-    server's environment that pods may see (PATH, HOME, LANG, TMPDIR are taken from it). `refuses` says
-    why private mounts are not possible here, "" when they are; it runs on a thread.
+    `images` defaults to the built-in table after `<folder>/images.yaml`; of the environment in `host` pods
+    may see PATH, HOME, LANG and TMPDIR.
     """
 
     def __init__(
@@ -54,10 +51,9 @@ class Node:
         folder: Path,
         clock: Clock,
         images: ImageMap | None = None,
-        inherited: Mapping[str, str] | None = None,
-        refuses: Callable[[], str] | None = None,
+        host: Host | None = None,
     ) -> None:
-        folder = folder.resolve()
+        folder, self._host = folder.resolve(), host or Host()
         node_id = _identity(folder)
         self._services: dict[tuple[str, str], Named] = {}
         self._context = NodeContext(
@@ -66,12 +62,12 @@ class Node:
             folder=folder,
             node_id=node_id,
             images=images or ImageMap(folder / "images.yaml"),
-            inherited=dict(os.environ) if inherited is None else inherited,
+            inherited=self._host.environment,
             services=self._services,
             sweeper=Sweeper(node_id),
             addresses=Addresses(),
+            hidden=(folder, *(place.resolve() for place in self._host.hidden)),
         )
-        self._refuses = refuses or refused
         self._objects = objects
         self._pods: dict[str, PodTask] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -99,9 +95,9 @@ class Node:
     async def run(self) -> None:
         """Adopts what an earlier server left, then keeps pods and Services as the objects say."""
         self._objects.subscribe(WATCHED, self._on_change)
-        self._context.refused = await asyncio.to_thread(self._refuses)
-        if self._context.refused:
-            log.warning("no private mounts on this machine", extra={"answer": self._context.refused})
+        self._context.view = await asyncio.to_thread(self._host.view, self._context.folder)
+        if lacks := told(self._context.view):
+            log.warning(lacks)
         for service in self._objects.list(SERVICES):
             self._proxies.on_service(service, False)
         mine = []
@@ -121,7 +117,9 @@ class Node:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._proxies.run())
             group.create_task(self._log_clock.run(self._pods))
-            group.create_task(Heartbeat(self._objects, self._context.clock).run())
+            group.create_task(
+                Heartbeat(self._objects, self._context.clock, [condition(self._context.view)]).run()
+            )
 
     async def stop(self, kill_pods: bool = False) -> None:
         """Lets go of the pods, which live on; with `kill_pods` their processes end, the Pods stay.
@@ -239,13 +237,3 @@ def _identity(folder: Path) -> str:
     fresh.write_text(f"{uuid.uuid4()}\n")
     os.replace(fresh, file)
     return file.read_text().strip()
-
-
-def refused() -> str:
-    """Why this machine does not allow private mounts; "" when it does."""
-    command = [sys.executable, "-I", "-S", str(LAUNCHER), "probe"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return "" if done.returncode == 0 else (done.stdout or done.stderr).strip() or "refused"

@@ -14,6 +14,7 @@ from parts.machine import Machine, own_objects, pod, processes, until
 from tidegate.base.errors import Failure
 from tidegate.kube.resource import CONFIG_MAPS, EVENTS, PODS, SECRETS
 from tidegate.local.nodes.pods.container_plan import names
+from tidegate.local.nodes.processes.instance import View
 from tidegate.local.streams import LogOptions
 
 
@@ -378,7 +379,7 @@ async def test_usage_is_measured_by_pod(machine: Machine) -> None:
 @pytest.fixture
 async def unable(tmp_path: Path) -> AsyncIterator[Machine]:
     """A machine that refuses private mounts."""
-    one = Machine(tmp_path / "state", own_objects(), lambda: "Operation not permitted")
+    one = Machine(tmp_path / "state", own_objects(), View("none", "Operation not permitted"))
     one.start()
     yield one
     await one.stop()

@@ -17,9 +17,11 @@ from parts.kept_objects import KeptObjects
 from parts.machine import Machine, pod, processes, until
 from tidegate.kube.resource import PODS
 from tidegate.local.nodes.processes import instance as instances
-from tidegate.local.nodes.processes.instance import LAUNCHER, Instance, Plan, Record
+from tidegate.local.nodes.processes.instance import LAUNCHER, Instance, Plan, Record, View
 
 pytestmark = pytest.mark.real
+
+ALONE = View("none")
 
 
 async def test_a_running_container_is_adopted_as_it_is(doomed: Doomed) -> None:
@@ -149,7 +151,7 @@ async def test_a_deletion_is_finished_by_the_next_server(doomed: Doomed) -> None
 
 
 def prepared(folder: Path, marks: Path) -> Instance:
-    plan = Plan(["/bin/sh", "-c", f"echo ran >> {marks}"], {"PATH": os.defpath}, cwd="/", is_private=False)
+    plan = Plan(["/bin/sh", "-c", f"echo ran >> {marks}"], {"PATH": os.defpath}, cwd="/", view=ALONE)
     return instances.write(folder, 0, plan, Record())
 
 
@@ -230,7 +232,7 @@ def test_what_ended_by_itself_before_the_node_stopped_is_not_run_again(
 
 def test_half_a_plan_is_never_run(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    plan = Plan(["/bin/sh", "-c", "x" * 2000], {}, cwd="/", is_private=False)
+    plan = Plan(["/bin/sh", "-c", "x" * 2000], {}, cwd="/", view=ALONE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # takes a part, as a full disk does
     try:
         with pytest.raises(OSError, match="too large"):

@@ -203,6 +203,9 @@ class Container:
 
     async def settle(self, sweeper: Sweeper, now: float) -> Seen | None:
         """Takes note of an end; what has just ended, once, after nothing of it is left running."""
+        for instance, seen in self._history:
+            if seen.state in ("ended", "lost") and instance.files.exists():  # of an earlier server
+                await self._drop(instance, sweeper)
         if not self._ended.is_set() or self.current is None:
             return None
         self._close_status()
@@ -223,13 +226,18 @@ class Container:
             self.retry_at = now + pod_status.BACKOFF_FIRST_S
             return None
         await self._leave_alone()
-        await sweeper.sweep(self._uid, self.current.name)
+        await self._drop(self.current, sweeper)
         self.current.seal(seen)
         # Only now: what fails on the way here is done again the next time.
         self._ended.clear()
         self._history[-1] = (self.current, seen)
         self._prune()
         return seen
+
+    async def _drop(self, instance: Instance, sweeper: Sweeper) -> None:
+        """Ends what is left of an instance that has ended, and removes what it wrote."""
+        await sweeper.sweep(self._uid, instance.name)
+        await asyncio.to_thread(remove, instance.files)
 
     def _prune(self) -> None:
         """Keeps the last instances, for `logs --previous`; numbers are never used twice."""

@@ -56,7 +56,9 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     env[NODE_VARIABLE] = context.node_id
     env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
     hostname = env["HOSTNAME"][:HOSTNAME_LENGTH]
-    return Plan(words, env, cwd or "/", hostname, wanted, is_private=not context.refused)
+    is_privileged = bool((container.get("securityContext") or {}).get("privileged"))
+    hidden = [str(place) for place in context.hidden]
+    return Plan(words, env, cwd or "/", hostname, wanted, context.view, hidden, is_privileged)
 
 
 def _is_covered(place: str, wanted: list[Bind]) -> bool:

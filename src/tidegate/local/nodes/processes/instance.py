@@ -8,6 +8,7 @@
         failed   why the launcher could not become the command
         exit     the exit code, written by the shell that waits for the command, into room kept for it
         lost     the server ended it together with itself: not a failure
+        fs       what it wrote outside its volumes, as long as it runs; root: where its root is mounted
 
 The directory appears whole (by rename) before anything starts. Whoever links `claim` first decides:
 a launcher that comes late gives up, a server that comes late adopts. Nothing runs twice.
@@ -39,6 +40,21 @@ SERVER = "server"
 CLAIM_WORDS = 6
 KILLED = 137
 State = Literal["unclaimed", "alive", "ended", "lost", "void"]
+Kind = Literal["none", "shared", "places", "whole"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What containers see of this machine: nothing of their own ("none": not even mounts), the machine as
+    it is, the machine read-only but for copies of `places`, or a copy on write of the whole of it.
+
+    `why` says why it is no more than that; what containers write is kept on disk, or `is_in_memory`.
+    """
+
+    kind: Kind = "shared"
+    why: str = ""
+    places: tuple[str, ...] = ()
+    is_in_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +68,31 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. With `is_private` in mounts of its own."""
+    """What to run. With a view of the machine (but "none") in mounts of its own; `hidden` is not in it.
+
+    `is_privileged` may change the kernel's settings, as on a cluster.
+    """
 
     args: Sequence[str]
     env: Mapping[str, str]
     cwd: str = ""
     hostname: str = ""
     binds: Sequence[Bind] = ()
-    is_private: bool = True
+    view: View = field(default_factory=View)
+    hidden: Sequence[str] = ()
+    is_privileged: bool = False
+
+    @property
+    def is_private(self) -> bool:
+        return self.view.kind != "none"
 
     def words(self) -> bytes:
-        words: list[str] = ["private"] if self.is_private else []
+        words: list[str] = ["private"] * self.is_private + ["memory"] * self.view.is_in_memory
+        words += ["view", self.view.kind] + ["privileged"] * self.is_privileged
+        for place in self.view.places:
+            words += ["place", place]
+        for place in self.hidden:
+            words += ["hide", place]
         for arg in self.args:
             words += ["arg", arg]
         for name, value in self.env.items():
@@ -202,6 +232,11 @@ class Instance:
         finally:
             mine.unlink()
         return True
+
+    @property
+    def files(self) -> Path:
+        """What the container wrote outside its volumes: of no use to anybody once it has ended."""
+        return self.path / "fs"
 
     def mark_lost(self) -> None:
         """What ends from now on ends because the server wants it, not by its own fault."""

@@ -2,7 +2,7 @@
 
     python -I -S launch run <instance directory>           claim, mount, become the command
     python -I -S launch enter <pid> <directory> <tty> ARG  join the namespaces of <pid>, become ARG…
-    python -I -S launch probe                              exit 0 if private mounts are possible here
+    python -I -S launch probe <scratch directory>          which view of the machine is possible here
 
 Python runs this folder, so its modules know each other by their bare names; it is no package of the
 server's. It runs between the server and the user's command, often as root of nothing but its own
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
         return enter(int(words[1]), words[2], words[3] == b"1", words[4:])
     from probe import probe
 
-    return probe()
+    return probe(words[1])
 
 
 if __name__ == "__main__":

@@ -1,134 +1,26 @@
-"""What a container sees at `/`: the machine's file system with the container's mounts in it."""
+"""A container's mounts: its view of the machine, and its volumes in it."""
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterable
 
-from kernel import BIND, DETACH, PRIVATE, RDONLY, REC, REMOUNT, UNBINDABLE, check, libc, mount
+from kernel import PRIVATE, REC, libc, make_read_only, mount
 from namespaces import unshare
+from overlays import Layers
 from plan import CannotStart, Plan
-
-MIRROR_ENTRIES = 10_000
-LINKS = 40
-# Flags of a mount that an unprivileged remount has to repeat: statvfs bit -> mount bit.
-KEPT_FLAGS = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
-
-
-class Tree:
-    """The new root below `base`, built so that nothing is ever created in a directory of the machine."""
-
-    def __init__(self, base: bytes) -> None:
-        self.base = base
-        self.is_ours: dict[bytes, bool] = {base: True}
-        mount(b"tidegate", base, b"tmpfs", 0, b"mode=755")
-        # Else the entry that contains `base` would carry this half-built tree along.
-        mount(None, base, None, UNBINDABLE)
-        self.populate(b"/", os.listdir(b"/"), base)
-
-    def populate(self, source: bytes, names: Iterable[bytes], target: bytes) -> None:
-        for name in names:
-            origin, place = source + b"/" + name, target + b"/" + name
-            if os.path.islink(origin):
-                os.symlink(os.readlink(origin), place)
-                continue
-            is_directory = os.path.isdir(origin)
-            create(place, is_directory)
-            try:
-                mount(origin, place, None, BIND | REC)
-            except OSError:
-                continue  # what we may not bind we could not have used either; the empty entry stays
-            self.is_ours[place] = False
-
-    def mirror(self, place: bytes) -> None:
-        """Puts a writable copy of the directory's listing over it, its entries bound one by one."""
-        mode = os.stat(place).st_mode & 0o7777
-        held = os.open(place, os.O_PATH | os.O_DIRECTORY)
-        try:
-            names = os.listdir(place)
-        except PermissionError:
-            names = []
-        if len(names) > MIRROR_ENTRIES:
-            raise OSError(errno.E2BIG, f"{len(names)} entries beside the mount point")
-        mount(b"tidegate", place, b"tmpfs", 0, b"mode=%o" % mode)
-        self.is_ours[place] = True
-        self.populate(b"/proc/self/fd/%d" % held, names, place)
-        os.close(held)
-
-    def may_create(self, place: bytes) -> bool:
-        while place not in self.is_ours:
-            place = os.path.dirname(place)
-        return self.is_ours[place]
-
-    def point(self, path: bytes, is_directory: bool) -> bytes:
-        """Where `path` is in the new tree, created if it is missing; symlinks stay inside the tree."""
-        place, links = self.base, 0
-        left = path.split(b"/")[::-1]
-        while left:
-            name = left.pop()
-            if name in (b"", b"."):
-                continue
-            if name == b"..":
-                place = place if place == self.base else os.path.dirname(place)
-                continue
-            inner = place + b"/" + name
-            try:
-                target = os.readlink(inner) if os.path.islink(inner) else b""
-                os.lstat(inner)
-            except (FileNotFoundError, PermissionError):
-                self.create(place, inner, is_directory or bool(left))
-                target = b""
-            if target:
-                links += 1
-                if links > LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                place = self.base if target.startswith(b"/") else place
-                left += target.split(b"/")[::-1]
-            else:
-                place = inner
-        return place
-
-    def create(self, parent: bytes, place: bytes, is_directory: bool) -> None:
-        if self.may_create(parent):
-            try:
-                create(place, is_directory)
-                return
-            except OSError as error:
-                if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
-                    raise
-        self.mirror(parent)
-        create(place, is_directory)
-
-    def bind(self, source: bytes, target: bytes) -> bytes:
-        is_directory = os.path.isdir(source)
-        place = self.point(target, is_directory)
-        mount(source, place, None, BIND | REC)
-        self.is_ours[place] = True
-        return place
-
-    def enter(self) -> None:
-        os.chdir(self.base)
-        check(libc.pivot_root(b".", b"."), "pivot_root")
-        check(libc.umount2(b".", DETACH), "umount the old root")
-        os.chdir(b"/")
-
-
-def create(place: bytes, is_directory: bool) -> None:
-    if is_directory:
-        os.mkdir(place, 0o755)
-    else:
-        os.close(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+from views import build
 
 
 def make_private(instance: bytes, plan: Plan) -> None:
     try:
-        unshare()
+        has_user_namespace = unshare()
         mount(None, b"/", None, REC | PRIVATE)
         base = instance + b"/root"
         os.makedirs(base, exist_ok=True)
-        tree = Tree(base)
+        layers = Layers(instance + b"/fs", plan.is_in_memory, has_user_namespace)
+        tree = build(base, layers, plan)
     except OSError as error:
+        # What was attempted names this machine's folders: that is for the administrator, who asks the Node.
         raise CannotStart("FailedMount", f"no private mounts on this machine: {error.strerror}") from error
     if plan.hostname:
         libc.sethostname(plan.hostname, len(plan.hostname))
@@ -141,9 +33,7 @@ def make_private(instance: bytes, plan: Plan) -> None:
             raise CannotStart("FailedMount", told) from error
     for mode, place in places:
         if mode == b"ro":
-            flags = os.statvfs(place).f_flag
-            kept = sum(bit for seen, bit in KEPT_FLAGS.items() if flags & seen)
-            mount(None, place, None, REMOUNT | BIND | RDONLY | kept)
+            make_read_only(place)
     try:
         tree.point(plan.cwd or b"/", True)
         tree.enter()

@@ -7,15 +7,16 @@ import os
 from kernel import NEWNS, NEWUSER, NEWUTS, check, libc
 
 
-def unshare() -> None:
-    """A mount namespace of our own; with a user namespace where that needs privileges we lack."""
+def unshare() -> bool:
+    """A mount namespace of our own; with a user namespace (True) where that needs privileges we lack."""
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0 and libc.unshare(NEWNS | NEWUTS) == 0:
-        return
+        return False
     check(libc.unshare(NEWUSER | NEWNS | NEWUTS), "unshare user and mount namespace")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
+    return True
 
 
 def join(pid: int) -> None:

@@ -20,7 +20,10 @@ class Plan:
         self.env: dict[bytes, bytes] = {}
         self.binds: list[tuple[bytes, bytes, bytes]] = []
         self.cwd = self.hostname = b""
-        self.is_private = False
+        self.is_private = self.is_in_memory = self.is_privileged = False
+        self.view = b"shared"
+        self.places: list[bytes] = []
+        self.hidden: list[bytes] = []
         words = iter(text.split(b"\0")[:-1])
         for word in words:
             if word == b"arg":
@@ -34,5 +37,15 @@ class Plan:
                 self.cwd = next(words)
             elif word == b"hostname":
                 self.hostname = next(words)
+            elif word == b"view":
+                self.view = next(words)
+            elif word == b"place":
+                self.places.append(next(words))
+            elif word == b"hide":
+                self.hidden.append(next(words))
             elif word == b"private":
                 self.is_private = True
+            elif word == b"memory":
+                self.is_in_memory = True
+            elif word == b"privileged":
+                self.is_privileged = True
