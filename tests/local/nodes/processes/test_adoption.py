@@ -271,6 +271,8 @@ def test_the_exit_code_is_kept_on_a_disk_that_is_full(tmp_path: Path) -> None:
 async def test_a_container_killed_with_its_shell_counts_as_killed(machine: Machine) -> None:
     uid = await machine.apply("a", "sleep", "60")
     await machine.phase("a", "Running")
+    # While it becomes the command a process has no environment that could be read.
+    await until(lambda: len(processes(uid)) == 2)
     for pid in processes(uid):
         os.kill(pid, signal.SIGKILL)
     await machine.phase("a", "Failed")
