@@ -12,7 +12,8 @@ from tidegate.local.objects import Change, Object, Objects
 from tidegate.runtime.clock import Clock
 
 Outcome = tuple[float, str] | None
-"""Seconds until the Pod ends, and its last phase. `Pending` never starts; None runs until deleted."""
+"""Seconds until the Pod ends, and its last phase, with an exit code or a condition after a colon
+(`Failed:3`, `Failed:DisruptionTarget`). `Pending` never starts; None runs until deleted."""
 
 
 class ActingNode:
@@ -82,6 +83,7 @@ class ActingNode:
         await _ignore_absence(self.objects.update(PODS, found, subresource="status"))
 
     def _status(self, phase: str) -> dict[str, Any]:
+        phase, _, why = phase.partition(":")
         now = format_time(self.clock.now())
         ready = "True" if phase == "Running" else "False"
         status: dict[str, Any] = {
@@ -90,7 +92,12 @@ class ActingNode:
             "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": now}],
         }
         if phase != "Running":
-            status["containerStatuses"] = [{"name": "c", "state": {"terminated": {"finishedAt": now}}}]
+            ended: dict[str, Any] = {"finishedAt": now}
+            if why.isdecimal():
+                ended["exitCode"] = int(why)
+            elif why:
+                status["conditions"].append({"type": why, "status": "True", "lastTransitionTime": now})
+            status["containerStatuses"] = [{"name": "c", "state": {"terminated": ended}}]
         return status
 
 

@@ -212,6 +212,77 @@ def test_what_can_be_wrong_with_a_job(spec: dict[str, Any], expected: list[str])
     assert paths("Job", spec={"template": template("Never"), **spec}) == expected
 
 
+INDEXED = {"completionMode": "Indexed", "completions": 4}
+CODES = {"operator": "In", "values": [3]}
+
+
+def failing(*rules: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {"podFailurePolicy": {"rules": list(rules)}, **spec}
+
+
+def succeeding(*rules: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {"successPolicy": {"rules": list(rules)}, **INDEXED, **spec}
+
+
+RULE = "spec.podFailurePolicy.rules[0]"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (failing({"action": "Ignore", "onExitCodes": CODES}), []),
+        (failing({"action": "Count", "onPodConditions": [{"type": "DisruptionTarget"}]}), []),
+        (failing({"action": "Retry", "onExitCodes": CODES}), [f"{RULE}.action"]),
+        (failing({"action": "FailIndex", "onExitCodes": CODES}), [f"{RULE}.action"]),
+        (failing({"action": "FailIndex", "onExitCodes": CODES}, **INDEXED, backoffLimitPerIndex=1), []),
+        (failing({"action": "FailJob"}), [RULE]),
+        (failing({"action": "FailJob", "onExitCodes": CODES, "onPodConditions": [{"type": "X"}]}), [RULE]),
+        (
+            failing({"action": "FailJob", "onExitCodes": {"operator": "Is", "values": []}}),
+            [f"{RULE}.onExitCodes.operator", f"{RULE}.onExitCodes.values"],
+        ),
+        (
+            failing({"action": "FailJob", "onExitCodes": {"operator": "In", "values": [0, 3, 2, 3]}}),
+            [f"{RULE}.onExitCodes.values", f"{RULE}.onExitCodes.values[0]", f"{RULE}.onExitCodes.values[3]"],
+        ),
+        (
+            failing({"action": "FailJob", "onExitCodes": {**CODES, "containerName": "other"}}),
+            [f"{RULE}.onExitCodes.containerName"],
+        ),
+        (
+            failing({"action": "Ignore", "onExitCodes": CODES}, template=template("OnFailure")),
+            ["spec.template.spec.restartPolicy"],
+        ),
+        (
+            failing({"action": "Ignore", "onExitCodes": CODES}, podReplacementPolicy="TerminatingOrFailed"),
+            ["spec.podReplacementPolicy"],
+        ),
+        ({"backoffLimitPerIndex": 1}, ["spec.backoffLimitPerIndex"]),
+        ({"backoffLimitPerIndex": 1, "maxFailedIndexes": 4, **INDEXED}, []),
+        ({"maxFailedIndexes": 1, **INDEXED}, ["spec.backoffLimitPerIndex"]),
+        ({"backoffLimitPerIndex": 1, "maxFailedIndexes": 5, **INDEXED}, ["spec.maxFailedIndexes"]),
+        (
+            {"backoffLimitPerIndex": 1, "completionMode": "Indexed", "completions": 100_001},
+            ["spec.maxFailedIndexes"],
+        ),
+        (succeeding({"succeededCount": 4}), []),
+        (succeeding({"succeededIndexes": "0,2-3", "succeededCount": 3}), []),
+        (succeeding({"succeededIndexes": "0,2-3", "succeededCount": 4}), ["succeededCount"]),
+        (succeeding({"succeededCount": 5}), ["succeededCount"]),
+        (succeeding({"succeededIndexes": "2-4"}), ["succeededIndexes"]),
+        (succeeding({"succeededIndexes": "2,1"}), ["succeededIndexes"]),
+        (succeeding({"succeededIndexes": "a"}), ["succeededIndexes"]),
+        (succeeding({}), ["rules[0]"]),
+        (succeeding(), ["rules"]),
+        (succeeding({"succeededCount": 1}, completionMode="NonIndexed"), ["spec.successPolicy"]),
+    ],
+)
+def test_what_can_be_wrong_with_the_policies_of_a_job(spec: dict[str, Any], expected: list[str]) -> None:
+    found = paths("Job", spec={"template": template("Never"), **spec})
+    prefix = "spec.successPolicy."
+    assert [one.removeprefix(prefix).removeprefix("rules[0].") for one in found] == expected
+
+
 def hpa(**spec: Any) -> dict[str, Any]:
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
     return {"scaleTargetRef": target, "maxReplicas": 5, **spec}
@@ -487,6 +558,20 @@ POD = {"spec": {"containers": [container()], "nodeName": "local"}}
             {"spec": {"template": template("Never")}},
             {"spec": {"template": template("Never"), "completions": 2}},
             ["spec.completions"],
+        ),
+        (
+            "Job",
+            {"spec": {"template": template("Never"), **INDEXED, "backoffLimitPerIndex": 1}},
+            {
+                "spec": {
+                    "template": template("Never"),
+                    **INDEXED,
+                    "backoffLimitPerIndex": 2,
+                    "maxFailedIndexes": 3,
+                    "successPolicy": {"rules": [{"succeededCount": 1}]},
+                }
+            },
+            ["spec.successPolicy", "spec.backoffLimitPerIndex"],
         ),
         ("Secret", {"type": "Opaque"}, {"type": "x/y"}, ["type"]),
         ("Secret", {"immutable": True, "data": {"a": "eA=="}}, {"immutable": True, "data": {}}, ["data"]),

@@ -15,6 +15,7 @@ from tidegate.local.controllers import conditions
 from tidegate.local.controllers.cluster.scheduler import Scheduler
 from tidegate.local.controllers.jobs import pod_tally
 from tidegate.local.controllers.jobs.jobs import Jobs, pod_of
+from tidegate.local.controllers.jobs.ranges import format_ranges, parse_ranges
 from tidegate.local.objects import Object
 
 
@@ -423,16 +424,6 @@ def test_a_job_at_rest_writes_nothing(live):
     live(scenario, team, after(10))
 
 
-def test_what_a_limit_does_not_cover_is_told(live):
-    async def scenario(world: World) -> None:
-        await world.objects.create(JOBS, job(podFailurePolicy={"rules": []}))
-        await world.pass_s(5)
-        (message,) = world.objects.events("Unsupported")
-        assert message.startswith("spec.podFailurePolicy is not honoured")
-
-    live(scenario, team)
-
-
 @pytest.mark.parametrize(
     ("spec", "phases", "pods", "end"),
     [
@@ -556,7 +547,7 @@ def test_the_wait_doubles_with_each_failure_since_the_last_success(pods: list[Ob
 
 @pytest.mark.parametrize("text", ["", "0", "0-3,5", "2,4,6-9"])
 def test_ranges_read_what_they_write(text: str):
-    assert pod_tally.format_ranges(pod_tally.parse_ranges(text)) == text
+    assert format_ranges(parse_ranges(text)) == text
 
 
 def test_every_number_of_a_job_has_a_name_of_its_own():

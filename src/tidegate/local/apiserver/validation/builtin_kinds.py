@@ -21,6 +21,7 @@ from tidegate.local.apiserver.validation.endpoints import (
     slice_problems,
 )
 from tidegate.local.apiserver.validation.hpa import hpa_problems
+from tidegate.local.apiserver.validation.job import job_problems
 from tidegate.local.apiserver.validation.object_metadata import metadata_problems
 from tidegate.local.apiserver.validation.pod_spec import pod_spec_problems
 from tidegate.local.apiserver.validation.rules import (
@@ -117,23 +118,8 @@ def _replica_set(body: Object) -> Problems:
 
 
 def _job(body: Object) -> Problems:
-    spec = body["spec"]
-    for field in ("parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished"):
-        yield from at_least(f"spec.{field}", spec.get(field), 0)
-    yield from at_least("spec.activeDeadlineSeconds", spec.get("activeDeadlineSeconds"), 1)
-    yield from one_of("spec.completionMode", spec["completionMode"], ("NonIndexed", "Indexed"))
-    if spec["completionMode"] == "Indexed" and spec.get("completions") is None:
-        yield required("spec.completions", "when completion mode is Indexed")
-    if spec["manualSelector"] is True:
-        if not spec.get("selector"):
-            yield required("spec.selector", "when manualSelector is true")
-        else:
-            yield from label_selector("spec.selector", spec["selector"])
-    elif spec["selector"] != {
-        "matchLabels": {"batch.kubernetes.io/controller-uid": body["metadata"]["uid"]}
-    } and spec["selector"] != {"matchLabels": {"controller-uid": body["metadata"]["uid"]}}:
-        yield wrong("spec.selector", spec["selector"], "`selector` not auto-generated")
-    yield from _template(spec, ("Never", "OnFailure"))
+    yield from job_problems(body)
+    yield from _template(body["spec"], ("Never", "OnFailure"))
 
 
 def _service(body: Object) -> Problems:

@@ -35,7 +35,8 @@ def _selector(old: Object, new: Object) -> Problems:
 
 
 def _job(old: Object, new: Object) -> Problems:
-    names = ["selector", "template", "completionMode", "podFailurePolicy"]
+    names = ["selector", "template", "completionMode"]
+    names += ["podFailurePolicy", "successPolicy", "backoffLimitPerIndex"]
     if new["spec"].get("completionMode") != "Indexed":
         names.append("completions")
     yield from _fields(old["spec"], new["spec"], "spec.", *names)

@@ -7,7 +7,9 @@ from typing import Any
 
 from tidegate.base.times import format_time
 from tidegate.local.controllers import conditions
-from tidegate.local.controllers.jobs.pod_tally import Count, Verdict, format_ranges, is_indexed
+from tidegate.local.controllers.jobs.indexes import is_indexed, is_limited_per_index
+from tidegate.local.controllers.jobs.pod_tally import Count, Verdict
+from tidegate.local.controllers.jobs.ranges import format_ranges
 from tidegate.local.objects import Object
 
 Status = dict[str, Any]
@@ -39,8 +41,7 @@ def decided(job: Object) -> Verdict | None:
 def counters(job: Object, counted: Count, *, active: int) -> Status:
     """The status with its counters renewed; zero counters are left out, as Kubernetes does.
 
-    Indexes are for Jobs of mode Indexed, and failed ones only for `backoffLimitPerIndex`, which is not
-    offered: elsewhere the numbers of attempts would be taken for them.
+    Indexes are for Jobs of mode Indexed, and failed ones only for those with `backoffLimitPerIndex`.
     """
     old = job.get("status") or {}
     status: Status = {
@@ -51,6 +52,8 @@ def counters(job: Object, counted: Count, *, active: int) -> Status:
     status |= {"ready": counted.ready, "terminating": len(counted.terminating)}
     if is_indexed(job) and counted.succeeded:
         status["completedIndexes"] = format_ranges(counted.succeeded)
+    if is_limited_per_index(job):
+        status["failedIndexes"] = format_ranges(counted.failed_indexes)
     return status
 
 

@@ -16,7 +16,7 @@ from tidegate.kube.resource import JOBS, PODS, ApiError, Resource
 from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
-from tidegate.local.controllers.jobs import job_status, pod_tally
+from tidegate.local.controllers.jobs import indexes, job_status, pod_tally
 from tidegate.local.controllers.jobs.pod_tally import Count, Verdict
 from tidegate.local.controllers.owner_references import (
     controlled,
@@ -32,8 +32,6 @@ from tidegate.runtime.clock import Clock
 
 SOURCE = "job-controller"
 OURS = "kubernetes.io/job-controller"
-INDEX = "batch.kubernetes.io/job-completion-index"
-UNSUPPORTED = ("podFailurePolicy", "successPolicy", "backoffLimitPerIndex", "maxFailedIndexes")
 
 
 class Jobs:
@@ -132,14 +130,14 @@ class Jobs:
 
     async def _go_on(self, job: Object, counted: Count, pods: list[Object]) -> float | None:
         now = self.clock.now()
-        attempts = pod_tally.next_attempts(job, counted, pod_control.BURST)
-        backoff_s = pod_tally.backoff_left_s(pods, now)
-        if attempts and backoff_s > 0:
-            attempts = []
-        else:
-            backoff_s = 0.0
+        held = pod_tally.on_hold(job, counted, now)
+        attempts = pod_tally.next_attempts(job, counted, pod_control.BURST, held)
+        backoff_s = min(held.values(), default=0.0)
+        if attempts and not indexes.is_limited_per_index(job):
+            backoff_s = pod_tally.backoff_left_s(pods, now, counted.ignored)
+            attempts = [] if backoff_s > 0 else attempts
         await pod_control.delete_pods(self.objects, job, pod_tally.surplus(job, counted), self.events)
-        refused = await self._create(job, attempts)
+        refused = await self._create(job, counted, attempts)
         active = sum(pod_control.is_active(pod) for pod in controlled(self.objects, PODS, job))
         status = job_status.counters(job, counted, active=active)
         status = job_status.with_suspension(status, now, is_suspended=False)
@@ -151,8 +149,8 @@ class Jobs:
             await self._start(job)
         if refused is not None:
             raise refused
-        deadline_s = pod_tally.deadline_left_s(written, now)
-        return min((left_s for left_s in (deadline_s, backoff_s or None) if left_s is not None), default=None)
+        dues = (pod_tally.deadline_left_s(written, now), backoff_s if backoff_s > 0 else None)
+        return min((left_s for left_s in dues if left_s is not None), default=None)
 
     async def _write(self, job: Object, counted: Count, status: job_status.Status) -> Object:
         """The status, and what it counted, in one write."""
@@ -163,17 +161,15 @@ class Jobs:
     async def _start(self, job: Object) -> None:
         if conditions.is_true((job.get("status") or {}).get("conditions"), "Suspended"):
             await self.events.normal(job, "Resumed", "Job resumed")
-        for name in UNSUPPORTED:
-            if job["spec"].get(name) is not None:
-                message = f"spec.{name} is not honoured by this control plane; backoffLimit alone decides"
-                await self.events.warn(job, "Unsupported", message)
 
-    async def _create(self, job: Object, attempts: list[int]) -> ApiError | None:
+    async def _create(self, job: Object, counted: Count, attempts: list[int]) -> ApiError | None:
         """Creates these attempts; what was refused, once everything else is done."""
         refused: list[ApiError] = []
 
         async def create(number: int) -> None:
             pod = pod_of(job, number)
+            if indexes.is_limited_per_index(job):
+                _mark_failures(pod, job, counted)
             try:
                 await self.objects.create(PODS, pod)
             except ApiError as error:
@@ -200,15 +196,15 @@ def pod_of(job: Object, number: int) -> Object:
     """The Pod of attempt `number`: the same name for the same Job and number."""
     metadata, spec = job["metadata"], job["spec"]
     ending = _ending(metadata["uid"], number)
-    index = number % int(spec.get("completions") or 1)
-    if pod_tally.is_indexed(job):
+    index = number % indexes.completions(job)
+    if indexes.is_indexed(job):
         ending = f"{index}-{ending}"
     name = pod_control.pod_name(metadata["name"], ending)
     pod = pod_control.from_template(spec["template"], metadata["namespace"], name, reference(JOBS, job))
     marks = {"job-name": metadata["name"], "controller-uid": metadata["uid"]}
     pod["metadata"]["labels"] |= marks | {f"batch.kubernetes.io/{key}": value for key, value in marks.items()}
     pod["metadata"]["annotations"][pod_tally.ATTEMPT] = str(number)
-    if pod_tally.is_indexed(job):
+    if indexes.is_indexed(job):
         _mark_index(pod, metadata["name"], index)
     return pod
 
@@ -221,11 +217,20 @@ def _ending(uid: str, number: int) -> str:
 
 def _mark_index(pod: Object, job_name: str, index: int) -> None:
     """Tells the Pod its completion index: label, annotation, host name and JOB_COMPLETION_INDEX."""
-    pod["metadata"]["labels"][INDEX] = str(index)
-    pod["metadata"]["annotations"][INDEX] = str(index)
+    pod["metadata"]["labels"][indexes.INDEX] = str(index)
+    pod["metadata"]["annotations"][indexes.INDEX] = str(index)
     spec: dict[str, Any] = pod["spec"]
     spec.setdefault("hostname", f"{job_name}-{index}")
     variable = {"name": "JOB_COMPLETION_INDEX", "value": str(index)}
     for field in ("initContainers", "containers"):
         if field in spec:
             spec[field] = [{**one, "env": [*(one.get("env") or []), variable]} for one in spec[field]]
+
+
+def _mark_failures(pod: Object, job: Object, counted: Count) -> None:
+    """Tells the Pod how often its index has failed before."""
+    annotations = pod["metadata"]["annotations"]
+    index = int(annotations[indexes.INDEX])
+    annotations[indexes.FAILURES] = str(indexes.by_index(job, counted.failed)[index])
+    if ignored := indexes.by_index(job, counted.ignored)[index]:
+        annotations[indexes.IGNORED_FAILURES] = str(ignored)
