@@ -17,7 +17,7 @@ from tidegate.kube.resource import PODS, SERVICES
 from tidegate.local.nodes import Host, Node
 from tidegate.local.nodes.processes.instance import View
 from tidegate.local.streams import Command, LogOptions
-from tidegate.runtime.clock import SystemClock
+from tidegate.runtime.clock import Clock, SystemClock
 
 until = partial(waiting.until, within_s=10.0)
 """Processes take their time."""
@@ -31,11 +31,17 @@ def own_objects() -> MemoryObjects:
 class Machine:
     """One node and what a test asks of it."""
 
-    def __init__(self, folder: Path, objects: MemoryObjects, view: View | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        objects: MemoryObjects,
+        view: View | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.folder = folder
         self.objects = objects
         host = Host() if view is None else Host(look=lambda *_: view)
-        self.node = Node(objects, folder, SystemClock(), host=host)
+        self.node = Node(objects, folder, clock or SystemClock(), host=host)
         self.shares: Path | None = None
         self._running: asyncio.Task[None] | None = None
 

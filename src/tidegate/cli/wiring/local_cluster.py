@@ -29,6 +29,7 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.kube.resource import CRDS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
+from tidegate.local.apiserver.authentication.pod_access import PodAccess
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Listen, Server
 from tidegate.local.controllers.cluster.root_authority import RootAuthority
@@ -104,6 +105,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             metrics.as_list,
         )
         kubeconfig = await server.start()
+        node.let_in(PodAccess(plane.objects, plane.tokens, server.url))
         client = Client(config.load(kubeconfig), clock=clock)
         operator = Operator(
             client,

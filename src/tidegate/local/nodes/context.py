@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS, SERVICES
+from tidegate.local.api_access import ApiAccess
 from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
@@ -44,6 +45,8 @@ class NodeContext:
     addresses: Addresses
     hidden: tuple[Path, ...] = ()
     view: View = field(default_factory=View)
+    # How pods talk to the API as themselves; None where nothing gives them tokens.
+    access: ApiAccess | None = None
     # Launchers at work; more at once would only take the processors from those that run.
     launches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LAUNCHES))
     # Held by the pod that rewrites its mounted files: all at once would hold up the loop.

@@ -13,6 +13,7 @@ from typing import Any
 
 from tidegate.base.errors import Failure
 from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES, ApiError
+from tidegate.local.api_access import ApiAccess
 from tidegate.local.nodes.container_logs import LogClock
 from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
 from tidegate.local.nodes.heartbeat import Heartbeat
@@ -81,6 +82,10 @@ class Node:
     @property
     def streams(self) -> PodStreams:
         return self._streams
+
+    def let_in(self, access: ApiAccess) -> None:
+        """Gives pods that start from now on an identity at the API."""
+        self._context.access = access
 
     def resolve(self, host: str, namespace: str = "default") -> str:
         """The address of a Service named as pods name it; any other host as it is."""

@@ -1,4 +1,6 @@
-"""What only the server can complete: addresses and node ports of Services, the status of definitions."""
+"""What only the server can complete: addresses and node ports of Services, the status of definitions, the
+tokens of Pods.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tidegate.base.problems import Problem
+from tidegate.local.apiserver.defaulting.account_volume import PREFIX, mount_account
 from tidegate.local.apiserver.defaulting.node_ports import NodePorts
 from tidegate.local.apiserver.defaulting.service_addresses import (
     API,
@@ -19,11 +22,13 @@ from tidegate.local.apiserver.defaulting.service_addresses import (
     ServiceNetwork,
 )
 from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.refusals import forbidden
 from tidegate.local.apiserver.storage.store import Store
 from tidegate.local.apiserver.storage.stored_object import Place, row_of
 from tidegate.local.apiserver.validation.crd import crd_problems
 from tidegate.local.apiserver.validation.custom_resources import CRD_KEY, establish
 from tidegate.local.apiserver.validation.endpoints import ENDPOINTS, SLICES, special_addresses
+from tidegate.local.apiserver.validation.object_metadata import generated_name
 from tidegate.local.objects import Object
 
 CONTROLLERS = ("endpointslice-controller.k8s.io", "endpoint-controller")
@@ -32,7 +37,7 @@ OWN_HINT = "; a Service of type ExternalName to host.tidegate.internal leads to 
 
 log = logging.getLogger(__name__)
 
-_SERVICES = "services"
+_SERVICES, _PODS, _ACCOUNTS = "services", "pods", "serviceaccounts"
 
 
 class Completion:
@@ -79,6 +84,8 @@ class Completion:
             return [*self._addresses.assign(place, new, old), *self._node_ports.assign(place, new, old)]
         if kind.key in (ENDPOINTS, SLICES):
             return list(self._special_addresses(kind, new))
+        if kind.key == _PODS and old is None:
+            self._mount_account(kind, new)
         if kind.key == CRD_KEY and not any(crd_problems(new)):
             establish(new, old, now)
         return []
@@ -98,6 +105,19 @@ class Completion:
             lambda address: is_shared and address.version == 4 and address in ON_MACHINE,
             SHARED_HINT if is_shared else OWN_HINT,
         )
+
+    def _mount_account(self, kind: Kind, pod: Object) -> None:
+        """403 for a Pod whose ServiceAccount is not there."""
+        meta, spec = pod["metadata"], pod["spec"]
+        namespace, name = meta.get("namespace", ""), spec["serviceAccountName"]
+        row = self._store.newest(_ACCOUNTS, (namespace, name))
+        if row is None:
+            raise forbidden(
+                kind,
+                meta.get("name", ""),
+                f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found',
+            )
+        mount_account(spec, row.parse(), generated_name(PREFIX))
 
     def mark_terminating(self, kind: Kind, new: Object, old: Object, now: datetime) -> None:
         """Lets a definition that is being deleted say so."""

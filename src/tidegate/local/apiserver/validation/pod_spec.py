@@ -86,6 +86,24 @@ def _volumes(path: str, volumes: list[dict[str, Any]]) -> Problems:
             yield required(f"{where}.secret.secretName")
         if "configMap" in volume and not volume["configMap"].get("name"):
             yield required(f"{where}.configMap.name")
+        for number, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
+            if "serviceAccountToken" in source:
+                token = f"{where}.projected.sources[{number}].serviceAccountToken"
+                yield from _token(token, source["serviceAccountToken"])
+
+
+def _token(path: str, token: dict[str, Any]) -> Problems:
+    if not token.get("path"):
+        yield required(f"{path}.path")
+    elif token["path"].startswith("/") or ".." in token["path"].split("/"):
+        yield wrong(f"{path}.path", token["path"], "must be a relative path without '..'")
+    life_s = token.get("expirationSeconds")
+    if isinstance(life_s, int) and life_s < 600:
+        yield wrong(f"{path}.expirationSeconds", life_s, "may not specify a duration less than 10 minutes")
+    if isinstance(life_s, int) and life_s > 2**32:
+        yield wrong(
+            f"{path}.expirationSeconds", life_s, "may not specify a duration larger than 2^32 seconds"
+        )
 
 
 def _container(path: str, container: dict[str, Any], volumes: Collection[str | None]) -> Problems:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tidegate.local.api_access import ACCOUNT_FOLDER
 from tidegate.local.entrypoints.box import DATA_VARIABLE
 from tidegate.local.nodes.context import NodeContext
 from tidegate.local.nodes.network.host_names import hosts_file, replace_names
 from tidegate.local.nodes.network.names import Named
+from tidegate.local.nodes.processes.account_tokens import AccountTokens, first_renewal
 from tidegate.local.nodes.processes.environment import Refers, command_line, environment
 from tidegate.local.nodes.processes.instance import Bind, Plan
 from tidegate.local.nodes.processes.process import INSTANCE_VARIABLE, NODE_VARIABLE, UID_VARIABLE
@@ -28,7 +30,8 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     """
     metadata = pod["metadata"]
     refers: Refers = context.refers(metadata["namespace"])
-    env = environment(pod, container, refers, _inherited(context))
+    api = context.access.address if context.access is not None else None
+    env = environment(pod, container, refers, _inherited(context), api)
     command, args = command_line(container, env)
     program = context.images.program(
         str(container.get("image", "")), command, args, env, pod["status"]["podIP"]
@@ -45,6 +48,8 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     words = program.args
     cwd = container.get("workingDir") or program.working_dir
     if context.refused:
+        # Else no pod would run there: every one has this mount, and few need it.
+        wanted = [bind for bind in wanted if bind.target != ACCOUNT_FOLDER]
         if wanted:
             raise Unmountable(without_mounts(wanted, context.refused))
         env = {name: replace_names(value, context.services) for name, value in env.items()}
@@ -79,8 +84,21 @@ def _storage(own: Path, place: str, wanted: list[Bind], context: NodeContext) ->
 def fill_volumes(context: NodeContext, pod: Mapping[str, Any], refers: Refers) -> dict[str, Path]:
     """The pod's volumes with their present content. Raises `Unmountable`."""
     metadata = pod["metadata"]
-    folder = context.pod_folder(metadata["uid"]) / ".volumes"
-    return Volumes(folder, context.claims, context.claim_uid(metadata["namespace"])).prepare(pod, refers)
+    tokens = AccountTokens(context.access, context.clock.now().timestamp())
+    volumes = Volumes(
+        _volumes_of(context, pod), context.claims, context.claim_uid(metadata["namespace"]), tokens
+    )
+    return volumes.prepare(pod, refers)
+
+
+def renewal_s(context: NodeContext, pod: Mapping[str, Any]) -> float | None:
+    """Seconds until the first of the pod's tokens is to be renewed; None when it has none."""
+    moment = first_renewal(pod, _volumes_of(context, pod)) if context.access is not None else None
+    return None if moment is None else moment - context.clock.now().timestamp()
+
+
+def _volumes_of(context: NodeContext, pod: Mapping[str, Any]) -> Path:
+    return context.pod_folder(pod["metadata"]["uid"]) / ".volumes"
 
 
 def names(spec: Mapping[str, Any]) -> frozenset[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -46,6 +47,7 @@ class PodTask:
         self._is_over = False
         self._is_leaving = False
         self._is_stale = False
+        self._renew_at = math.inf
         self._upkeep = Upkeep(context, self._reports, self.containers, self.wake)
         self._names: frozenset[str] | None = None
         self.is_cleared = False
@@ -116,7 +118,7 @@ class PodTask:
         if not self._context.addresses.keep(self.uid, status.get("podIP", "")):
             return await self._admit(pod)
         await self._upkeep.look(pod)
-        if self._is_stale:
+        if self._is_stale or self._context.clock.monotonic() >= self._renew_at:
             await self._refill(pod)
         overdue_s = self._overdue_s(pod)
         if overdue_s is not None and overdue_s <= 0:
@@ -129,8 +131,20 @@ class PodTask:
             dues.append(await self._start(pod, container))
             if container.is_held_by_hook:
                 break
-        retry_s = await self._report(pod, None)
-        return min((due_s for due_s in (*dues, overdue_s, retry_s) if due_s is not None), default=None)
+        dues += [overdue_s, await self._report(pod, None), self._renewal_s(pod)]
+        return min((due_s for due_s in dues if due_s is not None), default=None)
+
+    def _renewal_s(self, pod: Mapping[str, Any]) -> float | None:
+        """Seconds until the tokens of what runs are looked at again: also after they could not be renewed."""
+        due_s = None
+        if any(container.is_alive for container in self.containers):
+            due_s = container_plan.renewal_s(self._context, pod)
+        if due_s is None:
+            self._renew_at = math.inf
+            return None
+        due_s = max(due_s, RETRY_S)
+        self._renew_at = self._context.clock.monotonic() + due_s
+        return due_s
 
     async def _refill(self, pod: Mapping[str, Any]) -> None:
         """The mounted files as they are to be now, for one pod after the other."""

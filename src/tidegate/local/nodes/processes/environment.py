@@ -17,6 +17,7 @@ from tidegate.base.bytetext import to_bytes
 from tidegate.base.quantity import parse_quantity
 from tidegate.local.nodes.processes.service_links import service_variables
 
+API_HOST, LOOPBACK = "KUBERNETES_SERVICE_HOST", "127."
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 REFERENCE = re.compile(r"\$(\$|\(([^()$]+)\))")
 KEYED = re.compile(r"^metadata\.(labels|annotations)\['(.+)'\]$")
@@ -72,11 +73,20 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 
 
 def environment(
-    pod: Mapping[str, Any], container: Mapping[str, Any], refers: Refers, inherited: Mapping[str, str]
+    pod: Mapping[str, Any],
+    container: Mapping[str, Any],
+    refers: Refers,
+    inherited: Mapping[str, str],
+    api: tuple[str, int] | None = None,
 ) -> dict[str, str]:
-    """All variables of the container. Raises `Incomplete` for a ConfigMap, Secret or key that is missing."""
+    """All variables of the container. Raises `Incomplete` for a ConfigMap, Secret or key that is missing.
+
+    `api` is where the pod finds the API, as clients in pods look for it.
+    """
     variables = {name: inherited[name] for name in INHERITED if name in inherited}
     variables |= service_variables(pod, refers.find_services())
+    if api is not None and variables.get(API_HOST, LOOPBACK).startswith(LOOPBACK):
+        variables |= api_variables(*api)
     variables["HOSTNAME"] = str(pod["spec"].get("hostname") or pod["metadata"]["name"])
     for source in container.get("envFrom") or []:
         for key, text in _source(source, refers).items():
@@ -89,6 +99,18 @@ def environment(
         else:
             variables[entry["name"]] = expand(str(entry.get("value") or ""), variables)
     return {name: value for name, value in variables.items() if name and "\0" not in value}
+
+
+def api_variables(host: str, port: int) -> dict[str, str]:
+    """Where the API itself listens: on a network that pods share with the machine, ordinary users may not
+    listen on the port that its Service has.
+    """
+    return {
+        API_HOST: host,
+        "KUBERNETES_SERVICE_PORT": str(port),
+        "KUBERNETES_SERVICE_PORT_HTTPS": str(port),
+        "KUBERNETES_PORT": f"tcp://{host}:{port}",
+    }
 
 
 def _source(source: Mapping[str, Any], refers: Refers) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tidegate.local.nodes.processes.account_tokens import NO_TOKENS, AccountTokens
 from tidegate.local.nodes.processes.environment import Incomplete, Refers, expand, field_value, resource_value
 from tidegate.local.nodes.processes.instance import Bind
 
@@ -24,12 +25,14 @@ class Unmountable(Exception):
 class Volumes:
     """Where volumes live: those of the pod below `folder`, claims in `claims/<uid of the claim>`.
 
-    `claim_uid` gives the uid of a PersistentVolumeClaim of the pod's namespace, None if there is none.
+    `claim_uid` gives the uid of a PersistentVolumeClaim of the pod's namespace, None if there is none;
+    `tokens` are those of its ServiceAccount.
     """
 
     folder: Path
     claims: Path
     claim_uid: Callable[[str], str | None]
+    tokens: AccountTokens = NO_TOKENS
 
     def prepare(self, pod: Mapping[str, Any], refers: Refers) -> dict[str, Path]:
         """The path of each volume by name, created and filled. Raises `Unmountable`. Safe to repeat."""
@@ -52,6 +55,8 @@ class Volumes:
         if kind in ("configMap", "secret", "downwardAPI", "projected"):
             try:
                 files = _files(kind, source, pod, refers)
+                if kind == "projected":
+                    files |= self.tokens.files(source, pod, place)
             except Incomplete as error:
                 raise Unmountable(
                     f'MountVolume.SetUp failed for volume "{volume["name"]}": {error}'
