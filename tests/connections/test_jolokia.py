@@ -100,6 +100,7 @@ async def test_a_missing_queue_fails_alone_and_is_no_zero(
     assert found == [3, 0][: len(others)]
     assert isinstance(none, Misconfigured)
     assert "no such queue or broker" in str(none)
+    assert ("its address" in str(none)) is isinstance(broker, ArtemisServer)
 
 
 async def test_a_thousand_triggers_are_one_request_a_batch(

@@ -37,6 +37,10 @@ Found = dict[tuple[Any, ...], Any]
 
 _ELSEWHERE = frozenset({502, 503, 504})
 _GRACE_S = 1.0
+_STEPS = {
+    "index_not_found_exception": "check `index`",
+    "resource_not_found_exception": "check `searchTemplateName`",
+}
 _STRANGE = "check `addresses`: what answers there runs no searches"
 
 
@@ -146,7 +150,7 @@ class SearchConnection:
         try:
             response, request = await self._sent(search.path(), search.body.encode(), "application/json")
             if response.status != 200:
-                raise failures.refusal(response, request)
+                raise _refusal(response, request)
             return {_key(search): _checked(await _read(response, request), request)}
         except (failures.Down, failures.Late):
             raise
@@ -222,7 +226,7 @@ def _checked(entry: Any, request: HttpRequest) -> Any:
     status = entry.get("status", 200)
     if "error" in entry or status != 200:
         told = msgspec.json.encode(entry.get("error"))
-        return failures.refusal(Response(status if isinstance(status, int) else 500, {}, told), request)
+        return _refusal(Response(status if isinstance(status, int) else 500, {}, told), request)
     shards = entry.get("_shards")
     if not isinstance(shards, dict):
         # Nothing at the location may mean 0: not where something else than a search has answered.
@@ -234,6 +238,17 @@ def _checked(entry: Any, request: HttpRequest) -> Any:
             request.title(), on=request.server.label(), answer=f"the response is not whole: {what}"
         )
     return entry
+
+
+def _refusal(response: Response, request: HttpRequest) -> TidegateError:
+    """A refused search, with what to do: the type of its error tells what is missing."""
+    try:
+        document = msgspec.json.decode(response.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        document = None
+    error = document.get("error", document) if isinstance(document, dict) else None
+    kind = error.get("type") if isinstance(error, dict) else None
+    return failures.refusal(response, request, _STEPS.get(kind, "") if isinstance(kind, str) else "")
 
 
 async def _joined(parts: Iterable[Coroutine[Any, Any, Found]]) -> Found:

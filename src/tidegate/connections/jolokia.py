@@ -133,7 +133,9 @@ class JolokiaConnection:
     def _outcome(self, read: _Read, asked: Asked) -> Outcome:
         attempted, on = f"read {asked.about}", self._server.label()
         if read.status == 404:
-            step = "correct the names of the queue and of the broker"
+            name = asked.bean if isinstance(asked, BeanAttribute) else asked.target
+            places = "queue, its address and the broker" if "address=" in name else "queue and of the broker"
+            step = f"correct the names of the {places}"
             return Misconfigured(attempted, on=on, answer="there is no such queue or broker", next_step=step)
         if read.status in (401, 403):
             step = "give the user the right to read it, and `corsHeader` an origin that Jolokia allows"
@@ -144,7 +146,8 @@ class JolokiaConnection:
         if read.status != 200:
             return Malformed(attempted, on=on, answer=f"Jolokia says status {read.status}")
         if type(read.value) is not int or read.value < 0:
-            return Malformed(attempted, on=on, answer="what came back is no count")
+            step = "let it be an attribute that is a whole number, such as QueueSize or MessageCount"
+            return Malformed(attempted, on=on, answer="what came back is no count", next_step=step)
         return read.value
 
 

@@ -30,7 +30,8 @@ Without `track_total_hits` the server counts hits up to 10,000 only. `size: 0` k
 response.
 
 A missing index, a refused search and a search that failed on some shards or timed out are errors, with
-`ignoreNullValues`, too. All searches for a cluster travel in one request.
+`ignoreNullValues`, too; a pattern that matches no index finds nothing, 0 hits. All searches for a cluster
+travel in one request.
 
 In Elastic Cloud `cloudID` and `apiKey` (base64 of `id:key`) stand in the place of addresses and user.
 

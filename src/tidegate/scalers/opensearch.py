@@ -30,7 +30,8 @@ Without `track_total_hits` the server counts hits up to 10,000 only. `size: 0` k
 response.
 
 A missing index, a refused search and a search that failed on some shards or timed out are errors, with
-`ignoreNullValues`, too. All searches for a cluster travel in one request.
+`ignoreNullValues`, too; a pattern that matches no index finds nothing, 0 hits. All searches for a cluster
+travel in one request.
 
 With `enableTLS: "true"` a client certificate (`clientCert`, `clientKey`) stands in the place of the user.
 

@@ -58,6 +58,12 @@ def test_a_clock_answers_without_any_server() -> None:
     assert result.exit_code == 0
 
 
+def test_a_misspelt_setting_is_told_as_validate_does_and_is_no_error() -> None:
+    result = run("-f", "-", stdin=ALWAYS.replace("timezone:", "timezon: UTC\n      timezone:"))
+    assert "metadata.timezon: no setting of cron triggers has this name; it is ignored" in result.stderr
+    assert result.exit_code == 0
+
+
 def test_a_missing_secret_is_named_and_nothing_is_asked() -> None:
     result = run("-f", str(ROOT / "examples/queue-worker/03-scaling.yaml"))
     assert "there is no Secret default/queue-password" in result.stderr

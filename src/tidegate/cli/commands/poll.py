@@ -38,7 +38,7 @@ def command(
     Needs no cluster. Secrets, ConfigMaps and TriggerAuthentications are taken from the files too, or
     from the cluster of --kubeconfig. With the kubeconfig of `tidegate up`, names of its Services are
     understood. Exits 1 if a trigger could not be read, or the files have errors: those of `tidegate
-    validate`, which are told first.
+    validate`, which are told first, with its warnings about the triggers.
 
     \b
     tidegate poll manifests/
@@ -53,11 +53,12 @@ def command(
     found = read(given)
     if not found.documents and not found.wrong:
         raise Misconfigured("poll", answer=emptiness(given), next_step="name another")
-    errors = [one for one in remarks_of(found) if one.level == "error" and not _is_of_others(one)]
+    told = [one for one in remarks_of(found) if _is_told(one)]
+    errors = [one for one in told if one.level == "error"]
     for document in found.documents:
         document.body.setdefault("metadata", {}).setdefault("namespace", namespace)
     answers = loop.run(lambda: poll(found.documents, errors, kubeconfig))
-    for one in errors:
+    for one in told:
         click.echo(str(one), err=True)
     if output == "json":
         import msgspec
@@ -77,9 +78,11 @@ def _of_namesakes(documents: Sequence[Document], errors: Sequence[Remark]) -> se
     return {(one.object.lower(), one.field) for one in errors if names[one.object] > 1}
 
 
-def _is_of_others(remark: Remark) -> bool:
-    """Whether it is about an object that no trigger is read by."""
-    return remark.object.partition("/")[0] in _OTHERS
+def _is_told(remark: Remark) -> bool:
+    """Errors, but for those of objects that no trigger is read by, and what is to be said of triggers."""
+    if remark.level == "error":
+        return remark.object.partition("/")[0] not in _OTHERS
+    return remark.field.startswith("spec.triggers[")
 
 
 async def poll(documents: Sequence[Document], errors: Sequence[Remark], kubeconfig: str) -> list[Answer]:

@@ -65,11 +65,11 @@ class Cut(Silent):
     """It was closed before anything came: an old connection, perhaps, that the server had given up."""
 
 
-def refusal(response: Response, request: HttpRequest) -> TidegateError:
-    """What an answer's status means, where it is none to read."""
+def refusal(response: Response, request: HttpRequest, next_step: str = "") -> TidegateError:
+    """What an answer's status means, where it is none to read; `next_step` where one knows it better."""
     status = response.status
     attempted, on = request.title(), request.server.label()
-    answer, step = phrase(status), _NEXT_STEPS.get(status, "")
+    answer, step = phrase(status), next_step or _NEXT_STEPS.get(status, "")
     error: TidegateError
     if status in (401, 403, 407):
         error = (Denied if status == 403 else Unauthorized)(attempted, on=on, answer=answer, next_step=step)
