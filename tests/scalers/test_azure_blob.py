@@ -35,7 +35,8 @@ def build(metadata: dict[str, str] | None = None, auth: dict[str, str] | None = 
     [
         ({}, "", "/", ""),
         ({"blobPrefix": "in"}, "in/", "/", ""),
-        ({"blobPrefix": "in/"}, "in//", "/", ""),
+        ({"blobPrefix": "in/"}, "in/", "/", ""),
+        ({"blobPrefix": "in//"}, "in//", "/", ""),
         ({"blobPrefix": "in", "blobDelimiter": "-"}, "in-", "-", ""),
         ({"recursive": "true"}, "", "", ""),
         ({"blobPrefix": "in", "recursive": "true"}, "in", "", ""),

@@ -21,11 +21,11 @@ spec:
     key: connection-string
 ```
 
-Without more, what lies directly under the prefix counts: `incoming` counts `incoming/a.png`, not
-`incoming/old/b.png` and not `incoming.txt`. `recursive: "true"` counts all names that begin with the prefix
-as it is written, `incoming.txt` too. `globPattern` counts the names that match as a whole: `*` and `**` stand
-for any text, slashes too, `?` for one character; `[abc]`, `[!a-z]` and `{jpg,png}` mean what they do in a
-shell. The prefix still limits what is looked at.
+Without more, what lies directly under the prefix counts: `incoming` and `incoming/` count `incoming/a.png`,
+not `incoming/old/b.png` and not `incoming.txt`. `recursive: "true"` counts all names that begin with the
+prefix as it is written, `incoming.txt` too. `globPattern` counts the names that match as a whole: `*` and
+`**` stand for any text, slashes too, `?` for one character; `[abc]`, `[!a-z]` and `{jpg,png}` mean what they
+do in a shell. The prefix still limits what is looked at.
 
 A listing brings 5,000 blobs a page, and each page is billed: delete or move what is done, or count a narrow
 prefix. A container that takes more than a minute to list is told, not counted in part.
@@ -111,7 +111,8 @@ class AzureBlob(StorageAccess):
 
     def _prefix(self) -> str:
         """What names begin with: the prefix is a level, unless all below it counts. Source: KEDA."""
-        return self.blob_prefix + (self.blob_delimiter if self.blob_prefix and not self.recursive else "")
+        prefix, delimiter = self.blob_prefix, self.blob_delimiter
+        return prefix if self.recursive or not prefix or prefix.endswith(delimiter) else prefix + delimiter
 
     def _glob(self) -> str:
         return self.glob_pattern.removeprefix("/")

@@ -52,12 +52,16 @@ class SeleniumGrid(Polled):
     url: str = setting(
         "url", doc="The grid's GraphQL endpoint.", sources=(AUTHENTICATION, METADATA), hidden=True
     )
-    browser_name: str = setting("browserName", doc="Browser.", default="")
+    browser_name: str = setting(
+        "browserName", doc="Browser; without it requests count that name none.", default=""
+    )
     session_browser_name: str = setting(
         "sessionBrowserName", doc="Its name in running sessions, if another.", default=""
     )
     browser_version: str = setting("browserVersion", doc="Its version.", default="")
-    platform_name: str = setting("platformName", doc="Platform of the nodes.", default="")
+    platform_name: str = setting(
+        "platformName", doc="Platform of the nodes; without it requests count that name none.", default=""
+    )
     activation_threshold: int = activation("activationThreshold", doc="Active above this number.")
     node_max_sessions: int = setting("nodeMaxSessions", doc="Sessions of one node.", default=1)
     enable_managed_downloads: bool = setting(

@@ -59,7 +59,7 @@ def test_a_clock_answers_without_any_server() -> None:
 
 
 def test_a_misspelt_setting_is_told_as_validate_does_and_is_no_error() -> None:
-    result = run("-f", "-", stdin=ALWAYS.replace("timezone:", "timezon: UTC\n      timezone:"))
+    result = run("-f", "-", stdin=ALWAYS.replace("timezone:", "timezon: UTC\n        timezone:"))
     assert "metadata.timezon: no setting of cron triggers has this name; it is ignored" in result.stderr
     assert result.exit_code == 0
 

@@ -99,6 +99,9 @@ def refusal(attempted: str, server: StorageServer, status: int, code: str) -> Ti
         return Malformed(attempted, on=on, answer=answer, next_step=_STRANGE)
     if status >= 500:
         return Unreachable(attempted, on=on, answer=answer)
+    if code == "InvalidResourceName":
+        step = "check its name: lower-case letters, digits and - alone"
+        return Misconfigured(attempted, on=on, answer=answer, next_step=step)
     return Misconfigured(attempted, on=on, answer=answer, next_step="check the trigger's parameters")
 
 
