@@ -19,7 +19,7 @@ import msgspec
 
 from parts.memory_objects import MemoryObjects
 from tidegate.kube.resource import CONFIG_MAPS, EVENTS, PODS, SERVICES, Resource
-from tidegate.local.nodes import Node
+from tidegate.local.nodes.node import Node
 from tidegate.local.objects import Change
 from tidegate.runtime.clock import SystemClock
 

@@ -14,8 +14,9 @@ from typing import Any
 from parts import waiting
 from parts.memory_objects import MemoryObjects
 from tidegate.kube.resource import PODS, SERVICES
-from tidegate.local.nodes import Host, Node
+from tidegate.local.nodes.node import Node
 from tidegate.local.nodes.processes.instance import View
+from tidegate.local.nodes.processes.machine_view import Host
 from tidegate.local.streams import Command, LogOptions
 from tidegate.runtime.clock import Clock, SystemClock
 

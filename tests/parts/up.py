@@ -75,19 +75,23 @@ class Up:
         if self.process is None and (self.folder / "node" / "node-id").exists():
             self.start()
         self.stop()
-        left = self.processes()
+        left = self._marked()
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert left == {}, "processes outlived their pods"
 
     def processes(self) -> dict[int, str]:
         """Live processes of this directory's pods: pid → pod uid."""
-        from tidegate.local.nodes.processes.process import UID_VARIABLE, marked
+        from tidegate.local.nodes.processes.process import UID_VARIABLE
+
+        return {pid: marks[UID_VARIABLE] for pid, marks in self._marked().items() if UID_VARIABLE in marks}
+
+    def _marked(self) -> dict[int, dict[str, str]]:
+        """These, and the node's own."""
+        from tidegate.local.nodes.processes.process import marked
 
         file = self.folder / "node" / "node-id"
-        if not file.exists():
-            return {}
-        return {pid: marks.get(UID_VARIABLE, "") for pid, marks in marked(file.read_text().strip())}
+        return dict(marked(file.read_text().strip())) if file.exists() else {}
 
     def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> str:
         """Standard output of a kubectl; with `check` it must succeed."""

@@ -13,6 +13,7 @@ from tidegate.cli.cluster.local_directory import default_directory
 
 if TYPE_CHECKING:
     from tidegate.cli.wiring.local_cluster import Local, Settings
+    from tidegate.cli.wiring.pod_network import Kind
 
 PORT = 7443
 
@@ -39,6 +40,13 @@ PORT = 7443
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the parameter files that ClusterTriggerAuthentications name (spec.filePath).",
 )
+@click.option(
+    "--pod-network",
+    type=click.Choice(["auto", "own", "shared"]),
+    default="shared",
+    show_default=True,
+    help="Whether each pod has a network of its own, or all share the machine's (auto: where they must).",
+)
 @click.option("--leave-pods", is_flag=True, help="Let pods run on when stopped; the next start adopts them.")
 @click.option("--plain", is_flag=True, help="Print one line per event even in a terminal.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning")
@@ -61,6 +69,7 @@ def command(
     hpa_interval: float,
     images: Path | None,
     filepath_auth_root_path: Path | None,
+    pod_network: Kind,
 ) -> None:
     """Run the control plane on this machine; kubectl can talk to it.
 
@@ -75,7 +84,7 @@ def command(
     logs.start(log_level, log_format)
     files = filepath_auth_root_path.expanduser().resolve() if filepath_auth_root_path is not None else None
     directory = data_dir.expanduser().resolve()
-    settings = Settings(directory, port, durable, leave_pods, hpa_interval, images, files)
+    settings = Settings(directory, port, durable, leave_pods, hpa_interval, images, files, pod_network)
     is_live = sys.stdout.isatty() and not plain
     loop.run(lambda: _serve(settings, is_live))
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from tidegate.api.schema.crds import crds
 from tidegate.auth.files import ParameterFiles
@@ -25,6 +24,13 @@ from tidegate.base.selectors import parse_selector
 from tidegate.base.times import format_time
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
+from tidegate.cli.wiring.pod_network import (
+    Kind,
+    api_endpoint,
+    open_network,
+    serve_pods,
+    service_network,
+)
 from tidegate.connections.adapter import Surroundings
 from tidegate.kube import config
 from tidegate.kube.client import Client
@@ -32,6 +38,8 @@ from tidegate.kube.resource import CRDS, SCALED_JOBS, SCALED_OBJECTS, ApiError, 
 from tidegate.local.apiserver.authentication.pod_access import PodAccess
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Listen, Server
+from tidegate.local.apiserver.storage.directory_lock import Hold
+from tidegate.local.apiserver.writing.admission import Admission
 from tidegate.local.controllers.cluster.root_authority import RootAuthority
 from tidegate.local.controllers.controller import Controller
 from tidegate.local.controllers.hpa.metric_samples import Usage
@@ -39,14 +47,13 @@ from tidegate.local.controllers.run import run_controllers
 from tidegate.local.controllers.services.api_service import PORT as API_PORT
 from tidegate.local.controllers.services.api_service import ApiService, api_address
 from tidegate.local.nodes.images.program import ADDED, ImageMap
+from tidegate.local.nodes.network.pod_networks import PodNetwork
 from tidegate.local.nodes.node import Node
 from tidegate.local.nodes.processes.machine_view import Host
 from tidegate.local.objects import Objects
 from tidegate.operator.operator import Operator
 from tidegate.runtime.clock import Clock, SystemClock
 from tidegate.runtime.proxies import environment_proxy
-
-LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class Settings:
     hpa_interval_s: float = 15.0
     images: Path | None = None
     files: Path | None = None
+    pod_network: Kind = "shared"
 
 
 @dataclass(slots=True)
@@ -82,26 +90,21 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """A local cluster that serves; everything ends, in order, when the block is left."""
     clock = clock or SystemClock()
     neighbours = Neighbours()
-    plane = await open_plane(
-        settings.data_dir,
-        clock,
-        is_durable=settings.is_durable,
-        admissions=[partial(admit, neighbours=neighbours)],
-    )
+    network, plane = await _opened(settings, clock, partial(admit, neighbours=neighbours))
     try:
         await define(plane.objects)
         neighbours.follow(plane.objects)
         added = settings.data_dir / "node" / ADDED
         images = ImageMap(settings.images, added) if settings.images is not None else None
         host = Host(hidden=(settings.data_dir,))
-        node = Node(plane.objects, settings.data_dir / "node", clock, images, host)
+        node = Node(plane.objects, settings.data_dir / "node", clock, images, host, network)
         metrics = Metrics()
         server = Server(
             plane,
             node.streams,
             settings.data_dir,
             clock,
-            Listen(settings.port, names=(await api_address(plane.objects, settings.port or API_PORT),)),
+            Listen(settings.port, names=(await api_address(plane.objects, API_PORT),)),
             metrics.as_list,
         )
         kubeconfig = await server.start()
@@ -118,13 +121,15 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             history=settings.data_dir / "history",
         )
         metrics.operator, metrics.node = operator, node
+        endpoint = api_endpoint(network, server.url)
         server.serve("explain", partial(explain, operator))
         tasks = [
             asyncio.create_task(work, name=name)
             for name, work in (
                 ("upkeep", plane.run()),
+                ("api for pods", serve_pods(network, server.listen_also)),
                 ("node", node.run()),
-                ("controllers", _controllers(plane, server, clock, metrics, settings)),
+                ("controllers", _controllers(plane, endpoint, clock, metrics, settings)),
                 ("operator", operator.run()),
             )
         ]
@@ -133,13 +138,37 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         finally:
             await _end(tasks, node, server, client, kill_pods=not settings.leaves_pods)
     finally:
+        await network.close(ends_pods=False)
         await plane.close()
 
 
+async def _opened(settings: Settings, clock: Clock, admission: Admission) -> tuple[PodNetwork, Plane]:
+    """The network comes first: it says which addresses Services have."""
+    hold = Hold(settings.data_dir)
+    try:
+        network = await open_network(settings.pod_network, settings.data_dir / "node")
+    except BaseException:
+        hold.release()
+        raise
+    try:
+        plane = await open_plane(
+            settings.data_dir,
+            clock,
+            is_durable=settings.is_durable,
+            admissions=[admission],
+            hold=hold,
+            services=service_network(network),
+        )
+    except BaseException:
+        await network.close(ends_pods=False)
+        raise
+    return network, plane
+
+
 async def _controllers(
-    plane: Plane, server: Server, clock: Clock, metrics: Metrics, settings: Settings
+    plane: Plane, endpoint: tuple[str, int], clock: Clock, metrics: Metrics, settings: Settings
 ) -> None:
-    api = ApiService(plane.objects, LOOPBACK, urlsplit(server.url).port or API_PORT)
+    api = ApiService(plane.objects, *endpoint)
     async with asyncio.TaskGroup() as group:
         group.create_task(Controller(api, plane.objects, clock).run())
         trust = RootAuthority(plane.objects, plane.authority)

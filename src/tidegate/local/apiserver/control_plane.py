@@ -79,14 +79,15 @@ async def open_plane(
     is_durable: bool = False,
     admissions: Sequence[Admission] = (),
     services: ServiceNetwork = ON_LOOPBACK,
+    hold: Hold | None = None,
 ) -> Plane:
     """Opens (or makes) the state in `directory` with its default objects.
 
     Misconfigured when another process holds the directory or the database cannot be read.
     `admissions` are asked about every write, in order. Services with addresses of another network than
-    `services` have new ones when this returns.
+    `services` have new ones when this returns. `hold` is the directory's, where the caller has it already.
     """
-    hold = Hold(directory)
+    hold = hold or Hold(directory)
     try:
         database = Database(directory / DATABASE_FILE, is_durable=is_durable)
         try:

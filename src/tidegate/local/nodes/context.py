@@ -15,6 +15,7 @@ from tidegate.local.api_access import ApiAccess
 from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
+from tidegate.local.nodes.network.pod_networks import PodNetwork
 from tidegate.local.nodes.processes.environment import Refers
 from tidegate.local.nodes.processes.instance import View
 from tidegate.local.nodes.processes.process import Sweeper
@@ -42,6 +43,7 @@ class NodeContext:
     inherited: Mapping[str, str]
     services: Mapping[tuple[str, str], Named]
     sweeper: Sweeper
+    network: PodNetwork
     addresses: Addresses
     hidden: tuple[Path, ...] = ()
     view: View = field(default_factory=View)

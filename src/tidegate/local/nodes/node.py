@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,13 +20,20 @@ from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network import host_names
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
+from tidegate.local.nodes.network.pod_networks import PodNetwork, SharedNetwork
 from tidegate.local.nodes.network.service_proxies import Proxies
 from tidegate.local.nodes.pod_streams import Streams
 from tidegate.local.nodes.pod_usage import Meter
 from tidegate.local.nodes.pods.pod_worker import PodTask
 from tidegate.local.nodes.pods.status_reports import FINISHED
 from tidegate.local.nodes.processes.machine_view import Host, condition, told
-from tidegate.local.nodes.processes.process import UID_VARIABLE, Sweeper, sweep
+from tidegate.local.nodes.processes.process import (
+    ROLE_VARIABLE,
+    UID_VARIABLE,
+    Sweeper,
+    node_identity,
+    sweep,
+)
 from tidegate.local.nodes.processes.volumes import remove
 from tidegate.local.objects import Change, Objects
 from tidegate.local.streams import PodStreams
@@ -36,6 +42,7 @@ from tidegate.runtime.clock import Clock
 log = logging.getLogger(__name__)
 
 LEAVE_S = 8.0
+RECONNECT_S, MOST_RECONNECT_S = 0.5, 30.0
 WATCHED = (PODS, SERVICES, CONFIG_MAPS, SECRETS, CLAIMS)
 
 
@@ -43,7 +50,7 @@ class Node:
     """Runs the Pods whose nodeName is `local`, in `folder` (created, mode 0700).
 
     `images` defaults to the built-in table after `<folder>/images.yaml`; of the environment in `host` pods
-    may see PATH, HOME, LANG and TMPDIR.
+    may see PATH, HOME, LANG and TMPDIR; `network` defaults to the machine's, which all pods share.
     """
 
     def __init__(
@@ -53,9 +60,13 @@ class Node:
         clock: Clock,
         images: ImageMap | None = None,
         host: Host | None = None,
+        network: PodNetwork | None = None,
     ) -> None:
         folder, self._host = folder.resolve(), host or Host()
-        node_id = _identity(folder)
+        for place in (folder, folder / "pods", folder / "volumes"):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        node_id = node_identity(folder)
+        network = network or SharedNetwork()
         self._services: dict[tuple[str, str], Named] = {}
         self._context = NodeContext(
             objects=objects,
@@ -66,15 +77,18 @@ class Node:
             inherited=self._host.environment,
             services=self._services,
             sweeper=Sweeper(node_id),
-            addresses=Addresses(),
+            network=network,
+            addresses=Addresses(network.pods),
             hidden=(folder, *(place.resolve() for place in self._host.hidden)),
         )
         self._objects = objects
         self._pods: dict[str, PodTask] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._doomed: dict[str, tuple[str, str]] = {}
+        self._cut_off: set[str] = set()
+        self._reconnecting: asyncio.Task[None] | None = None
         self._is_open = False
-        self._proxies = Proxies(self._services, self._on_names, self._tell_service)
+        self._proxies = Proxies(self._services, self._on_names, self._tell_service, network)
         self._log_clock = LogClock(self._context.clock)
         self._meter = Meter(objects, self._pods, clock)
         self._streams = Streams(objects, self._pods, self._context)
@@ -89,7 +103,8 @@ class Node:
 
     def resolve(self, host: str, namespace: str = "default") -> str:
         """The address of a Service named as pods name it; any other host as it is."""
-        return host_names.find(host, namespace, self._services) or host
+        found = host_names.find(host, namespace, self._services)
+        return host if found is None else self._context.network.from_machine(found)
 
     async def usage(
         self, namespace: str, selector: str, resource: str, container: str = ""
@@ -105,17 +120,16 @@ class Node:
             log.warning(lacks)
         for service in self._objects.list(SERVICES):
             self._proxies.on_service(service, False)
-        mine = []
         for pod in self._objects.list(PODS):
             self._proxies.on_pod(pod, False)
-            if pod["spec"].get("nodeName") == NODE:
-                mine.append(pod)
-                if not _is_finished(pod):
-                    self._context.addresses.keep(
-                        pod["metadata"]["uid"], (pod.get("status") or {}).get("podIP", "")
-                    )
+            if pod["spec"].get("nodeName") == NODE and not _is_finished(pod):
+                address = (pod.get("status") or {}).get("podIP", "")
+                self._context.addresses.keep(pod["metadata"]["uid"], address)
         self._proxies.reconcile()
+        self._cut_off = await self._connect()
+        # From here on changes are followed: what came meanwhile is on this list.
         self._is_open = True
+        mine = [pod for pod in self._objects.list(PODS) if pod["spec"].get("nodeName") == NODE]
         for pod in mine:
             self._follow(pod)
         await self._clear_orphans({pod["metadata"]["uid"] for pod in mine})
@@ -126,12 +140,39 @@ class Node:
                 Heartbeat(self._objects, self._context.clock, [condition(self._context.view)]).run()
             )
 
+    async def _connect(self) -> set[str]:
+        """Goes on with the pods' networks; the uids of those whose network is gone."""
+        addresses, pause_s = self._context.addresses.held(), RECONNECT_S
+        while True:
+            try:
+                found = await self._context.network.adopt(addresses, self._on_network_lost)
+                return addresses.keys() - found
+            except OSError as error:
+                log.error("the pods' network cannot be made; it is tried again", extra={"error": str(error)})
+                await self._context.clock.sleep(pause_s)
+                pause_s = min(MOST_RECONNECT_S, 2 * pause_s)
+
+    def _on_network_lost(self) -> None:
+        if self._is_open:
+            self._reconnecting = asyncio.create_task(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        """Pods whose network is gone start anew in another; the others did not notice."""
+        log.warning("the pods' network has ended and is made again")
+        cut_off = await self._connect()
+        for uid, pod in self._pods.items():
+            if uid in cut_off:
+                pod.cut_off()
+        self._proxies.publish_again()
+
     async def stop(self, kill_pods: bool = False) -> None:
         """Lets go of the pods, which live on; with `kill_pods` their processes end, the Pods stay.
 
         A later server starts what was killed anew, without counting it as a failure.
         """
         self._is_open = False
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
         if kill_pods:
             for pod in self._pods.values():
                 pod.end_with_node()
@@ -141,6 +182,9 @@ class Node:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        if kill_pods:
+            await asyncio.to_thread(sweep, self._context.node_id, lambda marks: ROLE_VARIABLE not in marks)
+        await self._context.network.close(ends_pods=kill_pods)
         if kill_pods:
             await asyncio.to_thread(sweep, self._context.node_id, lambda _: True)
 
@@ -173,6 +217,9 @@ class Node:
 
     def _begin(self, pod: PodTask) -> None:
         self._pods[pod.uid] = pod
+        if pod.uid in self._cut_off:
+            self._cut_off.discard(pod.uid)
+            pod.cut_off()
         task = asyncio.create_task(pod.run(), name=f"pod {pod.namespace}/{pod.name}")
         self._running[pod.uid] = task
 
@@ -228,17 +275,3 @@ class Node:
 
 def _is_finished(pod: Mapping[str, Any]) -> bool:
     return (pod.get("status") or {}).get("phase") in FINISHED
-
-
-def _identity(folder: Path) -> str:
-    """Marks the processes of this directory's pods among those of others on the machine."""
-    for place in (folder, folder / "pods", folder / "volumes"):
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = folder / "node-id"
-    with suppress(FileNotFoundError):
-        if text := file.read_text().strip():
-            return text
-    fresh = folder / "node-id.new"
-    fresh.write_text(f"{uuid.uuid4()}\n")
-    os.replace(fresh, file)
-    return file.read_text().strip()

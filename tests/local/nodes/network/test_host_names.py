@@ -4,7 +4,8 @@ import pytest
 
 from tidegate.local.nodes.network.host_names import find, hosts_file, replace_names
 from tidegate.local.nodes.network.names import Member, Named
-from tidegate.local.nodes.network.pod_addresses import POD_RANGE, Addresses
+from tidegate.local.nodes.network.pod_addresses import Addresses
+from tidegate.local.nodes.network.ranges import SHARED_PODS
 
 REDIS = Named("default", "redis", "127.64.0.1")
 SHOP = Named("shop", "redis", "127.64.0.2")
@@ -73,11 +74,11 @@ def test_names_in_text_become_addresses_where_hosts_cannot_be_given() -> None:
 
 def test_no_two_living_pods_have_one_address() -> None:
     addresses = Addresses()
-    assert addresses.keep("kept", str(POD_RANGE[9]))
-    assert not addresses.keep("other", str(POD_RANGE[9]))
+    assert addresses.keep("kept", str(SHARED_PODS[9]))
+    assert not addresses.keep("other", str(SHARED_PODS[9]))
     taken = {addresses.take(f"uid-{n}") for n in range(200)}
     assert len(taken) == 200
-    assert str(POD_RANGE[9]) not in taken
+    assert str(SHARED_PODS[9]) not in taken
     first = addresses.take("uid-0")
     addresses.release("uid-0")
     assert addresses.take("uid-0") == first

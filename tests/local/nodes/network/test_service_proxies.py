@@ -14,6 +14,7 @@ import pytest
 
 from parts.machine import Machine, until
 from tidegate.kube.resource import PODS, SERVICES
+from tidegate.local.nodes.network.pod_networks import SharedNetwork
 from tidegate.local.nodes.network.service_proxies import Backend, chosen, named, targets
 from tidegate.local.nodes.network.tcp_forwarding import Listener
 
@@ -98,7 +99,7 @@ async def echo() -> AsyncIterator[Listener]:
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    listener = Listener(set())
+    listener = Listener(set(), SharedNetwork().connect)
     listener.targets = [server.sockets[0].getsockname()[:2]]
     yield listener
     listener.close()

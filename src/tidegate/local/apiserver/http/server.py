@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 from collections import Counter
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ class Server:
         )
         self._runner: web.AppRunner | None = None
         self._renewal: asyncio.Task[None] | None = None
+        self._context: ssl.SSLContext | None = None
 
     def serve(self, first: str, extra: Extra) -> None:
         """Answers GETs below `/<first>/` with what `extra` returns."""
@@ -100,7 +102,7 @@ class Server:
         names = self._names
         credentials = security.ensure_credentials(self._data_dir, names, self._clock.now())
         self._identities.token = credentials.token
-        context = security.server_context(credentials)
+        context = self._context = security.server_context(credentials)
         app = web.Application(client_max_size=BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(
@@ -129,6 +131,14 @@ class Server:
         security.write_kubeconfig(self.kubeconfig, self.url, credentials)
         self._renewal = asyncio.create_task(self._renew(context, names))
         return self.kubeconfig
+
+    async def listen_also(self, made: socket.socket) -> web.SockSite:
+        """Serves on a listening socket as well, until the site is stopped or the server."""
+        assert self._runner is not None
+        assert self._context is not None
+        site = web.SockSite(self._runner, made, ssl_context=self._context, backlog=BACKLOG)
+        await site.start()
+        return site
 
     async def stop(self) -> None:
         """Ends every stream and lets go of the port. Safe when never started, and twice."""

@@ -1,48 +1,54 @@
-"""Addresses of pods: one of 127.96.0.0/11 each, which Linux answers on the loopback device.
-
-The other half of 127.64.0.0/10, 127.64.0.0/11, is for Services.
-"""
+"""Addresses of pods: one of the network's range each, and who holds which."""
 
 from __future__ import annotations
 
-import ipaddress
 import zlib
+from ipaddress import IPv4Address, IPv4Network
 
-LOCAL_RANGE = ipaddress.ip_network("127.64.0.0/10")
-POD_RANGE = ipaddress.ip_network("127.96.0.0/11")
+from tidegate.local.nodes.network.ranges import RESERVED, SHARED, SHARED_PODS
 
 
 def is_local(text: str) -> bool:
-    """Whether the address is one of a local cluster's pods or Services."""
+    """Whether the address is one of the loopback's that stand for pods and Services."""
     try:
-        return ipaddress.ip_address(text) in LOCAL_RANGE
+        return IPv4Address(text) in SHARED
     except ValueError:
         return False
 
 
 class Addresses:
-    """Who holds which address. The pods' status is the lasting copy."""
+    """Who holds which address of `pods`, whose first few are kept for the network itself.
 
-    def __init__(self) -> None:
+    The pods' status is the lasting copy.
+    """
+
+    def __init__(self, pods: IPv4Network = SHARED_PODS) -> None:
+        self._pods = pods
         self._holder: dict[str, str] = {}
         self._address: dict[str, str] = {}
 
     def keep(self, uid: str, address: str) -> bool:
-        """Notes an address that a pod already has; False if a living pod holds it."""
-        if not address or self._holder.setdefault(address, uid) != uid:
+        """Notes an address that a pod already has; False if another has it, or it is none of ours."""
+        if not address or IPv4Address(address) not in self._pods:
+            return False
+        if self._holder.setdefault(address, uid) != uid:
             return False
         self._address[uid] = address
         return True
 
     def take(self, uid: str) -> str:
         """A free address; the same one for the same uid while nobody else took it."""
-        size = POD_RANGE.num_addresses - 2
+        size = self._pods.num_addresses - RESERVED - 1
         start = zlib.crc32(uid.encode()) % size
         for step in range(size):
-            address = str(POD_RANGE[1 + (start + step) % size])
+            address = str(self._pods[RESERVED + (start + step) % size])
             if self.keep(uid, address):
                 return address
         raise OverflowError("every pod address is taken")
+
+    def held(self) -> dict[str, str]:
+        """Address by uid."""
+        return dict(self._address)
 
     def release(self, uid: str) -> None:
         """Frees the address of a pod that ended; safe twice."""

@@ -7,14 +7,20 @@ That order also lets the first pod bind its port on all addresses before a liste
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.local.nodes.network.forwards import Forward
 from tidegate.local.nodes.network.names import Member, Named
+from tidegate.local.nodes.network.pod_networks import PodNetwork
 from tidegate.local.nodes.network.tcp_forwarding import Address, Listener, Side
 
+log = logging.getLogger(__name__)
+
 RETRY_S = 5.0
+HEADLESS = "None"
 SETTLE_S = 0.02
 NODE_ADDRESS = "127.0.0.1"
 Key = tuple[str, str]
@@ -67,11 +73,38 @@ def targets(port: Mapping[str, Any], pods: Sequence[Backend]) -> list[Address]:
     return [(address, int(number)) for address, number in found if str(number).isdigit()]
 
 
-def _doors(service: Mapping[str, Any], port: Mapping[str, Any]) -> list[Address]:
-    """Where a Service's port is reached: at its own address, and at its node port on the machine's."""
+def _doors(
+    service: Mapping[str, Any], port: Mapping[str, Any], to: Sequence[Address], network: PodNetwork
+) -> dict[Address, list[Address]]:
+    """Where the machine listens for a Service's port, and where each of these doors leads.
+
+    At its node port, and at the addresses that programs of the machine use instead of the cluster's.
+    """
     address, node_port = service["spec"].get("clusterIP"), port.get("nodePort")
-    doors = [(address, int(port["port"]))] if address and address != "None" else []
-    return [*doors, (NODE_ADDRESS, int(node_port))] if node_port else doors
+    doors: dict[Address, list[Address]] = {}
+    if address == HEADLESS:
+        # Nothing stands between a headless Service and its pods, but where the machine has no way to them.
+        for pod, number in to:
+            if (own := network.from_machine(pod)) != pod:
+                doors[own, number] = [(pod, number)]
+    elif address:
+        own = network.from_machine(address)
+        if network.ranges is None or own != address:
+            doors[own, int(port["port"])] = list(to)
+    if node_port:
+        doors[NODE_ADDRESS, int(node_port)] = list(to)
+    return doors
+
+
+def _forwards(service: Mapping[str, Any], pods: Sequence[Backend]) -> tuple[Forward, ...]:
+    """What the router has to know of a Service; nothing of one without an address of its own."""
+    address = service["spec"].get("clusterIP")
+    if not address or address == HEADLESS:
+        return ()
+    return tuple(
+        Forward(address, port.get("protocol") or "TCP", int(port["port"]), tuple(targets(port, pods)))
+        for port in service["spec"].get("ports") or []
+    )
 
 
 def named(service: Mapping[str, Any], pods: Sequence[Backend]) -> Named:
@@ -95,10 +128,15 @@ class Proxies:
         names: dict[Key, Named],
         on_names: Callable[[], None],
         tell: Callable[[Mapping[str, Any], str], Awaitable[None]],
+        network: PodNetwork,
     ) -> None:
         self._names = names
         self._on_names = on_names
         self._tell = tell
+        self._network = network
+        self._forwards: dict[Key, tuple[Forward, ...]] = {}
+        self._has_published = False
+        self._published: list[Named] = []
         self._services: dict[Key, Mapping[str, Any]] = {}
         self._pods: dict[str, dict[str, Backend]] = {}
         self._listeners: dict[tuple[Key, Address], Listener] = {}
@@ -166,11 +204,37 @@ class Proxies:
                 dirty, self._dirty = self._dirty, set()
                 for key in dirty:
                     await self._serve(key)
+                await self._publish(dirty)
         finally:
             for listener in self._listeners.values():
                 listener.close()
             for side in list(self._open_sides):
                 side.abort()
+
+    def publish_again(self) -> None:
+        """A router that is new knows of no Service."""
+        self._has_published = False
+        self._wake.set()
+
+    async def _publish(self, dirty: Iterable[Key]) -> None:
+        """Tells the router where Services lead, if there is one and anything has changed."""
+        before = dict(self._forwards), self._published
+        for key in dirty:
+            service = self._services.get(key)
+            found = () if service is None else _forwards(service, chosen(service, self._backends(key)))
+            self._forwards.pop(key, None)
+            if found:
+                self._forwards[key] = found
+        names = list(self._names.values())
+        if self._network.ranges is None or (self._has_published and before == (self._forwards, names)):
+            return
+        try:
+            await self._network.publish([one for found in self._forwards.values() for one in found], names)
+            self._has_published, self._published = True, names
+        except OSError as error:
+            log.error("Services do not lead where they should", extra={"error": str(error)})
+            self._has_published = False
+            asyncio.get_running_loop().call_later(RETRY_S, self._wake.set)
 
     async def _serve(self, key: Key) -> None:
         service = self._services.get(key)
@@ -179,11 +243,11 @@ class Proxies:
             pods = chosen(service, self._backends(key))
             for port in service["spec"].get("ports") or []:
                 if (port.get("protocol") or "TCP") == "TCP" and (to := targets(port, pods)):
-                    wanted |= dict.fromkeys(_doors(service, port), to)
+                    wanted |= _doors(service, port, to, self._network)
         for owner, at in [one for one in self._listeners if one[0] == key and one[1] not in wanted]:
             self._listeners.pop((owner, at)).close()
         for at, to in wanted.items():
-            listener = self._listeners.get((key, at)) or Listener(self._open_sides)
+            listener = self._listeners.get((key, at)) or Listener(self._open_sides, self._network.connect)
             listener.targets = to
             if (key, at) not in self._listeners and service is not None:
                 await self._open(key, at, listener, service)

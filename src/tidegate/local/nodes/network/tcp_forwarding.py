@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
 
 CONNECT_S = 5.0
 RESET = struct.pack("ii", 1, 0)  # linger on, for no time
 Address = tuple[str, int]
+Connect = Callable[[str, int], Awaitable[socket.socket]]
 
 
 class Listener:
-    """`targets` may be replaced while it listens; connections that are open stay. `sides` holds those."""
+    """`targets` may be replaced while it listens; connections that are open stay. `sides` holds those.
 
-    def __init__(self, sides: set[Side]) -> None:
+    `connect` makes the connections to targets.
+    """
+
+    def __init__(self, sides: set[Side], connect: Connect) -> None:
         self.targets: list[Address] = []
         self._sides = sides
+        self._connect_to = connect
         self._next = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -41,7 +46,12 @@ class Listener:
             self._next += 1
             with suppress(OSError):
                 async with asyncio.timeout(CONNECT_S):
-                    _, pod = await loop.create_connection(lambda: Side(self._sides), *target)
+                    made = await self._connect_to(*target)
+                    try:
+                        _, pod = await loop.create_connection(lambda: Side(self._sides), sock=made)
+                    except BaseException:
+                        made.close()
+                        raise
                 client.join(pod)
                 return
         client.abort()

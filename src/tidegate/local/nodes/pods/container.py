@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,8 +157,14 @@ class Container:
         self.over.set()
         self._wake()
 
-    def start(self, plan: Plan, record: Record, on_launched: Callable[[], None]) -> None:
-        """A new instance, complete on disk before its launcher starts.
+    def start(
+        self,
+        plan: Plan,
+        record: Record,
+        on_launched: Callable[[], None],
+        network: Sequence[int] = (),
+    ) -> None:
+        """A new instance, complete on disk before its launcher starts; `network` see `Instance.launch`.
 
         `on_launched` is called once: when the command runs, or when it is certain that it will not.
         """
@@ -168,7 +174,7 @@ class Container:
         self.over.clear()
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            pid, pidfd = instance.launch(writing)
+            pid, pidfd = instance.launch(writing, network)
         except OSError:
             os.close(reading)
             remove(instance.path)

@@ -11,8 +11,9 @@ from typing import Any
 from tidegate.local.api_access import ACCOUNT_FOLDER
 from tidegate.local.entrypoints.box import DATA_VARIABLE
 from tidegate.local.nodes.context import NodeContext
-from tidegate.local.nodes.network.host_names import hosts_file, replace_names
-from tidegate.local.nodes.network.names import Named
+from tidegate.local.nodes.network.host_names import replace_names
+from tidegate.local.nodes.places.name_files import name_files
+from tidegate.local.nodes.places.pod_place import has_network
 from tidegate.local.nodes.processes.account_tokens import AccountTokens, first_renewal
 from tidegate.local.nodes.processes.environment import Refers, command_line, environment
 from tidegate.local.nodes.processes.instance import Bind, Plan
@@ -20,7 +21,6 @@ from tidegate.local.nodes.processes.process import INSTANCE_VARIABLE, NODE_VARIA
 from tidegate.local.nodes.processes.volumes import Unmountable, Volumes, binds
 
 HOSTNAME_LENGTH = 63
-HOSTS = Path("/etc/hosts")
 
 
 def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any], number: int) -> Plan:
@@ -56,14 +56,24 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
         words = [replace_names(word, context.services) for word in words]
         cwd = cwd or _own_folder(folder)
     else:
-        wanted.append(Bind(str(write_hosts(context, pod)), str(HOSTS)))
+        wanted += name_files(context, pod)
     env[UID_VARIABLE] = metadata["uid"]
     env[NODE_VARIABLE] = context.node_id
     env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
     hostname = env["HOSTNAME"][:HOSTNAME_LENGTH]
     is_privileged = bool((container.get("securityContext") or {}).get("privileged"))
     hidden = [str(place) for place in context.hidden]
-    return Plan(words, env, cwd or "/", hostname, wanted, context.view, hidden, is_privileged)
+    return Plan(
+        words,
+        env,
+        cwd or "/",
+        hostname,
+        wanted,
+        context.view,
+        hidden,
+        is_privileged,
+        has_network(context, pod),
+    )
 
 
 def _is_covered(place: str, wanted: list[Bind]) -> bool:
@@ -136,33 +146,3 @@ def without_mounts(wanted: list[Bind], why: str) -> str:
         f"({why}); allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
         "kernel.apparmor_restrict_unprivileged_userns=0; in a container, its seccomp profile), or run as root"
     )
-
-
-def write_hosts(context: NodeContext, pod: Mapping[str, Any]) -> Path:
-    """The pod's /etc/hosts. Rewritten in place: a new file would not be the one that is bound."""
-    spec, metadata = pod["spec"], pod["metadata"]
-    address = pod["status"]["podIP"]
-    hostname = str(spec.get("hostname") or metadata["name"])
-    names = hostname
-    if spec.get("subdomain"):
-        names = f"{hostname}.{spec['subdomain']}.{metadata['namespace']}.svc.cluster.local {hostname}"
-    own = [(address, names)]
-    own += [(alias["ip"], " ".join(alias.get("hostnames") or [])) for alias in spec.get("hostAliases") or []]
-    services: list[Named] = sorted(
-        context.services.values(), key=lambda service: (service.namespace, service.name)
-    )
-    try:
-        machine_lines = HOSTS.read_text("utf-8", "replace")
-    except OSError:
-        machine_lines = ""
-    content = hosts_file(own, metadata["namespace"], services, machine_lines).encode()
-    file = context.pod_folder(metadata["uid"]) / ".hosts"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        if os.pread(descriptor, len(content) + 1, 0) != content:
-            os.pwrite(descriptor, content, 0)
-            os.ftruncate(descriptor, len(content))
-    finally:
-        os.close(descriptor)
-    return file

@@ -18,6 +18,8 @@ from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS, ApiError
 from tidegate.local.nodes.context import NodeContext
 from tidegate.local.nodes.images.program import NoProgram
+from tidegate.local.nodes.places import name_files
+from tidegate.local.nodes.places.pod_place import PodPlace
 from tidegate.local.nodes.pods import container_order, container_plan, pod_status
 from tidegate.local.nodes.pods.container import Container
 from tidegate.local.nodes.pods.pod_status import Role
@@ -33,6 +35,7 @@ LEAVING_GRACE_S = 5.0
 RETRY_S = 10.0
 ERROR_FIRST_S, ERROR_MAX_S = 1.0, 30.0
 IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff")
+RECREATED = "Pod network is gone, the container will be restarted in another"
 OVERDUE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
@@ -48,6 +51,8 @@ class PodTask:
         self._is_leaving = False
         self._is_stale = False
         self._renew_at = math.inf
+        self._is_cut_off = False
+        self._place = PodPlace(context, uid)
         self._upkeep = Upkeep(context, self._reports, self.containers, self.wake)
         self._names: frozenset[str] | None = None
         self.is_cleared = False
@@ -59,13 +64,18 @@ class PodTask:
         """Brings the names that the pod's running containers know up to date."""
         pod = self._reports.pod()
         if pod is not None and any(container.is_alive for container in self.containers):
-            container_plan.write_hosts(self._context, pod)
+            name_files.write_hosts(self._context, pod)
 
     def refresh(self, name: str) -> None:
         """A ConfigMap, Secret or claim has changed: mounted files follow, what waited looks again."""
         if self._names is None or name in self._names:
             self._is_stale = True
             self._wake.set()
+
+    def cut_off(self) -> None:
+        """The pod's network is gone: what runs in it starts anew, without counting as a failure."""
+        self._is_cut_off = True
+        self._wake.set()
 
     def end_with_node(self) -> None:
         """Asks for the processes to be ended without the Pod: they start anew with the next server."""
@@ -115,8 +125,12 @@ class PodTask:
         if status.get("phase") in FINISHED:
             self._is_over = True
             return None
-        if not self._context.addresses.keep(self.uid, status.get("podIP", "")):
+        if not self._place.is_kept(pod):
+            if not await self._leave_network(pod):
+                return None
             return await self._admit(pod)
+        if self._is_cut_off and not await self._leave_network(pod):
+            return None
         await self._upkeep.look(pod)
         if self._is_stale or self._context.clock.monotonic() >= self._renew_at:
             await self._refill(pod)
@@ -189,12 +203,26 @@ class PodTask:
             raise
         self.containers[:] = containers
 
+    async def _leave_network(self, pod: dict[str, Any]) -> bool:
+        """True when nothing runs in the network that is gone; until then each end wakes this task."""
+        await self._upkeep.look(pod)
+        for container in self.containers:
+            if container.is_alive:
+                if not container.is_ending:
+                    container.mark_lost()
+                await self._upkeep.end(pod, container, min(LEAVING_GRACE_S, grace_s(pod)), RECREATED)
+        if any(container.is_alive for container in self.containers):
+            return False
+        await self._context.sweeper.sweep(self.uid)
+        self._is_cut_off = False
+        return True
+
     async def _admit(self, pod: dict[str, Any]) -> float | None:
         """The address is written down before anything can use it."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        address = self._context.addresses.take(self.uid)
-        views = self._views(pod)
-        await self._reports.write(pod, pod_status.pod_status(pod, views, address, self._context.clock.now()))
+        now, address = self._context.clock.now(), self._place.take(pod)
+        status = pod_status.pod_status(pod, self._views(pod), address, now)
+        await self._reports.write(pod, self._place.on_host(status))
         return 0.0
 
     def _overdue_s(self, pod: Mapping[str, Any]) -> float | None:
@@ -237,7 +265,8 @@ class PodTask:
             self._context.launches.release()
             return 0.0
         try:
-            container.start(plan, container.next_record(plan), self._context.launches.release)
+            with await self._place.join(pod) as files:
+                container.start(plan, container.next_record(plan), self._context.launches.release, files)
         except BaseException:
             self._context.launches.release()
             raise
@@ -259,7 +288,7 @@ class PodTask:
         if not await self._reports.write(pod, status):
             return 0.0
         if is_finished:
-            self._context.addresses.release(self.uid)
+            await self._place.release()
             self._is_over = True
         return None
 
@@ -267,7 +296,8 @@ class PodTask:
         self, pod: dict[str, Any], failure: tuple[str, str] | None = None, *, is_ending: bool = False
     ) -> dict[str, Any]:
         now, address = self._context.clock.now(), pod["status"]["podIP"]
-        return pod_status.pod_status(pod, self._views(pod), address, now, failure, is_ending)
+        status = pod_status.pod_status(pod, self._views(pod), address, now, failure, is_ending)
+        return self._place.on_host(status)
 
     async def _end_all(self, pod: dict[str, Any] | None, patience_s: float) -> bool:
         """Sees to it that all containers end, for good; True when no process of the pod is left.
@@ -315,7 +345,7 @@ class PodTask:
         if self._reports.pod() is None:
             await self._clear_away()
         else:
-            self._context.addresses.release(self.uid)
+            await self._place.release()
             self._is_over = True
 
     def _last_status(self, pod: dict[str, Any]) -> dict[str, Any]:
@@ -336,7 +366,7 @@ class PodTask:
         if not await self._end_all(None, ORPHAN_GRACE_S):
             return
         await asyncio.to_thread(remove, self._folder)
-        self._context.addresses.release(self.uid)
+        await self._place.release()
         self._is_over = self.is_cleared = True
 
 

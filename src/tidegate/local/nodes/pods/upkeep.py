@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from tidegate.local.nodes.context import NodeContext
+from tidegate.local.nodes.network.pod_networks import dial
 from tidegate.local.nodes.pods import hooks
 from tidegate.local.nodes.pods.container import Container
 from tidegate.local.nodes.pods.container_access import Access, named_ports
@@ -151,7 +153,7 @@ class Upkeep:
             return await exec.run(inside, command, timeout_s)
 
         address = str((pod.get("status") or {}).get("podIP") or "")
-        return Access(address, named_ports(container.spec), run)
+        return Access(address, named_ports(container.spec), run, partial(dial, self._context.network))
 
 
 def grace_s(pod: Pod) -> float:

@@ -16,6 +16,7 @@ a launcher that comes late gives up, a server that comes late adopts. Nothing ru
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
@@ -70,7 +71,8 @@ class Bind:
 class Plan:
     """What to run. With a view of the machine (but "none") in mounts of its own; `hidden` is not in it.
 
-    `is_privileged` may change the kernel's settings, as on a cluster.
+    `is_privileged` may change the kernel's settings, as on a cluster; with `has_network` it joins the
+    network that the launcher is given.
     """
 
     args: Sequence[str]
@@ -81,6 +83,7 @@ class Plan:
     view: View = field(default_factory=View)
     hidden: Sequence[str] = ()
     is_privileged: bool = False
+    has_network: bool = False
 
     @property
     def is_private(self) -> bool:
@@ -89,6 +92,7 @@ class Plan:
     def words(self) -> bytes:
         words: list[str] = ["private"] * self.is_private + ["memory"] * self.view.is_in_memory
         words += ["view", self.view.kind] + ["privileged"] * self.is_privileged
+        words += ["network"] * self.has_network
         for place in self.view.places:
             words += ["place", place]
         for place in self.hidden:
@@ -242,27 +246,31 @@ class Instance:
         """What ends from now on ends because the server wants it, not by its own fault."""
         (self.path / "lost").touch()
 
-    def launch(self, status_fd: int) -> tuple[int, int]:
+    def launch(self, status_fd: int, network: Sequence[int] = ()) -> tuple[int, int]:
         """Starts the launcher in a session of its own; pid and pidfd of the session leader.
 
-        `status_fd` gets "+" when the command is about to run and "-" when it cannot.
+        `status_fd` gets "+" when the command is about to run and "-" when it cannot. `network` are open
+        files of namespaces that the shell holds while it waits: the pod's, which the command joins, and
+        the router's, so that it lives as long as somebody is behind it.
         """
         argv = ["sh", "-c", SHIM, str(self.path), sys.executable, "-I", "-S", str(LAUNCHER)]
         env = {name: value for name, value in self.record().env.items() if name.startswith("TIDEGATE_")}
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        # Copies above all targets: what we have open may have the number of a target.
+        given = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in (null, null, null, status_fd, *network)]
         try:
             pid = os.posix_spawn(
                 "/bin/sh",
                 [*argv, "run", str(self.path)],
                 {**env, "PATH": os.defpath},
-                file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
-                + [(os.POSIX_SPAWN_DUP2, status_fd, 3)],
+                file_actions=[(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(given)],
                 setsid=True,
                 setsigmask=[],
                 setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD],
             )
         finally:
-            os.close(null)
+            for fd in (null, *given):
+                os.close(fd)
         try:
             return pid, os.pidfd_open(pid)
         except OSError:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -18,6 +19,8 @@ from pathlib import Path
 UID_VARIABLE = "TIDEGATE_POD_UID"
 NODE_VARIABLE = "TIDEGATE_NODE_ID"
 INSTANCE_VARIABLE = "TIDEGATE_INSTANCE"
+# What a process of the node's own is for; pods' processes have none.
+ROLE_VARIABLE = "TIDEGATE_ROLE"
 
 
 def started_at(pid: int) -> int | None:
@@ -35,6 +38,18 @@ def machine() -> str:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     first = started_at(1)
     return boot if first is None else f"{boot}:{first}"
+
+
+def node_identity(folder: Path) -> str:
+    """Marks the processes of this node's directory among those of others on the machine."""
+    file = folder / "node-id"
+    with suppress(FileNotFoundError):
+        if text := file.read_text().strip():
+            return text
+    fresh = folder / "node-id.new"
+    fresh.write_text(f"{uuid.uuid4()}\n")
+    os.replace(fresh, file)
+    return file.read_text().strip()
 
 
 class Watch:

@@ -11,9 +11,9 @@ from plan import CannotStart, Plan
 from views import build
 
 
-def make_private(instance: bytes, plan: Plan) -> None:
+def make_private(instance: bytes, plan: Plan, has_joined_user: bool = False) -> None:
     try:
-        has_user_namespace = unshare()
+        has_user_namespace = unshare(has_joined_user)
         mount(None, b"/", None, REC | PRIVATE)
         base = instance + b"/root"
         os.makedirs(base, exist_ok=True)

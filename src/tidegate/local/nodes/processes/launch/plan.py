@@ -20,7 +20,7 @@ class Plan:
         self.env: dict[bytes, bytes] = {}
         self.binds: list[tuple[bytes, bytes, bytes]] = []
         self.cwd = self.hostname = b""
-        self.is_private = self.is_in_memory = self.is_privileged = False
+        self.is_private = self.is_in_memory = self.is_privileged = self.has_network = False
         self.view = b"shared"
         self.places: list[bytes] = []
         self.hidden: list[bytes] = []
@@ -49,3 +49,5 @@ class Plan:
                 self.is_in_memory = True
             elif word == b"privileged":
                 self.is_privileged = True
+            elif word == b"network":
+                self.has_network = True

@@ -8,9 +8,10 @@ from contextlib import suppress
 from claim import claim
 from command import become, find_program
 from mounts import make_private
+from namespaces import join_network
 from plan import CannotStart, Plan
 
-STATUS_FD = 3
+STATUS_FD, NETWORK_FD, ROUTER_FD = 3, 4, 5
 GAVE_UP, CANNOT_START = 75, 128
 
 
@@ -20,9 +21,17 @@ def tell(word: bytes) -> None:
         os.write(STATUS_FD, word)
 
 
+def enter_network() -> bool:
+    try:
+        return join_network(NETWORK_FD)
+    except OSError as error:
+        raise CannotStart("StartError", f"cannot enter the network of the pod: {error.strerror}") from error
+
+
 def run(instance: bytes) -> int:
-    with suppress(OSError):  # started by hand, without a server that listens
-        os.set_inheritable(STATUS_FD, False)
+    for fd in (STATUS_FD, NETWORK_FD, ROUTER_FD):
+        with suppress(OSError):  # not there: started by hand, or without a network of its own
+            os.set_inheritable(fd, False)
     held = os.open(instance, os.O_RDONLY | os.O_DIRECTORY)
     with open(instance + b"/plan", "rb") as file:
         plan = Plan(file.read())
@@ -33,8 +42,9 @@ def run(instance: bytes) -> int:
     os.dup2(log, 2)
     os.close(log)
     try:
+        has_joined_user = plan.has_network and enter_network()
         if plan.is_private:
-            make_private(instance, plan)
+            make_private(instance, plan, has_joined_user)
         try:
             os.chdir(plan.cwd or b"/")
         except OSError as error:
