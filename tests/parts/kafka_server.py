@@ -86,6 +86,7 @@ class KafkaBroker(ServerProcess):
     start_s = 60.0
     # A broker that leaves in good order waits for the others to take over, which here are leaving too.
     stop_s = 1.0
+    flags: tuple[str, ...] = ()
 
     def __init__(self, node: int = 1, joins: KafkaBroker | None = None, offset_partitions: int = 1) -> None:
         super().__init__()
@@ -125,7 +126,7 @@ class KafkaBroker(ServerProcess):
         for listener in ("sasl", "sasltls"):
             for mechanism, module in LOGINS.items():
                 text += f"listener.name.{listener}.{mechanism}.sasl.jaas.config={modules}{module};\n"
-        self.write("server.properties", text)
+        self.write("server.properties", text + self._more())
         scram = [f"SCRAM-SHA-{size}=[name={USER},password={PASSWORD}]" for size in (256, 512)]
         self.run(
             [*self._java("kafka.tools.StorageTool"), "format", "-t", self.cluster_id]
@@ -142,9 +143,13 @@ class KafkaBroker(ServerProcess):
             one.sendall(struct.pack(">i", len(request)) + request)
             return self.cluster_id.encode() in one.recv(4096)
 
+    def _more(self) -> str:
+        """What a subclass adds to its configuration."""
+        return ""
+
     def _java(self, program: str) -> list[str]:
         jars = installed("kafka") / "lib" / "*"
-        flags = ["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        flags = ["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *self.flags]
         return ["java", *flags, "-cp", str(jars), program]
 
     def freeze(self) -> None:
@@ -259,6 +264,27 @@ class KafkaBroker(ServerProcess):
             raise AssertionError(f"nobody takes the commits of {len(waiting)} groups")
         finally:
             await cluster.close()
+
+
+class TokenKafka(KafkaBroker):
+    """It takes tokens of `issuer` for audience `kafka`, signed by a key at `keys_uri`, and no others."""
+
+    def __init__(self, issuer: str, keys_uri: str) -> None:
+        super().__init__()
+        self.issuer = issuer
+        self.keys_uri = keys_uri
+        self.flags = (f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys_uri}",)
+
+    def _more(self) -> str:
+        package, listener = "org.apache.kafka.common.security.oauthbearer", "listener.name.sasl.oauthbearer"
+        # The last line of a name counts.
+        return f"""
+{listener}.sasl.jaas.config={package}.OAuthBearerLoginModule required;
+{listener}.sasl.server.callback.handler.class={package}.OAuthBearerValidatorCallbackHandler
+sasl.oauthbearer.jwks.endpoint.url={self.keys_uri}
+sasl.oauthbearer.expected.issuer={self.issuer}
+sasl.oauthbearer.expected.audience=kafka
+"""
 
 
 async def _committed(cluster: Cluster, groups: Mapping[str, Topics], node: int) -> set[str]:

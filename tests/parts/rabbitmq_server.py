@@ -155,3 +155,24 @@ class RabbitmqServer(ServerProcess):
 
     def drop_queue(self, name: str, vhost: str = "/") -> None:
         self.api("DELETE", f"/queues/{quote(vhost, safe='')}/{quote(name, safe='')}")
+
+
+class TokenRabbitmq(RabbitmqServer):
+    """It also lets in who brings a token that the keys at `keys_uri` have signed, for audience `rabbitmq`."""
+
+    def __init__(self, keys_uri: str) -> None:
+        super().__init__()
+        self.keys_uri = keys_uri
+
+    def prepare(self) -> None:
+        super().prepare()
+        plugins = "rabbitmq_management,rabbitmq_auth_mechanism_ssl,rabbitmq_auth_backend_oauth2"
+        self.write("enabled_plugins", f"[{plugins}].")
+        backends = "auth_backends.1 = internal\nauth_backends.2 = rabbit_auth_backend_oauth2\n"
+        self.write("rabbitmq.conf", (self.folder / "rabbitmq.conf").read_text() + backends)
+        # Its usual configuration wants https here.
+        tokens = f'{{resource_server_id, <<"rabbitmq">>}}, {{key_config, [{{jwks_url, "{self.keys_uri}"}}]}}'
+        self.write("advanced.config", f"[{{rabbitmq_auth_backend_oauth2, [{tokens}]}}].")
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "RABBITMQ_ADVANCED_CONFIG_FILE": f"{self.folder}/advanced.config"}

@@ -72,7 +72,7 @@ _VERSION = re.compile(r"0\.\d+\.\d+\.\d+|[1-9]\d*\.\d+\.\d+")
 class KafkaLag(KafkaLogins):
     types: ClassVar[tuple[str, ...]] = ("kafka",)
     cost: ClassVar[str] = COST
-    tested_against: ClassVar[str] = TESTED_AGAINST
+    tested_against: ClassVar[str] = f"{TESTED_AGAINST}, with tokens of Keycloak 26.7"
 
     topic: str = setting(
         "topic",

@@ -73,7 +73,7 @@ class RabbitmqQueue(RabbitmqAccess):
         "of a virtual host's queues, from 2,000 queues on in pages of 500; for a few queues of many one "
         "request each"
     )
-    tested_against: ClassVar[str] = "RabbitMQ 3.10 (real)"
+    tested_against: ClassVar[str] = "RabbitMQ 3.10 (real), with tokens of Keycloak 26.7"
 
     queue_name: str = setting("queueName", doc="Queue; with `useRegex` a pattern that is found in its name.")
     mode: rabbitmq.Mode | None = setting("mode", doc="What is measured; rates need http.", default=None)
