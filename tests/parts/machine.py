@@ -14,6 +14,9 @@ from typing import Any
 from parts import waiting
 from parts.memory_objects import MemoryObjects
 from tidegate.kube.resource import PODS, SERVICES
+from tidegate.local.controllers.controller import Controller
+from tidegate.local.controllers.services.mirroring import Mirroring
+from tidegate.local.controllers.services.services import Services
 from tidegate.local.nodes.node import Node
 from tidegate.local.nodes.processes.instance import View
 from tidegate.local.nodes.processes.machine_view import Host
@@ -30,7 +33,7 @@ def own_objects() -> MemoryObjects:
 
 
 class Machine:
-    """One node and what a test asks of it."""
+    """One node and what a test asks of it, with the controllers that say what its Services offer."""
 
     def __init__(
         self,
@@ -45,12 +48,20 @@ class Machine:
         self.node = Node(objects, folder, clock or SystemClock(), host=host)
         self.shares: Path | None = None
         self._running: asyncio.Task[None] | None = None
+        self._controllers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         self._running = asyncio.create_task(self.node.run())
+        self._controllers = [
+            asyncio.create_task(Controller(reconciler, self.objects, SystemClock()).run())
+            for reconciler in (Services(self.objects), Mirroring(self.objects))
+        ]
 
     async def stop(self, kill_pods: bool = True) -> None:
         await self.node.stop(kill_pods)
+        for task in self._controllers:
+            task.cancel()
+        await asyncio.gather(*self._controllers, return_exceptions=True)
         if self._running is not None:
             self._running.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import Failure
-from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, PODS, SECRETS, SERVICES, ApiError
+from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, ENDPOINT_SLICES, PODS, SECRETS, SERVICES, ApiError
 from tidegate.local.api_access import ApiAccess
 from tidegate.local.nodes.container_logs import LogClock
 from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 LEAVE_S = 8.0
 RECONNECT_S, MOST_RECONNECT_S = 0.5, 30.0
-WATCHED = (PODS, SERVICES, CONFIG_MAPS, SECRETS, CLAIMS)
+WATCHED = (PODS, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS, CLAIMS)
 
 
 class Node:
@@ -120,8 +120,9 @@ class Node:
             log.warning(lacks)
         for service in self._objects.list(SERVICES):
             self._proxies.on_service(service, False)
+        for one in self._objects.list(ENDPOINT_SLICES):
+            self._proxies.on_slice(one, False)
         for pod in self._objects.list(PODS):
-            self._proxies.on_pod(pod, False)
             if pod["spec"].get("nodeName") == NODE and not _is_finished(pod):
                 address = (pod.get("status") or {}).get("podIP", "")
                 self._context.addresses.keep(pod["metadata"]["uid"], address)
@@ -193,8 +194,10 @@ class Node:
         if change.resource == SERVICES:
             self._proxies.on_service(change.object, is_gone)
             self._proxies.reconcile()
+        elif change.resource == ENDPOINT_SLICES:
+            self._proxies.on_slice(change.object, is_gone)
+            self._proxies.reconcile()
         elif change.resource == PODS:
-            self._proxies.on_pod(change.object, is_gone)
             if change.object["spec"].get("nodeName") == NODE and self._is_open:
                 self._follow(change.object, is_gone)
         else:

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from parts.machine import Machine, until
-from tidegate.kube.resource import PODS, SERVICES
+from parts.pod_network import RANGES
+from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
 from tidegate.local.nodes.network.pod_networks import SharedNetwork
-from tidegate.local.nodes.network.service_proxies import Backend, chosen, named, targets
+from tidegate.local.nodes.network.service_proxies import doors_of
 from tidegate.local.nodes.network.tcp_forwarding import Listener
 
 ADDRESSES = (f"127.64.{os.getpid() % 250}.{n}" for n in itertools.count(1))
@@ -154,49 +155,127 @@ async def test_triggers_resolve_the_same_names(machine: Machine) -> None:
     await until(lambda: machine.node.resolve("svc") == "svc")
 
 
-def backend(address: str, *, ready: bool = True, **labels: str) -> Backend:
-    return Backend(labels, address, ready, f"host-{address[-1]}", {"http": 8080})
+UDP_ANSWERS = """
+import os, socket
+server = socket.socket(type=socket.SOCK_DGRAM)
+server.bind((os.environ["IP"], 7000))
+while True:
+    said, client = server.recvfrom(100)
+    server.sendto(os.environ["HOSTNAME"].encode() + b":" + said, client)
+"""
 
 
-def service(**spec: Any) -> dict[str, Any]:
-    return {"metadata": {"namespace": "default", "name": "svc"}, "spec": spec}
+async def ask_datagram(address: str, port: int) -> str:
+    loop = asyncio.get_running_loop()
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        client.connect((address, port))
+        await loop.sock_sendall(client, b"hi")
+        async with asyncio.timeout(1):
+            return (await loop.sock_recv(client, 100)).decode()
 
 
-PODS_SEEN = [
-    backend("127.96.0.1", app="x"),
-    backend("127.96.0.2", ready=False, app="x"),
-    backend("127.96.0.3", app="y"),
-]
+async def answered(address: str, port: int, wanted: str) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(OSError, TimeoutError):
+                if await ask_datagram(address, port) == wanted:
+                    return
+            await asyncio.sleep(0.01)
+
+
+async def test_datagrams_reach_pods_by_the_service_and_by_its_node_port(machine: Machine) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        node_port = probe.getsockname()[1]
+    ports = [{"port": 7001, "targetPort": 7000, "nodePort": node_port, "protocol": "UDP"}]
+    spec = {"type": "NodePort", "clusterIP": next(ADDRESSES), "selector": {"app": "x"}, "ports": ports}
+    await machine.objects.create(SERVICES, {"metadata": {"name": "s", "namespace": "default"}, "spec": spec})
+    with pytest.raises(ConnectionRefusedError):
+        await ask_datagram(spec["clusterIP"], 7001)
+    await machine.apply("a", "python3", "-c", UDP_ANSWERS, container={"env": [POD_IP]}, labels={"app": "x"})
+    await answered(spec["clusterIP"], 7001, "a:hi")
+    await answered("127.0.0.1", node_port, "a:hi")
+    await machine.objects.delete(PODS, "default", "a")
+    await machine.gone("a")
+    await refused(spec["clusterIP"], 7001)
+
+
+async def refused(address: str, port: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await ask_datagram(address, port)
+            except ConnectionRefusedError:
+                return
+            except TimeoutError:
+                continue
+
+
+@pytest.mark.parametrize("resource", [ENDPOINTS, ENDPOINT_SLICES])
+async def test_endpoints_that_somebody_wrote_are_forwarded_to(machine: Machine, resource: Resource) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"db:" + await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    number = server.sockets[0].getsockname()[1]
+    address = next(ADDRESSES)
+    spec = {"clusterIP": address, "ports": [{"port": 7001, "targetPort": number}]}
+    metadata = {"name": "db", "namespace": "default", "labels": {"kubernetes.io/service-name": "db"}}
+    await machine.objects.create(SERVICES, {"metadata": metadata, "spec": spec})
+    ports = [{"name": "", "port": number, "protocol": "TCP"}]
+    bodies = {
+        ENDPOINTS: {"subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": ports}]},
+        ENDPOINT_SLICES: {
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+            "ports": ports,
+        },
+    }
+    await machine.objects.create(resource, {"metadata": metadata, **bodies[resource]})
+    await answers(address, 7001, {"db:hi"})
+    await machine.objects.delete(resource, "default", "db")
+    await answers(address, 7001, set())
+    server.close()
+
+
+class Twins(SharedNetwork):
+    """A network into which the machine has no way: each address of a pod has another for the machine."""
+
+    ranges = RANGES  # type: ignore[assignment]
+
+    def from_machine(self, address: str) -> str:
+        return address.replace("10.203.", "127.77.")
+
+
+OFFERED = {
+    "addressType": "IPv4",
+    "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
+    "endpoints": [{"addresses": ["10.203.1.1"], "conditions": {"ready": True}}],
+}
 
 
 @pytest.mark.parametrize(
-    ("spec", "addresses"),
+    ("network", "spec", "doors"),
     [
-        ({"selector": {"app": "x"}}, ["127.96.0.1"]),
-        ({"selector": {"app": "x"}, "publishNotReadyAddresses": True}, ["127.96.0.1", "127.96.0.2"]),
-        ({"selector": {}}, []),
-        ({}, []),
-        ({"selector": {"app": "x", "tier": "z"}}, []),
+        (SharedNetwork(), {"clusterIP": "127.64.0.1"}, {("TCP", "127.64.0.1", 80)}),
+        (SharedNetwork(), {"clusterIP": "None"}, set()),
+        (
+            SharedNetwork(),
+            {"clusterIP": "127.64.0.1", "nodePort": 30080},
+            {("TCP", "127.64.0.1", 80), ("TCP", "127.0.0.1", 30080)},
+        ),
+        (SharedNetwork(), {"clusterIP": "127.64.0.1", "protocol": "SCTP"}, set()),
+        (Twins(), {"clusterIP": "10.203.129.1"}, {("TCP", "127.77.129.1", 80)}),
+        (Twins(), {"clusterIP": "None"}, {("TCP", "127.77.1.1", 8080)}),
     ],
 )
-def test_a_service_sends_to_the_ready_pods_of_its_selector(
-    spec: dict[str, Any], addresses: list[str]
+def test_where_the_machine_listens_depends_on_the_way_it_has(
+    network: SharedNetwork, spec: dict[str, Any], doors: set[Any]
 ) -> None:
-    assert [pod.address for pod in chosen(service(**spec), PODS_SEEN)] == addresses
-
-
-@pytest.mark.parametrize(
-    ("port", "expected"),
-    [({"port": 80}, 80), ({"port": 80, "targetPort": 81}, 81), ({"port": 80, "targetPort": "http"}, 8080),
-     ({"port": 80, "targetPort": "none"}, None)],
-)  # fmt: skip
-def test_a_port_leads_to_a_number_or_a_named_port_of_the_pod(
-    port: dict[str, Any], expected: int | None
-) -> None:
-    assert targets(port, PODS_SEEN[:1]) == ([("127.96.0.1", expected)] if expected else [])
-
-
-def test_a_headless_service_is_known_by_the_addresses_of_its_pods() -> None:
-    found = named(service(clusterIP="None"), PODS_SEEN[:1])
-    assert (found.addresses, found.hosts) == (("127.96.0.1",), {"host-1": "127.96.0.1"})
-    assert named(service(clusterIP="127.64.0.1"), PODS_SEEN[:1]).addresses == ("127.64.0.1",)
+    port = {"port": 80, **{name: spec[name] for name in ("nodePort", "protocol") if name in spec}}
+    found = {"spec": {"clusterIP": spec["clusterIP"], "ports": [port]}}
+    offered = {**OFFERED, "ports": [{**OFFERED["ports"][0], "protocol": spec.get("protocol", "TCP")}]}  # type: ignore[dict-item]
+    assert doors_of(found, [offered], network).keys() == doors
+    assert doors_of(found, [], network) == {}

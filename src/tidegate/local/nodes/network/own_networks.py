@@ -264,10 +264,11 @@ class OwnNetworks:
             return address
         return twin(address, self.ranges, self._node_id)
 
-    async def connect(self, host: str, port: int) -> socket.socket:
+    async def connect(self, host: str, port: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
         if self._is_root:
-            return await connected(socket.socket(socket.AF_INET), host, port)
-        _, files = await asyncio.to_thread(messages.ask, self._folder, {"do": "socket"})
+            return await connected(socket.socket(socket.AF_INET, kind), host, port)
+        request = {"do": "socket", "kind": "udp" if kind == socket.SOCK_DGRAM else "tcp"}
+        _, files = await asyncio.to_thread(messages.ask, self._folder, request)
         return await connected(socket.socket(fileno=files[0]), host, port)
 
     async def listen(self, address: str, port: int) -> socket.socket:

@@ -76,8 +76,8 @@ class PodNetwork(Protocol):
         """The address by which programs of the machine reach a pod or a Service."""
         ...
 
-    async def connect(self, host: str, port: int) -> socket.socket:
-        """A connection to a pod (or to any other host), not blocking."""
+    async def connect(self, host: str, port: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
+        """A connection to a pod (or to any other host), not blocking; `kind` may be SOCK_DGRAM."""
         ...
 
     async def close(self, *, ends_pods: bool) -> None:
@@ -111,8 +111,8 @@ class SharedNetwork:
     def from_machine(self, address: str) -> str:
         return address
 
-    async def connect(self, host: str, port: int) -> socket.socket:
-        return await connected(socket.socket(socket.AF_INET), host, port)
+    async def connect(self, host: str, port: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
+        return await connected(socket.socket(socket.AF_INET, kind), host, port)
 
     async def close(self, *, ends_pods: bool) -> None:
         return

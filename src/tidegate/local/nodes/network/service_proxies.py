@@ -1,6 +1,6 @@
-"""Services: which names and addresses they have, and the listeners that forward to their ready pods.
+"""Services: which names and addresses they have, and the listeners that forward to what their slices offer.
 
-A listener exists only while a pod is ready: without one, connections are refused by the machine itself.
+A listener exists only while an endpoint is ready: without one, connections are refused by the machine itself.
 That order also lets the first pod bind its port on all addresses before a listener needs it.
 """
 
@@ -8,120 +8,63 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from tidegate.local.nodes.network.forwards import Forward
-from tidegate.local.nodes.network.names import Member, Named
+from tidegate.local.nodes.network.forwards import HEADLESS, Forward, backends_of, forwards_of
+from tidegate.local.nodes.network.names import Named, named
 from tidegate.local.nodes.network.pod_networks import PodNetwork
 from tidegate.local.nodes.network.tcp_forwarding import Address, Listener, Side
+from tidegate.local.nodes.network.udp_forwarding import UdpListener
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
-HEADLESS = "None"
 SETTLE_S = 0.02
 NODE_ADDRESS = "127.0.0.1"
+OF_SERVICE = "kubernetes.io/service-name"
+NO_SCTP = "SCTP is not forwarded where pods share this machine's network"
 Key = tuple[str, str]
+Door = tuple[str, str, int]
+"""Protocol, address and port at which the machine listens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """What a Service needs to know of a pod."""
+def doors_of(
+    service: Mapping[str, Any], slices: Sequence[Mapping[str, Any]], network: PodNetwork
+) -> dict[Door, list[Address]]:
+    """Where the machine listens for a Service, and where each of these doors leads.
 
-    labels: Mapping[str, str]
-    address: str
-    is_ready: bool
-    hostname: str
-    ports: Mapping[str, int]
-
-    @classmethod
-    def of(cls, pod: Mapping[str, Any]) -> Backend:
-        status, spec = pod.get("status") or {}, pod["spec"]
-        conditions = {c["type"]: c["status"] for c in status.get("conditions") or []}
-        is_ready = conditions.get("Ready") == "True" and not pod["metadata"].get("deletionTimestamp")
-        ports = {
-            port["name"]: int(port["containerPort"])
-            for container in spec.get("containers") or []
-            for port in container.get("ports") or []
-            if port.get("name")
-        }
-        labels = pod["metadata"].get("labels") or {}
-        hostname = spec.get("hostname") or pod["metadata"]["name"]
-        return cls(labels, status.get("podIP") or "", is_ready, hostname, ports)
-
-
-def chosen(service: Mapping[str, Any], pods: Sequence[Backend]) -> list[Backend]:
-    """The pods that a Service sends to now."""
-    selector = service["spec"].get("selector") or {}
-    also_unready = bool(service["spec"].get("publishNotReadyAddresses"))
-    return [
-        pod
-        for pod in pods
-        if selector
-        and pod.address
-        and (pod.is_ready or also_unready)
-        and all(pod.labels.get(key) == value for key, value in selector.items())
-    ]
-
-
-def targets(port: Mapping[str, Any], pods: Sequence[Backend]) -> list[Address]:
-    """Where connections to a Service's port go; a named port is looked up in each pod."""
-    wanted = port.get("targetPort") or port["port"]
-    found = [(pod.address, pod.ports.get(str(wanted), wanted)) for pod in pods]
-    return [(address, int(number)) for address, number in found if str(number).isdigit()]
+    At node ports, and at the addresses that programs of the machine use instead of the cluster's.
+    """
+    doors: dict[Door, list[Address]] = {}
+    for port in service["spec"].get("ports") or ():
+        protocol, to = port.get("protocol") or "TCP", list(backends_of(port, slices))
+        if protocol in ("TCP", "UDP") and to:
+            doors |= {(protocol, *at): found for at, found in _doors(service, port, to, network)}
+    return doors
 
 
 def _doors(
-    service: Mapping[str, Any], port: Mapping[str, Any], to: Sequence[Address], network: PodNetwork
-) -> dict[Address, list[Address]]:
-    """Where the machine listens for a Service's port, and where each of these doors leads.
-
-    At its node port, and at the addresses that programs of the machine use instead of the cluster's.
-    """
+    service: Mapping[str, Any], port: Mapping[str, Any], to: list[Address], network: PodNetwork
+) -> Iterator[tuple[Address, list[Address]]]:
     address, node_port = service["spec"].get("clusterIP"), port.get("nodePort")
-    doors: dict[Address, list[Address]] = {}
     if address == HEADLESS:
         # Nothing stands between a headless Service and its pods, but where the machine has no way to them.
         for pod, number in to:
             if (own := network.from_machine(pod)) != pod:
-                doors[own, number] = [(pod, number)]
+                yield (own, number), [(pod, number)]
     elif address:
         own = network.from_machine(address)
         if network.ranges is None or own != address:
-            doors[own, int(port["port"])] = list(to)
+            yield (own, int(port["port"])), to
     if node_port:
-        doors[NODE_ADDRESS, int(node_port)] = list(to)
-    return doors
-
-
-def _forwards(service: Mapping[str, Any], pods: Sequence[Backend]) -> tuple[Forward, ...]:
-    """What the router has to know of a Service; nothing of one without an address of its own."""
-    address = service["spec"].get("clusterIP")
-    if not address or address == HEADLESS:
-        return ()
-    return tuple(
-        Forward(address, port.get("protocol") or "TCP", int(port["port"]), tuple(targets(port, pods)))
-        for port in service["spec"].get("ports") or []
-    )
-
-
-def named(service: Mapping[str, Any], pods: Sequence[Backend]) -> Named:
-    metadata, spec = service["metadata"], service["spec"]
-    address = spec.get("clusterIP") or ""
-    members = tuple(Member(pod.address, pod.hostname) for pod in pods) if address == "None" else ()
-    return Named(
-        metadata["namespace"],
-        metadata["name"],
-        "" if address == "None" else address,
-        spec.get("externalName") or "",
-        members=members,
-    )
+        yield (NODE_ADDRESS, int(node_port)), to
 
 
 class Proxies:
-    """Follows Services and pods; `tell` reports what keeps a Service from being served."""
+    """Follows Services and their slices; `tell` reports what keeps a Service from being served."""
 
     def __init__(
         self,
@@ -138,8 +81,9 @@ class Proxies:
         self._has_published = False
         self._published: list[Named] = []
         self._services: dict[Key, Mapping[str, Any]] = {}
-        self._pods: dict[str, dict[str, Backend]] = {}
-        self._listeners: dict[tuple[Key, Address], Listener] = {}
+        self._slices: dict[Key, dict[str, Mapping[str, Any]]] = {}
+        self._slice_of: dict[Key, Key] = {}
+        self._listeners: dict[tuple[Key, Door], Listener | UdpListener] = {}
         self._open_sides: set[Side] = set()
         self._dirty: set[Key] = set()
         self._wake = asyncio.Event()
@@ -154,22 +98,18 @@ class Proxies:
             self._services[key] = service
         self._mark(key)
 
-    def on_pod(self, pod: Mapping[str, Any], is_gone: bool) -> None:
-        namespace, uid = pod["metadata"]["namespace"], pod["metadata"]["uid"]
-        pods = self._pods.setdefault(namespace, {})
-        before = pods.get(uid)
-        after = None if is_gone else Backend.of(pod)
-        if before == after:
-            return
-        if after is None:
-            del pods[uid]
-        else:
-            pods[uid] = after
-        for key, service in self._services.items():
-            if key[0] == namespace:
-                selector = (service["spec"].get("selector") or {}).items()
-                if any(one and all(one.labels.get(k) == v for k, v in selector) for one in (before, after)):
-                    self._mark(key)
+    def on_slice(self, one: Mapping[str, Any], is_gone: bool) -> None:
+        metadata = one["metadata"]
+        own = (metadata["namespace"], metadata["name"])
+        name = "" if is_gone else (metadata.get("labels") or {}).get(OF_SERVICE, "")
+        before = self._slice_of.pop(own, None)
+        if before is not None:
+            self._slices[before].pop(own[1])
+            self._mark(before)
+        if name:
+            key = self._slice_of[own] = (own[0], name)
+            self._slices.setdefault(key, {})[own[1]] = one
+            self._mark(key)
 
     def _mark(self, key: Key) -> None:
         self._dirty.add(key)
@@ -183,15 +123,15 @@ class Proxies:
             if service is None:
                 has_changed |= self._names.pop(key, None) is not None
                 continue
-            one = named(service, chosen(service, self._backends(key)))
+            one = named(service, self._offered(key))
             if self._names.get(key) != one:
                 self._names[key] = one
                 has_changed = True
         if has_changed:
             self._on_names()
 
-    def _backends(self, key: Key) -> list[Backend]:
-        return list(self._pods.get(key[0], {}).values())
+    def _offered(self, key: Key) -> list[Mapping[str, Any]]:
+        return list(self._slices.get(key, {}).values())
 
     async def run(self) -> None:
         """Serves until cancelled; all listeners are closed then."""
@@ -221,7 +161,7 @@ class Proxies:
         before = dict(self._forwards), self._published
         for key in dirty:
             service = self._services.get(key)
-            found = () if service is None else _forwards(service, chosen(service, self._backends(key)))
+            found = () if service is None else forwards_of(service, self._offered(key))
             self._forwards.pop(key, None)
             if found:
                 self._forwards[key] = found
@@ -238,36 +178,44 @@ class Proxies:
 
     async def _serve(self, key: Key) -> None:
         service = self._services.get(key)
-        wanted: dict[Address, list[Address]] = {}
-        if service is not None:
-            pods = chosen(service, self._backends(key))
-            for port in service["spec"].get("ports") or []:
-                if (port.get("protocol") or "TCP") == "TCP" and (to := targets(port, pods)):
-                    wanted |= _doors(service, port, to, self._network)
-        for owner, at in [one for one in self._listeners if one[0] == key and one[1] not in wanted]:
-            self._listeners.pop((owner, at)).close()
-        for at, to in wanted.items():
-            listener = self._listeners.get((key, at)) or Listener(self._open_sides, self._network.connect)
+        wanted = {} if service is None else doors_of(service, self._offered(key), self._network)
+        for owner, door in [one for one in self._listeners if one[0] == key and one[1] not in wanted]:
+            self._listeners.pop((owner, door)).close()
+        if service is None:
+            return
+        for door, to in wanted.items():
+            listener = self._listeners.get((key, door)) or self._listener(door)
             listener.targets = to
-            if (key, at) not in self._listeners and service is not None:
-                await self._open(key, at, listener, service)
+            if (key, door) not in self._listeners:
+                await self._open(key, door, listener, service)
+        ports = service["spec"].get("ports") or ()
+        if self._network.ranges is None and any(port.get("protocol") == "SCTP" for port in ports):
+            await self._report(key, service, NO_SCTP)
 
-    async def _open(self, key: Key, at: Address, listener: Listener, service: Mapping[str, Any]) -> None:
+    def _listener(self, door: Door) -> Listener | UdpListener:
+        if door[0] == "UDP":
+            return UdpListener(partial(self._network.connect, kind=socket.SOCK_DGRAM))
+        return Listener(self._open_sides, self._network.connect)
+
+    async def _open(
+        self, key: Key, door: Door, listener: Listener | UdpListener, service: Mapping[str, Any]
+    ) -> None:
+        where = f"{door[1]}:{door[2]}" + ("/UDP" if door[0] == "UDP" else "")
         try:
-            await listener.open(at)
+            await listener.open(door[1:])
         except PermissionError:
             await self._report(
                 key,
                 service,
-                f"cannot listen on {at[0]}:{at[1]}: ports below 1024 are refused to ordinary users; "
+                f"cannot listen on {where}: ports below 1024 are refused to ordinary users; "
                 "use a higher port, or allow them with sysctl net.ipv4.ip_unprivileged_port_start=0",
             )
         except OSError as error:
             # A pod that listens on all addresses answers here by itself; look again when it ends.
-            await self._report(key, service, f"cannot listen on {at[0]}:{at[1]}: {error.strerror or error}")
+            await self._report(key, service, f"cannot listen on {where}: {error.strerror or error}")
             asyncio.get_running_loop().call_later(RETRY_S, self._mark, key)
         else:
-            self._listeners[(key, at)] = listener
+            self._listeners[(key, door)] = listener
 
     async def _report(self, key: Key, service: Mapping[str, Any], message: str) -> None:
         if (key, message) not in self._told:
