@@ -187,8 +187,12 @@ class Names:
                 return Answer((*records, *found.records), found.additional, found.is_known or bool(records))
             records += found.records
             name = found.elsewhere
-            if kind == "CNAME" or not (name == DOMAIN or name.endswith(f".{DOMAIN}")):
-                return Answer(tuple(records), elsewhere="" if kind == "CNAME" else name)
+            if kind == "CNAME":
+                break
+            if name == HOST_NAME:
+                return Answer((*records, *self._own(name, kind).records))
+            if not (name == DOMAIN or name.endswith(f".{DOMAIN}")):
+                return Answer(tuple(records), elsewhere=name)
         return Answer(tuple(records))
 
     def _look(self, name: str, kind: str) -> Answer:
