@@ -112,13 +112,15 @@ def test_with_affinity_a_backend_keeps_its_name_when_others_come_and_go() -> Non
     assert few.items() < more.items()
 
 
-def test_five_thousand_services_of_ten_pods_are_two_chains_and_a_change_is_a_few_lines() -> None:
-    def one(number: int, count: int = 10) -> Forward:
-        backends = tuple((f"10.203.{1 + number % 100}.{turn + 1}", 80) for turn in range(count))
-        return Forward(f"10.203.{129 + number // 250}.{number % 250}", "TCP", 80, backends, number % 2 * 60)
+def many(number: int, count: int = 10) -> Forward:
+    """One of thousands, each second of which keeps its clients."""
+    backends = tuple((f"10.203.{1 + number % 100}.{turn + 1}", 80) for turn in range(count))
+    return Forward(f"10.203.{129 + number // 250}.{number % 250}", "TCP", 80, backends, number % 2 * 60)
 
-    all_of_them = [one(number) for number in range(5_000)]
-    before, after = rules(*all_of_them), rules(one(0, 9), *all_of_them[1:])
+
+def test_five_thousand_services_of_ten_pods_are_two_chains_and_a_change_is_a_few_lines() -> None:
+    before = rules(*(many(number) for number in range(5_000)))
+    after = rules(many(0, 9), *(many(number) for number in range(1, 5_000)))
     text = ruleset(before)
     lines = [line for line in text.splitlines() if re.search("mark set|dnat|reject|vmap|update", line)]
     assert len(lines) < 20
@@ -307,6 +309,21 @@ def test_the_kernel_takes_each_change_and_ends_with_what_a_replacement_gives(net
         by_steps = network.run("router", "nft", "list", "ruleset")
         network.run("router", "nft", "-f", "-", given=ruleset(step))
         assert sorted(_parts(by_steps)) == sorted(_parts(network.run("router", "nft", "list", "ruleset")))
+
+
+@pytest.mark.real
+def test_the_kernel_takes_five_thousand_services_of_ten_pods(network: PodNetwork) -> None:
+    all_of_them = [many(number) for number in range(5_000)]
+    before = rules(*all_of_them)
+    few = transactions(None, rules(*all_of_them[:500]))
+    assert len(few) > 5, "an ordinary user may not load so many at once"
+    for text in (*few, ruleset(before)):
+        network.run("router", "nft", "-f", "-", given=text)
+    after = rules(many(0, 9), *all_of_them[1:], Forward("10.203.250.1", "TCP", 80, BOTH))
+    load(network, before, after)
+    found = network.run("router", "nft", "list", "map", "ip", "tidegate", "backends")
+    assert len(re.findall(r"0x[0-9a-f]+ : ", found)) == 50_001
+    assert ask(network, "c", "tcp", at="10.203.250.1", times=20).keys() == {f"a {C}", f"b {C}"}
 
 
 def _parts(text: str) -> list[str]:
