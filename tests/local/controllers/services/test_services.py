@@ -164,3 +164,14 @@ def test_endpoints_carry_the_labels_of_their_service_and_the_names_of_its_pods()
     found = endpoints_of(web, [named, other])
     assert found["metadata"]["labels"]["team"] == "blue"
     assert [address.get("hostname") for address in found["subsets"][0]["addresses"]] == ["web-0", None]
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(0, [0]), (100, [100]), (250, [100, 100, 50])])
+def test_a_slice_holds_a_hundred_endpoints_at_most(count: int, sizes: list[int]):
+    web = service(8080)
+    web["metadata"]["uid"] = "u"
+    slices = slices_of(web, [ready(pod(f"p{number:03}")) for number in range(count)])
+    assert [len(one["endpoints"]) for one in slices] == sizes
+    names = [endpoint["targetRef"]["name"] for one in slices for endpoint in one["endpoints"]]
+    assert len(set(names)) == count
+    assert len({one["metadata"]["name"] for one in slices}) == len(slices)

@@ -11,6 +11,8 @@ from tidegate.local.controllers.owner_references import is_deleting
 from tidegate.local.controllers.services.writes import HEADLESS, MANAGED_BY, OF_SERVICE
 from tidegate.local.objects import Object
 
+# As many as a cluster puts into one slice.
+MOST_ENDPOINTS = 100
 SLICES = "endpointslice-controller.k8s.io"
 OF_ENDPOINTS = "endpoints.kubernetes.io/managed-by"
 
@@ -44,8 +46,12 @@ def endpoints_of(service: Object, pods: Sequence[Object]) -> Object:
 
 
 def slices_of(service: Object, pods: Sequence[Object]) -> list[Object]:
-    """One EndpointSlice per set of ports; one without endpoints when there is no Pod."""
-    groups = _by_ports(service, pods) or {(): []}
+    """EndpointSlices, each for one set of ports; one without endpoints when there is no Pod."""
+    groups = [
+        (ports, group[start : start + MOST_ENDPOINTS])
+        for ports, group in (_by_ports(service, pods) or {(): []}).items()
+        for start in range(0, len(group) or 1, MOST_ENDPOINTS)
+    ]
     metadata = service["metadata"]
     letters = pod_control.letters(_number(metadata["uid"]), 5)
     return [
@@ -63,7 +69,7 @@ def slices_of(service: Object, pods: Sequence[Object]) -> list[Object]:
                 {"name": name, "port": number, "protocol": protocol} for name, protocol, number in ports
             ],
         }
-        for index, (ports, group) in enumerate(groups.items())
+        for index, (ports, group) in enumerate(groups)
     ]
 
 
