@@ -15,9 +15,9 @@ import pytest
 from parts.machine import Machine, until
 from parts.pod_network import RANGES
 from tidegate.kube.resource import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES, Resource
+from tidegate.local.nodes.network.listeners.tcp import Listener
 from tidegate.local.nodes.network.pod_networks import SharedNetwork
 from tidegate.local.nodes.network.service_proxies import doors_of
-from tidegate.local.nodes.network.tcp_forwarding import Listener
 
 ADDRESSES = (f"127.64.{os.getpid() % 250}.{n}" for n in itertools.count(1))
 # Answers each connection with the pod's name, on the pod's own address.

@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any
 
 from tidegate.local.nodes.network.forwards import HEADLESS, Forward, backends_of, forwards_of
+from tidegate.local.nodes.network.listeners.tcp import Address, Listener, Side
+from tidegate.local.nodes.network.listeners.udp import UdpListener
 from tidegate.local.nodes.network.names import Named, named
 from tidegate.local.nodes.network.pod_networks import PodNetwork
-from tidegate.local.nodes.network.tcp_forwarding import Address, Listener, Side
-from tidegate.local.nodes.network.udp_forwarding import UdpListener
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ SETTLE_S = 0.02
 NODE_ADDRESS = "127.0.0.1"
 OF_SERVICE = "kubernetes.io/service-name"
 NO_SCTP = "SCTP is not forwarded where pods share this machine's network"
+API = ("default", "kubernetes")
 Key = tuple[str, str]
 Door = tuple[str, str, int]
 """Protocol, address and port at which the machine listens."""
@@ -204,6 +205,8 @@ class Proxies:
         try:
             await listener.open(door[1:])
         except PermissionError:
+            if key == API:
+                return  # pods are told where the API itself listens
             await self._report(
                 key,
                 service,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from parts.machine import until
-from tidegate.local.nodes.network import udp_forwarding
-from tidegate.local.nodes.network.udp_forwarding import UdpListener
+from tidegate.local.nodes.network.listeners import udp
+from tidegate.local.nodes.network.listeners.udp import UdpListener
 
 ADDRESSES = (f"127.65.{os.getpid() % 250}.{n}" for n in itertools.count(1))
 
@@ -165,7 +165,7 @@ async def test_a_flow_is_forgotten_when_nothing_comes_for_a_while(
 async def test_more_clients_than_are_kept_push_out_the_one_that_was_silent_longest(door: Door) -> None:
     a = await door.backend("a")
     door.listener.targets = [a.at]
-    before, client = udp_forwarding.FLOWS, door.client()
+    before, client = udp.FLOWS, door.client()
     assert await client.ask() == "a:hi"
     (oldest,) = door.listener._flows.values()
     door.listener._flows |= {("127.0.0.1", number): oldest for number in range(1, before)}
