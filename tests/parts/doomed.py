@@ -47,11 +47,13 @@ class Doomed:
         await KeptObjects(self.file).delete(PODS, "default", name)
 
     def change(self, name: str, patch: dict[str, Any]) -> None:
-        """Changes the status of a pod while no server runs."""
+        """Changes metadata and status of a pod while no server runs."""
         version, rows = msgspec.json.decode(self.file.read_bytes())
         for _, body in rows:
             if body["metadata"]["name"] == name:
-                body["status"] |= patch["status"]
+                body["status"] |= patch.get("status") or {}
+                for key, values in (patch.get("metadata") or {}).items():
+                    body["metadata"][key] = (body["metadata"].get(key) or {}) | values
         self.file.write_bytes(msgspec.json.encode((version, rows)))
 
     async def died(self) -> None:

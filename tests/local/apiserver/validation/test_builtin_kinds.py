@@ -41,6 +41,52 @@ def pod_paths(**spec: Any) -> list[str]:
     return [path.removeprefix("spec.").removeprefix("containers[0].") for path in paths("Pod", spec=whole)]
 
 
+def knowing(**source: Any) -> dict[str, Any]:
+    return {"env": [{"name": "A", "valueFrom": source}]}
+
+
+def field(path: str) -> dict[str, Any]:
+    return {"fieldRef": {"fieldPath": path}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (knowing(**field("status.podIPs")), ""),
+        (knowing(**field("metadata.labels['a/b']")), ""),
+        (knowing(**field("metadata.labels")), "fieldRef.fieldPath"),
+        (knowing(**field("status.phase")), "fieldRef.fieldPath"),
+        (knowing(**field("metadata.labels['a b']")), "fieldRef.fieldPath"),
+        (knowing(resourceFieldRef={"resource": "limits.cpu"}), ""),
+        (knowing(resourceFieldRef={"resource": "limits.disk"}), "resourceFieldRef.resource"),
+    ],
+)
+def test_a_variable_may_hold_some_fields_of_the_pod(fields: dict[str, Any], expected: str) -> None:
+    found = [path.removeprefix("env[0].valueFrom.") for path in pod_paths(containers=[container(**fields)])]
+    assert found == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"path": "a/b", **field("metadata.labels")}, []),
+        ({"path": "a", **field("metadata.annotations['x']")}, []),
+        ({"path": "a", **field("status.podIP")}, [".fieldRef.fieldPath"]),
+        ({"path": "../a", **field("metadata.uid")}, [".path"]),
+        ({"path": "a"}, [""]),
+        ({"path": "a", "resourceFieldRef": {"resource": "limits.cpu"}}, [".resourceFieldRef.containerName"]),
+        ({"path": "a", "resourceFieldRef": {"resource": "limits.cpu", "containerName": "main"}}, []),
+    ],
+)
+@pytest.mark.parametrize("is_projected", [False, True])
+def test_a_file_may_hold_others(item: dict[str, Any], expected: list[str], is_projected: bool) -> None:
+    source = {"downwardAPI": {"items": [item]}}
+    volume = {"name": "v", **({"projected": {"sources": [source]}} if is_projected else source)}
+    prefix = "volumes[0].projected.sources[0]." if is_projected else "volumes[0]."
+    found = [path.removeprefix(f"{prefix}downwardAPI.items[0]") for path in pod_paths(volumes=[volume])]
+    assert found == expected
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from tidegate.local.apiserver.validation.downward import files_problems, reference_problems
 from tidegate.local.apiserver.validation.pod_actions import action_problems
 from tidegate.local.apiserver.validation.rules import (
     Problems,
@@ -86,10 +87,12 @@ def _volumes(path: str, volumes: list[dict[str, Any]]) -> Problems:
             yield required(f"{where}.secret.secretName")
         if "configMap" in volume and not volume["configMap"].get("name"):
             yield required(f"{where}.configMap.name")
+        yield from files_problems(f"{where}.downwardAPI", volume.get("downwardAPI"))
         for number, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
+            place = f"{where}.projected.sources[{number}]"
+            yield from files_problems(f"{place}.downwardAPI", source.get("downwardAPI"))
             if "serviceAccountToken" in source:
-                token = f"{where}.projected.sources[{number}].serviceAccountToken"
-                yield from _token(token, source["serviceAccountToken"])
+                yield from _token(f"{place}.serviceAccountToken", source["serviceAccountToken"])
 
 
 def _token(path: str, token: dict[str, Any]) -> Problems:
@@ -153,9 +156,7 @@ def _env(path: str, container: dict[str, Any]) -> Problems:
             for field in ("name", "key"):
                 if kind in source and not source[kind].get(field):
                     yield required(f"{where}.valueFrom.{kind}.{field}")
-        for kind, field in (("fieldRef", "fieldPath"), ("resourceFieldRef", "resource")):
-            if kind in source and not source[kind].get(field):
-                yield required(f"{where}.valueFrom.{kind}.{field}")
+        yield from reference_problems(f"{where}.valueFrom", source, is_file=False)
     for index, source in enumerate(container.get("envFrom") or ()):
         where = f"{path}.envFrom[{index}]"
         given = sorted(source.keys() & {"configMapRef", "secretRef"})

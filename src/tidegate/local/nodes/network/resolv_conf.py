@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.local.nodes.network.names import CLUSTER_DOMAIN, DOMAIN
+from tidegate.local.nodes.processes.pod_naming import pod_names
 
 # What resolvers take note of, and a kubelet writes.
 MOST_SERVERS = 3
@@ -87,11 +88,7 @@ def _fitting(searches: tuple[str, ...]) -> tuple[str, ...]:
 
 def hosts_of_pod(pod: Mapping[str, Any], address: str) -> str:
     """A pod's /etc/hosts as a kubelet writes it: its own name and its aliases; all others are asked for."""
-    spec, metadata = pod["spec"], pod["metadata"]
-    hostname = str(spec.get("hostname") or metadata["name"])
-    own = hostname
-    if spec.get("subdomain"):
-        own = f"{hostname}.{spec['subdomain']}.{metadata['namespace']}.{CLUSTER_DOMAIN}\t{hostname}"
+    own, spec = pod_names(pod).line.replace(" ", "\t"), pod["spec"]
     lines = [
         "# Kubernetes-managed hosts file.",
         "127.0.0.1\tlocalhost",

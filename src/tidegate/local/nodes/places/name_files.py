@@ -15,6 +15,7 @@ from tidegate.local.nodes.network.names import HOST_NAME
 from tidegate.local.nodes.network.resolv_conf import ResolvConf, hosts_of_pod, of_pod
 from tidegate.local.nodes.places.pod_place import has_network
 from tidegate.local.nodes.processes.instance import Bind
+from tidegate.local.nodes.processes.pod_naming import pod_names
 
 HOSTS, RESOLV_CONF, NSSWITCH = Path("/etc/hosts"), Path("/etc/resolv.conf"), Path("/etc/nsswitch.conf")
 _HOSTS_LINE = re.compile(r"^hosts:.*$", re.MULTILINE)
@@ -45,11 +46,7 @@ def _hosts(context: NodeContext, pod: Mapping[str, Any]) -> str:
     if has_network(context, pod):
         others = [f"{context.network.host}\t{HOST_NAME}", *_far_lines(_read(HOSTS))]
         return hosts_of_pod(pod, address) + "".join(f"{line}\n" for line in others)
-    hostname = str(spec.get("hostname") or metadata["name"])
-    names = hostname
-    if spec.get("subdomain"):
-        names = f"{hostname}.{spec['subdomain']}.{metadata['namespace']}.svc.cluster.local {hostname}"
-    own = [(address, names), (context.network.host, HOST_NAME)]
+    own = [(address, pod_names(pod).line), (context.network.host, HOST_NAME)]
     own += [(alias["ip"], " ".join(alias.get("hostnames") or [])) for alias in spec.get("hostAliases") or []]
     services = sorted(context.services.values(), key=lambda service: (service.namespace, service.name))
     return hosts_file(own, metadata["namespace"], services, _read(HOSTS))

@@ -17,16 +17,16 @@ from tidegate.local.nodes.places.pod_place import has_network
 from tidegate.local.nodes.processes.account_tokens import AccountTokens, first_renewal
 from tidegate.local.nodes.processes.environment import Refers, command_line, environment
 from tidegate.local.nodes.processes.instance import Bind, Plan
+from tidegate.local.nodes.processes.pod_naming import pod_names
 from tidegate.local.nodes.processes.process import INSTANCE_VARIABLE, NODE_VARIABLE, UID_VARIABLE
 from tidegate.local.nodes.processes.volumes import Unmountable, Volumes, binds
-
-HOSTNAME_LENGTH = 63
 
 
 def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any], number: int) -> Plan:
     """The plan of the instance `number`; writes the volumes' content that it needs.
 
-    Raises `Incomplete`, `Unmountable`, `NoProgram` or `Misconfigured`: reasons to wait, not failures.
+    Raises `Incomplete`, `Unmountable`, `Unnameable`, `NoProgram` or `Misconfigured`: reasons to wait, not
+    failures.
     """
     metadata = pod["metadata"]
     refers: Refers = context.refers(metadata["namespace"])
@@ -60,7 +60,7 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     env[UID_VARIABLE] = metadata["uid"]
     env[NODE_VARIABLE] = context.node_id
     env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
-    hostname = env["HOSTNAME"][:HOSTNAME_LENGTH]
+    hostname = pod_names(pod).kernel
     is_privileged = bool((container.get("securityContext") or {}).get("privileged"))
     hidden = [str(place) for place in context.hidden]
     return Plan(
@@ -146,3 +146,13 @@ def without_mounts(wanted: list[Bind], why: str) -> str:
         f"({why}); allow user namespaces (sysctl kernel.unprivileged_userns_clone=1 or "
         "kernel.apparmor_restrict_unprivileged_userns=0; in a container, its seccomp profile), or run as root"
     )
+
+
+def told_in_files(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of a running Pod may change and stands in its files."""
+    volumes = pod["spec"].get("volumes") or []
+    sources = [*volumes, *(one for v in volumes for one in (v.get("projected") or {}).get("sources") or [])]
+    if not any(source.get("downwardAPI") for source in sources):
+        return {}
+    metadata = pod["metadata"]
+    return {key: metadata.get(key) or {} for key in ("labels", "annotations")}

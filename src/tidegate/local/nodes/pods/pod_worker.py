@@ -26,6 +26,7 @@ from tidegate.local.nodes.pods.pod_status import Role
 from tidegate.local.nodes.pods.status_reports import FINISHED, Reports
 from tidegate.local.nodes.pods.upkeep import Upkeep, grace_s
 from tidegate.local.nodes.processes.environment import Incomplete
+from tidegate.local.nodes.processes.pod_naming import Unnameable
 from tidegate.local.nodes.processes.volumes import Unmountable, remove
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,9 @@ class PodTask:
         self._wake = asyncio.Event()
         self._is_over = False
         self._is_leaving = False
-        self._is_stale = False
+        # Files may also have fallen behind while no server ran.
+        self._is_stale = True
+        self._told_in_files: Mapping[str, Any] = {}
         self._renew_at = math.inf
         self._is_cut_off = False
         self._place = PodPlace(context, uid)
@@ -132,6 +135,9 @@ class PodTask:
         if self._is_cut_off and not await self._leave_network(pod):
             return None
         await self._upkeep.look(pod)
+        told = container_plan.told_in_files(pod)
+        if self._told_in_files != told:
+            self._told_in_files, self._is_stale = told, True
         if self._is_stale or self._context.clock.monotonic() >= self._renew_at:
             await self._refill(pod)
         overdue_s = self._overdue_s(pod)
@@ -249,6 +255,10 @@ class PodTask:
         except Incomplete as error:
             container.waiting = pod_status.waiting("CreateContainerConfigError", str(error))
             await self._reports.once(pod, "Failed", f"Error: {error}")
+            return RETRY_S
+        except Unnameable as error:
+            container.waiting = container.idle
+            await self._reports.once(pod, "FailedCreatePodSandBox", str(error))
             return RETRY_S
         except Unmountable as error:
             container.waiting = pod_status.waiting("ContainerCreating", str(error))

@@ -15,11 +15,16 @@ from typing import Any
 
 from tidegate.base.bytetext import to_bytes
 from tidegate.base.quantity import parse_quantity
+from tidegate.local.nodes.processes.pod_naming import pod_names
 from tidegate.local.nodes.processes.service_links import service_variables
 
 API_HOST, LOOPBACK = "KUBERNETES_SERVICE_HOST", "127."
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 REFERENCE = re.compile(r"\$(\$|\(([^()$]+)\))")
+ESCAPES = {
+    "\\": "\\\\", '"': '\\"', "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r",
+    "\t": "\\t", "\v": "\\v",
+}  # fmt: skip
 KEYED = re.compile(r"^metadata\.(labels|annotations)\['(.+)'\]$")
 
 
@@ -87,7 +92,7 @@ def environment(
     variables |= service_variables(pod, refers.find_services())
     if api is not None and variables.get(API_HOST, LOOPBACK).startswith(LOOPBACK):
         variables |= api_variables(*api)
-    variables["HOSTNAME"] = str(pod["spec"].get("hostname") or pod["metadata"]["name"])
+    variables["HOSTNAME"] = pod_names(pod).kernel
     for source in container.get("envFrom") or []:
         for key, text in _source(source, refers).items():
             variables[f"{source.get('prefix') or ''}{key}"] = text
@@ -184,7 +189,18 @@ def field_value(pod: Mapping[str, Any], path: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """As Go quotes a text: what cannot be printed by its number."""
+    signs = []
+    for sign in text:
+        if sign in ESCAPES:
+            signs.append(ESCAPES[sign])
+        elif sign.isprintable():
+            signs.append(sign)
+        elif ord(sign) < 0x80:
+            signs.append(f"\\x{ord(sign):02x}")
+        else:
+            signs.append(f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08x}")
+    return "".join(signs)
 
 
 def resource_value(
@@ -192,7 +208,8 @@ def resource_value(
 ) -> str:
     """A request or limit in units of the divisor, rounded up; without a limit, the machine's size."""
     if name := wanted.get("containerName"):
-        container = next((c for c in pod["spec"]["containers"] if c["name"] == name), container)
+        every = (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"])
+        container = next((one for one in every if one["name"] == name), container)
     side, _, resource = str(wanted["resource"]).partition(".")
     resources = container.get("resources") or {}
     found = (resources.get(side) or {}).get(resource)
