@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,7 @@ import pytest
 import yaml
 
 from parts.compared import differences, plain
-from parts.conversation import Talk, talking
-from parts.real_cluster import REAL
-from parts.served import serving
+from parts.conversation import Talk
 from tidegate.local.apiserver.kinds import BUILT_IN
 
 MANIFESTS: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("manifests.yaml").read_text("utf-8"))
@@ -23,20 +20,6 @@ KNOWN = {
     ".spec.healthCheckNodePort": "no node has such a port",
     ".status.currentMetrics": "a null says as much as nothing",
 }
-
-
-@pytest.fixture(params=[REAL])
-async def talks(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Talk, Talk]]:
-    """One with the embedded API, one with the real one."""
-    folders = [tmp_path / name for name in ("ours", "real")]
-    for folder in folders:
-        folder.mkdir()
-    async with (
-        serving(tmp_path / "data") as served,
-        talking(served.server.kubeconfig, folders[0]) as ours,
-        talking(request.getfixturevalue("real_kubeconfig"), folders[1]) as real,
-    ):
-        yield ours, real
 
 
 async def stored(talk: Talk, body: dict[str, Any]) -> tuple[int, Any]:

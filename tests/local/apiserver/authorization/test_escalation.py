@@ -132,7 +132,7 @@ def test_a_role_that_is_not_there_cannot_be_bound() -> None:
         escalation.check(policy_of(PODS), ANN, kind(BINDINGS), bound("none"), None)
     assert (caught.value.code, caught.value.message) == (
         404,
-        'clusterrole.rbac.authorization.k8s.io "none" not found',
+        'rolebindings.rbac.authorization.k8s.io "none" not found',
     )
 
 

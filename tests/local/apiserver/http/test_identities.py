@@ -159,7 +159,9 @@ async def test_a_token_ends_with_the_object_it_is_bound_to(served: Served) -> No
     await objects.delete(NODES, "", "local")
     for kind, token in tokens.items():
         assert (await whoami(served, token))[0] == 401, kind
-        assert (await reviewed(served, token))["error"] == "service account token has been invalidated"
+        assert (await reviewed(served, token))["error"] == (
+            "[invalid bearer token, service account token has been invalidated]"
+        )
     await a_pod(served)
     assert "does not match" in (await reviewed(served, tokens["Pod"]))["error"], "another pod of that name"
 
@@ -168,7 +170,7 @@ async def test_a_token_ends_with_its_account_and_no_later_one_of_that_name_has_i
     await worker(served)
     token = (await token_of(served))["status"]["token"]
     await served.plane.objects.delete(SERVICE_ACCOUNTS, "default", "worker")
-    assert (await reviewed(served, token))["error"] == 'serviceaccounts "worker" not found'
+    assert 'serviceaccounts "worker" not found' in (await reviewed(served, token))["error"]
     await worker(served)
     assert "does not match claim" in (await reviewed(served, token))["error"]
     assert (await whoami(served, token))[0] == 401
@@ -183,7 +185,7 @@ async def test_a_token_is_good_for_its_audiences_only(served: Served) -> None:
     assert status["user"]["username"] == WORKER
     status = await reviewed(served, token)
     assert "authenticated" not in status
-    assert status["error"].startswith('token audiences ["vault" "queue"] is invalid')
+    assert 'token audiences ["vault" "queue"] is invalid for' in status["error"]
 
 
 async def test_what_pods_get_by_default_lives_on_for_a_year_and_is_renewed_in_an_hour(served: Served) -> None:

@@ -23,10 +23,13 @@ BoundKind = Literal["pod", "secret", "node"]
 
 
 class Ref(NamedTuple):
-    """One object, and no later one of its name."""
+    """One object, and no later one of its name. `uid` is "" for a node that is not there (yet)."""
 
     name: str
-    uid: str
+    uid: str = ""
+
+    def body(self) -> dict[str, str]:
+        return {"name": self.name, "uid": self.uid} if self.uid else {"name": self.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Claims:
             ref = objects.get(kind)
             if ref is not None:
                 extra[f"{_EXTRA}/{kind}-name"] = (ref.name,)
-                extra[f"{_EXTRA}/{kind}-uid"] = (ref.uid,)
+                extra |= {f"{_EXTRA}/{kind}-uid": (ref.uid,)} if ref.uid else {}
         groups = (*account_groups(self.namespace), AUTHENTICATED)
         return User(account_name(self.namespace, self.account.name), groups, self.account.uid, extra)
 
@@ -71,7 +74,7 @@ class Claims:
         objects = [("serviceaccount", self.account)]
         objects += [self.bound] if self.bound is not None else []
         objects += [("node", self.node)] if self.node is not None else []
-        own |= {kind: {"name": ref.name, "uid": ref.uid} for kind, ref in sorted(objects)}
+        own |= {kind: ref.body() for kind, ref in sorted(objects)}
         if self.warns_at is not None:
             own["warnafter"] = self.warns_at
         return {
@@ -93,7 +96,7 @@ def claims_of(body: Mapping[str, Any]) -> Claims | None:
         if body["iss"] != ISSUER or not isinstance(own, dict):
             return None
         refs = {
-            kind: Ref(str(own[kind]["name"]), str(own[kind]["uid"]))
+            kind: Ref(str(own[kind]["name"]), str(own[kind].get("uid", "")))
             for kind in ("serviceaccount", "pod", "secret", "node")
             if own.get(kind)
         }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 KEY_FILE = "serviceaccounts.key"
 ALGORITHM = "ES256"
+NO_TOKEN = "invalid bearer token"
 _NUMBER_BYTES = 32
 _decoder = msgspec.json.Decoder(dict[str, object])
 
@@ -62,7 +63,7 @@ class SigningKey:
         signature = _bytes(last)
         # The algorithm is ours to choose, never the token's.
         if header.get("alg") != ALGORITHM or len(signature) != 2 * _NUMBER_BYTES:
-            raise NotSigned("invalid bearer token")
+            raise NotSigned(NO_TOKEN)
         if header.get("kid") not in (None, self.identifier):
             raise NotSigned("invalid signature, no keys found")
         half = [signature[:_NUMBER_BYTES], signature[_NUMBER_BYTES:]]
@@ -112,7 +113,7 @@ def kept_key(data_dir: Path) -> SigningKey:
 def _parts(signed: str) -> tuple[str, str]:
     header, dot, claims = signed.partition(".")
     if not dot or "." in claims:
-        raise NotSigned("invalid bearer token")
+        raise NotSigned(NO_TOKEN)
     return header, claims
 
 
@@ -120,14 +121,14 @@ def _decoded(part: str) -> dict[str, object]:
     try:
         return _decoder.decode(_bytes(part))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotSigned("invalid bearer token") from error
+        raise NotSigned(NO_TOKEN) from error
 
 
 def _bytes(part: str) -> bytes:
     try:
         return base64.b64decode(part + "=" * (-len(part) % 4), b"-_", validate=True)
     except ValueError as error:
-        raise NotSigned("invalid bearer token") from error
+        raise NotSigned(NO_TOKEN) from error
 
 
 def _text(value: bytes) -> str:

@@ -23,7 +23,7 @@ from tidegate.local.apiserver.authentication.claims import (
     claims_of,
     seconds,
 )
-from tidegate.local.apiserver.authentication.signing_key import NotSigned, SigningKey, kept_key
+from tidegate.local.apiserver.authentication.signing_key import NO_TOKEN, NotSigned, SigningKey, kept_key
 from tidegate.local.apiserver.authorization.access import User
 from tidegate.local.apiserver.kinds import storage_key
 from tidegate.local.apiserver.refusals import bad_request
@@ -31,6 +31,8 @@ from tidegate.local.apiserver.storage.store import Store
 from tidegate.local.apiserver.storage.stored_object import Row
 from tidegate.local.objects import Object
 from tidegate.runtime.clock import Clock
+
+__all__ = ["NO_TOKEN", "Issued", "Refused", "Tokens"]
 
 # What kubelets ask for in the default volume: such tokens live on for a year, if their pod does.
 EXTENDED_S, EXTENSION_S = 3607, 365 * 86_400
@@ -124,8 +126,10 @@ class Tokens:
 
     def _node(self, pod: Object) -> Ref | None:
         name = pod["spec"].get("nodeName")
-        node = self._row(NODES, "", name) if name else None
-        return Ref(node.name, node.uid) if node is not None else None
+        if not name:
+            return None
+        node = self._row(NODES, "", name)
+        return Ref(name, node.uid if node is not None else "")
 
     def _row(self, resource: Resource, namespace: str, name: str) -> Row | None:
         return self._store.get(storage_key(resource), (namespace if resource.is_namespaced else "", name))
@@ -161,7 +165,7 @@ class Tokens:
         except NotSigned as error:
             raise Refused(str(error)) from error
         if claims is None:
-            raise Refused("invalid bearer token")
+            raise Refused(NO_TOKEN)
         if len(self._verified) >= KEPT_TOKENS:
             self._verified.clear()
         self._verified[token] = claims

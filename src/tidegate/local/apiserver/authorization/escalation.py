@@ -17,7 +17,7 @@ from tidegate.local.apiserver.authorization.policy import (
     GROUP,
     ROLES,
     Policy,
-    not_found,
+    RoleRef,
     role_ref,
 )
 from tidegate.local.apiserver.authorization.rules import Rule, described, quoted, rules_of, uncovered
@@ -51,15 +51,15 @@ def _check_role(policy: Policy, user: User, kind: Kind, new: Object, old: Object
     asked = Access("escalate", GROUP, plural, namespace=namespace, name=name if old is not None else "")
     if policy.decide(user, asked).is_allowed:
         return
-    held, _ = policy.held(user, namespace)
-    _confirm(user, kind, name, held, rules_of(new))
-    if (_is_aggregated(new) or _is_aggregated(old)) and uncovered(held, _EVERYTHING):
+    _confirm(policy, user, kind, new["metadata"], rules_of(new))
+    is_gathered = _is_aggregated(new) or _is_aggregated(old)
+    if is_gathered and uncovered(policy.held(user, namespace)[0], _EVERYTHING):
         raise forbidden(kind, name, "must have cluster-admin privileges to use the aggregationRule")
 
 
 def _check_binding(policy: Policy, user: User, kind: Kind, new: Object) -> None:
     meta = new["metadata"]
-    namespace, name = meta.get("namespace", ""), meta.get("name", "")
+    namespace = meta.get("namespace", "")
     role = role_ref(new, namespace)
     if role.kind not in ("Role", "ClusterRole"):
         return  # validation says what may be bound
@@ -68,22 +68,30 @@ def _check_binding(policy: Policy, user: User, kind: Kind, new: Object) -> None:
         return
     wanted = policy.role(role)
     if wanted is None:
-        raise ApiError(
-            404, "NotFound", not_found(role), {"name": role.name, "group": GROUP, "kind": plural[:-1]}
-        )
-    _confirm(user, kind, name, policy.held(user, namespace)[0], wanted)
+        details = {"name": role.name, "group": GROUP, "kind": kind.resource.plural}
+        raise ApiError(404, "NotFound", _not_found(kind, role), details)
+    _confirm(policy, user, kind, meta, wanted)
 
 
-def _confirm(user: User, kind: Kind, name: str, held: Sequence[Rule], wanted: Sequence[Rule]) -> None:
+def _confirm(policy: Policy, user: User, kind: Kind, meta: Object, wanted: Sequence[Rule]) -> None:
+    held, unknown = policy.held(user, meta.get("namespace", ""))
     missing = described(uncovered(held, wanted))
-    if missing:
-        told = "\n".join(missing)
-        raise forbidden(
-            kind,
-            name,
-            f'user "{user.name}" (groups={quoted(user.groups)}) is attempting to grant RBAC permissions '
-            f"not currently held:\n{told}",
-        )
+    if not missing:
+        return
+    told = "\n".join(missing)
+    if unknown:
+        told += f"; resolution errors: [{', '.join(_not_found(kind, role) for role in unknown)}]"
+    raise forbidden(
+        kind,
+        meta.get("name", ""),
+        f'user "{user.name}" (groups={quoted(user.groups)}) is attempting to grant RBAC permissions not '
+        f"currently held:\n{told}",
+    )
+
+
+def _not_found(kind: Kind, role: RoleRef) -> str:
+    """That a role is not there; Kubernetes names the kind that is written, not the role's."""
+    return f'{kind.key} "{role.name}" not found'
 
 
 def _is_aggregated(role: Object | None) -> bool:

@@ -90,14 +90,16 @@ class Policy:
             self._decided[asked] = found
         return found
 
-    def held(self, user: User, namespace: str) -> tuple[list[Rule], list[str]]:
-        """Every rule that holds for the user in a namespace ("": everywhere), and what is missing."""
+    def held(self, user: User, namespace: str) -> tuple[list[Rule], list[RoleRef]]:
+        """Every rule that holds for the user in a namespace ("": everywhere), and the roles that are not
+        there.
+        """
         found: list[Rule] = []
-        missing: dict[str, None] = {}
+        missing: dict[RoleRef, None] = {}
         for binding in self._bindings(user, namespace):
             rules = self.role(binding.role)
             if rules is None:
-                missing[not_found(binding.role)] = None
+                missing[binding.role] = None
             found += rules or ()
         return found, list(missing)
 
@@ -107,14 +109,14 @@ class Policy:
 
     def _evaluate(self, user: User, access: Access) -> Decision:
         self.evaluations += 1
-        missing: dict[str, None] = {}
+        missing: dict[RoleRef, None] = {}
         for binding in self._bindings(user, access.namespace):
             rules = self.role(binding.role)
             if rules is None:
-                missing[not_found(binding.role)] = None
+                missing[binding.role] = None
             elif any(rule.allows(access) for rule in rules):
                 return Decision(True, f"RBAC: allowed by {binding.shown}")
-        return Decision(False, f"RBAC: {together(list(missing))}" if missing else "")
+        return Decision(False, f"RBAC: {not_found(list(missing))}" if missing else "")
 
     def _bindings(self, user: User, namespace: str) -> Iterator[_Binding]:
         """Each binding that names the user or a group of theirs, once; those of the cluster first."""
@@ -153,14 +155,10 @@ def role_ref(binding: Mapping[str, Any], namespace: str) -> RoleRef:
     return RoleRef(kind, namespace if kind == "Role" else "", str(named.get("name", "")))
 
 
-def together(messages: Sequence[str]) -> str:
-    """Several things that went wrong as one, in Kubernetes' way."""
-    return messages[0] if len(messages) == 1 else f"[{', '.join(messages)}]"
-
-
-def not_found(role: RoleRef) -> str:
-    """That a role is not there, as Kubernetes says it."""
-    return f'{"role" if role.kind == "Role" else "clusterrole"}.{GROUP} "{role.name}" not found'
+def not_found(roles: Sequence[RoleRef]) -> str:
+    """That roles are not there, as Kubernetes says it."""
+    told = [f'{role.kind.lower()}.{GROUP} "{role.name}" not found' for role in roles]
+    return told[0] if len(told) == 1 else f"[{', '.join(told)}]"
 
 
 def _subject(entry: Mapping[str, Any], namespace: str) -> tuple[Subject | None, str]:

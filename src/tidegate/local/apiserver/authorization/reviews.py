@@ -5,12 +5,13 @@ SelfSubjectAccessReview, SubjectAccessReview, LocalSubjectAccessReview, SelfSubj
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidegate.base.problems import Problem
 from tidegate.local.apiserver.authorization.access import Access, User
-from tidegate.local.apiserver.authorization.policy import Policy, together
+from tidegate.local.apiserver.authorization.policy import Policy, not_found
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.refusals import bad_request, invalid
 from tidegate.local.objects import Object
@@ -44,7 +45,7 @@ def rules_review(policy: Policy, body: Object, asking: User) -> Object:
         {"verbs": list(rule.verbs), "nonResourceURLs": list(rule.urls)} for rule in rules if rule.urls
     ]
     status = {"resourceRules": of_resources, "nonResourceRules": of_paths, "incomplete": False}
-    return {**status, "evaluationError": together(missing)} if missing else status
+    return {**status, "evaluationError": not_found(missing)} if missing else status
 
 
 def _access(spec: Mapping[str, Any]) -> Access:
@@ -66,28 +67,32 @@ def _problems(kind: Kind, body: Object, spec: Mapping[str, Any], is_self: bool) 
     of_resource, of_path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if of_resource is not None and of_path is not None:
         yield _wrong(
-            "spec.nonResourceAttributes", "cannot be specified in combination with resourceAttributes"
+            "spec.nonResourceAttributes",
+            of_path,
+            "cannot be specified in combination with resourceAttributes",
         )
     if of_resource is None and of_path is None:
         yield _wrong(
             "spec.resourceAttributes",
+            None,
             "exactly one of nonResourceAttributes or resourceAttributes must be specified",
         )
     if not is_self and not spec.get("user") and not spec.get("groups"):
-        yield _wrong("spec.user", "at least one of user or group must be specified")
+        yield _wrong("spec.user", "", "at least one of user or group must be specified")
     meta = {key: value for key, value in body["metadata"].items() if value and key not in _KEPT_META}
     if not kind.resource.is_namespaced:
         if meta:
-            yield _wrong("metadata", "must be empty")
+            yield _wrong("metadata", meta, "must be empty")
         return
     namespace = meta.pop("namespace", "")
     if meta:
-        yield _wrong("metadata", "must be empty except for namespace")
+        yield _wrong("metadata", meta, "must be empty except for namespace")
     if of_resource is not None and (of_resource.get("namespace") or "") != namespace:
-        yield _wrong("spec.resourceAttributes.namespace", "must match metadata.namespace")
+        given = of_resource.get("namespace") or ""
+        yield _wrong("spec.resourceAttributes.namespace", given, "must match metadata.namespace")
     if of_path is not None:
-        yield _wrong("spec.nonResourceAttributes", "disallowed on this kind of request")
+        yield _wrong("spec.nonResourceAttributes", of_path, "disallowed on this kind of request")
 
 
-def _wrong(path: str, why: str) -> Problem:
-    return Problem(path, f"Invalid value: {why}")
+def _wrong(path: str, value: Any, why: str) -> Problem:
+    return Problem(path, f"Invalid value: {json.dumps(value)}: {why}")

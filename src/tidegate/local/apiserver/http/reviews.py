@@ -10,7 +10,7 @@ from tidegate.base.problems import Problem
 from tidegate.base.times import format_time
 from tidegate.kube.resource import Resource
 from tidegate.local.apiserver.authentication.claims import API_AUDIENCES
-from tidegate.local.apiserver.authentication.tokens import Refused, Tokens
+from tidegate.local.apiserver.authentication.tokens import NO_TOKEN, Refused, Tokens
 from tidegate.local.apiserver.authorization.access import User
 from tidegate.local.apiserver.authorization.policy import Policy
 from tidegate.local.apiserver.authorization.reviews import access_review, rules_review
@@ -54,7 +54,7 @@ class Reviews:
         elif name == "TokenReview":
             body["status"] = self._token_status(body.get("spec") or {})
         elif name == "SelfSubjectRulesReview":
-            body["status"] = rules_review(self._policy, body, user)
+            body |= {"status": rules_review(self._policy, body, user), "spec": {}}
         else:
             body["status"] = access_review(self._policy, kind, body, user)
         return json_answer(body, status=201, warnings=warnings)
@@ -98,7 +98,9 @@ class Reviews:
         try:
             user, shared = self._identities.bearer(token, audiences)
         except Refused as error:
-            return {"user": {}, "error": str(error)}
+            told = str(error)
+            # As servers say it that know other tokens too: none of the others knows it either.
+            return {"user": {}, "error": told if told == NO_TOKEN else f"[{NO_TOKEN}, {told}]"}
         return {"authenticated": True, "user": user.as_body(), "audiences": shared}
 
 
