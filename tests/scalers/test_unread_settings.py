@@ -70,10 +70,12 @@ def words(kind: type[Any]) -> tuple[str, ...]:
     return tuple(word for word in found if word)
 
 
-def readable(one: Declared, kind: type[Any]) -> list[str | None]:
+def readable(one: Declared, sheet: Sheet) -> list[str | None]:
     """Texts with which the setting can be read, or None, where it need not be there."""
+    kind, own = sheet.kind, {**sheet.metadata, **sheet.auth}
     texts: list[str | None] = [] if one.is_required else [None]
-    for text in ("0", "1", "-1", "true", "false", "x:1", "http://x", "a=b", *one.shape.choices, *words(kind)):
+    tried = ("0", "1", "-1", "true", "false", "x:1", "http://x", "a=b", *one.shape.choices, *words(kind))
+    for text in (*(own[name] for name in one.setting.names if name in own), *tried):
         with suppress(ValueError):
             one.read(text)
             texts.append(text)
@@ -91,19 +93,31 @@ def unread_in_some_way(sheet: Sheet) -> Iterator[tuple[Declared, str | None, Dec
             yield one, None, one
 
 
+def mistakes(sheet: Sheet) -> Iterator[tuple[Declared, str | None]]:
+    """Texts of one setting, which can be read, with which the example is wrong."""
+    for one in settings_of(sheet.kind):
+        for text in (None, "x", "-1", "http://x", *one.shape.choices):
+            with suppress(ValueError):
+                if text is not None:
+                    one.read(text)
+                if told(sheet, {one: text}):
+                    yield one, text
+
+
 def test_what_is_told_beside_an_unread_setting_is_what_is_there_whatever_it_says(every: Sheet) -> None:
-    for (unread, text, unset), other in itertools.product(unread_in_some_way(every), settings_of(every.kind)):
+    for (unread, text, unset), (other, wrong) in itertools.product(
+        unread_in_some_way(every), mistakes(every)
+    ):
         if other is unread:
             continue
-        for wrong in ("x", "-1", "http://x", None, *other.shape.choices):
-            at_once = without(told(every, {other: wrong, unread: text}, unset), unread)
-            always: set[Problem] | None = None
-            for value in readable(unread, every.kind):
-                later = without(told(every, {other: wrong, unread: value}), unread)
-                always = later if always is None else always & later
-                if not always:
-                    break
-            assert at_once == always, (unread.name, other.name, wrong)
+        at_once = without(told(every, {other: wrong, unread: text}, unset), unread)
+        always: set[Problem] | None = None
+        for value in readable(unread, every):
+            later = without(told(every, {other: wrong, unread: value}), unread)
+            always = later if always is None else always & later
+            if not always:
+                break
+        assert at_once == always, (unread.name, other.name, wrong)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +144,11 @@ def test_what_is_told_beside_an_unread_setting_is_what_is_there_whatever_it_says
                 "customAuthValue": "c",
             },
             {"serverAddress", "customAuthHeader"},
+        ),
+        (
+            "azure-eventhub",
+            {"connection": "no string", "checkpointStrategy": "goSdk", "unprocessedEventThreshold": "x"},
+            {"connection", "blobContainer", "unprocessedEventThreshold"},
         ),
         ("aws-sqs-queue", {"awsRegion": "", "queueURL": "https://a/b"}, {"awsRegion", "queueURL"}),
     ],

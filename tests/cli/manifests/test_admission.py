@@ -48,3 +48,16 @@ def test_an_annotation_that_nobody_reads_is_told_when_it_is_set(
 def test_metadata_of_a_broken_object_can_be_changed() -> None:
     broken = scaled_object({}, triggers="none")
     assert admit("UPDATE", KIND, {**broken, "metadata": {"annotations": {TYPO: "1"}}}, broken) == ((), [])
+
+
+def test_what_no_authentication_can_give_is_missing_although_the_trigger_has_one() -> None:
+    reference = {"authenticationRef": {"name": "login"}}
+    metadata = {"serverAddress": "http://graphite:8080", "authMode": "basic", "threshold": "many"}
+    trigger = {"type": "graphite", "metadata": metadata, **reference}
+    problems, warnings = admit("CREATE", KIND, scaled_object({}, triggers=[trigger]), None)
+    assert not problems
+    assert sorted(one.partition(":")[0] for one in warnings) == [
+        "spec.triggers[0].metadata.query",
+        "spec.triggers[0].metadata.queryTime",
+        "spec.triggers[0].metadata.threshold",
+    ]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tidegate import scalers
 from tidegate.api.decode import KINDS, decode
 from tidegate.api.kinds import API_VERSION
 from tidegate.api.scaledjob import ScaledJob
@@ -22,6 +23,7 @@ from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
 from tidegate.cli.manifests.references import Shown, of_authentication
 from tidegate.kit.reading import Sources
+from tidegate.kit.settings import METADATA, settings_of
 from tidegate.local.apiserver.defaulting import builtin_kinds
 from tidegate.local.apiserver.validation import fields, hpa
 from tidegate.review.manifest import review
@@ -96,7 +98,7 @@ def reviewed(
     """(problems, notices) without a cluster; `template` is the target's, where it is known.
 
     Of a trigger that takes parameters from elsewhere (a TriggerAuthentication, the environment), only
-    what stands in its metadata is judged: nobody can say here that the rest is missing.
+    what stands in its metadata is judged, and what has to: nobody can say here that the rest is missing.
     """
     reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata), template)
     problems = [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
@@ -138,5 +140,17 @@ def _may_come_from_elsewhere(object: ScaledObject | ScaledJob, problem: Problem)
         has_other = trigger.authentication_ref is not None or any(
             "FromEnv" in key for key in trigger.metadata
         )
-        return has_other and problem.path.rpartition(".")[2] not in (*trigger.metadata, "metricType", "type")
+        key = problem.path.rpartition(".")[2]
+        is_elsewhere = has_other and key not in (*trigger.metadata, "metricType", "type")
+        return is_elsewhere and not _is_of_metadata(trigger.type, key)
     return False
+
+
+def _is_of_metadata(trigger_type: str, name: str) -> bool:
+    """Whether the setting must be written, and is read from the metadata alone."""
+    kind = scalers.find(trigger_type)
+    settings = settings_of(kind) if kind is not None else ()
+    return any(
+        name in one.setting.names and one.is_required and one.setting.sources == (METADATA,)
+        for one in settings
+    )

@@ -125,6 +125,9 @@ class EventHubAccess(Polled):
                 read_storage(self.storage_connection, "blob")
             except ValueError as error:
                 yield Problem("storageConnection", f"the storage connection string {error}")
+        if not self.blob_container and self.layout()[0] != "azureFunction":
+            message = f"{self.checkpoint_strategy} checkpoints are in a container: no blobContainer given"
+            yield Problem("blobContainer", message, "FieldValueRequired")
         if not self.connection:
             yield Problem("connection", "no event hub connection string given", "FieldValueRequired")
             return
@@ -136,9 +139,6 @@ class EventHubAccess(Polled):
         if not entity and not self.event_hub_name:
             message = "connection string doesn't contain 'EntityPath' and no eventHubName is given"
             yield Problem("eventHubName", message, "FieldValueRequired")
-        if not self.blob_container and self.layout()[0] != "azureFunction":
-            message = f"{self.checkpoint_strategy} checkpoints are in a container: no blobContainer given"
-            yield Problem("blobContainer", message, "FieldValueRequired")
 
     def _identity_problems(self) -> Iterator[Problem]:
         given = " for pod identity based authentication given"
