@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import secrets
 import ssl
@@ -88,8 +89,14 @@ class Talk:
         raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         if raw is not None and content_type:
             headers["Content-Type"] = content_type
+        stream = None if raw is None else io.BytesIO(raw)
         async with self._session.request(
-            method, self.url + path, data=raw, headers=headers, params=how, skip_auto_headers=["Content-Type"]
+            method,
+            self.url + path,
+            data=stream,
+            headers=headers,
+            params=how,
+            skip_auto_headers=["Content-Type"],
         ) as response:
             read = await response.read()
             decoded = json.loads(read) if response.content_type == "application/json" and read else read

@@ -203,3 +203,69 @@ async def test_a_watch_of_tables_tells_its_columns_once(talk: Talk) -> None:
         assert second["type"] == "MODIFIED"
         assert second["object"]["rows"][0]["cells"][:2] == ["a", 2]
         assert not second["object"].get("columnDefinitions")
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        ({"resourceVersionMatch": "Exact"}, ["resourceVersionMatch"]),
+        ({"resourceVersionMatch": "Most", "resourceVersion": "5"}, ["resourceVersionMatch"]),
+        ({"resourceVersionMatch": "Exact", "resourceVersion": "0"}, ["resourceVersionMatch"]),
+        ({"sendInitialEvents": "true"}, ["sendInitialEvents"]),
+        ({"watch": "1", "sendInitialEvents": "true"}, ["resourceVersionMatch"]),
+        (
+            {"watch": "1", "sendInitialEvents": "true", "resourceVersionMatch": "Exact"},
+            ["resourceVersionMatch"] * 2,
+        ),
+        ({"watch": "1", "resourceVersionMatch": "NotOlderThan"}, ["resourceVersionMatch"]),
+    ],
+    ids=str,
+)
+async def test_parameters_that_do_not_go_together(
+    talk: Talk, query: dict[str, str], fields: list[str]
+) -> None:
+    answer = await talk.get(talk.path("configmaps"), **query)
+    assert (answer.status, answer.reason) == (422, "Invalid")
+    details = answer.body["details"]
+    assert (details["group"], details["kind"]) == ("meta.k8s.io", "ListOptions")
+    assert [cause["field"] for cause in details["causes"]] == fields
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "reason"),
+    [
+        ({"limit": "ten"}, 400, "BadRequest"),
+        ({"limit": "-1"}, 200, ""),
+        ({"labelSelector": "a===b"}, 400, "BadRequest"),
+        ({"labelSelector": "a b"}, 400, "BadRequest"),
+        ({"fieldSelector": "a b"}, 400, "BadRequest"),
+        ({"continue": "nonsense"}, 400, "BadRequest"),
+        ({"resourceVersion": "soon"}, 400, "BadRequest"),
+        ({"resourceVersion": "0"}, 200, ""),
+        ({"watch": "false"}, 200, ""),
+        ({"watch": "False"}, 200, ""),
+        ({"watch": "0"}, 200, ""),
+    ],
+    ids=str,
+)
+async def test_parameters_of_a_list(talk: Talk, query: dict[str, str], status: int, reason: str) -> None:
+    answer = await talk.get(talk.path("configmaps"), **query)
+    assert (answer.status, answer.reason) == (status, reason)
+    assert reason or answer.body["kind"] == "ConfigMapList"
+
+
+@pytest.mark.parametrize("word", ["", "1", "t", "f", "True", "yes"])
+async def test_every_other_word_asks_for_a_watch(talk: Talk, word: str) -> None:
+    await put(talk, "a", "x")
+    query = {"watch": word, "labelSelector": "tier=x", "timeoutSeconds": "1"}
+    assert (await talk.get(talk.path("configmaps"), **query)).body["type"] == "ADDED"
+
+
+async def test_a_version_that_is_not_there_yet_is_waited_for_by_the_client(talk: Talk) -> None:
+    await put(talk, "a")
+    for path in (talk.path("configmaps"), talk.path("configmaps", "a")):
+        answer = await talk.get(path, resourceVersion="99999999999")
+        assert (answer.status, answer.reason) == (504, "Timeout")
+        details = answer.body["details"]
+        assert [cause["reason"] for cause in details["causes"]] == ["ResourceVersionTooLarge"]
+        assert details["retryAfterSeconds"] == 1

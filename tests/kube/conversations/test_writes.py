@@ -65,6 +65,8 @@ async def test_a_precondition_spares_a_namesake(talk: Talk) -> None:
     uid, version = made["metadata"]["uid"], made["metadata"]["resourceVersion"]
     other = await talk.delete(path, {"preconditions": {"uid": "another"}})
     assert (other.status, other.reason) == (409, "Conflict")
+    assert other.body["details"] == {"name": "x", "kind": "ConfigMap"}
+    assert f"(another) does not match the UID in record ({uid})" in other.body["message"]
     await talk.patch(path, {"data": {"a": "1"}})
     older = await talk.delete(path, {"preconditions": {"resourceVersion": version}})
     assert (older.status, older.reason) == (409, "Conflict")
@@ -128,24 +130,89 @@ async def test_a_collection_is_deleted_by_selector(talk: Talk) -> None:
     assert [item["metadata"]["name"] for item in left.body["items"]] == ["b"]
 
 
+REFERENCE = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": True}
+
+
 @pytest.mark.parametrize(
-    ("change", "status", "message"),
+    ("change", "fields"),
     [
-        ({"metadata": {"name": "Upper"}}, 422, 'ConfigMap "Upper" is invalid: metadata.name: Invalid value'),
-        ({"metadata": {}}, 422, "name or generateName is required"),
-        ({"metadata": {"name": "x", "namespace": "elsewhere"}}, 400, "namespace"),
-        ({"kind": "Secret"}, 400, "Secret"),
-        ({"apiVersion": "v2"}, 400, "v2"),
-        ({"metadata": {"name": "x", "labels": {"a b": "c"}}}, 422, "metadata.labels: Invalid value"),
-        ({"metadata": {"name": "x", "annotations": {"a b": "c"}}}, 422, "metadata.annotations: Invalid"),
+        ({"metadata": {"name": "Upper"}}, ["metadata.name"]),
+        ({"metadata": {"name": "a" * 254}}, ["metadata.name"]),
+        ({"metadata": {}}, ["metadata.name"]),
+        ({"metadata": {"generateName": "Upper-"}}, ["metadata.generateName", "metadata.name"]),
+        ({"metadata": {"name": "x", "labels": {"a b": "c"}}}, ["metadata.labels"]),
+        ({"metadata": {"name": "x", "labels": {"a": "b c"}}}, ["metadata.labels"]),
+        ({"metadata": {"name": "x", "annotations": {"a b": "c"}}}, ["metadata.annotations"]),
+        ({"metadata": {"name": "x", "finalizers": ["held"]}}, ["metadata.finalizers[0]"]),
+        ({"metadata": {"name": "x", "finalizers": ["a b/x"]}}, ["metadata.finalizers"]),
+        (
+            {"metadata": {"name": "x", "ownerReferences": [{"kind": "a", "apiVersion": "v1"}]}},
+            ["metadata.ownerReferences.name", "metadata.ownerReferences.uid"],
+        ),
+        (
+            {"metadata": {"name": "x", "ownerReferences": [REFERENCE, {**REFERENCE, "name": "q"}]}},
+            ["metadata.ownerReferences"],
+        ),
+        ({"data": {"a/b": "1"}}, ["data[a/b]"]),
+        ({"binaryData": {"a": "AA=="}, "data": {"a": "1"}}, ["data[a]"]),
+        ({"data": {"a": "x" * 1_048_577}}, ["[]"]),
     ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-async def test_what_is_wrong_with_a_body_is_told(
-    talk: Talk, change: dict[str, Any], status: int, message: str
+async def test_an_invalid_object_is_refused_with_every_cause(
+    talk: Talk, change: dict[str, Any], fields: list[str]
 ) -> None:
     answer = await talk.post(talk.path("configmaps"), {**settings(), **change})
-    assert (answer.status, answer.body["kind"]) == (status, "Status")
-    assert message in answer.body["message"]
+    assert (answer.status, answer.reason) == (422, "Invalid")
+    details = answer.body["details"]
+    assert sorted(cause["field"] for cause in details["causes"]) == fields
+    assert details["kind"] == "ConfigMap"
+    assert "uid" not in details
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"metadata": {"name": "x", "namespace": "elsewhere"}},
+        {"kind": "Secret"},
+        {"apiVersion": "v2"},
+        {"data": {"a": 1}},
+        {"data": []},
+        {"binaryData": {"a": "%%"}},
+        {"metadata": {"name": "x", "labels": {"a": True}}},
+    ],
+    ids=repr,
+)
+async def test_a_body_that_is_no_such_object_cannot_be_read(talk: Talk, change: dict[str, Any]) -> None:
+    await talk.made(talk.path("configmaps"), settings())
+    answer = await talk.post(talk.path("configmaps"), {**settings(), **change})
+    assert (answer.status, answer.reason) == (400, "BadRequest")
+
+
+async def test_what_is_invalid_is_told_before_what_is_taken(talk: Talk) -> None:
+    await talk.made(talk.path("configmaps"), settings())
+    answer = await talk.post(talk.path("configmaps"), settings(**{"a/b": "1"}))
+    assert (answer.status, answer.reason) == (422, "Invalid")
+
+
+async def test_a_replacement_names_its_object_and_the_one_that_is_there(talk: Talk) -> None:
+    path = talk.path("configmaps", "x")
+    missing = await talk.put(path, settings())
+    assert (missing.status, missing.reason) == (404, "NotFound")
+    await talk.made(talk.path("configmaps"), settings())
+    other, nameless = await talk.put(path, settings("y")), await talk.put(path, {"data": {"a": "1"}})
+    assert [(one.status, one.reason) for one in (other, nameless)] == [(400, "BadRequest")] * 2
+
+
+async def test_a_lease_is_never_replaced_without_a_version(talk: Talk) -> None:
+    body = {"metadata": {"name": "x"}, "spec": {"holderIdentity": "a"}}
+    made = await talk.made(talk.path("leases", group="coordination.k8s.io/v1"), body)
+    path = talk.path("leases", "x", group="coordination.k8s.io/v1")
+    blind = await talk.put(path, body)
+    assert (blind.status, blind.reason) == (422, "Invalid")
+    assert blind.body["details"]["kind"] == "leases"
+    assert [cause["field"] for cause in blind.body["details"]["causes"]] == ["metadata.resourceVersion"]
+    assert (await talk.put(path, made)).status == 200
 
 
 async def test_a_namespace_must_be_there(talk: Talk) -> None:
@@ -153,3 +220,42 @@ async def test_a_namespace_must_be_there(talk: Talk) -> None:
     answer = await talk.post(path, settings())
     assert (answer.status, answer.reason) == (404, "NotFound")
     assert answer.body["message"] == f'namespaces "{talk.token}-nowhere" not found'
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "kind", "field"),
+    [
+        ("POST", {"fieldValidation": "Maybe"}, "CreateOptions", "fieldValidation"),
+        ("POST", {"dryRun": "Some"}, "CreateOptions", "dryRun"),
+        ("PUT", {"dryRun": "Some"}, "UpdateOptions", "dryRun"),
+        ("PATCH", {"dryRun": "Some"}, "PatchOptions", "dryRun"),
+        ("DELETE", {"dryRun": "Some"}, "DeleteOptions", "dryRun"),
+        ("DELETE", {"propagationPolicy": "Sideways"}, "DeleteOptions", "propagationPolicy"),
+        (
+            "DELETE",
+            {"propagationPolicy": "Orphan", "orphanDependents": "true"},
+            "DeleteOptions",
+            "propagationPolicy",
+        ),
+    ],
+)
+async def test_options_that_mean_nothing(
+    talk: Talk, method: str, query: dict[str, str], kind: str, field: str
+) -> None:
+    await talk.made(talk.path("configmaps"), settings())
+    path = talk.path("configmaps", "" if method == "POST" else "x")
+    content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    body = None if method == "DELETE" else settings("y" if method == "POST" else "x")
+    answer = await talk.ask(method, path, body, content_type=content_type, **query)
+    assert (answer.status, answer.reason) == (422, "Invalid")
+    details = answer.body["details"]
+    assert (details["group"], details["kind"]) == ("meta.k8s.io", kind)
+    assert [cause["field"] for cause in details["causes"]] == [field]
+
+
+async def test_a_deletion_takes_no_other_body(talk: Talk) -> None:
+    path = talk.path("configmaps", "x")
+    await talk.made(talk.path("configmaps"), settings())
+    for body in (b"{", {"apiVersion": "v1", "kind": "Pod"}):
+        assert (await talk.delete(path, body)).status == 400
+    assert (await talk.delete(path, gracePeriodSeconds="-5")).status == 200

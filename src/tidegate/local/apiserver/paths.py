@@ -8,8 +8,6 @@ from urllib.parse import unquote
 
 from tidegate.local.apiserver.responses import bad_request
 
-TRUE_WORDS = frozenset(("1", "t", "T", "true", "TRUE", "True"))
-FALSE_WORDS = frozenset(("", "0", "f", "F", "false", "FALSE", "False"))
 NAMESPACE_SUBRESOURCES = ("status", "finalize")
 
 
@@ -49,20 +47,24 @@ def parse_path(raw_path: str) -> Path | None:
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
-    """A boolean parameter by Go's words (`1 t T true TRUE True`); absent is false. 400 on others."""
-    value = query.get(name, "")
-    if value in TRUE_WORDS:
-        return True
-    if value in FALSE_WORDS:
-        return False
-    raise bad_request(f"invalid query parameter {name}: {value!r} is not a boolean")
+    """A boolean parameter as the API reads it: only `0` and `false` are false where it is given."""
+    return query.get(name, "0").lower() not in ("0", "false")
 
 
 def number(query: Mapping[str, str], name: str) -> int | None:
-    """A whole, non-negative number; None when absent or empty. 400 on anything else."""
+    """A whole number; None when absent or empty. 400 on anything else."""
     value = query.get(name, "")
     if not value:
         return None
-    if not (value.isascii() and value.isdigit() and len(value) < 20):
+    digits = value.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         raise bad_request(f"invalid query parameter {name}: {value!r} is not a whole number")
     return int(value)
+
+
+def count(query: Mapping[str, str], name: str) -> int | None:
+    """The same, and not below zero."""
+    found = number(query, name)
+    if found is not None and found < 0:
+        raise bad_request(f"invalid query parameter {name}: {found} is below 0")
+    return found

@@ -54,27 +54,74 @@ def stale(kind: Kind, name: str) -> ApiError:
     )
 
 
+def other_object(kind: Kind, name: str, field: str, wanted: str, found: str) -> ApiError:
+    """409 for a delete that means another object, or another version of it."""
+    short, why = ("UID", "deleted and then recreated") if field == "uid" else ("ResourceVersion", "modified")
+    what = kind.group_kind
+    message = (
+        f'Operation cannot be fulfilled on {what} "{name}": the {short} in the precondition ({wanted}) does '
+        f"not match the {short} in record ({found}). The object might have been {why}"
+    )
+    return ApiError(409, "Conflict", message, {**_details(kind, name), "kind": kind.resource.kind})
+
+
 def conflict(kind: Kind, name: str, why: str) -> ApiError:
     message = f'Operation cannot be fulfilled on {storage_key(kind.resource)} "{name}": {why}'
     return ApiError(409, "Conflict", message, _details(kind, name))
 
 
-def invalid(kind: Kind, name: str, problems: Sequence[Problem], uid: str = "") -> ApiError:
+def invalid(kind: Kind, name: str, problems: Sequence[Problem]) -> ApiError:
     """422 with every problem as a cause."""
-    details = _details(kind, name)
-    details["kind"] = kind.resource.kind
-    if uid:
-        details["uid"] = uid
+    details = {**_details(kind, name), "kind": kind.resource.kind}
+    return _invalid(kind.group_kind, name, problems, details)
+
+
+def version_required(kind: Kind, name: str) -> ApiError:
+    problem = Problem("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+    return _invalid(kind.key, name, [problem], _details(kind, name))
+
+
+def invalid_options(options: str, problems: Sequence[Problem]) -> ApiError:
+    """422 for parameters of a request that mean nothing: `ListOptions`, `DeleteOptions` …"""
+    details = {"group": "meta.k8s.io", "kind": options}
+    return _invalid(f"{options}.meta.k8s.io", "", problems, details)
+
+
+def invalid_scale(name: str, problem: Problem) -> ApiError:
+    details = {"group": "autoscaling", "kind": "Scale", "name": name}
+    return _invalid("Scale.autoscaling", name, [problem], details)
+
+
+def unreadable_patch(why: str) -> ApiError:
+    """422 for a patch that leaves no object of the kind. What it left is not repeated: it may be secret."""
+    return _invalid("", "", [Problem("patch", f"Invalid value: {why}")], {})
+
+
+def _invalid(what: str, name: str, problems: Sequence[Problem], details: dict[str, Any]) -> ApiError:
     details["causes"] = [
         {"reason": problem.reason, "message": problem.message, "field": problem.path} for problem in problems
     ]
     listed = ", ".join(str(problem) for problem in problems)
     if len(problems) > 1:
         listed = f"[{listed}]"
-    return ApiError(422, "Invalid", f'{kind.group_kind} "{name}" is invalid: {listed}', details)
+    return ApiError(422, "Invalid", f'{what} "{name}" is invalid: {listed}', details)
 
 
-def strict(unknown: Sequence[str]) -> ApiError:
-    """400 for fields that no schema has, under fieldValidation=Strict."""
-    listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-    return bad_request(f"strict decoding error: {listed}")
+def strict(unknown: Sequence[str]) -> str:
+    """What is said of fields that no schema has, under fieldValidation=Strict."""
+    return "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
+
+
+def unreadable(kind: Kind, why: str) -> ApiError:
+    """400 for a body that no object of the kind can be made of."""
+    resource = kind.resource
+    return bad_request(
+        f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}'
+    )
+
+
+def too_large_version(version: int, newest: int) -> ApiError:
+    """504 for a resourceVersion that this server has not come to, or that another has given."""
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    message = f"Timeout: Too large resource version: {version}, current: {newest}"
+    return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})

@@ -7,14 +7,18 @@ from typing import Any
 from tidegate.base.problems import Problem
 from tidegate.base.selectors import format_label_selector
 from tidegate.local.apiserver.kinds import Kind, ScalePaths
-from tidegate.local.apiserver.refusals import bad_request, invalid, not_found
+from tidegate.local.apiserver.refusals import bad_request, invalid_scale, not_found, unreadable_patch
+from tidegate.local.apiserver.validation.fields import show
 from tidegate.local.objects import Object
 
 _KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
 def scale_of(kind: Kind, body: Object) -> Object:
-    """The autoscaling/v1 Scale; `status.selector` is a label selector as text, as the HPA needs it."""
+    """The autoscaling/v1 Scale; `status.selector` is a label selector as text, as the HPA needs it.
+
+    As in Go, a spec of no replicas is empty.
+    """
     paths = _paths(kind)
     meta = body["metadata"]
     status: dict[str, Any] = {"replicas": _number(body, paths.status)}
@@ -27,12 +31,12 @@ def scale_of(kind: Kind, body: Object) -> Object:
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {field: meta[field] for field in _KEPT if field in meta},
-        "spec": {"replicas": _number(body, paths.spec)},
+        "spec": {"replicas": replicas} if (replicas := _number(body, paths.spec)) else {},
         "status": status,
     }
 
 
-def scaled(kind: Kind, body: Object, scale: Any) -> Object:
+def scaled(kind: Kind, body: Object, scale: Any, *, is_patch: bool = False) -> Object:
     """`body` (which becomes ours) with the replicas, and the resourceVersion asked for, of a Scale.
 
     Without a resourceVersion in the Scale, the body's own stands. 400 or 422 for a bad Scale.
@@ -43,14 +47,21 @@ def scaled(kind: Kind, body: Object, scale: Any) -> Object:
     spec, meta = scale.get("spec") or {}, scale.get("metadata") or {}
     if not isinstance(spec, dict) or not isinstance(meta, dict):
         raise bad_request("the metadata and spec of a Scale must be maps")
-    if meta.get("name") not in (None, "", name):
+    if not meta.get("name"):
+        raise bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if meta["name"] != name:
         raise bad_request(
             f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
         )
-    replicas = spec.get("replicas", 0)
-    if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
-        problem = Problem("spec.replicas", f"Invalid value: {replicas!r}: must be a whole number >= 0")
-        raise invalid(kind, name, [problem], body["metadata"].get("uid", ""))
+    replicas = spec.get("replicas") or 0
+    if not isinstance(replicas, int) or isinstance(replicas, bool):
+        why = f"spec.replicas is {show(replicas)}, not a whole number"
+        raise unreadable_patch(why) if is_patch else bad_request(f"the Scale cannot be read: {why}")
+    if replicas < 0:
+        why = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        raise invalid_scale(name, Problem("spec.replicas", why))
     for field in ("resourceVersion", "uid"):
         if meta.get(field):
             body["metadata"][field] = meta[field]

@@ -38,13 +38,22 @@ def test_a_path_is_read_as_the_api_means_it(raw: str, expected: Path | None) -> 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("True", True), ("true", True), ("1", True), ("t", True), ("", False), ("0", False), ("False", False)],
+    [
+        ("True", True),
+        ("true", True),
+        ("1", True),
+        ("t", True),
+        ("", True),
+        ("0", False),
+        ("False", False),
+        ("f", True),
+    ],
 )
-def test_booleans_follow_go(value: str, expected: bool) -> None:
+def test_of_given_booleans_only_two_words_are_false(value: str, expected: bool) -> None:
     assert flag({"watch": value}, "watch") is expected
 
 
-@pytest.mark.parametrize("value", ["yes", "-1", "1.5", "ten"])
+@pytest.mark.parametrize("value", ["yes", "--1", "1.5", "ten"])
 def test_a_parameter_that_means_nothing_is_refused_by_name(value: str) -> None:
     with pytest.raises(ApiError, match="limit") as refused:
         number({"limit": value}, "limit")

@@ -66,24 +66,6 @@ async def remove(served: Served, name: str) -> None:
     assert (await served.call("DELETE", f"{MAPS}/{name}"))[0] == 200
 
 
-async def test_a_streamed_list_ends_with_its_mark(served: Served) -> None:
-    await put(served, "a")
-    newest = await put(served, "b")
-    query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
-    async with watching(served, query) as stream:
-        assert [await stream.brief() for _ in range(2)] == [("ADDED", "a"), ("ADDED", "b")]
-        mark = await stream.next()
-        assert mark["type"] == "BOOKMARK"
-        assert (mark["object"]["kind"], mark["object"]["apiVersion"]) == ("ConfigMap", "v1")
-        assert mark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
-        assert int(mark["object"]["metadata"]["resourceVersion"]) >= newest
-        await put(served, "c")
-        assert await stream.brief() == ("ADDED", "c")
-    for wrong in ("sendInitialEvents=true", f"resourceVersion={'9' * 5_000}"):
-        status, _, _ = await served.call("GET", f"{MAPS}?watch=1&{wrong}")
-        assert status == 400
-
-
 async def test_a_version_we_cannot_continue_from_is_410_in_the_stream(
     serve: Callable[[], AbstractAsyncContextManager[Served]],
 ) -> None:

@@ -76,10 +76,10 @@ async def test_a_generated_name_is_the_prefix_and_five_letters_that_spell_nothin
         ({"metadata": ["a"]}, 400, "metadata must be a map"),
         (
             {"metadata": {"name": "a", "labels": {"x": 5}}},
-            422,
+            400,
             "metadata.labels.x: Invalid value: 5: is not a text",
         ),
-        ({"metadata": {"name": "a"}, "data": {"x": 5}}, 422, "data.x: Invalid value: 5: is not a text"),
+        ({"metadata": {"name": "a"}, "data": {"x": 5}}, 400, "data.x: Invalid value: 5: is not a text"),
         ({"metadata": {"name": "a"}, "dat": {}}, 400, 'strict decoding error: unknown field "dat"'),
     ],
 )
@@ -258,11 +258,14 @@ async def test_a_patch_is_never_a_conflict_unless_it_names_a_version(api: Any) -
     assert error.reason == "Conflict"
 
 
-@pytest.mark.parametrize("patch", [{"metadata": {"name": "other"}}, {"kind": "Secret"}, {"apiVersion": "v9"}])
-async def test_a_patch_cannot_make_another_object_of_it(api: Any, patch: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("patch", "code"),
+    [({"metadata": {"name": "other"}}, 400), ({"kind": "Secret"}, 422), ({"apiVersion": "v9"}, 422)],
+)
+async def test_a_patch_cannot_make_another_object_of_it(api: Any, patch: dict[str, Any], code: int) -> None:
     await api.create(CONFIG_MAPS, api.config_map())
     error = await api.refusal(api.plane.verbs.patch(api.target(CONFIG_MAPS, "settings"), "merge", patch))
-    assert error.code == 400
+    assert error.code == code
 
 
 async def test_a_patch_of_nothing_that_exists_is_not_found(api: Any) -> None:
@@ -315,7 +318,7 @@ async def test_base64_over_several_lines_is_stored_in_one(api: Any, resource: An
 async def test_a_bad_value_of_a_secret_is_named_but_not_shown(api: Any) -> None:
     for field, value in (("data", "hunter2!"), ("data", ["hunter2"]), ("stringData", {"a": "hunter2"})):
         error = await api.refusal(api.create(SECRETS, {"metadata": {"name": "s"}, field: {"key": value}}))
-        assert error.code == 422
+        assert error.code == 400
         assert f"{field}.key" in error.message
         assert "hunter2" not in f"{error.message}{error.details}"
 
@@ -370,13 +373,9 @@ async def test_values_of_a_wrong_type_are_all_named(api: Any) -> None:
     body = api.deployment(replicas="3", paused="yes")
     body["spec"]["template"]["spec"]["containers"] = {}
     error = await api.refusal(api.create(DEPLOYMENTS, body))
-    assert error.code == 422
-    assert [cause["field"] for cause in error.details["causes"]] == [
-        "spec.template.spec.containers",
-        "spec.replicas",
-        "spec.paused",
-    ]
-    assert {cause["reason"] for cause in error.details["causes"]} == {"FieldValueTypeInvalid"}
+    assert error.code == 400
+    for field in ("spec.template.spec.containers", "spec.replicas", "spec.paused"):
+        assert f"{field}: Invalid value" in error.message
 
 
 NOTE = "tidegate.dev/ended-attempts"

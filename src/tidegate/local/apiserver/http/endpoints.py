@@ -15,6 +15,12 @@ from tidegate.local.apiserver.authorization import escalation
 from tidegate.local.apiserver.authorization.access import Access, User, forbidden
 from tidegate.local.apiserver.control_plane import Plane
 from tidegate.local.apiserver.http import protobuf, requests
+from tidegate.local.apiserver.http.list_options import (
+    EXACT,
+    check_list_options,
+    check_version,
+    version_asked,
+)
 from tidegate.local.apiserver.http.pod_streams import Streams
 from tidegate.local.apiserver.http.reviews import Reviews
 from tidegate.local.apiserver.http.watch_streams import WatchStreams, asked_of
@@ -141,13 +147,15 @@ class Endpoints:
         if verb == "watch":
             return await self._watches.serve(request, kind, asked_of(path, query), renderer)
         now = self._clock.now()
+        check_version(query, reads.version)
         if verb == "get":
             row = reads.get(kind, path.namespace, path.name)
             return json_answer(renderer.one(row, now), media_type=media_type)
+        check_list_options(query, is_watch=False)
         page = reads.list(kind, _list_query(request, path))
-        exact = query.get("resourceVersionMatch") == "Exact" and query.get("resourceVersion")
-        if exact and exact != str(page.version):
-            raise ApiError(410, "Expired", f"the resource version {exact} is not the newest one")
+        if query.get("resourceVersionMatch") == EXACT and version_asked(query) != page.version:
+            message = f"the resource version {query['resourceVersion']} is not the newest one"
+            raise ApiError(410, "Expired", message)
         return json_answer(renderer.page(page, now), media_type=media_type)
 
     async def _write(self, request: web.Request, target: Target, verb: str, user: User) -> web.Response:
@@ -157,7 +165,7 @@ class Endpoints:
             deletion, options = requests.read_deletion(raw, content_type, request.query)
             written = await _whole(verbs.delete(target, deletion, options))
             return self._deleted(target, written)
-        options = requests.write_options(request.query)
+        options = requests.write_options(request.query, verb)
         options = replace(options, guard=partial(escalation.check, self._plane.policy, user))
         if verb == "patch":
             patch_type, patch = requests.read_patch(raw, content_type, kind)
@@ -165,6 +173,8 @@ class Endpoints:
         else:
             message = "Scale" if target.subresource == "scale" else protobuf.message_of(kind)
             body = requests.read_object(raw, content_type, message)
+            if target.subresource != "scale":
+                requests.check_envelope(kind, target.name, body)
             write = verbs.create if verb == "create" else verbs.update
             written = await _whole(write(target, body, options))
         if target.subresource == "scale":
@@ -216,7 +226,7 @@ def _list_query(request: web.Request, path: Path) -> Query:
         namespace=path.namespace,
         labels=query.get("labelSelector", ""),
         fields=query.get("fieldSelector", ""),
-        limit=number(query, "limit") or 0,
+        limit=max(0, number(query, "limit") or 0),
         continue_token=query.get("continue", ""),
     )
 

@@ -13,7 +13,7 @@ from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS
 from tidegate.local.apiserver.http.websocket_channels import MESSAGE_BYTES, PROTOCOLS, Session
 from tidegate.local.apiserver.kinds import Kinds
-from tidegate.local.apiserver.paths import Path, flag, number
+from tidegate.local.apiserver.paths import Path, count, flag
 from tidegate.local.apiserver.printing.tables import decode
 from tidegate.local.apiserver.reads import Reads
 from tidegate.local.apiserver.responses import STREAM, bad_request, not_offered, open_stream
@@ -89,7 +89,7 @@ class Streams:
 def log_options(query: Mapping[str, str]) -> LogOptions:
     """The part of the log that is asked for; 400 for what means nothing."""
     since_time = query.get("sinceTime", "")
-    since_s = number(query, "sinceSeconds")
+    since_s = count(query, "sinceSeconds")
     if since_time and since_s is not None:
         raise bad_request("only one of sinceTime and sinceSeconds may be given")
     try:
@@ -99,11 +99,11 @@ def log_options(query: Mapping[str, str]) -> LogOptions:
     return LogOptions(
         follow=flag(query, "follow"),
         previous=flag(query, "previous"),
-        tail_lines=number(query, "tailLines"),
+        tail_lines=count(query, "tailLines"),
         since_s=since_s,
         since_time=moment,
         timestamps=flag(query, "timestamps"),
-        limit_bytes=number(query, "limitBytes"),
+        limit_bytes=count(query, "limitBytes"),
     )
 
 

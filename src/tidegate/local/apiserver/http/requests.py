@@ -9,8 +9,10 @@ import msgspec
 
 from tidegate.local.apiserver.http import protobuf
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.paths import number
+from tidegate.local.apiserver.paths import flag, number
+from tidegate.local.apiserver.refusals import invalid_options, version_required
 from tidegate.local.apiserver.responses import bad_request, unsupported_media
+from tidegate.local.apiserver.validation.rules import one_of, wrong
 from tidegate.local.apiserver.writing.verbs import Deletion, FieldValidation, Options, PatchType
 
 JSON_TYPES = ("", "application/json", "text/json")
@@ -27,13 +29,14 @@ _VALIDATIONS: dict[str, FieldValidation] = {
     "Strict": "Strict",
     "Ignore": "Ignore",
 }
-_PROPAGATIONS: dict[str, Literal["Background", "Foreground", "Orphan"]] = {
+Propagation = Literal["Background", "Foreground", "Orphan"]
+_PROPAGATIONS: dict[str, Propagation] = {
     "Background": "Background",
     "Foreground": "Foreground",
     "Orphan": "Orphan",
 }
-
-
+# Kinds that know no unconditional update, as custom resources do not.
+_CONDITIONAL = ("customresourcedefinitions.apiextensions.k8s.io", "leases.coordination.k8s.io")
 TOO_DEEP = "the body of the request nests too deep"
 
 
@@ -84,12 +87,38 @@ def read_patch(raw: bytes, content_type: str, kind: Kind) -> tuple[PatchType, An
     return patch_type, patch
 
 
-def write_options(query: Mapping[str, str]) -> Options:
-    """`dryRun` and `fieldValidation`; 400 for values that mean nothing."""
-    validation = query.get("fieldValidation", "")
+def check_envelope(kind: Kind, name: str, body: dict[str, Any]) -> None:
+    """What clients must say of an object, and callers inside this process need not. `name`: "" for a new one.
+
+    400 for a custom resource without its kind, 422 for a replacement that names no version where the kind
+    wants one.
+    """
+    for field in ("kind", "apiVersion"):
+        if kind.is_custom and not body.get(field):
+            wanted = kind.resource.kind
+            raise bad_request(
+                f"the object provided is unrecognized (must be of type {wanted}): {field} is missing"
+            )
+    meta = body.get("metadata")
+    if not name or not isinstance(meta, dict | None):
+        return
+    if not (meta or {}).get("name"):
+        raise bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if (kind.is_custom or kind.key in _CONDITIONAL) and not (meta or {}).get("resourceVersion"):
+        raise version_required(kind, name)
+
+
+def write_options(query: Mapping[str, str], verb: str) -> Options:
+    """`dryRun` and `fieldValidation`; 422 for values that mean nothing."""
+    options, validation = f"{verb.capitalize()}Options", query.get("fieldValidation", "")
     if validation not in _VALIDATIONS:
-        raise bad_request(f"fieldValidation: {validation!r} is none of Strict, Warn, Ignore")
-    return Options(is_dry_run=_is_dry([query.get("dryRun", "")]), field_validation=_VALIDATIONS[validation])
+        problems = list(one_of("fieldValidation", validation, ("", *_VALIDATIONS)))
+        raise invalid_options(options, problems)
+    return Options(
+        is_dry_run=_is_dry([query.get("dryRun", "")], options), field_validation=_VALIDATIONS[validation]
+    )
 
 
 def read_deletion(
@@ -97,31 +126,47 @@ def read_deletion(
 ) -> tuple[Deletion, Options]:
     """DeleteOptions from the body, where there is one, else from the query."""
     body = read_object(raw, content_type, "DeleteOptions") if raw.strip() else {}
-    policy = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
-    if not policy:
-        orphans = body.get("orphanDependents", query.get("orphanDependents") in ("1", "t", "true", "True"))
-        policy = "Orphan" if orphans else "Background"
-    if policy not in _PROPAGATIONS:
-        raise bad_request(f"propagationPolicy: {policy!r} is none of Background, Foreground, Orphan")
+    if body.get("kind") not in (None, "", "DeleteOptions"):
+        raise bad_request(f"the body of a deletion is a {body['kind']}, not DeleteOptions")
     grace = body.get("gracePeriodSeconds")
     if grace is None:
         grace = number(query, "gracePeriodSeconds")
-    if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int) or grace < 0):
+    if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
         raise bad_request(f"gracePeriodSeconds: {grace!r} is not a whole number of seconds")
+    if grace is not None and grace < 0:
+        grace = 1
     preconditions = body.get("preconditions") or {}
     deletion = Deletion(
-        propagation=_PROPAGATIONS[policy],
+        propagation=_propagation(body, query),
         grace_s=grace,
         uid=str(preconditions.get("uid") or ""),
         resource_version=str(preconditions.get("resourceVersion") or ""),
     )
-    return deletion, Options(is_dry_run=_is_dry([query.get("dryRun", ""), *(body.get("dryRun") or ())]))
+    return deletion, Options(
+        is_dry_run=_is_dry([query.get("dryRun", ""), *(body.get("dryRun") or ())], "DeleteOptions")
+    )
 
 
-def _is_dry(values: list[str]) -> bool:
+def _propagation(body: dict[str, Any], query: Mapping[str, str]) -> Propagation:
+    policy = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
+    orphans = body.get("orphanDependents")
+    if orphans is None and "orphanDependents" in query:
+        orphans = flag(query, "orphanDependents")
+    if policy and orphans is not None:
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        raise invalid_options("DeleteOptions", [wrong("propagationPolicy", policy, why)])
+    if not policy:
+        return "Orphan" if orphans else "Background"
+    if policy not in _PROPAGATIONS:
+        raise invalid_options("DeleteOptions", list(one_of("propagationPolicy", policy, _PROPAGATIONS)))
+    return _PROPAGATIONS[policy]
+
+
+def _is_dry(values: list[str], options: str) -> bool:
     given = {value for value in values if value}
     if given - {"All"}:
-        raise bad_request(f"dryRun: {', '.join(sorted(given))} is not All")
+        problems = [problem for value in sorted(given) for problem in one_of("dryRun", value, ("All",))]
+        raise invalid_options(options, problems)
     return bool(given)
 
 

@@ -23,7 +23,7 @@ from tidegate.local.apiserver.refusals import conflict, invalid
 from tidegate.local.apiserver.responses import bad_request, json_answer
 from tidegate.local.apiserver.validation import fields
 from tidegate.local.apiserver.validation.object_metadata import claim
-from tidegate.local.apiserver.writing.review import pruned
+from tidegate.local.apiserver.writing.review import Decoding, pruned
 from tidegate.local.objects import Object
 from tidegate.runtime.clock import Clock
 
@@ -106,10 +106,10 @@ class Reviews:
 
 async def _read(request: web.Request, kind: Kind) -> tuple[Object, list[str]]:
     """The object in the body, with the fields its kind has, and what there is to say about the others."""
-    validation = requests.write_options(request.query).field_validation
+    validation = requests.write_options(request.query, "create").field_validation
     content_type = request.headers.get("Content-Type", "")
     body = requests.read_object(await request.read(), content_type, protobuf.message_of(kind))
-    return body, pruned(kind, body, validation)
+    return body, pruned(kind, body, Decoding(validation))
 
 
 def _check_life(life_s: int) -> None:

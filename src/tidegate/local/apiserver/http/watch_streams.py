@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from tidegate.kube.resource import ApiError
+from tidegate.local.apiserver.http.list_options import check_list_options, version_asked
 from tidegate.local.apiserver.http.watches import INITIAL_EVENTS_END, Feeds, Watcher, error_line, expired
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import Path, flag, number
 from tidegate.local.apiserver.printing.tables import Renderer
 from tidegate.local.apiserver.reads import Query, Reads
-from tidegate.local.apiserver.responses import JSON_TYPE, bad_request, cut_off, open_stream
+from tidegate.local.apiserver.responses import JSON_TYPE, cut_off, open_stream
 from tidegate.local.apiserver.storage.stored_object import Entry, Row
 from tidegate.runtime.clock import Clock
 
@@ -40,18 +41,13 @@ class Asked:
 
 
 def asked_of(path: Path, query: Mapping[str, str]) -> Asked:
-    """What a watch request asks for; 400 for parameters that mean nothing together."""
+    """What a watch request asks for; 422 for parameters that mean nothing together."""
     fields = query.get("fieldSelector", "")
     if path.name:
         fields = f"{fields},metadata.name={path.name}" if fields else f"metadata.name={path.name}"
-    version_text = query.get("resourceVersion", "")
-    is_number = version_text.isascii() and version_text.isdigit() and len(version_text) < 20
-    if version_text and not is_number:
-        raise bad_request(f"resourceVersion: Invalid value: {version_text!r}: is not a whole number")
-    version = int(version_text or "0") or None
+    check_list_options(query, is_watch=True)
+    version = version_asked(query)
     is_list = flag(query, "sendInitialEvents")
-    if is_list and query.get("resourceVersionMatch") != "NotOlderThan":
-        raise bad_request("sendInitialEvents: needs resourceVersionMatch=NotOlderThan")
     has_bookmarks = flag(query, "allowWatchBookmarks")
     timeout_s = number(query, "timeoutSeconds")
     return Asked(
@@ -59,10 +55,10 @@ def asked_of(path: Path, query: Mapping[str, str]) -> Asked:
         labels=query.get("labelSelector", ""),
         fields=fields,
         version=None if is_list else version,
-        has_initial=is_list or (version is None and query.get("sendInitialEvents", "") == ""),
+        has_initial=is_list or (version is None and "sendInitialEvents" not in query),
         has_end_mark=is_list and has_bookmarks,
         has_bookmarks=has_bookmarks,
-        timeout_s=float(timeout_s) if timeout_s else random.uniform(*TIMEOUT_S),
+        timeout_s=float(timeout_s) if timeout_s and timeout_s > 0 else random.uniform(*TIMEOUT_S),
     )
 
 

@@ -27,8 +27,8 @@ from tidegate.local.apiserver.validation.pod_spec import pod_spec_problems
 from tidegate.local.apiserver.validation.rules import (
     Problems,
     at_least,
-    base64_map,
     content_keys,
+    content_size,
     count_or_percent,
     duplicate,
     forbidden,
@@ -154,17 +154,25 @@ def _service(body: Object) -> Problems:
 
 
 def _secret(body: Object) -> Problems:
-    yield from content_keys("data", body.get("data") or {})
-    yield from base64_map("data", body.get("data") or {})
+    data = body.get("data") or {}
+    yield from content_keys("data", data)
+    yield from content_size(map(_decoded_size, data.values()))
 
 
 def _config_map(body: Object) -> Problems:
     plain, binary = body.get("data") or {}, body.get("binaryData") or {}
     yield from content_keys("data", plain)
     yield from content_keys("binaryData", binary)
-    yield from base64_map("binaryData", binary)
     for key in sorted(plain.keys() & binary.keys()):
-        yield wrong("data", key, "is in `binaryData` too")
+        yield wrong(f"data[{key}]", key, "duplicate of key present in binaryData")
+    yield from content_size(
+        [*(len(text.encode()) for text in plain.values()), *map(_decoded_size, binary.values())]
+    )
+
+
+def _decoded_size(text: str) -> int:
+    """Bytes in well-formed base64."""
+    return len(text) // 4 * 3 - text.count("=", -2)
 
 
 def _access(spec: dict[str, Any]) -> Problems:

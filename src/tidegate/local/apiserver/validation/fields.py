@@ -137,12 +137,14 @@ def _str(value: Any, path: str, findings: Findings) -> Any:
 
 
 def _bytes(value: Any, path: str, findings: Findings) -> Any:
-    """Base64 as Kubernetes stores it, in one line; what is none is left to the checks."""
+    """Base64 as Kubernetes stores it, in one line."""
     if not isinstance(value, str):
         return findings.wrong(path, value, "a text")
     try:
         return to_text(to_bytes(value))
     except ValueError:
+        # It may be a secret: it is not shown.
+        findings.problems.append(Problem(path, "Invalid value: is not base64", TYPE_INVALID))
         return value
 
 

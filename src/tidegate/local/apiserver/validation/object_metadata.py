@@ -15,7 +15,7 @@ from tidegate.base.names import is_dns_label, is_dns_subdomain, is_label_key, is
 from tidegate.base.problems import Problem
 from tidegate.base.times import format_time
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.refusals import bad_request
+from tidegate.local.apiserver.refusals import bad_request, unreadable_patch
 from tidegate.local.apiserver.validation.fields import show
 from tidegate.local.objects import ENDED_ATTEMPTS, Object
 
@@ -24,26 +24,29 @@ REQUIRED, FORBIDDEN = "FieldValueRequired", "FieldValueForbidden"
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _GENERATED_PREFIX = 58
 _LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_OWN_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _SERVERS_OWN = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 
 
-def claim(kind: Kind, namespace: str, name: str, body: Any) -> dict[str, Any]:
+def claim(kind: Kind, namespace: str, name: str, body: Any, *, is_patch: bool = False) -> dict[str, Any]:
     """The body's metadata, after the body was brought to this kind, namespace and name.
 
-    400 when the body says that it is something else. The stored version is written into it.
+    400 when the body says that it is something else (422 when a patch has made it so). The stored version is
+    written into it.
     """
+    refusal = unreadable_patch if is_patch else bad_request
     if not isinstance(body, dict):
         raise bad_request(f"the body must be a {kind.resource.kind} object, not {show(body)}")
     resource = kind.resource
     said = body.get("apiVersion") or resource.api_version
     if said != resource.api_version:
-        raise bad_request(
+        raise refusal(
             f"the API version in the data ({said}) does not match the expected API version "
             f"({resource.api_version})"
         )
     said = body.get("kind") or resource.kind
     if said != resource.kind:
-        raise bad_request(f"the kind in the data ({said}) does not match the expected kind ({resource.kind})")
+        raise refusal(f"the kind in the data ({said}) does not match the expected kind ({resource.kind})")
     version = kind.storage_version or resource.version
     body["apiVersion"] = f"{resource.group}/{version}" if resource.group else version
     body["kind"] = resource.kind
@@ -152,6 +155,11 @@ def name_problem(kind: Kind, name: str, path: str = "metadata.name") -> Problem 
 
 def metadata_problems(kind: Kind, meta: dict[str, Any]) -> Iterator[Problem]:
     """Everything wrong with well-typed metadata."""
+    if prefix := meta.get("generateName"):
+        # What a prefix ends with is followed by letters.
+        problem = name_problem(kind, f"{prefix.removesuffix('-')}a", "metadata.generateName")
+        if problem:
+            yield problem
     problem = name_problem(kind, meta.get("name") or "")
     if problem:
         yield problem
@@ -165,21 +173,46 @@ def metadata_problems(kind: Kind, meta: dict[str, Any]) -> Iterator[Problem]:
             )
     for key in meta.get("annotations") or {}:
         yield from _key_problems("metadata.annotations", key.lower())
-    for index, finalizer in enumerate(meta.get("finalizers") or ()):
-        yield from _key_problems(f"metadata.finalizers[{index}]", finalizer)
-    for index, owner in enumerate(meta.get("ownerReferences") or ()):
+    yield from _finalizer_problems(kind, meta)
+    for owner in meta.get("ownerReferences") or ():
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                yield Problem(
-                    f"metadata.ownerReferences[{index}].{field}",
-                    "Required value: must not be empty",
-                    REQUIRED,
-                )
+                yield Problem(f"metadata.ownerReferences.{field}", 'Invalid value: "": must not be empty')
     controllers = sum(owner.get("controller") is True for owner in meta.get("ownerReferences") or ())
     if controllers > 1:
         yield Problem(
             "metadata.ownerReferences", "Invalid value: only one reference can have controller true"
         )
+
+
+def _finalizer_problems(kind: Kind, meta: dict[str, Any]) -> Iterator[Problem]:
+    """Kubernetes' own kinds take no finalizer without a domain but its own; the others are warned."""
+    for index, finalizer in enumerate(meta.get("finalizers") or ()):
+        yield from _key_problems("metadata.finalizers", finalizer)
+        if _is_free(kind) or "/" in finalizer or finalizer in _OWN_FINALIZERS:
+            continue
+        yield Problem(
+            f"metadata.finalizers[{index}]",
+            f"Invalid value: {show(finalizer)}: name is neither a standard finalizer name nor is it fully "
+            "qualified",
+        )
+
+
+def finalizer_warnings(kind: Kind, new: dict[str, Any], old: dict[str, Any]) -> Iterator[str]:
+    """What is said of finalizers of custom resources that another program might use too."""
+    for finalizer in new.get("finalizers") or ():
+        is_known = "/" in finalizer or finalizer in _OWN_FINALIZERS
+        if not kind.is_custom or is_known or finalizer in (old.get("finalizers") or ()):
+            continue
+        path = " including a path (/)" if "." in finalizer else ""
+        yield (
+            f"metadata.finalizers: {show(finalizer)}: prefer a domain-qualified finalizer name{path} to "
+            "avoid accidental conflicts with other finalizer writers"
+        )
+
+
+def _is_free(kind: Kind) -> bool:
+    return kind.is_custom or kind.key == "customresourcedefinitions.apiextensions.k8s.io"
 
 
 def _key_problems(path: str, key: str) -> Iterator[Problem]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from tidegate.base.bytetext import to_bytes
 from tidegate.base.names import is_dns_label, is_label_key, is_label_value
 from tidegate.base.problems import Problem
 from tidegate.base.quantity import parse_quantity
@@ -17,7 +16,9 @@ Problems = Iterator[Problem]
 
 REQUIRED, DUPLICATE = "FieldValueRequired", "FieldValueDuplicate"
 NOT_SUPPORTED, FORBIDDEN, MISSING = "FieldValueNotSupported", "FieldValueForbidden", "FieldValueNotFound"
+TOO_LONG = "FieldValueTooLong"
 PORT_MAX = 65_535
+CONTENT_MAX = 1024 * 1024
 _PERCENT = re.compile(r"[0-9]+%")
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
@@ -52,6 +53,12 @@ def one_of(path: str, value: Any, choices: Collection[str]) -> Problems:
 def at_least(path: str, value: Any, minimum: int) -> Problems:
     if isinstance(value, int) and value < minimum:
         yield wrong(path, value, f"must be greater than or equal to {minimum}")
+
+
+def content_size(sizes: Iterable[int]) -> Problems:
+    """The limit of a ConfigMap's or Secret's content, which is nobody's field."""
+    if sum(sizes) > CONTENT_MAX:
+        yield Problem("[]", f"Too long: may not be more than {CONTENT_MAX} bytes", TOO_LONG)
 
 
 def port(path: str, value: Any) -> Problems:
@@ -110,21 +117,14 @@ def count_or_percent(path: str, value: Any) -> Problems:
         yield wrong(path, value, "must be a whole number >= 0 or a percentage such as 25%")
 
 
-def base64_map(path: str, values: dict[str, Any]) -> Problems:
-    for key, value in values.items():
-        try:
-            to_bytes(value)
-        except ValueError:
-            # The value may be a secret: it is not shown.
-            yield Problem(f"{path}.{key}", "Invalid value: is not base64")
-
-
 def content_keys(path: str, values: dict[str, Any]) -> Problems:
     """Keys of a ConfigMap or Secret, which may become file names."""
     for key in values:
         if not _KEY.fullmatch(key) or key in (".", ".."):
             yield wrong(
-                path, key, "a key has at most 253 letters, digits, '-', '_' and '.', and is not '.' or '..'"
+                f"{path}[{key}]",
+                key,
+                "a key has at most 253 letters, digits, '-', '_' and '.', and is not '.' or '..'",
             )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from tidegate.base.times import format_time
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.refusals import conflict, forbidden
+from tidegate.local.apiserver.refusals import forbidden, other_object
 from tidegate.local.apiserver.writing.update import is_finished
 from tidegate.local.objects import Object
 
@@ -56,18 +56,9 @@ def deleted(kind: Kind, old: Object, deletion: Deletion, now: datetime) -> tuple
 def _check(kind: Kind, meta: dict[str, Any], deletion: Deletion) -> None:
     name = meta["name"]
     if deletion.uid and deletion.uid != meta["uid"]:
-        raise conflict(
-            kind,
-            name,
-            f"Precondition failed: UID in precondition: {deletion.uid}, UID in object meta: {meta['uid']}",
-        )
+        raise other_object(kind, name, "uid", deletion.uid, meta["uid"])
     if deletion.resource_version and deletion.resource_version != meta["resourceVersion"]:
-        raise conflict(
-            kind,
-            name,
-            f"Precondition failed: ResourceVersion in precondition: {deletion.resource_version}, "
-            f"ResourceVersion in object meta: {meta['resourceVersion']}",
-        )
+        raise other_object(kind, name, "resourceVersion", deletion.resource_version, meta["resourceVersion"])
     if kind.key == "namespaces" and name in KEPT_NAMESPACES:
         raise forbidden(kind, name, "this namespace may not be deleted")
 

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tidegate.api.validation.advice import unknown_field
-from tidegate.base.problems import Problem
+from tidegate.base.problems import Problem, join
 from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.refusals import invalid, strict
+from tidegate.local.apiserver.refusals import bad_request, invalid, strict, unreadable, unreadable_patch
 from tidegate.local.apiserver.validation import builtin_kinds, custom_resources, fields, immutable_fields
 from tidegate.local.apiserver.validation.crd import crd_warnings
-from tidegate.local.apiserver.validation.object_metadata import changed_outside_status, metadata_problems
+from tidegate.local.apiserver.validation.object_metadata import (
+    changed_outside_status,
+    finalizer_warnings,
+    metadata_problems,
+)
 from tidegate.local.apiserver.writing import admission
 from tidegate.local.objects import Object
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How a body is read; `is_patch`: see `verbs.Options`."""
+
+    validation: FieldValidation
+    is_patch: bool = False
+
+    def refusal(self, kind: Kind, why: str) -> ApiError:
+        return unreadable_patch(why) if self.is_patch else unreadable(kind, why)
 
 
 class Review:
@@ -26,9 +41,9 @@ class Review:
     def __init__(self, admissions: Sequence[admission.Admission]) -> None:
         self._admissions = admissions
 
-    def decode(self, kind: Kind, body: Object, validation: FieldValidation) -> list[str]:
-        """Prunes what no built-in kind has. 422 for values of a wrong type, 400 under Strict."""
-        return pruned(kind, body, validation)
+    def decode(self, kind: Kind, body: Object, how: Decoding) -> list[str]:
+        """See `pruned`."""
+        return pruned(kind, body, how)
 
     def check(
         self,
@@ -59,6 +74,7 @@ class Review:
         )
         found = admission.together(found, refused)
         warnings += said
+        warnings += finalizer_warnings(kind, new["metadata"], (old or {}).get("metadata") or {})
         if kind.key == custom_resources.CRD_KEY:
             warnings += crd_warnings(new)
         if found and validation == "Strict":
@@ -83,12 +99,14 @@ class Review:
         return said
 
 
-def pruned(kind: Kind, body: Object, validation: FieldValidation) -> list[str]:
-    """Takes away what no built-in kind has. 422 for values of a wrong type, 400 under Strict."""
+def pruned(kind: Kind, body: Object, how: Decoding) -> list[str]:
+    """Takes away what no built-in kind has. Refuses values of a wrong type, and unknown ones if Strict."""
     findings = fields.prune(kind, body)
     if findings.problems:
-        raise _invalid(kind, body, findings.problems)
-    return _unknown(findings.unknown, validation)
+        raise how.refusal(kind, join(findings.problems))
+    if findings.unknown and how.validation == "Strict":
+        raise how.refusal(kind, strict(findings.unknown))
+    return _unknown(findings.unknown, how.validation)
 
 
 def _only_lets_go(kind: Kind, old: Object, new: Object) -> bool:
@@ -98,9 +116,8 @@ def _only_lets_go(kind: Kind, old: Object, new: Object) -> bool:
 
 
 def _invalid(kind: Kind, body: Object, problems: Sequence[Problem]) -> ApiError:
-    meta = body.get("metadata")
-    meta = meta if isinstance(meta, dict) else {}
-    return invalid(kind, str(meta.get("name", "")), problems, str(meta.get("uid", "")))
+    meta = body["metadata"]
+    return invalid(kind, str(meta.get("name", "")), problems)
 
 
 def _forbidden(body: Object, path: str) -> Problem:
@@ -111,5 +128,5 @@ def _forbidden(body: Object, path: str) -> Problem:
 
 def _unknown(paths: Sequence[str], validation: FieldValidation) -> list[str]:
     if paths and validation == "Strict":
-        raise strict(paths)
+        raise bad_request(strict(paths))
     return [f'unknown field "{path}"' for path in paths] if validation == "Warn" else []

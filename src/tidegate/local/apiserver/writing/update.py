@@ -7,6 +7,7 @@ from typing import Any
 from tidegate.base.problems import Problem
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.refusals import conflict, invalid, stale
+from tidegate.local.apiserver.validation.fields import show
 from tidegate.local.apiserver.validation.object_metadata import (
     FORBIDDEN,
     changed_outside_status,
@@ -48,10 +49,13 @@ def _annotated(new: Object, annotations: dict[str, str] | None) -> Object:
     return {**new, "metadata": metadata}
 
 
-def check_preconditions(kind: Kind, old: Object, meta: dict[str, Any]) -> None:
+def check_preconditions(kind: Kind, old: Object, meta: dict[str, Any], *, is_patch: bool = False) -> None:
     """409 when the body names another version or another object of that name."""
     current = old["metadata"]
     uid, version = meta.get("uid"), meta.get("resourceVersion")
+    if uid and uid != current["uid"] and is_patch:
+        why = f"Invalid value: {show(uid)}: field is immutable"
+        raise invalid(kind, current["name"], [Problem("metadata.uid", why)])
     if uid and uid != current["uid"]:
         raise conflict(
             kind,
@@ -80,7 +84,7 @@ def check_finalizers(kind: Kind, old: Object, new: Object) -> None:
             f"Forbidden: no new finalizers can be added if the object is being deleted, found new: {text}",
             FORBIDDEN,
         )
-        raise invalid(kind, meta["name"], [problem], meta["uid"])
+        raise invalid(kind, meta["name"], [problem])
 
 
 def is_finished(kind: Kind, new: Object) -> bool:

@@ -26,7 +26,7 @@ from tidegate.local.apiserver.storage.versions import body_of, stored, stored_ki
 from tidegate.local.apiserver.validation.object_metadata import claim, generated_name, mint, same
 from tidegate.local.apiserver.writing import admission
 from tidegate.local.apiserver.writing.deletion import Deletion, deleted
-from tidegate.local.apiserver.writing.review import FieldValidation, Review
+from tidegate.local.apiserver.writing.review import Decoding, FieldValidation, Review
 from tidegate.local.apiserver.writing.update import (
     bump_generation,
     check_finalizers,
@@ -57,11 +57,17 @@ class Options:
     """How a write is asked for. With `is_dry_run` everything happens but the store.
 
     `guard` (kind, new, old) raises when whoever asks may not make this of it; none in process.
+    `is_patch`: the body was made here, by a patch, and what is wrong with it is the patch's fault.
     """
 
     is_dry_run: bool = False
     field_validation: FieldValidation = "Warn"
     guard: Callable[[Kind, Object, Object | None], None] | None = None
+    is_patch: bool = False
+
+    @property
+    def decoding(self) -> Decoding:
+        return Decoding(self.field_validation, self.is_patch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +137,14 @@ class Verbs:
                 "strategic merge patches are not for custom resources; send application/merge-patch+json",
             )
         if target.subresource == "scale":
-            return await self._scale(target, lambda scale: patched(type, "scales", scale, patch), options)
+            return await self._scale(
+                target, lambda scale: patched(type, "scales", scale, patch), replace(options, is_patch=True)
+            )
 
         def decide() -> _Decided:
             shown = self._shown(target)
-            return self._update(target, patched(type, target.kind.key, shown, patch), options)
+            body = patched(type, target.kind.key, shown, patch)
+            return self._update(target, body, replace(options, is_patch=True))
 
         return await self._settle(target, decide)
 
@@ -163,10 +172,8 @@ class Verbs:
 
     def _create(self, target: Target, body: Object, options: Options) -> _Decided:
         kind, now = target.kind, self._clock.now()
+        warnings = self._review.decode(kind, body, options.decoding)
         self._check_home(target)
-        if self._store.newest(kind.key, (target.namespace, target.name)) is not None:
-            raise already_exists(kind, target.name)
-        warnings = self._review.decode(kind, body, options.field_validation)
         kind, body = self._stored(kind, body)
         if body["metadata"].get("resourceVersion"):
             raise ApiError(400, "BadRequest", "resourceVersion should not be set on objects to be created")
@@ -179,6 +186,8 @@ class Verbs:
             options.guard(kind, body, None)
         problems = self._completion.complete(kind, body, None, now)
         warnings += self._review.check(kind, body, None, options.field_validation, problems)
+        if self._store.newest(kind.key, (target.namespace, target.name)) is not None:
+            raise already_exists(target.kind, target.name)
         decided = self._store_new("ADDED", target, body, None, options)
         if kind.key == _NAMESPACES:
             self._furnish(target.name, options)
@@ -191,7 +200,7 @@ class Verbs:
             return kind, body
         converted = stored(kind, body)
         # What its annotations stood for has not been looked at yet.
-        self._review.decode(own, converted, "Ignore")
+        self._review.decode(own, converted, Decoding("Ignore"))
         return own, converted
 
     def _furnish(self, namespace: str, options: Options) -> None:
@@ -210,9 +219,9 @@ class Verbs:
         kind, now = target.kind, self._clock.now()
         row = self._newest(target)
         old = row.parse()
-        meta = claim(kind, target.namespace, target.name, body)
-        check_preconditions(kind, old, meta)
-        warnings = self._review.decode(kind, body, options.field_validation)
+        meta = claim(kind, target.namespace, target.name, body, is_patch=options.is_patch)
+        check_preconditions(kind, old, meta, is_patch=options.is_patch)
+        warnings = self._review.decode(kind, body, options.decoding)
         kind, body = self._stored(kind, body)
         new = merged(kind, target.subresource, old, body)
         problems = []
@@ -252,7 +261,8 @@ class Verbs:
         def decide() -> _Decided:
             shown = self._shown(plain)
             scale = change(scale_of(target.kind, shown))
-            return self._update(plain, scaled(target.kind, shown, scale), options)
+            whole = scaled(target.kind, shown, scale, is_patch=options.is_patch)
+            return self._update(plain, whole, replace(options, is_patch=False))
 
         written = await self._settle(plain, decide)
         return replace(written, body=encode(scale_of(target.kind, decode(written.body))))
