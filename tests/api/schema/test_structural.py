@@ -95,8 +95,8 @@ SHOWS = [
     (
         {**TEXT, "format": "date-time"},
         "noon",
-        'Invalid value: "noon": x in body must be of type date-time',
-        "FieldValueInvalid",
+        'Invalid value: "noon": x in body must be of type date-time: "noon"',
+        "FieldValueTypeInvalid",
     ),
     (
         array(INT, minItems=1),

@@ -136,7 +136,8 @@ def _text(schema: Schema, value: str, path: Path) -> Iterator[Problem]:
         try:
             parse_time(value)
         except ValueError:
-            yield invalid(path, value, "must be of type date-time")
+            text = f"must be of type date-time: {shown(value)}"
+            yield invalid(path, value, text, "FieldValueTypeInvalid")
 
 
 def _array(schema: Schema, value: list[Any], path: Path) -> Iterator[Problem]:

@@ -8,7 +8,6 @@ from tidegate.base.problems import Problem
 from tidegate.base.selectors import format_label_selector
 from tidegate.local.apiserver.kinds import Kind, ScalePaths
 from tidegate.local.apiserver.refusals import bad_request, invalid_scale, not_found, unreadable_patch
-from tidegate.local.apiserver.validation.fields import show
 from tidegate.local.objects import Object
 
 _KEPT = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -57,7 +56,7 @@ def scaled(kind: Kind, body: Object, scale: Any, *, is_patch: bool = False) -> O
         )
     replicas = spec.get("replicas") or 0
     if not isinstance(replicas, int) or isinstance(replicas, bool):
-        why = f"spec.replicas is {show(replicas)}, not a whole number"
+        why = f"spec.replicas is {replicas!r}, not a whole number"
         raise unreadable_patch(why) if is_patch else bad_request(f"the Scale cannot be read: {why}")
     if replicas < 0:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"

@@ -60,28 +60,34 @@ def json_patch(document: Any, operations: Any) -> Any:
 
 
 def _apply(document: Any, operation: Any) -> Any:
-    if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
-        raise BadPatch(f"an operation needs op and path: {show(operation)}")
-    op, path = operation.get("op"), _pointer(operation["path"])
-    if op in ("add", "replace", "test") and "value" not in operation:
-        raise BadPatch(f"operation {op} needs a value: {show(operation)}")
+    if not isinstance(operation, dict):
+        raise BadPatch(f"an operation is an object, not {show(operation)}")
+    if not isinstance(operation.get("path"), str):
+        raise Unfit(f"an operation needs op and path: {show(operation)}")
+    op, path, value = operation.get("op"), _pointer(operation["path"]), operation.get("value")
     if op == "add":
-        return _add(document, path, operation["value"])
+        return _add(document, path, value)
     if op == "remove":
         return _remove(document, path)
     if op == "replace":
-        if not path:
-            return operation["value"]
-        _find(document, path)
-        return _add(_remove(document, path), path, operation["value"])
+        return _replace(document, path, value)
     if op == "test":
         found = _find(document, path)
-        if found != operation["value"] or isinstance(found, bool) != isinstance(operation["value"], bool):
+        if found != value or isinstance(found, bool) != isinstance(value, bool):
             raise Unfit(f"testing path {operation['path']} failed")
         return document
     if op in ("move", "copy"):
         return _transfer(document, operation, path)
-    raise BadPatch(f"unknown operation: {show(operation)}")
+    raise Unfit(f"unknown operation: {show(operation)}")
+
+
+def _replace(document: Any, path: list[str], value: Any) -> Any:
+    """As Kubernetes has it, and the RFC has not: a map gets a name that it had not."""
+    if not path:
+        return value
+    if not isinstance(_find(document, path[:-1]), dict):
+        document = _remove(document, path)
+    return _add(document, path, value)
 
 
 def _transfer(document: Any, operation: dict[str, Any], path: list[str]) -> Any:

@@ -17,6 +17,7 @@ from tidegate.local.apiserver.printing import workload_cells
 Cell = Callable[[dict[str, Any], datetime], Any]
 NONE = "<none>"
 UNKNOWN = "<unknown>"
+UNSET = "<unset>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,10 @@ def _containers(field: str, *path: str) -> Cell:
     return lambda body, now: ",".join(str(item.get(field, "")) for item in find(body, now))
 
 
+def _text(cell: Cell) -> Cell:
+    return lambda body, now: str(cell(body, now))
+
+
 def _fraction(upper: Cell, lower: Cell) -> Cell:
     return lambda body, now: f"{upper(body, now)}/{lower(body, now)}"
 
@@ -143,22 +148,22 @@ def _service_ports(body: dict[str, Any], now: datetime) -> str:
 def _endpoints(body: dict[str, Any], now: datetime) -> str:
     found = []
     for subset in body.get("subsets") or ():
-        ports = [port.get("port") for port in subset.get("ports") or ()] or [None]
-        for address in subset.get("addresses") or ():
-            found += [f"{address.get('ip')}:{port}" if port else str(address.get("ip")) for port in ports]
+        addresses = [str(address.get("ip")) for address in subset.get("addresses") or ()]
+        for port in [port.get("port") for port in subset.get("ports") or ()] or [None]:
+            found += [f"{address}:{port}" if port else address for address in addresses]
     return listed(found)
 
 
 def _slice_endpoints(body: dict[str, Any], now: datetime) -> str:
     return listed(
         (str(address) for item in body.get("endpoints") or () for address in item.get("addresses") or ()),
-        none="<unset>",
+        none=UNSET,
     )
 
 
 def _slice_ports(body: dict[str, Any], now: datetime) -> str:
     ports = body.get("ports") or ()
-    return listed((str(port.get("port") or port.get("name") or "*") for port in ports), none="<unset>")
+    return listed((str(port.get("port") or port.get("name") or "*") for port in ports), none=UNSET)
 
 
 def _node_status(body: dict[str, Any], now: datetime) -> str:
@@ -209,6 +214,29 @@ def _role(body: dict[str, Any], now: datetime) -> str:
     return f"{role.get('kind')}/{role.get('name')}"
 
 
+def _subjects(kind: str) -> Cell:
+    def cell(body: dict[str, Any], now: datetime) -> str:
+        found = (one for one in body.get("subjects") or () if one.get("kind") == kind)
+        return ", ".join(
+            f"{one.get('namespace', '')}/{one.get('name')}"
+            if kind == "ServiceAccount"
+            else str(one.get("name"))
+            for one in found
+        )
+
+    return cell
+
+
+_BINDING = (
+    NAME,
+    Column("Role", _role),
+    AGE,
+    Column("Users", _subjects("User"), priority=1),
+    Column("Groups", _subjects("Group"), priority=1),
+    Column("ServiceAccounts", _subjects("ServiceAccount"), priority=1),
+)
+
+
 def _config_entries(body: dict[str, Any], now: datetime) -> int:
     return len(body.get("data") or ()) + len(body.get("binaryData") or ())
 
@@ -232,8 +260,8 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
         Column(
             "Ready", _fraction(at("status", "readyReplicas", default=0), at("spec", "replicas", default=0))
         ),
-        _number("Up-to-date", "status", "updatedReplicas"),
-        _number("Available", "status", "availableReplicas"),
+        Column("Up-to-date", at("status", "updatedReplicas", default=0)),
+        Column("Available", at("status", "availableReplicas", default=0)),
         AGE,
         *_WIDE,
         _SELECTOR,
@@ -260,7 +288,7 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
         NAME,
         Column("Reference", workload_cells.hpa_reference),
         Column("Targets", workload_cells.hpa_targets),
-        Column("MinPods", at("spec", "minReplicas", default="<unset>")),
+        Column("MinPods", _text(at("spec", "minReplicas", default=UNSET))),
         Column("MaxPods", at("spec", "maxReplicas", default=0)),
         Column("Replicas", at("status", "currentReplicas", default=0)),
         AGE,
@@ -291,13 +319,13 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("Source", workload_cells.event_source, priority=1),
         Column("Message", lambda body, now: str(body.get("message") or "").strip()),
         Column("First Seen", workload_cells.event_first_seen, priority=1),
-        Column("Count", workload_cells.event_count, type="integer", priority=1),
+        Column("Count", workload_cells.event_count, priority=1),
         Column("Name", at("metadata", "name"), format="name", priority=1),
     ),
     ("", "Namespace"): (NAME, Column("Status", at("status", "phase")), AGE),
-    ("", "Secret"): (NAME, Column("Type", at("type")), Column("Data", count("data"), type="integer"), AGE),
-    ("", "ConfigMap"): (NAME, Column("Data", _config_entries, type="integer"), AGE),
-    ("", "ServiceAccount"): (NAME, Column("Secrets", count("secrets"), type="integer"), AGE),
+    ("", "Secret"): (NAME, Column("Type", at("type")), Column("Data", count("data")), AGE),
+    ("", "ConfigMap"): (NAME, Column("Data", _config_entries), AGE),
+    ("", "ServiceAccount"): GENERIC,
     ("", "Node"): (
         NAME,
         Column("Status", _node_status),
@@ -321,8 +349,9 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("Capacity", at("status", "capacity", "storage")),
         Column("Access Modes", _access_modes("status", "accessModes")),
         Column("StorageClass", at("spec", "storageClassName")),
+        Column("VolumeAttributesClass", at("spec", "volumeAttributesClassName", default=UNSET)),
         AGE,
-        Column("VolumeMode", at("spec", "volumeMode", default="<unset>"), priority=1),
+        Column("VolumeMode", at("spec", "volumeMode", default=UNSET), priority=1),
     ),
     ("", "PersistentVolume"): (
         NAME,
@@ -332,14 +361,15 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("Status", _claim_status),
         Column("Claim", _volume_claim),
         Column("StorageClass", at("spec", "storageClassName")),
+        Column("VolumeAttributesClass", at("spec", "volumeAttributesClassName", default=UNSET)),
         Column("Reason", at("status", "reason")),
         AGE,
-        Column("VolumeMode", at("spec", "volumeMode", default="<unset>"), priority=1),
+        Column("VolumeMode", at("spec", "volumeMode", default=UNSET), priority=1),
     ),
     ("coordination.k8s.io", "Lease"): (NAME, Column("Holder", at("spec", "holderIdentity")), AGE),
     ("rbac.authorization.k8s.io", "Role"): (NAME, CREATED_AT),
     ("rbac.authorization.k8s.io", "ClusterRole"): (NAME, CREATED_AT),
-    ("rbac.authorization.k8s.io", "RoleBinding"): (NAME, Column("Role", _role), AGE),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): (NAME, Column("Role", _role), AGE),
+    ("rbac.authorization.k8s.io", "RoleBinding"): _BINDING,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _BINDING,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): (NAME, CREATED_AT),
 }

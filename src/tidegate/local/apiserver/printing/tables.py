@@ -147,6 +147,8 @@ class Renderer:
             row["object"] = body
         elif self._shape.included == "Metadata":
             row["object"] = _metadata_only(body)
+        else:
+            row["object"] = None
         return row
 
     def _partial(self, row: Row) -> bytes:
@@ -181,7 +183,9 @@ def _custom_column(definition: dict[str, Any]) -> Column:
         type=kind,
         format=str(definition.get("format", "")),
         priority=int(definition.get("priority") or 0),
-        description=str(definition.get("description", "")),
+        description=str(
+            definition.get("description") or f"Custom resource definition column (in JSONPath format): {path}"
+        ),
     )
 
 

@@ -221,7 +221,10 @@ def event_object(event: Body, now: datetime) -> str:
 
 def event_source(event: Body, now: datetime) -> str:
     source = event.get("source") or {}
-    parts = (source.get("component") or event.get("reportingComponent"), source.get("host"))
+    parts = (
+        source.get("component") or event.get("reportingComponent"),
+        source.get("host") or event.get("reportingInstance"),
+    )
     return ", ".join(str(part) for part in parts if part)
 
 

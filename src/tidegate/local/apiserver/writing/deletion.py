@@ -15,6 +15,8 @@ from tidegate.local.objects import Object
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 KEPT_NAMESPACES = ("default", "kube-system", "kube-public")
 _GRACE_S = 30
+# What their own controllers take apart first.
+_MARKED_BY_TIME_ALONE = ("namespaces", "customresourcedefinitions.apiextensions.k8s.io")
 # Pods may ask for a grace that no calendar holds.
 CENTURY_S = 100 * 365 * 86_400
 
@@ -44,7 +46,8 @@ def deleted(kind: Kind, old: Object, deletion: Deletion, now: datetime) -> tuple
     was_marked = "deletionTimestamp" in meta
     if not was_marked or grace_s < int(meta.get("deletionGracePeriodSeconds") or 0):
         new_meta["deletionTimestamp"] = format_time(now + timedelta(seconds=min(grace_s, CENTURY_S)))
-        new_meta["deletionGracePeriodSeconds"] = grace_s
+        if kind.key not in _MARKED_BY_TIME_ALONE:
+            new_meta["deletionGracePeriodSeconds"] = grace_s
     if not was_marked:
         if kind.has_generation:
             new_meta["generation"] = int(meta.get("generation") or 0) + 1
