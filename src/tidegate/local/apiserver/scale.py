@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tidegate.base.problems import Problem
@@ -54,11 +55,16 @@ def scaled(kind: Kind, body: Object, scale: Any, *, is_patch: bool = False) -> O
         raise bad_request(
             f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
         )
+    namespace = body["metadata"].get("namespace", "")
+    if (meta.get("namespace") or namespace) != namespace:
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
     replicas = spec.get("replicas") or 0
     if not isinstance(replicas, int) or isinstance(replicas, bool):
         why = f"spec.replicas is {replicas!r}, not a whole number"
         raise unreadable_patch(why) if is_patch else bad_request(f"the Scale cannot be read: {why}")
-    if replicas < 0:
+    if replicas < 0 and not kind.is_custom:
         why = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise invalid_scale(name, Problem("spec.replicas", why))
     for field in ("resourceVersion", "uid"):
@@ -66,6 +72,15 @@ def scaled(kind: Kind, body: Object, scale: Any, *, is_patch: bool = False) -> O
             body["metadata"][field] = meta[field]
     _put(body, _paths(kind).spec, replicas)
     return body
+
+
+def scale_problems(kind: Kind, body: Object) -> Iterator[Problem]:
+    """What a custom resource holds where its Scale has numbers, and is none."""
+    paths = kind.scale
+    for path in (paths.spec, paths.status) if paths is not None else ():
+        found = _at(body, path)
+        if found is not None and (not isinstance(found, int) or isinstance(found, bool) or found < 0):
+            yield Problem(path, f"Invalid value: {found!r}: should be a non-negative integer")
 
 
 def _paths(kind: Kind) -> ScalePaths:

@@ -107,7 +107,7 @@ async def test_the_kubeconfig_makes_an_administrator(served: Served) -> None:
     [
         ({"expirationSeconds": 599}, 422, "less than 10 minutes"),
         ({"expirationSeconds": 2**32 + 1}, 422, "larger than 2^32 seconds"),
-        ({"expirationSeconds": "soon"}, 422, "whole number"),
+        ({"expirationSeconds": "soon"}, 400, "whole number"),
         ({"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "none"}}, 404, "not found"),
         ({"boundObjectRef": {"kind": "Job", "apiVersion": "batch/v1", "name": "x"}}, 400, "cannot bind"),
         (

@@ -329,36 +329,6 @@ async def test_unknown_fields_warn_or_refuse_as_asked(served: Served) -> None:
 # -- lists and their shapes ----------------------------------------------------------------------
 
 
-async def test_a_table_carries_what_was_asked_to_be_included(served: Served) -> None:
-    await served.call("POST", MAPS, config_map("x", a="1"))
-    for included, keys in [
-        ("None", None),
-        ("Metadata", {"kind", "apiVersion", "metadata"}),
-        ("Object", None),
-    ]:
-        _, table, response = await served.call("GET", f"{MAPS}?includeObject={included}", headers=TABLE)
-        assert "as=Table" in response.headers["Content-Type"]
-        row = table["rows"][0]
-        assert row["cells"][:2] == ["x", 1]
-        assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Data", "Age"]
-        if keys:
-            assert set(row["object"]) == keys
-        assert ("object" in row) is (included != "None")
-    assert (await served.call("GET", f"{MAPS}?includeObject=Most", headers=TABLE))[0] == 400
-
-
-async def test_metadata_alone(served: Served) -> None:
-    await served.call("POST", MAPS, config_map("x", {"a": "b"}, k="v"))
-    accept = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
-    _, body, _ = await served.call("GET", MAPS, headers=accept)
-    assert body["kind"] == "PartialObjectMetadataList"
-    assert body["items"][0]["metadata"]["labels"] == {"a": "b"}
-    assert "data" not in body["items"][0]
-    accept = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
-    _, body, _ = await served.call("GET", f"{MAPS}/x", headers=accept)
-    assert (body["kind"], body["metadata"]["name"], "data" in body) == ("PartialObjectMetadata", "x", False)
-
-
 async def test_a_scale_is_read_and_written_through_its_own_path(served: Served) -> None:
     await make_definition(served)
     path = "/apis/sea.example/v1/namespaces/default/tides"

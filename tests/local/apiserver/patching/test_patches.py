@@ -147,7 +147,7 @@ A, B, C = ({"name": name, "image": f"{name}:1"} for name in "abc")
             containers(A, {**B, "image": "b:2"}),
             id="an item is found by its key",
         ),
-        pytest.param(containers(A), containers(C), containers(A, C), id="an unknown item is appended"),
+        pytest.param(containers(A), containers(C), containers(C, A), id="an unknown item comes first"),
         pytest.param(
             containers(A, B),
             containers({"name": "a", "$patch": "delete"}),
@@ -160,7 +160,7 @@ A, B, C = ({"name": name, "image": f"{name}:1"} for name in "abc")
         pytest.param(
             containers(A),
             containers({"name": "z", "$patch": "delete"}, C),
-            containers(A, C),
+            containers(C, A),
             id="delete what is not there",
         ),
         pytest.param(

@@ -143,20 +143,20 @@ class Endpoints:
 
     async def _read(self, request: web.Request, kind: Kind, path: Path, verb: str) -> web.StreamResponse:
         reads, query = self._plane.reads, request.query
-        renderer, media_type = self._renderer(request, kind)
+        renderer = self._renderer(request, kind)
         if verb == "watch":
             return await self._watches.serve(request, kind, asked_of(path, query), renderer)
         now = self._clock.now()
         check_version(query, reads.version)
         if verb == "get":
             row = reads.get(kind, path.namespace, path.name)
-            return json_answer(renderer.one(row, now), media_type=media_type)
+            return json_answer(renderer.one(row, now))
         check_list_options(query, is_watch=False)
         page = reads.list(kind, _list_query(request, path))
         if query.get("resourceVersionMatch") == EXACT and version_asked(query) != page.version:
             message = f"the resource version {query['resourceVersion']} is not the newest one"
             raise ApiError(410, "Expired", message)
-        return json_answer(renderer.page(page, now), media_type=media_type)
+        return json_answer(renderer.page(page, now))
 
     async def _write(self, request: web.Request, target: Target, verb: str, user: User) -> web.Response:
         raw, content_type = await request.read(), request.headers.get("Content-Type", "")
@@ -179,12 +179,11 @@ class Endpoints:
             written = await _whole(write(target, body, options))
         if target.subresource == "scale":
             return json_answer(written.body, warnings=written.warnings)
-        renderer, media_type = self._renderer(request, kind)
+        renderer = self._renderer(request, kind)
         return json_answer(
             renderer.written(written.body, self._clock.now()),
             status=201 if verb == "create" else 200,
             warnings=written.warnings,
-            media_type=media_type,
         )
 
     def _deleted(self, target: Target, written: Written) -> web.Response:
@@ -203,7 +202,7 @@ class Endpoints:
         raw, content_type = await request.read(), request.headers.get("Content-Type", "")
         deletion, options = requests.read_deletion(raw, content_type, request.query)
         page = self._plane.reads.list(kind, _list_query(request, path))
-        renderer, media_type = self._renderer(request, kind)
+        renderer = self._renderer(request, kind)
         answer = renderer.page(page, self._clock.now())
         for row in page.rows:
             try:
@@ -212,12 +211,12 @@ class Endpoints:
             except ApiError as error:
                 if error.code != 404:
                     raise
-        return json_answer(answer, media_type=media_type)
+        return json_answer(answer)
 
-    def _renderer(self, request: web.Request, kind: Kind) -> tuple[Renderer, str]:
+    def _renderer(self, request: web.Request, kind: Kind) -> Renderer:
         asked = accepted(request.headers.get("Accept", ""), SHAPES)
         shape = shape_of(asked, request.query.get("includeObject", ""))
-        return Renderer(self._plane.reads, kind, shape), shape.media_type
+        return Renderer(self._plane.reads, kind, shape)
 
 
 def _list_query(request: web.Request, path: Path) -> Query:

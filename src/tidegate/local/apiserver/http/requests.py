@@ -60,6 +60,8 @@ def read_object(raw: bytes, content_type: str, message: str) -> dict[str, Any]:
             f"the body of the request was in an unknown format - accepted media types include: "
             f"application/json, application/yaml, {protobuf.MEDIA_TYPE}"
         )
+    if body is None:
+        return {}
     if not isinstance(body, dict):
         raise bad_request(f"the body of the request is a {type(body).__name__}, not an object")
     return body

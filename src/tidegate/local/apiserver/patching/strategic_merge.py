@@ -114,7 +114,8 @@ class _Merge:
         if not isinstance(value, list) or not isinstance(current, list):
             return self.plain(value)
         if (name, field) in _UNITED:
-            return [*current, *(item for item in value if item not in current)]
+            united = [*current, *(item for item in value if item not in current)]
+            return _ordered(united, current, value, lambda item: item)
         key = self.merge_key(field)
         return self._list(field, key, current, value) if key else self.plain(value)
 
@@ -136,7 +137,8 @@ class _Merge:
                 merged[places[0]] = self.map(field, merged[places[0]], item)
             else:
                 merged.append(self.plain(item))
-        return merged
+        wanted = [item[key] for item in patch if item.get(_PATCH) != "delete"]
+        return _ordered(merged, current, wanted, lambda item: _value(item, key))
 
     def _order(self, name: str, field: str, merged: dict[str, Any], live: Any, order: list[Any]) -> None:
         items = merged.get(field)

@@ -38,7 +38,6 @@ class Shape:
 
     name: Literal["", "Table", "PartialObjectMetadata"] = ""
     included: Included = "Metadata"
-    media_type: str = "application/json"
 
 
 def shape_of(asked: Accepted, include_object: str) -> Shape:
@@ -46,9 +45,9 @@ def shape_of(asked: Accepted, include_object: str) -> Shape:
     if asked.shape == "Table":
         if include_object not in _INCLUDED:
             raise bad_request(f"unrecognized includeObject value: {include_object!r}")
-        return Shape("Table", _INCLUDED[include_object], asked.media_type)
+        return Shape("Table", _INCLUDED[include_object])
     if asked.shape:
-        return Shape("PartialObjectMetadata", media_type=asked.media_type)
+        return Shape("PartialObjectMetadata")
     return Shape()
 
 

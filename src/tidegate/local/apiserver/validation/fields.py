@@ -127,6 +127,9 @@ class _Walks(dict[str, Walk]):
                     del value[name]
                 else:
                     value[name] = self[type_text](value[name], prefix + name, findings)
+                    if value[name] == {} and type_text.startswith("{"):
+                        # Go leaves an empty map out, and cannot tell it from none.
+                        del value[name]
             return value
 
         return walk

@@ -49,7 +49,7 @@ def deleted(kind: Kind, old: Object, deletion: Deletion, now: datetime) -> tuple
         if kind.key not in _MARKED_BY_TIME_ALONE:
             new_meta["deletionGracePeriodSeconds"] = grace_s
     if not was_marked:
-        if kind.has_generation:
+        if kind.has_generation and kind.key not in _MARKED_BY_TIME_ALONE:
             new_meta["generation"] = int(meta.get("generation") or 0) + 1
         if kind.key == "namespaces":
             new["status"] = {**(old.get("status") or {}), "phase": "Terminating"}

@@ -11,6 +11,7 @@ from tidegate.base.problems import Problem, join
 from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.refusals import bad_request, invalid, strict, unreadable, unreadable_patch
+from tidegate.local.apiserver.scale import scale_problems
 from tidegate.local.apiserver.validation import builtin_kinds, custom_resources, fields, immutable_fields
 from tidegate.local.apiserver.validation.crd import crd_warnings
 from tidegate.local.apiserver.validation.object_metadata import (
@@ -64,7 +65,7 @@ class Review:
             return warnings
         if kind.is_custom:
             unknown, wrong = custom_resources.conform(kind, new)
-            found += [*metadata_problems(kind, new["metadata"]), *wrong]
+            found += [*metadata_problems(kind, new["metadata"]), *wrong, *scale_problems(kind, new)]
         else:
             found += builtin_kinds.problems(kind, new, old)
         if old is not None:
@@ -87,6 +88,7 @@ class Review:
     def conform(self, kind: Kind, new: Object, validation: FieldValidation) -> list[str]:
         """A custom object after a write to its status."""
         unknown, wrong = custom_resources.conform(kind, new)
+        wrong = [*wrong, *scale_problems(kind, new)]
         if wrong:
             raise _invalid(kind, new, wrong)
         return _unknown(unknown, validation)
