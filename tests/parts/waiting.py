@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 Found = TypeVar("Found")
@@ -24,3 +24,10 @@ def wait_until(is_so: Callable[[], bool], what: str, within_s: float) -> None:
     while not is_so():
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
         time.sleep(0.01)
+
+
+async def until_so(is_so: Callable[[], Awaitable[bool]], within_s: float = 20.0) -> None:
+    """Returns once a server says that it is so."""
+    async with asyncio.timeout(within_s):
+        while not await is_so():  # noqa: ASYNC110 (the server tells nobody)
+            await asyncio.sleep(0.02)

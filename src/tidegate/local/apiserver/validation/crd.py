@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.base.names import is_dns_label, is_dns_subdomain
 from tidegate.local.apiserver.kinds import BUILT_IN
-from tidegate.local.apiserver.validation.rules import Problems, duplicate, label_name, one_of, required, wrong
+from tidegate.local.apiserver.validation.rules import Problems, api_name, duplicate, one_of, required, wrong
 from tidegate.local.objects import Object
 
 _BUILT_IN_GROUPS = {kind.resource.group for kind in BUILT_IN}
@@ -21,15 +21,15 @@ def crd_problems(body: Object) -> Problems:
         yield wrong("spec.group", group, "must be a domain name with at least one '.'")
     elif group in _BUILT_IN_GROUPS:
         yield wrong("spec.group", group, "is a group of built-in kinds")
-    yield from label_name("spec.names.plural", plural)
-    yield from label_name("spec.names.singular", names.get("singular"))
+    yield from api_name("spec.names.plural", plural)
+    yield from api_name("spec.names.singular", names.get("singular"))
     for field in ("kind", "listKind"):
         if not names.get(field):
             yield required(f"spec.names.{field}")
         elif not is_dns_label(names[field].lower()):
             yield wrong(f"spec.names.{field}", names[field], "must be letters and digits")
     for index, short in enumerate(names.get("shortNames") or ()):
-        yield from label_name(f"spec.names.shortNames[{index}]", short)
+        yield from api_name(f"spec.names.shortNames[{index}]", short)
     if body["metadata"]["name"] != f"{plural}.{group}":
         yield wrong("metadata.name", body["metadata"]["name"], 'must be spec.names.plural+"."+spec.group')
     if not spec.get("scope"):
@@ -45,7 +45,7 @@ def _versions(versions: list[dict[str, Any]]) -> Problems:
     seen: set[str] = set()
     for index, version in enumerate(versions):
         where, name = f"spec.versions[{index}]", version.get("name") or ""
-        yield from label_name(f"{where}.name", name)
+        yield from api_name(f"{where}.name", name)
         if name in seen:
             yield duplicate(f"{where}.name", name)
         seen.add(name)

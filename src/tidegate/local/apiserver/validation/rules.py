@@ -83,6 +83,13 @@ def label_name(path: str, value: Any) -> Problems:
         yield wrong(path, value, "must be a lowercase RFC 1123 label of at most 63 characters")
 
 
+def api_name(path: str, value: Any) -> Problems:
+    """A required name in the API's paths: a DNS label that begins with a letter."""
+    yield from label_name(path, value)
+    if value and is_dns_label(value) and not value[0].isalpha():
+        yield wrong(path, value, "must begin with a letter")
+
+
 def path_segment(path: str, value: str) -> Problems:
     """A name that stands in a path of the API."""
     if value in (".", ".."):
