@@ -103,8 +103,7 @@ class Node:
 
     def resolve(self, host: str, namespace: str = "default") -> str:
         """The address of a Service named as pods name it; any other host as it is."""
-        found = host_names.find(host, namespace, self._services)
-        return host if found is None else self._context.network.from_machine(found)
+        return host_names.from_machine(host, namespace, self._services, self._context.network.from_machine)
 
     async def usage(
         self, namespace: str, selector: str, resource: str, container: str = ""

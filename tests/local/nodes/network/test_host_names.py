@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidegate.local.nodes.network.host_names import find, hosts_file, replace_names
+from tidegate.local.nodes.network.host_names import find, from_machine, hosts_file, replace_names
 from tidegate.local.nodes.network.names import Member, Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
 from tidegate.local.nodes.network.ranges import SHARED_PODS
@@ -36,6 +36,27 @@ ALL = {(one.namespace, one.name): one for one in (REDIS, SHOP, OUTSIDE, NODES)}
 )
 def test_a_name_is_found_in_every_form_that_pods_use(host: str, address: str | None) -> None:
     assert find(host, "default", ALL) == address
+
+
+MACHINE = Named("default", "machine", external_name="host.tidegate.internal")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("redis", "way to 127.64.0.1"),
+        ("db-1.db.default", "way to 127.96.0.2"),
+        ("127.64.0.1", "way to 127.64.0.1"),
+        ("outside", "example.org"),
+        ("example.org", "example.org"),
+        ("machine", "127.0.0.1"),
+        ("host.tidegate.internal", "127.0.0.1"),
+        ("Host.Tidegate.Internal.", "127.0.0.1"),
+    ],
+)
+def test_this_machine_reaches_what_pods_call_so(host: str, address: str) -> None:
+    services = {**ALL, ("default", "machine"): MACHINE}
+    assert from_machine(host, "default", services, "way to {}".format) == address
 
 
 def test_a_service_without_an_address_is_not_found() -> None:

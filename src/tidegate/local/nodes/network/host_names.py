@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tidegate.local.nodes.network.names import CLUSTER_DOMAIN, Named
+from tidegate.local.nodes.network.forwards import is_address
+from tidegate.local.nodes.network.names import CLUSTER_DOMAIN, HOST_NAME, Named
 
+LOOPBACK = "127.0.0.1"
 IN_TEXT = re.compile(r"\b([a-z][a-z0-9-]*)\.([a-z0-9][a-z0-9-]*)\.svc(\.cluster\.local)?\b")
 
 
@@ -50,6 +52,20 @@ def find(host: str, namespace: str, services: Mapping[tuple[str, str], Named]) -
     if service is None:
         return None
     return service.external_name or (service.addresses[0] if service.addresses else None)
+
+
+def from_machine(
+    host: str, namespace: str, services: Mapping[tuple[str, str], Named], way_to: Callable[[str], str]
+) -> str:
+    """Where programs of this machine reach what pods call `host`; names that mean nothing here stay.
+
+    `way_to` is the machine's own address for one of the cluster's.
+    """
+    found = find(host, namespace, services)
+    name = host if found is None else found
+    if name.rstrip(".").lower() == HOST_NAME:
+        return LOOPBACK
+    return way_to(name) if is_address(name) else name
 
 
 def replace_names(text: str, services: Mapping[tuple[str, str], Named]) -> str:
