@@ -41,10 +41,12 @@ class Machine:
         objects: MemoryObjects,
         view: View | None = None,
         clock: Clock | None = None,
+        host: Host | None = None,
     ) -> None:
         self.folder = folder
         self.objects = objects
-        host = Host() if view is None else Host(look=lambda *_: view)
+        if view is not None:
+            host = Host(look=lambda *_: view)
         self.node = Node(objects, folder, clock or SystemClock(), host=host)
         self.shares: Path | None = None
         self._running: asyncio.Task[None] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,10 +187,11 @@ def _here(entry: Entry) -> str:
 def _built(image: str, data_dir: Path, dockerfile: Path, context: Path, given: dict[str, str]) -> Entry:
     from tidegate.local.nodes.images import build
     from tidegate.local.nodes.images import dockerfile as reader
+    from tidegate.local.nodes.images.machine_python import cache_of, find_python
 
     recipe = reader.read(dockerfile.read_text("utf-8"), str(dockerfile), given)
     base = _images(data_dir).entry(recipe.base)
-    python = build.pods_python(os.environ.get("PATH", os.defpath))
+    python = find_python(os.environ, cache_of(os.environ)).program or sys.executable
     build.entry(image, recipe, base, ())  # what is missing is told before anything is made
     for notice in recipe.notices:
         click.echo(f"{dockerfile}: {notice}", err=True)

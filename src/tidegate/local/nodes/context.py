@@ -12,6 +12,7 @@ from typing import Any
 
 from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS, SERVICES
 from tidegate.local.api_access import ApiAccess
+from tidegate.local.nodes.images.machine_python import Python
 from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
@@ -30,7 +31,7 @@ LAUNCHES = 2 * (os.cpu_count() or 1)
 
 @dataclass(slots=True)
 class NodeContext:
-    """`view` is what containers see of the machine; of `hidden` they see nothing.
+    """`view` is what containers see of the machine; of `hidden` they see nothing; `python` is theirs.
 
     `services` are all Services by (namespace, name), kept current by the node.
     """
@@ -49,6 +50,9 @@ class NodeContext:
     view: View = field(default_factory=View)
     # How pods talk to the API as themselves; None where nothing gives them tokens.
     access: ApiAccess | None = None
+    python: Python = field(default_factory=Python)
+    # Images about which it was told that what runs for them is another version.
+    told: set[str] = field(default_factory=set)
     # Launchers at work; more at once would only take the processors from those that run.
     launches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LAUNCHES))
     # Held by the pod that rewrites its mounted files: all at once would hold up the loop.

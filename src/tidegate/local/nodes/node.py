@@ -16,6 +16,7 @@ from tidegate.local.api_access import ApiAccess
 from tidegate.local.nodes.container_logs import LogClock
 from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
 from tidegate.local.nodes.heartbeat import Heartbeat
+from tidegate.local.nodes.images.machine_python import cache_of, find_python
 from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network import host_names
 from tidegate.local.nodes.network.names import Named
@@ -114,7 +115,11 @@ class Node:
     async def run(self) -> None:
         """Adopts what an earlier server left, then keeps pods and Services as the objects say."""
         self._objects.subscribe(WATCHED, self._on_change)
-        self._context.view = await asyncio.to_thread(self._host.view, self._context.folder)
+        environment = self._host.environment
+        self._context.view, self._context.python = await asyncio.gather(
+            asyncio.to_thread(self._host.view, self._context.folder),
+            asyncio.to_thread(find_python, environment, cache_of(environment)),
+        )
         if lacks := told(self._context.view):
             log.warning(lacks)
         for service in self._objects.list(SERVICES):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import zipfile
 from pathlib import Path
 
@@ -10,12 +10,13 @@ import pytest
 
 from parts.machine import Machine, own_objects
 from tidegate.base.errors import Misconfigured
-from tidegate.local.nodes.images.build import build, entry, own_folder, pods_python
+from tidegate.local.nodes.images.build import build, entry, own_folder
 from tidegate.local.nodes.images.dockerfile import read
+from tidegate.local.nodes.images.machine_python import cache_of, find_python
 from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.images.table import Entry, built_in, parse, row_text
 
-PYTHON = pods_python("/usr/bin:/bin")
+PYTHON = find_python({"PATH": "/usr/bin:/bin"}, cache_of(os.environ)).program
 
 
 @pytest.fixture
@@ -95,11 +96,6 @@ def test_a_row_is_read_as_it_was_written(context: Path, tmp_path: Path) -> None:
 def test_folders_of_names_that_look_alike_differ(tmp_path: Path) -> None:
     assert own_folder(tmp_path, "a/b") != own_folder(tmp_path, "a-b")
     assert own_folder(tmp_path, "../../etc").parent == tmp_path
-
-
-def test_pods_find_another_python_than_ours(tmp_path: Path) -> None:
-    mine = str(Path(sys.prefix) / "bin")
-    assert pods_python(f"{mine}:/usr/bin") == "/usr/bin/python3"
 
 
 async def test_a_pod_runs_what_was_made_with_its_packages_and_scripts(context: Path, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -81,15 +80,6 @@ def own_folder(images: Path, name: str) -> Path:
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     safe = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in name)
     return images / f"{safe}-{digest}"
-
-
-def pods_python(path: str) -> str:
-    """The interpreter that pods find: the first on PATH that is not part of what runs Tidegate."""
-    for folder in path.split(os.pathsep):
-        found = shutil.which("python3", path=folder)
-        if found and not os.path.realpath(folder).startswith(os.path.realpath(sys.prefix)):
-            return found
-    return str(getattr(sys, "_base_executable", sys.executable))
 
 
 def _below(root: Path, place: str) -> Path:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
 
+from tidegate.local.nodes.images.machine_python import OWN
 from tidegate.local.nodes.images.table import ENTRYPOINTS, Entry, File, built_in, parse, short_names
 from tidegate.local.nodes.processes.environment import expand
 
@@ -212,11 +213,13 @@ def installing(packages: Mapping[str, str]) -> list[str]:
 
 def find(name: str, path: str, found_in: Sequence[str] = ()) -> str | None:
     """The absolute path of a program, or None."""
-    for folders in (path, *_bundled(found_in), str(Path(sys.prefix) / "bin")):
+    # The Python of this installation is nobody else's.
+    own = () if OWN.fullmatch(name) else (str(Path(sys.prefix) / "bin"),)
+    for folders in (path, *_bundled(found_in), *own):
         for candidate in (name, *filter(None, [ALSO_CALLED.get(name)])):
             if found := shutil.which(candidate, path=folders):
                 return os.path.abspath(found)
-    return sys.executable if name in ("python", "python3") else None
+    return None
 
 
 def place(entry: Entry, path: str) -> str | None:

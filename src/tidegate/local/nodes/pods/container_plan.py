@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,9 @@ from tidegate.local.nodes.processes.pod_naming import pod_names
 from tidegate.local.nodes.processes.process import INSTANCE_VARIABLE, NODE_VARIABLE, UID_VARIABLE
 from tidegate.local.nodes.processes.volumes import Unmountable, Volumes, binds
 
+# As in an image: what `pip` installs is the container's own, whoever else manages the machine's Python.
+PIP = {"PIP_BREAK_SYSTEM_PACKAGES": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+
 
 def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any], number: int) -> Plan:
     """The plan of the instance `number`; writes the volumes' content that it needs.
@@ -36,11 +38,16 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     program = context.images.program(
         str(container.get("image", "")), command, args, env, pod["status"]["podIP"]
     )
-    env |= {name: value for name, value in program.env.items() if name not in env}
+    installs = PIP if context.view.kind in ("whole", "places") else {}
+    env |= {name: value for name, value in {**installs, **program.env}.items() if name not in env}
     env["PATH"] = os.pathsep.join([*program.path, env.get("PATH", os.defpath), *program.folders])
     folder = context.pod_folder(metadata["uid"])
     wanted = binds(container, fill_volumes(context, pod, refers), env)
-    wanted += [Bind(one.source, one.target) for one in program.files if not _is_covered(one.target, wanted)]
+    wanted += [
+        Bind(one.source, one.target, is_copy=True)
+        for one in program.files
+        if not _is_covered(one.target, wanted)
+    ]
     if program.data:
         env[DATA_VARIABLE] = _storage(
             folder / ".data" / str(container["name"]), program.data, wanted, context
@@ -128,8 +135,7 @@ def names(spec: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _inherited(context: NodeContext) -> Mapping[str, str]:
-    # Programs that came with this installation (redis-cli from a wheel, say) are found last.
-    path = os.pathsep.join([context.inherited.get("PATH", os.defpath), str(Path(sys.prefix) / "bin")])
+    path = context.python.path(context.inherited.get("PATH", os.defpath))
     return {**context.inherited, "PATH": path}
 
 

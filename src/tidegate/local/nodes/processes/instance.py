@@ -60,11 +60,16 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """`source` on this machine appears at `target` in the container."""
+    """`source` on this machine appears at `target` in the container, or a copy of it that it may change."""
 
     source: str
     target: str
     is_read_only: bool = False
+    is_copy: bool = False
+
+    @property
+    def mode(self) -> str:
+        return "copy" if self.is_copy else "ro" if self.is_read_only else "rw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class Plan:
         for name, value in self.env.items():
             words += ["env", f"{name}={value}"]
         for bind in self.binds:
-            words += ["bind", "ro" if bind.is_read_only else "rw", bind.source, bind.target]
+            words += ["bind", bind.mode, bind.source, bind.target]
         words += ["cwd", self.cwd, "hostname", self.hostname]
         return b"".join(os.fsencode(word) + b"\0" for word in words)
 

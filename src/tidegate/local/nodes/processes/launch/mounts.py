@@ -8,6 +8,7 @@ from kernel import PRIVATE, REC, libc, make_read_only, mount
 from namespaces import unshare
 from overlays import Layers
 from plan import CannotStart, Plan
+from tree import Tree
 from views import build
 
 
@@ -27,7 +28,10 @@ def make_private(instance: bytes, plan: Plan, has_joined_user: bool = False) -> 
     places: list[tuple[bytes, bytes]] = []
     for mode, source, target in sorted(plan.binds, key=lambda bind: bind[2].split(b"/")):
         try:
-            places.append((mode, tree.bind(source, target)))
+            place = (
+                tree.bind(source, target) if mode != b"copy" else copied(source, target, tree, layers, plan)
+            )
+            places.append((mode, place))
         except OSError as error:
             told = f"cannot mount at {target.decode(errors='replace')}: {error.strerror}"
             raise CannotStart("FailedMount", told) from error
@@ -39,3 +43,16 @@ def make_private(instance: bytes, plan: Plan, has_joined_user: bool = False) -> 
         tree.enter()
     except OSError as error:
         raise CannotStart("FailedMount", f"cannot enter the new root: {error.strerror}") from error
+
+
+def copied(source: bytes, target: bytes, tree: Tree, layers: Layers, plan: Plan) -> bytes:
+    """A copy on write of a folder, or a copy of a file, where the view of the machine is one; else itself."""
+    if plan.view == b"shared":
+        return tree.bind(source, target)
+    if not os.path.isdir(source):
+        source = layers.copy(source)
+        return tree.bind(source, target)
+    place = tree.point(target, True)
+    layers.cover(source, place)
+    tree.is_ours[place] = True
+    return place
