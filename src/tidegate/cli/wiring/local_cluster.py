@@ -40,6 +40,7 @@ from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Listen, Server
 from tidegate.local.apiserver.storage.directory_lock import Hold
 from tidegate.local.apiserver.writing.admission import Admission
+from tidegate.local.controllers.cluster.account_secrets import AccountSecrets
 from tidegate.local.controllers.cluster.root_authority import RootAuthority
 from tidegate.local.controllers.controller import Controller
 from tidegate.local.controllers.hpa.metric_samples import Usage
@@ -173,6 +174,8 @@ async def _controllers(
         group.create_task(Controller(api, plane.objects, clock).run())
         trust = RootAuthority(plane.objects, plane.authority)
         group.create_task(Controller(trust, plane.objects, clock).run())
+        secrets = AccountSecrets(plane.objects, plane.tokens.of_secret, plane.authority)
+        group.create_task(Controller(secrets, plane.objects, clock).run())
         group.create_task(
             run_controllers(
                 plane.objects,

@@ -201,6 +201,26 @@ async def test_what_pods_get_by_default_lives_on_for_a_year_and_is_renewed_in_an
         assert "warnafter" not in claims(answer["status"]["token"])["kubernetes.io"]
 
 
+async def test_the_token_of_a_secret_lasts_as_long_as_the_secret(served: Served) -> None:
+    account = await worker(served)
+    meta = {"name": "s", "namespace": "default"}
+    annotated = {**meta, "annotations": {"kubernetes.io/service-account.name": "worker"}}
+    typed = {"type": "kubernetes.io/service-account-token"}
+    status, body, _ = await served.call(
+        "POST", "/api/v1/namespaces/default/secrets", {"metadata": meta, **typed}
+    )
+    assert (status, body["details"]["causes"][0]["field"]) == (
+        422,
+        "metadata.annotations[kubernetes.io/service-account.name]",
+    )
+    secret = await served.plane.objects.create(SECRETS, {"metadata": annotated, **typed})
+    token = served.plane.tokens.of_secret(account, secret)
+    assert claims(token)["exp"] - claims(token)["iat"] > 50 * 365 * 86_400
+    assert (await whoami(served, token))[0] == 201
+    await served.plane.objects.delete(SECRETS, "default", "s")
+    assert (await whoami(served, token))[0] == 401
+
+
 async def test_a_changed_token_is_none(served: Served) -> None:
     await worker(served)
     token = (await token_of(served))["status"]["token"]

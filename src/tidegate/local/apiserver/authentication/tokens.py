@@ -36,6 +36,7 @@ __all__ = ["NO_TOKEN", "Issued", "Refused", "Tokens"]
 
 # What kubelets ask for in the default volume: such tokens live on for a year, if their pod does.
 EXTENDED_S, EXTENSION_S = 3607, 365 * 86_400
+CENTURY_S = 100 * 365 * 86_400
 # Clocks of others may differ by as much.
 LEEWAY_S = 60
 KEPT_TOKENS = 5_000
@@ -65,7 +66,7 @@ class Tokens:
         self._key = kept_key(data_dir)
         self._store = store
         self._clock = clock
-        self._verified: dict[str, Claims] = {}
+        self._verified: dict[str, tuple[Claims, User]] = {}
 
     @property
     def key(self) -> SigningKey:
@@ -94,6 +95,10 @@ class Tokens:
             warns_at=seconds(now) + life_s if is_extended else None,
         )
         return Issued(self._key.sign(claims.body()), now + timedelta(seconds=life_s))
+
+    def of_secret(self, account: Object, secret: Object) -> str:
+        """A token of the account that ends with the Secret that holds it, and not before."""
+        return self.issue(account, API_AUDIENCES, CENTURY_S, secret).token
 
     def bound_object(self, reference: dict[str, Any], namespace: str, account: str) -> Object:
         """The object that a token request wants to be bound to; 400, 404 or 409 when it may not be."""
@@ -138,7 +143,7 @@ class Tokens:
 
     def check(self, token: str, audiences: Sequence[str] = API_AUDIENCES) -> tuple[User, list[str]]:
         """Whom a token means, and for which of the audiences it is good. Raises `Refused`."""
-        claims = self._claims(token)
+        claims, user = self._claims(token)
         shared = [audience for audience in claims.audiences if audience in audiences]
         if not shared:
             raise Refused(
@@ -153,9 +158,9 @@ class Tokens:
         self._confirm_account(claims, now)
         if claims.bound is not None:
             self._confirm_bound(claims.namespace, *claims.bound, now)
-        return claims.user(), shared
+        return user, shared
 
-    def _claims(self, token: str) -> Claims:
+    def _claims(self, token: str) -> tuple[Claims, User]:
         known = self._verified.get(token)
         if known is not None:
             return known
@@ -168,8 +173,8 @@ class Tokens:
             raise Refused(NO_TOKEN)
         if len(self._verified) >= KEPT_TOKENS:
             self._verified.clear()
-        self._verified[token] = claims
-        return claims
+        found = self._verified[token] = claims, claims.user()
+        return found
 
     def _confirm_account(self, claims: Claims, now: datetime) -> None:
         namespace, account = claims.namespace, claims.account

@@ -154,6 +154,10 @@ def _service(body: Object) -> Problems:
 
 
 def _secret(body: Object) -> Problems:
+    if body.get("type") == "kubernetes.io/service-account-token":
+        name = "kubernetes.io/service-account.name"
+        if not (body["metadata"].get("annotations") or {}).get(name):
+            yield required(f"metadata.annotations[{name}]")
     data = body.get("data") or {}
     yield from content_keys("data", data)
     yield from content_size(map(_decoded_size, data.values()))
