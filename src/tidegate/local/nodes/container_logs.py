@@ -1,7 +1,8 @@
 """Reading what containers wrote: raw files, and a sparse index that says when which byte was there.
 
 The process writes its log itself, so nothing is lost while no server runs. `LogClock` notes (size, time)
-pairs beside it; a line is as old as the first note that covers it, give or take the pause between two.
+pairs beside it, and keeps it within its bounds (`processes/log_window.py`); a line is as old as the first
+note that covers it, give or take the pause between two.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import io
+import logging
 import os
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -20,8 +22,11 @@ from typing import BinaryIO
 
 from tidegate.local.nodes.pods.pod_worker import PodTask
 from tidegate.local.nodes.processes.instance import Instance
+from tidegate.local.nodes.processes.log_window import PART_BYTES, PARTS, first_kept, shrink
 from tidegate.local.streams import LogOptions
 from tidegate.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 65536
 NOTE = struct.Struct("<qd")
@@ -36,13 +41,16 @@ class _Noted:
     size: int = 0
     at: float = 0.0
     count: int = 0
+    first: int = 0
+    is_boundless: bool = False
 
 
 class LogClock:
-    """Notes how long the logs of living containers are, five times a second at most."""
+    """Notes how long the logs of living containers are, five times a second at most, and bounds them."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, part: int = PART_BYTES) -> None:
         self._clock = clock
+        self._part = part
         self._noted: dict[Path, _Noted] = {}
 
     async def run(self, pods: Mapping[str, PodTask]) -> None:
@@ -55,6 +63,7 @@ class LogClock:
                         path = container.current.path
                         living[path] = self._noted.get(path) or _Noted()
                         self.note(path, living[path])
+                        self.bound(path, living[path])
             self._noted = living
 
     def note(self, path: Path, noted: _Noted) -> None:
@@ -66,6 +75,18 @@ class LogClock:
                 with (path / "times").open("ab") as file:
                     file.write(NOTE.pack(size, now))
                 noted.size, noted.at, noted.count = size, now, noted.count + 1
+
+    def bound(self, path: Path, noted: _Noted) -> None:
+        if noted.size - noted.first <= self._part * PARTS or noted.is_boundless:
+            return
+        try:
+            noted.first = shrink(path, self._part)
+            noted.count = Times.read(path).forget(path, noted.first)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            noted.is_boundless = True
+            log.warning("a log cannot be kept short", extra={"log": str(path), "error": str(error)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +105,15 @@ class Times:
         notes = list(NOTE.iter_unpack(content[: len(content) // NOTE.size * NOTE.size]))
         return cls([note[0] for note in notes], [note[1] for note in notes])
 
+    def forget(self, path: Path, first: int) -> int:
+        """Drops notes of what the log does not hold any more; how many are left."""
+        kept = bisect.bisect_right(self.sizes, first)
+        notes = zip(self.sizes[kept:], self.moments[kept:], strict=True)
+        fresh = path / "times.new"
+        fresh.write_bytes(b"".join(NOTE.pack(*note) for note in notes))
+        os.replace(fresh, path / "times")
+        return len(self.sizes) - kept
+
     def moment(self, offset: int, otherwise: float) -> float:
         """When the byte at `offset` was written; `otherwise` if that is after the last note."""
         index = bisect.bisect_right(self.sizes, offset)
@@ -98,36 +128,36 @@ class Times:
 def begin(file: BinaryIO, path: Path, options: LogOptions, now: float) -> int:
     """The offset of the first byte to show."""
     size = file.seek(0, io.SEEK_END)
-    start = 0
+    start = first = min(size, first_kept(path))
     since = now - options.since_s if options.since_s is not None else None
     if options.since_time is not None:
         since = options.since_time.timestamp()
     if since is not None:
-        start = min(size, _line_start(file, Times.read(path).offset(since)))
+        start = min(size, _line_start(file, max(first, Times.read(path).offset(since)), first))
     if options.tail_lines is not None:
-        start = max(start, _tail(file, size, options.tail_lines))
+        start = max(start, _tail(file, size, options.tail_lines, first))
     return start
 
 
-def _line_start(file: BinaryIO, offset: int) -> int:
-    """The first line that begins at or after `offset`."""
-    if offset == 0:
-        return 0
+def _line_start(file: BinaryIO, offset: int, first: int) -> int:
+    """The first line that begins at or after `offset`; one begins at `first`."""
+    if offset == first:
+        return first
     file.seek(offset - 1)
     file.readline()
     return file.tell()
 
 
-def _tail(file: BinaryIO, size: int, lines: int) -> int:
+def _tail(file: BinaryIO, size: int, lines: int, first: int) -> int:
     """The offset of the last `lines` lines; a last line without an end counts."""
-    if lines <= 0:
+    if lines <= 0 or size == first:
         return size
     end, missing = size, lines
     file.seek(max(0, size - 1))
     if file.read(1) == b"\n":
         end -= 1
-    while end > 0:
-        begin = max(0, end - CHUNK_BYTES)
+    while end > first:
+        begin = max(first, end - CHUNK_BYTES)
         file.seek(begin)
         chunk = file.read(end - begin)
         at = chunk.rfind(b"\n")
@@ -137,7 +167,7 @@ def _tail(file: BinaryIO, size: int, lines: int) -> int:
                 return begin + at + 1
             at = chunk.rfind(b"\n", 0, at)
         end = begin
-    return 0
+    return first
 
 
 class Stamper:
@@ -153,6 +183,11 @@ class Stamper:
         for line in lines:
             yield self._stamped(line) + b"\n"
             self._offset += len(line) + 1
+
+    def skip_to(self, offset: int) -> None:
+        """Goes on at another place when what was to come is gone, and the line that it began with it."""
+        if offset != self._offset + len(self._rest):
+            self._offset, self._rest = offset, b""
 
     def finish(self) -> bytes:
         return self._stamped(self._rest) if self._rest else b""
@@ -174,7 +209,9 @@ async def read(instance: Instance, options: LogOptions, clock: Clock) -> AsyncIt
         start = await asyncio.to_thread(begin, file, instance.path, options, clock.now().timestamp())
         file.seek(start)
         stamper = Stamper(start, _moments(instance, clock)) if options.timestamps else None
-        async for chunk in _chunks(file, instance, options.follow, clock):
+        async for chunk, offset in _chunks(file, instance, options.follow, clock):
+            if stamper is not None:
+                stamper.skip_to(offset)
             for part in [chunk] if stamper is None else stamper.feed(chunk):
                 yield part if left is None else part[:left]
                 if left is not None and (left := left - len(part)) <= 0:
@@ -199,12 +236,22 @@ def _moments(instance: Instance, clock: Clock) -> Callable[[int], float]:
     return moment
 
 
-async def _chunks(file: BinaryIO, instance: Instance, follow: bool, clock: Clock) -> AsyncIterator[bytes]:
+async def _chunks(
+    file: BinaryIO, instance: Instance, follow: bool, clock: Clock
+) -> AsyncIterator[tuple[bytes, int]]:
+    """What is read, and where it stands in the log."""
     while True:
         # Asked before reading: what was written before the end is then still read.
         is_last = not follow or instance.inspect().state != "alive"
+        offset = file.tell()
         while chunk := file.read(CHUNK_BYTES):
-            yield chunk
+            # Asked after reading: a reader that was overtaken has read of the hole, and passes over it.
+            if (missing := first_kept(instance.path) - offset) > 0:
+                chunk = chunk[missing:]
+                offset = file.seek(max(file.tell(), offset + missing)) - len(chunk)
+            if chunk:
+                yield chunk, offset
+            offset = file.tell()
         if is_last:
             return
         await clock.sleep(FOLLOW_S)

@@ -63,10 +63,13 @@ class Streams:
         ran = [one for one in instances(folder) if one.inspect().state not in ("void", "unclaimed")]
         name = pod["metadata"]["name"]
         if is_previous:
-            if len(ran) < 2:
+            # While a restart is waited for, the one that has ended last is the previous one already.
+            is_over = bool(ran) and ran[-1].inspect().state == "ended"
+            ended = ran if is_over and _waiting(pod, container) is not None else ran[:-1]
+            if not ended:
                 told = f'previous terminated container "{container}" in pod "{name}" not found'
                 raise ApiError(400, "BadRequest", told)
-            return ran[-2]
+            return ended[-1]
         if not ran:
             told = f'container "{container}" in pod "{name}" is waiting to start: {_reason(pod, container)}'
             raise ApiError(400, "BadRequest", told)
@@ -89,9 +92,13 @@ def _named(pod: Mapping[str, Any], container: str) -> str:
     return container
 
 
-def _reason(pod: Mapping[str, Any], container: str) -> str:
+def _waiting(pod: Mapping[str, Any], container: str) -> Mapping[str, Any] | None:
     status = pod.get("status") or {}
     for one in [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]:
         if one["name"] == container and one["state"].get("waiting"):
-            return str(one["state"]["waiting"]["reason"])
-    return "ContainerCreating"
+            return dict(one["state"]["waiting"])
+    return None
+
+
+def _reason(pod: Mapping[str, Any], container: str) -> str:
+    return str((_waiting(pod, container) or {}).get("reason") or "ContainerCreating")

@@ -216,7 +216,7 @@ async def test_a_crash_is_restarted_at_once_and_then_waits(machine: Machine) -> 
     assert (container["restartCount"], container["lastState"]["terminated"]["exitCode"]) == (1, 1)
     assert machine.pod("a")["status"]["phase"] == "Running"
     assert await machine.log("a") == "run c/1\n"
-    assert await machine.log("a", LogOptions(previous=True)) == "run c/0\n"
+    assert await machine.log("a", LogOptions(previous=True)) == "run c/1\n"
     assert len(events(machine, "BackOff")) == 1
 
 
