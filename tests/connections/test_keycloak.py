@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from parts import faults
 from parts.http_server import HttpFake, answering
 from parts.kafka_server import TokenKafka
-from parts.keycloak_server import BRIEF, CLIENT, SECRET, STRANGER, KeycloakServer
+from parts.keycloak_server import BRIEF, CLIENT, ODD, ODD_SECRET, SECRET, STRANGER, KeycloakServer
 from parts.one_round import one_round
 from parts.proxy import Proxy
 from parts.rabbitmq_server import TokenRabbitmq
@@ -103,6 +104,32 @@ async def test_a_thousand_triggers_of_a_server_are_one_token_request(
         assert round.values == [n % 50 for n in range(1000)]
         assert (len(fake.requests), len(shown)) == (50, 1)
     assert [one.rpartition("/")[2] for one in front.requests] == ["token"]
+
+
+async def test_a_secret_of_odd_characters_is_understood_at_once(
+    keycloak: KeycloakServer, front: Proxy
+) -> None:
+    async with guarded(keycloak) as (fake, _):
+        trigger = page(fake, 7, login(keycloak, front, ODD, ODD_SECRET))
+        assert (await one_round([trigger], timeout_s=PATIENT_S)).values == [7]
+    assert len(front.requests) == 1
+
+
+async def test_the_authority_of_a_trigger_is_trusted_at_its_token_server_and_no_other(
+    keycloak: KeycloakServer,
+) -> None:
+    """The server of the number speaks plain: what the trigger says of TLS is for Keycloak alone."""
+    ca = faults.authority().cert_pem.bytes().decode()
+    async with guarded(keycloak) as (fake, _), faults.in_tls(keycloak.port) as encrypted:
+        auth = login(keycloak, encrypted)
+        auth["oauthTokenURI"] = auth["oauthTokenURI"].replace("http://", "https://")
+        trusting, not_trusting = page(fake, 7, {**auth, "ca": ca}), page(fake, 7, auth)
+        unchecked = page(fake, 7, auth, unsafeSsl="true")
+        value, told, other = (
+            await one_round([trusting, not_trusting, unchecked], timeout_s=PATIENT_S)
+        ).values
+    assert (value, other) == (7, 7)
+    assert f"token server https://{encrypted.address}: its certificate is not trusted" in told
 
 
 async def test_who_gets_no_token_is_told_why_and_nobody_else_is_asked(

@@ -176,6 +176,13 @@ def test_a_client_certificate_is_shown_in_its_mode_alone_and_without_tls_not_at_
     assert build(auth, "tls", "http://things").server().tls is None
 
 
+def test_certificates_count_for_the_token_server_too_where_the_server_itself_speaks_plain() -> None:
+    auth = {"ca": "C", "clientID": "c", "oauthTokenURI": "HTTPS://t/o"}
+    assert build(auth, "oauth", "http://things").server().tls == Tls("C")
+    assert build({**auth, "oauthTokenURI": "http://t/o"}, "oauth", "http://things").server().tls is None
+    assert build(auth, "", "http://things").server().tls is None
+
+
 @pytest.mark.parametrize(
     ("modes", "auth", "path", "message"),
     [

@@ -14,6 +14,8 @@ from parts.servers import installed
 CLIENT, SECRET = "scaler", "hunter2-hunter2"
 # Its tokens live for so long.
 BRIEF, BRIEF_S = "brief", 4
+# Whose secret has all that means something in a form, a header or a URL.
+ODD, ODD_SECRET = "odd one", 'hunter2 +/%&=:ü"é%2B'
 # Its tokens are for nobody.
 STRANGER = "stranger"
 # As whom a server asks about the tokens that it is sent.
@@ -104,6 +106,7 @@ class KeycloakServer(ServerProcess):
             "clients": [
                 _client(CLIENT),
                 _client(BRIEF, life_s=BRIEF_S),
+                {**_client(ODD), "secret": ODD_SECRET},
                 _client(STRANGER, audiences=()),
                 _client(GUARD),
             ],

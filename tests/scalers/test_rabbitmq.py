@@ -297,7 +297,11 @@ def test_logins_over_http() -> None:
         "scope": "x,y",
         "endpointParams": "audience=rabbit",
     }
-    assert asked(scaler({"host": "http://h:15672"}, auth)).server == management(login=HttpLogin(oauth=client))
+    login = HttpLogin(oauth=client)
+    for more, verified in ({}, True), ({"unsafeSsl": "true"}, False):
+        # The token server speaks TLS, though the broker does not.
+        server = asked(scaler({"host": "http://h:15672", **more}, auth)).server
+        assert server == management(login=login, tls=Tls(is_verified=verified))
 
 
 def test_tls_and_time_over_http() -> None:

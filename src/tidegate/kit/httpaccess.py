@@ -165,11 +165,11 @@ class HttpAccess(Polled):
             url = read_url(self.address()[1])
         except ValueError:
             url = Url("")
-        is_encrypted = url.origin.startswith("https:")
+        login = self.login(url.login())
         server = HttpServer(
             url.origin,
-            self.login(url.login()),
-            self.tls() if is_encrypted else None,
+            login,
+            self.tls() if url.origin.startswith("https:") or login.fetches_in_tls() else None,
             self.timeout_s(),
             self.product,
         )

@@ -226,7 +226,7 @@ class RabbitmqAccess(Polled):
             scopes = tuple(scope for scope in self.scopes if scope)
             client = OAuthClient(self.oauth_token_uri, self.client_id, self.client_secret, scopes, parameters)
             login = HttpLogin(oauth=client)
-        tls = self._tls() if address.scheme == "https" else None
+        tls = self._tls() if address.scheme == "https" or login.fetches_in_tls() else None
         http = HttpServer(address.origin(), login, tls, self.timeout or None, "RabbitMQ")
         return ManagementServer(http, address.prefix)
 

@@ -53,14 +53,18 @@ class HttpLogin:
     query: Pairs = field(default=(), repr=False)
     oauth: OAuthClient | None = None
 
+    def fetches_in_tls(self) -> bool:
+        """Whether its token comes by https: `tls` is for that, too, whatever the server itself speaks."""
+        return self.oauth is not None and self.oauth.token_url.lower().startswith("https:")
+
 
 @dataclass(frozen=True, slots=True)
 class HttpServer:
     """`origin` is `scheme://host[:port]`, as `read_url` gives it: paths belong to requests.
 
-    `tls` counts for https alone. `timeout_s` bounds each exchange, None is the usual bound: a server with
-    a time of its own has its own connections, so that slow queries hold up nobody else's. `name` is the
-    product's, for people.
+    `tls` counts for https alone, the token server's included. `timeout_s` bounds each exchange, None is the
+    usual bound: a server with a time of its own has its own connections, so that slow queries hold up nobody
+    else's. `name` is the product's, for people.
     """
 
     system: ClassVar[str] = "http"
