@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from parts.served import without_authorities
 from tidegate.api.schema.crds import crds
 from tidegate.cli.main import tidegate
 from tidegate.cli.manifests.admission import admit
@@ -85,7 +86,7 @@ def run(*words: str, stdin: str = "", env: dict[str, str | None]) -> Result:
 
 @asynccontextmanager
 async def serving(folder: Path, pods: SpokenPods) -> AsyncIterator[tuple[Server, Plane]]:
-    plane = await open_plane(folder, SystemClock(), admissions=[admit])
+    plane = await without_authorities(await open_plane(folder, SystemClock(), admissions=[admit]))
     for crd in crds():
         await plane.objects.create(CRDS, crd)
     server = Server(plane, pods, folder, SystemClock())

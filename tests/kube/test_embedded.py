@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from parts.served import without_authorities
 from parts.waiting import until
 from tidegate.kube.caches import Cache
 from tidegate.kube.client import Client
@@ -27,7 +28,7 @@ class NoPods:
 
 @asynccontextmanager
 async def embedded(directory, port=0) -> AsyncIterator[Server]:
-    plane = await open_plane(directory, SystemClock())
+    plane = await without_authorities(await open_plane(directory, SystemClock()))
     server = Server(plane, NoPods(), directory, SystemClock(), Listen(port=port))
     await server.start()
     try:

@@ -135,7 +135,8 @@ def test_unknown_fields_are_refused_all_at_once_unless_told_otherwise(
     assert refused.stdout == "configmap/a created\n", "the others are written"
     [line] = refused.stderr.splitlines()
     assert all(f'unknown field "{field}"' in line for field in unknown)
-    assert line.startswith("standard input:1: strict decoding error")
+    assert line.startswith("standard input:1: ")
+    assert "strict decoding error" in line
     assert "--validate=warn" in line
     warned = cli("apply", "--validate", "warn", "-f", "-", stdin=manifests(body))
     assert warned.stdout.endswith(" created\n")
@@ -211,7 +212,7 @@ def test_an_old_version_in_the_manifest_is_a_conflict(cli) -> None:
         (("apply", "-f", "-"), "# nothing", "standard input: there is no object in it"),
         (("apply", "-f", "-"), "a: [", "standard input:1:5: did not find expected node content"),
         (("apply", "-f", "-"), manifests({**settings("a"), "metadata": "a"}), "metadata of ConfigMap is no"),
-        (("apply", "-n", "other", "-f", "-"), manifests(settings("a", x=1)), "other"),
+        (("apply", "-n", "other", "-f", "-"), manifests(settings("a")), "other"),
         (
             ("apply", "-n", "kube-system", "-f", "-"),
             manifests({**settings("a"), "metadata": {"name": "a", "namespace": "default"}}),

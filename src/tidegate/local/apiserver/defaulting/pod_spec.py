@@ -25,7 +25,8 @@ def pod_spec(spec: dict[str, Any]) -> None:
     fill(spec, "restartPolicy", "Always")
     fill(spec, "dnsPolicy", "ClusterFirst")
     fill(spec, "schedulerName", "default-scheduler")
-    spec.setdefault("terminationGracePeriodSeconds", 30)
+    if spec.setdefault("terminationGracePeriodSeconds", 30) < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     spec.setdefault("securityContext", {})
     for volume in spec.get("volumes") or ():
         _volume(volume)

@@ -18,7 +18,7 @@ from tidegate.local.apiserver.validation.rules import (
 from tidegate.local.objects import Object
 
 ENDPOINTS, SLICES = "endpoints", "endpointslices.discovery.k8s.io"
-PROTOCOLS = ("TCP", "UDP", "SCTP")
+PROTOCOLS = ("SCTP", "TCP", "UDP")
 MOST_ADDRESSES = 100
 _NOT_AN_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _LOOPBACK = "may not be in the loopback range (127.0.0.0/8, ::1/128)"
@@ -48,7 +48,11 @@ def special_addresses(
         if is_allowed(address):
             continue
         if address.is_unspecified:
-            yield wrong(where, text, "may not be unspecified (0.0.0.0 or ::)")
+            yield wrong(
+                where,
+                text,
+                "may not be unspecified (0.0.0.0)" if address.version == 4 else "may not be unspecified (::)",
+            )
         if address.is_loopback:
             yield wrong(where, text, f"{_LOOPBACK}{hint}")
         for network, why in _SPECIAL.items():
@@ -94,8 +98,9 @@ def slice_problems(body: Object) -> Problems:
             )
     if kind in ("IPv4", "IPv6"):
         for where, text in _addresses(SLICES, body):
-            if _family(text) != kind:
-                yield wrong(where, text, f"must be an {kind} address")
+            family = _family(text)
+            if family != kind:
+                yield wrong(where, text, f"must be an {kind} address" if family else _NOT_AN_ADDRESS)
     yield from _ports("ports", body.get("ports") or (), needs_number=False)
 
 

@@ -32,6 +32,10 @@ _SOURCES = {
     "Resource": "resource",
     "ContainerResource": "containerResource",
 }
+_EITHER = {
+    "external": "must set either a target value for metric or a per-pod target",
+    "object": "must set either a target value or a per-pod target",
+}
 _TARGET_TYPES = ("Utilization", "Value", "AverageValue")
 _WINDOW_MAX_S, _PERIOD_MAX_S = 3600, 1800
 
@@ -41,6 +45,9 @@ def hpa_problems(body: Object, old: Object | None = None) -> Problems:
     spec = body["spec"]
     minimum, maximum = spec["minReplicas"], spec.get("maxReplicas") or 0
     yield from at_least("spec.minReplicas", minimum, 1)
+    if minimum == 0 and not any(one.get("type") in ("Object", "External") for one in spec["metrics"]):
+        told = "must specify at least one Object or External metric to support scaling to zero replicas"
+        yield forbidden("spec.metrics", told)
     if maximum < 1:
         yield wrong("spec.maxReplicas", maximum, "must be greater than 0")
     if maximum < minimum:
@@ -86,7 +93,7 @@ def _metric(path: str, metric: dict[str, Any]) -> Problems:
     type = metric.get("type") or ""
     if not type:
         yield required(f"{path}.type", "must specify a metric source type")
-    yield from one_of(f"{path}.type", type, _SOURCES)
+    yield from one_of(f"{path}.type", type, sorted(_SOURCES))
     present = [field for field in _SOURCES.values() if metric.get(field) is not None]
     if present:
         yield from _source(f"{path}.{present[0]}", present[0], metric[present[0]])
@@ -130,7 +137,7 @@ def _source(path: str, field: str, source: dict[str, Any]) -> Problems:
     if field == "pods" and not has_average:
         yield required(f"{where}.averageValue", "must specify a positive target averageValue")
     if field != "pods" and not has_value and not has_average:
-        yield required(f"{where}.averageValue", "must set either a target value or a per-pod target")
+        yield required(f"{where}.averageValue", _EITHER[field])
     if field == "external" and has_value and has_average:
         why = "may not set both a target value for metric and a per-pod target"
         yield forbidden(f"{where}.value", why)
@@ -165,12 +172,12 @@ def _rules(path: str, rules: dict[str, Any]) -> Problems:
     if window is not None and window > _WINDOW_MAX_S:
         why = f"must be less than or equal to {_WINDOW_MAX_S}"
         yield wrong(f"{path}.stabilizationWindowSeconds", window, why)
-    yield from one_of(f"{path}.selectPolicy", rules["selectPolicy"], ("Max", "Min", "Disabled"))
+    yield from one_of(f"{path}.selectPolicy", rules["selectPolicy"], ("Disabled", "Max", "Min"))
     if not rules["policies"]:
         yield required(f"{path}.policies", "must specify at least one Policy")
     for index, policy in enumerate(rules["policies"]):
         where = f"{path}.policies[{index}]"
-        yield from one_of(f"{where}.type", policy.get("type") or "", ("Pods", "Percent"))
+        yield from one_of(f"{where}.type", policy.get("type") or "", ("Percent", "Pods"))
         for field in ("value", "periodSeconds"):
             if (policy.get(field) or 0) < 1:
                 yield wrong(f"{where}.{field}", policy.get(field) or 0, "must be greater than zero")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from tidegate.base.problems import Problem
 from tidegate.local.apiserver.validation.rules import (
     Problems,
     at_least,
@@ -21,16 +22,17 @@ from tidegate.local.objects import Object
 RULES_MAX, VALUES_MAX, PATTERNS_MAX = 20, 255, 20
 PARALLELISM_MAX = INDEXES_MAX = 100_000
 MANY_INDEXES_MAX = 10_000
+NUMBERS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
 ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
+_SPECIFYING = "Invalid value: specifying"
 _RANGES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
 
 def job_problems(body: Object) -> Problems:
     """All but its pod template."""
     spec = body["spec"]
-    for field in ("parallelism", "completions", "backoffLimit", "ttlSecondsAfterFinished"):
+    for field in NUMBERS:
         yield from at_least(f"spec.{field}", spec.get(field), 0)
-    yield from at_least("spec.activeDeadlineSeconds", spec.get("activeDeadlineSeconds"), 1)
     yield from one_of("spec.completionMode", spec["completionMode"], ("NonIndexed", "Indexed"))
     yield from _indexes(spec)
     yield from _selector(body)
@@ -65,10 +67,11 @@ def _indexes(spec: dict[str, Any]) -> Problems:
         return
     if size is None:
         yield required("spec.completions", "when completion mode is Indexed")
-        return
     if parallelism > PARALLELISM_MAX:
         told = f"must be less than or equal to {PARALLELISM_MAX} when completion mode is Indexed"
         yield wrong("spec.parallelism", parallelism, told)
+    if size is None:
+        return
     if most is not None and most > size:
         yield wrong("spec.maxFailedIndexes", most, "must be less than or equal to completions")
     if per_index is not None and size > INDEXES_MAX:
@@ -112,9 +115,13 @@ def _failure_policy(path: str, rules: list[dict[str, Any]], spec: dict[str, Any]
             yield from _exit_codes(f"{where}.onExitCodes", codes, names)
         yield from _conditions(f"{where}.onPodConditions", patterns)
         if codes is not None and patterns:
-            yield wrong(where, "", "specifying both OnExitCodes and OnPodConditions is not supported")
+            yield Problem(
+                where, "Invalid value: specifying both OnExitCodes and OnPodConditions is not supported"
+            )
         elif codes is None and not patterns:
-            yield wrong(where, "", "specifying one of OnExitCodes and OnPodConditions is required")
+            yield Problem(
+                where, "Invalid value: specifying one of OnExitCodes and OnPodConditions is required"
+            )
 
 
 def _exit_codes(path: str, codes: dict[str, Any], names: Collection[Any]) -> Problems:

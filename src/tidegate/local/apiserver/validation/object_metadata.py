@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 
-from tidegate.base.names import is_dns_label, is_dns_subdomain, is_label_key, is_label_value
 from tidegate.base.problems import Problem
 from tidegate.base.times import format_time
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.refusals import bad_request, unreadable_patch
+from tidegate.local.apiserver.validation import names
 from tidegate.local.apiserver.validation.fields import show
+from tidegate.local.apiserver.validation.rules import labels, wrong, wrongs
 from tidegate.local.objects import ENDED_ATTEMPTS, Object
 
 REQUIRED, FORBIDDEN = "FieldValueRequired", "FieldValueForbidden"
 # Digits and consonants that spell no words, as Kubernetes uses in generated names.
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _GENERATED_PREFIX = 58
-_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _OWN_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _SERVERS_OWN = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 
@@ -139,18 +138,24 @@ def name_problem(kind: Kind, name: str, path: str = "metadata.name") -> Problem 
     """What is wrong with an object's name by its kind's rule."""
     if not name:
         return Problem(path, "Required value: name or generateName is required", REQUIRED)
-    rule = kind.name_rule
-    if rule == "label" and not is_dns_label(name):
-        wanted = "a lowercase RFC 1123 label: letters, digits and '-', at most 63 characters"
-    elif rule == "label-1035" and not _LABEL_1035.fullmatch(name):
-        wanted = "a DNS-1035 label: it begins with a letter; letters, digits and '-', at most 63 characters"
-    elif rule == "subdomain" and not is_dns_subdomain(name):
-        wanted = "a lowercase RFC 1123 subdomain: letters, digits, '-' and '.', at most 253 characters"
-    elif rule == "path" and (name in (".", "..") or "/" in name or "%" in name):
-        wanted = 'usable as a part of a URL: it may not be "." or "..", nor contain "/" or "%"'
-    else:
-        return None
-    return Problem(path, f"Invalid value: {show(name)}: must be {wanted}")
+    told = list(_RULES[kind.name_rule](name))
+    return Problem(path, f"Invalid value: {show(name)}: {told[0]}") if told else None
+
+
+def _path_part(name: str) -> Iterator[str]:
+    if name in (".", ".."):
+        yield f"may not be '{name}'"
+    for mark in ("/", "%"):
+        if mark in name:
+            yield f"may not contain '{mark}'"
+
+
+_RULES: dict[str, Callable[[str], Iterator[str]]] = {
+    "label": names.label,
+    "label-1035": names.label_1035,
+    "subdomain": names.subdomain,
+    "path": _path_part,
+}
 
 
 def metadata_problems(kind: Kind, meta: dict[str, Any]) -> Iterator[Problem]:
@@ -163,21 +168,15 @@ def metadata_problems(kind: Kind, meta: dict[str, Any]) -> Iterator[Problem]:
     problem = name_problem(kind, meta.get("name") or "")
     if problem:
         yield problem
-    for key, value in (meta.get("labels") or {}).items():
-        yield from _key_problems("metadata.labels", key)
-        if not is_label_value(value):
-            yield Problem(
-                "metadata.labels",
-                f"Invalid value: {show(value)}: a label's value has at most 63 letters, digits, '-', '_' "
-                "and '.', and begins and ends with a letter or digit",
-            )
+    yield from labels("metadata.labels", meta.get("labels"))
     for key in meta.get("annotations") or {}:
-        yield from _key_problems("metadata.annotations", key.lower())
+        yield from wrongs("metadata.annotations", key, names.qualified(key.lower()))
     yield from _finalizer_problems(kind, meta)
     for owner in meta.get("ownerReferences") or ():
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                yield Problem(f"metadata.ownerReferences.{field}", 'Invalid value: "": must not be empty')
+                why = "version must not be empty" if field == "apiVersion" else "must not be empty"
+                yield wrong(f"metadata.ownerReferences.{field}", "", why)
     controllers = sum(owner.get("controller") is True for owner in meta.get("ownerReferences") or ())
     if controllers > 1:
         yield Problem(
@@ -188,7 +187,7 @@ def metadata_problems(kind: Kind, meta: dict[str, Any]) -> Iterator[Problem]:
 def _finalizer_problems(kind: Kind, meta: dict[str, Any]) -> Iterator[Problem]:
     """Kubernetes' own kinds take no finalizer without a domain but its own; the others are warned."""
     for index, finalizer in enumerate(meta.get("finalizers") or ()):
-        yield from _key_problems("metadata.finalizers", finalizer)
+        yield from wrongs("metadata.finalizers", finalizer, names.qualified(finalizer))
         if _is_free(kind) or "/" in finalizer or finalizer in _OWN_FINALIZERS:
             continue
         yield Problem(
@@ -213,12 +212,3 @@ def finalizer_warnings(kind: Kind, new: dict[str, Any], old: dict[str, Any]) -> 
 
 def _is_free(kind: Kind) -> bool:
     return kind.is_custom or kind.key == "customresourcedefinitions.apiextensions.k8s.io"
-
-
-def _key_problems(path: str, key: str) -> Iterator[Problem]:
-    if not is_label_key(key):
-        yield Problem(
-            path,
-            f"Invalid value: {show(key)}: a key is a name of at most 63 letters, digits, '-', '_' and '.', "
-            "with an optional DNS subdomain and '/' before it",
-        )

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from tidegate.base.names import is_dns_label, is_label_key, is_label_value
 from tidegate.base.problems import Problem
 from tidegate.base.quantity import parse_quantity
+from tidegate.local.apiserver.validation import names
 from tidegate.local.apiserver.validation.fields import show
 
 Problems = Iterator[Problem]
@@ -20,11 +20,19 @@ TOO_LONG = "FieldValueTooLong"
 PORT_MAX = 65_535
 CONTENT_MAX = 1024 * 1024
 _PERCENT = re.compile(r"[0-9]+%")
-_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 
-def required(path: str, why: str = "must be given") -> Problem:
-    return Problem(path, f"Required value: {why}", REQUIRED)
+INT_MAX = 2**31 - 1
+
+
+def required(path: str, why: str = "") -> Problem:
+    return Problem(path, f"Required value: {why}" if why else "Required value", REQUIRED)
+
+
+def wrongs(path: str, value: Any, told: Iterable[str]) -> Problems:
+    """One problem for each sentence."""
+    for why in told:
+        yield wrong(path, value, why)
 
 
 def wrong(path: str, value: Any, why: str) -> Problem:
@@ -44,9 +52,12 @@ def not_found(path: str, value: Any) -> Problem:
 
 
 def one_of(path: str, value: Any, choices: Collection[str]) -> Problems:
-    """A problem if a given value is not among `choices`; silence is left to `required`."""
+    """A problem if a given value is not among `choices`, which are told in their order.
+
+    Silence is left to `required`.
+    """
     if value is not None and value not in choices:
-        listed = ", ".join(f'"{choice}"' for choice in sorted(choices))
+        listed = ", ".join(f'"{choice}"' for choice in choices)
         yield Problem(path, f"Unsupported value: {show(value)}: supported values: {listed}", NOT_SUPPORTED)
 
 
@@ -69,8 +80,7 @@ def port(path: str, value: Any) -> Problems:
 def port_or_name(path: str, value: Any) -> Problems:
     """A port number, or the name of one."""
     if isinstance(value, str) and value:
-        if not is_dns_label(value) or len(value) > 15:
-            yield wrong(path, value, "a port's name has at most 15 lowercase letters, digits and '-'")
+        yield from wrongs(path, value, names.port_name(value))
     else:
         yield from port(path, value)
 
@@ -79,14 +89,14 @@ def label_name(path: str, value: Any) -> Problems:
     """A required DNS label."""
     if not value:
         yield required(path)
-    elif not is_dns_label(value):
-        yield wrong(path, value, "must be a lowercase RFC 1123 label of at most 63 characters")
+    else:
+        yield from wrongs(path, value, names.label(value))
 
 
 def api_name(path: str, value: Any) -> Problems:
     """A required name in the API's paths: a DNS label that begins with a letter."""
     yield from label_name(path, value)
-    if value and is_dns_label(value) and not value[0].isalpha():
+    if value and not any(names.label(value)) and not value[0].isalpha():
         yield wrong(path, value, "must begin with a letter")
 
 
@@ -97,6 +107,11 @@ def path_segment(path: str, value: str) -> Problems:
     for mark in ("/", "%"):
         if mark in value:
             yield wrong(path, value, f"may not contain '{mark}'")
+
+
+def between(path: str, value: Any, minimum: int, maximum: int = INT_MAX) -> Problems:
+    if isinstance(value, int) and not minimum <= value <= maximum:
+        yield wrong(path, value, f"must be between {minimum} and {maximum}, inclusive")
 
 
 def quantity(path: str, value: Any, minimum: int = 0) -> Problems:
@@ -127,20 +142,13 @@ def count_or_percent(path: str, value: Any) -> Problems:
 def content_keys(path: str, values: dict[str, Any]) -> Problems:
     """Keys of a ConfigMap or Secret, which may become file names."""
     for key in values:
-        if not _KEY.fullmatch(key) or key in (".", ".."):
-            yield wrong(
-                f"{path}[{key}]",
-                key,
-                "a key has at most 253 letters, digits, '-', '_' and '.', and is not '.' or '..'",
-            )
+        yield from wrongs(f"{path}[{key}]", key, names.content_key(key))
 
 
 def labels(path: str, values: dict[str, Any] | None) -> Problems:
     for key, value in (values or {}).items():
-        if not is_label_key(key):
-            yield wrong(path, key, "is not a label key")
-        if not is_label_value(value):
-            yield wrong(path, value, "is not a label value")
+        yield from wrongs(path, key, names.qualified(key))
+        yield from wrongs(path, value, names.value(value))
 
 
 def label_selector(path: str, selector: dict[str, Any] | None) -> Problems:
@@ -149,9 +157,9 @@ def label_selector(path: str, selector: dict[str, Any] | None) -> Problems:
     for index, term in enumerate(selector.get("matchExpressions") or ()):
         where = f"{path}.matchExpressions[{index}]"
         operator, values = term.get("operator"), term.get("values") or []
-        if not is_label_key(term.get("key") or ""):
-            yield wrong(f"{where}.key", term.get("key"), "is not a label key")
-        yield from one_of(f"{where}.operator", operator or "", ("In", "NotIn", "Exists", "DoesNotExist"))
+        yield from wrongs(f"{where}.key", term.get("key") or "", names.qualified(term.get("key") or ""))
+        if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+            yield wrong(f"{where}.operator", operator or "", "not a valid selector operator")
         if operator in ("In", "NotIn") and not values:
             yield required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
         if operator in ("Exists", "DoesNotExist") and values:

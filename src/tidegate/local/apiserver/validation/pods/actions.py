@@ -17,8 +17,10 @@ from tidegate.local.apiserver.validation.rules import (
 )
 
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+# In the order in which the API server looks at them.
 ACTIONS = ("exec", "httpGet", "tcpSocket", "grpc")
 HOOK_ACTIONS = ("exec", "httpGet", "tcpSocket", "sleep")
+HOOKS = ("postStart", "preStop")
 ONLY_SIDECARS = "may not be set for init containers without restartPolicy=Always"
 _HEADER = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 
@@ -34,7 +36,8 @@ def action_problems(path: str, container: dict[str, Any], *, grace_s: int, is_in
     for name in PROBES:
         if name in container:
             yield from _probe(f"{path}.{name}", name, container[name])
-    for name, hook in (lifecycle or {}).items():
+    for name in HOOKS:
+        hook = (lifecycle or {}).get(name)
         if isinstance(hook, dict):
             where = f"{path}.lifecycle.{name}"
             yield from _action(where, hook, HOOK_ACTIONS)
@@ -45,10 +48,10 @@ def _probe(path: str, kind: str, probe: dict[str, Any]) -> Problems:
     yield from _action(path, probe, ACTIONS)
     for field, minimum in (
         ("initialDelaySeconds", 0),
-        ("timeoutSeconds", 1),
-        ("periodSeconds", 1),
-        ("successThreshold", 1),
-        ("failureThreshold", 1),
+        ("timeoutSeconds", 0),
+        ("periodSeconds", 0),
+        ("successThreshold", 0),
+        ("failureThreshold", 0),
     ):
         yield from at_least(f"{path}.{field}", probe.get(field), minimum)
     where, grace_s = f"{path}.terminationGracePeriodSeconds", probe.get("terminationGracePeriodSeconds")
@@ -63,11 +66,12 @@ def _probe(path: str, kind: str, probe: dict[str, Any]) -> Problems:
 
 
 def _action(path: str, action: dict[str, Any], known: Collection[str]) -> Problems:
-    given = sorted(action.keys() & set(known))
+    given = [one for one in known if one in action]
     if not given:
-        yield required(path, "must specify an action: " + ", ".join(known))
-    elif len(given) > 1:
-        yield forbidden(path, f"may not specify more than 1 action, found {', '.join(given)}")
+        yield required(path, "must specify a handler type")
+    for other in given[1:]:
+        yield forbidden(f"{path}.{other}", "may not specify more than 1 handler type")
+    action = {one: action[one] for one in given[:1]}
     for field in ("httpGet", "tcpSocket"):
         if field in action:
             yield from port_or_name(f"{path}.{field}.port", action[field].get("port"))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
-from tidegate.local.apiserver.validation.downward import files_problems, reference_problems
-from tidegate.local.apiserver.validation.pod_actions import action_problems
+from tidegate.local.apiserver.validation import names
+from tidegate.local.apiserver.validation.pods.actions import action_problems
+from tidegate.local.apiserver.validation.pods.downward import reference_problems
+from tidegate.local.apiserver.validation.pods.placement import name_problems, placement_problems
+from tidegate.local.apiserver.validation.pods.volumes import volume_problems
 from tidegate.local.apiserver.validation.rules import (
     Problems,
     amount,
-    at_least,
+    between,
     duplicate,
     forbidden,
     label_name,
@@ -21,12 +25,21 @@ from tidegate.local.apiserver.validation.rules import (
     quantity,
     required,
     wrong,
+    wrongs,
 )
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_PROTOCOLS = ("TCP", "UDP", "SCTP")
-_ENV_SOURCES = {"fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef"}
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_VARIABLE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+_FIELDS = (
+    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+    "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
+)  # fmt: skip
+_KEYED = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
+_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
 
 
 def pod_spec_problems(
@@ -34,15 +47,20 @@ def pod_spec_problems(
 ) -> Problems:
     """Everything wrong with a pod specification; `restarts` are the policies its kind allows."""
     yield from one_of(f"{path}.restartPolicy", spec.get("restartPolicy"), restarts)
-    yield from at_least(f"{path}.terminationGracePeriodSeconds", spec.get("terminationGracePeriodSeconds"), 0)
-    yield from at_least(f"{path}.activeDeadlineSeconds", spec.get("activeDeadlineSeconds"), 1)
+    yield from one_of(f"{path}.dnsPolicy", spec.get("dnsPolicy"), _DNS_POLICIES)
+    if spec.get("activeDeadlineSeconds") is not None:
+        yield from between(f"{path}.activeDeadlineSeconds", spec["activeDeadlineSeconds"], 1)
+    yield from placement_problems(path, spec)
+    yield from name_problems(path, spec)
+    yield from _pod_security(f"{path}.securityContext", spec.get("securityContext") or {})
     volumes = spec.get("volumes") or []
-    yield from _volumes(f"{path}.volumes", volumes)
+    yield from volume_problems(f"{path}.volumes", volumes)
     known = {volume.get("name") for volume in volumes}
     if not spec.get("containers"):
-        yield required(f"{path}.containers", "a pod needs at least one container")
+        yield required(f"{path}.containers")
     seen: set[str] = set()
-    for field in ("initContainers", "containers"):
+    # As a cluster looks: the containers first, whose names the others may not have.
+    for field in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(field) or ()):
             where = f"{path}.{field}[{index}]"
             name = container.get("name")
@@ -68,62 +86,25 @@ def _restarts(path: str, container: dict[str, Any], field: str) -> Problems:
         yield forbidden(f"{path}.restartPolicy", "may not be set for non-init containers")
 
 
-def _volumes(path: str, volumes: list[dict[str, Any]]) -> Problems:
-    seen: set[str] = set()
-    for index, volume in enumerate(volumes):
-        where, name = f"{path}[{index}]", volume.get("name")
-        yield from label_name(f"{where}.name", name)
-        if name and name in seen:
-            yield duplicate(f"{where}.name", name)
-        seen.add(name or "")
-        sources = sorted(volume.keys() - {"name"})
-        if len(sources) > 1:
-            yield forbidden(where, f"may not specify more than 1 volume type, found {', '.join(sources)}")
-        if "persistentVolumeClaim" in volume and not volume["persistentVolumeClaim"].get("claimName"):
-            yield required(f"{where}.persistentVolumeClaim.claimName")
-        if "hostPath" in volume and not volume["hostPath"].get("path"):
-            yield required(f"{where}.hostPath.path")
-        if "secret" in volume and not volume["secret"].get("secretName"):
-            yield required(f"{where}.secret.secretName")
-        if "configMap" in volume and not volume["configMap"].get("name"):
-            yield required(f"{where}.configMap.name")
-        yield from files_problems(f"{where}.downwardAPI", volume.get("downwardAPI"))
-        for number, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
-            place = f"{where}.projected.sources[{number}]"
-            yield from files_problems(f"{place}.downwardAPI", source.get("downwardAPI"))
-            if "serviceAccountToken" in source:
-                yield from _token(f"{place}.serviceAccountToken", source["serviceAccountToken"])
-
-
-def _token(path: str, token: dict[str, Any]) -> Problems:
-    if not token.get("path"):
-        yield required(f"{path}.path")
-    elif token["path"].startswith("/") or ".." in token["path"].split("/"):
-        yield wrong(f"{path}.path", token["path"], "must be a relative path without '..'")
-    life_s = token.get("expirationSeconds")
-    if isinstance(life_s, int) and life_s < 600:
-        yield wrong(f"{path}.expirationSeconds", life_s, "may not specify a duration less than 10 minutes")
-    if isinstance(life_s, int) and life_s > 2**32:
-        yield wrong(
-            f"{path}.expirationSeconds", life_s, "may not specify a duration larger than 2^32 seconds"
-        )
-
-
 def _container(path: str, container: dict[str, Any], volumes: Collection[str | None]) -> Problems:
-    if not container.get("image"):
+    image = container.get("image")
+    if not image:
         yield required(f"{path}.image")
+    elif image != image.strip():
+        yield wrong(f"{path}.image", image, "must not have leading or trailing whitespace")
     yield from one_of(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), _PULL_POLICIES)
     yield from _ports(f"{path}.ports", container.get("ports") or [])
     yield from _env(path, container)
     yield from _mounts(f"{path}.volumeMounts", container.get("volumeMounts") or [], volumes)
     yield from _resources(f"{path}.resources", container.get("resources") or {})
+    yield from _security(f"{path}.securityContext", container.get("securityContext") or {})
 
 
 def _ports(path: str, ports: list[dict[str, Any]]) -> Problems:
-    names: set[str] = set()
+    seen: set[str] = set()
     for index, entry in enumerate(ports):
         where, name = f"{path}[{index}]", entry.get("name")
-        if entry.get("containerPort") is None:
+        if not entry.get("containerPort"):
             yield required(f"{where}.containerPort")
         else:
             yield from port(f"{where}.containerPort", entry["containerPort"])
@@ -132,9 +113,9 @@ def _ports(path: str, ports: list[dict[str, Any]]) -> Problems:
         yield from one_of(f"{where}.protocol", entry.get("protocol"), _PROTOCOLS)
         if name:
             yield from port_or_name(f"{where}.name", name)
-            if name in names:
+            if name in seen:
                 yield duplicate(f"{where}.name", name)
-            names.add(name)
+            seen.add(name)
 
 
 def _env(path: str, container: dict[str, Any]) -> Problems:
@@ -143,20 +124,13 @@ def _env(path: str, container: dict[str, Any]) -> Problems:
         if not name:
             yield required(f"{where}.name")
         elif "=" in name or not name.isprintable():
-            yield wrong(f"{where}.name", name, "a variable's name may not contain '=' or control characters")
+            yield wrong(f"{where}.name", name, _VARIABLE)
         source = variable.get("valueFrom")
         if source is None:
             continue
         if variable.get("value"):
             yield wrong(f"{where}.valueFrom", "", "may not be specified when `value` is not empty")
-        given = sorted(source.keys() & _ENV_SOURCES)
-        if len(given) != 1:
-            yield wrong(f"{where}.valueFrom", given, "must specify exactly one source")
-        for kind in ("configMapKeyRef", "secretKeyRef"):
-            for field in ("name", "key"):
-                if kind in source and not source[kind].get(field):
-                    yield required(f"{where}.valueFrom.{kind}.{field}")
-        yield from reference_problems(f"{where}.valueFrom", source, is_file=False)
+        yield from _source(f"{where}.valueFrom", source)
     for index, source in enumerate(container.get("envFrom") or ()):
         where = f"{path}.envFrom[{index}]"
         given = sorted(source.keys() & {"configMapRef", "secretRef"})
@@ -165,6 +139,24 @@ def _env(path: str, container: dict[str, Any]) -> Problems:
         for kind in given:
             if not source[kind].get("name"):
                 yield required(f"{where}.{kind}.name")
+
+
+def _source(path: str, source: dict[str, Any]) -> Problems:
+    given = [kind for kind in _ENV_SOURCES if kind in source]
+    if not given:
+        *others, last = (f"`{kind}`" for kind in _ENV_SOURCES)
+        yield wrong(path, "", f"must specify one of: {', '.join(others)} or {last}")
+    elif len(given) > 1:
+        yield wrong(path, "", "may not have more than one field specified at a time")
+    for kind in ("configMapKeyRef", "secretKeyRef"):
+        if kind in source:
+            name, key = source[kind].get("name") or "", source[kind].get("key")
+            yield from wrongs(f"{path}.{kind}.name", name, names.subdomain(name))
+            if not key:
+                yield required(f"{path}.{kind}.key")
+            else:
+                yield from wrongs(f"{path}.{kind}.key", key, names.content_key(key))
+    yield from reference_problems(path, source, is_file=False)
 
 
 def _mounts(path: str, mounts: list[dict[str, Any]], volumes: Collection[str | None]) -> Problems:
@@ -181,18 +173,38 @@ def _mounts(path: str, mounts: list[dict[str, Any]], volumes: Collection[str | N
             yield wrong(f"{where}.mountPath", target, "must be unique")
         seen.add(target or "")
         inner = mount.get("subPath") or ""
-        if inner.startswith("/") or ".." in inner.split("/"):
-            yield wrong(f"{where}.subPath", inner, "must be a relative path without '..'")
+        if inner.startswith("/"):
+            yield wrong(f"{where}.subPath", inner, "must be a relative path")
+        if ".." in inner.split("/"):
+            yield wrong(f"{where}.subPath", inner, "must not contain '..'")
 
 
 def _resources(path: str, resources: dict[str, Any]) -> Problems:
     for field in ("limits", "requests"):
         for name, value in (resources.get(field) or {}).items():
-            yield from quantity(f"{path}.{field}.{name}", value)
+            where = f"{path}.{field}[{name}]"
+            yield from quantity(where, value)
+            if "/" not in name and name not in _RESOURCES and not name.startswith("hugepages-"):
+                yield wrong(where, name, "must be a standard resource type or fully qualified")
+                yield wrong(where, name, "must be a standard resource for containers")
     for name, value in (resources.get("requests") or {}).items():
         limit = (resources.get("limits") or {}).get(name)
         asked, most = amount(value), amount(limit) if limit is not None else None
         if asked is not None and most is not None and asked > most:
             yield wrong(
-                f"{path}.requests.{name}", value, f"must be less than or equal to {name} limit of {limit}"
+                f"{path}.requests", str(value), f"must be less than or equal to {name} limit of {limit}"
             )
+
+
+def _pod_security(path: str, security: dict[str, Any]) -> Problems:
+    for field in ("fsGroup", "runAsUser", "runAsGroup"):
+        yield from between(f"{path}.{field}", security.get(field), 0)
+    for index, group in enumerate(security.get("supplementalGroups") or ()):
+        yield from between(f"{path}.supplementalGroups[{index}]", group, 0)
+
+
+def _security(path: str, security: dict[str, Any]) -> Problems:
+    for field in ("runAsUser", "runAsGroup"):
+        yield from between(f"{path}.{field}", security.get(field), 0)
+    if security.get("allowPrivilegeEscalation") is False and security.get("privileged"):
+        yield wrong(path, security, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true")

@@ -13,6 +13,8 @@ IN_VARIABLES = (
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
     "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
 )  # fmt: skip
+# Fields that have a label at all, whether or not they may be asked for here.
+CONVERTIBLE = {*IN_FILES, *IN_VARIABLES, "spec.restartPolicy", "spec.schedulerName", "status.phase"}
 RESOURCES = tuple(
     f"{side}.{name}" for side in ("limits", "requests") for name in ("cpu", "ephemeral-storage", "memory")
 )
@@ -26,6 +28,9 @@ def reference_problems(path: str, source: dict[str, Any], *, is_file: bool) -> P
         keyed = KEYED.fullmatch(wanted or "")
         if not wanted:
             yield required(where)
+        elif keyed is None and wanted not in CONVERTIBLE:
+            told = f"error converting fieldPath: field label not supported: {wanted}"
+            yield wrong(where, wanted, told)
         elif keyed is None:
             yield from one_of(where, wanted, IN_FILES if is_file else IN_VARIABLES)
         elif not is_label_key(keyed[2]):
