@@ -79,6 +79,27 @@ def test_a_pod_may_what_its_account_may(up: Up) -> None:
     assert lines_of(up, "too-late", "reader")["pods"].startswith("(403,")
 
 
+def test_people_get_rights_by_the_roles_of_every_cluster(up: Up) -> None:
+    def may(*words: str) -> bool:
+        return up.kubectl("auth", "can-i", *words, "--as", "ann", check=False).startswith("yes")
+
+    up.until("view is made of others", lambda: bool(up.get("clusterrole", "view").get("rules")))
+    up.kubectl("create", "rolebinding", "looks", "--clusterrole=view", "--user=ann")
+    assert may("list", "deployments.apps")
+    assert may("get", "pods", "--subresource=log")
+    assert not may("list", "secrets")
+    assert not may("create", "deployments.apps")
+    assert not may("list", "scaledobjects.keda.sh")
+    up.until("admin is made of others", lambda: bool(up.get("clusterrole", "admin").get("rules")))
+    up.kubectl("create", "rolebinding", "rules", "--clusterrole=admin", "--user=ann")
+    assert may("create", "deployments.apps")
+    assert may("create", "rolebindings.rbac.authorization.k8s.io")
+    assert not may("list", "nodes")
+    up.kubectl("create", "clusterrole", "scalers", "--verb=get,list", "--resource=scaledobjects.keda.sh")
+    up.kubectl("label", "clusterrole", "scalers", "rbac.authorization.k8s.io/aggregate-to-view=true")
+    up.until("who may look sees ScaledObjects", lambda: may("list", "scaledobjects.keda.sh"))
+
+
 def test_a_token_ends_with_its_pod(up: Up) -> None:
     up.kubectl("apply", "-f", "-", stdin=RIGHTS)
     up.kubectl("apply", "-f", "-", stdin=pod("p", "reader", ["sleep", "600"]))

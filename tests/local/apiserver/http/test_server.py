@@ -93,6 +93,12 @@ async def test_without_a_token_only_health_and_the_version_are_told(served: Serv
         assert response.status == 200
 
 
+@pytest.mark.parametrize("name", ["kubernetes.default.svc", "kubernetes", "localhost"])
+async def test_the_server_is_who_pods_call(served: Served, name: str) -> None:
+    status, _, _ = await served.call("GET", "/version", server_hostname=name, headers={"Host": name})
+    assert status == 200
+
+
 @pytest.mark.parametrize("token", ["wrong", "a.b.c", "e30.e30.e30", "sécret", "."])
 async def test_a_token_that_is_none_is_told_nothing_not_even_health(served: Served, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
