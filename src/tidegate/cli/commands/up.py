@@ -43,7 +43,7 @@ PORT = 7443
 @click.option(
     "--pod-network",
     type=click.Choice(["auto", "own", "shared"]),
-    default="shared",
+    default="auto",
     show_default=True,
     help="Whether each pod has a network of its own, or all share the machine's (auto: where they must).",
 )
@@ -114,4 +114,6 @@ async def _serve(settings: Settings, is_live: bool) -> None:
 def _greet(local: Local) -> None:
     click.echo(f"tidegate is up at {local.server.url}")
     click.echo(f"export KUBECONFIG={local.kubeconfig}")
+    if local.settings.pod_network == "auto" and (lacks := local.node.lacks):
+        click.echo(f'{lacks}; see "Networks" in docs/local-mode.md', err=True)
     sys.stdout.flush()

@@ -88,19 +88,36 @@ async def _services(client: Client) -> dict[tuple[str, str], Any]:
     """Services of a local cluster. Those of others have addresses that only their nodes reach."""
     from tidegate.kube.resource import SERVICES, ApiError
     from tidegate.local.nodes.network.names import Named
-    from tidegate.local.nodes.network.pod_addresses import is_local
+    from tidegate.local.nodes.network.ranges import by_way
 
     try:
         found = (await client.list(SERVICES)).items
     except ApiError:
         return {}
     names = {}
+    ways = await _ways(client)
     for one in found:
-        address, metadata = one["spec"].get("clusterIP", ""), one["metadata"]
-        if is_local(address):
+        metadata = one["metadata"]
+        address = by_way(one["spec"].get("clusterIP", ""), ways)
+        if address is not None:
             place = (metadata["namespace"], metadata["name"])
             names[place] = Named(*place, address)
     return names
+
+
+async def _ways(client: Client) -> tuple[Any, ...]:
+    """How this machine reaches the Services of the cluster, as its node says; of none where it does not."""
+    from tidegate.kube.resource import NODES, ApiError
+    from tidegate.local.nodes.network.ranges import ways_from_text
+    from tidegate.local.nodes.places.network_report import WAYS
+
+    try:
+        nodes = (await client.list(NODES)).items
+        return ways_from_text(
+            " ".join((one["metadata"].get("annotations") or {}).get(WAYS, "") for one in nodes)
+        )
+    except (ApiError, ValueError):
+        return ()
 
 
 async def _no_cluster(question: Any) -> Any:

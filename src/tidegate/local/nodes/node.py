@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import Failure
-from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, ENDPOINT_SLICES, PODS, SECRETS, SERVICES, ApiError
+from tidegate.kube.resource import (
+    CLAIMS,
+    CONFIG_MAPS,
+    ENDPOINT_SLICES,
+    NODES,
+    PODS,
+    SECRETS,
+    SERVICES,
+    ApiError,
+)
 from tidegate.local.api_access import ApiAccess
 from tidegate.local.nodes.container_logs import LogClock
 from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
@@ -23,6 +32,7 @@ from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
 from tidegate.local.nodes.network.pod_networks import PodNetwork, SharedNetwork
 from tidegate.local.nodes.network.service_proxies import Proxies
+from tidegate.local.nodes.places import network_report
 from tidegate.local.nodes.pod_streams import Streams
 from tidegate.local.nodes.pod_usage import Meter
 from tidegate.local.nodes.pods.pod_worker import PodTask
@@ -102,6 +112,11 @@ class Node:
         """Gives pods that start from now on an identity at the API."""
         self._context.access = access
 
+    @property
+    def lacks(self) -> str:
+        """What pods have less of than on a cluster because this machine does not allow it; "" for nothing."""
+        return network_report.told(self._context.network)
+
     def resolve(self, host: str, namespace: str = "default") -> str:
         """The address of a Service named as pods name it; any other host as it is."""
         return host_names.from_machine(host, namespace, self._services, self._context.network.from_machine)
@@ -138,12 +153,15 @@ class Node:
         for pod in mine:
             self._follow(pod)
         await self._clear_orphans({pod["metadata"]["uid"] for pod in mine})
+        network = self._context.network
+        conditions = [condition(self._context.view), network_report.condition(network)]
+        with suppress(ApiError):
+            note = {"metadata": {"annotations": network_report.notes(network)}}
+            await self._objects.patch(NODES, "", NODE, note)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._proxies.run())
             group.create_task(self._log_clock.run(self._pods))
-            group.create_task(
-                Heartbeat(self._objects, self._context.clock, [condition(self._context.view)]).run()
-            )
+            group.create_task(Heartbeat(self._objects, self._context.clock, conditions).run())
 
     async def _connect(self) -> set[str]:
         """Goes on with the pods' networks; the uids of those whose network is gone."""

@@ -35,7 +35,7 @@ from tidegate.local.nodes.network import ranges as blocks
 from tidegate.local.nodes.network.forwards import Forward, to_json
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_networks import Joined, connected
-from tidegate.local.nodes.network.ranges import SHARED, Ranges
+from tidegate.local.nodes.network.ranges import SHARED, Ranges, Way
 from tidegate.local.nodes.network.router import messages
 from tidegate.local.nodes.network.router.egress import find, tools
 from tidegate.local.nodes.network.router.kept import Found, find_namespaces
@@ -97,6 +97,13 @@ class OwnNetworks:
     @property
     def host(self) -> str:
         return str(self.ranges.host)
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """For an ordinary user the machine has no way in: there each address has a twin on loopback."""
+        if self._is_root:
+            return (Way(self.ranges.block, self.ranges.block),)
+        return blocks.twins(self.ranges, int(self._node_id.replace("-", "")[:8], 16))
 
     def open(self) -> None:
         """Finds the router or starts one; blocks. `Unavailable`, or OSError where the machine refuses."""
@@ -259,10 +266,7 @@ class OwnNetworks:
         messages.ask(self._folder, {"do": "look"})
 
     def from_machine(self, address: str) -> str:
-        """For an ordinary user the machine has no way in: there each address has a twin on loopback."""
-        if self._is_root:
-            return address
-        return twin(address, self.ranges, self._node_id)
+        return blocks.by_way(address, self.ways) or address
 
     async def connect(self, host: str, port: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
         if self._is_root:
@@ -306,18 +310,6 @@ class OwnNetworks:
 
 def _copy(fd: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)
-
-
-def twin(address: str, ranges: Ranges, node_id: str) -> str:
-    """The loopback address that stands for one of the block, so that installations seldom share one."""
-    number = int(IPv4Address(address))
-    if IPv4Address(number) not in ranges.block:
-        return address
-    half = 32 - ranges.pods.prefixlen
-    base = blocks.SHARED_SERVICES if IPv4Address(number) in ranges.services else blocks.SHARED_PODS
-    slots = base.num_addresses >> half
-    slot = int(node_id.replace("-", "")[:8], 16) % slots
-    return str(IPv4Address(int(base.network_address) + (slot << half) + (number & ((1 << half) - 1))))
 
 
 def _name_servers() -> list[IPv4Network]:

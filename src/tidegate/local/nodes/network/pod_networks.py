@@ -14,7 +14,7 @@ from typing import Protocol
 
 from tidegate.local.nodes.network.forwards import Forward
 from tidegate.local.nodes.network.names import Named
-from tidegate.local.nodes.network.ranges import SHARED_PODS, SHARED_SERVICES, Ranges
+from tidegate.local.nodes.network.ranges import SHARED_PODS, SHARED_SERVICES, SHARED_WAYS, Ranges, Way
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LOOPBACK = "127.0.0.1"
@@ -50,6 +50,8 @@ class PodNetwork(Protocol):
     def services(self) -> IPv4Network: ...
     @property
     def host(self) -> str: ...
+    @property
+    def ways(self) -> tuple[Way, ...]: ...
     @property
     def why(self) -> str: ...
 
@@ -92,6 +94,7 @@ class SharedNetwork:
     pods = SHARED_PODS
     services = SHARED_SERVICES
     host = LOOPBACK
+    ways = SHARED_WAYS
 
     def __init__(self, why: str = "") -> None:
         self.why = why

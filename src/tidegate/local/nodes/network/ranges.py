@@ -94,3 +94,53 @@ def choose(
     taken = list(taken)
     before = (kept,) if kept is not None else ()
     return next((block for block in (*before, *candidates) if is_free(block, taken)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """By which of its own addresses programs of the machine reach those of one range of the cluster."""
+
+    cluster: IPv4Network
+    machine: IPv4Network
+
+    def __str__(self) -> str:
+        return f"{self.cluster}={self.machine}"
+
+
+SHARED_WAYS = (Way(SHARED, SHARED),)
+
+
+def twins(ranges: Ranges, slot: int) -> tuple[Way, ...]:
+    """Ways for an ordinary user, to whom the machine gives no route: each address has a twin on loopback.
+
+    `slot` is the installation's: two on one machine seldom share a twin.
+    """
+    found = []
+    for own, loopback in ((ranges.services, SHARED_SERVICES), (ranges.pods, SHARED_PODS)):
+        places = 1 << (own.prefixlen - loopback.prefixlen)
+        first = int(loopback.network_address) + (slot % places) * own.num_addresses
+        found.append(Way(own, IPv4Network((first, own.prefixlen))))
+    return tuple(found)
+
+
+def by_way(address: str, ways: Iterable[Way]) -> str | None:
+    """The machine's address for one of the cluster's; None when no way leads there."""
+    try:
+        number = IPv4Address(address)
+    except ValueError:
+        return None
+    for way in ways:
+        if number in way.cluster:
+            offset = int(number) - int(way.cluster.network_address)
+            return str(way.machine[offset])
+    return None
+
+
+def ways_to_text(ways: Iterable[Way]) -> str:
+    return " ".join(map(str, ways))
+
+
+def ways_from_text(text: str) -> tuple[Way, ...]:
+    """What `ways_to_text` wrote. ValueError when it is anything else."""
+    pairs = [word.partition("=") for word in text.split()]
+    return tuple(Way(IPv4Network(cluster), IPv4Network(machine)) for cluster, _, machine in pairs)
