@@ -112,10 +112,8 @@ async def _ways(client: Client) -> tuple[Any, ...]:
     from tidegate.local.nodes.places.network_report import WAYS
 
     try:
-        nodes = (await client.list(NODES)).items
-        return ways_from_text(
-            " ".join((one["metadata"].get("annotations") or {}).get(WAYS, "") for one in nodes)
-        )
+        notes = [one["metadata"].get("annotations") or {} for one in (await client.list(NODES)).items]
+        return ways_from_text(" ".join(one.get(WAYS, "") for one in notes))
     except (ApiError, ValueError):
         return ()
 

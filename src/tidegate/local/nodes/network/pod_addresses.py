@@ -5,15 +5,7 @@ from __future__ import annotations
 import zlib
 from ipaddress import IPv4Address, IPv4Network
 
-from tidegate.local.nodes.network.ranges import RESERVED, SHARED, SHARED_PODS
-
-
-def is_local(text: str) -> bool:
-    """Whether the address is one of the loopback's that stand for pods and Services."""
-    try:
-        return IPv4Address(text) in SHARED
-    except ValueError:
-        return False
+from tidegate.local.nodes.network.ranges import RESERVED, SHARED_PODS
 
 
 class Addresses:

@@ -18,7 +18,7 @@ from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS, ApiError
 from tidegate.local.nodes.context import NodeContext
 from tidegate.local.nodes.images.program import NoProgram
-from tidegate.local.nodes.places import name_files
+from tidegate.local.nodes.places import name_files, shared_ports
 from tidegate.local.nodes.places.pod_place import PodPlace
 from tidegate.local.nodes.pods import container_order, container_plan, pod_status
 from tidegate.local.nodes.pods.container import Container
@@ -278,6 +278,8 @@ class PodTask:
         if newest is None or newest["metadata"].get("deletionTimestamp"):
             self._context.launches.release()
             return 0.0
+        if taken := shared_ports.told(self._context.network, container.spec, pod["status"]["podIP"]):
+            await self._reports.once(pod, "PortTaken", taken)
         try:
             with await self._place.join(pod) as files:
                 container.start(plan, container.next_record(plan), self._context.launches.release, files)
