@@ -129,7 +129,9 @@ class Netlink:
         self.ask(NEWLINK, ACK | CREATE | EXCLUSIVE, body, f"make the link {name}")
 
     def set_up(self, index: int, flags: int = 0, more: bytes = b"") -> None:
-        body = _LINK.pack(0, 0, index, IFF_UP | flags, IFF_UP | flags) + more
+        if more:  # before it is up: then it has no addresses of its own making yet
+            self.ask(NEWLINK, ACK, _LINK.pack(0, 0, index, 0, 0) + more, "configure a link")
+        body = _LINK.pack(0, 0, index, IFF_UP | flags, IFF_UP | flags)
         self.ask(NEWLINK, ACK, body, "bring a link up")
 
     def configure(self, index: int, settings: dict[int, int]) -> None:
