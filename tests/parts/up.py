@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,13 @@ PATIENCE_S = 60.0
 
 
 class Up:
-    """One data directory, and the process that serves it now. `end()` leaves nothing behind."""
+    """One data directory, and the process that serves it now. `end()` leaves nothing behind.
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    `inside` is put before every command: see `machine_namespace.py`.
+    """
+
+    def __init__(self, folder: Path, *flags: str, inside: Sequence[str] = ()) -> None:
+        self.inside = inside
         self.folder = folder
         self.flags = flags
         self.port = free_port()
@@ -41,7 +45,7 @@ class Up:
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "tidegate.cli.main", "up"),
+                    *(*self.inside, sys.executable, "-m", "tidegate.cli.main", "up"),
                     *("--data-dir", str(self.folder), "--port", str(self.port)),
                     *self.flags,
                 ],
@@ -96,7 +100,7 @@ class Up:
     def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> str:
         """Standard output of a kubectl; with `check` it must succeed."""
         run = subprocess.run(
-            [kubectl(), *words],
+            [*self.inside, kubectl(), *words],
             input=stdin,
             capture_output=True,
             text=True,
@@ -110,7 +114,7 @@ class Up:
     def tidegate(self, *words: str) -> str:
         """Standard output of a command of ours against this server."""
         run = subprocess.run(
-            [sys.executable, "-m", "tidegate.cli.main", *words],
+            [*self.inside, sys.executable, "-m", "tidegate.cli.main", *words],
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
