@@ -70,7 +70,7 @@ class Settings:
     hpa_interval_s: float = 15.0
     images: Path | None = None
     files: Path | None = None
-    pod_network: Kind = "auto"
+    pod_network: Kind = "shared"
 
 
 @dataclass(slots=True)

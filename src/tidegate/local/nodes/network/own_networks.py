@@ -119,7 +119,7 @@ class OwnNetworks:
     def _ask_state(self) -> dict[str, Any] | None:
         """The state of a router that lives and is one of ours; None where there is none to go on with."""
         try:
-            state, _ = messages.ask(self._folder, {"do": "status", "wait_s": EGRESS_S})
+            state, _ = messages.ask(self._folder, {"do": "status"})
         except (OSError, ValueError):
             return None
         fits = state.get("version") == messages.VERSION and state.get("is_root") == self._is_root

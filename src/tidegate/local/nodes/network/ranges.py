@@ -74,6 +74,8 @@ def _candidates() -> tuple[IPv4Network, ...]:
     firsts += [f"172.{number}.0.0" for number in (29, 30, 27, 26)]
     # For measurements between networks (RFC 2544), and for providers' own use (RFC 6598).
     firsts += ["198.18.0.0", "198.19.0.0", "100.99.0.0", "100.101.0.0"]
+    # Enough for many installations side by side.
+    firsts += [first for number in range(130, 250) if (first := f"10.{number}.0.0") not in firsts]
     return tuple(IPv4Network((first, BLOCK_PREFIX)) for first in firsts)
 
 

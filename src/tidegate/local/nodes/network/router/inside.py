@@ -246,7 +246,7 @@ async def serve(place: Place, machine_network: int | None, outside: Outside, tol
     try:
         await router.start(machine_network)
     except Exception as error:
-        os.write(told, f"{error}\n".encode())
+        os.write(told, f"{getattr(error, 'strerror', None) or error}\n".encode())
         raise
     os.write(told, b"\n")
     os.close(told)

@@ -32,7 +32,7 @@ from tidegate.local.nodes.processes.process import UID_VARIABLE, started_at, swe
 TOLD = 3
 LOOK_S = 1.0
 SHORT_S = 5.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
 TOOL = "tool"
 
 
@@ -118,7 +118,7 @@ def live_inside(arguments: Sequence[str], outside: Outside, told: int) -> int:
     try:
         network = enter_network(is_root, int(adopted))
     except OSError as error:
-        os.write(told, f"{error}\n".encode())
+        os.write(told, f"this machine refuses to {error.strerror}\n".encode())
         return 1
     kernel.end_with_parent(signal.SIGKILL)
     place = Place(Path(folder), node_id, Ranges.of(IPv4Network(block)), is_root, network)
