@@ -36,7 +36,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TIERS = ("quick", "ci", "all")
 SOURCES = ("apt", "venv", "pypi", "npm", "maven", "go")
 # What a checkout needs besides servers, and what the Maven servers need to be fetched and run.
-BASE_PACKAGES = ("git", "make", "python3", "python3-venv")
+BASE_PACKAGES = (
+    *("git", "make", "python3", "python3-venv"),
+    # for pods with networks of their own
+    *("iproute2", "nftables", "passt", "slirp4netns", "util-linux"),
+)
 TOOL_PACKAGES = {"maven": ("maven", "openjdk-17-jdk-headless")}
 TOOLS = {
     "npm": {"npm": "Node.js 18 or newer with npm"},
