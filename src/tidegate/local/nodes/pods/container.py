@@ -24,6 +24,7 @@ from tidegate.local.nodes.pods.probes import Probes
 from tidegate.local.nodes.processes.exec import Inside
 from tidegate.local.nodes.processes.instance import Instance, Plan, Record, Seen, instances, write
 from tidegate.local.nodes.processes.instance_life import Life
+from tidegate.local.nodes.processes.last_words import last_words
 from tidegate.local.nodes.processes.process import Sweeper, Watch
 from tidegate.local.nodes.processes.volumes import remove
 from tidegate.runtime.clock import Clock
@@ -48,7 +49,7 @@ class Container:
         self._wake = wake
         self._watch: Watch | None = None
         self._status_fd: int | None = None
-        self._on_launched: Callable[[], None] = _nothing
+        self._on_launched: Callable[[], None] = lambda: None
         self._is_starting = False
         self._has_news = False
         self._ended = asyncio.Event()
@@ -60,6 +61,7 @@ class Container:
         self._post_start: asyncio.Task[bool] | None = None
         self._has_failed_hook = False
         self._history: list[tuple[Instance, Seen]] = []
+        self._words: dict[int, str] = {}
         self._last_number = -1
 
     @property
@@ -339,7 +341,7 @@ class Container:
 
     def view(self, will_restart: bool) -> ContainerView:
         """The container as the Pod's status shows it."""
-        ended = [_terminated(seen) for _, seen in self._history]
+        ended = [self._ended_state(instance, seen) for instance, seen in self._history]
         state: Mapping[str, Any] = self.waiting
         last: Mapping[str, Any] = ended[-2] if len(ended) > 1 else {}
         if self._is_told_running and self.seen and self.seen.claim:
@@ -359,8 +361,17 @@ class Container:
             restarts=self.current.record().restarts if self.current else 0,
             is_ready=self._is_ready(),
             is_started=self._is_told_running and (probes is None or probes.is_started),
-            container_id=f"process://{self._uid}/{self.current.name}" if self.current else "",
+            container_id=self._id(self.current) if self.current else "",
         )
+
+    def _ended_state(self, instance: Instance, seen: Seen) -> dict[str, Any]:
+        if seen.state == "ended" and instance.number not in self._words:
+            policy = str(self.spec.get("terminationMessagePolicy", ""))
+            self._words[instance.number] = last_words(instance.path, policy, seen.code != 0)
+        return pod_status.ended(seen, self._id(instance), self._words.get(instance.number, ""))
+
+    def _id(self, instance: Instance) -> str:
+        return f"process://{self._uid}/{instance.name}"
 
     def _is_ready(self) -> bool:
         if self.role == "init":
@@ -386,14 +397,3 @@ class Container:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
-
-
-def _nothing() -> None:
-    return None
-
-
-def _terminated(seen: Seen) -> dict[str, Any]:
-    if seen.state != "ended":
-        return {}
-    began = seen.claim.at if seen.claim else seen.finished_at
-    return pod_status.terminated(seen.code, began, max(began, seen.finished_at), seen.failure)

@@ -13,6 +13,7 @@ from tidegate.local.nodes.context import NodeContext
 from tidegate.local.nodes.network.host_names import replace_names
 from tidegate.local.nodes.places.name_files import name_files
 from tidegate.local.nodes.places.pod_place import has_network
+from tidegate.local.nodes.processes import last_words
 from tidegate.local.nodes.processes.account_tokens import AccountTokens, first_renewal
 from tidegate.local.nodes.processes.environment import Refers, command_line, environment
 from tidegate.local.nodes.processes.instance import Bind, Plan
@@ -64,6 +65,7 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
         cwd = cwd or _own_folder(folder)
     else:
         wanted += name_files(context, pod)
+        wanted += _last_words(folder / str(container["name"]) / str(number), container, wanted)
     env[UID_VARIABLE] = metadata["uid"]
     env[NODE_VARIABLE] = context.node_id
     env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
@@ -81,6 +83,14 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
         is_privileged,
         has_network(context, pod),
     )
+
+
+def _last_words(instance: Path, container: Mapping[str, Any], wanted: list[Bind]) -> list[Bind]:
+    """The file of the instance that the program may write its last words to."""
+    place = container.get("terminationMessagePath") or ""
+    if not place.startswith("/") or _is_covered(place, wanted):
+        return []
+    return [Bind(str(instance / last_words.FILE), place)]
 
 
 def _is_covered(place: str, wanted: list[Bind]) -> bool:

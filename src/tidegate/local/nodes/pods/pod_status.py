@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from tidegate.base.times import format_time
+from tidegate.local.nodes.processes.instance import Seen
 
 BACKOFF_FIRST_S, BACKOFF_MAX_S, BACKOFF_RESET_S = 10.0, 300.0, 600.0
 Role = Literal["init", "sidecar", "main"]
@@ -79,6 +80,18 @@ def terminated(
     if code > 128 and failure is None:
         state["signal"] = code - 128
     return {"terminated": state}
+
+
+def ended(seen: Seen, container_id: str, words: str) -> dict[str, Any]:
+    """The state of an instance that has ended, with what its program left to be told; {} for others."""
+    if seen.state != "ended":
+        return {}
+    began = seen.claim.at if seen.claim else seen.finished_at
+    state = terminated(seen.code, began, max(began, seen.finished_at), seen.failure)
+    state["terminated"]["containerID"] = container_id
+    if words:
+        state["terminated"]["message"] = words
+    return state
 
 
 def stamp(epoch_s: float) -> str:

@@ -286,6 +286,8 @@ class PodTask:
         except BaseException:
             self._context.launches.release()
             raise
+        image = f'Container image "{container.spec.get("image", "")}" already present on machine'
+        await self._reports.event(pod, "Normal", "Pulled", image)
         await self._reports.event(pod, "Normal", "Created", f"Created container: {container.name}")
         return None
 

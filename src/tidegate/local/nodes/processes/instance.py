@@ -6,6 +6,7 @@
         claim    who runs it: the launcher's process, or "server" for nobody, ever
         log      standard output and error, written by the process itself
         failed   why the launcher could not become the command
+        message  what the program leaves for the container's status
         exit     the exit code, written by the shell that waits for the command, into room kept for it
         lost     the server ended it together with itself: not a failure
         fs       what it wrote outside its volumes, as long as it runs; root: where its root is mounted
@@ -29,6 +30,7 @@ from typing import Literal
 
 import msgspec
 
+from tidegate.local.nodes.processes import last_words
 from tidegate.local.nodes.processes.process import machine, started_at
 
 LAUNCHER = Path(__file__).with_name("launch")
@@ -300,9 +302,12 @@ def write(folder: Path, number: int, plan: Plan, record: Record) -> Instance:
     fresh = folder / f"new-{number}"
     fresh.mkdir(mode=0o700, exist_ok=True)
     contents = {"plan": plan.words(), "record": msgspec.json.encode(asdict(record)), "exit": NO_EXIT}
+    contents[last_words.FILE] = b""
     for name, content in contents.items():
         # Not one bare write: a disk that is nearly full takes a part, and half a plan is another plan.
         with open(os.open(fresh / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
+    # Whoever the program runs as may write it; nobody else can reach it.
+    (fresh / last_words.FILE).chmod(0o666)
     os.rename(fresh, folder / str(number))
     return Instance(folder / str(number))
