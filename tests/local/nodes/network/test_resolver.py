@@ -182,6 +182,17 @@ async def test_an_external_name_is_told_with_its_addresses(served: Served) -> No
     assert values(await served.ask(f"outside.default.{S}")) == ["192.0.2.80", "www.example.org."]
 
 
+async def test_an_external_name_that_is_none_is_a_failure_and_stops_nobody(served: Served) -> None:
+    names = ("a..b", "x" * 70)
+    bad = [Named("default", f"bad-{number}", external_name=name) for number, name in enumerate(names)]
+    served.write(Names((WEB, *bad)))
+    for service in bad:
+        assert (await served.ask(f"{service.name}.default.{S}")).rcode() == dns.rcode.SERVFAIL
+    (found,) = await served.ask_stream(f"bad-0.default.{S}")
+    assert found.rcode() == dns.rcode.SERVFAIL
+    assert served.machine.asked == []
+
+
 async def test_names_that_the_control_plane_replaces_are_read_again(served: Served) -> None:
     served.write(Names((Named("default", "new", "10.203.129.9"),)))
     assert values(await served.ask(f"new.default.{S}")) == ["10.203.129.9"]

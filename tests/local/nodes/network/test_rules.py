@@ -72,6 +72,10 @@ def test_a_services_ports_lead_to_what_its_slices_offer(of: Any, slices: Any, ex
     assert from_json(to_json(found)) == found
 
 
+def lasting(seconds: int) -> dict[str, Any]:
+    return {"clientIP": {"timeoutSeconds": seconds}}
+
+
 @pytest.mark.parametrize(
     ("spec", "seconds"),
     [
@@ -79,6 +83,14 @@ def test_a_services_ports_lead_to_what_its_slices_offer(of: Any, slices: Any, ex
         ({"sessionAffinity": "None", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}}, 0),
         ({"sessionAffinity": "ClientIP"}, 10_800),
         ({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}}, 5),
+        ({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": -5}}}, 1),
+        (
+            {
+                "sessionAffinity": "ClientIP",
+                "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10**12}},
+            },
+            86_400,
+        ),
     ],
 )
 def test_a_client_is_kept_as_long_as_the_service_says(spec: Any, seconds: int) -> None:
@@ -88,6 +100,7 @@ def test_a_client_is_kept_as_long_as_the_service_says(spec: Any, seconds: int) -
 @pytest.mark.parametrize(
     "text",
     [b"{}", b"[]", b'{"forwards":[["10.0.0.1","TCP",80,0,"} flush ruleset;:1"]]}',
+     b'{"forwards":[["10.0.0.1","TCP",80,-1]]}', b'{"forwards":[["10.0.0.1","TCP",80,0,"10.0.0.2:70000"]]}',
      b'{"forwards":[["10.0.0.1","ICMP",80,0]]}', b'{"forwards":[["10.0.0.1","TCP","x",0]]}', b"\xff"],
 )  # fmt: skip
 def test_what_is_no_list_of_forwards_never_becomes_a_rule(text: bytes) -> None:

@@ -6,15 +6,16 @@ is not known here; both are given the same ones.
 
 from __future__ import annotations
 
-import ipaddress
 import json
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 HEADLESS = "None"
-AFFINITY_S = 10_800
+AFFINITY_S, LONGEST_AFFINITY_S = 10_800, 86_400
+HIGHEST_PORT = 65_535
 Address = tuple[str, int]
 Key = tuple[str, str, int]
 """Address, protocol and port at which clients ask."""
@@ -69,6 +70,8 @@ def backends_of(port: Mapping[str, Any], slices: Iterable[Mapping[str, Any]]) ->
                 continue
             # A port without a number means all of them: the Service's own then.
             number = int(offered.get("port") or port["port"])
+            if not 0 < number <= HIGHEST_PORT:
+                continue
             for endpoint in one.get("endpoints") or ():
                 states = endpoint.get("conditions") or {}
                 found = {(address, number) for address in addresses_of(endpoint)}
@@ -86,21 +89,22 @@ def addresses_of(endpoint: Mapping[str, Any]) -> list[str]:
 
 def is_address(text: str) -> bool:
     """Whether it is an IPv4 address, as nft and the machine write it."""
+    # Asked for each of perhaps a hundred thousand: `ipaddress` takes ten times as long.
     try:
-        return str(ipaddress.IPv4Address(text)) == text
-    except ValueError:
+        return socket.inet_ntoa(socket.inet_pton(socket.AF_INET, text)) == text
+    except (OSError, ValueError):
         return False
 
 
-def _order(address: Address) -> tuple[int, int]:
-    return int(ipaddress.IPv4Address(address[0])), address[1]
+def _order(address: Address) -> tuple[bytes, int]:
+    return socket.inet_pton(socket.AF_INET, address[0]), address[1]
 
 
 def _affinity_s(spec: Mapping[str, Any]) -> int:
     if spec.get("sessionAffinity") != "ClientIP":
         return 0
     asked = ((spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}).get("timeoutSeconds")
-    return int(asked or AFFINITY_S)
+    return max(1, min(int(asked or AFFINITY_S), LONGEST_AFFINITY_S))
 
 
 def to_json(forwards: Iterable[Forward]) -> bytes:
@@ -124,6 +128,12 @@ def _read(address: str, protocol: str, port: int, affinity_s: int, *backends: st
     pairs = [one.rpartition(":") for one in backends]
     targets = tuple((at, int(number)) for at, _, number in pairs)
     found = Forward(address, protocol, int(port), targets, int(affinity_s))
-    if protocol not in PROTOCOLS or not all(is_address(at) for at in (address, *(at for at, _ in targets))):
+    numbers = (found.port, *(number for _, number in targets))
+    if (
+        protocol not in PROTOCOLS
+        or not all(is_address(at) for at in (address, *(at for at, _ in targets)))
+        or not all(0 < number <= HIGHEST_PORT for number in numbers)
+        or not 0 <= found.affinity_s <= LONGEST_AFFINITY_S
+    ):
         raise ValueError(f"not a forward: {address} {protocol} {port} to {', '.join(backends)}")
     return found

@@ -106,15 +106,13 @@ class Resolver:
 
     async def _follow(self, query: dns.message.Message, found: Answer) -> dns.message.Message:
         """The rest of an answer that leads out of the cluster."""
-        question = query.question[0]
-        outside = dns.message.make_query(
-            f"{found.elsewhere}.", question.rdtype, use_edns=0, payload=LARGEST_DATAGRAM
-        )
-        answer = await self._ask(outside, outside.to_wire())
-        try:
+        question, rest = query.question[0], None
+        with suppress(dns.exception.DNSException, ValueError):
+            outside = dns.message.make_query(
+                f"{found.elsewhere}.", question.rdtype, use_edns=0, payload=LARGEST_DATAGRAM
+            )
+            answer = await self._ask(outside, outside.to_wire())
             rest = dns.message.from_wire(answer) if answer is not None else None
-        except (dns.exception.DNSException, ValueError):
-            rest = None
         if rest is None:
             return _response(query, dns.rcode.SERVFAIL)
         response = _response(query, rest.rcode(), is_ours=True)
