@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from parts.control_plane import ControlPlane
 from parts.conversation import Talk, talking
 from parts.real_cluster import GROUP
 from parts.server_process import Servers
-from parts.waiting import wait_until
+from parts.waiting import until, wait_until
+from tidegate.kube.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
 from tidegate.kube.resource import CONFIG_MAPS, SERVICE_ACCOUNTS, ApiError
@@ -60,6 +62,23 @@ async def test_a_namespace_gets_its_service_account_whose_tokens_are_taken(
             await client.get(SERVICE_ACCOUNTS, talk.namespace, "default")
         await client.close()
         assert f"system:serviceaccount:{talk.namespace}:default" in refused.value.message
+
+
+async def test_a_cache_follows_the_server_through_its_restart(plane: ControlPlane) -> None:
+    client = Client(load(plane.kubeconfig))
+    cache = Cache(client, CONFIG_MAPS, namespace="kube-public")
+    following = asyncio.create_task(cache.run())
+    await until(lambda: cache.is_live, 20)
+    await asyncio.to_thread(plane.api_server.stop)
+    await until(lambda: not cache.is_live, 20)
+    # In this thread, with which the process would end.
+    plane.api_server.start()
+    await client.create(CONFIG_MAPS, "kube-public", {"metadata": {"name": "late"}})
+    await until(lambda: cache.get("kube-public", "late") is not None, 30)
+    await client.delete(CONFIG_MAPS, "kube-public", "late")
+    following.cancel()
+    await asyncio.wait([following])
+    await client.close()
 
 
 async def made_token(talk: Talk) -> str:

@@ -142,8 +142,11 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking(kubeconfig: Path, folder: Path) -> AsyncIterator[Talk]:
-    """A conversation with a namespace of its own, which is deleted at the end. Keys are put into `folder`."""
+async def talking(kubeconfig: Path, folder: Path, *, is_tidied: bool = False) -> AsyncIterator[Talk]:
+    """A conversation with a namespace of its own, which is deleted at the end if the cluster is to stay.
+
+    Keys are put into `folder`.
+    """
     config = load(kubeconfig)
     identity = await Credentials(config, SystemClock()).identity()
     context = ssl.create_default_context(cadata=config.authority.decode() or None)
@@ -160,4 +163,5 @@ async def talking(kubeconfig: Path, folder: Path) -> AsyncIterator[Talk]:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": talk.namespace}}
         await talk.made("/api/v1/namespaces", body)
         yield talk
-        await talk.delete(f"/api/v1/namespaces/{talk.namespace}")
+        if is_tidied:
+            await talk.delete(f"/api/v1/namespaces/{talk.namespace}")

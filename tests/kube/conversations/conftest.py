@@ -10,13 +10,29 @@ import pytest
 from parts.conversation import Talk, talking
 from parts.real_cluster import REAL
 from parts.served import serving
+from tidegate.kube.client import Client
+from tidegate.kube.config import load
 
 
 @pytest.fixture(params=["embedded", REAL])
-async def talk(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Talk]:
+async def kubeconfig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Path]:
     if request.param == "embedded":
-        async with serving(tmp_path / "data") as served, talking(served.server.kubeconfig, tmp_path) as one:
-            yield one
+        async with serving(tmp_path / "data") as served:
+            yield served.server.kubeconfig
     else:
-        async with talking(request.getfixturevalue("real_kubeconfig"), tmp_path) as one:
-            yield one
+        yield request.getfixturevalue("real_kubeconfig")
+
+
+@pytest.fixture
+async def talk(request: pytest.FixtureRequest, kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Talk]:
+    # To empty a namespace costs the controllers a hundred requests, for nothing where all is thrown away.
+    is_tidied = request.config.getoption("--kubeconfig") is not None
+    async with talking(kubeconfig, tmp_path, is_tidied=is_tidied) as one:
+        yield one
+
+
+@pytest.fixture
+async def client(kubeconfig: Path) -> AsyncIterator[Client]:
+    made = Client(load(kubeconfig))
+    yield made
+    await made.close()

@@ -269,3 +269,101 @@ async def test_a_version_that_is_not_there_yet_is_waited_for_by_the_client(talk:
         details = answer.body["details"]
         assert [cause["reason"] for cause in details["causes"]] == ["ResourceVersionTooLarge"]
         assert details["retryAfterSeconds"] == 1
+
+
+@pytest.mark.parametrize(
+    ("accept", "cells"),
+    [
+        ("application/json", None),
+        ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", None),
+        (TABLE, ["a", 1]),
+    ],
+)
+async def test_what_goes_at_once_is_told_as_it_was(talk: Talk, accept: str, cells: list[Any] | None) -> None:
+    version = str(await put(talk, "a", "x", k="1"))
+    query = {"labelSelector": "tier=x", "resourceVersion": version}
+    async with talk.watching(talk.path("configmaps"), accept=accept, **query) as stream:
+        await remove(talk, "a")
+        event = await stream.next()
+    assert event["type"] == "DELETED"
+    told = event["object"]
+    if cells is not None:
+        assert told["rows"][0]["cells"][:2] == cells
+        told = told["rows"][0]["object"]
+    assert not {"deletionTimestamp", "deletionGracePeriodSeconds"} & set(told["metadata"])
+    assert told["metadata"]["labels"] == {"tier": "x"}
+
+
+async def test_a_selector_of_fields_sees_objects_enter_and_leave(talk: Talk) -> None:
+    spec = {"nodeName": "nowhere", "automountServiceAccountToken": False}
+    body = {"metadata": {"name": "p"}, "spec": {**spec, "containers": [{"name": "c", "image": "i"}]}}
+    status = talk.path("pods", "p", subresource="status")
+    async with talk.watching(talk.path("pods"), fieldSelector="status.phase=Running") as stream:
+        await talk.made(talk.path("pods"), body)
+        await talk.patch(status, {"status": {"phase": "Running"}})
+        await talk.patch(status, {"status": {"phase": "Succeeded"}})
+        seen = [await stream.next() for _ in range(2)]
+    told = [(event["type"], event["object"]["status"]["phase"]) for event in seen]
+    assert told == [("ADDED", "Running"), ("DELETED", "Running")]
+
+
+async def test_the_mark_of_a_streamed_table_is_in_its_row(talk: Talk) -> None:
+    await put(talk, "a", "x")
+    query = {"labelSelector": "tier=x", **WATCH_LIST}
+    async with talk.watching(talk.path("configmaps"), accept=TABLE, **query) as stream:
+        assert (await stream.next())["type"] == "ADDED"
+        mark = await stream.next()
+    assert (mark["type"], mark["object"]["kind"]) == ("BOOKMARK", "Table")
+    (row,) = mark["object"]["rows"]
+    assert row["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_a_watch_that_asks_for_bookmarks_ends_with_one(talk: Talk) -> None:
+    newest = await put(talk, "a", "x")
+    query = {"labelSelector": "tier=x", "timeoutSeconds": "3", "allowWatchBookmarks": "true"}
+    async with talk.watching(talk.path("configmaps"), **query) as stream:
+        assert await stream.brief() == ("ADDED", "a")
+        mark = await stream.next()
+    assert (mark["type"], mark["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
+    assert int(mark["object"]["metadata"]["resourceVersion"]) >= newest
+
+
+async def test_a_further_page_has_the_version_of_the_first(talk: Talk) -> None:
+    for name in ("a", "b"):
+        await put(talk, name)
+    first = (await talk.get(talk.path("configmaps"), limit="1")).body["metadata"]
+    both = {"continue": first["continue"], "resourceVersion": first["resourceVersion"]}
+    answer = await talk.get(talk.path("configmaps"), **both)
+    assert (answer.status, answer.reason) == (400, "BadRequest")
+
+
+async def test_a_collection_is_deleted_as_its_objects_are(talk: Talk) -> None:
+    body = {"metadata": {"name": "a", "labels": {"t": "x"}, "finalizers": ["example.org/held"]}}
+    await talk.made(talk.path("secrets"), body)
+    dry = await talk.delete(talk.path("secrets"), labelSelector="t=x", dryRun="All")
+    assert len(dry.body["items"]) == 1
+    assert "deletionTimestamp" not in (await talk.get(talk.path("secrets", "a"))).body["metadata"]
+    gone = await talk.delete(talk.path("secrets"), labelSelector="t=x")
+    assert gone.body["kind"] == "SecretList"
+    assert "deletionTimestamp" in (await talk.get(talk.path("secrets", "a"))).body["metadata"]
+    await talk.patch(talk.path("secrets", "a"), {"metadata": {"finalizers": None}})
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"tailLines": "-1"}, 422),
+        ({"tailLines": "x"}, 400),
+        ({"limitBytes": "0"}, 422),
+        ({"sinceSeconds": "1", "sinceTime": "2026-01-01T00:00:00Z"}, 422),
+        ({"container": "other"}, 400),
+    ],
+    ids=str,
+)
+async def test_a_log_that_cannot_be_asked_for(talk: Talk, query: dict[str, str], status: int) -> None:
+    spec = {"nodeName": "nowhere", "automountServiceAccountToken": False}
+    body = {"metadata": {"name": "p"}, "spec": {**spec, "containers": [{"name": "c", "image": "i"}]}}
+    await talk.made(talk.path("pods"), body)
+    assert (await talk.get(talk.path("pods", "p", subresource="log"), **query)).status == status
+    missing = await talk.get(talk.path("pods", "none", subresource="log"))
+    assert (missing.status, missing.reason) == (404, "NotFound")

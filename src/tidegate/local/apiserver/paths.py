@@ -60,11 +60,3 @@ def number(query: Mapping[str, str], name: str) -> int | None:
     if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         raise bad_request(f"invalid query parameter {name}: {value!r} is not a whole number")
     return int(value)
-
-
-def count(query: Mapping[str, str], name: str) -> int | None:
-    """The same, and not below zero."""
-    found = number(query, name)
-    if found is not None and found < 0:
-        raise bad_request(f"invalid query parameter {name}: {found} is below 0")
-    return found

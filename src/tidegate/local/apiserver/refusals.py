@@ -81,10 +81,10 @@ def version_required(kind: Kind, name: str) -> ApiError:
     return _invalid(kind.key, name, [problem], _details(kind, name))
 
 
-def invalid_options(options: str, problems: Sequence[Problem]) -> ApiError:
+def invalid_options(options: str, problems: Sequence[Problem], group: str = "meta.k8s.io") -> ApiError:
     """422 for parameters of a request that mean nothing: `ListOptions`, `DeleteOptions` …"""
-    details = {"group": "meta.k8s.io", "kind": options}
-    return _invalid(f"{options}.meta.k8s.io", "", problems, details)
+    details = {"kind": options, **({"group": group} if group else {})}
+    return _invalid(f"{options}.{group}".rstrip("."), "", problems, details)
 
 
 def invalid_scale(name: str, problem: Problem) -> ApiError:

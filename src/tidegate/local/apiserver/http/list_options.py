@@ -13,7 +13,9 @@ _MATCH = "resourceVersionMatch"
 
 
 def check_list_options(query: Mapping[str, str], *, is_watch: bool) -> None:
-    """422 for parameters that mean nothing together."""
+    """422 for parameters that mean nothing together, 400 for a page of two versions."""
+    if query.get("continue") and query.get("resourceVersion", "0") not in ("", "0"):
+        raise bad_request("specifying resource version is not allowed when using continue")
     problems = list(_watch_problems(query) if is_watch else _list_problems(query))
     if problems:
         raise invalid_options("ListOptions", problems)

@@ -13,10 +13,12 @@ from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS
 from tidegate.local.apiserver.http.websocket_channels import MESSAGE_BYTES, PROTOCOLS, Session
 from tidegate.local.apiserver.kinds import Kinds
-from tidegate.local.apiserver.paths import Path, count, flag
+from tidegate.local.apiserver.paths import Path, flag, number
 from tidegate.local.apiserver.printing.tables import decode
 from tidegate.local.apiserver.reads import Reads
+from tidegate.local.apiserver.refusals import invalid_options
 from tidegate.local.apiserver.responses import STREAM, bad_request, not_offered, open_stream
+from tidegate.local.apiserver.validation.rules import at_least, forbidden
 from tidegate.local.streams import Command, LogOptions, PodStreams
 
 HEADERS_AFTER_S = 0.5
@@ -87,11 +89,15 @@ class Streams:
 
 
 def log_options(query: Mapping[str, str]) -> LogOptions:
-    """The part of the log that is asked for; 400 for what means nothing."""
+    """The part of the log that is asked for; 400 for what cannot be read, 422 for what means nothing."""
     since_time = query.get("sinceTime", "")
-    since_s = count(query, "sinceSeconds")
-    if since_time and since_s is not None:
-        raise bad_request("only one of sinceTime and sinceSeconds may be given")
+    amounts = {name: number(query, name) for name in ("sinceSeconds", "tailLines", "limitBytes")}
+    least = {"sinceSeconds": 1, "tailLines": 0, "limitBytes": 1}
+    problems = [p for name, amount in amounts.items() for p in at_least(name, amount, least[name])]
+    if since_time and amounts["sinceSeconds"] is not None:
+        problems.append(forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+    if problems:
+        raise invalid_options("PodLogOptions", problems, "")
     try:
         moment = parse_time(since_time) if since_time else None
     except ValueError as error:
@@ -99,11 +105,11 @@ def log_options(query: Mapping[str, str]) -> LogOptions:
     return LogOptions(
         follow=flag(query, "follow"),
         previous=flag(query, "previous"),
-        tail_lines=count(query, "tailLines"),
-        since_s=since_s,
+        tail_lines=amounts["tailLines"],
+        since_s=amounts["sinceSeconds"],
         since_time=moment,
         timestamps=flag(query, "timestamps"),
-        limit_bytes=count(query, "limitBytes"),
+        limit_bytes=amounts["limitBytes"],
     )
 
 

@@ -111,7 +111,17 @@ class Renderer:
         if annotations:
             metadata["annotations"] = annotations
         if self._shape.name == "Table":
-            return encode({"kind": "Table", "apiVersion": META_VERSION, "metadata": metadata, "rows": []})
+            # As clients of tables look for it: in the object of a row.
+            row = {"cells": [], "object": _metadata_only({"metadata": metadata})}
+            return encode(
+                {
+                    "kind": "Table",
+                    "apiVersion": META_VERSION,
+                    "metadata": {"resourceVersion": str(version)},
+                    "columnDefinitions": [],
+                    "rows": [row],
+                }
+            )
         if self._shape.name:
             return encode({"kind": "PartialObjectMetadata", "apiVersion": META_VERSION, "metadata": metadata})
         resource = self._kind.resource

@@ -53,6 +53,9 @@ def deleted(kind: Kind, old: Object, deletion: Deletion, now: datetime) -> tuple
             new_meta["generation"] = int(meta.get("generation") or 0) + 1
         if kind.key == "namespaces":
             new["status"] = {**(old.get("status") or {}), "phase": "Terminating"}
+    if is_finished(kind, new) and not was_marked and kind.key != "pods":
+        # What goes at once is told as it was; only a Pod is marked on its way out.
+        return old, True
     return new, is_finished(kind, new)
 
 
