@@ -17,6 +17,7 @@ from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
 from tidegate.local.nodes.network.pod_networks import PodNetwork
+from tidegate.local.nodes.processes.cgroups import Groups
 from tidegate.local.nodes.processes.environment import Refers
 from tidegate.local.nodes.processes.instance import View
 from tidegate.local.nodes.processes.process import Sweeper
@@ -51,6 +52,8 @@ class NodeContext:
     # How pods talk to the API as themselves; None where nothing gives them tokens.
     access: ApiAccess | None = None
     python: Python = field(default_factory=Python)
+    # Control groups for limits of memory; None where limits are watched.
+    groups: Groups | None = None
     # Images about which it was told that what runs for them is another version.
     told: set[str] = field(default_factory=set)
     # Launchers at work; more at once would only take the processors from those that run.

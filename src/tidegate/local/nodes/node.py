@@ -34,7 +34,7 @@ from tidegate.local.nodes.network.pod_networks import PodNetwork, SharedNetwork
 from tidegate.local.nodes.network.service_proxies import Proxies
 from tidegate.local.nodes.places import network_report
 from tidegate.local.nodes.pod_streams import Streams
-from tidegate.local.nodes.pod_usage import Meter
+from tidegate.local.nodes.pod_usage import MemoryWatch, Meter
 from tidegate.local.nodes.pods.pod_worker import PodTask
 from tidegate.local.nodes.pods.status_reports import FINISHED
 from tidegate.local.nodes.processes.machine_view import Host, condition, told
@@ -137,6 +137,9 @@ class Node:
         )
         if lacks := told(self._context.view):
             log.warning(lacks)
+        self._context.groups = await asyncio.to_thread(self._host.groups, self._context.node_id)
+        if self._context.groups is not None:
+            self._context.groups.clear(self._is_group_known)
         for service in self._objects.list(SERVICES):
             self._proxies.on_service(service, False)
         for one in self._objects.list(ENDPOINT_SLICES):
@@ -161,7 +164,11 @@ class Node:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._proxies.run())
             group.create_task(self._log_clock.run(self._pods))
+            group.create_task(MemoryWatch(self._context, self._pods).run())
             group.create_task(Heartbeat(self._objects, self._context.clock, conditions).run())
+
+    def _is_group_known(self, name: str) -> bool:
+        return self._context.pods.joinpath(*name.rsplit(".", 2)).exists()
 
     async def _connect(self) -> set[str]:
         """Goes on with the pods' networks; the uids of those whose network is gone."""

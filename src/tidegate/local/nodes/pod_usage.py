@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidegate.base.errors import Failure
 from tidegate.base.selectors import parse_selector
 from tidegate.kube.resource import PODS
+from tidegate.local.nodes.context import NodeContext
+from tidegate.local.nodes.pods.container import Container
+from tidegate.local.nodes.pods.container_plan import memory_limit
 from tidegate.local.nodes.pods.pod_worker import PodTask
 from tidegate.local.objects import Objects
 from tidegate.runtime.clock import Clock
@@ -98,6 +102,52 @@ class Meter:
                 self._before = self._now
                 self._now = await asyncio.to_thread(sample, self._clock.monotonic())
             return self._before, self._now
+
+
+class MemoryWatch:
+    """Kills containers that take more memory than their limit, where no control group does it."""
+
+    def __init__(self, context: NodeContext, pods: Mapping[str, PodTask]) -> None:
+        self._context = context
+        self._pods = pods
+
+    async def run(self) -> None:
+        while True:
+            await self._context.clock.sleep(WINDOW_S)
+            if self._context.groups is None:
+                await self._look()
+
+    async def _look(self) -> None:
+        limited = [one for task in self._pods.values() for one in _limited(task)]
+        if not limited:
+            return
+        used = (await asyncio.to_thread(sample, self._context.clock.monotonic())).memory
+        for session, task, container, limit in limited:
+            # What processes share counts in each of them: the sum is looked at closely before it counts.
+            if used.get(session, 0) <= limit or await asyncio.to_thread(_own_memory, session) <= limit:
+                continue
+            instance = container.current
+            if container.is_running and instance is not None:
+                instance.mark_out_of_memory()
+                await self._context.sweeper.sweep(task.uid, instance.name)
+
+
+def _limited(task: PodTask) -> Iterator[tuple[int, PodTask, Container, int]]:
+    for one in task.containers:
+        limit = memory_limit(one.spec)
+        if limit and one.is_running and one.seen and one.seen.claim:
+            yield one.seen.claim.session, task, one, limit
+
+
+def _own_memory(session: int) -> int:
+    """Bytes of the session's processes, with each one's part of what it shares."""
+    total = 0
+    for entry in os.listdir("/proc"):
+        with suppress(OSError):
+            if entry.isdigit() and os.getsid(int(entry)) == session:
+                lines = Path(f"/proc/{entry}/smaps_rollup").read_text().splitlines()
+                total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return total
 
 
 def _sessions(task: PodTask, container: str) -> Iterable[int]:

@@ -26,7 +26,7 @@ from tidegate.local.nodes.processes.instance import Instance, Plan, Record, Seen
 from tidegate.local.nodes.processes.instance_life import Life
 from tidegate.local.nodes.processes.last_words import last_words
 from tidegate.local.nodes.processes.process import Sweeper, Watch
-from tidegate.local.nodes.processes.volumes import remove
+from tidegate.local.nodes.processes.volumes import drop, remove
 from tidegate.runtime.clock import Clock
 
 KEPT = 2
@@ -245,7 +245,7 @@ class Container:
     async def _drop(self, instance: Instance, sweeper: Sweeper) -> None:
         """Ends what is left of an instance that has ended, and removes what it wrote."""
         await sweeper.sweep(self._uid, instance.name)
-        await asyncio.to_thread(remove, instance.files)
+        await asyncio.to_thread(drop, instance)
 
     def _prune(self) -> None:
         """Keeps the last instances, for `logs --previous`; numbers are never used twice."""
@@ -323,7 +323,7 @@ class Container:
         if not self.is_running or self.seen is None or self.seen.claim is None or self.current is None:
             return None
         record = self.current.record()
-        return Inside(self.seen.claim.pid, record.cwd, record.env)
+        return Inside(self.seen.claim.pid, record.cwd, record.env, self.current.identity)
 
     def next_record(self, plan: Plan) -> Record:
         """What the next instance inherits from the last: a lost machine costs neither count nor delay."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tidegate.base.quantity import parse_quantity
 from tidegate.local.api_access import ACCOUNT_FOLDER
 from tidegate.local.entrypoints.box import DATA_VARIABLE
 from tidegate.local.nodes.context import NodeContext
@@ -19,7 +21,10 @@ from tidegate.local.nodes.processes.environment import Refers, command_line, env
 from tidegate.local.nodes.processes.instance import Bind, Plan
 from tidegate.local.nodes.processes.pod_naming import pod_names
 from tidegate.local.nodes.processes.process import INSTANCE_VARIABLE, NODE_VARIABLE, UID_VARIABLE
+from tidegate.local.nodes.processes.run_as import give_to_group, ignored, run_as
 from tidegate.local.nodes.processes.volumes import Unmountable, Volumes, binds
+
+log = logging.getLogger(__name__)
 
 # As in an image: what `pip` installs is the container's own, whoever else manages the machine's Python.
 PIP = {"PIP_BREAK_SYSTEM_PACKAGES": "1", "PIP_ROOT_USER_ACTION": "ignore"}
@@ -31,7 +36,7 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     Raises `Incomplete`, `Unmountable`, `Unnameable`, `NoProgram` or `Misconfigured`: reasons to wait, not
     failures.
     """
-    metadata = pod["metadata"]
+    metadata, runs_as = pod["metadata"], run_as(pod, container)
     refers: Refers = context.refers(metadata["namespace"])
     api = context.access.address if context.access is not None else None
     env = environment(pod, container, refers, _inherited(context), api)
@@ -49,10 +54,11 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
         for one in program.files
         if not _is_covered(one.target, wanted)
     ]
+    if runs_as.user and env.get("HOME") == context.inherited.get("HOME"):
+        env["HOME"] = runs_as.home
     if program.data:
-        env[DATA_VARIABLE] = _storage(
-            folder / ".data" / str(container["name"]), program.data, wanted, context
-        )
+        own = folder / ".data" / str(container["name"])
+        env[DATA_VARIABLE] = _storage(own, program.data, wanted, context, runs_as.user)
     words = program.args
     cwd = container.get("workingDir") or program.working_dir
     if context.refused:
@@ -70,7 +76,6 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     env[NODE_VARIABLE] = context.node_id
     env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
     hostname = pod_names(pod).kernel
-    is_privileged = bool((container.get("securityContext") or {}).get("privileged"))
     hidden = [str(place) for place in context.hidden]
     return Plan(
         words,
@@ -80,8 +85,10 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
         wanted,
         context.view,
         hidden,
-        is_privileged,
+        bool((container.get("securityContext") or {}).get("privileged")),
         has_network(context, pod),
+        runs_as,
+        _group(context, pod, container, number),
     )
 
 
@@ -97,11 +104,13 @@ def _is_covered(place: str, wanted: list[Bind]) -> bool:
     return any(place == bind.target or place.startswith(bind.target.rstrip("/") + "/") for bind in wanted)
 
 
-def _storage(own: Path, place: str, wanted: list[Bind], context: NodeContext) -> str:
+def _storage(own: Path, place: str, wanted: list[Bind], context: NodeContext, user: int | None) -> str:
     """Where the container finds its image's data: a volume of the pod, or a folder of its own."""
     if _is_covered(place, wanted):
         return place
     own.mkdir(parents=True, exist_ok=True)
+    if user:
+        os.chown(own, user, -1)
     if context.refused:
         return str(own)
     wanted.append(Bind(str(own), place))
@@ -115,7 +124,40 @@ def fill_volumes(context: NodeContext, pod: Mapping[str, Any], refers: Refers) -
     volumes = Volumes(
         _volumes_of(context, pod), context.claims, context.claim_uid(metadata["namespace"]), tokens
     )
-    return volumes.prepare(pod, refers)
+    found = volumes.prepare(pod, refers)
+    give_to_group(pod, found)
+    return found
+
+
+def notices(
+    context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """What of the container is not as the manifest has it, though it runs: (reason, message)."""
+    image = str(container.get("image", ""))
+    if image not in context.told and (told := context.python.differs(image)):
+        context.told.add(image)
+        yield "OtherVersion", told
+    if told := ignored(pod, container):
+        yield "NotHonoured", told
+
+
+def memory_limit(container: Mapping[str, Any]) -> int | None:
+    """In bytes."""
+    limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
+    return None if limit is None else int(parse_quantity(str(limit)))
+
+
+def _group(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any], number: int) -> str:
+    """The control group of the instance; "" without a limit, and where limits are watched."""
+    limit = memory_limit(container)
+    if not limit or context.groups is None:
+        return ""
+    try:
+        return str(context.groups.make(f"{pod['metadata']['uid']}.{container['name']}.{number}", limit))
+    except OSError as error:
+        log.warning("memory is watched from now on: no group", extra={"answer": error.strerror})
+        context.groups = None
+        return ""
 
 
 def renewal_s(context: NodeContext, pod: Mapping[str, Any]) -> float | None:

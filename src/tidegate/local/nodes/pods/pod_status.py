@@ -65,10 +65,14 @@ def running(started_at: float) -> dict[str, Any]:
 
 
 def terminated(
-    code: int, started_at: float, finished_at: float, failure: tuple[str, str] | None = None
+    code: int,
+    started_at: float,
+    finished_at: float,
+    failure: tuple[str, str] | None = None,
+    is_oom: bool = False,
 ) -> dict[str, Any]:
     """`failure` is the (reason, message) of a command that never ran."""
-    reason, message = failure or ("Completed" if code == 0 else "Error", "")
+    reason, message = failure or ("OOMKilled" if is_oom else "Completed" if code == 0 else "Error", "")
     state: dict[str, Any] = {
         "exitCode": code,
         "reason": reason,
@@ -87,7 +91,7 @@ def ended(seen: Seen, container_id: str, words: str) -> dict[str, Any]:
     if seen.state != "ended":
         return {}
     began = seen.claim.at if seen.claim else seen.finished_at
-    state = terminated(seen.code, began, max(began, seen.finished_at), seen.failure)
+    state = terminated(seen.code, began, max(began, seen.finished_at), seen.failure, seen.is_oom)
     state["terminated"]["containerID"] = container_id
     if words:
         state["terminated"]["message"] = words

@@ -269,10 +269,8 @@ class PodTask:
             container.waiting = pod_status.waiting(IMAGE_REASONS[is_known], str(error))
             await self._reports.once(pod, "Failed", str(error))
             return RETRY_S
-        image = str(container.spec.get("image", ""))
-        if image not in self._context.told and (told := self._context.python.differs(image)):
-            self._context.told.add(image)
-            await self._reports.event(pod, "Warning", "OtherVersion", told)
+        for reason, told in container_plan.notices(self._context, pod, container.spec):
+            await self._reports.once(pod, reason, told)
         await self._context.launches.acquire()
         newest = self._reports.pod()
         if newest is None or newest["metadata"].get("deletionTimestamp"):

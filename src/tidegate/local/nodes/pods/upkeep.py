@@ -62,6 +62,10 @@ class Upkeep:
                 is_mount = reason == "FailedMount"
                 event = (reason, told) if is_mount else ("Failed", f"Error: {told}")
                 await self._reports.event(pod, "Warning", *event)
+            if seen is not None and seen.is_oom:
+                limit = ((container.spec.get("resources") or {}).get("limits") or {}).get("memory")
+                told = f"Container {container.name} was killed: it took more memory than its limit, {limit}"
+                await self._reports.event(pod, "Warning", "OOMKilling", told)
             if container.takes_note_of_start():
                 if container.is_running and pod and not self._begin_post_start(pod, container):
                     self._probe(pod, container, Begin())

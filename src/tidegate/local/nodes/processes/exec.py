@@ -27,10 +27,12 @@ class Inside:
     pid: int
     cwd: str
     env: Mapping[str, str]
+    identity: str = "::"
 
     def argv(self, command: Sequence[str], has_tty: bool) -> list[str]:
         cwd, tty = self.cwd or "/", "1" if has_tty else "0"
-        return [sys.executable, "-I", "-S", str(LAUNCHER), "enter", str(self.pid), cwd, tty, *command]
+        words = ["enter", str(self.pid), cwd, tty, self.identity, *command]
+        return [sys.executable, "-I", "-S", str(LAUNCHER), *words]
 
 
 async def run(inside: Inside, command: Sequence[str], timeout_s: float | None) -> tuple[int, str]:

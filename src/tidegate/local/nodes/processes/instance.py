@@ -9,6 +9,7 @@
         message  what the program leaves for the container's status
         exit     the exit code, written by the shell that waits for the command, into room kept for it
         lost     the server ended it together with itself: not a failure
+        oom      it was killed because it took too much memory
         fs       what it wrote outside its volumes, as long as it runs; root: where its root is mounted
 
 The directory appears whole (by rename) before anything starts. Whoever links `claim` first decides:
@@ -31,7 +32,9 @@ from typing import Literal
 import msgspec
 
 from tidegate.local.nodes.processes import last_words
+from tidegate.local.nodes.processes.cgroups import kills
 from tidegate.local.nodes.processes.process import machine, started_at
+from tidegate.local.nodes.processes.run_as import RunAs
 
 LAUNCHER = Path(__file__).with_name("launch")
 # The shell waits and writes the exit code, whoever else lives or dies. TERM reaches the whole group;
@@ -41,6 +44,7 @@ SHIM = 'trap : TERM INT HUP; "$@"; echo $? 1<>"$0/exit"'
 NO_EXIT = b"-" * 8
 SERVER = "server"
 CLAIM_WORDS = 6
+HEAD = ("cgroup", "user", "group", "groups")
 KILLED = 137
 State = Literal["unclaimed", "alive", "ended", "lost", "void"]
 Kind = Literal["none", "shared", "places", "whole"]
@@ -79,7 +83,7 @@ class Plan:
     """What to run. With a view of the machine (but "none") in mounts of its own; `hidden` is not in it.
 
     `is_privileged` may change the kernel's settings, as on a cluster; with `has_network` it joins the
-    network that the launcher is given.
+    network that the launcher is given. `group` is the control group that limits its memory.
     """
 
     args: Sequence[str]
@@ -91,13 +95,18 @@ class Plan:
     hidden: Sequence[str] = ()
     is_privileged: bool = False
     has_network: bool = False
+    run_as: RunAs = field(default_factory=RunAs)
+    group: str = ""
 
     @property
     def is_private(self) -> bool:
         return self.view.kind != "none"
 
     def words(self) -> bytes:
-        words: list[str] = ["private"] * self.is_private + ["memory"] * self.view.is_in_memory
+        # These come first: the server reads them again.
+        words = ["cgroup", self.group] if self.group else []
+        words += self.run_as.words()
+        words += ["private"] * self.is_private + ["memory"] * self.view.is_in_memory
         words += ["view", self.view.kind] + ["privileged"] * self.is_privileged
         words += ["network"] * self.has_network
         for place in self.view.places:
@@ -151,6 +160,7 @@ class Seen:
     code: int = 0
     failure: tuple[str, str] | None = None
     finished_at: float = 0.0
+    is_oom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +205,34 @@ class Instance:
             return Seen("lost", claim)
         if code is None:
             code, finished_at = (128, claim.at) if failure else (KILLED, time.time())
-        return Seen("ended", claim, code, failure, finished_at)
+        is_oom = code == KILLED and failure is None and self.is_out_of_memory
+        return Seen("ended", claim, code, failure, finished_at, is_oom)
+
+    @property
+    def is_out_of_memory(self) -> bool:
+        """Whether something of it was killed because it took too much memory."""
+        groups = self.head().get("cgroup", [])
+        return (self.path / "oom").exists() or any(kills(Path(group)) for group in groups)
+
+    def mark_out_of_memory(self) -> None:
+        (self.path / "oom").touch()
+
+    def head(self) -> dict[str, list[str]]:
+        """The first words of the plan: its group, and whom it runs as."""
+        found: dict[str, list[str]] = {}
+        with suppress(OSError):
+            words = iter(os.fsdecode((self.path / "plan").read_bytes()).split("\0"))
+            for word in words:
+                if word not in HEAD:
+                    break
+                found.setdefault(word, []).append(next(words, ""))
+        return found
+
+    @property
+    def identity(self) -> str:
+        """Whom it runs as: user:group:other,groups, each of which may be empty."""
+        head = self.head()
+        return ":".join(",".join(head.get(name, [])) for name in ("user", "group", "groups"))
 
     def _claim(self, words: Sequence[str]) -> Claim:
         if len(words) != CLAIM_WORDS:  # written shortly before the machine lost power

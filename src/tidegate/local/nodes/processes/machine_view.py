@@ -7,9 +7,11 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tidegate.local.nodes.processes.cgroups import Groups, find_groups
 from tidegate.local.nodes.processes.instance import LAUNCHER, Kind, View
 from tidegate.local.nodes.processes.volumes import remove
 
@@ -21,16 +23,23 @@ class Host:
     """What a node takes from its machine.
 
     `environment` is the server's, of which pods may see a part; `hidden` are folders that they may not
-    see. `look` says which view of the machine they get; it runs on a thread.
+    see. `look` says which view of the machine they get, `find` which control groups limit their memory;
+    both run on a thread.
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     hidden: tuple[Path, ...] = ()
     look: Callable[[Path, Mapping[str, str]], View] | None = None
+    find: Callable[[str, str], Groups | None] = find_groups
 
     def view(self, folder: Path) -> View:
         """`folder` is where the containers' own files will be."""
         return (self.look or look)(folder, self.environment)
+
+    def groups(self, node_id: str) -> Groups | None:
+        with suppress(OSError):
+            return self.find(f"tidegate-{node_id[:13]}", Path("/proc/self/cgroup").read_text())
+        return None
 
 
 def look(folder: Path, environment: Mapping[str, str]) -> View:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.local.nodes.processes.account_tokens import NO_TOKENS, AccountTokens
+from tidegate.local.nodes.processes.cgroups import kills, release
 from tidegate.local.nodes.processes.environment import Incomplete, Refers, expand, field_value, resource_value
-from tidegate.local.nodes.processes.instance import Bind
+from tidegate.local.nodes.processes.instance import Bind, Instance
 
 FILE_MODE = 0o644
 File = tuple[bytes, int]
@@ -175,6 +176,15 @@ def binds(container: Mapping[str, Any], volumes: Mapping[str, Path], env: Mappin
             )
         )
     return result
+
+
+def drop(instance: Instance) -> None:
+    """Removes what an instance that has ended held: what it wrote outside its volumes, and its group."""
+    if group := instance.head().get("cgroup"):
+        if kills(Path(group[0])):
+            instance.mark_out_of_memory()
+        release(Path(group[0]))
+    remove(instance.files)
 
 
 def remove(folder: Path) -> None:

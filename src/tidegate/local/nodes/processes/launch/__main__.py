@@ -1,7 +1,8 @@
 """The program that becomes a container's process. Started fresh, once per instance; never imported.
 
     python -I -S launch run <instance directory>           claim, mount, become the command
-    python -I -S launch enter <pid> <directory> <tty> ARG  join the namespaces of <pid>, become ARG…
+    python -I -S launch enter <pid> <directory> <tty> <user:group:groups> ARG
+                                                           join the namespaces of <pid>, become ARG…
     python -I -S launch probe <scratch directory>          which view of the machine is possible here
 
 Python runs this folder, so its modules know each other by their bare names; it is no package of the
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
     if words[0] == b"enter":
         from enter import enter
 
-        return enter(int(words[1]), words[2], words[3] == b"1", words[4:])
+        return enter(int(words[1]), words[2], words[3] == b"1", words[4], words[5:])
     from probe import probe
 
     return probe(words[1])

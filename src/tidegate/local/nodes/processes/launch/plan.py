@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+IDENTITY = (b"user", b"group", b"groups")
+
 
 class CannotStart(Exception):
     """The instance cannot run: `reason` is the container's reason, `message` what to tell the user."""
@@ -24,6 +26,8 @@ class Plan:
         self.view = b"shared"
         self.places: list[bytes] = []
         self.hidden: list[bytes] = []
+        self.group = b""
+        self.identity: list[list[int]] = [[], [], []]
         words = iter(text.split(b"\0")[:-1])
         for word in words:
             if word == b"arg":
@@ -43,6 +47,10 @@ class Plan:
                 self.places.append(next(words))
             elif word == b"hide":
                 self.hidden.append(next(words))
+            elif word == b"cgroup":
+                self.group = next(words)
+            elif word in IDENTITY:
+                self.identity[IDENTITY.index(word)].append(int(next(words)))
             elif word == b"private":
                 self.is_private = True
             elif word == b"memory":

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from claim import claim
 from command import become, find_program
+from identity import take
 from mounts import make_private
 from namespaces import join_network
 from plan import CannotStart, Plan
@@ -28,6 +29,13 @@ def enter_network() -> bool:
         raise CannotStart("StartError", f"cannot enter the network of the pod: {error.strerror}") from error
 
 
+def enter_group(group: int) -> None:
+    try:
+        os.write(group, b"0")
+    except OSError as error:
+        raise CannotStart("StartError", f"cannot limit the memory: {error.strerror}") from error
+
+
 def run(instance: bytes) -> int:
     for fd in (STATUS_FD, NETWORK_FD, ROUTER_FD):
         with suppress(OSError):  # not there: started by hand, or without a network of its own
@@ -40,20 +48,29 @@ def run(instance: bytes) -> int:
     log = os.open(instance + b"/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if plan.identity[0]:
+        os.fchown(log, plan.identity[0][0], -1)  # who opens /dev/stdout opens this file
     os.close(log)
     try:
+        group = os.open(plan.group + b"/cgroup.procs", os.O_WRONLY) if plan.group else None
         has_joined_user = plan.has_network and enter_network()
         if plan.is_private:
             make_private(instance, plan, has_joined_user)
+        take(plan.identity)
         try:
             os.chdir(plan.cwd or b"/")
         except OSError as error:
             told = f"working directory {plan.cwd.decode(errors='replace')}: {error.strerror}"
             raise CannotStart("StartError", told) from error
         program = find_program(plan.args[0], plan.env.get(b"PATH", os.defpath.encode()))
+        if group is not None:
+            # As late as can be: this interpreter needs more than a small limit has.
+            enter_group(group)
         tell(b"+")
         become(program, plan.args, plan.env)
     except CannotStart as error:
+        if os.geteuid() != 0 and plan.identity[0]:
+            os.seteuid(0)
         fresh = os.open("failed.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600, dir_fd=held)
         os.write(fresh, f"{error.reason}\0{error.message}".encode())
         os.close(fresh)

@@ -1,0 +1,28 @@
+"""Whom the command runs as."""
+
+from __future__ import annotations
+
+import os
+
+from plan import CannotStart
+
+
+def take(identity: list[list[int]]) -> None:
+    """Becomes user, group and groups, where they are given; the saved user stays, for a last word."""
+    user, group, groups = identity
+    try:
+        if user or group:
+            os.setgroups(groups)
+        elif groups:
+            os.setgroups(sorted({*os.getgroups(), *groups}))
+        if group:
+            os.setresgid(group[0], group[0], group[0])
+        if user:
+            os.setresuid(user[0], user[0], os.geteuid())
+    except OSError as error:
+        told = f"cannot become user {user} of group {group}: {error.strerror}"
+        raise CannotStart("StartError", told) from error
+
+
+def read(text: bytes) -> list[list[int]]:
+    return [[int(word) for word in part.split(b",") if word] for part in text.split(b":")]

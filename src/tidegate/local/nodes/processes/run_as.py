@@ -1,0 +1,115 @@
+"""Whom a container runs as: `securityContext` of pod and container, as a kubelet reads them.
+
+Only root can become somebody else. Where Tidegate runs as an ordinary user, containers run as that user.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tidegate.local.nodes.processes.environment import Incomplete
+
+# Volumes whose files belong to the pod: the others (hostPath) are the machine's.
+OWNED = ("emptyDir", "ephemeral", "persistentVolumeClaim", "configMap", "secret", "downwardAPI", "projected")
+
+
+@dataclass(frozen=True, slots=True)
+class RunAs:
+    """Numbers; None is whoever runs Tidegate."""
+
+    user: int | None = None
+    group: int | None = None
+    groups: tuple[int, ...] = ()
+
+    def words(self) -> list[str]:
+        """As words of a plan. With a user or a group, the other groups are exactly `groups`."""
+        words = [] if self.user is None else ["user", str(self.user)]
+        words += [] if self.group is None else ["group", str(self.group)]
+        for group in self.groups:
+            words += ["groups", str(group)]
+        return words
+
+    @property
+    def home(self) -> str:
+        with suppress(KeyError):
+            return pwd.getpwuid(self.user or 0).pw_dir
+        return "/"
+
+
+def run_as(pod: Mapping[str, Any], container: Mapping[str, Any], me: int | None = None) -> RunAs:
+    """Raises `Incomplete` where the pod forbids root and would get it. `me` is who runs Tidegate."""
+    me = os.geteuid() if me is None else me
+    of_pod = pod["spec"].get("securityContext") or {}
+    given = {**of_pod, **{k: v for k, v in (container.get("securityContext") or {}).items() if v is not None}}
+    user, group = given.get("runAsUser"), given.get("runAsGroup")
+    if given.get("runAsNonRoot") and (me if user is None or me != 0 else user) == 0:
+        name, namespace, uid = (pod["metadata"][key] for key in ("name", "namespace", "uid"))
+        where = f'(pod: "{name}_{namespace}({uid})", container: {container["name"]})'
+        if user is None:
+            raise Incomplete(f"container has runAsNonRoot and image will run as root {where}: set runAsUser")
+        raise Incomplete(f"container's runAsUser breaks non-root policy {where}")
+    if me != 0:
+        return RunAs()
+    more = {*(of_pod.get("supplementalGroups") or ()), *_of(of_pod.get("fsGroup"))}
+    if user is not None:
+        with suppress(KeyError):
+            known = pwd.getpwuid(user)
+            group = known.pw_gid if group is None else group
+            more |= set(os.getgrouplist(known.pw_name, known.pw_gid)) - {known.pw_gid}
+        group = 0 if group is None else group
+    return RunAs(user, group, tuple(sorted(more)))
+
+
+def _of(number: int | None) -> tuple[int, ...]:
+    return () if number is None else (number,)
+
+
+def ignored(pod: Mapping[str, Any], container: Mapping[str, Any], me: int | None = None) -> str:
+    """What to tell where we are not root and something of this is not honoured; "" for nothing."""
+    me = os.geteuid() if me is None else me
+    of_pod, own = pod["spec"].get("securityContext") or {}, container.get("securityContext") or {}
+    if me == 0:
+        return ""
+    given = {"runAsUser": own.get("runAsUser", of_pod.get("runAsUser"))}
+    given |= {"runAsGroup": own.get("runAsGroup", of_pod.get("runAsGroup"))}
+    given |= {name: of_pod.get(name) for name in ("fsGroup", "supplementalGroups")}
+    wanted = [name for name, value in given.items() if value and (name, value) != ("runAsUser", me)]
+    if not wanted:
+        return ""
+    return f"{', '.join(wanted)}: not honoured, containers run as the user {me} that runs Tidegate"
+
+
+def give_to_group(pod: Mapping[str, Any], volumes: Mapping[str, Path], me: int | None = None) -> None:
+    """What `fsGroup` asks of the pod's own volumes; a claim is walked only if its top is not the group's."""
+    group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+    if group is None or (os.geteuid() if me is None else me) != 0:
+        return
+    for volume in pod["spec"].get("volumes") or []:
+        kind = next((key for key in OWNED if volume.get(key) is not None), None)
+        top = volumes.get(volume["name"])
+        if kind is None or top is None:
+            continue
+        is_ours = top.stat().st_gid == group and top.stat().st_mode & 0o2070 == 0o2070
+        if kind == "persistentVolumeClaim" and is_ours:
+            continue
+        is_file_kind = kind in ("configMap", "secret", "downwardAPI", "projected")
+        for place, folders, files in os.walk(top):
+            for one in (place, *(os.path.join(place, name) for name in files)):
+                _give(one, group, 0o040 if is_file_kind else 0o060)
+            folders[:] = [name for name in folders if not os.path.islink(os.path.join(place, name))]
+
+
+def _give(path: str, group: int, more: int) -> None:
+    with suppress(OSError):
+        seen = os.lstat(path)
+        os.chown(path, -1, group, follow_symlinks=False)
+        if os.path.islink(path):
+            return
+        mode = seen.st_mode & 0o7777 | more
+        os.chmod(path, mode | 0o2010 if os.path.isdir(path) else mode)
