@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from bench import changes, deciding, families, machine, push, rounds, startup
+from bench import changes, deciding, families, machine, pods, push, rounds, startup
 from bench.figures import Figure, table
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("deciding", "changes", "starting", "push", "rounds", "families")
+PARTS = ("deciding", "changes", "starting", "pods", "push", "rounds", "families")
 
 
 def main() -> int:
@@ -75,6 +75,8 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
         plan.append(("changes", changes.measure))
     if "starting" in wanted:
         plan.append(("starts", startup.measure))
+    if "pods" in wanted:
+        plan.append(("pods", pods.measure))
     if "push" in wanted:
         plan.append(("pushes", partial(push.measure, pushes=options.pushes)))
     if "rounds" in wanted:
