@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ from tidegate.local.controllers.services.api_service import ApiService, api_addr
 from tidegate.local.nodes.images.program import ADDED, ImageMap
 from tidegate.local.nodes.network.pod_networks import PodNetwork
 from tidegate.local.nodes.node import Node
-from tidegate.local.nodes.processes.machine_view import Host
+from tidegate.local.nodes.processes.machine_view import Host, own_places
 from tidegate.local.objects import Objects
 from tidegate.operator.operator import Operator
 from tidegate.runtime.clock import Clock, SystemClock
@@ -97,7 +98,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         neighbours.follow(plane.objects)
         added = settings.data_dir / "node" / ADDED
         images = ImageMap(settings.images, added) if settings.images is not None else None
-        host = Host(hidden=(settings.data_dir,))
+        host = Host(hidden=own_places(settings.data_dir, [Path.cwd(), Path.home(), Path(sys.prefix)]))
         node = Node(plane.objects, settings.data_dir / "node", clock, images, host, network)
         metrics = Metrics()
         server = Server(

@@ -14,7 +14,7 @@ import pytest
 
 from parts.launching import WHO, Launching, launching
 from tidegate.local.nodes.processes.instance import Bind, Plan, View
-from tidegate.local.nodes.processes.machine_view import told
+from tidegate.local.nodes.processes.machine_view import own_places, told
 from tidegate.local.nodes.processes.volumes import remove
 
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -105,11 +105,20 @@ def test_a_volume_is_written_through_also_below_a_place_that_is_none(launch: Lau
     assert tuple((volume / "f").read_text().split()) == targets
 
 
+def test_a_data_directory_that_holds_others_is_hidden_by_its_names(tmp_path: Path) -> None:
+    assert own_places(tmp_path / "state", [tmp_path]) == (tmp_path / "state",)
+    assert tmp_path / "kubeconfig" in own_places(tmp_path, [tmp_path / "project"])
+    assert tmp_path not in own_places(tmp_path, [tmp_path])
+
+
 def test_what_is_hidden_is_an_empty_place(launch: Launching) -> None:
     view = able(launch, "whole", "places", "shared")
     secret = launch.folder / "state"
     secret.mkdir()
     (secret / "kubeconfig").write_text("token\n")
+    alone = launch.folder / "token"
+    alone.write_text("token\n")
+    assert shell(launch, view, f"cat {alone}", hidden=[str(alone), "/no/such"], number=1) == ""
     script = f"ls -A {secret}; cat {secret}/kubeconfig || echo none; cat /volume"
     bind = Bind(str(secret / "kubeconfig"), "/volume")
     said = shell(launch, view, script, bind, hidden=[str(secret)])

@@ -6,7 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from tidegate.local.nodes.processes.instance import LAUNCHER, Kind, View
 from tidegate.local.nodes.processes.volumes import remove
 
 PROBE_S = 10.0
+OWN_NAMES = ("node", "tls", "history", "kubeconfig", "token", "state.db", "state.db-wal", "state.db-shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,17 @@ class Host:
         with suppress(OSError):
             return self.find(f"tidegate-{node_id[:13]}", Path("/proc/self/cgroup").read_text())
         return None
+
+
+def own_places(data_dir: Path, others: Sequence[Path]) -> tuple[Path, ...]:
+    """What pods may not see of a data directory: all of it, unless it holds what is not the server's own.
+
+    `others` are such places: a directory above one of them (`--data-dir .`) is hidden by its known names.
+    """
+    whole = data_dir.resolve()
+    if not any(one.resolve().is_relative_to(whole) for one in others):
+        return (whole,)
+    return tuple(whole / name for name in OWN_NAMES)
 
 
 def look(folder: Path, environment: Mapping[str, str]) -> View:
@@ -108,8 +120,8 @@ def told(view: View) -> str:
     if view.kind == "places":
         shown = ", ".join(view.places) or "nothing"
         return (
-            f"a copy on write of the whole machine is for root ({view.why}): containers write to copies of "
-            f"{shown}, and to their volumes; everything else is read-only to them"
+            f"no copy on write of the whole machine ({view.why}; it takes root and Linux 5.13): containers "
+            f"write to copies of {shown}, and to their volumes; everything else is read-only to them"
         )
     if view.is_in_memory:
         return (

@@ -38,6 +38,8 @@ def build(base: bytes, layers: Layers, plan: Plan) -> Tree:
     for place in plan.hidden:
         if os.path.isdir(place):
             mount(b"tidegate", tree.point(place, True), b"tmpfs", 0, b"mode=755,size=1m")
+        elif os.path.exists(place):
+            mount(b"/dev/null", tree.point(place, False), None, BIND)
     return tree
 
 
