@@ -175,6 +175,12 @@ def test_a_program_in_a_pod_reaches_what_a_cluster_would_let_it_reach(
         made.send(b"?")
         assert made.recv(100).decode() in both
 
+    told = json.loads(up.kubectl("get", "--raw", "/names"))
+    at = {name: address for _, name, address, *_ in told["services"]}
+    for _ in range(4):
+        with socket.create_connection((at["web"], 80), 5) as made:
+            assert made.recv(100).decode() in both
+
     api = up.get("service", "kubernetes")["spec"]["clusterIP"]
     assert ask(up, "names('kubernetes.default.svc')") == [[api]]
     assert ask(up, "env['KUBERNETES_SERVICE_PORT_HTTPS'] == env['KUBERNETES_SERVICE_PORT']") == [True]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -69,12 +69,7 @@ async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
         return
     client = Client(config.load(kubeconfig))
     try:
-        names = await _services(client)
-
-        def resolve(host: str) -> str:
-            from tidegate.local.nodes.network.host_names import find
-
-            return find(host, "default", names) or host
+        resolve = await _resolve(client)
 
         async def objects(question: Any) -> Any:
             return await _answer(client, question)
@@ -84,38 +79,16 @@ async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
         await client.close()
 
 
-async def _services(client: Client) -> dict[tuple[str, str], Any]:
-    """Services of a local cluster. Those of others have addresses that only their nodes reach."""
-    from tidegate.kube.resource import SERVICES, ApiError
-    from tidegate.local.nodes.network.names import Named
-    from tidegate.local.nodes.network.ranges import by_way
+async def _resolve(client: Client) -> Callable[[str], str]:
+    """What a local cluster calls its Services. Those of others have addresses that only their nodes reach."""
+    from tidegate.kube.resource import ApiError
+    from tidegate.local.nodes.network import host_names, names
 
     try:
-        found = (await client.list(SERVICES)).items
-    except ApiError:
-        return {}
-    names = {}
-    ways = await _ways(client)
-    for one in found:
-        metadata = one["metadata"]
-        address = by_way(one["spec"].get("clusterIP", ""), ways)
-        if address is not None:
-            place = (metadata["namespace"], metadata["name"])
-            names[place] = Named(*place, address)
-    return names
-
-
-async def _ways(client: Client) -> tuple[Any, ...]:
-    """How this machine reaches the Services of the cluster, as its node says; of none where it does not."""
-    from tidegate.kube.resource import NODES, ApiError
-    from tidegate.local.nodes.network.ranges import ways_from_text
-    from tidegate.local.nodes.places.network_report import WAYS
-
-    try:
-        notes = [one["metadata"].get("annotations") or {} for one in (await client.list(NODES)).items]
-        return ways_from_text(" ".join(one.get(WAYS, "") for one in notes))
+        known = names.from_json(await client.request("GET", "/names")).by_name
     except (ApiError, ValueError):
-        return ()
+        return str
+    return lambda host: host_names.from_machine(host, "default", known, str)
 
 
 async def _no_cluster(question: Any) -> Any:

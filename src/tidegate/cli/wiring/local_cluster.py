@@ -125,6 +125,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         metrics.operator, metrics.node = operator, node
         endpoint = api_endpoint(network, server.url)
         server.serve("explain", partial(explain, operator))
+        server.serve("names", partial(names, node))
         tasks = [
             asyncio.create_task(work, name=name)
             for name, work in (
@@ -234,6 +235,13 @@ async def explain(operator: Operator, path: tuple[str, ...]) -> dict[str, Any]:
         raise ApiError(404, "NotFound", "explain takes scaledobjects or scaledjobs, a namespace and a name")
     plural, namespace, name = path
     return await operator.explain(EXPLAINED[plural], namespace, name)
+
+
+async def names(node: Node, path: tuple[str, ...]) -> dict[str, Any]:
+    """`/names`: how other programs of this machine reach Services."""
+    if path:
+        raise ApiError(404, "NotFound", "names takes nothing more")
+    return node.names()
 
 
 class Metrics:

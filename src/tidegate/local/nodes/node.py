@@ -27,7 +27,7 @@ from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
 from tidegate.local.nodes.heartbeat import Heartbeat
 from tidegate.local.nodes.images.machine_python import cache_of, find_python
 from tidegate.local.nodes.images.program import ImageMap
-from tidegate.local.nodes.network import host_names
+from tidegate.local.nodes.network import host_names, names
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
 from tidegate.local.nodes.network.pod_networks import PodNetwork, SharedNetwork
@@ -120,6 +120,11 @@ class Node:
     def resolve(self, host: str, namespace: str = "default") -> str:
         """The address of a Service named as pods name it; any other host as it is."""
         return host_names.from_machine(host, namespace, self._services, self._context.network.from_machine)
+
+    def names(self) -> dict[str, Any]:
+        """What programs of this machine may call Services, as `names.from_json` reads it."""
+        way_to = self._context.network.from_machine
+        return names.to_object(names.for_machine(self._services.values(), way_to, host_names.LOOPBACK))
 
     async def usage(
         self, namespace: str, selector: str, resource: str, container: str = ""

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tidegate.local.nodes.network.names import Member, Named, Names, from_json, named, to_json
+from tidegate.local.nodes.network.names import (
+    Member,
+    Named,
+    Names,
+    for_machine,
+    from_json,
+    named,
+    to_json,
+    to_object,
+)
 from tidegate.local.nodes.network.resolv_conf import ResolvConf, hosts_of_pod, of_pod
 
 HTTP, METRICS = ("http", "tcp", 8080), ("metrics", "tcp", 9090)
@@ -116,6 +126,14 @@ def test_without_an_address_for_this_machine_its_name_is_unknown() -> None:
 
 def test_names_come_out_of_the_file_as_they_went_in() -> None:
     assert from_json(to_json(NAMES)) == NAMES
+
+
+def test_this_machine_is_told_the_addresses_that_it_can_use() -> None:
+    found = for_machine(NAMES.services, "way-to-{}".format, "127.0.0.1")
+    assert found.by_name["default", "web"].addresses == ("way-to-10.203.129.1",)
+    assert found.by_name["shop", "db"].hosts["db-1"] == "way-to-10.203.1.2"
+    assert found.by_name["shop", "office"] == NAMES.by_name["shop", "office"]
+    assert from_json(json.dumps(to_object(found)).encode()) == found
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"host":"","block":"","services":[["a"]]}', b"\xff"])

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -268,6 +268,11 @@ def _answer(records: Iterable[Record], kind: str, offered: str) -> Answer:
 
 def to_json(names: Names) -> bytes:
     """For the file from which the resolver reads them."""
+    return json.dumps(to_object(names), separators=(",", ":")).encode()
+
+
+def to_object(names: Names) -> dict[str, Any]:
+    """What `from_json` reads, as a JSON object."""
     listed = [
         [
             one.namespace,
@@ -279,8 +284,22 @@ def to_json(names: Names) -> bytes:
         ]
         for one in names.services
     ]
-    whole = {"host": names.host, "block": names.block, "services": listed}
-    return json.dumps(whole, separators=(",", ":")).encode()
+    return {"host": names.host, "block": names.block, "services": listed}
+
+
+def for_machine(services: Iterable[Named], way_to: Callable[[str], str], host: str) -> Names:
+    """The names for programs of this machine: with the addresses by which they reach the cluster."""
+    return Names(
+        tuple(
+            replace(
+                one,
+                address=one.address and way_to(one.address),
+                members=tuple(replace(member, address=way_to(member.address)) for member in one.members),
+            )
+            for one in services
+        ),
+        host,
+    )
 
 
 def from_json(text: bytes) -> Names:
