@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parts.machine import Machine, own_objects, until
+from parts.doomed import Doomed
+from parts.machine import Machine, own_objects, pod, processes, until
 from tidegate.kube.resource import EVENTS
 from tidegate.local.nodes.processes.cgroups import find_groups, kills
 from tidegate.local.nodes.processes.environment import Incomplete
+from tidegate.local.nodes.processes.instance import instances
 from tidegate.local.nodes.processes.machine_view import Host
 from tidegate.local.nodes.processes.run_as import RunAs, ignored, run_as
 
@@ -124,9 +127,7 @@ async def limited(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         pytest.skip("this machine lets us make no control groups")
     yield one
     await one.stop()
-    if groups is not None:
-        assert [one for one in groups.parent.iterdir() if one.is_dir()] == []
-        groups.parent.rmdir()
+    assert groups is None or not groups.parent.exists()
 
 
 @pytest.mark.real
@@ -161,6 +162,28 @@ def test_where_no_group_can_be_made_there_are_none(tmp_path: Path) -> None:
     (tmp_path / "memory" / "tidegate-x").touch()
     assert find_groups("tidegate-x", "4:memory:/own\n0::/\n", tmp_path) is None
     assert find_groups("tidegate-x", "", tmp_path) is None
+
+
+@pytest.mark.real
+async def test_what_dies_with_the_server_leaves_no_group(doomed: Doomed) -> None:
+    (uid,) = await doomed.create(
+        pod("a", "sleep", "60", container={"resources": {"limits": {"memory": "64Mi"}}})
+    )
+    doomed.serve()
+    await until(lambda: doomed.is_running("a"))
+    head = instances(doomed.folder / "state" / "pods" / uid / "c")[0].head()
+    if "cgroup" not in head:
+        pytest.skip("this machine lets us make no control groups")
+    group = Path(head["cgroup"][0])
+    await until(group.is_dir)
+    await doomed.kill()
+    await until(lambda: len(processes(uid)) == 2)
+    for pid in processes(uid):
+        os.kill(pid, signal.SIGKILL)
+    machine = doomed.again()
+    await machine.phase("a", "Failed")
+    assert machine.container("a")["state"]["terminated"]["reason"] == "Error"
+    assert not group.parent.exists()
 
 
 def test_groups_that_a_crash_left_are_removed(tmp_path: Path) -> None:

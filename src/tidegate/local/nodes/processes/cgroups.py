@@ -30,7 +30,12 @@ class Groups:
     def make(self, name: str, limit: int) -> Path:
         """A group with this limit in bytes. OSError where the kernel refuses it."""
         group = self.parent / name
-        group.mkdir(exist_ok=True)
+        try:
+            self._open()
+            group.mkdir(exist_ok=True)
+        except FileNotFoundError:  # the last group has just taken the parent with it
+            self._open()
+            group.mkdir(exist_ok=True)
         (group / LIMITS[self.version]).write_text(str(limit))
         # Swap is no way around the limit; that all of a container ends together is for version 2 alone.
         more = {"memory.memsw.limit_in_bytes": str(limit)}
@@ -41,31 +46,33 @@ class Groups:
                 (group / file).write_text(text)
         return group
 
+    def _open(self) -> None:
+        """The parent is there while it has groups, and no longer."""
+        self.parent.mkdir(exist_ok=True)
+        if self.version == 2:
+            with suppress(OSError):  # it may be on; else a group with processes in it gives nothing on
+                (self.parent.parent / "cgroup.subtree_control").write_text("+memory")
+            (self.parent / "cgroup.subtree_control").write_text("+memory")
+
     def clear(self, is_known: Callable[[str], bool]) -> None:
         """Removes groups that a crash left; one with processes in it stays."""
-        for group in list(self.parent.iterdir()):
-            if group.is_dir() and not is_known(group.name):
-                with suppress(OSError):
-                    group.rmdir()
+        with suppress(OSError):
+            for group in list(self.parent.iterdir()):
+                if group.is_dir() and not is_known(group.name):
+                    release(group)
 
 
 def find_groups(name: str, own: str, root: Path = ROOT) -> Groups | None:
     """`name` is for the node's own group; `own` is what /proc/self/cgroup says."""
     for base, version in _places(own, root):
-        parent = base / name
+        groups = Groups(base / name, version)
         try:
-            parent.mkdir(exist_ok=True)
-            if version == 2:
-                with suppress(OSError):  # it may be on; else a group with processes in it gives nothing on
-                    (base / "cgroup.subtree_control").write_text("+memory")
-                (parent / "cgroup.subtree_control").write_text("+memory")
-            group = Groups(parent, version).make("probe", 1 << 40)
-            release(group)
-            return Groups(parent, version)
+            groups.make("probe", 1 << 40)
+            return groups
         except OSError as error:
             log.debug("no memory limits by groups there", extra={"place": str(base), "error": str(error)})
-            with suppress(OSError):
-                parent.rmdir()
+        finally:
+            release(groups.parent / "probe")
     return None
 
 
@@ -93,5 +100,7 @@ def kills(group: Path) -> int:
 
 
 def release(group: Path) -> None:
-    with suppress(OSError):
-        os.rmdir(group)
+    """Removes a group without processes, and with the last one their parent."""
+    for place in (group, group.parent):
+        with suppress(OSError):
+            os.rmdir(place)
