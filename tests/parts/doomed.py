@@ -42,6 +42,10 @@ class Doomed:
     def is_running(self, name: str) -> bool:
         return bool(self.look(name)["status"]["phase"] == "Running")
 
+    @property
+    def is_dead(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
     async def delete(self, name: str) -> None:
         """Asks for the end of a pod while no server runs."""
         await KeptObjects(self.file).delete(PODS, "default", name)
@@ -58,7 +62,7 @@ class Doomed:
 
     async def died(self) -> None:
         assert self.process is not None
-        await until(lambda: self.process is not None and self.process.poll() is not None)
+        await until(lambda: self.is_dead)
 
     async def kill(self) -> None:
         assert self.process is not None

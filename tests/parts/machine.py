@@ -23,7 +23,7 @@ from tidegate.local.nodes.processes.machine_view import Host
 from tidegate.local.streams import Command, LogOptions
 from tidegate.runtime.clock import Clock, SystemClock
 
-until = partial(waiting.until, within_s=10.0)
+until = partial(waiting.until, within_s=30.0)
 """Processes take their time."""
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from parts.doomed import Doomed
+from parts.kept_objects import KeptObjects
 from parts.machine import Machine, pod, until
-from tidegate.kube.resource import EVENTS, PODS
+from tidegate.kube.resource import CONFIG_MAPS, EVENTS, PODS
 from tidegate.local.nodes.processes.environment import field_value
 from tidegate.local.nodes.processes.pod_naming import PodNames, Unnameable, pod_names
 
@@ -63,9 +64,9 @@ def reading(is_projected: bool = False) -> dict[str, Any]:
     source = {"downwardAPI": FILES}
     volume = {"name": "v", **({"projected": {"sources": [source]}} if is_projected else source)}
     init = {"name": "i", "image": "x", "command": ["true"], "resources": {"limits": {"cpu": "3"}}}
-    waits = (
-        'until grep -q \'added="a\\\\"b"\' /f/labels; do sleep 0.02; done; cat /f/labels /f/deep/one /f/cpu'
-    )
+    # The files are written one after the other.
+    is_new = 'grep -q \'added="a\\\\"b"\' /f/labels && grep -q two /f/deep/one'
+    waits = f"until {is_new}; do sleep 0.02; done; cat /f/labels /f/deep/one /f/cpu"
     mounts = [{"name": "v", "mountPath": "/f"}]
     return pod(
         "a", "sh", "-c", waits, container={"volumeMounts": mounts}, volumes=[volume], initContainers=[init]
@@ -151,3 +152,19 @@ async def test_a_pod_that_cannot_be_called_so_waits_and_says_why(machine: Machin
 def test_texts_are_quoted_as_go_does() -> None:
     body = {"metadata": {"annotations": {"k": 'a\\"\n\t\x01é\u200b'}}, "spec": {}}
     assert field_value(body, "metadata.annotations") == 'k="a\\\\\\"\\n\\t\\x01é\\u200b"'
+
+
+async def test_files_of_config_maps_follow_too(doomed: Doomed) -> None:
+    objects = KeptObjects(doomed.file)
+    metadata = {"name": "cfg", "namespace": "default"}
+    await objects.create(CONFIG_MAPS, {"metadata": metadata, "data": {"k": "old"}})
+    waits = "until grep -q new /cfg/k; do sleep 0.02; done"
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/cfg"}]}
+    volumes = [{"name": "v", "configMap": {"name": "cfg"}}]
+    await doomed.create(pod("a", "sh", "-c", waits, container=container, volumes=volumes))
+    doomed.serve()
+    await until(lambda: doomed.is_running("a"))
+    await doomed.kill()
+    await KeptObjects(doomed.file).patch(CONFIG_MAPS, "default", "cfg", {"data": {"k": "new"}})
+    machine = doomed.again()
+    await machine.phase("a", "Succeeded")

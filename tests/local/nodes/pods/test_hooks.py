@@ -213,3 +213,46 @@ async def test_the_next_server_goes_on_with_what_is_left_of_the_grace(doomed: Do
     assert marks.read_text() == "hook\nhook\n"
     assert {(one.until, one.pre_stop_at) for one in kept} == {(before.until, before.pre_stop_at)}
     assert kept[-1].is_pre_stop_done
+
+
+def marking(marks: Path) -> dict[str, Any]:
+    return {
+        "postStart": shell(f"echo begin $TIDEGATE_INSTANCE >> {marks}"),
+        "preStop": shell(f"echo end $TIDEGATE_INSTANCE >> {marks}"),
+    }
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("die_at", range(1, 18, 3))
+async def test_killed_at_any_write_of_a_start_a_hook_runs_once_for_each_instance(
+    doomed: Doomed, tmp_path: Path, die_at: int
+) -> None:
+    marks = tmp_path / "marks"
+    await doomed.create(pod("a", "sleep", "60", container={"lifecycle": marking(marks)}))
+    doomed.serve(die_at)
+    await until(lambda: doomed.is_dead or doomed.is_running("a"), within_s=30.0)
+    await doomed.kill()
+    machine = doomed.again()
+    await machine.phase("a", "Running")
+    begun = marks.read_text().splitlines() if marks.exists() else []
+    assert len(begun) == len(set(begun))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("die_at", range(1, 10, 2))
+async def test_killed_at_any_write_of_an_end_the_next_server_brings_it_about(
+    doomed: Doomed, tmp_path: Path, die_at: int
+) -> None:
+    marks = tmp_path / "marks"
+    (uid,) = await doomed.create(pod("a", "sleep", "60", container={"lifecycle": marking(marks)}))
+    doomed.serve()
+    await until(lambda: doomed.is_running("a"))
+    await doomed.kill()
+    await doomed.delete("a")
+    doomed.serve(die_at)
+    await until(lambda: doomed.is_dead or not processes(uid), within_s=30.0)
+    await doomed.kill()
+    machine = doomed.again()
+    await machine.gone("a")
+    assert processes(uid) == []
+    assert marks.read_text().splitlines()[:2] == ["begin c/0", "end c/0"]
