@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # As in an image: what `pip` installs is the container's own, whoever else manages the machine's Python.
 PIP = {"PIP_BREAK_SYSTEM_PACKAGES": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+# In a network of its own a pod's program listens as on a cluster: its containers share 127.0.0.1 as well.
+EVERYWHERE = "0.0.0.0"
 
 
 def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any], number: int) -> Plan:
@@ -41,9 +43,9 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     api = context.access.address if context.access is not None else None
     env = environment(pod, container, refers, _inherited(context), api)
     command, args = command_line(container, env)
-    program = context.images.program(
-        str(container.get("image", "")), command, args, env, pod["status"]["podIP"]
-    )
+    image, address = str(container.get("image", "")), pod["status"]["podIP"]
+    listen = EVERYWHERE if has_network(context, pod) else address
+    program = context.images.program(image, command, args, env, address, listen)
     installs = PIP if context.view.kind in ("whole", "places") else {}
     env |= {name: value for name, value in {**installs, **program.env}.items() if name not in env}
     env["PATH"] = os.pathsep.join([*program.path, env.get("PATH", os.defpath), *program.folders])
