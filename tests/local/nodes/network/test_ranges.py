@@ -1,10 +1,23 @@
 from __future__ import annotations
 
+from ipaddress import IPv4Address as Addr
 from ipaddress import IPv4Network as Net
 
 import pytest
 
-from tidegate.local.nodes.network.ranges import CANDIDATES, Ranges, choose, is_free
+from tidegate.local.nodes.network.ranges import (
+    CANDIDATES,
+    SHARED_PODS,
+    SHARED_SERVICES,
+    SHARED_WAYS,
+    Ranges,
+    by_way,
+    choose,
+    is_free,
+    twins,
+    ways_from_text,
+    ways_to_text,
+)
 
 BLOCK = Net("10.203.0.0/16")
 
@@ -53,3 +66,23 @@ def test_a_block_that_was_kept_stays_until_something_else_of_the_machine_takes_i
 
 def test_where_everything_is_taken_there_is_no_block() -> None:
     assert choose(CANDIDATES) is None
+
+
+def test_for_an_ordinary_user_each_address_has_one_twin_on_loopback() -> None:
+    ranges = Ranges.of(BLOCK)
+    ways = twins(ranges, 5)
+    assert ways == ways_from_text(ways_to_text(ways))
+    services = by_way(str(ranges.services[300]), ways)
+    pods = by_way(str(ranges.pods[300]), ways)
+    assert services is not None
+    assert pods is not None
+    assert Addr(services) in SHARED_SERVICES
+    assert Addr(pods) in SHARED_PODS
+    assert services != by_way(str(ranges.services[300]), twins(ranges, 6))
+    assert by_way(str(ranges.services[301]), ways) == str(Addr(services) + 1)
+
+
+def test_no_way_leads_to_addresses_of_others() -> None:
+    for address in ("192.0.2.1", "example.org", "", "None", "127.0.0.1"):
+        assert by_way(address, twins(Ranges.of(BLOCK), 5)) is None
+    assert by_way("127.64.3.4", SHARED_WAYS) == "127.64.3.4"

@@ -23,8 +23,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -129,13 +129,15 @@ class OwnNetworks:
         sweep(self._node_id, lambda marks: marks.get(ROLE_VARIABLE) == ROLE)
         kept, inode = self._kept()
         self._found = find_namespaces(self._node_id, inode)
-        if self._ranges is not None:
-            block = self._ranges.block  # Services have their addresses already
-        elif self._found.router >= 0 and kept is not None:
-            block = kept
-        else:
-            block = self._choose(kept)
-        self._spawn(block)
+        # Two that choose at the same time would choose the same.
+        with alone():
+            if self._ranges is not None:
+                block = self._ranges.block  # Services have their addresses already
+            elif self._found.router >= 0 and kept is not None:
+                block = kept
+            else:
+                block = self._choose(kept)
+            self._spawn(block)
         state, _ = messages.ask(self._folder, {"do": "status", "wait_s": EGRESS_S})
         left = {"block": str(block), "inode": state["inode"]}
         self._write("network", json.dumps(left).encode())
@@ -310,6 +312,22 @@ class OwnNetworks:
 
 def _copy(fd: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One at a time on this machine's network, however the others end; whoever waits too long goes on."""
+    deadline = time.monotonic() + START_S
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as made:
+        while True:
+            try:
+                made.bind("\0tidegate/choose-a-block")
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.02)
+        yield
 
 
 def _name_servers() -> list[IPv4Network]:
