@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tidegate.base.errors import Misconfigured
 from tidegate.local.apiserver.defaulting.service_addresses import ON_LOOPBACK, ServiceNetwork
-from tidegate.local.nodes.network.own_networks import OwnNetworks, Unavailable, open_networks
+from tidegate.local.nodes.network.own_networks import OwnNetworks, Unavailable, end_networks, open_networks
 from tidegate.local.nodes.network.pod_networks import LOOPBACK, PodNetwork, SharedNetwork
 from tidegate.local.nodes.network.ranges import RESERVED
 
@@ -30,6 +30,7 @@ async def open_network(kind: Kind, folder: Path) -> PodNetwork:
     Misconfigured where they must be their own and cannot.
     """
     if kind == "shared":
+        await asyncio.to_thread(end_networks, folder)
         return SharedNetwork(ASKED)
     try:
         return await asyncio.to_thread(open_networks, folder)
@@ -41,6 +42,7 @@ async def open_network(kind: Kind, folder: Path) -> PodNetwork:
                 answer=str(error),
                 next_step='see "Networks" in docs/local-mode.md, or leave out --pod-network',
             ) from error
+        await asyncio.to_thread(end_networks, folder)
         return SharedNetwork(str(error))
 
 

@@ -298,16 +298,7 @@ class OwnNetworks:
         self._found.close()
         with suppress(OSError, ValueError):
             if ends_pods or not (is_needed or messages.ask(self._folder, {"do": "status"})[0]["pods"]):
-                self._end()
-
-    def _end(self) -> None:
-        with suppress(OSError, ValueError):
-            messages.ask(self._folder, {"do": "stop"})
-        deadline = time.monotonic() + END_S
-        while started_at(self._pid) is not None and time.monotonic() < deadline:
-            with suppress(ChildProcessError):
-                os.waitpid(self._pid, os.WNOHANG)
-            time.sleep(0.01)
+                end_router(self._folder)
 
 
 def _copy(fd: int) -> int:
@@ -340,6 +331,28 @@ def _name_servers() -> list[IPv4Network]:
                 with suppress(ValueError):
                     found.append(IPv4Network(words[1]))
     return [one for one in found if not one.overlaps(SHARED)]
+
+
+def end_router(folder: Path) -> None:
+    """Asks the router to end, and waits until it has; whoever is still behind it is cut off."""
+    try:
+        pid = int(messages.ask(folder, {"do": "status"})[0]["pid"])
+    except (OSError, ValueError, KeyError):
+        return
+    with suppress(OSError, ValueError):  # it may be faster than its answer
+        messages.ask(folder, {"do": "stop"})
+    deadline = time.monotonic() + END_S
+    while started_at(pid) is not None and time.monotonic() < deadline:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.01)
+
+
+def end_networks(folder: Path) -> None:
+    """Ends what an earlier server left of the networks of pods, which get no such networks any more."""
+    if (folder / "router").exists():
+        end_router(folder / "router")
+        sweep(node_identity(folder), lambda marks: marks.get(ROLE_VARIABLE) == ROLE)
 
 
 def missing() -> str:

@@ -33,9 +33,10 @@ class Addresses:
         size = self._pods.num_addresses - RESERVED - 1
         start = zlib.crc32(uid.encode()) % size
         for step in range(size):
-            address = str(self._pods[RESERVED + (start + step) % size])
-            if self.keep(uid, address):
-                return address
+            address = self._pods[RESERVED + (start + step) % size]
+            # Some programs take these two for a network and its broadcast.
+            if int(address) & 0xFF not in (0, 0xFF) and self.keep(uid, str(address)):
+                return str(address)
         raise OverflowError("every pod address is taken")
 
     def held(self) -> dict[str, str]:
