@@ -28,6 +28,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts the group of a test into its id, by which xdist gives all of a group to one worker.
+
+    xdist (3.8) does so itself, in a place where pytest (9.2) no longer looks: without this, each worker
+    starts servers of its own.
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        names = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
+        if names and "@" not in item.nodeid.rpartition("]")[2].rpartition("::")[2]:
+            item._id = type(item._id).parse(f"{item.nodeid}@{'_'.join(names)}")
+
+
 @pytest.fixture(scope="session")
 def real_kubeconfig(request: pytest.FixtureRequest, servers: Servers) -> Path:
     """An administrator's kubeconfig of a real cluster."""

@@ -170,3 +170,9 @@ def test_make_test_leaves_slow_servers_alone_and_pytest_by_itself_takes_what_is_
             wanted(name, {"TIDEGATE_TIER": "ci", "CI": "true"})
         assert wanted(name, {}).name == name
     assert wanted("nats", {"TIDEGATE_TIER": "ci"}).name == "nats"
+
+
+@pytest.mark.xdist_group("one")
+def test_a_group_of_tests_is_found_by_what_shares_them_out(request: pytest.FixtureRequest) -> None:
+    is_grouped = getattr(request.config.option, "loadgroup", False)
+    assert request.node.nodeid.endswith("@one") is is_grouped
