@@ -57,9 +57,9 @@ def pod(name: str, account: str, command: list[str], **spec: Any) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": whole})
 
 
-def lines_of(up: Up, name: str, account: str) -> dict[str, str]:
+def lines_of(up: Up, name: str, account: str, **spec: Any) -> dict[str, str]:
     """What the program in a pod said, by the first word of each line."""
-    up.kubectl("apply", "-f", "-", stdin=pod(name, account, [sys.executable, "-c", PROGRAM]))
+    up.kubectl("apply", "-f", "-", stdin=pod(name, account, [sys.executable, "-c", PROGRAM], **spec))
     up.until("the program has run", lambda: up.get("pod", name)["status"]["phase"] == "Succeeded")
     lines = up.kubectl("logs", name).splitlines()
     return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
@@ -73,6 +73,8 @@ def test_a_pod_may_what_its_account_may(up: Up) -> None:
     assert "system:serviceaccount:default:reader" in said["secrets"]
     assert "at the cluster scope" in said["others"]
     assert said["me"] == "system:serviceaccount:default:reader"
+    said = lines_of(up, "on-the-machine", "reader", hostNetwork=True)
+    assert said["pods"] == "['by-right', 'on-the-machine']", "the machine's network leads to the API as well"
     said = lines_of(up, "without", "default")
     assert said["pods"].startswith("(403,")
     up.kubectl("delete", "rolebinding", "readers")

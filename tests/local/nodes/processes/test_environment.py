@@ -158,6 +158,17 @@ def test_later_sources_win_and_env_wins_over_them() -> None:
     assert found["URL"] == "redis://own@sec/$(LATER)"
 
 
+def test_a_pod_on_the_machines_network_is_told_where_the_api_listens_unless_it_says_so_itself() -> None:
+    host = {"name": "KUBERNETES_SERVICE_HOST", "value": "api.example"}
+    url = {"name": "URL", "value": "https://$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)"}
+    at = ("127.0.0.1", 7443)
+    found = environment(POD, {"name": "c", "env": [url]}, REFERS, {}, at)
+    assert found["URL"] == "https://127.0.0.1:7443"
+    found = environment(POD, {"name": "c", "env": [host, url]}, REFERS, {}, at)
+    assert found["URL"] == "https://api.example:7443"
+    assert "KUBERNETES_SERVICE_HOST" not in environment(POD, {"name": "c"}, REFERS, {})
+
+
 def test_command_and_args_are_expanded() -> None:
     container = {"command": ["run", "$(A)"], "args": ["--p=$(B)", "$$(A)", "$A"]}
     assert command_line(container, {"A": "1", "B": "2"}) == (["run", "1"], ["--p=2", "$(A)", "$A"])

@@ -40,8 +40,7 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     """
     metadata, runs_as = pod["metadata"], run_as(pod, container)
     refers: Refers = context.refers(metadata["namespace"])
-    api = context.access.address if context.access is not None else None
-    env = environment(pod, container, refers, _inherited(context), api)
+    env = environment(pod, container, refers, _inherited(context), _api_address(context, pod))
     command, args = command_line(container, env)
     image, address = str(container.get("image", "")), pod["status"]["podIP"]
     listen = EVERYWHERE if has_network(context, pod) else address
@@ -186,6 +185,12 @@ def names(spec: Mapping[str, Any]) -> frozenset[str]:
         elif isinstance(value, list):
             left += value
     return frozenset(found)
+
+
+def _api_address(context: NodeContext, pod: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Where a pod on the machine's network finds the API; None for those that find it by its Service."""
+    access = None if has_network(context, pod) else context.access
+    return access.address if access is not None else None
 
 
 def _inherited(context: NodeContext) -> Mapping[str, str]:

@@ -18,7 +18,6 @@ from tidegate.base.quantity import parse_quantity
 from tidegate.local.nodes.processes.pod_naming import pod_names
 from tidegate.local.nodes.processes.service_links import service_variables
 
-API_HOST, LOOPBACK = "KUBERNETES_SERVICE_HOST", "127."
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 REFERENCE = re.compile(r"\$(\$|\(([^()$]+)\))")
 ESCAPES = {
@@ -86,11 +85,11 @@ def environment(
 ) -> dict[str, str]:
     """All variables of the container. Raises `Incomplete` for a ConfigMap, Secret or key that is missing.
 
-    `api` is where the pod finds the API, as clients in pods look for it.
+    `api` is where a pod on the machine's network finds the API; None: by its Service.
     """
     variables = {name: inherited[name] for name in INHERITED if name in inherited}
     variables |= service_variables(pod, refers.find_services())
-    if api is not None and variables.get(API_HOST, LOOPBACK).startswith(LOOPBACK):
+    if api is not None:
         variables |= api_variables(*api)
     variables["HOSTNAME"] = pod_names(pod).kernel
     for source in container.get("envFrom") or []:
@@ -107,11 +106,11 @@ def environment(
 
 
 def api_variables(host: str, port: int) -> dict[str, str]:
-    """Where the API itself listens: on a network that pods share with the machine, ordinary users may not
-    listen on the port that its Service has.
+    """Where the API itself listens: on the machine's network ordinary users may not listen on the port that
+    its Service has, and the Service's own address may lead nowhere.
     """
     return {
-        API_HOST: host,
+        "KUBERNETES_SERVICE_HOST": host,
         "KUBERNETES_SERVICE_PORT": str(port),
         "KUBERNETES_SERVICE_PORT_HTTPS": str(port),
         "KUBERNETES_PORT": f"tcp://{host}:{port}",
