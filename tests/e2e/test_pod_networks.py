@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from parts.machine_namespace import Machine, machine
-from parts.up import Up, needs_kubectl
+from parts.servers import installed, program
+from parts.up import Up, needs_kubectl, needs_redis
 from tidegate.local.nodes.processes.process import ROLE_VARIABLE, marked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
@@ -200,6 +201,56 @@ def test_pods_whose_network_is_gone_start_anew_and_it_is_no_failure(up: Up) -> N
     assert [one["restartCount"] for each in pods(up) for one in each["status"]["containerStatuses"]] == [
         0
     ] * 4
+
+
+IMAGES = {
+    "redis": ("redis:7", {}, 6379),
+    "postgres": ("postgres:15", {"POSTGRES_PASSWORD": "for-the-test"}, 5432),
+    "rabbitmq": ("rabbitmq:3", {}, 5672),
+    "kafka": ("apache/kafka:3.9.0", {"KAFKA_HEAP_OPTS": "-Xmx256m"}, 9092),
+}
+OPEN = """
+import socket, sys
+socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).close()
+print("open")
+"""
+
+
+def server(name: str) -> list[dict[str, Any]]:
+    image, env, port = IMAGES[name]
+    made = pod(name)
+    made["metadata"]["labels"] = {"app": name}
+    variables = [{"name": key, "value": value} for key, value in env.items()]
+    made["spec"]["containers"] = [{"name": "c", "image": image, "env": variables}]
+    spec = {"selector": {"app": name}, "ports": [{"port": port}]}
+    return [made, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}]
+
+
+def test_servers_of_images_answer_on_the_pods_loopback_and_at_their_service(up: Up) -> None:
+    needs_redis()
+    program("postgresql", "postgres")
+    program("rabbitmq", "rabbitmq-server")
+    topics = installed("kafka") / "bin" / "kafka-topics.sh"
+    apply(up, pod("client", "sleep", "3600"))
+    for name, (_, _, port) in IMAGES.items():
+        apply(up, *server(name))
+
+        def reaches(client: str, host: str, port: int = port) -> bool:
+            asked = ["exec", client, "--", "python3", "-c", OPEN, host, str(port)]
+            return "open" in up.kubectl(*asked, check=False)
+
+        up.until(f"{name} on its loopback", lambda name=name: reaches(name, "127.0.0.1"))
+        up.until(f"{name} by its Service", lambda name=name: reaches("client", name))
+        if name == "redis":
+            assert up.kubectl("exec", "redis", "--", "redis-cli", "ping") == "PONG\n"
+            assert up.kubectl("exec", "client", "--", "redis-cli", "-h", "redis", "ping") == "PONG\n"
+        if name == "kafka":
+            # A client goes on to the address that the broker tells.
+            topic = ["--create", "--topic", "orders", "--bootstrap-server", "kafka:9092"]
+            told = up.kubectl("exec", "client", "--", str(topics), *topic)
+            assert "Created topic orders" in told
+        else:
+            up.kubectl("delete", "pod", name)
 
 
 def test_after_a_stop_nothing_is_left_and_a_block_that_is_in_use_is_not_taken(host: Machine) -> None:

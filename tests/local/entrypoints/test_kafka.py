@@ -27,7 +27,7 @@ BITNAMI = {
 class Pod:
     """An entrypoint's run, with a kafka-storage.sh that writes down how it was called."""
 
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+    def __init__(self, folder: Path, env: dict[str, str], listen: str = "") -> None:
         self.folder = folder
         program = folder / "bin" / "kafka-server-start.sh"
         program.parent.mkdir(exist_ok=True)
@@ -36,7 +36,8 @@ class Pod:
         storage.chmod(0o755)
         data = folder / "data"
         data.mkdir(exist_ok=True)
-        self.box = Box(str(program), ["--override", "a=b"], {"PATH": "/bin", **env}, data, "127.96.0.9")
+        env = {"PATH": "/bin", **env}
+        self.box = Box(str(program), ["--override", "a=b"], env, data, "127.96.0.9", listen=listen)
         self.command = kafka.prepare(self.box)
 
     @property
@@ -63,6 +64,31 @@ def test_without_variables_it_is_one_broker_on_the_pods_address(tmp_path: Path) 
     assert pod.settings["log.dirs"] == f"{tmp_path}/data/data"
     assert pod.called[:2] == ["format", "--cluster-id"]
     assert "--add-scram" not in pod.called
+
+
+@pytest.mark.parametrize(
+    ("env", "listeners", "advertised"),
+    [
+        ({}, "PLAINTEXT://0.0.0.0:9092,CONTROLLER://0.0.0.0:9093", "PLAINTEXT://127.96.0.9:9092"),
+        (
+            {"KAFKA_LISTENERS": "CONTROLLER://:1, A://localhost:2,B://10.0.0.9:3"},
+            "CONTROLLER://0.0.0.0:1, A://0.0.0.0:2,B://10.0.0.9:3",
+            "A://127.96.0.9:2,B://10.0.0.9:3",
+        ),
+        (
+            BITNAMI,
+            "CLIENT://0.0.0.0:9092,CONTROLLER://0.0.0.0:9093,INTERNAL://0.0.0.0:9094",
+            "CLIENT://kafka.shop:9092,INTERNAL://127.96.0.9:9094",
+        ),
+    ],
+)
+def test_in_a_network_of_its_own_it_listens_everywhere_and_tells_the_pods_address(
+    tmp_path: Path, env: dict[str, str], listeners: str, advertised: str
+) -> None:
+    pod = Pod(tmp_path, env, "0.0.0.0")
+    assert pod.settings["listeners"] == listeners
+    assert pod.settings["advertised.listeners"] == advertised
+    assert pod.settings["controller.quorum.voters"].startswith("1@127.96.0.9:")
 
 
 @pytest.mark.parametrize(

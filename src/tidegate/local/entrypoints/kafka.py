@@ -4,7 +4,8 @@ Honoured: the broker's settings as `KAFKA_…` or `KAFKA_CFG_…` (Bitnami) writ
 `KAFKA_CLIENT_USERS` and `KAFKA_CLIENT_PASSWORDS` for listeners with PLAIN or SCRAM,
 `KAFKA_INTER_BROKER_USER` and `KAFKA_INTER_BROKER_PASSWORD`, `KAFKA_KRAFT_CLUSTER_ID` and `CLUSTER_ID`,
 `KAFKA_HEAP_OPTS`. All listeners are the pod's: a host that is left out, or local, becomes the pod's
-address. Users are made when the data folder is new.
+address, and where the pod has a network of its own all addresses; clients are told the pod's. Users are
+made when the data folder is new.
 
 Sources: https://github.com/apache/kafka/blob/trunk/docker/examples/README.md,
 https://github.com/bitnami/containers/tree/main/bitnami/kafka
@@ -60,9 +61,12 @@ def prepare(box: Box) -> list[str]:
     properties = {**DEFAULTS, **_settings(box.env)}
     properties.setdefault("controller.quorum.voters", _itself(properties))
     properties.pop("controller.quorum.bootstrap.servers", None)
-    for name in ("listeners", "advertised.listeners", "controller.quorum.voters"):
+    if box.listen != box.address:
+        properties.setdefault("advertised.listeners", _advertised(properties))
+    for name in ("advertised.listeners", "controller.quorum.voters"):
         if name in properties:
             properties[name] = _of_pod(properties[name], box.address)
+    properties["listeners"] = _of_pod(properties["listeners"], box.listen)
     properties["log.dirs"] = str(box.data / "data")
     properties |= {
         key: value for key, value in _logins(properties, users, box.env).items() if key not in properties
@@ -99,6 +103,13 @@ def _itself(properties: Mapping[str, str]) -> str:
     if found is None:
         raise Refused("no listener is that of the controller, and nothing says who else is one")
     return f"{properties['node.id']}@localhost:{found[1]}"
+
+
+def _advertised(properties: Mapping[str, str]) -> str:
+    """What clients are told where nothing else is said: every listener but those of the controller."""
+    controllers = re.split(r"\s*,\s*", properties["controller.listener.names"].strip())
+    listeners = re.split(r"\s*,\s*", properties["listeners"].strip())
+    return ",".join(one for one in listeners if one.partition("://")[0] not in controllers)
 
 
 def _of_pod(listeners: str, address: str) -> str:
