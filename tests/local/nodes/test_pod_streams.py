@@ -10,7 +10,7 @@ import pytest
 
 from parts.machine import Machine, own_objects, until
 from tidegate.kube.resource import ApiError
-from tidegate.local.nodes.container_logs import NOTE, Stamper, Times, begin
+from tidegate.local.nodes.container_logs import NOTE, Stamper, Times, begin, first_lines
 from tidegate.local.nodes.processes.exec import LINGER_S
 from tidegate.local.streams import Command, LogOptions
 
@@ -52,6 +52,23 @@ def test_the_tail_of_a_long_log_is_counted_from_its_end(tmp_path: Path, lines: i
     with (path / "log").open("rb") as file:
         start = begin(file, path, LogOptions(tail_lines=lines), now=0.0)
     assert content[start:].count(b"\n") == min(lines, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "lines", "shown"),
+    [
+        (b"one\ntwo\n", 0, b""),
+        (b"one\ntwo\n", 1, b"one\n"),
+        (b"one\ntwo\nth", 2, b"one\ntwo\n"),
+        (b"one\ntwo\nth", 3, b"one\ntwo\nth"),
+        (b"on", 1, b"on"),
+        (b"\n\n\n", 2, b"\n\n"),
+    ],
+)
+def test_lines_that_are_written_while_a_tail_is_read_are_none_of_it(
+    chunk: bytes, lines: int, shown: bytes
+) -> None:
+    assert first_lines(chunk, lines) == shown
 
 
 def test_a_line_is_as_old_as_the_first_note_that_covers_it(tmp_path: Path) -> None:

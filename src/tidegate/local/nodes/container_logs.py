@@ -170,6 +170,12 @@ def _tail(file: BinaryIO, size: int, lines: int, first: int) -> int:
     return first
 
 
+def first_lines(chunk: bytes, lines: int) -> bytes:
+    if chunk.count(b"\n") < lines or not lines:
+        return chunk if lines else b""
+    return b"\n".join(chunk.split(b"\n", lines)[:lines]) + b"\n"
+
+
 class Stamper:
     """Puts a time before each line; holds back a line until it is complete."""
 
@@ -204,6 +210,8 @@ async def read(instance: Instance, options: LogOptions, clock: Clock) -> AsyncIt
     except FileNotFoundError:
         return
     left = options.limit_bytes
+    # What is written meanwhile makes no tail longer.
+    lines = options.tail_lines if not options.follow else None
     with file:
         # On a thread: a long tail, or a log without line ends, is read in whole.
         start = await asyncio.to_thread(begin, file, instance.path, options, clock.now().timestamp())
@@ -212,6 +220,9 @@ async def read(instance: Instance, options: LogOptions, clock: Clock) -> AsyncIt
         async for chunk, offset in _chunks(file, instance, options.follow, clock):
             if stamper is not None:
                 stamper.skip_to(offset)
+            if lines is not None:
+                chunk = first_lines(chunk, lines)
+                lines -= chunk.count(b"\n")
             for part in [chunk] if stamper is None else stamper.feed(chunk):
                 yield part if left is None else part[:left]
                 if left is not None and (left := left - len(part)) <= 0:
