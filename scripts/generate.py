@@ -30,6 +30,10 @@ EXAMPLE_PROGRAMS = {
         "image-programs",
         ("storage_lite.py", "upload_images.py", "make_thumbnails.py"),
     ),
+    "web-and-worker/00-programs.yaml": (
+        "web-programs",
+        ("redis_lite.py", "web.py", "drain.py", "web_work.py", "ask_web.py", "send_jobs.py"),
+    ),
     "queue-worker/00-programs.yaml": ("queue-programs", ("redis_lite.py", "send.py", "work.py")),
 }
 
