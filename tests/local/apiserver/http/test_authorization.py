@@ -38,15 +38,23 @@ def rule(verbs: str, groups: str, resources: str, *names: str) -> dict[str, Any]
 async def give(served: Served, *rules: dict[str, Any], namespace: str = "default", user: str = "ann") -> None:
     """Binds a role of these rules alone to the user; in a namespace, or (with "") everywhere."""
     objects, name = served.plane.objects, f"{user}-only"
-    roles, bindings = (ROLES, ROLE_BINDINGS) if namespace else (CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS)
-    meta = {"name": name, **({"namespace": namespace} if namespace else {})}
-    if objects.get(roles, namespace, name) is not None:
-        await objects.delete(roles, namespace, name)
-    await objects.create(roles, {"metadata": meta, "rules": list(rules)})
+    bindings = ROLE_BINDINGS if namespace else CLUSTER_ROLE_BINDINGS
+    # Rules about paths stand in ClusterRoles only.
+    is_of_cluster = not namespace or any("nonResourceURLs" in rule for rule in rules)
+    roles = CLUSTER_ROLES if is_of_cluster else ROLES
+    home = "" if is_of_cluster else namespace
+    if objects.get(roles, home, name) is not None:
+        await objects.delete(roles, home, name)
+    await objects.create(roles, {"metadata": placed(name, home), "rules": list(rules)})
     if objects.get(bindings, namespace, name) is None:
         subject = {"kind": "User", "name": user, "apiGroup": RBAC}
         reference = {"kind": roles.kind, "name": name, "apiGroup": RBAC}
-        await objects.create(bindings, {"metadata": meta, "roleRef": reference, "subjects": [subject]})
+        body = {"metadata": placed(name, namespace), "roleRef": reference, "subjects": [subject]}
+        await objects.create(bindings, body)
+
+
+def placed(name: str, namespace: str) -> dict[str, str]:
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
 
 
 async def furnish(served: Served) -> None:
