@@ -15,7 +15,6 @@ from tidegate.kube.resource import (
     CLAIMS,
     CONFIG_MAPS,
     ENDPOINT_SLICES,
-    NODES,
     PODS,
     SECRETS,
     SERVICES,
@@ -163,9 +162,6 @@ class Node:
         await self._clear_orphans({pod["metadata"]["uid"] for pod in mine})
         network = self._context.network
         conditions = [condition(self._context.view), network_report.condition(network)]
-        with suppress(ApiError):
-            note = {"metadata": {"annotations": network_report.notes(network)}}
-            await self._objects.patch(NODES, "", NODE, note)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._proxies.run())
             group.create_task(self._log_clock.run(self._pods))

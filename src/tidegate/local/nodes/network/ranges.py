@@ -105,9 +105,6 @@ class Way:
     cluster: IPv4Network
     machine: IPv4Network
 
-    def __str__(self) -> str:
-        return f"{self.cluster}={self.machine}"
-
 
 SHARED_WAYS = (Way(SHARED, SHARED),)
 
@@ -136,13 +133,3 @@ def by_way(address: str, ways: Iterable[Way]) -> str | None:
             offset = int(number) - int(way.cluster.network_address)
             return str(way.machine[offset])
     return None
-
-
-def ways_to_text(ways: Iterable[Way]) -> str:
-    return " ".join(map(str, ways))
-
-
-def ways_from_text(text: str) -> tuple[Way, ...]:
-    """What `ways_to_text` wrote. ValueError when it is anything else."""
-    pairs = [word.partition("=") for word in text.split()]
-    return tuple(Way(IPv4Network(cluster), IPv4Network(machine)) for cluster, _, machine in pairs)

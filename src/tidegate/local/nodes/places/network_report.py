@@ -1,12 +1,8 @@
-"""What the Node says of the pods' network, for people and for programs beside the server."""
+"""What the Node says of the pods' network."""
 
 from __future__ import annotations
 
 from tidegate.local.nodes.network.pod_networks import PodNetwork
-from tidegate.local.nodes.network.ranges import ways_to_text
-
-# By which addresses programs of the machine reach those of the cluster, see `ranges.Way`.
-WAYS = "tidegate.dev/ways-from-machine"
 
 
 def condition(network: PodNetwork) -> dict[str, str]:
@@ -32,7 +28,3 @@ def told(network: PodNetwork) -> str:
         return ""
     why = f": {network.why}" if network.why else ""
     return f"pods share this machine's network, and with it its ports{why}"
-
-
-def notes(network: PodNetwork) -> dict[str, str]:
-    return {WAYS: ways_to_text(network.ways)}
