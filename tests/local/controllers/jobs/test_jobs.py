@@ -64,6 +64,7 @@ def test_one_pod_runs_and_the_job_is_complete(live):
         await world.pass_s(2)
         assert status(world) == {
             "active": 1, "ready": 1, "terminating": 0, "startTime": "2026-01-05T08:00:00Z",
+            "uncountedTerminatedPods": {},
         }  # fmt: skip
         (pod,) = world.objects.list(PODS)
         created = world.objects.get(JOBS, "default", "work")

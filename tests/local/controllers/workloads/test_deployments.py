@@ -86,7 +86,7 @@ def test_a_new_deployment_gets_its_replica_set_and_pods_and_says_so(live):
         status = {key: value for key, value in found(world)["status"].items() if key != "conditions"}
         assert status == {
             "replicas": 3, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3,
-            "observedGeneration": 1,
+            "observedGeneration": 1, "terminatingReplicas": 0,
         }  # fmt: skip
         assert condition(world, "Available") == ("True", "MinimumReplicasAvailable")
         assert condition(world, "Progressing") == ("True", "NewReplicaSetAvailable")

@@ -37,7 +37,7 @@ def test_pods_follow_the_number_up_and_down(live):
         await world.pass_s(5)
         assert status(world) == {
             "replicas": 3, "fullyLabeledReplicas": 3, "readyReplicas": 3, "availableReplicas": 3,
-            "observedGeneration": 1,
+            "observedGeneration": 1, "terminatingReplicas": 0,
         }  # fmt: skip
         await scale(world, 1)
         await world.pass_s(5)
@@ -46,7 +46,7 @@ def test_pods_follow_the_number_up_and_down(live):
         await scale(world, 0)
         await world.pass_s(5)
         assert world.objects.list(PODS) == []
-        assert status(world) == {"replicas": 0, "observedGeneration": 3}
+        assert status(world) == {"replicas": 0, "terminatingReplicas": 0, "observedGeneration": 3}
         assert len(world.objects.events("SuccessfulCreate")) == 3
         assert len(world.objects.events("SuccessfulDelete")) == 3
 
@@ -61,7 +61,9 @@ def test_a_deleted_pod_is_replaced_while_it_still_ends(live):
         await world.objects.delete(PODS, "default", first["name"])
         await world.pass_s(0.5)
         assert len(world.objects.list(PODS)) == 3
+        assert status(world)["terminatingReplicas"] == 1
         await world.pass_s(5)
+        assert status(world)["terminatingReplicas"] == 0
         left = world.objects.list(PODS)
         assert len(left) == 2
         assert first["uid"] not in [pod["metadata"]["uid"] for pod in left]

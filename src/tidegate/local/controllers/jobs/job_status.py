@@ -50,6 +50,8 @@ def counters(job: Object, counted: Count, *, active: int) -> Status:
     numbers = {"active": active, "succeeded": len(counted.succeeded), "failed": len(counted.failed)}
     status |= {name: number for name, number in numbers.items() if number}
     status |= {"ready": counted.ready, "terminating": len(counted.terminating)}
+    # Pods are counted in the write that says so: none waits for it.
+    status["uncountedTerminatedPods"] = {}
     if is_indexed(job) and counted.succeeded:
         status["completedIndexes"] = format_ranges(counted.succeeded)
     if is_limited_per_index(job):
@@ -66,7 +68,7 @@ def with_verdict(status: Status, verdict: Verdict, now: datetime, *, is_final: b
     found = status.get("conditions")
     for type in types:
         wanted = {"type": type, "status": "True", "reason": verdict.reason, "message": verdict.message}
-        found = conditions.with_condition(found, wanted, now)
+        found = _put(found, wanted, now)
     status = status | {"conditions": found}
     if is_final and verdict.is_success:
         status["completionTime"] = format_time(now)
@@ -83,4 +85,11 @@ def with_suspension(status: Status, now: datetime, *, is_suspended: bool) -> Sta
         wanted = {"status": "False", "reason": "JobResumed", "message": "Job resumed"}
     else:
         return status
-    return status | {"conditions": conditions.with_condition(found, {"type": "Suspended", **wanted}, now)}
+    return status | {"conditions": _put(found, {"type": "Suspended", **wanted}, now)}
+
+
+def _put(known: conditions.Conditions | None, wanted: dict[str, Any], now: datetime) -> conditions.Conditions:
+    """With `lastProbeTime`: Kubernetes' Job controller gives it the moment of the transition."""
+    old = conditions.find(known, wanted["type"]) or {}
+    probed = old.get("lastProbeTime") if old.get("status") == wanted["status"] else None
+    return conditions.with_condition(known, {"lastProbeTime": probed or format_time(now), **wanted}, now)

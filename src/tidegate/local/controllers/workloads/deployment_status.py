@@ -17,7 +17,7 @@ PAUSED = "DeploymentPaused"
 
 
 def status_of(deployment: Object, new: Object | None, olds: Sequence[Object], now: datetime) -> Status:
-    """The whole status; counters that are 0 are left out, as Kubernetes does."""
+    """The whole status; most counters are left out at 0, as Kubernetes does."""
     every = [*olds, *([new] if new else [])]
     available = _sum(every, "availableReplicas")
     counters = {
@@ -28,6 +28,7 @@ def status_of(deployment: Object, new: Object | None, olds: Sequence[Object], no
         "unavailableReplicas": max(sum(map(rollout.replicas, every)) - available, 0),
     }
     status: Status = {name: number for name, number in counters.items() if number}
+    status["terminatingReplicas"] = _sum(every, "terminatingReplicas")
     if "generation" in deployment["metadata"]:
         status["observedGeneration"] = deployment["metadata"]["generation"]
     known = (deployment.get("status") or {}).get("conditions")

@@ -78,10 +78,9 @@ class ReplicaSets:
         refused = await self._create(found, missing)
         await pod_control.delete_pods(self.objects, found, least_valuable(active, -missing), self.events)
         now = self.clock.now()
-        active = [pod for pod in controlled(self.objects, PODS, found) if pod_control.is_active(pod)]
-        await conditions.write_status(
-            self.objects, REPLICA_SETS, found, status_of(found, active, refused, now)
-        )
+        pods = controlled(self.objects, PODS, found)
+        await conditions.write_status(self.objects, REPLICA_SETS, found, status_of(found, pods, refused, now))
+        active = [pod for pod in pods if pod_control.is_active(pod)]
         if refused is not None:
             raise refused
         return next_availability_s(found, active, now)
@@ -135,8 +134,9 @@ def deletion_cost(pod: Object) -> int:
         return 0
 
 
-def status_of(found: Object, active: list[Object], refused: ApiError | None, now: datetime) -> dict[str, Any]:
-    """The status of a ReplicaSet with these active Pods; zero counters except `replicas` are left out."""
+def status_of(found: Object, pods: list[Object], refused: ApiError | None, now: datetime) -> dict[str, Any]:
+    """The status of a ReplicaSet with these Pods; most counters are left out at 0, as Kubernetes does."""
+    active = [pod for pod in pods if pod_control.is_active(pod)]
     labels = ((found["spec"]["template"].get("metadata") or {}).get("labels") or {}).items()
     counters = {
         "fullyLabeledReplicas": sum(
@@ -145,7 +145,8 @@ def status_of(found: Object, active: list[Object], refused: ApiError | None, now
         "readyReplicas": sum(pod_control.is_ready(pod) for pod in active),
         "availableReplicas": sum(_unavailable_s(found, pod, now) == 0 for pod in active),
     }
-    status: dict[str, Any] = {"replicas": len(active)}
+    terminating = sum(pod_control.is_terminating(pod) for pod in pods)
+    status: dict[str, Any] = {"replicas": len(active), "terminatingReplicas": terminating}
     status |= {name: number for name, number in counters.items() if number}
     if "generation" in found["metadata"]:
         status["observedGeneration"] = found["metadata"]["generation"]

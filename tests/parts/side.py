@@ -1,0 +1,77 @@
+"""One of two clusters that run the same, asked with kubectl: what it shows but for what it chose itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from parts.compared import plain
+from parts.up import Up
+
+NAMESPACE = "compared"
+# Names that controllers choose, addresses, and how long ago something was.
+CHOSEN = (
+    (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "uid"),
+    (re.compile(r"\bweb-[0-9a-z]{8,10}\b"), "web-template"),
+    (re.compile(r"\b(web-template|web|good|bad)-[a-z0-9]{5}\b"), r"\1-chosen"),
+    (re.compile(r'pod-template-hash(=|": ")[0-9a-z]{8,10}'), r"pod-template-hash\1template"),
+    (re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}"), "time"),
+    (re.compile(r"\b\d+\.\d+\.\d+\.\d+\b"), "address"),
+    (re.compile(r"\b(\d+[dhms])+\b"), "time"),
+    (re.compile(r'"restartCount": [1-9]\d*'), '"restartCount": "some"'),
+)
+
+
+def masked(text: str) -> str:
+    for pattern, instead in CHOSEN:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def shown(found: Any) -> Any:
+    """The status of an object without what each cluster chooses."""
+    return json.loads(masked(json.dumps(plain(found, NAMESPACE)["status"])))
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two, asked with kubectl."""
+
+    cluster: Up
+
+    def kubectl(self, *words: str) -> str:
+        return self.cluster.kubectl("-n", NAMESPACE, *words)
+
+    def until(self, what: str, *words: str, holds: Callable[[Any], bool]) -> Any:
+        """The object that `kubectl get` shows, once it is so."""
+        found: list[Any] = []
+
+        def look() -> bool:
+            found[:] = [json.loads(self.kubectl("get", *words, "-o", "json"))]
+            return holds(found[0])
+
+        self.cluster.until(what, look, 30.0)
+        return found[0]
+
+    def status(self, *words: str) -> Any:
+        """A status without what each cluster chooses."""
+        return shown(json.loads(self.kubectl("get", *words, "-o", "json")))
+
+    def lines(self, *words: str) -> list[list[str]]:
+        """What kubectl prints, in words: how wide a column is depends on names."""
+        return sorted(masked(line).split() for line in self.kubectl(*words).splitlines())
+
+    def events(self, *names: str) -> list[tuple[str, ...]]:
+        """What was told of objects whose names begin so, each once; a probe may come early or not."""
+        items = json.loads(self.kubectl("get", "events", "-o", "json"))["items"]
+        found = set()
+        for one in items:
+            about = one["involvedObject"]
+            source = (one.get("source") or {}).get("component", "")
+            if about["name"].startswith(names) and one["reason"] != "Unhealthy":
+                told = (about["kind"], about["name"], one["type"], one["reason"], one["message"], source)
+                found.add(tuple(masked(word) for word in told))
+        return sorted(found)
