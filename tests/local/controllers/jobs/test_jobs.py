@@ -85,6 +85,7 @@ def test_one_pod_runs_and_the_job_is_complete(live):
         assert found["succeeded"] == 1
         assert "active" not in found
         assert found["completionTime"] == "2026-01-05T08:00:10Z"
+        assert [one["lastProbeTime"] for one in found["conditions"]] == ["2026-01-05T08:00:10Z"] * 2
         assert len(world.objects.events("SuccessfulCreate")) == 1
         assert world.objects.events("Completed") == ["Job completed"]
 
