@@ -32,8 +32,11 @@ def masked(text: str) -> str:
 
 
 def shown(found: Any) -> Any:
-    """The status of an object without what each cluster chooses."""
-    return json.loads(masked(json.dumps(plain(found, NAMESPACE)["status"])))
+    """The status of an object without what each cluster chooses; conditions have no order of their own."""
+    status = json.loads(masked(json.dumps(plain(found, NAMESPACE)["status"])))
+    if "conditions" in status:
+        status["conditions"].sort(key=lambda one: one["type"])
+    return status
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Side:
 
     def kubectl(self, *words: str) -> str:
         return self.cluster.kubectl("-n", NAMESPACE, *words)
+
+    def release(self, *words: str) -> None:
+        """Takes the finalizers off an object, if it is there."""
+        none = '{"metadata": {"finalizers": null}}'
+        self.cluster.kubectl("-n", NAMESPACE, "patch", *words, "-p", none, check=False)
 
     def until(self, what: str, *words: str, holds: Callable[[Any], bool]) -> Any:
         """The object that `kubectl get` shows, once it is so."""

@@ -36,4 +36,6 @@ def sides(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         try:
             ours.end()
         finally:
+            # Where a test has failed before it let go of it.
+            Side(real).release("pod", "lingers")
             real.end()

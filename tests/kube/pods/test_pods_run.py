@@ -156,5 +156,5 @@ def test_a_hook_runs_before_the_end(sides: Sides) -> None:
         compare(sides, status("pod", "lingers"), events("lingers"))
     finally:
         for side in sides:
-            side.kubectl("patch", "pod", "lingers", "-p", '{"metadata": {"finalizers": null}}')
+            side.release("pod", "lingers")
             side.kubectl("wait", "--for=delete", "pod/lingers", "--timeout=20s")
