@@ -38,13 +38,14 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     Raises `Incomplete`, `Unmountable`, `Unnameable`, `NoProgram` or `Misconfigured`: reasons to wait, not
     failures.
     """
-    metadata, runs_as = pod["metadata"], run_as(pod, container)
+    metadata = pod["metadata"]
     refers: Refers = context.refers(metadata["namespace"])
     env = environment(pod, container, refers, _inherited(context), _api_address(context, pod))
     command, args = command_line(container, env)
     image, address = str(container.get("image", "")), pod["status"]["podIP"]
     listen = EVERYWHERE if has_network(context, pod) else address
     program = context.images.program(image, command, args, env, address, listen)
+    runs_as = run_as(pod, container, drops_root=bool(program.data))
     installs = PIP if context.view.kind in ("whole", "places") else {}
     env |= {name: value for name, value in {**installs, **program.env}.items() if name not in env}
     env["PATH"] = os.pathsep.join([*program.path, env.get("PATH", os.defpath), *program.folders])

@@ -19,6 +19,9 @@ from tidegate.local.nodes.processes.environment import Incomplete
 OWNED = ("emptyDir", "ephemeral", "persistentVolumeClaim", "configMap", "secret", "downwardAPI", "projected")
 
 
+NOBODY = 65_534
+
+
 @dataclass(frozen=True, slots=True)
 class RunAs:
     """Numbers; None is whoever runs Tidegate."""
@@ -42,20 +45,26 @@ class RunAs:
         return "/"
 
 
-def run_as(pod: Mapping[str, Any], container: Mapping[str, Any], me: int | None = None) -> RunAs:
-    """Raises `Incomplete` where the pod forbids root and would get it. `me` is who runs Tidegate."""
+def run_as(
+    pod: Mapping[str, Any], container: Mapping[str, Any], me: int | None = None, *, drops_root: bool = False
+) -> RunAs:
+    """Raises `Incomplete` where the pod forbids root and asks for it. `me` is who runs Tidegate.
+
+    Who forbids root and names no user gets that of the image; here no image says one, so it is nobody,
+    unless the image's server becomes a user of its own (`drops_root`).
+    """
     me = os.geteuid() if me is None else me
     of_pod = pod["spec"].get("securityContext") or {}
     given = {**of_pod, **{k: v for k, v in (container.get("securityContext") or {}).items() if v is not None}}
     user, group = given.get("runAsUser"), given.get("runAsGroup")
-    if given.get("runAsNonRoot") and (me if user is None or me != 0 else user) == 0:
-        name, namespace, uid = (pod["metadata"][key] for key in ("name", "namespace", "uid"))
-        where = f'(pod: "{name}_{namespace}({uid})", container: {container["name"]})'
-        if user is None:
-            raise Incomplete(f"container has runAsNonRoot and image will run as root {where}: set runAsUser")
-        raise Incomplete(f"container's runAsUser breaks non-root policy {where}")
     if me != 0:
         return RunAs()
+    if given.get("runAsNonRoot") and user == 0:
+        name, namespace, uid = (pod["metadata"][key] for key in ("name", "namespace", "uid"))
+        where = f'(pod: "{name}_{namespace}({uid})", container: {container["name"]})'
+        raise Incomplete(f"container's runAsUser breaks non-root policy {where}")
+    if given.get("runAsNonRoot") and user is None and not drops_root:
+        user = NOBODY
     more = {*(of_pod.get("supplementalGroups") or ()), *_of(of_pod.get("fsGroup"))}
     if user is not None:
         with suppress(KeyError):
