@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,18 +25,22 @@ def sides(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("pods")
     ours = Up(folder / "ours")
     real = Kubelet(servers.get(ControlPlane).token_kubeconfig, NAMESPACE, folder / "real")
-    try:
-        ours.start()
-        ours.kubectl("create", "namespace", NAMESPACE)
-        real.start()
-        both = Side(ours), Side(real)
-        for side in both:
-            side.kubectl("apply", "-f", str(MANIFESTS))
-        yield both
-    finally:
+    with ThreadPoolExecutor(2) as pool:
         try:
-            ours.end()
+            # One after the other: each takes a block of addresses that it finds free.
+            _start(ours)
+            _start(real)
+            yield Side(ours), Side(real)
         finally:
             # Where a test has failed before it let go of it.
             Side(real).release("pod", "lingers")
-            real.end()
+            ends = [pool.submit(cluster.end) for cluster in (ours, real)]
+            for one in ends:
+                one.result()
+
+
+def _start(cluster: Up) -> None:
+    cluster.start()
+    if not isinstance(cluster, Kubelet):
+        cluster.kubectl("create", "namespace", NAMESPACE)
+    Side(cluster).kubectl("apply", "-f", str(MANIFESTS))
