@@ -239,7 +239,7 @@ def test_servers_of_images_answer_on_the_pods_loopback_and_at_their_service(up: 
             asked = ["exec", client, "--", "python3", "-c", OPEN, host, str(port)]
             return "open" in up.kubectl(*asked, check=False)
 
-        up.until(f"{name} on its loopback", lambda name=name: reaches(name, "127.0.0.1"))
+        up.until(f"{name} on its loopback", lambda name=name: reaches(name, "127.0.0.1"), 150)
         up.until(f"{name} by its Service", lambda name=name: reaches("client", name))
         if name == "redis":
             assert up.kubectl("exec", "redis", "--", "redis-cli", "ping") == "PONG\n"
