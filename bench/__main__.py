@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 
-from bench import changes, deciding, families, machine, pods, push, rounds, startup
+from bench import changes, deciding, families, machine, pod_networks, pods, push, rounds, startup
 from bench.figures import Figure, table
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("deciding", "changes", "starting", "pods", "push", "rounds", "families")
+DRY_WINDOW_S = 5.0
 
 
 def main() -> int:
@@ -49,6 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--window", type=float, default=rounds.WINDOW_S, help="seconds of quiet time measured"
     )
+    parser.add_argument("--pods", type=int, help="of the pods, so many at rest (300; with --dry 20)")
     parser.add_argument("--pushes", type=int, default=push.PUSHES)
     parser.add_argument(
         "--family",
@@ -61,7 +63,7 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="poll nothing in the windows of rounds and families: their lower limits must be broken",
     )
-    parser.add_argument("--dry", action="store_true", help="print only, write no file")
+    parser.add_argument("--dry", action="store_true", help="print only, write no file; few pods")
     return parser.parse_args()
 
 
@@ -76,7 +78,9 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
     if "starting" in wanted:
         plan.append(("starts", startup.measure))
     if "pods" in wanted:
-        plan.append(("pods", pods.measure))
+        count = options.pods or (pod_networks.AT_ONCE if options.dry else pod_networks.MANY)
+        window_s = min(options.window, DRY_WINDOW_S) if options.dry else options.window
+        plan.append(("pods", partial(pods.measure, pods=count, window_s=window_s)))
     if "push" in wanted:
         plan.append(("pushes", partial(push.measure, pushes=options.pushes)))
     if "rounds" in wanted:

@@ -82,11 +82,11 @@ def _until_answers(client: redis.Redis, process: subprocess.Popen[bytes]) -> Non
 class Up:
     """A `tidegate up` that serves; its output is a pipe, hence no terminal."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
         began_s = time.monotonic()
         self.kubeconfig = folder / "kubeconfig"
         self.process = subprocess.Popen(
-            [tidegate(), "up", "--data-dir", str(folder), "--port", "0"],
+            [tidegate(), "up", "--data-dir", str(folder), "--port", "0", *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )

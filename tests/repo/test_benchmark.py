@@ -9,6 +9,7 @@ import pytest
 
 from bench.families import FAMILIES, TRIGGERS, Family, figures
 from bench.load import VALUE, Load
+from bench.pod_networks import many_figures, traffic_figures
 from bench.sqs import ACCOUNT, REGION, asked, sqs_server
 from tidegate.base.errors import Misconfigured
 from tidegate.connections.adapter import Surroundings
@@ -89,3 +90,50 @@ async def test_the_sqs_of_the_benchmark_answers_as_sqs_does_and_counts_the_queue
         assert isinstance(missing, Misconfigured)
         assert "QueueDoesNotExist" in str(missing)
         assert asked(address) == {"queues": 2, "refused": 1}
+
+
+PODS_FOUND: Mapping[str, float] = {
+    **dict.fromkeys(("all_run_s", "plane_mb", "router_mb", "plane_cpu_s", "router_cpu_s", "all_gone_s"), 1.0),
+    **dict.fromkeys(("running", "addresses", "gone"), 300),
+    **dict.fromkeys(("processes_left", "links_left"), 0),
+}
+TRAFFIC_FOUND: Mapping[str, float] = {
+    **dict.fromkeys(("bytes_s", "trip_p50_s", "trip_p99_s"), 1.0),
+    "whole": 3,
+    "trips": 3_000,
+    "made": 50,
+    "answered": 50,
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "broken_bars"),
+    [
+        ({}, []),
+        ({"running": 299}, ["pods that run"]),
+        ({"addresses": 299}, ["different addresses of them"]),
+        ({"gone": 299}, ["pods gone after deletion"]),
+        ({"processes_left": 1}, ["processes left"]),
+        ({"links_left": 1}, ["network links left"]),
+    ],
+)
+def test_a_pod_that_does_not_run_or_leaves_something_behind_breaks_its_bar(
+    found: Mapping[str, float], broken_bars: list[str]
+) -> None:
+    figures = many_figures(300, 30, {**PODS_FOUND, **found})
+    assert [one.name.partition(": ")[2] for one in figures if one.is_broken] == broken_bars
+
+
+@pytest.mark.parametrize(
+    ("found", "broken_bars"),
+    [
+        ({}, []),
+        ({"whole": 2}, ["streams whole"]),
+        ({"trips": 2_999}, ["round trips"]),
+        ({"answered": 49}, ["connections answered"]),
+        ({"made": 0, "answered": 0}, ["connections answered"]),
+    ],
+)
+def test_traffic_that_is_lost_breaks_its_bar(found: Mapping[str, float], broken_bars: list[str]) -> None:
+    figures = traffic_figures("Service", 3, 1_000, {**TRAFFIC_FOUND, **found})
+    assert [one.name.partition(": ")[2] for one in figures if one.is_broken] == broken_bars
