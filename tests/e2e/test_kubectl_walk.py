@@ -285,7 +285,7 @@ def test_what_is_shown_is_so(walk: Kubectl) -> None:
 
 def test_events_come_in_the_order_in_which_they_happened(walk: Kubectl) -> None:
     """Of one Pod they mostly happen within one second, which is all that clients sort by."""
-    wanted = ["Scheduled", "Created", "Started"]
+    wanted = ["Scheduled", "Pulled", "Created", "Started"]
 
     def reasons(told: str) -> list[str]:
         """The second column of each line that has one of ours."""
@@ -298,9 +298,9 @@ def test_events_come_in_the_order_in_which_they_happened(walk: Kubectl) -> None:
         name = f"p{number}"
         walk.up.until(f"{name} ran", walk.is_so("get", "pod", name, wanted="Completed"))
         told = walk.expect("describe", "pod", name).text.partition("\nEvents:")[2]
-        assert reasons(told)[:3] == wanted, told
+        assert reasons(told)[:4] == wanted, told
         told = walk.expect("events", "--for", f"pod/{name}").text
-        assert reasons(told)[:3] == wanted, told
+        assert reasons(told)[:4] == wanted, told
     rows = walk.expect("get", "events", "-o", "custom-columns=O:.involvedObject.name,R:.reason").text
     together = [line.split() for line in walk.expect("events", "--types=Normal").text.splitlines()]
     for name in (f"p{number}" for number in range(5)):
