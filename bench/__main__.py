@@ -79,7 +79,7 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
         plan.append(("starts", startup.measure))
     if "pods" in wanted:
         count = options.pods or (pod_networks.AT_ONCE if options.dry else pod_networks.MANY)
-        window_s = min(options.window, DRY_WINDOW_S) if options.dry else options.window
+        window_s = min(options.window, DRY_WINDOW_S) if options.dry and not options.pods else options.window
         plan.append(("pods", partial(pods.measure, pods=count, window_s=window_s)))
     if "push" in wanted:
         plan.append(("pushes", partial(push.measure, pushes=options.pushes)))

@@ -7,10 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import msgspec
 import redis
@@ -97,6 +100,8 @@ class Up:
         else:
             raise SystemExit(f"`tidegate up` ended with code {self.process.wait()} before it served")
         self.ready_s = time.monotonic() - began_s
+        # It tells of every change: a pipe that nobody empties would hold it up.
+        threading.Thread(target=_read_on, args=(self.process.stdout,), daemon=True).start()
 
     def stop(self) -> float:
         """Asks it to stop; the seconds that took."""
@@ -104,6 +109,11 @@ class Up:
         self.process.send_signal(signal.SIGTERM)
         end(self.process)
         return time.monotonic() - began_s
+
+
+def _read_on(output: IO[bytes]) -> None:
+    with suppress(ValueError):  # closed, after the end of the process
+        deque(output, maxlen=0)
 
 
 def tidegate() -> str:
