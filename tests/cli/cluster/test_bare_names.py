@@ -32,7 +32,8 @@ def body(resource: Resource, name: str) -> dict[str, Any]:
         DEPLOYMENTS: {"selector": {"matchLabels": {"app": name}}, "template": labelled},
         JOBS: {"template": {"spec": {**POD, "restartPolicy": "Never"}}},
     }
-    return {"metadata": {"name": name}, "spec": specs[resource]}
+    made = {"apiVersion": resource.api_version, "kind": resource.kind}
+    return {**made, "metadata": {"name": name}, "spec": specs[resource]}
 
 
 def put(cli, *there: tuple[Resource, str]) -> None:

@@ -10,6 +10,7 @@ from tidegate.base.errors import TidegateError
 from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
 from tidegate.cli.output.amounts import usage
+from tidegate.cli.output.printer import Printer
 from tidegate.kube.resource import EVENTS, JOBS, SCALED_OBJECTS
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
@@ -25,14 +26,19 @@ REFRESH_S = 0.5
 
 
 async def lines(local: Local) -> None:
-    """One line per event, as it happens, until cancelled."""
+    """One line per event, as it happens, until cancelled. A pipe that nobody reads holds up no server."""
+    sys.stdout.flush()
+    printer = Printer(sys.stdout.fileno())
 
     def on_change(change: Change) -> None:
         if change.type != "DELETED":
-            print(line(change.object), flush=True)
+            printer.line(line(change.object))
 
     local.plane.objects.subscribe([EVENTS], on_change)
-    await asyncio.get_running_loop().create_future()
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        printer.close()
 
 
 def line(event: dict[str, Any]) -> str:
