@@ -26,18 +26,20 @@ PROGRAMS = ("nft", "ip", "nsenter", "unshare", "setpriv", "slirp4netns")
 SET_UP = """
 set -e
 ip link set lo up
-mount -t tmpfs -o mode=755 tmpfs "$1"
-mknod -m 666 "$1/tun" c 10 200
-mount --bind "$1/tun" /dev/net/tun
-home=$2
-if [ -n "$home" ]; then
-    mkdir "$1/home" && mount -t tmpfs -o mode=755 tmpfs "$1/home"
+scratch=$1
+shift
+mount -t tmpfs -o mode=755 tmpfs "$scratch"
+mknod -m 666 "$scratch/tun" c 10 200
+mount --bind "$scratch/tun" /dev/net/tun
+for home; do
+    mkdir "$scratch/home" && mount -t tmpfs -o mode=755 tmpfs "$scratch/home"
     for one in "$home"/* "$home"/.[a-z]*; do
         [ -d "$one" ] || continue
-        mkdir "$1/home/${one##*/}" && mount --bind "$one" "$1/home/${one##*/}"
+        mkdir "$scratch/home/${one##*/}" && mount --bind "$one" "$scratch/home/${one##*/}"
     done
-    mount --move "$1/home" "$home"
-fi
+    mount --move "$scratch/home" "$home"
+    rmdir "$scratch/home"
+done
 echo ready
 exec sleep 3600
 """
@@ -75,7 +77,7 @@ def machine(is_root: bool) -> Iterator[Machine]:
         os.chown(folder, NOBODY, NOBODY)
     command = ["unshare", "-n", "-m", "--propagation", "private", "sh", "-c", SET_UP, "sh", str(scratch)]
     process = subprocess.Popen(
-        [*command, _closed_home() if not is_root else ""], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*command, *(() if is_root else _closed_folders())], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
         assert process.stdout is not None
@@ -94,11 +96,11 @@ def _path() -> str:
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
-def _closed_home() -> str:
-    """The folder on the way to our interpreter that others may not pass; "" when there is none."""
+def _closed_folders() -> list[str]:
+    """The folders on the way to our interpreter that others may not pass, the highest of each way."""
     places = [place for place in _way(Path(sys.executable)) if place.is_dir()]
-    closed = [place for place in places if not place.stat().st_mode & 1]
-    return str(closed[0]) if closed else ""
+    closed = sorted({place for place in places if not place.stat().st_mode & 1})
+    return [str(one) for one in closed if not any(other in one.parents for other in closed)]
 
 
 def _way(file: Path) -> Sequence[Path]:
