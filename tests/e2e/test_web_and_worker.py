@@ -136,7 +136,8 @@ def redis(up: Up, *words: str) -> list[str]:
 
 def done_jobs(up: Up) -> dict[str, int]:
     """Each job that is done, and how often."""
-    lines = redis(up, "HGETALL", "jobs:done")
+    # Nothing at all is one empty line.
+    lines = [line for line in redis(up, "HGETALL", "jobs:done") if line]
     return dict(zip(lines[::2], map(int, lines[1::2]), strict=True))
 
 

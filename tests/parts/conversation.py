@@ -139,6 +139,7 @@ class Talk:
                 # A polite end waits for the server's, past the end of the test.
                 if response.connection is not None and response.connection.transport is not None:
                     response.connection.transport.abort()
+                    await asyncio.sleep(0)  # the loop closes what was aborted
 
 
 @asynccontextmanager

@@ -97,7 +97,9 @@ class Node:
         self._doomed: dict[str, tuple[str, str]] = {}
         self._cut_off: set[str] = set()
         self._reconnecting: asyncio.Task[None] | None = None
-        self._is_open = False
+        self._is_open = self._is_stopping = False
+        # A network that is being made is not left half-made behind by who stops meanwhile.
+        self._network_turn = asyncio.Lock()
         self._proxies = Proxies(self._services, self._on_names, self._tell_service, network)
         self._log_clock = LogClock(self._context.clock)
         self._meter = Meter(objects, self._pods, clock)
@@ -154,6 +156,8 @@ class Node:
                 self._context.addresses.keep(pod["metadata"]["uid"], address)
         self._proxies.reconcile()
         self._cut_off = await self._connect()
+        if self._is_stopping:
+            return
         # From here on changes are followed: what came meanwhile is on this list.
         self._is_open = True
         mine = [pod for pod in self._objects.list(PODS) if pod["spec"].get("nodeName") == NODE]
@@ -176,7 +180,10 @@ class Node:
         addresses, pause_s = self._context.addresses.held(), RECONNECT_S
         while True:
             try:
-                found = await self._context.network.adopt(addresses, self._on_network_lost)
+                async with self._network_turn:
+                    if self._is_stopping:
+                        return set()
+                    found = await self._context.network.adopt(addresses, self._on_network_lost)
                 return addresses.keys() - found
             except OSError as error:
                 log.error("the pods' network cannot be made; it is tried again", extra={"error": str(error)})
@@ -201,7 +208,7 @@ class Node:
 
         A later server starts what was killed anew, without counting it as a failure.
         """
-        self._is_open = False
+        self._is_open, self._is_stopping = False, True
         if self._reconnecting is not None:
             self._reconnecting.cancel()
         if kill_pods:
@@ -215,7 +222,8 @@ class Node:
         await asyncio.gather(*running, return_exceptions=True)
         if kill_pods:
             await asyncio.to_thread(sweep, self._context.node_id, lambda marks: ROLE_VARIABLE not in marks)
-        await self._context.network.close(ends_pods=kill_pods)
+        async with self._network_turn:
+            await self._context.network.close(ends_pods=kill_pods)
         if kill_pods:
             await asyncio.to_thread(sweep, self._context.node_id, lambda _: True)
 
