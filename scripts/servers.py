@@ -36,11 +36,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TIERS = ("quick", "ci", "all")
 SOURCES = ("apt", "venv", "pypi", "npm", "maven", "go")
 # What a checkout needs besides servers, and what the Maven servers need to be fetched and run.
-BASE_PACKAGES = (
-    *("git", "make", "python3", "python3-venv"),
-    # for pods with networks of their own
-    *("iproute2", "nftables", "passt", "slirp4netns", "util-linux"),
-)
+POD_PACKAGES = ("iproute2", "nftables", "passt", "slirp4netns", "util-linux")
+BASE_PACKAGES = ("git", "make", "python3", "python3-venv", *POD_PACKAGES)
 TOOL_PACKAGES = {"maven": ("maven", "openjdk-17-jdk-headless")}
 TOOLS = {
     "npm": {"npm": "Node.js 18 or newer with npm"},
@@ -277,11 +274,8 @@ def _copy_jars(server: Server, target: Path, downloads: Path) -> None:
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-        if path.is_file()
-    }
+    files = (path for path in sorted(folder.iterdir()) if path.is_file())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _unpack(archive: Path, target: Path) -> None:

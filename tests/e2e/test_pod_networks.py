@@ -255,7 +255,7 @@ def test_servers_of_images_answer_on_the_pods_loopback_and_at_their_service(up: 
 
 def test_after_a_stop_nothing_is_left_and_a_block_that_is_in_use_is_not_taken(host: Machine) -> None:
     host.run("ip", "address", "add", "10.203.7.1/24", "dev", "lo")
-    before = _traces(host)
+    before = host.traces()
     up = host.up("--pod-network", "own")
     up.start()
     try:
@@ -263,21 +263,10 @@ def test_after_a_stop_nothing_is_left_and_a_block_that_is_in_use_is_not_taken(ho
         up.until("both are ready", lambda: is_ready(up, 2))
         assert all(not one["status"]["podIP"].startswith("10.203.") for one in pods(up))
         # The machine has one link more, where the server runs as root, and nothing for an ordinary user.
-        more = set(_traces(host)["links"].splitlines()) - set(before["links"].splitlines())
+        more = set(host.traces()["links"].splitlines()) - set(before["links"].splitlines())
         assert len(more) == host.is_root
         assert up.stop() == 0
     finally:
         up.end()
     shutil.rmtree(up.folder)
-    assert _traces(host) == before
-
-
-def _traces(host: Machine) -> dict[str, str]:
-    return {
-        "links": host.run("ip", "-o", "link"),
-        "addresses": host.run("ip", "-o", "-4", "address"),
-        "routes": host.run("ip", "route", "show", "table", "all"),
-        "rules": host.run("nft", "list", "ruleset"),
-        "mounts": Path(f"/proc/{host.pid}/mounts").read_text(),
-        "forwarding": host.run("cat", "/proc/sys/net/ipv4/ip_forward"),
-    }
+    assert host.traces() == before

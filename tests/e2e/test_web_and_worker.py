@@ -258,7 +258,7 @@ def _kill(pid: int) -> None:
 
 
 def test_after_stop_and_removal_no_trace_is_left(host: Machine) -> None:
-    before = _traces(host)
+    before = host.traces()
     up = host.up("--pod-network", "own")
     up.start()
     try:
@@ -279,19 +279,7 @@ def test_after_stop_and_removal_no_trace_is_left(host: Machine) -> None:
     shutil.rmtree(up.folder)
     assert list(marked(node_id)) == []
     assert _users(present, spaces, str(up.folder)) == []
-    assert _traces(host) == before
-
-
-def _traces(host: Machine) -> dict[str, str]:
-    return {
-        "links": host.run("ip", "-o", "link"),
-        "addresses": host.run("ip", "-o", "address"),
-        "routes": host.run("ip", "route", "show", "table", "all"),
-        "policies": host.run("ip", "rule"),
-        "rules": host.run("nft", "list", "ruleset"),
-        "mounts": Path(f"/proc/{host.pid}/mounts").read_text(),
-        "forwarding": host.run("cat", "/proc/sys/net/ipv4/ip_forward"),
-    }
+    assert host.traces() == before
 
 
 def _namespaces(pids: list[int]) -> set[str]:

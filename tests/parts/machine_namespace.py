@@ -61,6 +61,18 @@ class Machine:
         command = ["nsenter", "-t", str(self.pid), "-n", "-m", *argv]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
+    def traces(self) -> dict[str, str]:
+        """All that a server might leave there, as text to compare."""
+        return {
+            "links": self.run("ip", "-o", "link"),
+            "addresses": self.run("ip", "-o", "address"),
+            "routes": self.run("ip", "route", "show", "table", "all"),
+            "policies": self.run("ip", "rule"),
+            "rules": self.run("nft", "list", "ruleset"),
+            "mounts": Path(f"/proc/{self.pid}/mounts").read_text(),
+            "forwarding": self.run("cat", "/proc/sys/net/ipv4/ip_forward"),
+        }
+
     def up(self, *flags: str) -> Up:
         return Up(self.folder / "state", "--hpa-interval", "2", *flags, inside=self.inside)
 

@@ -17,6 +17,9 @@ Object = dict[str, Any]
 ENDED_ATTEMPTS = "tidegate.dev/ended-attempts"
 """A Job's annotation with what its status has counted; it is written with the status, and only so."""
 
+CLAIM_IN_USE = "kubernetes.io/pvc-protection"
+"""The finalizer that a claim is stored with, and keeps while a Pod runs on it."""
+
 AUTHORITY = "kube-root-ca.crt"
 """The ConfigMap of every namespace whose `ca.crt` is what pods check the API's certificate by."""
 

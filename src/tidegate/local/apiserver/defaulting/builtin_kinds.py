@@ -15,10 +15,9 @@ from tidegate.local.apiserver.defaulting.pod_spec import fill, pod_only, pod_spe
 from tidegate.local.apiserver.defaulting.qos import qos_class
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.validation import rules
-from tidegate.local.objects import Object
+from tidegate.local.objects import CLAIM_IN_USE, Object
 
 _CONTROLLER_UID, _JOB_NAME = "controller-uid", "job-name"
-CLAIM_IN_USE = "kubernetes.io/pvc-protection"
 _RBAC = "rbac.authorization.k8s.io"
 _PREFIX = "batch.kubernetes.io/"
 _GATED = {

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidegate.base.problems import Problem
 from tidegate.local.apiserver.validation.rules import (
+    PROTOCOLS,
     Problems,
     label_name,
     one_of,
@@ -18,7 +19,6 @@ from tidegate.local.apiserver.validation.rules import (
 from tidegate.local.objects import Object
 
 ENDPOINTS, SLICES = "endpoints", "endpointslices.discovery.k8s.io"
-PROTOCOLS = ("SCTP", "TCP", "UDP")
 MOST_ADDRESSES = 100
 _NOT_AN_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _LOOPBACK = "may not be in the loopback range (127.0.0.0/8, ::1/128)"

@@ -18,11 +18,11 @@ REQUIRED, DUPLICATE = "FieldValueRequired", "FieldValueDuplicate"
 NOT_SUPPORTED, FORBIDDEN, MISSING = "FieldValueNotSupported", "FieldValueForbidden", "FieldValueNotFound"
 TOO_LONG = "FieldValueTooLong"
 PORT_MAX = 65_535
+INT_MAX = 2**31 - 1
+# In the order in which the API server tells them.
+PROTOCOLS = ("SCTP", "TCP", "UDP")
 CONTENT_MAX = 1024 * 1024
 _PERCENT = re.compile(r"[0-9]+%")
-
-
-INT_MAX = 2**31 - 1
 
 
 def required(path: str, why: str = "") -> Problem:

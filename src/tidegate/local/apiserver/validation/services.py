@@ -13,6 +13,7 @@ from tidegate.local.apiserver.validation import names
 from tidegate.local.apiserver.validation.fields import show
 from tidegate.local.apiserver.validation.rules import (
     DUPLICATE,
+    PROTOCOLS,
     Problems,
     duplicate,
     forbidden,
@@ -29,7 +30,6 @@ from tidegate.local.objects import Object
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 AFFINITIES = ("ClientIP", "None")
-PROTOCOLS = ("SCTP", "TCP", "UDP")
 AFFINITY_MOST_S = 86_400
 
 

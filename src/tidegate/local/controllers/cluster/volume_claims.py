@@ -14,11 +14,10 @@ from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import is_deleting, key_of
-from tidegate.local.objects import Change, Object, Objects
+from tidegate.local.objects import CLAIM_IN_USE, Change, Object, Objects
 
 SOURCE = "persistentvolume-controller"
 DRIVER = "local.tidegate.dev"
-IN_USE = "kubernetes.io/pvc-protection"
 HAS_CLAIM = "kubernetes.io/pv-protection"
 
 
@@ -57,7 +56,7 @@ class Claims:
         if claim is not None and not is_deleting(claim):
             await self._bind(claim)
         elif claim is not None and not self._is_in_use(key):
-            await self._release(CLAIMS, claim, IN_USE)
+            await self._release(CLAIMS, claim, CLAIM_IN_USE)
         return None
 
     async def _offer(self, name: str) -> None:
@@ -93,12 +92,12 @@ class Claims:
                 claim, "ProvisioningSucceeded", f"Successfully provisioned volume {name}"
             )
         held = claim["metadata"].get("finalizers") or []
-        if not asked or IN_USE not in held:
+        if not asked or CLAIM_IN_USE not in held:
             binding = {
                 "metadata": {
                     "resourceVersion": claim["metadata"]["resourceVersion"],
                     "annotations": {"pv.kubernetes.io/bind-completed": "yes"},
-                    "finalizers": [*(one for one in held if one != IN_USE), IN_USE],
+                    "finalizers": [*(one for one in held if one != CLAIM_IN_USE), CLAIM_IN_USE],
                 },
                 "spec": {"volumeName": name},
             }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Any
 
@@ -12,6 +11,7 @@ from tidegate.local.apiserver.validation.pods.downward import reference_problems
 from tidegate.local.apiserver.validation.pods.placement import name_problems, placement_problems
 from tidegate.local.apiserver.validation.pods.volumes import volume_problems
 from tidegate.local.apiserver.validation.rules import (
+    PROTOCOLS,
     Problems,
     amount,
     between,
@@ -31,14 +31,8 @@ from tidegate.local.apiserver.validation.rules import (
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 _VARIABLE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
-_FIELDS = (
-    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
-    "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
-)  # fmt: skip
-_KEYED = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 _RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
 
 
@@ -110,7 +104,7 @@ def _ports(path: str, ports: list[dict[str, Any]]) -> Problems:
             yield from port(f"{where}.containerPort", entry["containerPort"])
         if entry.get("hostPort"):
             yield from port(f"{where}.hostPort", entry["hostPort"])
-        yield from one_of(f"{where}.protocol", entry.get("protocol"), _PROTOCOLS)
+        yield from one_of(f"{where}.protocol", entry.get("protocol"), PROTOCOLS)
         if name:
             yield from port_or_name(f"{where}.name", name)
             if name in seen:
