@@ -93,9 +93,7 @@ class KafkaBroker(ServerProcess):
         self.node = node
         self.joins = joins
         self.offset_partitions = joins.offset_partitions if joins else offset_partitions
-        self.cluster_id = (
-            joins.cluster_id if joins else base64.urlsafe_b64encode(os.urandom(16)).decode()[:22]
-        )
+        self.cluster_id = joins.cluster_id if joins else new_cluster_id()
         self.is_new = True
 
     # --- the process
@@ -305,6 +303,14 @@ async def _committed(cluster: Cluster, groups: Mapping[str, Topics], node: int) 
         if codes == {0}:
             taken.add(group)
     return taken
+
+
+def new_cluster_id() -> str:
+    """A random id as Kafka writes them (16 bytes in base64), which never begins with "-": its command line
+    would take that for a flag.
+    """
+    first, *rest = os.urandom(16)
+    return base64.urlsafe_b64encode(bytes([first & 0x7F, *rest])).decode()[:22]
 
 
 def _listed(places: Mapping[str, int]) -> str:
