@@ -1,1 +1,1 @@
-"""The Kubernetes API as a client: verbs, watches, caches, events, discovery."""
+"""The Kubernetes API as a client: verbs, watches, caches, events, discovery; and answers in its shapes."""

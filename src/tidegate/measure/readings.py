@@ -19,16 +19,24 @@ log = logging.getLogger(__name__)
 class Readings:
     """Keeps readings with their triggers, answers who waits for them, and reports news."""
 
-    def __init__(self, clock: Clock, on_reading: Callable[[TriggerKey, Reading], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        on_reading: Callable[[TriggerKey, Reading], None],
+        on_kept: Callable[[TriggerKey], None] | None = None,
+    ) -> None:
         self.counters = Counters()
         self._clock = clock
         self._on_reading = on_reading
+        self._on_kept = on_kept
 
     def keep(self, followed: Followed, reading: Reading, asked_at: float, is_told: bool) -> None:
         """Stores a reading asked for at `asked_at`; reports it if `is_told` and it is news."""
         followed.keep(reading, asked_at)
         self.counters.readings += 1
         followed.answer_waiting(reading)
+        if self._on_kept is not None:
+            self._on_kept(followed.key)
         if not is_told:
             return
         followed.polled = reading

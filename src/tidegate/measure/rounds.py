@@ -11,6 +11,7 @@ it. Long loops give way every few hundred steps, so that no batch holds the even
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -47,9 +48,9 @@ class Rounds:
 
     `connect` makes the adapter of a server and touches no network. `on_reading` is called for each
     reading that polls and wake-ups bring, when it is other news than the last reported one, and
-    always when it carries a snapshot. `on_server` hears once when a server fails, once when the kind
-    of failure changes, and once (None) when it answers again. All callbacks must return at once.
-    `timeout_s` bounds one call of an adapter.
+    always when it carries a snapshot; `on_kept` for each one that is kept, whoever asked. `on_server`
+    hears once when a server fails, once when the kind of failure changes, and once (None) when it
+    answers again. All callbacks must return at once. `timeout_s` bounds one call of an adapter.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Rounds:
         on_reading: Callable[[TriggerKey, Reading], None],
         *,
         on_server: Callable[[str, Failure | None], None] | None = None,
+        on_kept: Callable[[TriggerKey], None] | None = None,
         timeout_s: float = 10.0,
     ) -> None:
         self._clock = clock
@@ -66,7 +68,7 @@ class Rounds:
         self._newcomers: list[Followed] = []
         self._alert = asyncio.Event()
         self._agenda = Agenda(self._alert.set)
-        self._readings = Readings(clock, on_reading)
+        self._readings = Readings(clock, on_reading, on_kept)
         self._serving = Serving(clock, self._agenda, self._readings, connect, on_server, timeout_s)
         self._watching = Watching(clock, self._serving.adapter, self._pushed)
 
@@ -121,6 +123,16 @@ class Rounds:
         """The kept reading; None before the first."""
         followed = self._followed.get(key)
         return followed.reading if followed is not None else None
+
+    def measured_s(self, key: TriggerKey) -> float:
+        """When the kept reading was asked for (monotonic); minus infinity before the first.
+
+        A clock trigger's holds until its clock says otherwise: it is always of now.
+        """
+        followed = self._followed.get(key)
+        if followed is None or followed.reading is None:
+            return -math.inf
+        return self._clock.monotonic() if isinstance(followed.scaler, Clocked) else followed.asked_at
 
     def polled(self, key: TriggerKey) -> Reading | None:
         """What decisions are made on: the reading of the last poll, wake-up or decisive question.

@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from tidegate.api.metric_stream import Metric
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.pool import Connections
-from tidegate.core.triggers.external_metric import asked, external_metric, max_age_s
 from tidegate.core.values import Reading
 from tidegate.kit.question import Server
 from tidegate.kube.client import Client
@@ -40,9 +40,10 @@ from tidegate.operator.reconcile import authentication_events
 from tidegate.operator.reconcile.authentication_events import AuthenticationEvents
 from tidegate.operator.reconcile.refusals import Refusals
 from tidegate.operator.reconcile.steps import Steps, Tools
-from tidegate.operator.reconcile.tracker import Key, Tracked
+from tidegate.operator.reconcile.tracker import Key
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 from tidegate.operator.scaledjob.reconcile import ScaledJobReconciler
+from tidegate.operator.scaledobject.external_metrics import ExternalMetrics
 from tidegate.operator.scaledobject.reconcile import ScaledObjectReconciler
 from tidegate.review.hpa import NAME_LABEL
 from tidegate.runtime.clock import Clock
@@ -82,13 +83,16 @@ class Operator:
         self.informers = Informers(client, self._on_change, self._on_return)
         surroundings = replace(surroundings, objects=KubernetesAnswers(self.informers, options).answer)
         self.connections = Connections(surroundings)
-        self.rounds = Rounds(clock, connect or self.connections.adapter, self._on_reading)
+        self.rounds = Rounds(
+            clock, connect or self.connections.adapter, self._on_reading, on_kept=self._on_kept
+        )
         self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S)
         writer = Writer(client, Events(client, clock, SOURCE))
         self.steps = Steps(
             Tools(self.informers, writer, self.rounds, clock, options, HistoryStore(history)), self._again
         )
         self._scaled_objects = ScaledObjectReconciler(self.steps)
+        self.external_metrics = ExternalMetrics(self.steps, self._scaled_objects)
         self._scaled_jobs = ScaledJobReconciler(self.steps)
         self._authentications = AuthenticationEvents(self.informers, writer)
         self._refusals = Refusals(self.steps)
@@ -114,30 +118,9 @@ class Operator:
         Answered from kept readings while they are fresh enough (`external_metric.max_age_s`), in fallback
         with the fallback's value, and for the composite metric by the formula.
         """
-        owner = labels.get(NAME_LABEL, "")
-        tracked = self.steps.tracker.by_key.get((SCALED_OBJECTS, namespace, owner))
-        listed = self.informers.has_listed(SCALED_OBJECTS)
-        object = self.informers.get(SCALED_OBJECTS, namespace, owner) if listed else None
-        if listed and object is None:
-            return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner}")
-        if tracked is None or tracked.plan is None or tracked.seen is None or object is None:
-            return Failure("Unreachable", f"ScaledObject {namespace}/{owner} is not measured yet")
-        tracked.hpa_asked = self.clock.now()
-        composite = tracked.plan.review.composite
-        indexes = asked(name, object, self.steps.views(tracked, is_latest=True), composite)
-        await asyncio.gather(
-            *(self._fresh(tracked, object, index) for index in tracked.followed.keys() & set(indexes))
-        )
-        seen = await self._scaled_objects.seen_now(tracked, object)
-        views = self.steps.views(tracked, is_latest=True)
-        return external_metric(name, object, seen, views, tracked.memory, composite)
-
-    async def _fresh(self, tracked: Tracked, object: ScaledObject, index: int) -> None:
-        # The plan is what is measured: the object may have been edited since, and have fewer triggers.
-        plan = tracked.plan.review.triggers[index] if tracked.plan is not None else None
-        is_cached = plan is not None and bool(plan.trigger.use_cached_metrics)
-        age_s = max_age_s(object.spec.polling_s, is_cached=is_cached)
-        await self.rounds.fresh((tracked.uid, index), age_s)
+        metric = Metric(namespace, labels.get(NAME_LABEL, ""), name.lower())
+        self.external_metrics.heard(metric)
+        return (await self.external_metrics.answer(metric)).values
 
     async def explain(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
         """Why an object has the number it has; ApiError where nothing was decided about it."""
@@ -170,6 +153,9 @@ class Operator:
                 raise
         else:
             self._refusals.over(key)
+        finally:
+            if key[0] == SCALED_OBJECTS:
+                self.external_metrics.changed((key[1], key[2]))
 
     async def _exists(self, key: Key) -> bool:
         try:
@@ -185,6 +171,11 @@ class Operator:
         tracked = self.steps.tracker.by_uid.get(trigger[0])
         if tracked is not None:
             self.queue.add(tracked.key)
+
+    def _on_kept(self, trigger: tuple[str, int]) -> None:
+        tracked = self.steps.tracker.by_uid.get(trigger[0])
+        if tracked is not None and tracked.key[0] == SCALED_OBJECTS:
+            self.external_metrics.changed((tracked.key[1], tracked.key[2]))
 
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
         one = new if new is not None else old

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from tidegate.local.apiserver.responses import bad_request
+from tidegate.kube.responses import bad_request
 
 NAMESPACE_SUBRESOURCES = ("status", "finalize")
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from tidegate.kube.resource import ApiError
+from tidegate.kube.responses import Accepted, accepted, failure_answer, json_answer
 from tidegate.local.apiserver.paths import Path, flag, number, parse_path
 from tidegate.local.apiserver.printing.tables import SHAPES
-from tidegate.local.apiserver.responses import Accepted, accepted, failure_answer, json_answer
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from typing import Any
 from aiohttp import web
 
 from tidegate.kube.resource import Resource
+from tidegate.kube.responses import JSON_TYPE, accepted, encode, json_answer
 from tidegate.local.apiserver.authentication.claims import ISSUER
 from tidegate.local.apiserver.discovery import api_groups
 from tidegate.local.apiserver.discovery.openapi import V2_TYPE, Documents
 from tidegate.local.apiserver.kinds import Kind, Kinds
 from tidegate.local.apiserver.paths import Path
-from tidegate.local.apiserver.responses import JSON_TYPE, accepted, encode, json_answer
 
 HEALTH = ("/healthz", "/livez", "/readyz")
 CONFIGURATION, KEYS = "/.well-known/openid-configuration", "/openid/v1/jwks"

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from tidegate.kube.responses import encode
 from tidegate.local.apiserver.discovery.api_groups import by_group
 from tidegate.local.apiserver.kinds import Kind, Kinds
-from tidegate.local.apiserver.responses import encode
 from tidegate.local.apiserver.validation.fields import table
 
 V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

@@ -11,6 +11,15 @@ from typing import TypeVar
 from aiohttp import web
 
 from tidegate.kube.resource import ApiError
+from tidegate.kube.responses import (
+    accepted,
+    bad_request,
+    json_answer,
+    no_such_path,
+    not_allowed,
+    not_offered,
+    success_body,
+)
 from tidegate.local.apiserver.authorization import escalation
 from tidegate.local.apiserver.authorization.access import Access, User, forbidden
 from tidegate.local.apiserver.control_plane import Plane
@@ -28,15 +37,6 @@ from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import Path, flag, number
 from tidegate.local.apiserver.printing.tables import SHAPES, Renderer, decode, shape_of
 from tidegate.local.apiserver.reads import Query
-from tidegate.local.apiserver.responses import (
-    accepted,
-    bad_request,
-    json_answer,
-    no_such_path,
-    not_allowed,
-    not_offered,
-    success_body,
-)
 from tidegate.local.apiserver.scale import scale_of
 from tidegate.local.apiserver.writing.verbs import Target, Written
 from tidegate.runtime.clock import Clock

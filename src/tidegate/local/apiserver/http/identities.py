@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from tidegate.kube.resource import ApiError
+from tidegate.kube.responses import bad_request
 from tidegate.local.apiserver.authentication.claims import API_AUDIENCES
 from tidegate.local.apiserver.authentication.tokens import Refused, Tokens
 from tidegate.local.apiserver.authorization.access import (
@@ -24,7 +25,6 @@ from tidegate.local.apiserver.authorization.access import (
 )
 from tidegate.local.apiserver.authorization.policy import Policy
 from tidegate.local.apiserver.http.security import bearer_token, is_same
-from tidegate.local.apiserver.responses import bad_request
 
 ADMINISTRATOR = User("tidegate-admin", (ADMINISTRATORS, AUTHENTICATED))
 _GROUP = "authentication.k8s.io"

@@ -11,13 +11,13 @@ from aiohttp import web
 
 from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS
+from tidegate.kube.responses import STREAM, bad_request, not_offered, open_stream
 from tidegate.local.apiserver.http.websocket_channels import MESSAGE_BYTES, PROTOCOLS, Session
 from tidegate.local.apiserver.kinds import Kinds
 from tidegate.local.apiserver.paths import Path, flag, number
 from tidegate.local.apiserver.printing.tables import decode
 from tidegate.local.apiserver.reads import Reads
 from tidegate.local.apiserver.refusals import invalid_options
-from tidegate.local.apiserver.responses import STREAM, bad_request, not_offered, open_stream
 from tidegate.local.apiserver.validation.rules import at_least, forbidden
 from tidegate.local.streams import Command, LogOptions, PodStreams
 

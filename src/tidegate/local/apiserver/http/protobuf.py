@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tidegate.kube.responses import bad_request, unsupported_media
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.responses import bad_request, unsupported_media
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from tidegate.kube.responses import bad_request, unsupported_media
 from tidegate.local.apiserver.http import protobuf
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import flag, number
 from tidegate.local.apiserver.refusals import invalid_options, version_required
-from tidegate.local.apiserver.responses import bad_request, unsupported_media
 from tidegate.local.apiserver.validation.rules import one_of, wrong
 from tidegate.local.apiserver.writing.verbs import Deletion, FieldValidation, Options, PatchType
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from tidegate.base.problems import Problem
 from tidegate.base.times import format_time
 from tidegate.kube.resource import Resource
+from tidegate.kube.responses import bad_request, json_answer
 from tidegate.local.apiserver.authentication.claims import API_AUDIENCES
 from tidegate.local.apiserver.authentication.tokens import NO_TOKEN, Refused, Tokens
 from tidegate.local.apiserver.authorization.access import User
@@ -20,7 +21,6 @@ from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import Path
 from tidegate.local.apiserver.reads import Reads
 from tidegate.local.apiserver.refusals import conflict, invalid
-from tidegate.local.apiserver.responses import bad_request, json_answer
 from tidegate.local.apiserver.validation import fields
 from tidegate.local.apiserver.validation.object_metadata import claim
 from tidegate.local.apiserver.writing.review import Decoding, pruned

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from tidegate.base.errors import Misconfigured
 from tidegate.kube.resource import ApiError
+from tidegate.kube.responses import cut_off, failure_answer, no_such_path, not_allowed
 from tidegate.local.apiserver.authorization.access import User, forbidden
 from tidegate.local.apiserver.control_plane import Plane
 from tidegate.local.apiserver.discovery.nonresource_paths import ExternalMetric, Extra, RootPaths
@@ -27,7 +28,6 @@ from tidegate.local.apiserver.http.reviews import Reviews
 from tidegate.local.apiserver.http.watch_streams import WatchStreams
 from tidegate.local.apiserver.http.watches import Feeds
 from tidegate.local.apiserver.paths import Path, parse_path
-from tidegate.local.apiserver.responses import cut_off, failure_answer, no_such_path, not_allowed
 from tidegate.local.streams import PodStreams
 from tidegate.runtime.clock import Clock
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from tidegate.kube.resource import ApiError
+from tidegate.kube.responses import JSON_TYPE, cut_off, open_stream
 from tidegate.local.apiserver.http.list_options import check_list_options, version_asked
 from tidegate.local.apiserver.http.watches import INITIAL_EVENTS_END, Feeds, Watcher, error_line, expired
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import Path, flag, number
 from tidegate.local.apiserver.printing.tables import Renderer
 from tidegate.local.apiserver.reads import Query, Reads
-from tidegate.local.apiserver.responses import JSON_TYPE, cut_off, open_stream
 from tidegate.local.apiserver.storage.stored_object import Entry, Row
 from tidegate.runtime.clock import Clock
 

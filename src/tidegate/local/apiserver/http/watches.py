@@ -14,10 +14,10 @@ from datetime import datetime
 import msgspec
 
 from tidegate.kube.resource import ApiError, Resource
+from tidegate.kube.responses import encode, status_body
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.printing.tables import Form, Renderer, decode
 from tidegate.local.apiserver.reads import Reads
-from tidegate.local.apiserver.responses import encode, status_body
 from tidegate.local.apiserver.storage.stored_object import Entry, Row
 from tidegate.runtime.clock import Clock
 

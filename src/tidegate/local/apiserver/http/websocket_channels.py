@@ -15,8 +15,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tidegate.kube.resource import ApiError
+from tidegate.kube.responses import encode, status_body
 from tidegate.local.apiserver.paths import flag
-from tidegate.local.apiserver.responses import encode, status_body
 
 STDIN, STDOUT, STDERR, STATUS = 0, 1, 2, 3
 CLOSE_CHANNEL = 255
