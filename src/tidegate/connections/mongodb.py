@@ -17,9 +17,10 @@ from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.addresses import Refused, dialable, misconfigured
 from tidegate.connections.causes import cause_of
 from tidegate.connections.queries import Cut, Found, QueryConnection, too_slow
-from tidegate.connections.tls import pem_file, shared_context
+from tidegate.connections.tls import shared_context
 from tidegate.kit.systems.mongodb import MongodbCount, MongodbServer, read_filter, with_hosts
 from tidegate.kit.tls import Tls
+from tidegate.runtime.pem_file import pem_file
 
 if TYPE_CHECKING:
     from pymongo import AsyncMongoClient

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
 from tidegate.base.errors import Misconfigured
 from tidegate.kit.tls import Tls
+from tidegate.runtime.pem_file import pem_file
 
 _shared: WeakValueDictionary[Tls, ssl.SSLContext] = WeakValueDictionary()
 
@@ -52,23 +49,6 @@ def _load_pair(context: ssl.SSLContext, tls: Tls) -> None:
         except (ssl.SSLError, ValueError) as error:
             reason = getattr(error, "reason", None) or "not PEM"
             raise _unreadable("cert and key", f"{str(reason).replace('_', ' ').lower()}") from error
-
-
-@contextmanager
-def pem_file(text: str) -> Iterator[str]:
-    """A path under which `text` can be read: `ssl` takes paths alone. In memory where that exists."""
-    if hasattr(os, "memfd_create"):
-        number = os.memfd_create("tidegate")
-        try:
-            os.write(number, text.encode())
-            yield f"/proc/self/fd/{number}"
-        finally:
-            os.close(number)
-    else:
-        with tempfile.NamedTemporaryFile("w") as file:
-            file.write(text)
-            file.flush()
-            yield file.name
 
 
 def _unreadable(parameter: str, answer: str) -> Misconfigured:
