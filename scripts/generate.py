@@ -11,6 +11,7 @@ import yaml
 
 from tidegate import scalers
 from tidegate.api.schema import crds
+from tidegate.cli.wiring import settings_page
 from tidegate.scalers import pages
 
 ROOT = Path(__file__).parent.parent
@@ -132,6 +133,7 @@ def wanted() -> dict[Path, str]:
     """Every generated file with the text it must have."""
     files = {ROOT / "deploy" / "crds" / name: text for name, text in crds.render().items()}
     files |= {ROOT / path: text for path, text in pages.render().items()}
+    files[ROOT / "docs" / "reference" / "settings.md"] = settings_page.render()
     files |= messages()
     files[ROOT / "README.md"] = readme()
     files[ROOT / "docs" / "conformance.md"] = conformance_page()

@@ -13,6 +13,7 @@ from tidegate.base.errors import TidegateError
 
 COMMANDS = {
     "up": "Run the control plane on this machine; kubectl can talk to it.",
+    "operator": "Scale the objects of a cluster, in place of KEDA's operator.",
     "demo": "Run the CSV pipeline to its end and check every file.",
     "apply": "Create or change the objects of manifests.",
     "get": "List objects as a table, or as JSON or YAML.",

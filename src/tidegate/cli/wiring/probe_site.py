@@ -1,0 +1,77 @@
+"""A plain HTTP site for probes and metrics: each path is answered by a callable of the program.
+
+async with plain_site(settings.probe_address, {"/healthz": lambda accept: Page(b"ok"), …}):
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tidegate.base.errors import Misconfigured
+from tidegate.runtime.settings import Listen
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+STOP_S = 1.0
+PLAIN = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is answered; a long body may come in slices, so that no answer holds the loop."""
+
+    body: bytes | AsyncIterable[bytes]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": PLAIN})
+
+
+Answer = Callable[[str], Page]
+"""Gets what the request accepts (its `Accept`)."""
+
+
+@asynccontextmanager
+async def plain_site(listen: Listen, pages: Mapping[str, Answer]) -> AsyncIterator[None]:
+    """Serves `pages` by path until the block is left. Misconfigured where the address cannot be had."""
+    if listen.port is None or not pages:
+        yield
+        return
+    from aiohttp import web
+
+    site = web.Application()
+    for path, answer in pages.items():
+        site.router.add_get(path, _served(answer))
+    runner = web.AppRunner(site, access_log=None, shutdown_timeout=STOP_S)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, listen.host or None, listen.port).start()
+        except OSError as error:
+            raise Misconfigured(
+                f"listen on {listen.host}:{listen.port}",
+                answer=error.strerror or str(error),
+                next_step="choose another address, or end what has it",
+            ) from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _served(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    from aiohttp import web
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        page = answer(request.headers.get("Accept", ""))
+        if isinstance(page.body, bytes):
+            return web.Response(body=page.body, status=page.status, headers=page.headers)
+        response = web.StreamResponse(status=page.status, headers=page.headers)
+        await response.prepare(request)
+        async for part in page.body:
+            await response.write(part)
+        await response.write_eof()
+        return response
+
+    return serve
