@@ -12,12 +12,16 @@ from parts.compared import plain
 from parts.up import Up
 
 NAMESPACE = "compared"
+# A probe may come early or not; volumes are made by our own controller on one of the two.
+UNSURE = ("Unhealthy", "ProvisioningSucceeded")
+# The letters of names that a cluster makes: no vowels, and no digit that could be one.
+LETTERS = "[bcdfghjklmnpqrstvwxz2456789]"
 # Names that controllers choose, addresses, and how long ago something was.
 CHOSEN = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "uid"),
-    (re.compile(r"\bweb-[0-9a-z]{8,10}\b"), "web-template"),
-    (re.compile(r"\b(web-template|web|good|bad)-[a-z0-9]{5}\b"), r"\1-chosen"),
-    (re.compile(r'pod-template-hash(=|": ")[0-9a-z]{8,10}'), r"pod-template-hash\1template"),
+    (re.compile(rf'pod-template-hash(=|": "){LETTERS}+'), r"pod-template-hash\1template"),
+    (re.compile(rf"-{LETTERS}{{8,10}}\b"), "-template"),
+    (re.compile(rf"-{LETTERS}{{5}}\b"), "-chosen"),
     (re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}"), "time"),
     (re.compile(r"\b\d+\.\d+\.\d+\.\d+\b"), "address"),
     (re.compile(r"\b(\d+[dhms])+\b"), "time"),
@@ -72,14 +76,23 @@ class Side:
         """What kubectl prints, in words: how wide a column is depends on names."""
         return sorted(masked(line).split() for line in self.kubectl(*words).splitlines())
 
+    def said(self, *words: str) -> str:
+        """All that kubectl says, whether it succeeds or not."""
+        return masked(self.cluster.kubectl("-n", NAMESPACE, *words, check=False))
+
+    def numbers(self, *words: str) -> tuple[int, int]:
+        """The generation of an object, and the one that its status is of."""
+        found = json.loads(self.kubectl("get", *words, "-o", "json"))
+        return found["metadata"]["generation"], found["status"]["observedGeneration"]
+
     def events(self, *names: str) -> list[tuple[str, ...]]:
-        """What was told of objects whose names begin so, each once; a probe may come early or not."""
+        """What was told of objects whose names begin so, each once."""
         items = json.loads(self.kubectl("get", "events", "-o", "json"))["items"]
         found = set()
         for one in items:
             about = one["involvedObject"]
             source = (one.get("source") or {}).get("component", "")
-            if about["name"].startswith(names) and one["reason"] != "Unhealthy":
+            if about["name"].startswith(names) and one["reason"] not in UNSURE:
                 told = (about["kind"], about["name"], one["type"], one["reason"], one["message"], source)
                 found.add(tuple(masked(word) for word in told))
         return sorted(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -15,32 +14,31 @@ from parts.server_process import Servers
 from parts.side import NAMESPACE, Side
 from parts.up import Up, needs_kubectl
 
-MANIFESTS = Path(__file__).with_name("manifests.yaml")
-
 
 @pytest.fixture(scope="module", params=[REAL])
-def sides(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Side, Side]]:
-    """Local mode, and the control plane of the tests; the manifests have just been applied to both."""
+def sides(
+    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Side, Side]]:
+    """Local mode, and the control plane of the tests; `begin` of the module has just been called with both,
+    `end` is called whatever has failed.
+    """
     needs_kubectl()
     folder = tmp_path_factory.mktemp("pods")
-    ours = Up(folder / "ours")
+    ours = Up(folder / "ours", *request.module.FLAGS)
     real = Kubelet(servers.get(ControlPlane).token_kubeconfig, NAMESPACE, folder / "real")
+    sides = Side(ours), Side(real)
     with ThreadPoolExecutor(2) as pool:
         try:
             # One after the other: each takes a block of addresses that it finds free.
-            _start(ours)
-            _start(real)
-            yield Side(ours), Side(real)
+            ours.start()
+            ours.kubectl("create", "namespace", NAMESPACE)
+            real.start()
+            try:
+                request.module.begin(sides)
+                yield sides
+            finally:
+                request.module.end(sides)
         finally:
-            # Where a test has failed before it let go of it.
-            Side(real).release("pod", "lingers")
             ends = [pool.submit(cluster.end) for cluster in (ours, real)]
             for one in ends:
                 one.result()
-
-
-def _start(cluster: Up) -> None:
-    cluster.start()
-    if not isinstance(cluster, Kubelet):
-        cluster.kubectl("create", "namespace", NAMESPACE)
-    Side(cluster).kubectl("apply", "-f", str(MANIFESTS))

@@ -3,64 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from parts.compared import differences
-from parts.side import Side, shown
-from parts.waiting import wait_until
+from parts.looks import Sides, compare, events, printed, status, status_lines
+from parts.side import shown
 
-Sides = tuple[Side, Side]
-"""Local mode's, and the real one's."""
-
-# What docs/local-mode.md gives a reason for.
-OF_JOBS = "Annotations:"
-SETTLED_S = 10.0
-Look = Callable[[Sides], list[str]]
+MANIFESTS = Path(__file__).with_name("manifests.yaml")
+FLAGS: tuple[str, ...] = ()
 
 
-def compare(sides: Sides, *looks: Look) -> None:
-    """Fails with all differences that are there to stay: a cluster says some things a little later."""
-    found: list[str] = []
-
-    def is_equal() -> bool:
-        found[:] = [line for look in looks for line in look(sides)]
-        return not found
-
-    with suppress(AssertionError):
-        wait_until(is_equal, "both are the same", SETTLED_S)
-    assert not found, "\n".join(found)
+def begin(sides: Sides) -> None:
+    for side in sides:
+        side.kubectl("apply", "-f", str(MANIFESTS))
 
 
-def status(*words: str) -> Look:
-    """Where the statuses of an object differ."""
-
-    def look(sides: Sides) -> list[str]:
-        return _statuses(*(side.status(*words) for side in sides))
-
-    return look
-
-
-def _statuses(ours: Any, right: Any) -> list[str]:
-    lines = differences(ours, right)
-    return [line for line in lines if not line.endswith("missing, is null")]
-
-
-def printed(*words: str) -> Look:
-    """Lines of kubectl that only one of the two has."""
-    return lambda sides: list(_only([side.lines(*words) for side in sides]))
-
-
-def events(*names: str) -> Look:
-    """Events that only one of the two has."""
-    return lambda sides: list(_only([side.events(*names) for side in sides]))
-
-
-def _only(found: Sequence[list[Any]]) -> Iterator[str]:
-    ours, right = ([one for one in lines if OF_JOBS not in one] for lines in found)
-    yield from (f"ours: {one}" for one in ours if one not in right)
-    yield from (f"real: {one}" for one in right if one not in ours)
+def end(sides: Sides) -> None:
+    # Where a test has failed before it let go of it.
+    for side in sides:
+        side.release("pod", "lingers")
 
 
 def container(pod: Any) -> Any:
@@ -84,7 +45,7 @@ def has_two(endpoints: Any) -> bool:
 
 def test_a_pod_that_crashes_is_restarted_with_pauses(sides: Sides) -> None:
     pods = [side.until("it is held back", "pod", "crashes", holds=is_backing_off) for side in sides]
-    assert _statuses(*map(shown, pods)) == []
+    assert status_lines(*map(shown, pods)) == []
     compare(sides, events("crashes"))
 
 
@@ -111,7 +72,7 @@ def test_jobs_complete_and_fail(sides: Sides) -> None:
         sides,
         status("job", "good"),
         status("job", "bad"),
-        lambda sides: _statuses(*(side.status(pod) for side, pod in zip(sides, pods, strict=True))),
+        lambda sides: status_lines(*(side.status(pod) for side, pod in zip(sides, pods, strict=True))),
         printed("get", "jobs"),
         printed("describe", "jobs"),
         events("good", "bad"),

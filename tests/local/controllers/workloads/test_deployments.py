@@ -194,6 +194,7 @@ def test_annotations_that_come_after_the_change_reach_its_replica_set(live, paus
         (one,) = world.objects.list(REPLICA_SETS)
         assert one["metadata"]["annotations"] == {
             "kubernetes.io/change-cause": "first", "deployment.kubernetes.io/revision": "1",
+            "deployment.kubernetes.io/desired-replicas": "3", "deployment.kubernetes.io/max-replicas": "4",
         }  # fmt: skip
         cause = {"kubernetes.io/change-cause": "second"}
         template = deployment(image="two")["spec"]["template"]

@@ -15,6 +15,9 @@ from tidegate.local.apiserver.validation.object_metadata import (
 )
 from tidegate.local.objects import Object
 
+# The one kind whose generation tells of changed annotations too, in Kubernetes as well.
+_COUNTS_NOTES = "deployments.apps"
+
 
 def merged(kind: Kind, subresource: str, old: Object, body: Object) -> Object:
     """The object as it is after writing `body` to the endpoint; `old` stays as it is."""
@@ -66,9 +69,14 @@ def check_preconditions(kind: Kind, old: Object, meta: dict[str, Any], *, is_pat
         raise stale(kind, current["name"])
 
 
-def bump_generation(kind: Kind, old: Object, new: Object) -> None:
-    if kind.has_generation and changed_outside_status(kind, old, new):
+def bump_generation(kind: Kind, old: Object, new: Object, subresource: str = "") -> None:
+    is_noted = kind.key == _COUNTS_NOTES and not subresource and _notes(old) != _notes(new)
+    if kind.has_generation and (is_noted or changed_outside_status(kind, old, new)):
         new["metadata"] = {**new["metadata"], "generation": int(old["metadata"].get("generation", 0)) + 1}
+
+
+def _notes(found: Object) -> dict[str, str]:
+    return found["metadata"].get("annotations") or {}
 
 
 def check_finalizers(kind: Kind, old: Object, new: Object) -> None:

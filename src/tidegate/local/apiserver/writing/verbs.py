@@ -235,7 +235,7 @@ class Verbs:
             warnings += self._review.check(kind, new, old, options.field_validation, problems)
         elif kind.is_custom:
             warnings += self._review.conform(kind, new, options.field_validation)
-        bump_generation(kind, old, new)
+        bump_generation(kind, old, new, target.subresource)
         if same(new, old):
             return _Decided(Written(body_of(target.kind, row), tuple(warnings)))
         is_gone = is_finished(kind, new)

@@ -60,6 +60,7 @@ def slices_of(service: Object, pods: Sequence[Object]) -> list[Object]:
             "kind": ENDPOINT_SLICES.kind,
             "metadata": {
                 "name": f"{metadata['name']}-{letters}" + (f"-{index}" if index else ""),
+                "generateName": f"{metadata['name']}-",
                 "namespace": metadata["namespace"],
                 "labels": {**_labels(service), OF_SERVICE: metadata["name"], MANAGED_BY: SLICES},
             },

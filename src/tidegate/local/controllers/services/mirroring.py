@@ -82,6 +82,7 @@ def mirrors_of(endpoints: Object) -> list[Object]:
                         "kind": ENDPOINT_SLICES.kind,
                         "metadata": {
                             "name": f"{metadata['name'][:240]}-{letters}{index}",
+                            "generateName": f"{metadata['name'][:240]}-",
                             "namespace": metadata["namespace"],
                             "labels": labels,
                             "ownerReferences": [reference(ENDPOINTS, endpoints)],

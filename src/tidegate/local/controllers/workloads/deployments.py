@@ -150,12 +150,16 @@ class Deployments:
             return
         version = found["metadata"]["resourceVersion"]
         patch = {"metadata": {"resourceVersion": version, "annotations": {rollout.REVISION: str(number)}}}
-        written = await self.objects.patch(DEPLOYMENTS, *key_of(found), patch)
+        # Beside the status: a note of ours is no new generation.
+        written = await self.objects.patch(DEPLOYMENTS, *key_of(found), patch, "status")
         found["metadata"] = written["metadata"]
 
     async def _scale(self, found: Object, replica_set: Object, size: int) -> Object:
         patch = {
-            "metadata": {"resourceVersion": replica_set["metadata"]["resourceVersion"]},
+            "metadata": {
+                "resourceVersion": replica_set["metadata"]["resourceVersion"],
+                "annotations": rollout.sizes_noted(found),
+            },
             "spec": {"replicas": size},
         }
         scaled = await self.objects.patch(REPLICA_SETS, *key_of(replica_set), patch)

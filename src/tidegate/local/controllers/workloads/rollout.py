@@ -19,6 +19,8 @@ from tidegate.local.objects import Object
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
+DESIRED = "deployment.kubernetes.io/desired-replicas"
+MOST = "deployment.kubernetes.io/max-replicas"
 Sizes = list[tuple[Object, int]]
 
 
@@ -50,6 +52,12 @@ def bounds(deployment: Object) -> tuple[int, int]:
     surge = _share(rolling.get("maxSurge", "25%"), wanted, math.ceil)
     unavailable = _share(rolling.get("maxUnavailable", "25%"), wanted, math.floor)
     return surge, unavailable if surge or unavailable else 1
+
+
+def sizes_noted(deployment: Object) -> dict[str, str]:
+    """What a ReplicaSet says of its Deployment's size when its own was set last."""
+    wanted = replicas(deployment)
+    return {DESIRED: str(wanted), MOST: str(wanted + bounds(deployment)[0])}
 
 
 def _share(value: int | str, whole: int, rounding: Any) -> int:
@@ -170,7 +178,7 @@ def replica_set_of(deployment: Object, size: int, number: int, ref: dict[str, An
             "name": f"{metadata['name'][:242]}-{ending}",
             "namespace": metadata["namespace"],
             "labels": dict(template["metadata"]["labels"]),
-            "annotations": {**passed_on(deployment), REVISION: str(number)},
+            "annotations": {**passed_on(deployment), **sizes_noted(deployment), REVISION: str(number)},
             "ownerReferences": [ref],
         },
         "spec": body,
