@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from parts.installed import Installed
+from parts.installed_objects import deployment, replicas, scaled_object
 from parts.real_cluster import GROUP
 from parts.redis_servers import RedisProcess, redis_program
 
@@ -17,40 +18,6 @@ pytestmark = [pytest.mark.real, pytest.mark.xdist_group(GROUP)]
 def redis() -> Iterator[RedisProcess]:
     with RedisProcess(redis_program()) as redis:
         yield redis
-
-
-def deployment(name: str) -> dict[str, object]:
-    labels = {"app": name}
-    container = {"name": "work", "image": "busybox"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }
-
-
-def scaled_object(name: str, address: str) -> dict[str, object]:
-    metadata = {"address": address, "listName": name, "listLength": "5"}
-    return {
-        "apiVersion": "keda.sh/v1alpha1",
-        "kind": "ScaledObject",
-        "metadata": {"name": name},
-        "spec": {
-            "scaleTargetRef": {"name": name},
-            "pollingInterval": 1,
-            "cooldownPeriod": 1,
-            "triggers": [{"type": "redis", "metadata": metadata}],
-        },
-    }
-
-
-def replicas(installed: Installed, name: str) -> int:
-    return int(installed.get("deployment", name)["spec"]["replicas"])
 
 
 def test_a_deployment_goes_from_zero_to_one_and_back(installed: Installed, redis: RedisProcess) -> None:

@@ -284,3 +284,40 @@ async def test_a_client_certificate_reaches_the_server(tls_api, authority):
 async def test_a_broken_certificate_is_named_before_anything_is_sent(tls_api):
     with pytest.raises(Misconfigured, match="repair the certificates"):
         await _list_with(Config(tls_api.url, authority=b"-----BEGIN NONSENSE-----"))
+
+
+async def test_a_client_that_may_not_write_reads_and_sends_nothing_that_changes_anything(api):
+    refused = Unreachable("keep the lease", answer="it is another's")
+
+    def refuse() -> None:
+        raise refused
+
+    client = Client(Config(api.url), may_write=refuse)
+    api.put(f"{POD}/web")
+    assert (await client.get(PODS, "default", "web"))["metadata"]["name"] == "web"
+    for write in (
+        client.create(PODS, "default", {"metadata": {"name": "new"}}),
+        client.patch(PODS, "default", "web", {}),
+        client.delete(PODS, "default", "web"),
+    ):
+        with pytest.raises(Unreachable, match="another's"):
+            await write
+    await client.close()
+    assert [method for method, *_ in api.requests] == ["GET"]
+
+
+async def test_a_write_is_not_sent_when_the_right_to_it_was_lost_while_it_waited_for_a_connection(api):
+    """As after a pause of the process between the decision and the connection."""
+    asked = []
+
+    def once() -> None:
+        asked.append(1)
+        if len(asked) > 1:
+            raise Unreachable("keep the lease", answer="it is another's")
+
+    client = Client(Config(api.url), may_write=once)
+    with pytest.raises(Unreachable):
+        await client.create(PODS, "default", {"metadata": {"name": "new"}})
+    await client.close()
+    assert len(asked) == 2
+    assert (api.requests, api.objects) == ([], {})

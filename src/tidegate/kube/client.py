@@ -15,7 +15,7 @@ import msgspec
 
 from tidegate.kube.config import Config
 from tidegate.kube.resource import ApiError, Resource
-from tidegate.kube.transport import Call, Transport, read_all
+from tidegate.kube.transport import Call, Transport, always, read_all
 from tidegate.kube.watching import WatchEvent, events
 from tidegate.runtime.clock import Clock, SystemClock
 
@@ -63,7 +63,9 @@ _lists = msgspec.json.Decoder(_List)
 
 
 class Client:
-    """`on_warning` gets each `Warning:` of the server, as text. Close it at the end."""
+    """`on_warning` gets each `Warning:` of the server, as text; `may_write` is asked before each request that
+    changes something, and raises where it may not be sent. Close it at the end.
+    """
 
     def __init__(
         self,
@@ -71,10 +73,11 @@ class Client:
         *,
         clock: Clock | None = None,
         on_warning: Callable[[str], None] | None = None,
+        may_write: Callable[[], None] = always,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
-        self._transport = Transport(config, self.clock)
+        self._transport = Transport(config, self.clock, may_write)
         self._on_warning = on_warning
 
     async def close(self) -> None:

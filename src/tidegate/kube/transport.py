@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -68,12 +68,19 @@ class Call:
         return f"{self.method} {self.path}"
 
 
-class Transport:
-    """Opened by the first request, on whatever loop runs then."""
+def always() -> None:
+    """Everything may be written."""
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+
+class Transport:
+    """Opened by the first request, on whatever loop runs then. `may_write` raises where nothing may be sent
+    that changes anything, or no more.
+    """
+
+    def __init__(self, config: Config, clock: Clock, may_write: Callable[[], None] = always) -> None:
         self.config = config
         self._clock = clock
+        self._may_write = may_write
         self._credentials = Credentials(config, clock)
         self._session: aiohttp.ClientSession | None = None
         self._certificate: bytes | None = None
@@ -129,6 +136,8 @@ class Transport:
     async def _send_once(self, call: Call) -> aiohttp.ClientResponse:
         import aiohttp
 
+        if call.method != "GET":
+            self._may_write()
         identity = await self._credentials.identity()
         session = await self._session_for(identity)
         headers = {**identity.headers, "Accept": call.accept}
@@ -138,13 +147,28 @@ class Transport:
             call.method,
             self.config.server + call.path,
             params=dict(call.query),
-            data=call.body,
+            data=self._guarded(call.body) if call.body is not None else None,
             headers=headers,
             allow_redirects=False,
             proxy=self.config.proxy or None,
             server_hostname=self.config.tls_name or None,
             timeout=aiohttp.ClientTimeout(total=call.total_s, connect=CONNECT_S, sock_read=call.read_s),
         )
+
+    def _guarded(self, body: bytes) -> Any:
+        """A body that is sent if that is still right when there is a connection to send it on."""
+        if self._may_write is always:
+            return body
+        from aiohttp.payload import BytesPayload
+
+        may_write = self._may_write
+
+        class Guarded(BytesPayload):
+            async def write_with_length(self, writer: Any, content_length: int | None) -> None:
+                may_write()
+                await super().write_with_length(writer, content_length)
+
+        return Guarded(body)
 
     async def _session_for(self, identity: Identity) -> aiohttp.ClientSession:
         """The open session; a new one when a plugin has brought another client certificate."""

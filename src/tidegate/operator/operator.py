@@ -10,7 +10,7 @@ A key says only who needs a reconcile. Reconciles of one object never overlap.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
-from tidegate.operator.cluster.informers import Informers, namespace_of
+from tidegate.operator.cluster.informers import OURS, Informers, namespace_of
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.cluster.kubernetes_answers import KubernetesAnswers
 from tidegate.operator.cluster.writer import Writer
@@ -102,13 +102,25 @@ class Operator:
             **dict.fromkeys(authentication_events.KINDS, self._authentications),
         }
 
-    async def run(self) -> None:
-        """Follows the cluster until cancelled. A crash at any point loses nothing that matters."""
+    async def run(self, leads: Callable[[], Awaitable[object]] | None = None) -> None:
+        """Follows the cluster until cancelled; acts once `leads` has returned. A crash at any point loses
+        nothing that matters.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.informers.run())
-            tasks.create_task(self.rounds.run())
             await self.informers.synced()
+            if leads is not None:
+                await leads()
+            tasks.create_task(self.rounds.run())
             tasks.create_task(self.queue.run(WORKERS))
+
+    def lacks(self) -> Iterable[str]:
+        """What keeps it from working, in words; nothing where it works."""
+        for resource in OURS:
+            if not self.informers.has_listed(resource):
+                yield f"{resource.plural} have not been listed yet"
+            elif self.informers.is_away(resource):
+                yield f"{resource.plural} have not been heard of for a while"
 
     async def external_metric(
         self, namespace: str, name: str, labels: Mapping[str, str]

@@ -18,7 +18,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from tidegate.base.duration import parse_duration
 from tidegate.base.errors import Misconfigured
@@ -83,6 +83,13 @@ class Given:
     rest: Sequence[str] = ()
 
 
+@runtime_checkable
+class Checked(Protocol):
+    """Settings that must go together."""
+
+    def problems(self) -> Iterable[Misconfigured]: ...
+
+
 def read(program: type[Program], ignored: Sequence[Setting], given: Given) -> tuple[Program, tuple[str, ...]]:
     """The settings, and a notice for each one given that has no effect.
 
@@ -102,6 +109,9 @@ def read(program: type[Program], ignored: Sequence[Setting], given: Given) -> tu
             answer = f"{written} {wrong}" if wrong else f"{written} is not it"
             step = f"give {setting.kind.form}"
             problems.append(Misconfigured(f"use {where}", answer=answer, next_step=step))
+    made = program(**values)
+    if isinstance(made, Checked):
+        problems += made.problems()
     if problems:
         raise ExceptionGroup("settings", problems)
     notices = []
@@ -109,7 +119,7 @@ def read(program: type[Program], ignored: Sequence[Setting], given: Given) -> tu
         texts, where = _given(setting, given)
         if texts is not None:
             notices.append(f"{where} has no effect: {setting.difference}")
-    return program(**values), tuple(notices)
+    return made, tuple(notices)
 
 
 def _unknown(word: str, known: Iterable[Setting]) -> Misconfigured:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -18,6 +20,8 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.kube import config
 from tidegate.kube.client import Client
+from tidegate.kube.lease import Lease, LeaseTimes
+from tidegate.kube.transport import always
 from tidegate.operator.operator import Operator
 from tidegate.runtime.clock import SystemClock
 from tidegate.runtime.loop import stop_signals
@@ -47,27 +51,62 @@ async def running(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """The operator's work, as a task that ends by an error alone."""
     clock = SystemClock()
-    client = Client(config.load(settings.kubeconfig or None, environ=environment), clock=clock)
-    operator = Operator(
-        client,
-        clock,
-        Surroundings(
-            policy=AddressPolicy.on_a_cluster(settings.allowed_addresses),
-            proxy_of=environment_proxy(environment),
-        ),
-        options(settings),
-    )
+    cluster = config.load(settings.kubeconfig or None, environ=environment)
     async with AsyncExitStack() as stack:
+        lease = None
+        if settings.is_leader_elected:
+            unguarded = Client(cluster, clock=clock)
+            stack.push_async_callback(unguarded.close)
+            lease = Lease(
+                unguarded, (settings.own_namespace, settings.lease_name), identity(), times(settings)
+            )
+        client = Client(cluster, clock=clock, may_write=lease.check if lease is not None else always)
         stack.push_async_callback(client.close)
+        operator = Operator(
+            client,
+            clock,
+            Surroundings(
+                policy=AddressPolicy.on_a_cluster(settings.allowed_addresses),
+                proxy_of=environment_proxy(environment),
+            ),
+            options(settings),
+        )
         if settings.is_metrics_served:
             await stack.enter_async_context(plain_site(settings.metrics_address, metrics_pages()))
-        await stack.enter_async_context(plain_site(settings.probe_address, probe_pages(operator)))
-        work = asyncio.create_task(operator.run(), name="operator")
+        pages = probe_pages(operator, lease)
+        await stack.enter_async_context(plain_site(settings.probe_address, pages))
+        work = asyncio.create_task(_work(operator, lease), name="operator")
         try:
             yield work
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+            if lease is not None:
+                # Nothing acts any more: the next one need not wait.
+                await lease.release()
+
+
+async def _work(operator: Operator, lease: Lease | None) -> None:
+    """Follows the cluster at once, and acts as the leader alone: who takes over knows it already."""
+    if lease is None:
+        await operator.run()
+        return
+    leads = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(operator.run(leads.wait))
+        await lease.acquire()
+        log.info("leads", extra={"lease": f"{lease.namespace}/{lease.name}", "identity": lease.identity})
+        leads.set()
+        await lease.keep()
+
+
+def identity() -> str:
+    """As client-go makes it: the pod's name, and something that no restart has again."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
+
+
+def times(settings: OperatorSettings) -> LeaseTimes:
+    return LeaseTimes(settings.lease_duration_s, settings.lease_deadline_s, settings.lease_retry_s)
 
 
 def options(settings: OperatorSettings) -> Options:
@@ -82,6 +121,15 @@ def metrics_pages() -> Mapping[str, Answer]:
     return {}
 
 
-def probe_pages(operator: Operator) -> Mapping[str, Answer]:
-    """Alive: the loop turns. Ready: the cluster has been listed."""
-    return {"/healthz": lambda accept: Page(b"ok"), "/readyz": lambda accept: Page(b"ok")}
+def probe_pages(operator: Operator, lease: Lease | None) -> Mapping[str, Answer]:
+    """Alive: the loop turns. Ready: what is there was listed, and the lease is ours or known to be another's:
+    a replica that waits is ready, or no rollout could ever end.
+    """
+
+    def ready(accept: str) -> Page:
+        lacks = list(operator.lacks())
+        if lease is not None and not lease.is_heard:
+            lacks.append(f"the lease {lease.namespace}/{lease.name} was not read yet")
+        return Page("\n".join(lacks).encode(), 503) if lacks else Page(b"ok")
+
+    return {"/healthz": lambda accept: Page(b"ok"), "/readyz": ready}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tidegate.base.errors import Misconfigured
 from tidegate.cli.wiring.log_settings import IGNORED_LOG_SETTINGS, LogSettings
 from tidegate.runtime.settings import (
     BOOLEAN,
@@ -11,10 +13,15 @@ from tidegate.runtime.settings import (
     LISTEN,
     NAMES,
     NETWORK,
+    POSITIVE_DURATION,
     TEXT,
     Listen,
     own,
 )
+
+_LEASE = "KEDA_OPERATOR_LEADER_ELECTION"
+# A waiting replica stretches its pauses by up to as much.
+JITTER = 1.2
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,28 @@ class OperatorSettings(LogSettings):
         flag="--filepath-auth-root-path",
         about="folder of the parameter files that ClusterTriggerAuthentications name (`spec.filePath`)",
     )
+    is_leader_elected: bool = own(
+        BOOLEAN,
+        "false",
+        flag="--leader-elect",
+        about="whether to act only while holding the Lease: of several replicas one acts",
+    )
+    lease_name: str = own(TEXT, "operator.keda.sh", flag="--leader-election-id", about="name of that Lease")
+    lease_duration_s: float = own(
+        POSITIVE_DURATION,
+        "15s",
+        variable=f"{_LEASE}_LEASE_DURATION",
+        about="how long others wait for a leader that is silent",
+    )
+    lease_deadline_s: float = own(
+        POSITIVE_DURATION,
+        "10s",
+        variable=f"{_LEASE}_RENEW_DEADLINE",
+        about="after which a leader that cannot renew the Lease ends",
+    )
+    lease_retry_s: float = own(
+        POSITIVE_DURATION, "2s", variable=f"{_LEASE}_RETRY_PERIOD", about="the pause between two renewals"
+    )
     allowed_addresses: tuple[str, ...] = own(
         NETWORK,
         flag="--allow-address",
@@ -61,6 +90,20 @@ class OperatorSettings(LogSettings):
         about="addresses and networks that triggers may ask although they are the operator's own loopback, "
         "link-local or a metadata service's; may be given several times",
     )
+
+    def problems(self) -> Iterable[Misconfigured]:
+        """What does not go together."""
+        order = (
+            ("LEASE_DURATION", self.lease_duration_s, "RENEW_DEADLINE", self.lease_deadline_s),
+            ("RENEW_DEADLINE", self.lease_deadline_s, "RETRY_PERIOD", JITTER * self.lease_retry_s),
+        )
+        for longer, more_s, shorter, less_s in order:
+            if more_s <= less_s:
+                yield Misconfigured(
+                    f"use {_LEASE}_{longer}",
+                    answer=f"{more_s:g} s leave no room for {_LEASE}_{shorter}",
+                    next_step=f"give more than {less_s:g}s",
+                )
 
 
 IGNORED = (*IGNORED_LOG_SETTINGS,)

@@ -1,0 +1,46 @@
+"""Manifests for programs that are installed on a cluster: a workload, and what scales it by a Redis list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from parts.installed import Installed
+
+Object = dict[str, Any]
+
+
+def deployment(name: str) -> Object:
+    """At zero; nobody runs its pods."""
+    labels = {"app": name}
+    container = {"name": "work", "image": "busybox"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def scaled_object(name: str, address: str, **spec: Any) -> Object:
+    """Follows the list of its own name, every second."""
+    metadata = {"address": address, "listName": name, "listLength": "5"}
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": name},
+        "spec": {
+            "scaleTargetRef": {"name": name},
+            "pollingInterval": 1,
+            "cooldownPeriod": 1,
+            "triggers": [{"type": "redis", "metadata": metadata}],
+            **spec,
+        },
+    }
+
+
+def replicas(installed: Installed, name: str) -> int:
+    return int(installed.get("deployment", name)["spec"]["replicas"])
