@@ -1,0 +1,1 @@
+"""The external metrics API behind Kubernetes' aggregator: HPAs are answered with what the operator tells."""
