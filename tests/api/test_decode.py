@@ -195,6 +195,8 @@ def test_each_kind_is_known_by_its_name():
         "ScaledJob",
         "TriggerAuthentication",
         "ClusterTriggerAuthentication",
+        "CloudEventSource",
+        "ClusterCloudEventSource",
     ]
 
 

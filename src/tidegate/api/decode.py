@@ -1,11 +1,12 @@
-"""Bytes or dictionaries to typed objects of our four kinds."""
+"""Bytes or dictionaries to typed objects of our kinds."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from tidegate.api.eventing.cloudeventsource import CloudEventSource, ClusterCloudEventSource
 from tidegate.api.kinds import API_VERSION
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
@@ -13,9 +14,24 @@ from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, Tri
 from tidegate.api.wire import convert
 from tidegate.base.errors import Misconfigured
 
-KINDS: dict[str, type[ScaledObject | ScaledJob | TriggerAuthentication | ClusterTriggerAuthentication]] = {
+Ours: TypeAlias = (
+    ScaledObject
+    | ScaledJob
+    | TriggerAuthentication
+    | ClusterTriggerAuthentication
+    | CloudEventSource
+    | ClusterCloudEventSource
+)
+KINDS: dict[str, type[Ours]] = {
     one.KIND.name: one
-    for one in (ScaledObject, ScaledJob, TriggerAuthentication, ClusterTriggerAuthentication)
+    for one in (
+        ScaledObject,
+        ScaledJob,
+        TriggerAuthentication,
+        ClusterTriggerAuthentication,
+        CloudEventSource,
+        ClusterCloudEventSource,
+    )
 }
 T = TypeVar("T")
 
@@ -25,9 +41,13 @@ class _Head(msgspec.Struct, rename="camel"):
     kind: str = ""
 
 
-def decode(
-    raw: bytes | dict[str, Any],
-) -> ScaledObject | ScaledJob | TriggerAuthentication | ClusterTriggerAuthentication:
+def kind_of(body: dict[str, Any]) -> type[Ours] | None:
+    """Which of our kinds the body says it is; None where it is none of them."""
+    found = KINDS.get(kind) if isinstance(kind := body.get("kind"), str) else None
+    return found if found is not None and body.get("apiVersion") == found.KIND.api_version else None
+
+
+def decode(raw: bytes | dict[str, Any]) -> Ours:
     """The object, by its kind. Explicit nulls are absent, fields we do not know are dropped.
 
     Misconfigured when it is of no kind of ours or does not fit its kind (it names the first field;
@@ -38,11 +58,11 @@ def decode(
     except (msgspec.DecodeError, ValueError) as error:
         raise Misconfigured("read an object", answer=str(error)) from error
     kind = KINDS.get(head.kind)
-    if kind is None or head.api_version != API_VERSION:
+    if kind is None or head.api_version != kind.KIND.api_version:
         raise Misconfigured(
             "read an object",
             answer=f'apiVersion "{head.api_version}", kind "{head.kind}" is none of ours',
-            next_step=f"use {API_VERSION} and one of {', '.join(KINDS)}",
+            next_step=f"use {kind.KIND.api_version if kind else API_VERSION} and one of {', '.join(KINDS)}",
         )
     return decode_as(kind, raw)
 

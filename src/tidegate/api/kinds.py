@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GROUP = "keda.sh"
+EVENTING_GROUP = "eventing.keda.sh"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
@@ -26,6 +27,11 @@ class Kind:
     short_names: tuple[str, ...]
     columns: tuple[Column, ...]
     is_namespaced: bool = True
+    group: str = GROUP
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{VERSION}"
 
 
 def condition_column(type: str) -> Column:

@@ -84,3 +84,11 @@ CLUSTER_TRIGGER_AUTHENTICATIONS = Resource(
     "ClusterTriggerAuthentication",
     is_namespaced=False,
 )
+CLOUD_EVENT_SOURCES = Resource("eventing.keda.sh", "v1alpha1", "cloudeventsources", "CloudEventSource")
+CLUSTER_CLOUD_EVENT_SOURCES = Resource(
+    "eventing.keda.sh",
+    "v1alpha1",
+    "clustercloudeventsources",
+    "ClusterCloudEventSource",
+    is_namespaced=False,
+)

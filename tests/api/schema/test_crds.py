@@ -33,6 +33,10 @@ NAMES = [
         "Cluster",
     ),
 ]
+EVENTING = [
+    ("CloudEventSource", "cloudeventsources", "Namespaced"),
+    ("ClusterCloudEventSource", "clustercloudeventsources", "Cluster"),
+]
 
 
 @pytest.mark.parametrize(("kind", "plural", "short", "scope"), NAMES)
@@ -53,12 +57,25 @@ def test_names_and_scope(kind, plural, short, scope):
     assert version["subresources"] == {"status": {}}
 
 
+@pytest.mark.parametrize(("kind", "plural", "scope"), EVENTING)
+def test_sources_of_events_have_a_group_of_their_own(kind, plural, scope):
+    crd = BY_KIND[kind]
+    assert crd["metadata"]["name"] == f"{plural}.eventing.keda.sh"
+    assert (crd["spec"]["group"], crd["spec"]["scope"]) == ("eventing.keda.sh", scope)
+    assert "shortNames" not in crd["spec"]["names"]
+    types = schema(kind, "spec", "eventSubscription", "includedEventTypes")["enum"]
+    assert len(types) == 19
+    assert schema(kind, "spec", "eventSubscription", "excludedEventTypes")["enum"] == types
+
+
 COLUMNS = {
     "ScaledObject": "ScaleTargetKind ScaleTargetName Min Max Ready Active Fallback Paused "
     "Triggers Authentications Age",
     "ScaledJob": "Min Max Ready Active Paused Triggers Authentications Age",
     "TriggerAuthentication": "PodIdentity Secret Env VaultAddress ScaledObjects ScaledJobs",
     "ClusterTriggerAuthentication": "PodIdentity Secret Env FilePath VaultAddress ScaledObjects ScaledJobs",
+    "CloudEventSource": "Active",
+    "ClusterCloudEventSource": "Active",
 }
 
 

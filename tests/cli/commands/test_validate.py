@@ -455,8 +455,8 @@ def test_addresses_and_kinds_of_others_are_named() -> None:
     assert "apiVersion: keda.k8s.io is of KEDA 1; write keda.sh/v1alpha1" in run("-", stdin=old).stdout
     source = "apiVersion: eventing.keda.sh/v1alpha1\nkind: CloudEventSource\nmetadata: {name: x}\n"
     result = run("-", stdin=source)
-    assert "warning: CloudEventSource/x: kind: this version has no CloudEventSource" in result.stdout
-    assert result.exit_code == 0
+    assert "error: CloudEventSource/x: spec: Required value" in result.stdout
+    assert result.exit_code == 1
 
 
 @pytest.mark.parametrize(

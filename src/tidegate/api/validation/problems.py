@@ -11,12 +11,13 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tidegate.api.decode import KINDS
+from tidegate.api.decode import KINDS, kind_of
 from tidegate.api.kinds import API_VERSION
 from tidegate.api.meta import ObjectMeta
 from tidegate.api.schema.generate import Schema, object_schema, wire_schema
 from tidegate.api.schema.structural import apply_defaults, prune, validate
 from tidegate.api.schema.value_checks import too_deep
+from tidegate.api.validation.cloudeventsource import event_source_problems
 from tidegate.api.validation.scaledjob import scaled_job_problems
 from tidegate.api.validation.scaledobject import scaled_object_problems
 from tidegate.api.validation.triggerauthentication import authentication_problems
@@ -29,6 +30,8 @@ _RULES: dict[str, Callable[[dict[str, Any]], Iterator[Problem]]] = {
     "ScaledJob": scaled_job_problems,
     "TriggerAuthentication": authentication_problems,
     "ClusterTriggerAuthentication": authentication_problems,
+    "CloudEventSource": event_source_problems,
+    "ClusterCloudEventSource": event_source_problems,
 }
 
 
@@ -37,9 +40,10 @@ def problems(body: dict[str, Any]) -> list[Problem]:
 
     An update that only removes finalizers must not be asked: it is always allowed.
     """
-    kind = body.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS or body.get("apiVersion") != API_VERSION:
+    known = kind_of(body)
+    if known is None:
         return [_unknown_kind(body)]
+    kind = known.KIND.name
     if (deep := too_deep(body)) is not None:
         return [deep]
     schema = schema_of(kind)
@@ -81,6 +85,12 @@ def _metadata_problems(body: dict[str, Any]) -> list[Problem]:
 
 
 def _unknown_kind(body: dict[str, Any]) -> Problem:
-    if body.get("apiVersion") != API_VERSION:
-        return unsupported("apiVersion", body.get("apiVersion"), (API_VERSION,))
-    return unsupported("kind", body.get("kind"), KINDS)
+    kind = body.get("kind")
+    known = KINDS.get(kind) if isinstance(kind, str) else None
+    given = body.get("apiVersion")
+    if known is not None:
+        return unsupported("apiVersion", given, (known.KIND.api_version,))
+    fitting = [name for name, one in KINDS.items() if one.KIND.api_version == given]
+    if not fitting:
+        return unsupported("apiVersion", given, (API_VERSION,))
+    return unsupported("kind", kind, fitting)

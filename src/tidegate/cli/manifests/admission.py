@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tidegate import scalers
-from tidegate.api.decode import KINDS, decode
-from tidegate.api.kinds import API_VERSION
+from tidegate.api.decode import decode, kind_of
+from tidegate.api.eventing.cloudeventsource import CloudEventSource, ClusterCloudEventSource
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation.problems import problems
@@ -29,6 +29,7 @@ from tidegate.local.apiserver.validation import fields, hpa
 from tidegate.review.manifest import review
 from tidegate.review.next_steps import with_next_step
 from tidegate.review.notices.annotations import annotation_notices
+from tidegate.review.notices.event_sources import event_source_notices
 from tidegate.review.notices.likely_mistakes import likely_mistakes
 from tidegate.review.scaling_modifiers import formula_problems
 
@@ -49,7 +50,7 @@ def admit(
 
     With `neighbours`, a ScaledObject is looked at beside those that are there.
     """
-    if new is None or new.get("apiVersion") != API_VERSION or str(new.get("kind")) not in KINDS:
+    if new is None or kind_of(new) is None:
         return (), ()
     if old is not None and new.get("spec") == old.get("spec"):
         # The last finalizer of a broken object must be removable.
@@ -61,6 +62,8 @@ def admit(
         object = decode(new)
     except TidegateError as error:
         return [Problem("", str(error))], ()
+    if isinstance(object, CloudEventSource | ClusterCloudEventSource):
+        return (), [str(problem) for problem in event_source_notices(object)]
     if not isinstance(object, ScaledObject | ScaledJob):
         return (), [str(problem) for problem in of_authentication(object, Shown({})).problems]
     refused: Sequence[Problem] = ()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tidegate.cli.manifests.manifest_set import ManifestSet
 
 _KEDA_1 = "keda.k8s.io"
+_GROUPS = ("keda.sh", "eventing.keda.sh")
 Level = Literal["error", "warning"]
 
 
@@ -57,17 +58,16 @@ def remarks_of(found: Read) -> list[Remark]:
 
 def is_ours(body: dict[str, Any]) -> bool:
     """Whether it is of one of KEDA's kinds; others are left to the server."""
-    from tidegate.api.decode import KINDS
-    from tidegate.api.kinds import API_VERSION
+    from tidegate.api.decode import kind_of
 
-    return body.get("apiVersion") == API_VERSION and str(body.get("kind")) in KINDS
+    return kind_of(body) is not None
 
 
 def is_reviewed(body: dict[str, Any]) -> bool:
     """Whether it is looked at: it is of one of KEDA's kinds, or would be, or what a workload is made of."""
     from tidegate.cli.manifests.builtin_checks import is_checked
 
-    return is_ours(body) or _group(body) in ("keda.sh", _KEDA_1) or is_checked(body)
+    return is_ours(body) or _group(body) in (*_GROUPS, _KEDA_1) or is_checked(body)
 
 
 def _group(body: dict[str, Any]) -> str:
@@ -91,10 +91,7 @@ def remarks_about(document: Document, manifests: ManifestSet) -> Iterator[Remark
                 "apiVersion", f"{_KEDA_1} is of KEDA 1; write keda.sh/v1alpha1, and compare the fields"
             )
             yield _remark("error", document, problem)
-        elif _group(body) == "eventing.keda.sh":
-            problem = Problem("kind", f"this version has no {body['kind']}; it is not looked at")
-            yield _remark("warning", document, problem)
-        elif _group(body) == "keda.sh":
+        elif _group(body) in _GROUPS:
             # Of our group, but no kind or version that exists: a misspelling, not somebody else's business.
             for problem in problems(body):
                 yield _remark(
@@ -139,16 +136,20 @@ def _with_outcome(problem: Problem, *, is_authentication: bool) -> Problem:
 
 def _reviewed(body: dict[str, Any], manifests: ManifestSet) -> tuple[list[Problem], list[Problem]]:
     """(problems, notices) of what the object means, as far as it can be read."""
+    from tidegate.api.eventing.cloudeventsource import CloudEventSource, ClusterCloudEventSource
     from tidegate.api.scaledjob import ScaledJob
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.cli.manifests.admission import reviewed
     from tidegate.cli.manifests.references import of_authentication, of_triggers
     from tidegate.cli.manifests.server_checks import readable
+    from tidegate.review.notices.event_sources import event_source_notices
 
     found = readable(body)
     if found is None:
         return [], []
     object, part = found
+    if isinstance(object, CloudEventSource | ClusterCloudEventSource):
+        return [], [one for one in event_source_notices(object) if not part.is_lost(one)]
     shown = manifests.shown_to(body)
     if isinstance(object, ScaledObject | ScaledJob):
         template = manifests.template_of(body)

@@ -6,8 +6,7 @@ import copy
 from functools import cache
 from typing import Any
 
-from tidegate.api.decode import KINDS, decode
-from tidegate.api.kinds import API_VERSION
+from tidegate.api.decode import KINDS, decode, kind_of
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.schema import structural
 from tidegate.api.schema.crds import crds
@@ -50,7 +49,7 @@ def stored(body: dict[str, Any]) -> dict[str, Any]:
 
 def readable(body: dict[str, Any]) -> tuple[Any, ReadablePart] | None:
     """One of our objects as far as it can be read; None where it is none, or nests too deep."""
-    if too_deep(body) is not None or body.get("apiVersion") != API_VERSION or body.get("kind") not in KINDS:
+    if too_deep(body) is not None or kind_of(body) is None:
         return None
     readable = readable_part(stored(body))
     try:

@@ -1,0 +1,1 @@
+"""The group eventing.keda.sh: where events of the autoscaler are sent."""
