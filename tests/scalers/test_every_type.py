@@ -11,7 +11,6 @@ STILL_TO_COME = {
     "azure-log-analytics",
     "azure-monitor",
     "cassandra",
-    "clickhouse",
     "datadog",
     "dynatrace",
     "elastic-forecast",
