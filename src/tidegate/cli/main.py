@@ -26,6 +26,7 @@ COMMANDS = {
     "triggers": "List the trigger types, or tell all about one.",
     "images": "Say what images stand for in local pods, and add your own.",
     "crds": "Print the custom resource definitions.",
+    "shadow": "Sum up what an operator beside KEDA would have set otherwise.",
     "version": "Print the version.",
 }
 

@@ -60,6 +60,11 @@ def stopped(memory: Memory, failed: Mapping[str, int]) -> Memory:
     return replace(memory, failed_before=kept)
 
 
+def unclaimed(memory: Memory, before: Memory) -> Memory:
+    """The memory of a decision whose round nobody creates: it is as wanted the next time."""
+    return replace(memory, round=before.round, created=before.created, last_round=before.last_round)
+
+
 def claimed(memory: Memory, now: datetime) -> Memory:
     """The memory once its last round is claimed: a question that was sent meanwhile knows nothing of its
     Jobs yet, as one sent before.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ from tidegate.measure.rounds import Rounds
 from tidegate.operator.cluster.informers import OURS, Informers, namespace_of
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.cluster.kubernetes_answers import KubernetesAnswers
+from tidegate.operator.cluster.shadow_writer import ShadowWriter
 from tidegate.operator.cluster.writer import Writer
 from tidegate.operator.explain import workers
 from tidegate.operator.explain.answer import explained
@@ -45,11 +46,13 @@ from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 from tidegate.operator.scaledjob.reconcile import ScaledJobReconciler
 from tidegate.operator.scaledobject.external_metrics import ExternalMetrics
 from tidegate.operator.scaledobject.reconcile import ScaledObjectReconciler
+from tidegate.operator.shadow.shadow import Shadow
 from tidegate.review.hpa import NAME_LABEL
 from tidegate.runtime.clock import Clock
 from tidegate.runtime.queue import Queue
 
 SOURCE = "keda-operator"
+SHADOW_SOURCE = "tidegate-shadow"
 # At most four reconciles a second of one object, however many causes there are.
 GAP_S = 0.25
 # Reconciles of different objects that may be under way at once.
@@ -61,6 +64,15 @@ class Reconciler(Protocol):
 
     async def reconcile(self, key: Key) -> None:
         """Reconciles one object, which may be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """How an operator stands to its cluster: the folder that keeps what changed (None: only memory does);
+    with `is_shadow` it stands beside a KEDA, and changes nothing."""
+
+    history: Path | None = None
+    is_shadow: bool = False
 
 
 class Operator:
@@ -77,8 +89,9 @@ class Operator:
         options: Options,
         *,
         connect: Callable[[Server], Adapter] | None = None,
-        history: Path | None = None,
+        stance: Stance | None = None,
     ) -> None:
+        stance = stance or Stance()
         self.clock = clock
         self.informers = Informers(client, self._on_change, self._on_return)
         surroundings = replace(surroundings, objects=KubernetesAnswers(self.informers, options).answer)
@@ -87,10 +100,14 @@ class Operator:
             clock, connect or self.connections.adapter, self._on_reading, on_kept=self._on_kept
         )
         self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S)
-        writer = Writer(client, Events(client, clock, SOURCE))
+        silent = ShadowWriter(client, Events(client, clock, SHADOW_SOURCE)) if stance.is_shadow else None
+        writer = silent or Writer(client, Events(client, clock, SOURCE))
         self.steps = Steps(
-            Tools(self.informers, writer, self.rounds, clock, options, HistoryStore(history)), self._again
+            Tools(self.informers, writer, self.rounds, clock, options, HistoryStore(stance.history)),
+            self._again,
         )
+        self.shadow = Shadow(self.steps, silent) if silent is not None else None
+        self.steps.watcher = self.shadow or self.steps.watcher
         self._scaled_objects = ScaledObjectReconciler(self.steps)
         self.external_metrics = ExternalMetrics(self.steps, self._scaled_objects)
         self._scaled_jobs = ScaledJobReconciler(self.steps)

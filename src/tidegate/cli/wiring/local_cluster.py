@@ -53,7 +53,7 @@ from tidegate.local.nodes.network.pod_networks import PodNetwork
 from tidegate.local.nodes.node import Node
 from tidegate.local.nodes.processes.machine_view import Host, own_places
 from tidegate.local.objects import Objects
-from tidegate.operator.operator import Operator
+from tidegate.operator.operator import Operator, Stance
 from tidegate.runtime.clock import Clock, SystemClock
 from tidegate.runtime.proxies import environment_proxy
 
@@ -120,7 +120,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
                 cluster_namespace="default",
                 files=ParameterFiles(settings.files) if settings.files is not None else None,
             ),
-            history=settings.data_dir / "history",
+            stance=Stance(settings.data_dir / "history"),
         )
         metrics.operator, metrics.node = operator, node
         endpoint = api_endpoint(network, server.url)

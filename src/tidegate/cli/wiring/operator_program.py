@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
 from tidegate import __version__
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
-from tidegate.cli.wiring.operator_settings import OperatorSettings
+from tidegate.cli.wiring.operator_settings import KEDA_LEASE, OperatorSettings
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
@@ -22,12 +24,15 @@ from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.kube.lease import Lease, LeaseTimes
 from tidegate.kube.transport import always
-from tidegate.operator.operator import Operator
+from tidegate.operator.operator import Operator, Stance
+from tidegate.operator.shadow.shadow import Shadow
 from tidegate.runtime.clock import SystemClock
 from tidegate.runtime.loop import stop_signals
 from tidegate.runtime.proxies import environment_proxy
 
 log = logging.getLogger(__name__)
+
+SHADOW_LEASE = "shadow.tidegate.dev"
 
 
 async def serve(settings: OperatorSettings, notices: Sequence[str]) -> None:
@@ -58,7 +63,7 @@ async def running(
             unguarded = Client(cluster, clock=clock)
             stack.push_async_callback(unguarded.close)
             lease = Lease(
-                unguarded, (settings.own_namespace, settings.lease_name), identity(), times(settings)
+                unguarded, (settings.own_namespace, lease_name(settings)), identity(), times(settings)
             )
         client = Client(cluster, clock=clock, may_write=lease.check if lease is not None else always)
         stack.push_async_callback(client.close)
@@ -70,11 +75,15 @@ async def running(
                 proxy_of=environment_proxy(environment),
             ),
             options(settings),
+            stance=Stance(is_shadow=settings.is_shadow),
         )
         if settings.is_metrics_served:
             await stack.enter_async_context(plain_site(settings.metrics_address, metrics_pages()))
         pages = probe_pages(operator, lease)
         await stack.enter_async_context(plain_site(settings.probe_address, pages))
+        if operator.shadow is not None:
+            shown = shadow_pages(operator.shadow)
+            await stack.enter_async_context(plain_site(settings.shadow_address, shown))
         work = asyncio.create_task(_work(operator, lease), name="operator")
         try:
             yield work
@@ -119,6 +128,17 @@ def options(settings: OperatorSettings) -> Options:
 
 def metrics_pages() -> Mapping[str, Answer]:
     return {}
+
+
+def lease_name(settings: OperatorSettings) -> str:
+    """The Lease to hold. Beside KEDA it is never KEDA's, also where its flags were copied."""
+    return SHADOW_LEASE if settings.is_shadow and settings.lease_name == KEDA_LEASE else settings.lease_name
+
+
+def shadow_pages(shadow: Shadow) -> Mapping[str, Answer]:
+    """The report of an operator that stands beside KEDA, for `tidegate shadow report`."""
+    headers = {"Content-Type": "application/json"}
+    return {"/shadow": lambda accept: Page(msgspec.json.encode(shadow.report()), headers=headers)}
 
 
 def probe_pages(operator: Operator, lease: Lease | None) -> Mapping[str, Answer]:

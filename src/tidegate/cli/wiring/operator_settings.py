@@ -20,6 +20,7 @@ from tidegate.runtime.settings import (
 )
 
 _LEASE = "KEDA_OPERATOR_LEADER_ELECTION"
+KEDA_LEASE = "operator.keda.sh"
 # A waiting replica stretches its pauses by up to as much.
 JITTER = 1.2
 
@@ -66,7 +67,7 @@ class OperatorSettings(LogSettings):
         flag="--leader-elect",
         about="whether to act only while holding the Lease: of several replicas one acts",
     )
-    lease_name: str = own(TEXT, "operator.keda.sh", flag="--leader-election-id", about="name of that Lease")
+    lease_name: str = own(TEXT, KEDA_LEASE, flag="--leader-election-id", about="name of that Lease")
     lease_duration_s: float = own(
         POSITIVE_DURATION,
         "15s",
@@ -89,6 +90,21 @@ class OperatorSettings(LogSettings):
         fate="ours",
         about="addresses and networks that triggers may ask although they are the operator's own loopback, "
         "link-local or a metadata service's; may be given several times",
+    )
+    is_shadow: bool = own(
+        BOOLEAN,
+        "false",
+        flag="--shadow",
+        fate="ours",
+        about="stand beside a running KEDA: measure and decide, change nothing, and tell what would differ; "
+        "its Lease is `shadow.tidegate.dev` unless another is named",
+    )
+    shadow_address: Listen = own(
+        LISTEN,
+        "127.0.0.1:8082",
+        flag="--shadow-bind-address",
+        fate="ours",
+        about="where `--shadow` serves its report; on loopback alone `kubectl port-forward` reaches it",
     )
 
     def problems(self) -> Iterable[Misconfigured]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tidegate.base.errors import TidegateError, Unreachable
-from tidegate.core.values import EmitEvent
+from tidegate.core.values import Action, EmitEvent
 from tidegate.kube.client import Client
 from tidegate.kube.events import Events, News, Reference
 from tidegate.kube.resource import HPAS, JOBS, ApiError, Resource
@@ -49,12 +49,18 @@ class Creation:
 
 
 class Writer:
-    """The write side of the operator."""
+    """The write side of the operator. `is_shadow`: nothing that it is asked for is done."""
+
+    is_shadow: ClassVar[bool] = False
 
     def __init__(self, client: Client, events: Events) -> None:
         self.client = client
         self.events = events
         self.status_writes = 0
+
+    def permitted(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
+        """Those of a decision's actions that may be carried out: all."""
+        return actions
 
     async def event(self, place: Place, event: EmitEvent) -> None:
         """Tells; a server that does not take events stops nothing."""

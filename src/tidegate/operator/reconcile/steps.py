@@ -37,6 +37,7 @@ from tidegate.operator.cluster.writer import Place, Writer, is_refusal, may_pass
 from tidegate.operator.history.store import HistoryStore
 from tidegate.operator.reconcile.authentication_users import References
 from tidegate.operator.reconcile.history_lines import History
+from tidegate.operator.reconcile.looks import Looks, Unwatched
 from tidegate.operator.reconcile.tracker import Key, OwnWrite, Tracked, Tracker
 from tidegate.operator.reconcile.trigger_plan import Plan, basis, plan, understood
 from tidegate.runtime.clock import Clock
@@ -79,6 +80,7 @@ class Steps:
         self.tracker = Tracker()
         self.references = References(self.informers, self.writer)
         self.decisions = 0
+        self.watcher: Looks = Unwatched()
 
     def track(self, key: Key, object: ScaledObject | ScaledJob) -> Tracked:
         """What we know of it. Another object under the same name starts anew."""
@@ -123,7 +125,7 @@ class Steps:
         change: Object = {"finalizers": [*dict.fromkeys((*metadata.finalizers, FINALIZER))]}
         change |= {part: keys for part, keys in missing.items() if keys}
         await self.writer.metadata(place, change, metadata.resource_version)
-        return True
+        return not self.writer.is_shadow
 
     async def release(self, place: Place, object: ScaledObject | ScaledJob) -> None:
         """The end of an object: tells, drops our finalizer and forgets."""
@@ -289,6 +291,10 @@ class Steps:
             delay_s = (decision.due - self.clock.now()).total_seconds()
             self.again(tracked.key, max(0.0, delay_s))
 
+    def permitted(self, decision: Decision) -> Decision:
+        """The decision with the actions that the writer may carry out."""
+        return replace(decision, actions=self.writer.permitted(decision.actions))
+
     def happened(
         self,
         tracked: Tracked,
@@ -365,6 +371,8 @@ class Steps:
 
     def wrote(self, tracked: Tracked, before: ScaledObject | ScaledJob, after: Object) -> None:
         """A write of ours made `after` of the object that was reconciled: nothing of it is done twice."""
+        if self.writer.is_shadow:
+            return
         older = {before.metadata.resource_version}
         if tracked.own_write is not None:
             older |= tracked.own_write.older | {tracked.own_write.object.metadata.resource_version}

@@ -153,6 +153,13 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         self, tracked: Tracked, object: ScaledJob, template: Template | NoTemplate, decision: Decision
     ) -> None:
         """The round first. Once it is claimed its Jobs count, whatever becomes of the rest."""
+        if self.steps.writer.is_shadow:
+            as_before = memory.unclaimed(decision.memory, tracked.memory)
+            self.steps.decided(tracked, replace(decision, memory=as_before))
+            self.steps.happened(tracked, object, ())
+            tracked.memory = as_before
+            await self.steps.watcher.looked(tracked, object)
+            return
         done, refused_before = list[Action](), tracked.refused_jobs
         creation = next((one for one in decision.actions if isinstance(one, CreateJobs)), None)
         if creation is not None and not await self._claim(tracked, object, creation.round):

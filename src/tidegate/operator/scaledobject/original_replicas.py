@@ -32,6 +32,8 @@ class OriginalReplicas:
         """
         if not restore.is_of_another(object) or not isinstance(target.replicas, int):
             return False
+        if self.steps.writer.is_shadow:
+            return False
         tracked.memory = replace(tracked.memory, original=None)
         place, version = self.steps.place(tracked), object.metadata.resource_version
         try:

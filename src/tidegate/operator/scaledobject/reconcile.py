@@ -118,6 +118,7 @@ class ScaledObjectReconciler(KindReconciler[ScaledObject]):
     ) -> None:
         """The status first: whoever restarts in between must know what the target was raised for."""
         place, done = self.steps.place(tracked), list[Action]()
+        decision = self.steps.permitted(decision)
         refused = await self._say(tracked, object, decision, fields)
         try:
             for action in decision.actions:
@@ -129,6 +130,7 @@ class ScaledObjectReconciler(KindReconciler[ScaledObject]):
             found = target.replicas
             count = None if isinstance(found, Failure) else found
             self.steps.happened(tracked, object, done, count, self.hpas.body(object))
+        await self.steps.watcher.looked(tracked, object, self.hpas.body(object))
         if refused is not None:
             raise refused
 
