@@ -13,6 +13,7 @@ from tidegate import scalers
 from tidegate.api.schema import crds
 from tidegate.cli.wiring import settings_page
 from tidegate.scalers import pages
+from tidegate.telemetry.metrics import page as metrics_page
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = ROOT / "examples" / "programs"
@@ -134,6 +135,7 @@ def wanted() -> dict[Path, str]:
     files = {ROOT / "deploy" / "crds" / name: text for name, text in crds.render().items()}
     files |= {ROOT / path: text for path, text in pages.render().items()}
     files[ROOT / "docs" / "reference" / "settings.md"] = settings_page.render()
+    files[ROOT / "docs" / "reference" / "metrics.md"] = metrics_page.render()
     files |= messages()
     files[ROOT / "README.md"] = readme()
     files[ROOT / "docs" / "conformance.md"] = conformance_page()

@@ -51,7 +51,7 @@ class Program:
         self.arguments = list(arguments)
         self.environment = dict(environment)
         self.output = output
-        self.probes = 0
+        self.probes = self.metrics = 0
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, waits: bool = True) -> None:
@@ -75,6 +75,14 @@ class Program:
             return error.code, error.read().decode()
         except OSError:
             return 0, ""
+
+    def told_metrics(self) -> str:
+        """What `/metrics` says; nothing where nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=3) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
 
     def stop(self) -> int:
         """Asks it to stop; its exit code."""
@@ -165,7 +173,7 @@ class Installed:
     ) -> Program:
         """The operator of the test's namespace; what listens on loopback may be asked."""
         probes, metrics = free_port(), free_port()
-        return self.program(
+        made = self.program(
             "operator",
             "operator",
             f"--kubeconfig={kubeconfig or self.kubeconfig}",
@@ -180,6 +188,8 @@ class Installed:
             },
             probes=probes,
         )
+        made.metrics = metrics
+        return made
 
     def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> str:
         """Standard output; with `check` it must succeed, without it the complaints are there, too."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote_plus
+
+import yaml
 
 from parts.server_process import ServerProcess
 from parts.servers import program
@@ -17,13 +21,17 @@ class _PromServer(ServerProcess):
 
 
 class PrometheusServer(_PromServer):
-    """It scrapes nothing: queries such as `vector(7)` need no samples."""
+    """It scrapes what `jobs` say, by default nothing: queries such as `vector(7)` need no samples."""
 
     server = "prometheus"
+    jobs: Sequence[dict[str, Any]] = ()
 
     def prepare(self) -> None:
-        text = f"global: {{external_labels: {{token: {self.token}}}}}\n"
-        self.write("prometheus.yml", text)
+        settings = {
+            "global": {"external_labels": {"token": self.token}, "scrape_interval": "1s"},
+            "scrape_configs": list(self.jobs),
+        }
+        self.write("prometheus.yml", yaml.safe_dump(settings))
 
     def command(self) -> list[str]:
         return [

@@ -41,6 +41,16 @@ class Kept:
         self.patience_s: float = getattr(adapter, "patience_s", 0.0)
         self._forget = forget
 
+    @property
+    def round_trips(self) -> int | None:
+        """See `Counted`; None where the system's connection does not count."""
+        return getattr(self.adapter, "round_trips", None)
+
+    @property
+    def connections(self) -> int | None:
+        """See `Counted`; None where the system's connection does not count."""
+        return getattr(self.adapter, "connections", None)
+
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         return await self.adapter.answer(questions)
 

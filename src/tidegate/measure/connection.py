@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 
 from tidegate.base.errors import Failure, TidegateError, Unreachable
@@ -20,6 +21,24 @@ _LONGEST_INTERVAL_S = 60.0
 _HOLD_TOLERANCE_S = 0.005
 
 
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """A server at a glance: its system and label, the calls of its adapter, the triggers it is asked for.
+
+    `round_trips` and `connections` are what the adapter counts itself, None where it does not. `failure` is
+    that of the server as a whole, None while it answers.
+    """
+
+    system: str
+    label: str
+    calls: int
+    questions: int
+    triggers: int
+    round_trips: int | None
+    connections: int | None
+    failure: Failure | None
+
+
 class Connection:
     """`server` None stands for triggers that ask nobody: they have due times but no adapter.
 
@@ -30,6 +49,7 @@ class Connection:
     __slots__ = (
         "adapter",
         "asked_at",
+        "calls",
         "error",
         "failure",
         "held_until",
@@ -42,6 +62,7 @@ class Connection:
         "next_slot",
         "origin",
         "pending",
+        "questions",
         "server",
         "starting",
         "strikes",
@@ -67,6 +88,21 @@ class Connection:
         self.asked_at = -math.inf
         self.next_slot = math.inf
         self.idle_s = IDLE_S
+        self.calls = self.questions = 0
+
+    def state(self) -> ServerState:
+        """What is told of the server; not of a connection without one."""
+        assert self.server is not None
+        return ServerState(
+            self.server.system,
+            self.label,
+            self.calls,
+            self.questions,
+            sum(len(seat.members) for lane in self.lanes.values() for seat in lane.seats.values()),
+            getattr(self.adapter, "round_trips", None),
+            getattr(self.adapter, "connections", None),
+            self.failure,
+        )
 
     @property
     def batch(self) -> int:

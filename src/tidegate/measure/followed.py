@@ -28,13 +28,18 @@ _ROUNDING_S = 0.01
 
 
 class Followed:
-    """What a round knows of one trigger. Another scaler under the same key is another `Followed`."""
+    """What a round knows of one trigger. Another scaler under the same key is another `Followed`.
+
+    `failures` are the readings that were none, `took_s` how long the last measurement that asked somebody
+    took, `late_s` how much later than due the last poll was begun; both None before the first.
+    """
 
     __slots__ = (
         "asked_at",
         "change",
         "counted_at",
         "failed_polls",
+        "failures",
         "first_due",
         "has_crashed",
         "interval_s",
@@ -42,6 +47,7 @@ class Followed:
         "is_starting",
         "is_wanted_again",
         "key",
+        "late_s",
         "polled",
         "reading",
         "run",
@@ -49,6 +55,7 @@ class Followed:
         "seat",
         "snapshot",
         "told",
+        "took_s",
         "waiting",
     )
 
@@ -66,6 +73,9 @@ class Followed:
         self.asked_at = -math.inf
         self.change: datetime | None = None
         self.failed_polls = 0
+        self.failures = 0
+        self.took_s: float | None = None
+        self.late_s: float | None = None
         self.first_due = 0.0
         self.counted_at = -math.inf
         self.has_crashed = False
@@ -86,9 +96,11 @@ class Followed:
         if reading.failure is None:
             self.failed_polls = 0
             self.counted_at = -math.inf
-        elif self._is_counted_anew(asked_at):
-            self.failed_polls += 1
-            self.counted_at = asked_at
+        else:
+            self.failures += 1
+            if self._is_counted_anew(asked_at):
+                self.failed_polls += 1
+                self.counted_at = asked_at
 
     def adopt(self, reading: Reading) -> None:
         """Decisions are made on this reading as on a poll's: what comes next is news against it."""

@@ -51,9 +51,12 @@ class Readings:
             log.error("measuring failed unexpectedly", exc_info=run.crash, extra={"trigger": followed.key})
         followed.has_crashed = run.crash is not None
         now_s = self._clock.monotonic()
+        asked_at = run.asked_at if run.asked_at is not None else now_s
         if run.due is not None:
             self.counters.lateness.add(now_s - run.due)
-        asked_at = run.asked_at if run.asked_at is not None else now_s
+            followed.late_s = max(0.0, asked_at - run.due)
+        if run.waves and run.asked_at is not None:
+            followed.took_s = now_s - run.asked_at
         self.keep(followed, run.reading(self._clock.now()), asked_at, run.is_told)
 
     def hold(self, followed: Followed, connection: Connection, is_told: bool) -> None:

@@ -21,7 +21,7 @@ from tidegate.connections.adapter import Adapter
 from tidegate.core.values import Reading
 from tidegate.kit.question import Question, Server
 from tidegate.kit.scaler import Clocked, Polled
-from tidegate.measure.connection import Connection
+from tidegate.measure.connection import Connection, ServerState
 from tidegate.measure.counters import Counters
 from tidegate.measure.followed import Followed, Run, Snapshot, TriggerKey
 from tidegate.measure.readings import Readings
@@ -41,6 +41,14 @@ class NextPoll:
 
     rest_s: float
     is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds that a trigger's last measurement took, and that its last poll was late; None before."""
+
+    took_s: float | None = None
+    late_s: float | None = None
 
 
 class Rounds:
@@ -95,6 +103,7 @@ class Rounds:
         followed = Followed(key, scaler, interval_s, snapshot)
         if known is not None:
             followed.waiting, known.waiting = known.waiting, []
+            followed.failures = known.failures
             self._remove(known)
         self._followed[key] = followed
         self._newcomers.append(followed)
@@ -146,6 +155,20 @@ class Rounds:
         """Polling intervals in a row that brought a failure, however often it was asked within one."""
         followed = self._followed.get(key)
         return followed.failed_polls if followed is not None else 0
+
+    def failures(self, key: TriggerKey) -> int:
+        """All failures since it is followed, whoever asked; an edit of the trigger does not begin anew."""
+        followed = self._followed.get(key)
+        return followed.failures if followed is not None else 0
+
+    def pace(self, key: TriggerKey) -> Pace:
+        """How long the last measurement took, and how late the last poll was begun."""
+        followed = self._followed.get(key)
+        return Pace(followed.took_s, followed.late_s) if followed is not None else Pace()
+
+    def servers(self) -> list[ServerState]:
+        """Every server that is connected, with what was sent to it; in no order."""
+        return self._serving.servers()
 
     def next_poll(self, key: TriggerKey) -> NextPoll | None:
         """When it is measured next; None where nobody knows: not followed, not seated yet, never again."""
@@ -252,6 +275,7 @@ class Rounds:
 
     def _pushed(self, followed: Followed) -> None:
         """A push wakes its trigger as a change of its object would."""
+        self.counters.pushes += 1
         self._serving.want(followed, is_told=True)
 
     def _first_questions(self, followed: Followed) -> tuple[tuple[Question, ...], Connection]:

@@ -14,7 +14,7 @@ from tidegate.connections.adapter import Adapter
 from tidegate.kit.question import Question, Server
 from tidegate.kit.scaler import Clocked
 from tidegate.measure.calling import call, close, open_adapter
-from tidegate.measure.connection import Connection
+from tidegate.measure.connection import Connection, ServerState
 from tidegate.measure.followed import Followed, Run
 from tidegate.measure.readings import Readings
 from tidegate.measure.schedule import Agenda
@@ -80,6 +80,7 @@ class Serving:
         """Puts a seated trigger on its server's next slot."""
         connection = self._seated.get(followed)
         if connection is not None:
+            self._readings.counters.wake_ups += is_told
             connection.wanted[followed] = connection.wanted.get(followed, False) or is_told
             self._plan_slot(connection, connection.slot(self._clock.monotonic()))
 
@@ -108,6 +109,10 @@ class Serving:
             connection.is_watched_idle = True
             since_s = max(connection.asked_at, self._clock.monotonic())
             self._agenda.add(since_s + connection.idle_s, partial(self._close_idle, connection))
+
+    def servers(self) -> list[ServerState]:
+        """Every server that is connected, with what was sent to it; in no order."""
+        return [one.state() for one in self._connections.values() if one.server is not None]
 
     async def close_all(self) -> None:
         adapters = [one.adapter for one in self._connections.values() if one.adapter is not None]
@@ -185,6 +190,8 @@ class Serving:
             counters = self._readings.counters
             counters.rounds += 1
             counters.questions += len(batch)
+            connection.calls += 1
+            connection.questions += len(batch)
             answers = await call(connection, list(batch), self._timeout_s)
             if isinstance(answers, TidegateError):
                 error = answers

@@ -10,7 +10,8 @@ A key says only who needs a reconcile. Reconciles of one object never overlap.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +37,7 @@ from tidegate.operator.explain import workers
 from tidegate.operator.explain.answer import explained
 from tidegate.operator.explain.overview import Row, rows
 from tidegate.operator.explain.undecided import undecided
+from tidegate.operator.figures.figures import Figures, More, Telling
 from tidegate.operator.history.store import HistoryStore
 from tidegate.operator.reconcile import authentication_events
 from tidegate.operator.reconcile.authentication_events import AuthenticationEvents
@@ -163,6 +165,14 @@ class Operator:
             return explained(self.steps, tracked, object, pods, self._scaled_objects.hpas.body(object))
         return explained(self.steps, tracked, object, await workers.of_jobs(self.informers, object))
 
+    def figures(self, more: Sequence[More] = (), *, has_old_names: bool = False) -> Figures:
+        """The operator in figures, for whoever collects metrics; with those that `more` tells."""
+        return Figures(self.steps, Telling(more, self._waiting, has_old_names))
+
+    def _waiting(self) -> Mapping[Resource, int]:
+        """Reconciles that are due, by kind."""
+        return dict.fromkeys(self._reconcilers, 0) | Counter(key[0] for key in self.queue.waiting)
+
     def rows(self) -> list[Row]:
         """All objects as the live view shows them."""
         return rows(self.steps, self._scaled_objects.hpas.body)
@@ -170,6 +180,18 @@ class Operator:
     # --- causes
 
     async def _reconcile(self, key: Key) -> None:
+        reconciles = self.steps.tallies.reconciles
+        try:
+            await self._reconcile_once(key)
+        except Exception:
+            reconciles[key[0], "error"] += 1
+            tracked = self.steps.tracker.by_key.get(key)
+            if tracked is not None:
+                tracked.errors += 1
+            raise
+        reconciles[key[0], "success"] += 1
+
+    async def _reconcile_once(self, key: Key) -> None:
         before = self._refusals.decided_at(key)
         try:
             await self._reconcilers[key[0]].reconcile(key)

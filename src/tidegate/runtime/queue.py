@@ -83,6 +83,11 @@ class Queue(Generic[Key]):
         now = self.clock.monotonic()
         return not self._running and not self._waiting and all(due > now for due in self._due.values())
 
+    @property
+    def waiting(self) -> frozenset[Key]:
+        """The keys that are due and that no worker has taken yet."""
+        return frozenset(self._waiting)
+
     async def run(self, workers: int = 8) -> None:
         """Works until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -58,6 +58,12 @@ PORT = 7443
     show_default=True,
     help="Seconds between two syncs of the HPA controller.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Serve /metrics on this port of 127.0.0.1, too, without TLS or token: for a Prometheus of yours.",
+)
+@click.option("--metrics-old-names", is_flag=True, help="Tell metrics under names that KEDA gave up, too.")
 def command(
     data_dir: Path,
     port: int,
@@ -70,6 +76,8 @@ def command(
     images: Path | None,
     filepath_auth_root_path: Path | None,
     pod_network: Kind,
+    metrics_port: int | None,
+    metrics_old_names: bool,
 ) -> None:
     """Run the control plane on this machine; kubectl can talk to it.
 
@@ -84,7 +92,18 @@ def command(
     logs.start(log_level, log_format)
     files = filepath_auth_root_path.expanduser().resolve() if filepath_auth_root_path is not None else None
     directory = data_dir.expanduser().resolve()
-    settings = Settings(directory, port, durable, leave_pods, hpa_interval, images, files, pod_network)
+    settings = Settings(
+        directory,
+        port,
+        durable,
+        leave_pods,
+        hpa_interval,
+        images,
+        files,
+        pod_network,
+        metrics_port,
+        metrics_old_names,
+    )
     is_live = sys.stdout.isatty() and not plain
     loop.run(lambda: _serve(settings, is_live))
 

@@ -25,6 +25,7 @@ from tidegate.base.selectors import parse_selector
 from tidegate.base.times import format_time
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
+from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.pod_network import (
     Kind,
     api_endpoint,
@@ -32,6 +33,7 @@ from tidegate.cli.wiring.pod_network import (
     serve_pods,
     service_network,
 )
+from tidegate.cli.wiring.probe_site import plain_site
 from tidegate.connections.adapter import Surroundings
 from tidegate.kube import config
 from tidegate.kube.client import Client
@@ -56,12 +58,15 @@ from tidegate.local.objects import Objects
 from tidegate.operator.operator import Operator, Stance
 from tidegate.runtime.clock import Clock, SystemClock
 from tidegate.runtime.proxies import environment_proxy
+from tidegate.runtime.settings import Listen as PlainListen
+
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What `tidegate up` was told. `hpa_interval_s` is the HPA controller's period, `files` the folder of
-    parameter files.
+    parameter files. `metrics_port` is where `/metrics` is served without TLS or token, too.
     """
 
     data_dir: Path
@@ -72,6 +77,8 @@ class Settings:
     images: Path | None = None
     files: Path | None = None
     pod_network: Kind = "shared"
+    metrics_port: int | None = None
+    has_old_metric_names: bool = False
 
 
 @dataclass(slots=True)
@@ -126,6 +133,8 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         endpoint = api_endpoint(network, server.url)
         server.serve("explain", partial(explain, operator))
         server.serve("names", partial(names, node))
+        metrics_of = metrics_page(operator.figures(has_old_names=settings.has_old_metric_names))
+        server.serve_page(METRICS, metrics_of)
         tasks = [
             asyncio.create_task(work, name=name)
             for name, work in (
@@ -137,7 +146,9 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             )
         ]
         try:
-            yield Local(settings, plane, node, server, operator, kubeconfig, tasks)
+            listen = PlainListen(LOOPBACK, settings.metrics_port)
+            async with plain_site(listen, {METRICS: partial(as_page, metrics_of)}):
+                yield Local(settings, plane, node, server, operator, kubeconfig, tasks)
         finally:
             await _end(tasks, node, server, client, kill_pods=not settings.leaves_pods)
     finally:

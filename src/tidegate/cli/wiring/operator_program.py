@@ -9,6 +9,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from tidegate import __version__
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
+from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.operator_settings import KEDA_LEASE, OperatorSettings
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
 from tidegate.connections.adapter import Surroundings
@@ -78,7 +80,8 @@ async def running(
             stance=Stance(is_shadow=settings.is_shadow),
         )
         if settings.is_metrics_served:
-            await stack.enter_async_context(plain_site(settings.metrics_address, metrics_pages()))
+            told = metrics_pages(operator, settings)
+            await stack.enter_async_context(plain_site(settings.metrics_address, told))
         pages = probe_pages(operator, lease)
         await stack.enter_async_context(plain_site(settings.probe_address, pages))
         if operator.shadow is not None:
@@ -126,8 +129,9 @@ def options(settings: OperatorSettings) -> Options:
     )
 
 
-def metrics_pages() -> Mapping[str, Answer]:
-    return {}
+def metrics_pages(operator: Operator, settings: OperatorSettings) -> Mapping[str, Answer]:
+    told = metrics_page(operator.figures(has_old_names=settings.has_old_metric_names))
+    return {METRICS: partial(as_page, told)}
 
 
 def lease_name(settings: OperatorSettings) -> str:
@@ -138,7 +142,7 @@ def lease_name(settings: OperatorSettings) -> str:
 def shadow_pages(shadow: Shadow) -> Mapping[str, Answer]:
     """The report of an operator that stands beside KEDA, for `tidegate shadow report`."""
     headers = {"Content-Type": "application/json"}
-    return {"/shadow": lambda accept: Page(msgspec.json.encode(shadow.report()), headers=headers)}
+    return {"/shadow": lambda _: Page(msgspec.json.encode(shadow.report()), headers=headers)}
 
 
 def probe_pages(operator: Operator, lease: Lease | None) -> Mapping[str, Answer]:
@@ -146,10 +150,10 @@ def probe_pages(operator: Operator, lease: Lease | None) -> Mapping[str, Answer]
     a replica that waits is ready, or no rollout could ever end.
     """
 
-    def ready(accept: str) -> Page:
+    def ready(headers: Mapping[str, str]) -> Page:
         lacks = list(operator.lacks())
         if lease is not None and not lease.is_heard:
             lacks.append(f"the lease {lease.namespace}/{lease.name} was not read yet")
         return Page("\n".join(lacks).encode(), 503) if lacks else Page(b"ok")
 
-    return {"/healthz": lambda accept: Page(b"ok"), "/readyz": ready}
+    return {"/healthz": lambda headers: Page(b"ok"), "/readyz": ready}

@@ -56,6 +56,14 @@ class OperatorSettings(LogSettings):
     is_metrics_served: bool = own(
         BOOLEAN, "true", flag="--enable-prometheus-metrics", about="whether `/metrics` is served"
     )
+    has_old_metric_names: bool = own(
+        BOOLEAN,
+        "false",
+        flag="--metrics-old-names",
+        fate="ours",
+        about="tell metrics also under the names that KEDA has given up (`keda_scaler_errors_total` …), for "
+        "alerts that still use them",
+    )
     parameter_files: str = own(
         FOLDER,
         flag="--filepath-auth-root-path",

@@ -1,6 +1,6 @@
 """A plain HTTP site for probes and metrics: each path is answered by a callable of the program.
 
-async with plain_site(settings.probe_address, {"/healthz": lambda accept: Page(b"ok"), …}):
+async with plain_site(settings.probe_address, {"/healthz": lambda headers: Page(b"ok"), …}):
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Page:
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": PLAIN})
 
 
-Answer = Callable[[str], Page]
-"""Gets what the request accepts (its `Accept`)."""
+Answer = Callable[[Mapping[str, str]], Page]
+"""Gets the headers of the request, by their names in any case."""
 
 
 @asynccontextmanager
@@ -64,7 +64,9 @@ def _served(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamRespo
     from aiohttp import web
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        page = answer(request.headers.get("Accept", ""))
+        page = answer(request.headers)
+        if request.method == "HEAD":
+            return web.Response(status=page.status, headers=page.headers)
         if isinstance(page.body, bytes):
             return web.Response(body=page.body, status=page.status, headers=page.headers)
         response = web.StreamResponse(status=page.status, headers=page.headers)

@@ -38,6 +38,7 @@ from tidegate.operator.history.store import HistoryStore
 from tidegate.operator.reconcile.authentication_users import References
 from tidegate.operator.reconcile.history_lines import History
 from tidegate.operator.reconcile.looks import Looks, Unwatched
+from tidegate.operator.reconcile.tallies import Tallies
 from tidegate.operator.reconcile.tracker import Key, OwnWrite, Tracked, Tracker
 from tidegate.operator.reconcile.trigger_plan import Plan, basis, plan, understood
 from tidegate.runtime.clock import Clock
@@ -79,7 +80,7 @@ class Steps:
         self.again = again
         self.tracker = Tracker()
         self.references = References(self.informers, self.writer)
-        self.decisions = 0
+        self.tallies = Tallies()
         self.watcher: Looks = Unwatched()
 
     def track(self, key: Key, object: ScaledObject | ScaledJob) -> Tracked:
@@ -218,7 +219,7 @@ class Steps:
         for index, scaler in wanted.items():
             self.rounds.follow((tracked.uid, index), scaler, interval_s=interval_s, snapshot=snapshot)
         for index in tracked.followed.keys() - wanted.keys():
-            self.rounds.forget((tracked.uid, index))
+            self._leave(tracked, index)
         plans = tracked.plan.review.triggers
         tracked.followed = {index: tuple(one.name for one in plans[index].metrics) for index in wanted}
         if tracked.is_replanned:
@@ -245,13 +246,18 @@ class Steps:
             reading = self.rounds.polled((tracked.uid, index))
             if reading is not None and reading.failure is None:
                 tracked.last[index] = (tracked.followed[index], reading)
-            self.rounds.forget((tracked.uid, index))
+            self._leave(tracked, index)
         tracked.followed = {}
         tracked.is_resumed = False
         if tracked.is_started:
             tracked.is_started = False
             text = "Stopped scalers watch"
             await self.writer.event(self.place(tracked), EmitEvent("Normal", "KEDAScalersStopped", text))
+
+    def _leave(self, tracked: Tracked, index: int) -> None:
+        """Measures a trigger no more; that it has failed is kept with its object."""
+        tracked.errors += self.rounds.failures((tracked.uid, index))
+        self.rounds.forget((tracked.uid, index))
 
     def _is_followed(self, tracked: Tracked, index: int, wanted: Mapping[int, Polled]) -> bool:
         return index in wanted and self.rounds.follows((tracked.uid, index), wanted[index])
@@ -282,9 +288,10 @@ class Steps:
 
         return tracked.plan.views(kept, self.clock.now())
 
-    def decided(self, tracked: Tracked, decision: Decision) -> None:
+    def decided(self, tracked: Tracked, object: ScaledObject | ScaledJob, decision: Decision) -> None:
         """Keeps a decision and its next date. That its failures were told is kept once they were."""
-        self.decisions += 1
+        tracked.count_wrong(self.clock.monotonic(), object.spec.polling_s)
+        self.tallies.decisions[tracked.key[0]] += 1
         tracked.decision, tracked.decided_at = decision, self.clock.now()
         tracked.memory = replace(decision.memory, failures=tracked.memory.failures)
         if decision.due is not None:
@@ -309,6 +316,7 @@ class Steps:
         """
         assert tracked.decided_at is not None
         carried_out, now_s = tuple(done), self.clock.monotonic()
+        self.tallies.acted(tracked.key[0], carried_out)
         # Causes before effects: an edit, a pause, an outage or a fallback before the step that it led to.
         self.history.stood(tracked, object, tracked.decided_at)
         self.history.found(tracked, replicas, hpa, tracked.decided_at, now_s)

@@ -50,7 +50,9 @@ class Tracked:
     change. `object_state` is what its history was last told of. `left` is the count that our last write
     replaced, and when (monotonic). `doubtful` is a change that seemed to be somebody else's: its line, the
     counts before and after, and when. `refusal` is what the API server last refused, until a reconcile goes
-    through; `refused_jobs` that of its Jobs, until some are created or the object changes.
+    through; `refused_jobs` that of its Jobs, until some are created or the object changes. `errors` are its
+    failures that nobody counts any more: of triggers that are no longer measured, of reconciles, and of the
+    polls that it did not get while it was wrong; `wrong_since` (monotonic) is since when it is.
     """
 
     key: Key
@@ -81,6 +83,27 @@ class Tracked:
     doubtful: tuple[dict[str, Any], int, int, datetime] | None = None
     refusal: str = ""
     refused_jobs: RefusedJobs | None = None
+    errors: int = 0
+    wrong_since: float | None = None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether something keeps it from being scaled as it was written, whatever its triggers say."""
+        is_check_failed = self.seen is not None and self.seen.check is not None
+        return is_check_failed or (self.plan is not None and self.plan.check("") is not None)
+
+    def count_wrong(self, now_s: float, interval_s: float) -> None:
+        """Counts an error when it becomes wrong, and another for each polling interval that it stays so:
+        nobody polls it, and an alert on errors must not fall silent."""
+        if self.wrong_since is not None:
+            polls = int((now_s - self.wrong_since) // interval_s)
+            self.errors += polls
+            self.wrong_since += polls * interval_s
+        elif self.is_wrong:
+            self.errors += 1
+            self.wrong_since = now_s
+        if not self.is_wrong:
+            self.wrong_since = None
 
 
 def with_refusals(check: Failure | None, tracked: Tracked) -> Failure | None:

@@ -155,7 +155,7 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         """The round first. Once it is claimed its Jobs count, whatever becomes of the rest."""
         if self.steps.writer.is_shadow:
             as_before = memory.unclaimed(decision.memory, tracked.memory)
-            self.steps.decided(tracked, replace(decision, memory=as_before))
+            self.steps.decided(tracked, object, replace(decision, memory=as_before))
             self.steps.happened(tracked, object, ())
             tracked.memory = as_before
             await self.steps.watcher.looked(tracked, object)
@@ -169,7 +169,7 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         if creation is not None:
             claimed = memory.claimed(decision.memory, self.steps.clock.now())
             decision = replace(decision, memory=claimed)
-        self.steps.decided(tracked, decision)
+        self.steps.decided(tracked, object, decision)
         try:
             if creation is not None and isinstance(template, Template):
                 made = await self._create(tracked, object, template, creation)

@@ -72,6 +72,7 @@ class ExternalMetrics:
 
     def heard(self, metric: Metric) -> None:
         """An HPA asks for it now, whoever answers."""
+        self._steps.tallies.questions += 1
         tracked = self._tracked(metric)
         if tracked is not None:
             tracked.hpa_asked = self._steps.clock.now()

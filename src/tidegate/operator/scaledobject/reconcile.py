@@ -95,7 +95,7 @@ class ScaledObjectReconciler(KindReconciler[ScaledObject]):
             # The kept readings may be a polling interval old: nothing goes to zero on those.
             await steps.refresh(tracked, tracked.followed)
             decision = self._decided(tracked, shown, seen)
-        steps.decided(tracked, decision)
+        steps.decided(tracked, object, decision)
         await self._carry_out(tracked, object, target, decision, fields)
 
     async def seen_now(self, tracked: Tracked, object: ScaledObject) -> Seen:

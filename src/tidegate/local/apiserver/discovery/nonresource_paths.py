@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -43,8 +43,13 @@ Extra = Callable[[tuple[str, ...]], Awaitable[dict[str, Any]]]
 """The rest of a path to a JSON object; ApiError where there is none."""
 
 
+Page = Callable[[Mapping[str, str]], tuple[Mapping[str, str], AsyncIterator[bytes]]]
+"""The headers of a request to the headers and the body of its answer, which comes in slices."""
+
+
 class RootPaths:
-    """Answers the paths beside the resources. `extras` are further ones by their first part."""
+    """Answers the paths beside the resources. `extras` are further ones by their first part, `pages` by the
+    whole path."""
 
     def __init__(self, kinds: Kinds, external_metric: ExternalMetric | None, key: dict[str, str]) -> None:
         """`key` is the public key of the ServiceAccounts' tokens."""
@@ -53,6 +58,7 @@ class RootPaths:
         self._key = key
         self._documents = Documents(kinds)
         self.extras: dict[str, Extra] = {}
+        self.pages: dict[str, Page] = {}
 
     def has(self, path: Path) -> bool:
         """Whether a path that looks like a resource's is answered here."""
@@ -69,6 +75,8 @@ class RootPaths:
         path = request.path.rstrip("/") or "/"
         if resource is not None:
             return await self._metric(request, resource)
+        if path in self.pages:
+            return await _sliced(request, self.pages[path])
         if path in HEALTH:
             return web.Response(text="ok")
         if path == "/version":
@@ -130,6 +138,18 @@ class RootPaths:
             return None
         selector = request.query.get("labelSelector", "")
         return json_answer(await self._external_metric(path.namespace, path.plural, selector))
+
+
+async def _sliced(request: web.Request, page: Page) -> web.StreamResponse:
+    headers, body = page(request.headers)
+    response = web.StreamResponse(headers=headers)
+    if request.method == "HEAD":
+        return web.Response(headers=headers)
+    await response.prepare(request)
+    async for part in body:
+        await response.write(part)
+    await response.write_eof()
+    return response
 
 
 def _cached(

@@ -1,0 +1,1 @@
+"""The operator in figures: what it keeps and counts, as metrics of a moment."""

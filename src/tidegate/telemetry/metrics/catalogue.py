@@ -1,0 +1,263 @@
+"""Every metric that the operator tells, declared once: the text for Prometheus, OpenTelemetry, the page
+`docs/reference/metrics.md`, the dashboard and the alert rules are held to this list.
+
+KEDA's names and labels are kept to the letter, `_total` at the end of gauges included.
+Source: KEDA's documentation, "Integrate with Prometheus".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tidegate.telemetry.metrics.families import Family
+
+SCALER_LABELS = ("namespace", "metric", "scaledObject", "scaler", "triggerIndex", "type")
+"""`scaledObject` names a ScaledJob too; `scaler` is the trigger's name, else its type in KEDA's words."""
+
+BUILD_INFO = Family(
+    "keda_build_info",
+    "gauge",
+    ("version", "git_commit", "goversion", "goos", "goarch"),
+    "Always 1; its labels tell the version that runs. `goversion` holds the Python that runs it.",
+)
+SCALER_VALUE = Family(
+    "keda_scaler_metrics_value",
+    "gauge",
+    SCALER_LABELS,
+    "The metric's value as its HPA gets it, a fallback's included. A metric that cannot be read has none.",
+)
+SCALER_LATENCY = Family(
+    "keda_scaler_metrics_latency_seconds",
+    "gauge",
+    SCALER_LABELS,
+    "How long the last measurement took, from its first question to its last answer.",
+)
+SCALER_ACTIVE = Family(
+    "keda_scaler_active",
+    "gauge",
+    SCALER_LABELS,
+    "1 for a metric above its activation target, 0 below. Neither while nobody can tell.",
+)
+SCALER_ERRORS = Family(
+    "keda_scaler_detail_errors_total",
+    "counter",
+    SCALER_LABELS,
+    "Measurements that failed.",
+)
+OBJECT_ERRORS = Family(
+    "keda_scaled_object_errors_total",
+    "counter",
+    ("namespace", "scaledObject"),
+    "Errors of a ScaledObject: failed measurements and reconciles, and the polls missed while it is wrong.",
+)
+JOB_ERRORS = Family(
+    "keda_scaled_job_errors_total",
+    "counter",
+    ("namespace", "scaledJob"),
+    "Errors of a ScaledJob: failed measurements and reconciles, and the polls missed while it is wrong.",
+)
+OBJECT_PAUSED = Family(
+    "keda_scaled_object_paused",
+    "gauge",
+    ("namespace", "scaledObject"),
+    "1 for a ScaledObject that is paused as a whole, else 0.",
+)
+TRIGGERS = Family("keda_trigger_registered_total", "gauge", ("type",), "Triggers by type.")
+RESOURCES = Family(
+    "keda_resource_registered_total",
+    "gauge",
+    ("type", "namespace"),
+    "Objects of KEDA's kinds; what has no namespace counts under `default`.",
+)
+LOOP_LATENCY = Family(
+    "keda_internal_scale_loop_latency_seconds",
+    "gauge",
+    ("namespace", "type", "resource"),
+    "How much later than due the last poll of an object was begun.",
+)
+RECONCILES = Family(
+    "controller_runtime_reconcile_total",
+    "counter",
+    ("controller", "result"),
+    "Reconciles by kind and by how they ended.",
+    "framework",
+)
+RECONCILE_ERRORS = Family(
+    "controller_runtime_reconcile_errors_total",
+    "counter",
+    ("controller",),
+    "Reconciles that failed and are repeated.",
+    "framework",
+)
+QUEUE_DEPTH = Family(
+    "workqueue_depth",
+    "gauge",
+    ("name", "controller"),
+    "Objects that wait for a reconcile which is due.",
+    "framework",
+)
+READY = Family(
+    "tidegate_object_ready",
+    "gauge",
+    ("namespace", "name", "kind"),
+    "The Ready condition: 1 True, 0 False, -1 Unknown.",
+    "ours",
+)
+FALLBACK = Family(
+    "tidegate_object_fallback",
+    "gauge",
+    ("namespace", "name", "kind"),
+    "1 while a fallback speaks for a trigger of the object, else 0. Only of objects that have one.",
+    "ours",
+)
+DECISIONS = Family(
+    "tidegate_decisions_total",
+    "counter",
+    ("kind",),
+    "Decisions about objects.",
+    "ours",
+)
+ACTIONS = Family(
+    "tidegate_actions_total",
+    "counter",
+    ("kind", "action"),
+    "What was done: targets `scaled` between zero and one, `jobs_created`, `jobs_deleted`, `hpas_deleted`.",
+    "ours",
+)
+HPA_QUESTIONS = Family(
+    "tidegate_external_metric_questions_total",
+    "counter",
+    (),
+    "Questions of HPAs for a metric.",
+    "ours",
+)
+WAKE_UPS = Family(
+    "tidegate_wake_ups_total",
+    "counter",
+    (),
+    "Measurements that were wanted before their poll: a new or changed object, a Job that ended, a push.",
+    "ours",
+)
+PUSHES = Family(
+    "tidegate_pushes_total", "counter", (), "Wake-ups that a trigger's own server caused.", "ours"
+)
+READINGS = Family("tidegate_readings_total", "counter", (), "Readings kept, failures included.", "ours")
+POLL_LATENESS = Family(
+    "tidegate_poll_lateness_seconds",
+    "histogram",
+    (),
+    "From the moment a poll is due until its reading is kept.",
+    "ours",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0),
+)
+SERVER_UP = Family(
+    "tidegate_server_up",
+    "gauge",
+    ("system", "server"),
+    "1 for a server that answers, 0 for one that failed as a whole and is left alone for a while.",
+    "ours",
+)
+SERVER_TRIGGERS = Family(
+    "tidegate_server_triggers", "gauge", ("system", "server"), "Triggers that are measured there.", "ours"
+)
+SERVER_CALLS = Family(
+    "tidegate_server_calls_total",
+    "counter",
+    ("system", "server"),
+    "Rounds: lists of questions that were sent together.",
+    "ours",
+)
+SERVER_QUESTIONS = Family(
+    "tidegate_server_questions_total",
+    "counter",
+    ("system", "server"),
+    "Questions in those lists, equal ones once.",
+    "ours",
+)
+SERVER_ROUND_TRIPS = Family(
+    "tidegate_server_round_trips_total",
+    "counter",
+    ("system", "server"),
+    "Requests, pipelines or batches on the wire, of connections that count them.",
+    "ours",
+)
+SERVER_CONNECTIONS = Family(
+    "tidegate_server_connections_opened_total",
+    "counter",
+    ("system", "server"),
+    "Connections opened, of those that count them.",
+    "ours",
+)
+STATUS_WRITES = Family(
+    "tidegate_status_writes_total", "counter", (), "Patches of the status of our objects.", "ours"
+)
+
+_INDEXED = (*SCALER_LABELS[:4], "scalerIndex", "type")
+_MILLISECONDS = 1_000.0
+
+
+def _old(name: str, now: Family, labels: tuple[str, ...] = (), says: str = "") -> Family:
+    """A name of before, with the label names of then."""
+    text = says or f"The same as `{now.name}`."
+    return replace(now, name=name, labels=labels or now.labels, help=text, origin="old")
+
+
+RENAMED = {
+    _old("keda_scaler_errors", SCALER_ERRORS, _INDEXED): (SCALER_ERRORS, 1.0),
+    _old("keda_scaler_errors_total", SCALER_ERRORS): (SCALER_ERRORS, 1.0),
+    _old("keda_scaled_object_errors", OBJECT_ERRORS): (OBJECT_ERRORS, 1.0),
+    _old("keda_scaled_job_errors", JOB_ERRORS): (JOB_ERRORS, 1.0),
+    _old(
+        "keda_scaler_metrics_latency",
+        SCALER_LATENCY,
+        says="How long the last measurement took, in milliseconds.",
+    ): (SCALER_LATENCY, _MILLISECONDS),
+    _old(
+        "keda_internal_scale_loop_latency",
+        LOOP_LATENCY,
+        says="How much later than due the last poll of an object was begun, in milliseconds.",
+    ): (LOOP_LATENCY, _MILLISECONDS),
+    _old("keda_trigger_totals", TRIGGERS): (TRIGGERS, 1.0),
+    _old("keda_resource_totals", RESOURCES): (RESOURCES, 1.0),
+    _old("keda_metrics_adapter_scaler_metrics_value", SCALER_VALUE, _INDEXED): (SCALER_VALUE, 1.0),
+    _old("keda_metrics_adapter_scaler_errors", SCALER_ERRORS, _INDEXED): (SCALER_ERRORS, 1.0),
+    _old("keda_metrics_adapter_scaler_errors_total", SCALER_ERRORS, _INDEXED): (SCALER_ERRORS, 1.0),
+    _old("keda_metrics_adapter_scaled_object_errors", OBJECT_ERRORS): (OBJECT_ERRORS, 1.0),
+}
+"""Each name that KEDA has given up, with the metric that took its place, and how many of its units are one
+of the new. Source: KEDA's sources of 2.8 and its documentation of 2.9 to 2.15."""
+
+KEDA = (
+    BUILD_INFO,
+    SCALER_VALUE,
+    SCALER_LATENCY,
+    SCALER_ACTIVE,
+    SCALER_ERRORS,
+    OBJECT_ERRORS,
+    JOB_ERRORS,
+    OBJECT_PAUSED,
+    TRIGGERS,
+    RESOURCES,
+    LOOP_LATENCY,
+)
+FRAMEWORK = (RECONCILES, RECONCILE_ERRORS, QUEUE_DEPTH)
+OURS = (
+    READY,
+    FALLBACK,
+    DECISIONS,
+    ACTIONS,
+    HPA_QUESTIONS,
+    WAKE_UPS,
+    PUSHES,
+    READINGS,
+    POLL_LATENESS,
+    SERVER_UP,
+    SERVER_TRIGGERS,
+    SERVER_CALLS,
+    SERVER_QUESTIONS,
+    SERVER_ROUND_TRIPS,
+    SERVER_CONNECTIONS,
+    STATUS_WRITES,
+)
+OLD = tuple(RENAMED)
+FAMILIES = (*KEDA, *FRAMEWORK, *OURS, *OLD)
