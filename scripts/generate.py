@@ -130,12 +130,30 @@ def messages() -> dict[Path, str]:
     return files
 
 
+MONITORING = ROOT / "deploy" / "monitoring"
+
+
+def prometheus_rule() -> str:
+    """The alert rules as a manifest for the Prometheus operator."""
+    groups = (MONITORING / "alerts.yaml").read_text().partition("\ngroups:\n")[2]
+    return (
+        "# Generated from alerts.yaml; edit there and run `make generate`.\n"
+        "apiVersion: monitoring.coreos.com/v1\n"
+        "kind: PrometheusRule\n"
+        "metadata:\n"
+        "  name: tidegate\n"
+        "spec:\n"
+        "  groups:\n" + textwrap.indent(groups, "  ")
+    )
+
+
 def wanted() -> dict[Path, str]:
     """Every generated file with the text it must have."""
     files = {ROOT / "deploy" / "crds" / name: text for name, text in crds.render().items()}
     files |= {ROOT / path: text for path, text in pages.render().items()}
     files[ROOT / "docs" / "reference" / "settings.md"] = settings_page.render()
     files[ROOT / "docs" / "reference" / "metrics.md"] = metrics_page.render()
+    files[MONITORING / "prometheus-rule.yaml"] = prometheus_rule()
     files |= messages()
     files[ROOT / "README.md"] = readme()
     files[ROOT / "docs" / "conformance.md"] = conformance_page()

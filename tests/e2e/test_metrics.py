@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from parts.loopback import free_port
+from parts.monitoring import panel_queries, rules
 from parts.prometheus_server import PrometheusServer
 from parts.up import Up, needs_kubectl
 from parts.waiting import wait_until
@@ -32,7 +33,30 @@ spec:
       metadata: {timezone: UTC, start: "0 0 1 1 *", end: "59 23 31 12 *", desiredReplicas: "1"}
     - type: redis
       metadata: {address: "127.0.0.1:1", listName: jobs}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: any, command: [sleep, "1000"]}]}
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: web}
+spec:
+  scaleTargetRef: {name: web}
+  pollingInterval: 1
+  fallback: {failureThreshold: 1, replicas: 1}
+  triggers:
+    - type: redis
+      metadata: {address: "127.0.0.1:1", listName: web}
 """
+# Nothing is paused.
+EMPTY = {'keda_scaled_object_paused{namespace=~".*"} == 1'}
 ALWAYS = 'namespace="default",scaledObject="crunch",scaler="always",triggerIndex="0",type="scaledjob"'
 
 
@@ -68,6 +92,8 @@ def api_job(up: Up, folder: Path) -> dict[str, Any]:
 
 def test_prometheus_collects_both_ways(up: Up, port: int, tmp_path: Path) -> None:
     class Collecting(PrometheusServer):
+        # An alert stands as soon as it is so: nobody waits for ten minutes here.
+        rules = tuple({**rule, "for": "0s"} for rule in rules())
         jobs = (
             api_job(up, tmp_path),
             {"job_name": "plain", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},
@@ -82,6 +108,10 @@ def test_prometheus_collects_both_ways(up: Up, port: int, tmp_path: Path) -> Non
             wait_until(lambda: bool(prometheus.value(errors)), f"{job} counts errors", 60)  # noqa: B023
         assert prometheus.value('up{job="plain"}') == ["1"]
         assert prometheus.value("scrape_samples_post_metric_relabeling")[0] != "0"
+        assert {query for _, query in panel_queries() if not prometheus.value(query)} == EMPTY
+        stands = {"TidegateTriggerFails", "TidegateServerFails", "TidegateFallbackActive"}
+        wait_until(lambda: prometheus.standing() >= stands, f"{stands} stand", 60)
+        assert prometheus.standing() <= stands | {"TidegateObjectNotReady"}
     text = up.kubectl("get", "--raw", "/metrics")
     assert "keda_scaler_metrics_value{" in text
     up.kubectl("create", "serviceaccount", "nobody")

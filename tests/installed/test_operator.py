@@ -35,7 +35,7 @@ def test_a_deployment_goes_from_zero_to_one_and_back(installed: Installed, redis
 
 
 def test_metrics_are_told_under_the_names_of_keda(installed: Installed, redis: RedisProcess) -> None:
-    operator = installed.operator("--metrics-old-names")
+    operator = installed.operator("--metrics-old-names", "--leader-elect", "--leader-election-id=told")
     operator.start()
     redis.call("RPUSH", "told", "one", "two")
     installed.apply(deployment("told"), scaled_object("told", redis.address))
@@ -49,6 +49,7 @@ def test_metrics_are_told_under_the_names_of_keda(installed: Installed, redis: R
     assert f"keda_scaler_errors_total{labels} 0\n" in text
     assert 'keda_trigger_registered_total{type="redis"} 1\n' in text
     assert "process_resident_memory_bytes" in text
+    assert 'leader_election_master_status{name="told"} 1\n' in text
 
 
 def test_metrics_can_be_turned_off(installed: Installed) -> None:

@@ -21,16 +21,25 @@ class _PromServer(ServerProcess):
 
 
 class PrometheusServer(_PromServer):
-    """It scrapes what `jobs` say, by default nothing: queries such as `vector(7)` need no samples."""
+    """It scrapes what `jobs` say, by default nothing: queries such as `vector(7)` need no samples. `rules`
+    are alert rules; they are looked at each second."""
 
     server = "prometheus"
     jobs: Sequence[dict[str, Any]] = ()
+    rules: Sequence[dict[str, Any]] = ()
 
     def prepare(self) -> None:
         settings = {
-            "global": {"external_labels": {"token": self.token}, "scrape_interval": "1s"},
+            "global": {
+                "external_labels": {"token": self.token},
+                "scrape_interval": "1s",
+                "evaluation_interval": "1s",
+            },
             "scrape_configs": list(self.jobs),
+            "rule_files": ["rules.yml"],
         }
+        groups = [{"name": "rules", "rules": list(self.rules)}] if self.rules else []
+        self.write("rules.yml", yaml.safe_dump({"groups": groups}))
         self.write("prometheus.yml", yaml.safe_dump(settings))
 
     def command(self) -> list[str]:
@@ -40,6 +49,11 @@ class PrometheusServer(_PromServer):
             f"--storage.tsdb.path={self.folder}/samples",
             f"--web.listen-address={self.address}",
         ]
+
+    def standing(self) -> set[str]:
+        """The names of the alerts that stand."""
+        alerts = self.get("/api/v1/alerts")["data"]["alerts"]
+        return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
 
     def is_ready(self) -> bool:
         return self.token in self.get("/api/v1/status/config")["data"]["yaml"] and bool(

@@ -31,6 +31,8 @@ from tidegate.operator.shadow.shadow import Shadow
 from tidegate.runtime.clock import SystemClock
 from tidegate.runtime.loop import stop_signals
 from tidegate.runtime.proxies import environment_proxy
+from tidegate.telemetry.metrics.catalogue import LEADER
+from tidegate.telemetry.metrics.families import Metric
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ async def running(
             stance=Stance(is_shadow=settings.is_shadow),
         )
         if settings.is_metrics_served:
-            told = metrics_pages(operator, settings)
+            told = metrics_pages(operator, settings, lease)
             await stack.enter_async_context(plain_site(settings.metrics_address, told))
         pages = probe_pages(operator, lease)
         await stack.enter_async_context(plain_site(settings.probe_address, pages))
@@ -129,9 +131,17 @@ def options(settings: OperatorSettings) -> Options:
     )
 
 
-def metrics_pages(operator: Operator, settings: OperatorSettings) -> Mapping[str, Answer]:
-    told = metrics_page(operator.figures(has_old_names=settings.has_old_metric_names))
+def metrics_pages(
+    operator: Operator, settings: OperatorSettings, lease: Lease | None
+) -> Mapping[str, Answer]:
+    more = [] if lease is None else [partial(leading, lease)]
+    told = metrics_page(operator.figures(more, has_old_names=settings.has_old_metric_names))
     return {METRICS: partial(as_page, told)}
+
+
+def leading(lease: Lease) -> list[Metric]:
+    """Whether we lead."""
+    return [Metric(LEADER, {(lease.name,): float(lease.is_held)})]
 
 
 def lease_name(settings: OperatorSettings) -> str:

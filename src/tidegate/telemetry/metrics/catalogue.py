@@ -96,6 +96,14 @@ QUEUE_DEPTH = Family(
     "Objects that wait for a reconcile which is due.",
     "framework",
 )
+LEADER = Family(
+    "leader_election_master_status",
+    "gauge",
+    ("name",),
+    "1 while this process leads.",
+    "framework",
+)
+
 READY = Family(
     "tidegate_object_ready",
     "gauge",
@@ -240,7 +248,7 @@ KEDA = (
     RESOURCES,
     LOOP_LATENCY,
 )
-FRAMEWORK = (RECONCILES, RECONCILE_ERRORS, QUEUE_DEPTH)
+FRAMEWORK = (RECONCILES, RECONCILE_ERRORS, QUEUE_DEPTH, LEADER)
 OURS = (
     READY,
     FALLBACK,
