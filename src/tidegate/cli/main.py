@@ -14,6 +14,7 @@ from tidegate.base.errors import TidegateError
 COMMANDS = {
     "up": "Run the control plane on this machine; kubectl can talk to it.",
     "operator": "Scale the objects of a cluster, in place of KEDA's operator.",
+    "metrics-apiserver": "Answer the HPAs of a cluster, in place of KEDA's metrics server.",
     "demo": "Run the CSV pipeline to its end and check every file.",
     "apply": "Create or change the objects of manifests.",
     "get": "List objects as a table, or as JSON or YAML.",
@@ -40,7 +41,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"tidegate.cli.commands.{cmd_name}").command
+        module = f"tidegate.cli.commands.{cmd_name.replace('-', '_')}"
+        command: click.Command = importlib.import_module(module).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -108,6 +108,12 @@ class Operator:
     def _unreachable(self, attempted: str, error: Exception) -> TidegateError:
         if isinstance(error, TimeoutError):
             return Unreachable(attempted, on=self.address, answer="no answer in time")
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return Unreachable(attempted, on=self.address, answer="its name does not resolve")
+        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+            error.os_error, ConnectionRefusedError
+        ):
+            return Unreachable(attempted, on=self.address, answer="connection refused")
         if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
             text = str(getattr(error, "certificate_error", error))
             next_step = "let both have certificates of one authority, with the Services' names"

@@ -17,6 +17,7 @@ import msgspec
 from tidegate import __version__
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
+from tidegate.cli.wiring.leader_port import LeaderPort
 from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.operator_settings import KEDA_LEASE, OperatorSettings
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
@@ -63,9 +64,9 @@ async def running(
     cluster = config.load(settings.kubeconfig or None, environ=environment)
     async with AsyncExitStack() as stack:
         lease = None
+        unguarded = Client(cluster, clock=clock)
+        stack.push_async_callback(unguarded.close)
         if settings.is_leader_elected:
-            unguarded = Client(cluster, clock=clock)
-            stack.push_async_callback(unguarded.close)
             lease = Lease(
                 unguarded, (settings.own_namespace, lease_name(settings)), identity(), times(settings)
             )
@@ -89,7 +90,8 @@ async def running(
         if operator.shadow is not None:
             shown = shadow_pages(operator.shadow)
             await stack.enter_async_context(plain_site(settings.shadow_address, shown))
-        work = asyncio.create_task(_work(operator, lease), name="operator")
+        port = LeaderPort(settings, unguarded, clock, partial(standby, lease))
+        work = asyncio.create_task(_work(operator, port, lease), name="operator")
         try:
             yield work
         finally:
@@ -100,18 +102,29 @@ async def running(
                 await lease.release()
 
 
-async def _work(operator: Operator, lease: Lease | None) -> None:
+async def _work(operator: Operator, port: LeaderPort, lease: Lease | None) -> None:
     """Follows the cluster at once, and acts as the leader alone: who takes over knows it already."""
-    if lease is None:
-        await operator.run()
-        return
     leads = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(port.run())
+        if lease is None:
+            port.lead(operator)
+            await operator.run()
+            return
         tasks.create_task(operator.run(leads.wait))
         await lease.acquire()
         log.info("leads", extra={"lease": f"{lease.namespace}/{lease.name}", "identity": lease.identity})
         leads.set()
+        port.lead(operator)
         await lease.keep()
+
+
+def standby(lease: Lease | None) -> str:
+    """What this replica says while it does not lead."""
+    if lease is None:
+        return "this operator is starting"
+    leader = lease.holder or "nobody yet"
+    return f"this replica stands by, and {leader} leads: connect again"
 
 
 def identity() -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tidegate.base.errors import Misconfigured
 from tidegate.cli.wiring.log_settings import IGNORED_LOG_SETTINGS, LogSettings
+from tidegate.cli.wiring.tls_settings import TlsSettings
 from tidegate.runtime.settings import (
     BOOLEAN,
     FOLDER,
@@ -26,7 +27,7 @@ JITTER = 1.2
 
 
 @dataclass(frozen=True)
-class OperatorSettings(LogSettings):
+class OperatorSettings(LogSettings, TlsSettings):
     """What the operator was told from outside."""
 
     kubeconfig: str = own(
@@ -63,6 +64,23 @@ class OperatorSettings(LogSettings):
         fate="ours",
         about="tell metrics also under the names that KEDA has given up (`keda_scaler_errors_total` …), for "
         "alerts that still use them",
+    )
+    metrics_service_address: Listen = own(
+        LISTEN,
+        ":9666",
+        flag="--metrics-service-bind-address",
+        about="where metrics API servers and `tidegate explain` are answered, over TLS",
+        fate="other",
+        difference="a WebSocket and not gRPC; a client's certificate must be for the Service below",
+    )
+    metrics_server_service: str = own(
+        TEXT,
+        "keda-metrics-apiserver",
+        flag="--metrics-server-service-name",
+        about="name of the metrics API server's Service",
+    )
+    certificates: str = own(
+        FOLDER, "/certs", flag="--cert-dir", about="folder of `ca.crt`, `tls.crt` and `tls.key`"
     )
     parameter_files: str = own(
         FOLDER,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tidegate.cli.wiring import operator_settings
+from tidegate.cli.wiring import metrics_apiserver_settings, operator_settings
 from tidegate.runtime.settings import Setting, table
 
 PROGRAMS: dict[str, tuple[type[Any], tuple[Setting, ...]]] = {
     "tidegate operator": (operator_settings.OperatorSettings, operator_settings.IGNORED),
+    "tidegate metrics-apiserver": (
+        metrics_apiserver_settings.MetricsApiserverSettings,
+        metrics_apiserver_settings.IGNORED,
+    ),
 }
 """By its command, what each program reads and what it ignores."""
 

@@ -1,0 +1,66 @@
+"""`tidegate metrics-apiserver`: the external metrics API behind the aggregator, until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from tidegate import __version__
+from tidegate.cli.wiring.metrics_apiserver_settings import MetricsApiserverSettings
+from tidegate.cli.wiring.tls_settings import service_rules
+from tidegate.kube import config
+from tidegate.kube.client import Client
+from tidegate.metricsapi.program import Places, Program
+from tidegate.runtime.clock import SystemClock
+from tidegate.runtime.loop import stop_signals
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: MetricsApiserverSettings, notices: Sequence[str]) -> None:
+    """Works until SIGTERM or SIGINT, or until a part that must not end has ended: its error is raised."""
+    stopping = stop_signals()
+    log.info("metrics API server starts", extra={"version": __version__})
+    for notice in notices:
+        log.warning("setting without effect", extra={"notice": notice})
+    async with running(settings) as work:
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait([stopped, work], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if work.done():
+            work.result()
+    log.info("metrics API server stopped")
+
+
+@asynccontextmanager
+async def running(settings: MetricsApiserverSettings) -> AsyncIterator[asyncio.Task[None]]:
+    """Its work, as a task that ends by an error alone."""
+    clock = SystemClock()
+    client = Client(config.load(settings.kubeconfig or None), clock=clock)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(client.close)
+        program = Program(client, places(settings), clock, service_rules(settings))
+        work = asyncio.create_task(program.run(), name="metrics API server")
+        try:
+            yield work
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+
+def places(settings: MetricsApiserverSettings) -> Places:
+    """Where we listen, where the operator is, and which files we read."""
+    operator = f"keda-operator.{settings.own_namespace}.svc.cluster.local:9666"
+    return Places(
+        operator=settings.operator or operator,
+        authority=settings.authority,
+        certificates=Path(settings.certificates),
+        host=settings.host,
+        port=settings.secure_port,
+        certificate=Path(settings.certificate) if settings.certificate else None,
+        key=Path(settings.key) if settings.key else None,
+        clients=Path(settings.clients) if settings.clients else None,
+    )

@@ -1,0 +1,216 @@
+"""The secure port: who asks, whether they may, and which part answers. Errors are Status objects.
+
+/apis, /apis/external.metrics.k8s.io[/v1beta1]      discovery
+…/v1beta1/namespaces/<namespace>/<metric>           what HPAs ask
+/openapi/v2, /openapi/v3, /version                  what clients want to know
+/healthz, /livez, /readyz                           probes, for everybody
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from aiohttp import web
+
+import tidegate
+from tidegate.api.metric_stream import Metric
+from tidegate.base.errors import Failure, Misconfigured, TidegateError
+from tidegate.kube.resource import ApiError
+from tidegate.kube.responses import (
+    JSON_TYPE,
+    accepted,
+    encode,
+    failure_answer,
+    json_answer,
+    no_such_path,
+    not_allowed,
+)
+from tidegate.kube.reviews import Access, Caller, Reviews, forbidden
+from tidegate.metricsapi import documents
+from tidegate.metricsapi.callers import caller_of
+from tidegate.metricsapi.external_metrics import internal, metric_of, value_list
+from tidegate.metricsapi.told import Told
+from tidegate.metricsapi.trust import Trust
+from tidegate.runtime.clock import Clock
+
+HEALTH = ("/healthz", "/livez", "/readyz")
+KEEPALIVE_S = 300.0
+SHUTDOWN_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Answers(Protocol):
+    """Whoever knows metrics (`link.Link`)."""
+
+    async def answer(self, metric: Metric) -> Told | Failure: ...
+
+
+class Site:
+    """Serves until stopped. `trust` is asked at each request; `is_ready` answers `/readyz`.
+
+    `requests` counts what was answered, by part and HTTP status.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        reviews: Reviews,
+        trust: Callable[[], Trust],
+        clock: Clock,
+        is_ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.port = 0
+        self.requests: Counter[tuple[str, int]] = Counter()
+        self._answers = answers
+        self._reviews = reviews
+        self._trust = trust
+        self._clock = clock
+        self._is_ready = is_ready
+        self._runner: web.AppRunner | None = None
+        v3 = encode(documents.openapi_v3(tidegate.__version__))
+        self._documents: dict[str, bytes] = {
+            f"/apis/{documents.GROUP}": encode(documents.group()),
+            documents.ROOT: encode(documents.resources()),
+            "/version": encode(documents.version(tidegate.__version__)),
+            "/openapi/v2": encode(documents.openapi_v2(tidegate.__version__)),
+            "/openapi/v3": encode(documents.openapi_v3_index(_tag(v3))),
+            f"/openapi/v3/{documents.OPENAPI_V3}": v3,
+        }
+
+    async def start(self, host: str, port: int, context: ssl.SSLContext) -> None:
+        """Listens; Misconfigured when the port is taken. `context` asks for a client certificate and goes on
+        without."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._serve)
+        runner = self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_S,
+            handler_cancellation=True,
+            shutdown_timeout=SHUTDOWN_S,
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host or None, port, ssl_context=context, backlog=1024).start()
+        except OSError as error:
+            await self.stop()
+            raise Misconfigured(
+                "listen",
+                on=f"{host}:{port}",
+                answer=error.strerror or str(error),
+                next_step="choose another with --secure-port",
+            ) from error
+        self.port = runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Lets go of the port. Safe twice."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        path = _normal(request.path)
+        part = "metrics" if _metric_path(path) else "other"
+        try:
+            response: web.StreamResponse = await self._answer(request, path)
+        except ApiError as error:
+            response = failure_answer(error)
+        except TidegateError as error:
+            response = failure_answer(internal(str(error)))
+        except ConnectionError:
+            raise
+        except Exception as error:
+            log.exception("a request broke", extra={"method": request.method, "path": request.path})
+            # The error's own text may hold anything: it goes to the log only.
+            response = failure_answer(internal(f"unexpected {type(error).__name__}; see this server's log"))
+        self.requests[part, response.status] += 1
+        return response
+
+    async def _answer(self, request: web.Request, path: str) -> web.Response:
+        if path in HEALTH:
+            return self._health(request, path)
+        caller = await caller_of(request, self._trust(), self._reviews)
+        found = _metric_path(path)
+        if found is not None:
+            return await self._metric(request, caller, *found)
+        await self._confirm(caller, Access(request.method.lower(), path=path))
+        if request.method not in ("GET", "HEAD"):
+            raise not_allowed(f"{request.method} is not allowed on {path}")
+        if path == "/apis":
+            return self._groups(request)
+        if path not in self._documents:
+            raise no_such_path()
+        return _cached(request, self._documents[path])
+
+    def _health(self, request: web.Request, path: str) -> web.Response:
+        if path == "/readyz" and not self._is_ready():
+            return web.Response(status=500, text="waiting for certificates and for kube-system's authorities")
+        is_verbose = "verbose" in request.query
+        return web.Response(text=f"[+]ping ok\n{path[1:]} check passed\n" if is_verbose else "ok")
+
+    async def _metric(self, request: web.Request, caller: Caller, namespace: str, name: str) -> web.Response:
+        verb = "list" if request.method in ("GET", "HEAD") else request.method.lower()
+        group, version = documents.GROUP, documents.VERSION
+        # Who may see all metrics, as HPAs may, is asked about once and not for each metric.
+        every = Access(verb, group, "*", version=version)
+        if not (await self._reviews.decide(caller, every)).is_allowed:
+            await self._confirm(caller, Access(verb, group, name, namespace, version=version))
+        if request.method not in ("GET", "HEAD"):
+            raise not_allowed(f"{request.method} is not allowed on metrics")
+        metric = metric_of(namespace, name, request.query.get("labelSelector", ""))
+        told = await self._answers.answer(metric)
+        if isinstance(told, Failure):
+            raise internal(told.message)
+        return json_answer(value_list(name, told.values, self._moment(told)))
+
+    async def _confirm(self, caller: Caller, access: Access) -> None:
+        decision = await self._reviews.decide(caller, access)
+        if not decision.is_allowed:
+            raise forbidden(caller, access, decision.reason)
+
+    def _moment(self, told: Told) -> datetime:
+        age_s = max(0.0, self._clock.monotonic() - told.measured_s)
+        return self._clock.now() - timedelta(seconds=age_s)
+
+    def _groups(self, request: web.Request) -> web.Response:
+        asked = accepted(request.headers.get("Accept", ""), documents.AGGREGATED)
+        if asked.shape:
+            return _cached(request, encode(documents.aggregated(asked.version)), asked.media_type)
+        return _cached(request, encode(documents.group_list()))
+
+
+def _normal(path: str) -> str:
+    return path.rstrip("/") or "/"
+
+
+def _metric_path(path: str) -> tuple[str, str] | None:
+    """Namespace and metric of a metric's path."""
+    if not path.startswith(f"{documents.ROOT}/"):
+        return None
+    parts = path.removeprefix(f"{documents.ROOT}/").split("/")
+    if len(parts) != 3 or parts[0] != "namespaces" or not all(parts):
+        return None
+    return parts[1], parts[2]
+
+
+def _tag(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()[:32].upper()
+
+
+def _cached(request: web.Request, raw: bytes, media_type: str = JSON_TYPE) -> web.Response:
+    """An answer that a client may keep: 304 when it already has this one."""
+    tag = f'"{_tag(raw)}"'
+    if request.headers.get("If-None-Match", "") == tag:
+        response = web.Response(status=304)
+    else:
+        response = json_answer(raw, media_type=media_type)
+    response.headers["ETag"] = tag
+    response.headers["Vary"] = "Accept"
+    return response
