@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from parts.installed import Installed, Program
 from parts.installed_objects import deployment, replicas, scaled_object
 from parts.real_cluster import GROUP
-from parts.redis_servers import RedisProcess, redis_program
+from parts.redis_servers import RedisProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group(GROUP)]
 
@@ -19,12 +18,6 @@ SHORT = {
     "KEDA_OPERATOR_LEADER_ELECTION_RENEW_DEADLINE": "4s",
     "KEDA_OPERATOR_LEADER_ELECTION_RETRY_PERIOD": "500ms",
 }
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisProcess]:
-    with RedisProcess(redis_program()) as redis:
-        yield redis
 
 
 def holder(installed: Installed) -> str:

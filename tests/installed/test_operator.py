@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from parts.installed import Installed
 from parts.installed_objects import deployment, replicas, scaled_object
 from parts.real_cluster import GROUP
-from parts.redis_servers import RedisProcess, redis_program
+from parts.redis_servers import RedisProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group(GROUP)]
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[RedisProcess]:
-    with RedisProcess(redis_program()) as redis:
-        yield redis
 
 
 def test_a_deployment_goes_from_zero_to_one_and_back(installed: Installed, redis: RedisProcess) -> None:

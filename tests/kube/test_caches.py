@@ -205,7 +205,7 @@ async def test_a_bookmark_moves_the_version_on(api, client):
         bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "77"}}}
         api.extra_lines.append(json.dumps(bookmark).encode())
         api.changed.set()
-        await until(lambda: cache.resource_version == "77")
+        await until(lambda: cache.part("").resource_version == "77")
         assert changes == []
 
 
@@ -248,7 +248,7 @@ async def test_explicit_nulls_in_metadata_are_nothing(api, client):
 
 @pytest.mark.parametrize("code", [403, 500])
 async def test_a_refusal_is_logged_once_and_healed(api, client, caplog, code):
-    caplog.set_level("INFO", logger="tidegate.kube.caches")
+    caplog.set_level("INFO", logger="tidegate.kube.following")
 
     async def refuse(request):
         return web.json_response(status(code, "Forbidden", "pods is forbidden"), status=code)

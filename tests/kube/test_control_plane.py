@@ -66,7 +66,7 @@ async def test_a_namespace_gets_its_service_account_whose_tokens_are_taken(
 
 async def test_a_cache_follows_the_server_through_its_restart(plane: ControlPlane) -> None:
     client = Client(load(plane.kubeconfig))
-    cache = Cache(client, CONFIG_MAPS, namespace="kube-public")
+    cache = Cache(client, CONFIG_MAPS, namespaces=["kube-public"])
     following = asyncio.create_task(cache.run())
     await until(lambda: cache.is_live, 20)
     await asyncio.to_thread(plane.api_server.stop)

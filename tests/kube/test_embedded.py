@@ -43,7 +43,7 @@ async def test_a_cache_follows_the_server_through_its_restart(tmp_path):
         port = int(server.url.rpartition(":")[2])
         client = Client(load(server.kubeconfig))
         await client.create(SECRETS, "default", secret("a"))
-        cache = Cache(client, SECRETS, namespace="default")
+        cache = Cache(client, SECRETS, namespaces=["default"])
         following = asyncio.create_task(cache.run())
         await until(lambda: cache.is_live)
         await client.create(SECRETS, "default", secret("b"))

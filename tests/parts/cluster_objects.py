@@ -35,7 +35,7 @@ class ClusterObjects:
     def __init__(self, client: Client, kinds: Mapping[Resource, str]) -> None:
         self._client = client
         self._caches: dict[Resource, Cache[Object]] = {
-            resource: Cache(client, resource, decode=partial(_decoded, resource), namespace=namespace)
+            resource: Cache(client, resource, decode=partial(_decoded, resource), namespaces=[namespace])
             for resource, namespace in kinds.items()
         }
         self._moved: dict[Resource, asyncio.Event] = {resource: asyncio.Event() for resource in kinds}

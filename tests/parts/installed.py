@@ -142,6 +142,7 @@ class Installed:
         self.folder = folder
         self.namespace = f"t{secrets.token_hex(5)}"
         self.programs: list[Program] = []
+        self._roles: list[str] = []
 
     def __enter__(self) -> Installed:
         self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITIONS))
@@ -156,6 +157,8 @@ class Installed:
         for kind in ("scaledobjects", "scaledjobs"):
             for one in self.get(kind)["items"]:
                 self.patch(kind, one["metadata"]["name"], {"metadata": {"finalizers": None}}, check=False)
+        for name in self._roles:
+            self.kubectl("delete", "clusterrole,clusterrolebinding", name, check=False)
         self.kubectl("delete", "namespace", self.namespace, "--wait=false")
 
     def program(
@@ -190,6 +193,43 @@ class Installed:
         )
         made.metrics = metrics
         return made
+
+    def account(self, rules: Sequence[Mapping[str, Any]]) -> Path:
+        """The kubeconfig of a new service account, which may do what these rules say in the whole cluster."""
+        name = f"{self.namespace}-{secrets.token_hex(3)}"
+        subject = {"kind": "ServiceAccount", "name": name, "namespace": self.namespace}
+        rbac = "rbac.authorization.k8s.io"
+        self.apply(
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}},
+            {
+                "apiVersion": f"{rbac}/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": name},
+                "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": name},
+                "subjects": [subject],
+            },
+        )
+        self.allow(name, rules)
+        self._roles.append(name)
+        token = self.kubectl("create", "token", name, "-n", self.namespace, "--duration=1h").strip()
+        body = yaml.safe_load(self.kubectl("config", "view", "--raw", "--minify"))
+        body["users"] = [{"name": body["contexts"][0]["context"]["user"], "user": {"token": token}}]
+        path = self.folder / f"{name}.kubeconfig"
+        path.write_text(yaml.safe_dump(body))
+        path.chmod(0o600)
+        return path
+
+    def allow(self, name: str, rules: Sequence[Mapping[str, Any]]) -> None:
+        """What the account of this name may do from now on."""
+        role = {"kind": "ClusterRole", "metadata": {"name": name}, "rules": [dict(one) for one in rules]}
+        self.apply({"apiVersion": "rbac.authorization.k8s.io/v1", **role})
+
+    def condition(self, kind: str, name: str, type: str) -> tuple[str, str]:
+        """Status and message of a condition; empty where it is missing."""
+        for one in (self.get(kind, name).get("status") or {}).get("conditions") or ():
+            if one["type"] == type:
+                return one["status"], one.get("message", "")
+        return "", ""
 
     def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> str:
         """Standard output; with `check` it must succeed, without it the complaints are there, too."""

@@ -44,3 +44,27 @@ def scaled_object(name: str, address: str, **spec: Any) -> Object:
 
 def replicas(installed: Installed, name: str) -> int:
     return int(installed.get("deployment", name)["spec"]["replicas"])
+
+
+def rules(*, without: tuple[str, ...] = ()) -> list[Object]:
+    """What KEDA's ClusterRole lets its operator do, but for these resources."""
+    read, write = ["get", "list", "watch"], ["get", "list", "patch", "update", "watch"]
+    rows = (
+        ("", ("configmaps", "pods", "secrets", "services"), read),
+        ("", ("limitranges", "serviceaccounts"), read),
+        ("", ("events",), ["create", "patch"]),
+        ("*", ("*",), ["get"]),
+        ("*", ("*/scale",), write),
+        ("apps", ("deployments", "replicasets", "statefulsets"), read),
+        ("autoscaling", ("horizontalpodautoscalers",), ["*"]),
+        ("batch", ("jobs",), ["*"]),
+        ("coordination.k8s.io", ("leases",), ["*"]),
+        ("discovery.k8s.io", ("endpointslices",), read),
+        ("keda.sh", ("*",), write),
+    )
+    made = []
+    for group, resources, verbs in rows:
+        kept = [one for one in resources if one not in without]
+        if kept:
+            made.append({"apiGroups": [group], "resources": kept, "verbs": verbs})
+    return made

@@ -1,8 +1,4 @@
-"""A cache of one kind of objects that follows the API server: list, then watch, forever.
-
-    list ──► watch from its version ──► stream ends ──► watch again from the last version seen
-      ▲                                     │ 410 Expired, or any other refusal
-      └─────────────────────────────────────┘ connection lost: wait, then watch again
+"""A cache of one kind of objects that follows the API server (`following.py`).
 
 A cache is a little behind at any time. What it shows was true once, and will be what is true. How long
 nothing has been heard of the server is told by `away`.
@@ -12,32 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from tidegate.base.errors import TidegateError
 from tidegate.kube.client import Client
-from tidegate.kube.resource import ApiError, Resource
-from tidegate.kube.watching import WatchEvent
+from tidegate.kube.following import Away, Following, Key, Place
+from tidegate.kube.resource import Resource
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Key = tuple[str, str]
-"""Namespace and name."""
-
 Found: TypeAlias = list[T]
 OnChange = Callable[[T | None, T | None], None]
 
-_FIRST_WAIT_S = 0.25
-_LONGEST_WAIT_S = 30.0
-_SOON_S = 5.0
 _EMPTY: Mapping[str, str] = {}
 
 
@@ -75,24 +61,15 @@ class _Entry(Generic[T]):
         return self.uid == (meta.uid or "") and self.version == (meta.resource_version or "")
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
-    """Since when (and since which second of the monotonic clock) nothing is heard, and the last failure;
-    "" where there was none.
-    """
-
-    since: datetime
-    since_s: float
-    failure: str = ""
-
-
 class Cache(Generic[T]):
     """`decode` makes an object from its JSON bytes; without it objects are dictionaries, not to be modified.
 
     An object that cannot be decoded keeps its last good state and is listed in `bad` with the reason:
-    it must neither look deleted nor spoil the others. Narrow the cache by namespace or selectors.
-    `is_synced` says that a list has been complete once, `is_live` that a watch is open now, `away` since
-    when none is. `on_return` hears, with the seconds that it was away, of each list and opened watch.
+    it must neither look deleted nor spoil the others. Narrow the cache by namespaces or selectors; each
+    namespace is followed by itself, and one that the server refuses takes no other along.
+    `is_synced` says that each list has been complete once, `is_live` that all watches are open now, `away`
+    since when one is not. `on_return` hears, with the seconds that it was away, of each list and opened
+    watch.
     """
 
     def __init__(
@@ -101,34 +78,57 @@ class Cache(Generic[T]):
         resource: Resource,
         *,
         decode: Callable[[bytes], T] = msgspec.json.decode,
-        namespace: str = "",
+        namespaces: Collection[str] = (),
         labels: str = "",
         fields: str = "",
     ) -> None:
         self.resource = resource
         self.bad: dict[Key, str] = {}
-        self.is_synced = False
-        self.is_live = False
-        self.away: Away | None = None
         self.on_return: Callable[[float], None] = lambda away_s: None
-        self.resource_version = ""
-        self._client = client
         self._decode = decode
-        self._namespace = namespace
-        self._labels = labels
-        self._fields = fields
         self._entries: dict[Key, _Entry[T]] = {}
         self._by_owner: dict[str, dict[Key, None]] = {}
         self._by_label: dict[str, dict[str, dict[Key, None]]] = {}
         self._subscribers: list[OnChange[T]] = []
-        self._synced = asyncio.Event()
-        self._failure = ""
+        places = namespaces if namespaces and resource.is_namespaced else ("",)
+        self._parts = {
+            one: Following(client, Place(resource, one, labels, fields), self, lambda s: self.on_return(s))
+            for one in places
+        }
 
     # --- looking
 
+    @property
+    def is_synced(self) -> bool:
+        return all(part.is_synced for part in self._parts.values())
+
+    @property
+    def is_live(self) -> bool:
+        return all(part.is_live for part in self._parts.values())
+
+    @property
+    def away(self) -> Away | None:
+        """That of the part that is away for longest."""
+        found = [part.away for part in self._parts.values() if part.away is not None]
+        return min(found, key=lambda one: one.since_s, default=None)
+
+    def part(self, namespace: str) -> Following | None:
+        """How this namespace is followed; None where it is not."""
+        return self._parts.get("") or self._parts.get(namespace)
+
+    @property
+    def parts(self) -> Collection[Following]:
+        return self._parts.values()
+
     async def synced(self) -> None:
-        """Returns when the first list is complete."""
-        await self._synced.wait()
+        """Returns when the first lists are complete."""
+        for part in self._parts.values():
+            await part.synced()
+
+    async def settled(self) -> None:
+        """Returns when each first list is complete, or was refused."""
+        for part in self._parts.values():
+            await part.settled()
 
     def get(self, namespace: str, name: str) -> T | None:
         entry = self._entries.get((namespace, name))
@@ -167,112 +167,20 @@ class Cache(Generic[T]):
 
     async def run(self) -> None:
         """Follows the server until cancelled."""
-        clock = self._client.clock
-        must_list, short = True, 0
-        while True:
-            began_s = clock.monotonic()
-            failure: Exception | None = None
-            try:
-                if must_list:
-                    await self._list()
-                    must_list = False
-                await self._watch()
-            except ApiError as error:
-                must_list = True
-                failure = error if error.code != 410 else None
-            except TidegateError as error:
-                failure = error
-            finally:
-                self._left()
-            if failure is not None:
-                self._complain(failure)
-            # A watch that ends soon, for whatever cause, must not become a busy loop.
-            short = short + 1 if clock.monotonic() - began_s < _SOON_S else 0
-            if short > 1 or (short and failure is not None):
-                await clock.sleep(min(_FIRST_WAIT_S * 2.0 ** min(short - 1, 16), _LONGEST_WAIT_S))
+        async with asyncio.TaskGroup() as tasks:
+            for part in self._parts.values():
+                tasks.create_task(part.run())
 
-    def _complain(self, failure: Exception) -> None:
-        if not self._failure:
-            fields = {"resource": self.resource.plural, "failure": str(failure)}
-            log.warning("cache lost its server", extra=fields)
-        self._failure = str(failure)
-        if self.away is not None:
-            self.away = replace(self.away, failure=self._failure)
-
-    def _left(self) -> None:
-        self.is_live = False
-        if self.away is None:
-            self.away = Away(self._client.clock.now(), self._client.clock.monotonic())
-
-    def _heard(self) -> None:
-        """What the cache shows is of now."""
-        clock, away = self._client.clock, self.away
-        self.away = None if self.is_live else Away(clock.now(), clock.monotonic())
-        self.on_return(clock.monotonic() - away.since_s if away is not None else 0.0)
-
-    def _recover(self) -> None:
-        if self._failure:
-            self._failure = ""
-            log.info("cache found its server", extra={"resource": self.resource.plural})
-
-    async def _list(self) -> None:
-        seen: set[Key] = set()
-        version = ""
-        pages = self._client.pages(self.resource, self._namespace, labels=self._labels, fields=self._fields)
-        async with aclosing(pages) as stream:
-            async for page in stream:
-                version = page.resource_version
-                for raw in page.items:
-                    key = self._put(raw)
-                    if key is not None:
-                        seen.add(key)
-                await asyncio.sleep(0)
-        for key in [key for key in self._entries if key not in seen]:
-            self._remove(key)
-        for key in [key for key in self.bad if key not in seen]:
+    def keep(self, namespace: str, seen: set[Key]) -> None:
+        """A list is complete: of its namespace nothing else is there any more."""
+        for key in [one for one in self._entries if one not in seen and namespace in ("", one[0])]:
+            self._gone(key)
+        for key in [one for one in self.bad if one not in seen and namespace in ("", one[0])]:
             del self.bad[key]
-        self.resource_version = version
-        self.is_synced = True
-        self._synced.set()
-        self._heard()
-
-    async def _watch(self) -> None:
-        stream = self._client.watch(
-            self.resource,
-            self._namespace,
-            resource_version=self.resource_version,
-            labels=self._labels,
-            fields=self._fields,
-            on_open=self._opened,
-        )
-        async with aclosing(stream) as events:
-            async for event in events:
-                self._apply(event)
-
-    def _opened(self) -> None:
-        self.is_live = True
-        self._recover()
-        self._heard()
-
-    def _apply(self, event: WatchEvent) -> None:
-        if event.type == "BOOKMARK":
-            version = event.object.get("metadata", {}).get("resourceVersion")
-            self.resource_version = version or self.resource_version
-            return
-        try:
-            meta = _bare.decode(event.raw).metadata
-        except msgspec.DecodeError as error:
-            raise ApiError(500, "InternalError", f"an event's object has no metadata: {error}") from error
-        if event.type == "DELETED":
-            self._remove((meta.namespace or "", meta.name))
-            self.bad.pop((meta.namespace or "", meta.name), None)
-        else:
-            self._put(event.raw)
-        self.resource_version = meta.resource_version or self.resource_version
 
     # --- keeping
 
-    def _put(self, raw: bytes) -> Key | None:
+    def put(self, raw: bytes) -> Key | None:
         """Takes an object in; its place, or None where not even that can be read."""
         try:
             meta = _bare.decode(raw).metadata
@@ -287,7 +195,7 @@ class Cache(Generic[T]):
         if old is not None and old.is_at(meta) and key not in self.bad:
             return key
         if old is not None and old.uid != (meta.uid or ""):
-            self._remove(key)
+            self._gone(key)
             old = None
         try:
             new = _Entry(meta, self._decode(raw))
@@ -305,7 +213,12 @@ class Cache(Generic[T]):
         self._tell(old.object if old is not None else None, new.object)
         return key
 
-    def _remove(self, key: Key) -> None:
+    def remove(self, key: Key) -> None:
+        """The object is gone."""
+        self._gone(key)
+        self.bad.pop(key, None)
+
+    def _gone(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._unindex(key, entry)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,7 @@ class Transport:
         self._credentials = Credentials(config, clock)
         self._session: aiohttp.ClientSession | None = None
         self._certificate: bytes | None = None
+        self._slots = asyncio.Semaphore(CONNECTIONS)
 
     @asynccontextmanager
     async def open(self, call: Call) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -94,11 +96,13 @@ class Transport:
         import aiohttp
 
         try:
-            response = await self._send(call)
-            try:
-                yield response
-            finally:
-                response.release()
+            # Watches stay open, and there may be many: they take nothing from what others need.
+            async with self._slots if call.total_s is not None else nullcontext():
+                response = await self._send(call)
+                try:
+                    yield response
+                finally:
+                    response.release()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self.unreachable(call, error) from error
 
@@ -179,7 +183,7 @@ class Transport:
         if self._session is None:
             self._certificate = identity.certificate
             connector = aiohttp.TCPConnector(
-                limit=CONNECTIONS,
+                limit=0,
                 ssl=_context(self.config, identity),
                 keepalive_timeout=_KEEPALIVE_S,
                 socket_factory=_socket,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
-from tidegate.operator.cluster.informers import OURS, Informers, namespace_of
+from tidegate.operator.cluster.informers import OURS, Informers, Reach, namespace_of
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.cluster.kubernetes_answers import KubernetesAnswers
 from tidegate.operator.cluster.shadow_writer import ShadowWriter
@@ -71,10 +71,11 @@ class Reconciler(Protocol):
 @dataclass(frozen=True, slots=True)
 class Stance:
     """How an operator stands to its cluster: the folder that keeps what changed (None: only memory does);
-    with `is_shadow` it stands beside a KEDA, and changes nothing."""
+    with `is_shadow` it stands beside a KEDA, and changes nothing; `reach` says which objects it follows."""
 
     history: Path | None = None
     is_shadow: bool = False
+    reach: Reach = field(default_factory=Reach)
 
 
 class Operator:
@@ -95,7 +96,7 @@ class Operator:
     ) -> None:
         stance = stance or Stance()
         self.clock = clock
-        self.informers = Informers(client, self._on_change, self._on_return)
+        self.informers = Informers(client, self._on_change, self._on_return, stance.reach)
         surroundings = replace(surroundings, objects=KubernetesAnswers(self.informers, options).answer)
         self.connections = Connections(surroundings)
         self.rounds = Rounds(
@@ -127,7 +128,7 @@ class Operator:
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.informers.run())
-            await self.informers.synced()
+            await self.informers.settled()
             if leads is not None:
                 await leads()
             tasks.create_task(self.rounds.run())
@@ -255,12 +256,14 @@ class Operator:
             self.queue.add(tracked.key)
 
     def _on_return(self, resource: Resource) -> None:
-        """Jobs can be listed again: nobody has counted them in the meantime."""
-        if resource == JOBS:
-            for tracked in self.steps.tracker.by_key.values():
-                if tracked.key[0] == SCALED_JOBS:
-                    self._scaled_jobs.wake(tracked)
-                    self.queue.add(tracked.key)
+        """A kind can be listed again: what needed it is looked at anew, and Jobs that nobody has counted in
+        the meantime are."""
+        for tracked in self.steps.tracker.by_key.values():
+            if resource == JOBS and tracked.key[0] == SCALED_JOBS:
+                self._scaled_jobs.wake(tracked)
+            if tracked.plan is not None and any(one[0] == resource for one in tracked.plan.read):
+                tracked.is_stale = True
+            self.queue.add(tracked.key)
 
     def _on_job(self, namespace: str, old: Any, new: Any) -> None:
         """A Job that has ended may make room that a queue waits for: then its triggers are asked at once."""

@@ -236,6 +236,7 @@ def _network(text: str) -> str:
 
 
 BOOLEAN = Kind("true or false", _boolean)
+BOOLEAN_OR_NOT = Kind("true; anything else means false", lambda text: text.lower() == "true")
 TEXT = Kind("a text", str)
 FOLDER = Kind("a folder", str)
 NAMES = Kind("a comma-separated list of names", _names)

@@ -67,7 +67,7 @@ async def test_repeated_news_is_one_event_with_a_count(talk: Talk, client: Clien
 
 async def test_a_cache_follows_the_server(talk: Talk, client: Client) -> None:
     await client.create(SECRETS, talk.namespace, {"metadata": {"name": "a"}})
-    cache = Cache(client, SECRETS, namespace=talk.namespace)
+    cache = Cache(client, SECRETS, namespaces=[talk.namespace])
     following = asyncio.create_task(cache.run())
     await until(lambda: cache.is_live, 10)
     await client.create(SECRETS, talk.namespace, {"metadata": {"name": "b"}})

@@ -26,7 +26,17 @@ from tidegate.connections.addresses import AddressPolicy
 from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.kube.lease import Lease, LeaseTimes
+from tidegate.kube.resource import (
+    CLUSTER_TRIGGER_AUTHENTICATIONS,
+    CONFIG_MAPS,
+    SCALED_JOBS,
+    SCALED_OBJECTS,
+    SECRETS,
+    TRIGGER_AUTHENTICATIONS,
+    Resource,
+)
 from tidegate.kube.transport import always
+from tidegate.operator.cluster.informers import Reach
 from tidegate.operator.operator import Operator, Stance
 from tidegate.operator.shadow.shadow import Shadow
 from tidegate.runtime.clock import SystemClock
@@ -80,7 +90,7 @@ async def running(
                 proxy_of=environment_proxy(environment),
             ),
             options(settings),
-            stance=Stance(is_shadow=settings.is_shadow),
+            stance=Stance(is_shadow=settings.is_shadow, reach=reach(settings)),
         )
         if settings.is_metrics_served:
             told = metrics_pages(operator, settings, lease)
@@ -139,7 +149,8 @@ def times(settings: OperatorSettings) -> LeaseTimes:
 def options(settings: OperatorSettings) -> Options:
     """What resolving parameters depends on."""
     return Options(
-        cluster_namespace=settings.cluster_object_namespace or settings.own_namespace,
+        cluster_namespace=settings.cluster_namespace,
+        is_secret_access_restricted=settings.is_secret_access_restricted,
         files=ParameterFiles(Path(settings.parameter_files)) if settings.parameter_files else None,
     )
 
@@ -155,6 +166,23 @@ def metrics_pages(
 def leading(lease: Lease) -> list[Metric]:
     """Whether we lead."""
     return [Metric(LEADER, {(lease.name,): float(lease.is_held)})]
+
+
+def reach(settings: OperatorSettings) -> Reach:
+    """Which objects are followed; what ClusterTriggerAuthentications refer to has a namespace of its own."""
+    places: dict[Resource, tuple[str, ...]] = {}
+    if settings.namespaces:
+        both = tuple(dict.fromkeys((*settings.namespaces, settings.cluster_namespace)))
+        places = {SECRETS: both, CONFIG_MAPS: both}
+    if settings.is_secret_access_restricted:
+        places[SECRETS] = (settings.cluster_namespace,)
+    labels = {
+        **dict.fromkeys((SCALED_OBJECTS, SCALED_JOBS), settings.object_labels),
+        **dict.fromkeys(
+            (TRIGGER_AUTHENTICATIONS, CLUSTER_TRIGGER_AUTHENTICATIONS), settings.authentication_labels
+        ),
+    }
+    return Reach(settings.namespaces, labels, places)
 
 
 def lease_name(settings: OperatorSettings) -> str:

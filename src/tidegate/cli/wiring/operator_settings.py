@@ -10,11 +10,13 @@ from tidegate.cli.wiring.log_settings import IGNORED_LOG_SETTINGS, LogSettings
 from tidegate.cli.wiring.tls_settings import TlsSettings
 from tidegate.runtime.settings import (
     BOOLEAN,
+    BOOLEAN_OR_NOT,
     FOLDER,
     LISTEN,
     NAMES,
     NETWORK,
     POSITIVE_DURATION,
+    SELECTOR,
     TEXT,
     Listen,
     own,
@@ -42,6 +44,24 @@ class OperatorSettings(LogSettings, TlsSettings):
         about="the namespaces to follow; empty: all",
         fate="other",
         difference="unset means all namespaces, too (KEDA does not start); blanks around a name do not count",
+    )
+    object_labels: str = own(
+        SELECTOR,
+        variable="WATCH_LABEL_SELECTOR",
+        about="the labels of the ScaledObjects and ScaledJobs to follow; empty: any",
+        fate="other",
+        difference="HPAs are followed whatever their labels: in KEDA one that lacks them is never seen again",
+    )
+    authentication_labels: str = own(
+        SELECTOR,
+        variable="WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH",
+        about="the labels of the (Cluster)TriggerAuthentications to follow; empty: any",
+    )
+    is_secret_access_restricted: bool = own(
+        BOOLEAN_OR_NOT,
+        "false",
+        variable="KEDA_RESTRICT_SECRET_ACCESS",
+        about="whether Secrets are read in KEDA_CLUSTER_OBJECT_NAMESPACE alone",
     )
     cluster_object_namespace: str = own(
         TEXT,
@@ -132,6 +152,10 @@ class OperatorSettings(LogSettings, TlsSettings):
         fate="ours",
         about="where `--shadow` serves its report; on loopback alone `kubectl port-forward` reaches it",
     )
+
+    @property
+    def cluster_namespace(self) -> str:
+        return self.cluster_object_namespace or self.own_namespace
 
     def problems(self) -> Iterable[Misconfigured]:
         """What does not go together."""

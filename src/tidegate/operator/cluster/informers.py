@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,12 +18,13 @@ from tidegate.api.decode import decode_as
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation.partial import Misread, read_partly
-from tidegate.base.errors import Misconfigured, Unreachable
+from tidegate.base.errors import Denied, Misconfigured, Unreachable
 from tidegate.base.problems import Problem
 from tidegate.base.times import format_time
 from tidegate.kube.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.discovery import Discovery
+from tidegate.kube.following import Away
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     CONFIG_MAPS,
@@ -139,16 +141,36 @@ FOLLOWED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which objects are followed: those of `namespaces` (none named: of all) that have the `labels` of their
+    kind. `places` are the namespaces of kinds that are followed elsewhere.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    labels: Mapping[Resource, str] = field(default_factory=dict)
+    places: Mapping[Resource, tuple[str, ...]] = field(default_factory=dict)
+
+    def of(self, resource: Resource) -> tuple[str, ...]:
+        return self.places.get(resource, self.namespaces)
+
+
 class Informers:
     """Caches by kind. `on_change(resource, old, new)` hears of every change of a followed kind,
-    `on_return(resource)` when one can be believed again after `AWAY_S` without a word of it.
+    `on_return(resource)` when one can be believed again: after `AWAY_S` without a word of it, or when it may
+    be listed after a refusal.
     """
 
     def __init__(
-        self, client: Client, on_change: OnChange, on_return: Callable[[Resource], None] = lambda _: None
+        self,
+        client: Client,
+        on_change: OnChange,
+        on_return: Callable[[Resource], None] = lambda _: None,
+        reach: Reach | None = None,
     ) -> None:
         self.client = client
         self.discovery = Discovery(client)
+        self.reach = reach or Reach()
         self._on_change = on_change
         self._on_return = on_return
         self._caches: dict[Resource, Cache[Any]] = {}
@@ -172,8 +194,12 @@ class Informers:
         if known is not None:
             return known
         decode = partial(self.decoded, resource) if resource in OURS else DECODERS.get(resource)
-        cache: Cache[Any] = (
-            Cache(self.client, resource, decode=decode) if decode else Cache(self.client, resource)
+        cache: Cache[Any] = Cache(
+            self.client,
+            resource,
+            decode=decode or msgspec.json.decode,
+            namespaces=self.reach.of(resource),
+            labels=self.reach.labels.get(resource, ""),
         )
         cache.subscribe(partial(self._hear, resource))
         cache.on_return = partial(self._return, resource)
@@ -227,19 +253,33 @@ class Informers:
         except Exception:
             log.exception("a return was not understood", extra={"resource": resource.plural})
 
-    async def synced(self) -> None:
-        """Returns when every kind that is always followed has been listed once."""
+    async def settled(self) -> None:
+        """Returns when every kind that is always followed has been listed once, or may not be listed: that
+        costs only what needs it."""
         for resource in FOLLOWED:
-            await self.cache(resource).synced()
+            await self.cache(resource).settled()
 
-    def has_listed(self, resource: Resource) -> bool:
-        """Whether the kind is followed and has been listed."""
-        return resource in self._caches and self._caches[resource].is_synced
+    def has_listed(self, resource: Resource, namespace: str = "") -> bool:
+        """Whether the kind is followed and has been listed, in a namespace or wherever it is followed."""
+        if resource not in self._caches:
+            return False
+        cache = self._caches[resource]
+        if not namespace:
+            return cache.is_synced
+        part = cache.part(namespace)
+        return part is not None and part.is_synced
 
-    def is_away(self, resource: Resource) -> bool:
+    def is_away(self, resource: Resource, namespace: str = "") -> bool:
         """Whether nothing was heard of the kind for so long that nobody can tell what there is."""
-        away = self.cache(resource).away
-        return away is not None and self.client.clock.monotonic() - away.since_s > AWAY_S
+        return self._away(resource, namespace) is not None
+
+    def _away(self, resource: Resource, namespace: str) -> Away | None:
+        cache = self.cache(resource)
+        part = cache.part(namespace) if namespace else None
+        away = part.away if part is not None else cache.away
+        if away is None or self.client.clock.monotonic() - away.since_s <= AWAY_S:
+            return None
+        return away
 
     async def listed(self, resource: Resource, within_s: float) -> None:
         """Begins to follow the kind. Whoever asks in the first `within_s` waits for its first list."""
@@ -255,31 +295,47 @@ class Informers:
             log.info("list takes long", extra={"resource": resource.plural})
 
     def get(self, resource: Resource, namespace: str, name: str) -> Any | None:
-        """The object as last seen, None when there is none; `Unreachable` before the first list."""
+        """The object as last seen, None when there is none; one of the five before the first list, and where
+        it is not followed."""
         cache = self.cache(resource)
-        if not cache.is_synced:
+        self._listed_in(resource, cache, namespace)
+        return cache.get(namespace, name)
+
+    def _listed_in(self, resource: Resource, cache: Cache[Any], namespace: str) -> None:
+        attempted = f"read {resource.plural} from the watch cache"
+        parts = [cache.part(namespace)] if namespace else list(cache.parts)
+        for part in parts:
+            if part is None:
+                answer = f"namespace {namespace} is not followed"
+                raise Denied(attempted, answer=answer, next_step="name it in WATCH_NAMESPACE")
+            if part.is_synced:
+                continue
+            if part.refusal is not None:
+                step = "let the operator list and watch them: what needs none of them works meanwhile"
+                raise Denied(attempted, answer=str(part.refusal), next_step=step)
             raise Unreachable(
-                f"read {resource.plural} from the watch cache",
+                attempted,
                 answer="they have not been listed yet",
                 next_step="if this stays, check that the API server answers and that we may list them",
             )
-        return cache.get(namespace, name)
 
     def labelled(self, resource: Resource, namespace: str, label: tuple[str, str]) -> list[Any]:
         """Objects of a namespace with this label, of a cache that is `checked`."""
         key, value = label
-        found = self.checked(resource).by_label(key, value)
+        found = self.checked(resource, namespace).by_label(key, value)
         return [one for one in found if namespace_of(one) == namespace]
 
-    def checked(self, resource: Resource) -> Cache[Any]:
-        """The kind's cache, for counting; `Unreachable` before the first list, and while the kind is away."""
-        self.get(resource, "", "")
+    def checked(self, resource: Resource, namespace: str = "") -> Cache[Any]:
+        """The kind's cache, for counting (in a namespace); one of the five before the first list, and while
+        the kind is away."""
         cache = self.cache(resource)
-        if cache.away is not None and self.is_away(resource):
-            since = f"nothing was heard of them since {format_time(cache.away.since)}"
+        self._listed_in(resource, cache, namespace)
+        away = self._away(resource, namespace)
+        if away is not None:
+            since = f"nothing was heard of them since {format_time(away.since)}"
             raise Unreachable(
                 f"list {resource.plural}",
-                answer=f"{since}: {cache.away.failure}" if cache.away.failure else since,
+                answer=f"{since}: {away.failure}" if away.failure else since,
                 next_step="check that the API server answers and that we may list and watch them",
             )
         return cache

@@ -42,15 +42,15 @@ class KubernetesAnswers:
         while the watch is lost.
         """
         if isinstance(question, StoredValue):
-            await self.informers.cache(KINDS[question.kind]).synced()
+            await self.informers.cache(KINDS[question.kind]).settled()
             return await stored_value(self.informers, question, self.options)
         if isinstance(question, PodCount):
-            await self.informers.cache(PODS).synced()
-            pods: Cache[PodMark] = self.informers.checked(PODS)
+            await self.informers.cache(PODS).settled()
+            pods: Cache[PodMark] = self.informers.checked(PODS, question.namespace)
             return counted(pods.list(question.namespace), question)
         if isinstance(question, ServiceEndpoints):
-            await self.informers.cache(ENDPOINT_SLICES).synced()
-            slices = self.informers.checked(ENDPOINT_SLICES)
+            await self.informers.cache(ENDPOINT_SLICES).settled()
+            slices = self.informers.checked(ENDPOINT_SLICES, question.namespace)
             return endpoints(slices.list(question.namespace), question)
         raise unknown(question)
 

@@ -161,7 +161,7 @@ class ExternalMetrics:
 
     def _found(self, metric: Metric) -> tuple[Tracked, ScaledObject] | Failure:
         informers, (namespace, owner) = self._steps.informers, metric.owner
-        is_listed = informers.has_listed(SCALED_OBJECTS)
+        is_listed = informers.has_listed(SCALED_OBJECTS, namespace)
         object = informers.get(SCALED_OBJECTS, namespace, owner) if is_listed else None
         if is_listed and object is None:
             return Failure("Misconfigured", f"there is no ScaledObject {namespace}/{owner}")
@@ -172,7 +172,8 @@ class ExternalMetrics:
 
     def _is_new(self, metric: Metric) -> bool:
         informers = self._steps.informers
-        if informers.has_listed(SCALED_OBJECTS) and informers.get(SCALED_OBJECTS, *metric.owner) is None:
+        is_listed = informers.has_listed(SCALED_OBJECTS, metric.owner[0])
+        if is_listed and informers.get(SCALED_OBJECTS, *metric.owner) is None:
             return False
         tracked = self._tracked(metric)
         return tracked is None or tracked.plan is None or tracked.seen is None

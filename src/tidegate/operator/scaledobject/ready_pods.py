@@ -25,7 +25,8 @@ class ReadyPods:
             return Failure("Misconfigured", f"the scale of {target.name} tells no selector of its pods")
         try:
             selector = parse_selector(target.selector)
-            pods: list[PodMark] = self.informers.checked(PODS).list(object.metadata.namespace)
+            namespace = object.metadata.namespace
+            pods: list[PodMark] = self.informers.checked(PODS, namespace).list(namespace)
         except TidegateError as error:
             return Failure.of(error)
         except ValueError as error:

@@ -86,7 +86,7 @@ class Targets:
         api_version, kind = ref.api_version or "apps/v1", ref.kind or "Deployment"
         group, _, _ = api_version.rpartition("/")
         known = WATCHED.get((kind, group))
-        if known is not None and self.informers.has_listed(known):
+        if known is not None and self.informers.has_listed(known, object.metadata.namespace):
             return known
         found = await self.informers.discovery.resolve(api_version, kind)
         return known or found
