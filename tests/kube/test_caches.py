@@ -11,7 +11,7 @@ from aiohttp import web
 
 from parts.tinyapi import TinyApi, serving, status
 from parts.waiting import until
-from tidegate.kube.caches import Cache
+from tidegate.kube.caching.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.config import Config
 from tidegate.kube.resource import PODS
@@ -248,7 +248,7 @@ async def test_explicit_nulls_in_metadata_are_nothing(api, client):
 
 @pytest.mark.parametrize("code", [403, 500])
 async def test_a_refusal_is_logged_once_and_healed(api, client, caplog, code):
-    caplog.set_level("INFO", logger="tidegate.kube.following")
+    caplog.set_level("INFO", logger="tidegate.kube.caching.following")
 
     async def refuse(request):
         return web.json_response(status(code, "Forbidden", "pods is forbidden"), status=code)

@@ -12,7 +12,7 @@ from parts.conversation import Talk, talking
 from parts.real_cluster import GROUP
 from parts.server_process import Servers
 from parts.waiting import until, wait_until
-from tidegate.kube.caches import Cache
+from tidegate.kube.caching.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
 from tidegate.kube.resource import CONFIG_MAPS, SERVICE_ACCOUNTS, ApiError

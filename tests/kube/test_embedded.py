@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from parts.waiting import until
-from tidegate.kube.caches import Cache
+from tidegate.kube.caching.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
 from tidegate.kube.resource import SECRETS

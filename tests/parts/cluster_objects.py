@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from tidegate.base.errors import TidegateError
-from tidegate.kube.caches import Cache
+from tidegate.kube.caching.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.resource import EVENTS, ApiError, Resource
 from tidegate.local.apiserver.writing import event_series

@@ -9,7 +9,7 @@ import pytest
 
 from parts.conversation import Talk
 from parts.waiting import until
-from tidegate.kube.caches import Cache
+from tidegate.kube.caching.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.discovery import Discovery
 from tidegate.kube.events import Events, News, Reference

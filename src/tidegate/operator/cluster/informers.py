@@ -21,10 +21,10 @@ from tidegate.api.validation.partial import Misread, read_partly
 from tidegate.base.errors import Denied, Misconfigured, Unreachable
 from tidegate.base.problems import Problem
 from tidegate.base.times import format_time
-from tidegate.kube.caches import Cache
+from tidegate.kube.caching.caches import Cache
+from tidegate.kube.caching.following import Away
 from tidegate.kube.client import Client
 from tidegate.kube.discovery import Discovery
-from tidegate.kube.following import Away
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     CONFIG_MAPS,

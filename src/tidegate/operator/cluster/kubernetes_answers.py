@@ -16,7 +16,7 @@ from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError
 from tidegate.base.selectors import parse_selector
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.systems.kubernetes import Endpoint, PodCount, ServiceEndpoints, StoredValue
-from tidegate.kube.caches import Cache
+from tidegate.kube.caching.caches import Cache
 from tidegate.kube.resource import CONFIG_MAPS, ENDPOINT_SLICES, PODS, SECRETS
 from tidegate.operator.cluster.informers import Informers, PodMark, SliceMark
 

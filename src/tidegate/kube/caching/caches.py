@@ -13,8 +13,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from tidegate.kube.caching.following import Away, Following, Key, Place
 from tidegate.kube.client import Client
-from tidegate.kube.following import Away, Following, Key, Place
 from tidegate.kube.resource import Resource
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""Caches of kinds of objects: what follows the server, and what is kept of it."""
