@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.base.errors import Malformed, Misconfigured, TidegateError
-from tidegate.kube.caches import Cache
+from tidegate.kube.caching.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.resource import CONFIG_MAPS
 from tidegate.kube.reviews import Reviews
@@ -60,7 +60,7 @@ class Program:
         self._trust = Trust()
         self._told = ""
         self._published: Cache[Mapping[str, Any]] = Cache(
-            client, CONFIG_MAPS, namespace=NAMESPACE, fields=f"metadata.name={NAME}"
+            client, CONFIG_MAPS, namespaces=[NAMESPACE], fields=f"metadata.name={NAME}"
         )
         self._published.subscribe(lambda old, new: self._take())
         operator = Operator(places.operator, self._ours.client_context, places.authority)
