@@ -163,6 +163,7 @@ def test_a_failure_is_told_once_and_names_what_was_asked() -> None:
         (
             "FailedComputeMetricsReplicas",
             "invalid metrics (1 invalid out of 1), first error is: "
+            "failed to get s0-redis-jobs external metric value: "
             f"failed to get s0-redis-jobs external metric: {cause}",
         ),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parts.conversation import JSON_PATCH, MERGE, STRATEGIC, Talk
+from parts.conversation import JSON_PATCH, MERGE, STRATEGIC, TABLE, Talk
 
 APPS = "apps/v1"
 
@@ -144,3 +144,38 @@ async def test_the_propagation_of_a_deletion_is_noted(talk: Talk, policy: str, f
     assert set(held["finalizers"]) == {"example.org/held", finalizer}
     await talk.patch(path, {"metadata": {"finalizers": None}})
     assert (await talk.get(path)).status == 404
+
+
+async def test_scale_and_status_as_tables(talk: Talk, path: str) -> None:
+    for sub, names in (
+        ("scale", ["Name", "Desired", "Available", "Age"]),
+        ("status", ["Name", "Ready", "Up-to-date", "Available", "Age", "Containers", "Images", "Selector"]),
+    ):
+        table = (await talk.get(f"{path}/{sub}", accept=TABLE)).body
+        assert (table["kind"], [column["name"] for column in table["columnDefinitions"]]) == ("Table", names)
+        assert table["rows"][0]["cells"][0] == "d"
+
+
+async def test_notes_on_a_deployment_are_a_generation_but_beside_its_status(talk: Talk, path: str) -> None:
+    async def generation(answer: Any) -> int:
+        assert answer.status == 200, answer.body
+        return int(answer.body["metadata"]["generation"])
+
+    first = await generation(await talk.get(path))
+    noted = {"metadata": {"annotations": {"a": "1"}}}
+    assert await generation(await talk.patch(path, noted)) == first + 1
+    noted = {"metadata": {"annotations": {"a": "2"}}}
+    assert await generation(await talk.patch(f"{path}/status", noted)) == first + 1
+    assert await generation(await talk.patch(path, {"metadata": {"labels": {"a": "1"}}})) == first + 1
+
+
+async def test_the_old_name_of_a_service_account_follows_the_new_one(talk: Talk, path: str) -> None:
+    def accounts(answer: Any) -> tuple[str, str]:
+        spec = answer.body["spec"]["template"]["spec"]
+        return spec.get("serviceAccountName", ""), spec.get("serviceAccount", "")
+
+    for field, wanted in (("serviceAccount", "a"), ("serviceAccountName", "b")):
+        patch = {"spec": {"template": {"spec": {field: wanted}}}}
+        assert accounts(await talk.patch(path, patch, STRATEGIC)) == (wanted, wanted)
+    patch = {"spec": {"template": {"spec": {"serviceAccount": "c"}}}}
+    assert accounts(await talk.patch(path, patch, STRATEGIC)) == ("b", "b")

@@ -32,8 +32,8 @@ class HpaDecision:
     `replicas` is the count to write where it differs from the current one. `conditions` hold only
     the types that this reconcile has an opinion on: the others stay as they are. They and `memory` take
     the write for done; where it failed, use `unwritten`. `due` is the first moment at which the same
-    metrics may lead to another count. `is_unanswered`: the count is held because nobody answered for a
-    metric, which may be over in a moment; nothing that was written is wrong.
+    metrics may lead to another count. `is_held`: the metrics came to no conclusion; `is_unanswered`: because
+    nobody answered for one, which may be over in a moment; nothing that was written is wrong.
     """
 
     replicas: int
@@ -44,6 +44,7 @@ class HpaDecision:
     events: tuple[EmitEvent, ...] = ()
     rescale_reason: str = ""
     due: datetime | None = None
+    is_held: bool = False
     is_unanswered: bool = False
 
     @property
@@ -127,6 +128,7 @@ def _held(current: int, metrics: int, failed: tuple[Sample, ...], memory: HpaMem
         (reason,),
         (messages.FOUND, messages.inactive(failed[0])),
         events if text != memory.reported else (),
+        is_held=True,
         is_unanswered=all(one.failure is not None and one.failure.kind == "Unreachable" for one in failed),
     )
 

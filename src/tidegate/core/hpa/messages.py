@@ -112,9 +112,8 @@ def failure_text(sample: Sample) -> str:
     if sample.kind == "External":
         selector = selector_text(sample.labels)
         return f"unable to get external metric {sample.namespace}/{sample.name}/{selector}: {cause}"
-    return (
-        f"failed to get {sample.name} utilization: unable to get metrics for resource {sample.name}: {cause}"
-    )
+    what = "utilization" if sample.target_type == "Utilization" else "usage"
+    return f"failed to get {sample.name} {what}: unable to get metrics for resource {sample.name}: {cause}"
 
 
 def failure_events(failed: Iterable[Sample]) -> tuple[EmitEvent, ...]:
@@ -125,11 +124,14 @@ def failure_events(failed: Iterable[Sample]) -> tuple[EmitEvent, ...]:
 def held_text(failed: tuple[Sample, ...], metrics: int) -> str:
     """Why no count could be computed from that many metrics; `failed` is not empty."""
     sample, cause = failed[0], failure_text(failed[0])
-    first = cause
-    if sample.kind == "External" and sample.target_type == "Value":
-        first = f"failed to get external metric {sample.name}: {cause}"
-    elif sample.kind == "External":
-        first = f"failed to get {sample.name} external metric: {cause}"
+    if sample.kind == "Resource":
+        first = f"failed to get {sample.name} resource metric value: {cause}"
+    elif sample.kind == "ContainerResource":
+        first = f"failed to get {sample.container} container metric value: {cause}"
+    else:
+        is_value = sample.target_type == "Value"
+        what = f"external metric {sample.name}" if is_value else f"{sample.name} external metric"
+        first = f"failed to get {sample.name} external metric value: failed to get {what}: {cause}"
     return f"invalid metrics ({len(failed)} invalid out of {metrics}), first error is: {first}"
 
 

@@ -29,8 +29,8 @@ class Sample:
 
     `value` is the total for External metrics, the mean per ready pod for an AverageValue and the
     mean percentage of the request for a Utilization of resources. `ready` counts ready pods.
-    `namespace` and `labels` (the metric selector's matchLabels) appear in texts only, `average` (what a
-    pod uses, behind a Utilization) in the status only.
+    `namespace`, `labels` (the metric selector's matchLabels) and `container` appear in texts only, `average`
+    (what a pod uses, behind a Utilization) in the status only.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Sample:
     namespace: str = ""
     labels: tuple[tuple[str, str], ...] = ()
     average: float | None = None
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,11 +110,15 @@ def storage_key(resource: Resource) -> str:
 
 
 STATUS = Subresource("status")
+# What a scale subresource answers with; no kind of its own is served.
+SCALES = Kind(Resource("autoscaling", "v1", "scales", "Scale"))
 SCALE = Subresource("scale", group="autoscaling", version="v1", kind="Scale")
 _POD_SUBRESOURCES = (
     STATUS,
     Subresource("log", ("get",)),
     Subresource("exec", ("create", "get"), kind="PodExecOptions"),
+    Subresource("binding", ("create",), kind="Binding"),
+    Subresource("eviction", ("create",), "policy", "v1", "Eviction"),
 )
 _ALL = ("all",)
 _TEMPLATE_SCALE = ScalePaths(selector=".spec.selector")
@@ -186,6 +190,12 @@ BUILT_IN: tuple[Kind, ...] = (
         Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
         has_generation=True,
         is_journaled=False,
+    ),
+    Kind(
+        Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
+        ("pdb",),
+        subresources=(STATUS,),
+        has_generation=True,
     ),
     _review("authentication", "tokenreviews", "TokenReview"),
     _review("authentication", "selfsubjectreviews", "SelfSubjectReview"),

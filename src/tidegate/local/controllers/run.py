@@ -19,6 +19,7 @@ from tidegate.local.controllers.jobs.jobs import Jobs
 from tidegate.local.controllers.services.mirroring import Mirroring
 from tidegate.local.controllers.services.services import Services
 from tidegate.local.controllers.workloads.deployments import Deployments
+from tidegate.local.controllers.workloads.disruption_budgets import DisruptionBudgets
 from tidegate.local.controllers.workloads.replicasets import ReplicaSets
 from tidegate.local.objects import Objects
 from tidegate.runtime.clock import Clock
@@ -41,6 +42,7 @@ def reconcilers(
         Jobs(objects, clock),
         Deployments(objects, clock),
         ReplicaSets(objects, clock),
+        DisruptionBudgets(objects, clock, kinds),
         Services(objects),
         Mirroring(objects),
         Claims(objects),

@@ -19,13 +19,14 @@ from pathlib import Path
 
 ROOTS = {
     "core/v1": "Namespace Node Pod Service Endpoints ConfigMap Secret ServiceAccount PersistentVolumeClaim "
-    "PersistentVolume Event",
+    "PersistentVolume Event Binding",
     "apps/v1": "Deployment ReplicaSet",
     "batch/v1": "Job",
     "autoscaling/v1": "Scale HorizontalPodAutoscaler",
     "autoscaling/v2": "HorizontalPodAutoscaler",
     "coordination/v1": "Lease",
     "discovery/v1": "EndpointSlice",
+    "policy/v1": "PodDisruptionBudget Eviction",
     "rbac/v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
     "meta/v1": "DeleteOptions",
     "authentication/v1": "TokenRequest TokenReview SelfSubjectReview",

@@ -122,7 +122,6 @@ def test_the_target_follows_an_external_metric(live):
         found = status(world)
         assert (found["currentReplicas"], found["desiredReplicas"]) == (1, 4)
         assert found["lastScaleTime"] == "2026-01-05T08:00:00Z"
-        assert found["observedGeneration"] == 1
         (metric,) = found["currentMetrics"]
         assert metric["external"]["current"] == {"averageValue": "20"}
         assert condition(world, "AbleToScale") == ("True", "SucceededRescale")

@@ -239,6 +239,13 @@ def _role_ref(body: Object) -> None:
             fill(subject, "apiGroup", _RBAC)
 
 
+def _disruption_budget(body: Object) -> None:
+    body.setdefault("spec", {})
+    status = body.setdefault("status", {})
+    for field in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
+        status.setdefault(field, 0)
+
+
 _BY_KEY: dict[str, Callable[[Object], None]] = {
     "pods": _pod,
     "deployments.apps": _deployment,
@@ -253,6 +260,7 @@ _BY_KEY: dict[str, Callable[[Object], None]] = {
     "namespaces": _namespace,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
+    "poddisruptionbudgets.policy": _disruption_budget,
     "customresourcedefinitions.apiextensions.k8s.io": _crd,
     "rolebindings.rbac.authorization.k8s.io": _role_ref,
     "clusterrolebindings.rbac.authorization.k8s.io": _role_ref,

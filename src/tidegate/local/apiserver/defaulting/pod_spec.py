@@ -28,6 +28,9 @@ def pod_spec(spec: dict[str, Any]) -> None:
     if spec.setdefault("terminationGracePeriodSeconds", 30) < 0:
         spec["terminationGracePeriodSeconds"] = 1
     spec.setdefault("securityContext", {})
+    # The old name of the field says what the new one does.
+    if account := spec.get("serviceAccountName") or spec.get("serviceAccount"):
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
     for volume in spec.get("volumes") or ():
         _volume(volume)
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
@@ -40,8 +43,8 @@ def pod_only(spec: dict[str, Any]) -> None:
     spec.setdefault("priority", 0)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     _tolerate(spec)
-    fill(spec, "serviceAccountName", spec.get("serviceAccount") or "default")
-    fill(spec, "serviceAccount", spec["serviceAccountName"])
+    if not spec.get("serviceAccountName"):
+        spec["serviceAccountName"] = spec["serviceAccount"] = "default"
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         resources = container["resources"]
         for name, amount in (resources.get("limits") or {}).items():

@@ -14,6 +14,7 @@ from tidegate.kube.resource import ApiError
 from tidegate.kube.responses import (
     accepted,
     bad_request,
+    encode,
     json_answer,
     no_such_path,
     not_allowed,
@@ -33,11 +34,12 @@ from tidegate.local.apiserver.http.list_options import (
 from tidegate.local.apiserver.http.pod_streams import Streams
 from tidegate.local.apiserver.http.reviews import Reviews
 from tidegate.local.apiserver.http.watch_streams import WatchStreams, asked_of
-from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.kinds import SCALES, Kind
 from tidegate.local.apiserver.paths import Path, flag, number
 from tidegate.local.apiserver.printing.tables import SHAPES, Renderer, decode, shape_of
 from tidegate.local.apiserver.reads import Query
 from tidegate.local.apiserver.scale import scale_of
+from tidegate.local.apiserver.writing.pod_requests import BINDING, EVICTION, PodRequests
 from tidegate.local.apiserver.writing.verbs import Target, Written
 from tidegate.runtime.clock import Clock
 
@@ -62,6 +64,7 @@ class Endpoints:
         self._watches = watches
         self._reviews = reviews
         self._clock = clock
+        self._asked = PodRequests(plane.store, plane.verbs, plane.kinds, clock)
 
     def verb(self, request: web.Request, path: Path) -> str:
         """The API's word for what a request does (`list`, `watch`, `create`, `connect` …)."""
@@ -122,6 +125,8 @@ class Endpoints:
             return await self._streams.exec(request, path)
         if verb not in sub.verbs:
             raise self._refusal(request, kind)
+        if kind.key == "pods" and sub.name in ("binding", "eviction"):
+            return await self._request_of_pod(request, path)
         if kind.key == "pods" and sub.name == "log":
             return await self._streams.log(request, path)
         if kind.key == "serviceaccounts" and sub.name == "token":
@@ -129,10 +134,32 @@ class Endpoints:
         target = Target(kind, path.namespace, path.name, path.subresource)
         if verb != "get":
             return await self._write(request, target, verb, user)
-        row = self._plane.reads.get(kind, path.namespace, path.name)
+        row, now = self._plane.reads.get(kind, path.namespace, path.name), self._clock.now()
         if sub.name == "scale":
-            return json_answer(scale_of(kind, decode(self._plane.reads.body(kind, row))))
-        return json_answer(self._plane.reads.body(kind, row))
+            scale = scale_of(kind, decode(self._plane.reads.body(kind, row)))
+            return json_answer(self._renderer(request, SCALES).written(encode(scale), now))
+        return json_answer(self._renderer(request, kind).one(row, now))
+
+    async def _request_of_pod(self, request: web.Request, path: Path) -> web.Response:
+        """201: the Pod is bound to a node, or on its way out."""
+        kind = BINDING if path.subresource == "binding" else EVICTION
+        body, options, warnings = await requests.read_request(request, kind)
+        meta = body.get("metadata") or {}
+        if meta.get("name") != path.name:
+            raise bad_request(f"name in URL does not match name in {kind.resource.kind} object")
+        if meta.get("namespace") not in (None, "", path.namespace):
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace of the request"
+            )
+        if kind is BINDING:
+            write = self._asked.bind(path.namespace, path.name, body, options)
+        else:
+            deletion, own = requests.deletion_of(body.get("deleteOptions") or {}, {})
+            options = replace(options, is_dry_run=options.is_dry_run or own.is_dry_run)
+            write = self._asked.evict(path.namespace, path.name, deletion, options)
+        await _whole(write)
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+        return json_answer(status, status=201, warnings=warnings)
 
     def _confirm_create(self, path: Path, user: User) -> None:
         """A websocket is opened by a GET; who may only look may not run commands by it."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
+from aiohttp import web
 
 from tidegate.kube.responses import bad_request, unsupported_media
 from tidegate.local.apiserver.http import protobuf
@@ -13,7 +14,9 @@ from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import flag, number
 from tidegate.local.apiserver.refusals import invalid_options, version_required
 from tidegate.local.apiserver.validation.rules import one_of, wrong
+from tidegate.local.apiserver.writing.review import Decoding, pruned
 from tidegate.local.apiserver.writing.verbs import Deletion, FieldValidation, Options, PatchType
+from tidegate.local.objects import Object
 
 JSON_TYPES = ("", "application/json", "text/json")
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml")
@@ -36,7 +39,11 @@ _PROPAGATIONS: dict[str, Propagation] = {
     "Orphan": "Orphan",
 }
 # Kinds that know no unconditional update, as custom resources do not.
-_CONDITIONAL = ("customresourcedefinitions.apiextensions.k8s.io", "leases.coordination.k8s.io")
+_CONDITIONAL = (
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "leases.coordination.k8s.io",
+    "poddisruptionbudgets.policy",
+)
 TOO_DEEP = "the body of the request nests too deep"
 
 
@@ -123,11 +130,25 @@ def write_options(query: Mapping[str, str], verb: str) -> Options:
     )
 
 
+async def read_request(request: web.Request, kind: Kind) -> tuple[Object, Options, list[str]]:
+    """What is asked and not stored: the object with the fields its kind has, how it is asked, and what there
+    is to say about other fields."""
+    options = write_options(request.query, "create")
+    content_type = request.headers.get("Content-Type", "")
+    body = read_object(await request.read(), content_type, protobuf.message_of(kind))
+    return body, options, pruned(kind, body, Decoding(options.field_validation))
+
+
 def read_deletion(
     raw: bytes, content_type: str, query: Mapping[str, str], validation: FieldValidation = "Warn"
 ) -> tuple[Deletion, Options]:
     """DeleteOptions from the body, where there is one, else from the query."""
     body = read_object(raw, content_type, "DeleteOptions") if raw.strip() else {}
+    return deletion_of(body, query)
+
+
+def deletion_of(body: dict[str, Any], query: Mapping[str, str]) -> tuple[Deletion, Options]:
+    """DeleteOptions as values; what they do not say may stand in the query."""
     if body.get("kind") not in (None, "", "DeleteOptions"):
         raise bad_request(f"the body of a deletion is a {body['kind']}, not DeleteOptions")
     grace = body.get("gracePeriodSeconds")

@@ -15,7 +15,7 @@ from tidegate.local.apiserver.authentication.tokens import NO_TOKEN, Refused, To
 from tidegate.local.apiserver.authorization.access import User
 from tidegate.local.apiserver.authorization.policy import Policy
 from tidegate.local.apiserver.authorization.reviews import access_review, rules_review
-from tidegate.local.apiserver.http import protobuf, requests
+from tidegate.local.apiserver.http import requests
 from tidegate.local.apiserver.http.identities import Identities
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import Path
@@ -23,7 +23,6 @@ from tidegate.local.apiserver.reads import Reads
 from tidegate.local.apiserver.refusals import conflict, invalid
 from tidegate.local.apiserver.validation import fields
 from tidegate.local.apiserver.validation.object_metadata import claim
-from tidegate.local.apiserver.writing.review import Decoding, pruned
 from tidegate.local.objects import Object
 from tidegate.runtime.clock import Clock
 
@@ -45,7 +44,7 @@ class Reviews:
 
     async def serve(self, request: web.Request, kind: Kind, path: Path, user: User) -> web.Response:
         """201: the object with the status that answers it."""
-        body, warnings = await _read(request, kind)
+        body, _, warnings = await requests.read_request(request, kind)
         claim(kind, path.namespace, "", body)
         name = kind.resource.kind
         if name == "SelfSubjectReview":
@@ -61,7 +60,7 @@ class Reviews:
 
     async def token(self, request: web.Request, account_kind: Kind, path: Path) -> web.Response:
         """201: a TokenRequest with a token for the ServiceAccount at the path."""
-        body, warnings = await _read(request, TOKEN_REQUEST)
+        body, _, warnings = await requests.read_request(request, TOKEN_REQUEST)
         given_uid = (body.get("metadata") or {}).get("uid")
         meta = claim(TOKEN_REQUEST, path.namespace, path.name, body)
         account = self._reads.get(account_kind, path.namespace, path.name).parse()
@@ -102,14 +101,6 @@ class Reviews:
             # As servers say it that know other tokens too: none of the others knows it either.
             return {"user": {}, "error": told if told == NO_TOKEN else f"[{NO_TOKEN}, {told}]"}
         return {"authenticated": True, "user": user.as_body(), "audiences": shared}
-
-
-async def _read(request: web.Request, kind: Kind) -> tuple[Object, list[str]]:
-    """The object in the body, with the fields its kind has, and what there is to say about the others."""
-    validation = requests.write_options(request.query, "create").field_validation
-    content_type = request.headers.get("Content-Type", "")
-    body = requests.read_object(await request.read(), content_type, protobuf.message_of(kind))
-    return body, pruned(kind, body, Decoding(validation))
 
 
 def _check_life(life_s: int) -> None:

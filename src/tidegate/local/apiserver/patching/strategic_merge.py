@@ -54,6 +54,9 @@ _EXCEPTIONS: dict[tuple[str, str], str] = {
 # Lists of plain values that are united: (map they stand in, field).
 _UNITED = {("metadata", "finalizers"), ("spec", "podCIDRs")}
 
+# Maps that a patch replaces, whatever stands in them.
+_REPLACED = {("poddisruptionbudgets.policy", "selector")}
+
 _PATCH, _RETAIN = "$patch", "$retainKeys"
 _DELETE_FROM, _ORDER = "$deleteFromPrimitiveList/", "$setElementOrder/"
 
@@ -109,6 +112,8 @@ class _Merge:
         return merged
 
     def _field(self, name: str, field: str, current: Any, value: Any) -> Any:
+        if isinstance(value, dict) and (self._key, field) in _REPLACED:
+            return self.plain(value)
         if isinstance(value, dict):
             return self.map(field, current if isinstance(current, dict) else {}, value)
         if not isinstance(value, list) or not isinstance(current, list):

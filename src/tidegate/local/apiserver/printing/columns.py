@@ -44,6 +44,12 @@ def at(*path: str, default: Any = "") -> Cell:
     return cell
 
 
+def _written(*path: str) -> Cell:
+    """A number or a percentage as it was written, "N/A" where there is none."""
+    value = at(*path, default="N/A")
+    return lambda body, now: str(value(body, now))
+
+
 def count(*path: str) -> Cell:
     """How many items stand at a path."""
     find = at(*path, default=())
@@ -365,6 +371,19 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
         Column("Reason", at("status", "reason")),
         AGE,
         Column("VolumeMode", at("spec", "volumeMode", default=UNSET), priority=1),
+    ),
+    ("autoscaling", "Scale"): (
+        NAME,
+        Column("Desired", at("spec", "replicas", default=0), "integer"),
+        Column("Available", at("status", "replicas", default=0), "integer"),
+        AGE,
+    ),
+    ("policy", "PodDisruptionBudget"): (
+        NAME,
+        Column("Min Available", _written("spec", "minAvailable")),
+        Column("Max Unavailable", _written("spec", "maxUnavailable")),
+        Column("Allowed Disruptions", at("status", "disruptionsAllowed", default=0), "integer"),
+        AGE,
     ),
     ("coordination.k8s.io", "Lease"): (NAME, Column("Holder", at("spec", "holderIdentity")), AGE),
     ("rbac.authorization.k8s.io", "Role"): (NAME, CREATED_AT),

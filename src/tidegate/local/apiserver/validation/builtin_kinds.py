@@ -32,6 +32,7 @@ from tidegate.local.apiserver.validation.rules import (
     amount,
     at_least,
     count_or_percent,
+    count_or_share,
     forbidden,
     label_selector,
     labels,
@@ -111,8 +112,9 @@ def _deployment(body: Object) -> Problems:
             "spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"
         )
     elif rolling:
-        for field in ("maxSurge", "maxUnavailable"):
-            yield from count_or_percent(f"spec.strategy.rollingUpdate.{field}", rolling[field])
+        yield from count_or_percent("spec.strategy.rollingUpdate.maxSurge", rolling["maxSurge"])
+        unavailable = rolling["maxUnavailable"]
+        yield from count_or_share("spec.strategy.rollingUpdate.maxUnavailable", unavailable)
         if str(rolling["maxSurge"]).rstrip("%") == str(rolling["maxUnavailable"]).rstrip("%") == "0":
             yield wrong(
                 "spec.strategy.rollingUpdate.maxUnavailable",
@@ -175,6 +177,20 @@ def _volume(body: Object) -> Problems:
     yield from _class_and_mode(spec)
 
 
+def _disruption_budget(body: Object) -> Problems:
+    spec = body.get("spec") or {}
+    bounds = {name: spec[name] for name in ("minAvailable", "maxUnavailable") if spec.get(name) is not None}
+    if len(bounds) > 1:
+        yield wrong("spec", bounds, "minAvailable and maxUnavailable cannot be both set")
+    for name, value in bounds.items():
+        yield from count_or_share(f"spec.{name}", value)
+    if spec.get("selector") is not None:
+        yield from label_selector("spec.selector", spec["selector"])
+    policy = spec.get("unhealthyPodEvictionPolicy")
+    if policy is not None:
+        yield from one_of("spec.unhealthyPodEvictionPolicy", policy, ("AlwaysAllow", "IfHealthyBudget"))
+
+
 def _event(body: Object) -> Problems:
     about = body.get("involvedObject") or {}
     namespace = body["metadata"].get("namespace")
@@ -205,6 +221,7 @@ _BY_KEY: dict[str, Callable[[Object], Problems]] = {
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
     "events": _event,
+    "poddisruptionbudgets.policy": _disruption_budget,
     "leases.coordination.k8s.io": _lease,
     "roles.rbac.authorization.k8s.io": partial(role_problems, is_namespaced=True),
     "clusterroles.rbac.authorization.k8s.io": partial(role_problems, is_namespaced=False),

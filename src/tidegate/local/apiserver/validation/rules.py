@@ -135,8 +135,17 @@ def amount(value: Any) -> Decimal | None:
 def count_or_percent(path: str, value: Any) -> Problems:
     if isinstance(value, str) and _PERCENT.fullmatch(value):
         return
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield from at_least(path, value, 0)
+    else:
         yield wrong(path, value, "must be a whole number >= 0 or a percentage such as 25%")
+
+
+def count_or_share(path: str, value: Any) -> Problems:
+    """A number of Pods, or a part of them."""
+    yield from count_or_percent(path, value)
+    if isinstance(value, str) and _PERCENT.fullmatch(value) and int(value[:-1]) > 100:
+        yield wrong(path, value, "must not be greater than 100%")
 
 
 def content_keys(path: str, values: dict[str, Any]) -> Problems:

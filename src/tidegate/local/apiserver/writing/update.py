@@ -17,6 +17,7 @@ from tidegate.local.objects import Object
 
 # The one kind whose generation tells of changed annotations too, in Kubernetes as well.
 _COUNTS_NOTES = "deployments.apps"
+_PODS = "pods"
 
 
 def merged(kind: Kind, subresource: str, old: Object, body: Object) -> Object:
@@ -70,8 +71,16 @@ def check_preconditions(kind: Kind, old: Object, meta: dict[str, Any], *, is_pat
 
 
 def bump_generation(kind: Kind, old: Object, new: Object, subresource: str = "") -> None:
+    if not kind.has_generation:
+        return
+    if kind.key == _PODS and "nodeName" not in old["spec"]:
+        # To get a node is no change of what a Pod is to be.
+        spec = {name: value for name, value in new["spec"].items() if name != "nodeName"}
+        is_changed = changed_outside_status(kind, old, {**new, "spec": spec})
+    else:
+        is_changed = changed_outside_status(kind, old, new)
     is_noted = kind.key == _COUNTS_NOTES and not subresource and _notes(old) != _notes(new)
-    if kind.has_generation and (is_noted or changed_outside_status(kind, old, new)):
+    if is_changed or is_noted:
         new["metadata"] = {**new["metadata"], "generation": int(old["metadata"].get("generation", 0)) + 1}
 
 

@@ -25,9 +25,9 @@ def decided(
     """The status after a decision: `lastScaleTime` moves when the count does."""
     old = hpa.get("status") or {}
     status: Status = {
-        "observedGeneration": hpa["metadata"].get("generation", 1),
         "currentReplicas": decision.current,
-        "desiredReplicas": decision.replicas,
+        # Where nothing could be concluded, what was wanted last stands.
+        "desiredReplicas": old.get("desiredReplicas", 0) if decision.is_held else decision.replicas,
         "conditions": with_all(old.get("conditions"), decision.conditions, now),
     }
     if samples:
@@ -44,7 +44,6 @@ def blind(hpa: Object, condition: Condition, now: datetime) -> Status:
     kept = {name: old[name] for name in ("lastScaleTime", "currentReplicas", "currentMetrics") if name in old}
     return {
         **kept,
-        "observedGeneration": hpa["metadata"].get("generation", 1),
         "desiredReplicas": old.get("desiredReplicas", 0),
         "conditions": with_all(old.get("conditions"), [condition], now),
     }

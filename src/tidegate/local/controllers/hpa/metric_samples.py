@@ -120,7 +120,9 @@ class Samples:
             )
         else:
             result = mean(answer, scope.active, target, None)
-        sample = Sample(name, target_type, target, None, None, 0, kind, scope.namespace)
+        sample = Sample(
+            name, target_type, target, None, kind=kind, namespace=scope.namespace, container=container
+        )
         if isinstance(result, Failure):
             return replace(sample, failure=result)
         (value, ready), average = result, None

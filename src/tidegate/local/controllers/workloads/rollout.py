@@ -81,7 +81,10 @@ def _bare(template: dict[str, Any]) -> dict[str, Any]:
     metadata = dict(template.get("metadata") or {})
     labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key != HASH}
     metadata = {key: value for key, value in {**metadata, "labels": labels}.items() if value}
-    return {"metadata": metadata, "spec": template.get("spec") or {}}
+    spec = dict(template.get("spec") or {})
+    if spec.get("serviceAccountName"):
+        spec.pop("serviceAccount", None)
+    return {"metadata": metadata, "spec": spec}
 
 
 def new_replica_set(deployment: Object, replica_sets: Iterable[Object]) -> Object | None:
