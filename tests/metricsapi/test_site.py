@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from parts.reviewing import Rights
 from parts.tls_parts import Maker, held, trusting
 from tidegate.api.metric_stream import Metric
-from tidegate.base.errors import Failure
+from tidegate.base.errors import Failure, Unreachable
 from tidegate.kube.resource import ApiError
 from tidegate.kube.spoken_for import DEFAULT_HEADERS
 from tidegate.metricsapi.site import Site
@@ -44,6 +44,15 @@ class Kept:
             return Failure("Misconfigured", "no matching metrics found")
         now_s = asyncio.get_running_loop().time()
         return Told(values, now_s - 60, 15.0, now_s)
+
+
+async def explain(path: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """A leader that lets nobody see but hpas."""
+    if ("X-Remote-User", "hpas") not in headers:
+        raise ApiError(403, "Forbidden", "scaledobjects.keda.sh is forbidden")
+    if path != "/explain/scaledobjects/shop/web":
+        raise Unreachable("ask", on="operator:9666", answer="connection refused")
+    return b'{"replicas":3}'
 
 
 @dataclass
@@ -98,7 +107,7 @@ async def port() -> AsyncIterator[Port]:
     kept.values[Metric("shop", "web", "s0-redis-jobs")] = (2.5, 4.0)
     clock = SystemClock()
     made = Port(
-        Site(kept, rights.reviewer(clock), lambda: made.trust, clock),
+        Site(kept, rights.reviewer(clock), lambda: made.trust, clock, explain),
         kept,
         rights,
         ours,
@@ -108,6 +117,7 @@ async def port() -> AsyncIterator[Port]:
     )
     context = held(trust.pem, ours.pair("metrics")).listening_context(asks_client=True)
     await made.site.start("127.0.0.1", 0, context)
+    made.site.is_ready = True
     yield made
     await made.site.stop()
     await made.site.stop()
@@ -161,14 +171,15 @@ async def test_the_aggregator_finds_the_group(port: Port, version: str) -> None:
     assert status == 200
     assert body["apiVersion"] == f"apidiscovery.k8s.io/{version}"
     assert headers["Content-Type"].startswith("application/json;g=apidiscovery.k8s.io")
-    [item] = body["items"]
+    item, explained = body["items"]
+    assert explained["metadata"]["name"] == "explain.tidegate.dev"
     assert item["metadata"]["name"] == "external.metrics.k8s.io"
     assert item["versions"][0]["resources"][0]["responseKind"]["kind"] == "ExternalMetricValueList"
 
 
 async def test_who_knows_older_discovery_finds_it_too(port: Port) -> None:
     _, groups, _ = await port.asked_by_proxy("/apis")
-    assert [one["name"] for one in groups["groups"]] == ["external.metrics.k8s.io"]
+    assert [one["name"] for one in groups["groups"]] == ["external.metrics.k8s.io", "explain.tidegate.dev"]
     _, group, _ = await port.asked_by_proxy("/apis/external.metrics.k8s.io")
     assert group["preferredVersion"]["groupVersion"] == "external.metrics.k8s.io/v1beta1"
     _, listed, headers = await port.asked_by_proxy(ROOT)
@@ -246,6 +257,41 @@ async def test_rights_to_all_metrics_are_asked_once_for_a_thousand_questions(por
     for number in range(50):
         await port.asked_by_proxy(f"{ROOT}/namespaces/shop/s{number}-x?{OWNED}")
     assert len(port.rights.reviews) == 1
+
+
+EXPLAINED = "/apis/explain.tidegate.dev/v1alpha1/namespaces/shop/explainedscaledobjects"
+
+
+async def test_an_explanation_is_an_object_that_kubectl_can_show(port: Port) -> None:
+    status, body, _ = await port.asked_by_proxy(f"{EXPLAINED}/web")
+    assert status == 200
+    assert body == {
+        "apiVersion": "explain.tidegate.dev/v1alpha1",
+        "kind": "ExplainedScaledObject",
+        "metadata": {"namespace": "shop", "name": "web"},
+        "explanation": {"replicas": 3},
+    }
+
+
+async def test_the_leader_says_who_may_see_an_explanation(port: Port) -> None:
+    status, body, _ = await port.asked_by_proxy(f"{EXPLAINED}/web", **{"X-Remote-User": "joe"})
+    assert (status, body["message"]) == (403, "scaledobjects.keda.sh is forbidden")
+    assert (await port.get(f"{EXPLAINED}/web", HPAS))[0] == 403
+
+
+async def test_a_leader_that_is_away_is_told_to_who_wants_an_explanation(port: Port) -> None:
+    status, body, _ = await port.asked_by_proxy(f"{EXPLAINED}/other")
+    assert (status, body["reason"]) == (503, "ServiceUnavailable")
+    assert "operator:9666: connection refused" in body["message"]
+    assert (await port.asked_by_proxy("/apis/explain.tidegate.dev/v1alpha1/namespaces/shop/pods/web"))[
+        0
+    ] == 404
+
+
+async def test_a_server_that_knows_nobody_yet_is_not_ready(port: Port) -> None:
+    port.site.is_ready = False
+    assert (await port.get("/readyz"))[0] == 500
+    assert (await port.get("/livez"))[0] == 200
 
 
 async def test_groups_and_extras_reach_the_review(port: Port) -> None:

@@ -25,10 +25,9 @@ from parts.control_plane import ControlPlane
 from parts.installed import Installed, Program
 from parts.loopback import free_port
 from parts.tls_parts import Maker, write
-from parts.waiting import wait_until
 
 GROUP = "/apis/external.metrics.k8s.io/v1beta1"
-APISERVICE = "v1beta1.external.metrics.k8s.io"
+APIS = (("external.metrics.k8s.io", "v1beta1", 100), ("explain.tidegate.dev", "v1alpha1", 10))
 USER = "metrics-apiserver"
 SERVICE, OPERATOR = "keda-metrics-apiserver", "keda-operator"
 
@@ -105,7 +104,7 @@ class MetricsApi:
         return Server(program, port, plain, self)
 
     def register(self, server: Server) -> None:
-        """The aggregator leads the group to this server; returns when it says that it is available."""
+        """The aggregator leads our groups to this server; returns when it says that they are available."""
         self.installed.apply(
             {
                 "apiVersion": "v1",
@@ -118,22 +117,19 @@ class MetricsApi:
                 },
             }
         )
-        self.make(
-            {
-                "apiVersion": "apiregistration.k8s.io/v1",
-                "kind": "APIService",
-                "metadata": {"name": APISERVICE},
-                "spec": {
-                    "group": "external.metrics.k8s.io",
-                    "version": "v1beta1",
-                    "groupPriorityMinimum": 100,
-                    "versionPriority": 100,
-                    "caBundle": base64.b64encode(self.maker.trust).decode(),
-                    "service": {"name": SERVICE, "namespace": self.namespace, "port": server.port},
-                },
+        for group, version, priority in APIS:
+            name = f"{version}.{group}"
+            spec = {
+                "group": group,
+                "version": version,
+                "groupPriorityMinimum": priority,
+                "versionPriority": priority,
+                "caBundle": base64.b64encode(self.maker.trust).decode(),
+                "service": {"name": SERVICE, "namespace": self.namespace, "port": server.port},
             }
-        )
-        self.installed.kubectl("wait", "--for=condition=Available", "apiservice", APISERVICE, "--timeout=30s")
+            kind = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService"}
+            self.make({**kind, "metadata": {"name": name}, "spec": spec})
+            self.installed.kubectl("wait", "--for=condition=Available", "apiservice", name, "--timeout=30s")
 
     def let_hpas_ask(self) -> None:
         role = {
@@ -157,9 +153,12 @@ class MetricsApi:
         return self.installed.kubectl("get", "--raw", self.path(metric, owner), check=False)
 
     def values(self, metric: str, owner: str) -> list[str]:
-        """Through the aggregator, as anybody with kubectl asks."""
-        answer = json.loads(self.installed.kubectl("get", "--raw", self.path(metric, owner)))
-        return [one["value"] for one in answer["items"]]
+        """Through the aggregator, as anybody with kubectl asks; none where it is refused."""
+        told = self.installed.kubectl("get", "--raw", self.path(metric, owner), check=False)
+        try:
+            return [one["value"] for one in json.loads(told)["items"]]
+        except ValueError:
+            return []
 
 
 class Server:
@@ -174,7 +173,7 @@ class Server:
     def start(self) -> None:
         """Returns when it is ready: whom to trust was read, too."""
         self.program.start()
-        wait_until(lambda: self.get("/readyz")[0] == 200, "the metrics API server is ready", 30)
+        self.program.until("it is ready", lambda: self.get("/readyz")[0] == 200)
 
     def get(
         self, path: str, pair: tuple[Path, Path] | None = None, **headers: str

@@ -1,58 +1,102 @@
-"""What the API says of itself: its group, its one resource, its shapes. Values only.
+"""What the API says of itself: its groups, their resources, their shapes. Values only.
 
 The names of metrics are never listed: a ScaledObject has them, and its HPA knows them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-GROUP, VERSION = "external.metrics.k8s.io", "v1beta1"
-API_VERSION = f"{GROUP}/{VERSION}"
-KIND = "ExternalMetricValueList"
 DISCOVERY = "apidiscovery.k8s.io"
 AGGREGATED = (("APIGroupDiscoveryList", DISCOVERY, "v2"), ("APIGroupDiscoveryList", DISCOVERY, "v2beta1"))
-ROOT = f"/apis/{API_VERSION}"
-OPENAPI_V3 = f"apis/{API_VERSION}"
 
 Body = dict[str, Any]
 
-_VERSION: Body = {"groupVersion": API_VERSION, "version": VERSION}
-_GROUP: Body = {"name": GROUP, "versions": [_VERSION], "preferredVersion": _VERSION}
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group in its one version, with its resources: plural, singular and kind of each."""
+
+    name: str
+    version: str
+    resources: tuple[tuple[str, str, str], ...]
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.name}/{self.version}"
+
+    @property
+    def root(self) -> str:
+        return f"/apis/{self.api_version}"
+
+
+KIND = "ExternalMetricValueList"
+EXTERNAL = Group("external.metrics.k8s.io", "v1beta1", (("externalmetrics", "", KIND),))
+EXPLAIN = Group(
+    "explain.tidegate.dev",
+    "v1alpha1",
+    (
+        ("explainedscaledobjects", "explainedscaledobject", "ExplainedScaledObject"),
+        ("explainedscaledjobs", "explainedscaledjob", "ExplainedScaledJob"),
+    ),
+)
+GROUPS = (EXTERNAL, EXPLAIN)
+OPENAPI_V3 = EXTERNAL.root.strip("/")
 
 
 def group_list() -> Body:
     """APIGroupList, the old answer of `/apis`."""
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_GROUP]}
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_described(one) for one in GROUPS]}
 
 
-def group() -> Body:
-    """APIGroup of the one group."""
-    return {"kind": "APIGroup", "apiVersion": "v1", **_GROUP}
+def group(one: Group) -> Body:
+    """APIGroup of a group."""
+    return {"kind": "APIGroup", "apiVersion": "v1", **_described(one)}
 
 
-def resources() -> Body:
-    """APIResourceList of the one version."""
-    one = {"name": "externalmetrics", "singularName": "", "namespaced": True, "kind": KIND, "verbs": ["get"]}
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": API_VERSION, "resources": [one]}
+def resources(one: Group) -> Body:
+    """APIResourceList of its one version."""
+    listed = [
+        {"name": plural, "singularName": singular, "namespaced": True, "kind": kind, "verbs": ["get"]}
+        for plural, singular, kind in one.resources
+    ]
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": one.api_version,
+        "resources": listed,
+    }
 
 
 def aggregated(version: str) -> Body:
     """APIGroupDiscoveryList, as the aggregator asks for it."""
-    resource = {
-        "resource": "externalmetrics",
-        "responseKind": {"group": GROUP, "version": VERSION, "kind": KIND},
-        "scope": "Namespaced",
-        "singularResource": "",
-        "verbs": ["get"],
-    }
-    versions = [{"version": VERSION, "resources": [resource], "freshness": "Current"}]
     return {
         "kind": "APIGroupDiscoveryList",
         "apiVersion": f"{DISCOVERY}/{version}",
         "metadata": {},
-        "items": [{"metadata": {"name": GROUP, "creationTimestamp": None}, "versions": versions}],
+        "items": [_discovered(one) for one in GROUPS],
     }
+
+
+def _discovered(one: Group) -> Body:
+    found = [
+        {
+            "resource": plural,
+            "responseKind": {"group": one.name, "version": one.version, "kind": kind},
+            "scope": "Namespaced",
+            "singularResource": singular,
+            "verbs": ["get"],
+        }
+        for plural, singular, kind in one.resources
+    ]
+    versions = [{"version": one.version, "resources": found, "freshness": "Current"}]
+    return {"metadata": {"name": one.name, "creationTimestamp": None}, "versions": versions}
+
+
+def _described(one: Group) -> Body:
+    version = {"groupVersion": one.api_version, "version": one.version}
+    return {"name": one.name, "versions": [version], "preferredVersion": version}
 
 
 def version(ours: str) -> Body:
@@ -116,7 +160,7 @@ def openapi_v3(ours: str) -> Body:
     }
 
 
-_PATH = f"{ROOT}/namespaces/{{namespace}}/{{metricName}}"
+_PATH = f"{EXTERNAL.root}/namespaces/{{namespace}}/{{metricName}}"
 _OPERATION = "listNamespacedExternalMetricValue"
 _ONE, _LIST = (
     f"io.k8s.metrics.pkg.apis.external_metrics.v1beta1.ExternalMetricValue{end}" for end in ("", "List")
@@ -133,7 +177,7 @@ _PARAMETERS: list[Body] = [
 
 
 def _schemas(place: str) -> Body:
-    text, kind = {"type": "string"}, {"group": GROUP, "version": VERSION, "kind": KIND}
+    text, kind = {"type": "string"}, {"group": EXTERNAL.name, "version": EXTERNAL.version, "kind": KIND}
     item = {
         "type": "object",
         "required": ["metricName", "metricLabels", "timestamp", "value"],

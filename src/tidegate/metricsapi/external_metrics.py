@@ -11,7 +11,7 @@ from tidegate.base.quantity import metric_quantity
 from tidegate.base.selectors import parse_selector
 from tidegate.base.times import format_time
 from tidegate.kube.resource import ApiError
-from tidegate.metricsapi.documents import API_VERSION, KIND
+from tidegate.metricsapi.documents import EXTERNAL, KIND
 
 OWNER = "scaledobject.keda.sh/name"
 
@@ -37,7 +37,7 @@ def value_list(name: str, values: Sequence[float], moment: datetime) -> dict[str
     """ExternalMetricValueList of the values of one metric, as of a moment."""
     return {
         "kind": KIND,
-        "apiVersion": API_VERSION,
+        "apiVersion": EXTERNAL.api_version,
         "metadata": {},
         "items": [
             {

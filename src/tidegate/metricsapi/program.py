@@ -65,7 +65,7 @@ class Program:
         self._published.subscribe(lambda old, new: self._take())
         operator = Operator(places.operator, self._ours.client_context, places.authority)
         self.link = Link(operator.stream, clock, places.operator)
-        self.site = Site(self.link, Reviews(client, clock), lambda: self._trust, clock, self._is_ready)
+        self.site = Site(self.link, Reviews(client, clock), lambda: self._trust, clock, operator.get)
 
     async def run(self) -> None:
         """Serves as soon as there are certificates; is ready when it knows whom to trust."""
@@ -83,9 +83,6 @@ class Program:
             finally:
                 await self.site.stop()
 
-    def _is_ready(self) -> bool:
-        return self._shown.material is not None and self._published.is_synced
-
     async def _follow_files(self) -> None:
         while True:
             self._take()
@@ -98,6 +95,7 @@ class Program:
             if self._shown.take(self._read_material(trust)) or trust != self._trust:
                 self._trust = trust
                 log.info("certificates and authorities taken")
+            self.site.is_ready = self._published.is_synced
             self._told = ""
         except TidegateError as error:
             if str(error) != self._told:

@@ -2,6 +2,7 @@
 
 /apis, /apis/external.metrics.k8s.io[/v1beta1]      discovery
 …/v1beta1/namespaces/<namespace>/<metric>           what HPAs ask
+/apis/explain.tidegate.dev/v1alpha1/…               why objects have their numbers (`explained`)
 /openapi/v2, /openapi/v3, /version                  what clients want to know
 /healthz, /livez, /readyz                           probes, for everybody
 """
@@ -32,8 +33,9 @@ from tidegate.kube.responses import (
     not_allowed,
 )
 from tidegate.kube.reviews import Access, Caller, Reviews, forbidden
-from tidegate.metricsapi import documents
+from tidegate.metricsapi import documents, explained
 from tidegate.metricsapi.callers import caller_of
+from tidegate.metricsapi.explained import Explain
 from tidegate.metricsapi.external_metrics import internal, metric_of, value_list
 from tidegate.metricsapi.told import Told
 from tidegate.metricsapi.trust import Trust
@@ -53,7 +55,7 @@ class Answers(Protocol):
 
 
 class Site:
-    """Serves until stopped. `trust` is asked at each request; `is_ready` answers `/readyz`.
+    """Serves until stopped. `trust` is asked at each request; set `is_ready` for `/readyz`.
 
     `requests` counts what was answered, by part and HTTP status.
     """
@@ -64,20 +66,21 @@ class Site:
         reviews: Reviews,
         trust: Callable[[], Trust],
         clock: Clock,
-        is_ready: Callable[[], bool] = lambda: True,
+        explain: Explain,
     ) -> None:
         self.port = 0
+        self.is_ready = False
         self.requests: Counter[tuple[str, int]] = Counter()
         self._answers = answers
         self._reviews = reviews
         self._trust = trust
         self._clock = clock
-        self._is_ready = is_ready
+        self._explain = explain
         self._runner: web.AppRunner | None = None
         v3 = encode(documents.openapi_v3(tidegate.__version__))
         self._documents: dict[str, bytes] = {
-            f"/apis/{documents.GROUP}": encode(documents.group()),
-            documents.ROOT: encode(documents.resources()),
+            **{f"/apis/{one.name}": encode(documents.group(one)) for one in documents.GROUPS},
+            **{one.root: encode(documents.resources(one)) for one in documents.GROUPS},
             "/version": encode(documents.version(tidegate.__version__)),
             "/openapi/v2": encode(documents.openapi_v2(tidegate.__version__)),
             "/openapi/v3": encode(documents.openapi_v3_index(_tag(v3))),
@@ -140,6 +143,8 @@ class Site:
         found = _metric_path(path)
         if found is not None:
             return await self._metric(request, caller, *found)
+        if path.startswith(f"{documents.EXPLAIN.root}/"):
+            return await explained.answer(request, caller, self._explain)
         await self._confirm(caller, Access(request.method.lower(), path=path))
         if request.method not in ("GET", "HEAD"):
             raise not_allowed(f"{request.method} is not allowed on {path}")
@@ -150,14 +155,14 @@ class Site:
         return _cached(request, self._documents[path])
 
     def _health(self, request: web.Request, path: str) -> web.Response:
-        if path == "/readyz" and not self._is_ready():
+        if path == "/readyz" and not self.is_ready:
             return web.Response(status=500, text="waiting for certificates and for kube-system's authorities")
         is_verbose = "verbose" in request.query
         return web.Response(text=f"[+]ping ok\n{path[1:]} check passed\n" if is_verbose else "ok")
 
     async def _metric(self, request: web.Request, caller: Caller, namespace: str, name: str) -> web.Response:
         verb = "list" if request.method in ("GET", "HEAD") else request.method.lower()
-        group, version = documents.GROUP, documents.VERSION
+        group, version = documents.EXTERNAL.name, documents.EXTERNAL.version
         # Who may see all metrics, as HPAs may, is asked about once and not for each metric.
         every = Access(verb, group, "*", version=version)
         if not (await self._reviews.decide(caller, every)).is_allowed:
@@ -192,9 +197,10 @@ def _normal(path: str) -> str:
 
 def _metric_path(path: str) -> tuple[str, str] | None:
     """Namespace and metric of a metric's path."""
-    if not path.startswith(f"{documents.ROOT}/"):
+    root = f"{documents.EXTERNAL.root}/"
+    if not path.startswith(root):
         return None
-    parts = path.removeprefix(f"{documents.ROOT}/").split("/")
+    parts = path.removeprefix(root).split("/")
     if len(parts) != 3 or parts[0] != "namespaces" or not all(parts):
         return None
     return parts[1], parts[2]

@@ -301,7 +301,7 @@ def test_history_is_told_on_request_with_reasons() -> None:
 def test_an_object_is_named_as_kubectl_names_it(cli, words: tuple[str, ...]) -> None:
     """The server of this test explains nothing, which is told once the object is understood."""
     told = cli("explain", *words, code=1).stderr
-    assert "this API server is not one that `tidegate up` serves" in told
+    assert "this API server has no group explain.tidegate.dev" in told
 
 
 @pytest.mark.parametrize(

@@ -50,29 +50,49 @@ def command(words: tuple[str, ...], history: bool, output: str, kubeconfig: str,
 
 
 async def fetch(session: Session, words: Sequence[str]) -> Entry:
-    """The explanation, from a server that explains."""
+    """The explanation: from a server that `tidegate up` runs, or on a cluster through its aggregator."""
     from urllib.parse import quote
 
     import msgspec
 
-    from tidegate.base.errors import Unsupported
     from tidegate.kube.resource import ApiError
 
     resource, name = await _named(session, words)
-    path = f"/explain/{resource.plural}/{quote(session.namespace, safe='')}/{quote(name, safe='')}"
+    place = f"{quote(session.namespace, safe='')}/{quote(name, safe='')}"
     try:
-        raw = await session.client.request("GET", path)
+        raw = await session.client.request("GET", f"/explain/{resource.plural}/{place}")
     except ApiError as error:
-        # A server that explains names the object; others do not know the path.
-        if error.code == 404 and f"{session.namespace}/{name}" not in error.message:
-            raise Unsupported(
-                "explain",
-                answer="this API server is not one that `tidegate up` serves",
-                next_step="look at the object's events with kubectl describe",
-            ) from error
-        raise
+        # A server that explains names the object; a cluster does not know the path, or lets few see it.
+        is_unknown = error.code == 404 and f"{session.namespace}/{name}" not in error.message
+        if not is_unknown and error.code != 403:
+            raise
+        return await _aggregated(session, resource, name)
     found: Entry = msgspec.json.decode(raw)
     return found
+
+
+async def _aggregated(session: Session, resource: Resource, name: str) -> Entry:
+    """What the metrics API server of a cluster says, behind the aggregator: any kubeconfig reaches it."""
+    import msgspec
+
+    from tidegate.base.errors import Unsupported
+    from tidegate.kube.resource import ApiError
+    from tidegate.metricsapi.documents import EXPLAIN
+
+    path = f"{EXPLAIN.root}/namespaces/{session.namespace}/explained{resource.plural}/{name}"
+    try:
+        found: Entry = msgspec.json.decode(await session.client.request("GET", path))
+    except ApiError as error:
+        if error.code != 404 or f"{session.namespace}/{name}" in error.message:
+            raise
+        raise Unsupported(
+            "explain",
+            answer=f"this API server has no group {EXPLAIN.name}",
+            next_step="install tidegate's metrics API server there, or look at the object's events with "
+            "kubectl describe",
+        ) from error
+    explanation: Entry = found["explanation"]
+    return explanation
 
 
 async def _named(session: Session, words: Sequence[str]) -> tuple[Resource, str]:
