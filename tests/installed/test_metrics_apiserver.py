@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,6 +96,8 @@ def test_the_aggregator_knows_the_group_and_passes_errors_on(shop: MetricsApi) -
         }
     ]
     assert "external.metrics.k8s.io/v1beta1" in kubectl("api-versions")
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.plain}/metrics", timeout=10) as page:
+        assert b"tidegate_metrics_api_operator_up 1" in page.read()
     known = kubectl("api-resources", "--api-group=external.metrics.k8s.io", "--no-headers")
     assert known.split() == [
         "externalmetrics",

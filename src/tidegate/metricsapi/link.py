@@ -87,6 +87,11 @@ class Link:
         self._why = "it was not reached yet"
 
     @property
+    def kept(self) -> int:
+        """How many metrics are kept."""
+        return len(self._memory)
+
+    @property
     def is_open(self) -> bool:
         """Whether the operator answers us now."""
         return self._open.is_set()

@@ -6,16 +6,21 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from tidegate import __version__
 from tidegate.cli.wiring.metrics_apiserver_settings import MetricsApiserverSettings
+from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
+from tidegate.cli.wiring.probe_site import plain_site
 from tidegate.cli.wiring.tls_settings import service_rules
 from tidegate.kube import config
 from tidegate.kube.client import Client
+from tidegate.metricsapi.figures import Figures
 from tidegate.metricsapi.program import Places, Program
 from tidegate.runtime.clock import SystemClock
 from tidegate.runtime.loop import stop_signals
+from tidegate.runtime.settings import Listen
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +48,10 @@ async def running(settings: MetricsApiserverSettings) -> AsyncIterator[asyncio.T
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
         program = Program(client, places(settings), clock, service_rules(settings))
+        if settings.port:
+            told = metrics_page(Figures(program.link, program.site))
+            pages = {METRICS: partial(as_page, told)}
+            await stack.enter_async_context(plain_site(Listen(settings.host, settings.port), pages))
         work = asyncio.create_task(program.run(), name="metrics API server")
         try:
             yield work

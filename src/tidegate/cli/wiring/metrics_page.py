@@ -1,18 +1,25 @@
-"""`/metrics`: the figures of an operator as a page, in slices, as the collector wants it."""
+"""`/metrics`: the figures of a program as a page, in slices, as the collector wants it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Protocol
 
 from tidegate.cli.wiring.probe_site import Page
-from tidegate.operator.figures.figures import Figures
 from tidegate.telemetry.metrics.exposition import Exposition
+from tidegate.telemetry.metrics.families import Metric
 
 METRICS = "/metrics"
 
 Headers = Mapping[str, str]
 Told = Callable[[Headers], tuple[Headers, AsyncIterator[bytes]]]
 """The headers of a request to those of its answer, and its body."""
+
+
+class Figures(Protocol):
+    """Whoever gathers a program's metrics."""
+
+    async def gather(self) -> Sequence[Metric]: ...
 
 
 def metrics_page(figures: Figures) -> Told:

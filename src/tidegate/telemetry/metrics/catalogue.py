@@ -200,6 +200,34 @@ STATUS_WRITES = Family(
     "tidegate_status_writes_total", "counter", (), "Patches of the status of our objects.", "ours"
 )
 
+API_REQUESTS = Family(
+    "tidegate_metrics_api_requests_total",
+    "counter",
+    ("part", "code"),
+    "Requests to the metrics API server by part (`metrics`, `other`) and HTTP status.",
+    "ours",
+)
+API_ANSWERS = Family(
+    "tidegate_metrics_api_answers_total",
+    "counter",
+    ("source",),
+    "Where answers to HPAs came from: kept in `memory`, or asked of the `operator`.",
+    "ours",
+)
+STREAM_MESSAGES = Family(
+    "tidegate_metrics_api_stream_messages_total",
+    "counter",
+    ("direction",),
+    "Messages from (`in`) and to (`out`) the operator.",
+    "ours",
+)
+STREAM_OPEN = Family(
+    "tidegate_metrics_api_operator_up", "gauge", (), "1 while the leading operator tells its values.", "ours"
+)
+METRICS_KEPT = Family(
+    "tidegate_metrics_api_metrics_kept", "gauge", (), "Metrics whose last value is kept.", "ours"
+)
+
 _INDEXED = (*SCALER_LABELS[:4], "scalerIndex", "type")
 _MILLISECONDS = 1_000.0
 
@@ -267,5 +295,6 @@ OURS = (
     SERVER_CONNECTIONS,
     STATUS_WRITES,
 )
+METRICS_API = (API_REQUESTS, API_ANSWERS, STREAM_MESSAGES, STREAM_OPEN, METRICS_KEPT)
 OLD = tuple(RENAMED)
 FAMILIES = (*KEDA, *FRAMEWORK, *OURS, *OLD)

@@ -22,6 +22,12 @@ _PARTS = (
         "well, those of Go (`go_*`) are not.",
         catalogue.FRAMEWORK,
     ),
+    (
+        "Of the metrics API server",
+        "Told by `tidegate metrics-apiserver`, with `process_*` and `python_*`. There is no gRPC between it "
+        "and the operator, so KEDA's `keda_internal_metricsservice_grpc_*` are not there.",
+        catalogue.METRICS_API,
+    ),
     ("Old names", "Names that KEDA has given up; told with `--metrics-old-names`.", catalogue.OLD),
 )
 
