@@ -15,6 +15,7 @@ COMMANDS = {
     "up": "Run the control plane on this machine; kubectl can talk to it.",
     "operator": "Scale the objects of a cluster, in place of KEDA's operator.",
     "metrics-apiserver": "Answer the HPAs of a cluster, in place of KEDA's metrics server.",
+    "admission-webhooks": "Judge objects before a cluster stores them, in place of KEDA's webhooks.",
     "demo": "Run the CSV pipeline to its end and check every file.",
     "apply": "Create or change the objects of manifests.",
     "get": "List objects as a table, or as JSON or YAML.",

@@ -1,42 +1,27 @@
-"""What the local API asks before it stores one of KEDA's kinds.
-
-What KEDA's CRD or webhook refuses is refused, with all problems; trigger metadata that KEDA accepts
-is stored, and its problems become warnings that kubectl prints.
-"""
+"""The judge of `review/judge.py` with what is known above it: the API server's own checks, and `auth`."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tidegate import scalers
-from tidegate.api.decode import decode, kind_of
-from tidegate.api.eventing.cloudeventsource import CloudEventSource, ClusterCloudEventSource
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.api.validation.problems import problems
+from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, TriggerAuthentication
 from tidegate.api.wire import encode
-from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
 from tidegate.cli.manifests.references import Shown, of_authentication
-from tidegate.kit.reading import Sources
-from tidegate.kit.settings import METADATA, settings_of
 from tidegate.local.apiserver.defaulting import builtin_kinds
 from tidegate.local.apiserver.validation import fields, hpa
-from tidegate.review.manifest import review
-from tidegate.review.next_steps import with_next_step
-from tidegate.review.notices.annotations import annotation_notices
-from tidegate.review.notices.event_sources import event_source_notices
-from tidegate.review.notices.likely_mistakes import likely_mistakes
-from tidegate.review.scaling_modifiers import formula_problems
+from tidegate.review import judge as judging
 
 if TYPE_CHECKING:
-    from tidegate.cli.manifests.workload_owners import Neighbours
     from tidegate.local.apiserver.kinds import Kind
     from tidegate.local.objects import Object
+    from tidegate.review.neighbours import Neighbours
 
 
 def admit(
@@ -46,72 +31,26 @@ def admit(
     old: Object | None,
     neighbours: Neighbours | None = None,
 ) -> tuple[Sequence[Problem], Sequence[str]]:
-    """(problems, warnings) of a write of ours; nothing about other kinds.
+    """(problems, warnings) of a write to the local API.
 
     With `neighbours`, a ScaledObject is looked at beside those that are there.
     """
-    if new is None or kind_of(new) is None:
-        return (), ()
-    if old is not None and new.get("spec") == old.get("spec"):
-        # The last finalizer of a broken object must be removable.
-        return (), _of_new_annotations(new, old)
-    found = problems(new)
-    if found:
-        return found, ()
-    try:
-        object = decode(new)
-    except TidegateError as error:
-        return [Problem("", str(error))], ()
-    if isinstance(object, CloudEventSource | ClusterCloudEventSource):
-        return (), [str(problem) for problem in event_source_notices(object)]
-    if not isinstance(object, ScaledObject | ScaledJob):
-        return (), [str(problem) for problem in of_authentication(object, Shown({})).problems]
-    refused: Sequence[Problem] = ()
-    if isinstance(object, ScaledObject):
-        refused = [*formula_problems(object), *(neighbours.problems(object) if neighbours else ())]
-    if refused:
-        return refused, ()
-    return (), [str(problem) for problem in remarks(object)]
-
-
-def _of_new_annotations(new: Object, old: Object) -> list[str]:
-    """Warnings of an edit of metadata alone: this is how people pause."""
-    before, after = (one["metadata"].get("annotations") or {} for one in (old, new))
-    changed = {f"metadata.annotations.{key}" for key, text in after.items() if before.get(key) != text}
-    if not changed:
-        return []
-    try:
-        object = decode(new)
-    except TidegateError:
-        return []
-    if not isinstance(object, ScaledObject | ScaledJob):
-        return []
-    return [str(one) for one in annotation_notices(object) if one.path in changed]
+    verdict = judging.judge(new, old, BEYOND)
+    if neighbours is not None and verdict.object is not None:
+        verdict = verdict.beside(neighbours.problems(verdict.object))
+    return verdict.problems, list(verdict.warnings)
 
 
 def remarks(object: ScaledObject | ScaledJob) -> list[Problem]:
-    """The problems of triggers that their metadata shows, then what has no effect or a better form."""
-    problems, notices = reviewed(object)
-    return [*problems, *notices]
+    """As in `review/judge.py`."""
+    return judging.remarks(object, BEYOND)
 
 
 def reviewed(
     object: ScaledObject | ScaledJob, template: dict[str, Any] | None = None
 ) -> tuple[list[Problem], tuple[Problem, ...]]:
-    """(problems, notices) without a cluster; `template` is the target's, where it is known.
-
-    Of a trigger that takes parameters from elsewhere (a TriggerAuthentication, the environment), only
-    what stands in its metadata is judged, and what has to: nobody can say here that the rest is missing.
-    """
-    reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata), template)
-    problems = [problem for problem in reviewed.problems if not _may_come_from_elsewhere(object, problem)]
-    problems = [with_next_step(problem) for problem in problems]
-    notices = [*reviewed.notices, *likely_mistakes(object, template)]
-    if isinstance(object, ScaledObject):
-        problems += behavior_problems(object)
-    elif object.spec.job_target_ref.template is not None:
-        notices += template_notices(object.spec.job_target_ref.template)
-    return problems, tuple(notices)
+    """As in `review/judge.py`."""
+    return judging.reviewed(object, BEYOND, template)
 
 
 def behavior_problems(object: ScaledObject) -> Iterator[Problem]:
@@ -136,24 +75,10 @@ def template_notices(template: Object) -> Iterator[Problem]:
     yield from findings.problems
 
 
-def _may_come_from_elsewhere(object: ScaledObject | ScaledJob, problem: Problem) -> bool:
-    for index, trigger in enumerate(object.spec.triggers):
-        if not problem.path.startswith(f"spec.triggers[{index}]."):
-            continue
-        has_other = trigger.authentication_ref is not None or any(
-            "FromEnv" in key for key in trigger.metadata
-        )
-        key = problem.path.rpartition(".")[2]
-        is_elsewhere = has_other and key not in (*trigger.metadata, "metricType", "type")
-        return is_elsewhere and not _is_of_metadata(trigger.type, key)
-    return False
+def _authentication_problems(
+    object: TriggerAuthentication | ClusterTriggerAuthentication,
+) -> Iterable[Problem]:
+    return of_authentication(object, Shown({})).problems
 
 
-def _is_of_metadata(trigger_type: str, name: str) -> bool:
-    """Whether the setting must be written, and is read from the metadata alone."""
-    kind = scalers.find(trigger_type)
-    settings = settings_of(kind) if kind is not None else ()
-    return any(
-        name in one.setting.names and one.is_required and one.setting.sources == (METADATA,)
-        for one in settings
-    )
+BEYOND = judging.Beyond(_authentication_problems, behavior_problems, template_notices)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tidegate.cli.wiring import metrics_apiserver_settings, operator_settings
+from tidegate.cli.wiring.admission import settings as admission_settings
 from tidegate.runtime.settings import Setting, table
 
 PROGRAMS: dict[str, tuple[type[Any], tuple[Setting, ...]]] = {
@@ -12,6 +13,10 @@ PROGRAMS: dict[str, tuple[type[Any], tuple[Setting, ...]]] = {
     "tidegate metrics-apiserver": (
         metrics_apiserver_settings.MetricsApiserverSettings,
         metrics_apiserver_settings.IGNORED,
+    ),
+    "tidegate admission-webhooks": (
+        admission_settings.AdmissionSettings,
+        admission_settings.IGNORED,
     ),
 }
 """By its command, what each program reads and what it ignores."""

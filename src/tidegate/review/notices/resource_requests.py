@@ -1,12 +1,12 @@
 """Utilization of cpu and memory is a share of what containers request: those that request nothing.
 
-KEDA's webhook refuses such an object where it sees the workload; here it is told, since the workload
-may be mended without touching the object. A limit counts, as it does for Kubernetes.
+The webhook refuses such an object where it sees the workload (`review/requests.py`); here it is told, since
+the workload may be changed without touching the object. A limit counts, as it does for Kubernetes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tidegate.api.scaledobject import ScaledObject
@@ -33,9 +33,8 @@ def request_notices(
             yield Problem(f"{path}.metadata.containerName", message, "FieldValueNotFound")
     if metric.target_type != "Utilization":
         return
-    lacking = [text(one, "name") for one in containers if not _asks_for(one, metric.name)]
-    if lacking:
-        names = ", ".join(f'"{name}"' for name in lacking)
+    names = ", ".join(f'"{name}"' for name in lacking(metric, containers))
+    if names:
         message = (
             f'"Utilization" cannot be computed: {on} sets no resources.requests.{metric.name} '
             f"for container {names}"
@@ -43,13 +42,20 @@ def request_notices(
         yield Problem(f"{path}.metricType", message, "FieldValueRequired")
 
 
+def lacking(metric: ResourceMetric, containers: Iterable[Object]) -> list[str]:
+    """The containers that the metric is about and that request nothing of it."""
+    named = ((text(one, "name"), one) for one in containers)
+    return [name for name, one in named if metric.container in ("", name) and not _asks_for(one, metric.name)]
+
+
 def _asks_for(container: Object, resource: str) -> bool:
     return any(
-        _is_positive(part(container, "resources", field).get(resource)) for field in ("requests", "limits")
+        is_positive(part(container, "resources", field).get(resource)) for field in ("requests", "limits")
     )
 
 
-def _is_positive(quantity: Any) -> bool:
+def is_positive(quantity: Any) -> bool:
+    """Whether it is a quantity of more than nothing."""
     try:
         return parse_quantity(str(quantity)) > 0
     except ValueError:

@@ -1,0 +1,1 @@
+"""The admission webhooks as a program: settings, and the rooms joined."""
