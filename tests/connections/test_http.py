@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 import pytest
+import trustme
 from aiohttp import web
 
 from parts import faults
@@ -21,6 +23,7 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.http.connection import HttpConnection
 from tidegate.connections.http.failures import excerpt
+from tidegate.connections.tls_policy import TlsPolicy
 from tidegate.kit.picking.exposition import Sample
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.picking.xmlpath import Xml
@@ -728,3 +731,28 @@ async def test_a_proxy_that_refuses_or_is_not_there_is_told_without_its_password
                     await adapter.answer(ask(server, "/a", "/b"))
                 assert "hunter2" not in str(caught.value) + caught.value.excerpt
                 assert "proxy" in str(caught.value)
+
+
+async def test_an_authority_of_the_administrators_is_trusted_where_the_trigger_names_none(
+    connect: Connect,
+) -> None:
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    policy = TlsPolicy(authorities=authority.cert_pem.bytes().decode())
+    async with answering(says({"n": 7}), tls=tls) as fake:
+        server = HttpServer(fake.origin)
+        assert await connect(server, tls=policy).answer(ask(server, "/")) == [7]
+        with pytest.raises(Unreachable):
+            await connect(server).answer(ask(server, "/"))
+
+
+async def test_without_keep_alive_each_request_has_a_connection_of_its_own(connect: Connect) -> None:
+    async with answering(says({"n": 7})) as fake:
+        server = HttpServer(fake.origin)
+        for keeps_alive, connections in ((True, 1), (False, 3)):
+            adapter = connect(server, keeps_alive=keeps_alive)
+            fake.connections.clear()
+            for _ in range(3):
+                await adapter.answer(ask(server, "/"))
+            assert len(fake.connections) == connections

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from tidegate.connections.addresses import ANYWHERE, AddressPolicy
+from tidegate.connections.tls_policy import USUAL, TlsPolicy
 from tidegate.kit.question import Question
 
 Resolve = Callable[[str], str]
@@ -32,7 +33,8 @@ class Surroundings:
     which addresses may be dialled (`addresses.dialable` applies both, for whoever dials TCP itself);
     `objects` answers Kubernetes questions from the watch caches; `timeout_s` bounds one answer,
     `queries_s` that of a database, where counting may take long. `proxy_of` names the HTTP proxy through
-    which a URL is asked, "" for none; Services of local mode are asked directly.
+    which a URL is asked, "" for none; Services of local mode are asked directly. `tls` holds for every
+    connection with TLS; without `keeps_alive` each HTTP request has a connection of its own.
     """
 
     resolve: Resolve = same_name
@@ -41,6 +43,8 @@ class Surroundings:
     policy: AddressPolicy = ANYWHERE
     queries_s: float = 9.0
     proxy_of: Callable[[str], str] = no_proxy
+    tls: TlsPolicy = USUAL
+    keeps_alive: bool = True
 
 
 class Adapter(Protocol):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import dialable
-from tidegate.connections.tls import client_context
+from tidegate.connections.tls import client_context, with_roots
 from tidegate.kit.tls import Tls
 
 if TYPE_CHECKING:
@@ -71,8 +71,10 @@ async def open_channel(
         ("grpc.enable_http_proxy", 0),
     ]
     ca, name = tls.ca if tls is not None else "", tls_name or host
+    if surroundings.tls.authorities and not ca:
+        ca = await asyncio.to_thread(with_roots, "", surroundings.tls)
     if tls is not None:
-        await asyncio.to_thread(client_context, tls)
+        await asyncio.to_thread(client_context, tls, surroundings.tls)
         if not tls.is_verified and host:
             ca, name = await _presented(dialled, port, surroundings.timeout_s)
     if name:

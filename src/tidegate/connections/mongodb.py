@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import ssl
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
@@ -17,9 +15,8 @@ from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.addresses import Refused, dialable, misconfigured
 from tidegate.connections.causes import cause_of
 from tidegate.connections.queries import Cut, Found, QueryConnection, too_slow
-from tidegate.connections.tls import shared_context
+from tidegate.connections.tls import shared_context, with_roots
 from tidegate.kit.systems.mongodb import MongodbCount, MongodbServer, read_filter, with_hosts
-from tidegate.kit.tls import Tls
 from tidegate.runtime.pem_file import pem_file
 
 if TYPE_CHECKING:
@@ -185,10 +182,11 @@ class MongodbConnection(QueryConnection):
         tls = self._at.tls
         if tls is None:
             return {}
-        await shared_context(tls)  # tells which of them cannot be read
+        await shared_context(tls, self._surroundings.tls)  # tells which of them cannot be read
         options: dict[str, Any] = {"tls": True}
-        if tls.ca:
-            options["tlsCAFile"] = self._files.enter_context(pem_file(_with_roots(tls)))
+        if tls.ca or self._surroundings.tls.authorities:
+            trusted = with_roots(tls.ca, self._surroundings.tls)
+            options["tlsCAFile"] = self._files.enter_context(pem_file(trusted))
         if tls.cert:
             both = f"{tls.cert.rstrip()}\n{tls.key}"
             options["tlsCertificateKeyFile"] = self._files.enter_context(pem_file(both))
@@ -307,13 +305,6 @@ def typed(value: Any) -> Any:
     if (len(keys) == 1 and keys <= _TYPED) or keys == {"$code", "$scope"}:
         return object_hook(inner, JSONOptions(tz_aware=True))
     return inner
-
-
-def _with_roots(tls: Tls) -> str:
-    """The trusted certificates of the trigger, beside those of the system."""
-    own = ssl.get_default_verify_paths().cafile
-    roots = Path(own).read_text() if own and Path(own).exists() else ""
-    return f"{roots.rstrip()}\n{tls.ca}"
 
 
 def _words(said: str, timeout_s: float) -> str:

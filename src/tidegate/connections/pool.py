@@ -97,7 +97,7 @@ class Connections:
             await kept.close()
 
     def _connect(self, server: Server) -> Adapter:
-        if server.system not in _systems():
+        if server.system not in systems():
             raise Unsupported(
                 "connect",
                 on=server.label(),
@@ -116,5 +116,6 @@ class Connections:
         return adapter
 
 
-def _systems() -> set[str]:
+def systems() -> set[str]:
+    """The systems that can be asked, each with its client library."""
     return {module.name for module in pkgutil.iter_modules(tidegate.connections.__path__)} - _NO_SYSTEMS

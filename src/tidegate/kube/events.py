@@ -125,7 +125,9 @@ class Events:
             else:
                 sent = replace(sent, count=sent.count + 1, last=now)
         except (ApiError, TidegateError) as error:
-            log.warning("event not written", extra={"reason": news.reason, "failure": str(error)})
+            is_over = isinstance(error, ApiError) and error.is_of_ending_namespace
+            level = logging.DEBUG if is_over else logging.WARNING
+            log.log(level, "event not written", extra={"reason": news.reason, "failure": str(error)})
             return
         self._sent[key] = sent
         self._sent.move_to_end(key)

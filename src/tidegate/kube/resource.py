@@ -45,6 +45,15 @@ class ApiError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    @property
+    def is_of_ending_namespace(self) -> bool:
+        """Whether nothing can be created there any more: the namespace is on its way out."""
+        causes = self.details.get("causes")
+        return self.code == 403 and any(
+            isinstance(one, dict) and one.get("reason") == "NamespaceTerminating"
+            for one in (causes if isinstance(causes, list) else ())
+        )
+
 
 PODS = Resource("", "v1", "pods", "Pod")
 SECRETS = Resource("", "v1", "secrets", "Secret")

@@ -10,6 +10,7 @@ A key says only who needs a reconcile. Reconciles of one object never overlap.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 from tidegate.api.metric_stream import Metric
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
-from tidegate.base.errors import Failure
+from tidegate.base.errors import Failure, TidegateError
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.pool import Connections
 from tidegate.core.values import Reading
@@ -102,7 +103,7 @@ class Operator:
         self.rounds = Rounds(
             clock, connect or self.connections.adapter, self._on_reading, on_kept=self._on_kept
         )
-        self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S)
+        self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S, severity=severity)
         silent = ShadowWriter(client, Events(client, clock, SHADOW_SOURCE)) if stance.is_shadow else None
         writer = silent or Writer(client, Events(client, clock, SOURCE))
         self.steps = Steps(
@@ -295,6 +296,13 @@ class Operator:
             return
         for tracked in self.steps.tracker.targeting((resource, namespace, name)):
             self.queue.add(tracked.key)
+
+
+def severity(error: Exception) -> int | None:
+    """How loud an error of the server is told; None for a defect of ours, whose traceback is of use."""
+    if isinstance(error, ApiError) and error.is_of_ending_namespace:
+        return logging.DEBUG
+    return logging.WARNING if isinstance(error, ApiError | TidegateError) else None
 
 
 def is_same_but_for_status(old: Any, new: Any) -> bool:

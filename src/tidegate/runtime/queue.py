@@ -23,7 +23,8 @@ class Queue(Generic[Key]):
 
     `gap_s` is the least time between two reconciles of one key: a burst of causes costs one.
     A reconcile that raises is repeated after `retry_s`, doubling up to `retry_max_s`; what it raised is
-    logged when it changes, not each time.
+    logged when it changes, not each time: with its traceback, unless `severity` gives the level of an error
+    that is none of ours.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Queue(Generic[Key]):
         gap_s: float = 0.0,
         retry_s: float = 0.25,
         retry_max_s: float = 60.0,
+        severity: Callable[[Exception], int | None] = lambda error: None,
     ) -> None:
         self.clock = clock
         self.reconcile = reconcile
         self.gap_s = gap_s
         self.retry_s = retry_s
         self.retry_max_s = retry_max_s
+        self.severity = severity
         self.reconciles = 0
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
@@ -147,7 +150,11 @@ class Queue(Generic[Key]):
     def _fail(self, key: Key, error: Exception) -> None:
         count, text = self._failures.get(key, (0, ""))
         if str(error) != text:
-            log.warning("reconcile failed, will be repeated", extra={"key": str(key)}, exc_info=error)
+            level, told = self.severity(error), "reconcile failed, will be repeated"
+            if level is None:
+                log.warning(told, extra={"key": str(key)}, exc_info=error)
+            else:
+                log.log(level, told, extra={"key": str(key), "failure": str(error)})
         self._failures[key] = (count + 1, str(error))
         delay_s = min(self.retry_max_s, self.retry_s * 2 ** min(count, 16))
         self._again[key] = min(self.clock.monotonic() + delay_s, self._again.get(key, float("inf")))

@@ -17,12 +17,15 @@ import msgspec
 from tidegate import __version__
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
+from tidegate.cli.wiring.installation.authorities import authorities
+from tidegate.cli.wiring.installation.client_libraries import missing_libraries
 from tidegate.cli.wiring.leader_port import LeaderPort
 from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.operator_settings import KEDA_LEASE, OperatorSettings
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
+from tidegate.connections.tls_policy import USUAL, TlsPolicy
 from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.kube.lease import Lease, LeaseTimes
@@ -47,6 +50,8 @@ from tidegate.telemetry.metrics.families import Metric
 
 log = logging.getLogger(__name__)
 
+# Of a database's query: counting takes long.
+QUERIES = 3
 SHADOW_LEASE = "shadow.tidegate.dev"
 
 
@@ -56,6 +61,11 @@ async def serve(settings: OperatorSettings, notices: Sequence[str]) -> None:
     log.info("operator starts", extra={"version": __version__})
     for notice in notices:
         log.warning("setting without effect", extra={"notice": notice})
+    lacking = missing_libraries()
+    if lacking:
+        packages = ", ".join(one for found in lacking.values() for one in found)
+        install = f"pip install 'tidegate[{','.join(lacking)}]'"
+        log.warning("client libraries are missing", extra={"packages": packages, "install": install})
     async with running(settings, os.environ) as work:
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait([stopped, work], return_when=asyncio.FIRST_COMPLETED)
@@ -85,10 +95,7 @@ async def running(
         operator = Operator(
             client,
             clock,
-            Surroundings(
-                policy=AddressPolicy.on_a_cluster(settings.allowed_addresses),
-                proxy_of=environment_proxy(environment),
-            ),
+            surroundings(settings, environment),
             options(settings),
             stance=Stance(is_shadow=settings.is_shadow, reach=reach(settings)),
         )
@@ -144,6 +151,19 @@ def identity() -> str:
 
 def times(settings: OperatorSettings) -> LeaseTimes:
     return LeaseTimes(settings.lease_duration_s, settings.lease_deadline_s, settings.lease_retry_s)
+
+
+def surroundings(settings: OperatorSettings, environment: Mapping[str, str]) -> Surroundings:
+    """What triggers may ask, and how."""
+    ciphers, texts = ":".join(settings.http_tls_ciphers), authorities(settings.authorities)
+    return Surroundings(
+        timeout_s=settings.timeout_s,
+        queries_s=QUERIES * settings.timeout_s,
+        policy=AddressPolicy.on_a_cluster(settings.allowed_addresses),
+        proxy_of=environment_proxy(environment),
+        tls=TlsPolicy(settings.http_tls_version or USUAL.least, ciphers, texts),
+        keeps_alive=not settings.has_no_keep_alive,
+    )
 
 
 def options(settings: OperatorSettings) -> Options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,12 +19,25 @@ from tidegate.runtime.settings import (
     POSITIVE_DURATION,
     SELECTOR,
     TEXT,
+    Kind,
     Listen,
+    Setting,
     own,
 )
 
 _LEASE = "KEDA_OPERATOR_LEADER_ELECTION"
 KEDA_LEASE = "operator.keda.sh"
+LEAST_TIMEOUT_S = 0.3
+
+
+def _milliseconds(text: str) -> float:
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
+        raise ValueError
+    # As KEDA has it.
+    return int(text) / 1000 if int(text) > 0 else LEAST_TIMEOUT_S
+
+
+_MILLISECONDS = Kind("a whole number of milliseconds; 0 or less means 300", _milliseconds)
 # A waiting replica stretches its pauses by up to as much.
 JITTER = 1.2
 
@@ -107,6 +121,34 @@ class OperatorSettings(LogSettings, TlsSettings):
         flag="--filepath-auth-root-path",
         about="folder of the parameter files that ClusterTriggerAuthentications name (`spec.filePath`)",
     )
+    timeout_s: float = own(
+        _MILLISECONDS,
+        "3000",
+        variable="KEDA_HTTP_DEFAULT_TIMEOUT",
+        about="how long a trigger's server has to answer",
+        fate="other",
+        difference="it bounds answers of every kind, not of HTTP alone; databases have three times as long",
+    )
+    has_no_keep_alive: bool = own(
+        BOOLEAN,
+        "false",
+        variable="KEDA_HTTP_DISABLE_KEEP_ALIVE",
+        about="whether each HTTP request of a trigger has a connection of its own",
+    )
+    authorities: tuple[str, ...] = own(
+        FOLDER,
+        "/custom/ca",
+        flag="--ca-dir",
+        is_repeated=True,
+        about="folders of certificate authorities, as PEM, trusted beside the system's; read at start",
+    )
+    http_proxy: str = own(TEXT, variable="HTTP_PROXY", about="the proxy through which `http` URLs are asked")
+    https_proxy: str = own(
+        TEXT, variable="HTTPS_PROXY", about="the proxy through which `https` URLs are asked"
+    )
+    no_proxy: str = own(
+        TEXT, variable="NO_PROXY", about="hosts, domains, addresses and networks that are asked directly"
+    )
     is_leader_elected: bool = own(
         BOOLEAN,
         "false",
@@ -172,4 +214,39 @@ class OperatorSettings(LogSettings, TlsSettings):
                 )
 
 
-IGNORED = (*IGNORED_LOG_SETTINGS,)
+def _ignored(why: str, *names: str) -> Iterable[Setting]:
+    for name in names:
+        is_flag = name.startswith("-")
+        flag, variable = (name, "") if is_flag else ("", name)
+        yield Setting(TEXT, "", flag=flag, variable=variable, fate="ignored", difference=why)
+
+
+IGNORED = (
+    *IGNORED_LOG_SETTINGS,
+    *_ignored(
+        "the API server sets the pace: what it answers with 429 is repeated when it says so",
+        "--kube-api-qps",
+        "--kube-api-burst",
+    ),
+    *_ignored(
+        "the API server is asked for uncompressed answers, as KEDA does by default", "--disable-compression"
+    ),
+    *_ignored("no profiler is served; py-spy looks into a running process", "--profiling-bind-address"),
+    *_ignored(
+        "each server of triggers has connections of its own, as many as its questions need",
+        "--http-max-idle-conns",
+        "--http-max-idle-conns-per-host",
+        "--http-idle-conn-timeout",
+    ),
+    *_ignored(
+        "16 objects are reconciled side by side, of either kind",
+        "KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES",
+        "KEDA_SCALEDJOB_CTRL_MAX_RECONCILES",
+    ),
+    *_ignored(
+        "parameters that no trigger reads are always told, as warnings of their object",
+        "KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS",
+    ),
+    *_ignored("boundServiceAccountToken is not offered yet", "KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY"),
+    *_ignored("raw metrics are not streamed to others", "RAW_METRICS_GRPC_PROTOCOL", "RAW_METRICS_MODE"),
+)

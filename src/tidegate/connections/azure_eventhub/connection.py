@@ -102,7 +102,7 @@ class EventHubConnection:
         if not self._server.namespace.is_emulator:
             from tidegate.connections.tls import shared_context
 
-            tls = await shared_context(Tls())
+            tls = await shared_context(Tls(), self._surroundings.tls)
         link = Link(self._server, self._surroundings, self.traffic)
         await link.open(tls)
         self._link = link

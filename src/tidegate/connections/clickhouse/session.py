@@ -124,7 +124,7 @@ class ClickhouseConnection(QueryConnection):
     async def _dialled(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         context: ssl.SSLContext | None = None
         if self._at.tls is not None:
-            context = await shared_context(self._at.tls)
+            context = await shared_context(self._at.tls, self._surroundings.tls)
         failure: OSError | None = None
         for address in await dialable(self._surroundings, host, port):
             try:

@@ -20,7 +20,9 @@ from tidegate.base.errors import Malformed, Misconfigured, TidegateError
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response, read_body
+from tidegate.connections.tls_policy import USUAL
 from tidegate.kit.systems.http import HttpRequest, HttpServer, bearer, encoded, header_problem, read_url
+from tidegate.kit.tls import Tls
 
 if TYPE_CHECKING:
     import aiohttp
@@ -248,13 +250,13 @@ class HttpClient:
 
     async def _contexts(self) -> tuple[Any, Any]:
         """TLS for the server, and for others that it redirects to: they see no certificate of ours."""
-        tls = self.server.tls
-        if tls is None:
+        tls, policy = self.server.tls, self._surroundings.tls
+        if tls is None and policy == USUAL:
             return True, True
         from tidegate.connections.tls import shared_context
 
-        plain = replace(tls, cert="", key="", key_password="")
-        return await shared_context(tls), await shared_context(plain)
+        plain = replace(tls, cert="", key="", key_password="") if tls is not None else Tls()
+        return await shared_context(tls or plain, policy), await shared_context(plain, policy)
 
     def _made_tokens(self, session: aiohttp.ClientSession) -> Tokens | None:
         if self.server.login.oauth is None:

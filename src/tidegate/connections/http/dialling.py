@@ -88,10 +88,13 @@ def session(
     surroundings: Surroundings, tls: Any, concurrency: int, traffic: Traffic
 ) -> aiohttp.ClientSession:
     """A session for one server; `tls` is an SSL context, or True for the usual one."""
+    keeping: dict[str, Any] = (
+        {"keepalive_timeout": _KEEPALIVE_S} if surroundings.keeps_alive else {"force_close": True}
+    )
     connector = aiohttp.TCPConnector(
         limit=concurrency,
         ssl=tls,
-        keepalive_timeout=_KEEPALIVE_S,
+        **keeping,
         resolver=_Resolver(surroundings),
         ttl_dns_cache=_NAMES_S,
         socket_factory=_sockets(surroundings, traffic),

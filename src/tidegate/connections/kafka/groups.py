@@ -106,7 +106,7 @@ class GroupConnection:
         if self._server.tls is not None:
             from tidegate.connections.tls import client_context
 
-            context = await asyncio.to_thread(client_context, self._server.tls)
+            context = await asyncio.to_thread(client_context, self._server.tls, self._surroundings.tls)
         if sasl is not None and sasl.tokens is not None:
             self._tokens = Tokens(sasl, self._surroundings)
         return Dialling(self.traffic, self._surroundings, sasl, context, self._tokens, self._newest)

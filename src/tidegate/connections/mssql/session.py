@@ -160,8 +160,10 @@ class MssqlConnection(QueryConnection):
         return await Tokens(channel).answer()
 
     async def _context(self) -> ssl.SSLContext:
-        context = await asyncio.to_thread(client_context, Tls(is_verified=self._at.is_verified))
+        tls, policy = Tls(is_verified=self._at.is_verified), self._surroundings.tls
+        context = await asyncio.to_thread(client_context, tls, policy)
         # What follows a handshake of TLS 1.3 has no place in packets of PRELOGIN.
+        context.minimum_version = min(policy.least, ssl.TLSVersion.TLSv1_2)
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         return context
 

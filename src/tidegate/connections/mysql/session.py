@@ -98,7 +98,7 @@ class MysqlConnection(QueryConnection):
             return Dialling("", None)
         if self._at.tls and self._context is None:
             tls = Tls(is_verified=self._at.tls == "verified")
-            self._context = await asyncio.to_thread(client_context, tls)
+            self._context = await asyncio.to_thread(client_context, tls, self._surroundings.tls)
         addresses = await dialable(self._surroundings, self._at.host, self._at.port)
         return Dialling(addresses[0], self._context)
 

@@ -80,7 +80,7 @@ class AmqpConnection:
             if self._server.tls is not None:
                 from tidegate.connections.tls import shared_context
 
-                context = await shared_context(self._server.tls)
+                context = await shared_context(self._server.tls, self._surroundings.tls)
             self._dialling = Dialling(self._surroundings, context, self._traffic)
         return self._dialling
 

@@ -39,7 +39,7 @@ class Opening:
             if self._server.tls is not None:
                 from tidegate.connections.tls import client_context
 
-                context = await asyncio.to_thread(client_context, self._server.tls)
+                context = await asyncio.to_thread(client_context, self._server.tls, self._surroundings.tls)
             around = self._surroundings
             self._dialling = Dialling(self.traffic, around.resolve, around.timeout_s, around.policy, context)
         return self._dialling

@@ -1,0 +1,1 @@
+"""What the place where a program is installed brings: certificate authorities, client libraries."""
