@@ -54,6 +54,11 @@ spec:
   triggers:
     - type: redis
       metadata: {address: "127.0.0.1:1", listName: web}
+---
+apiVersion: eventing.keda.sh/v1alpha1
+kind: CloudEventSource
+metadata: {name: events}
+spec: {destination: {http: {uri: "http://127.0.0.1:1"}}}
 """
 # Nothing is paused.
 EMPTY = {'keda_scaled_object_paused{namespace=~".*"} == 1'}

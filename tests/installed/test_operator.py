@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from parts.event_receiver import EventReceiver
 from parts.installed import Installed
 from parts.installed_objects import deployment, replicas, scaled_object
 from parts.real_cluster import GROUP
 from parts.redis_servers import RedisProcess
 
+EVENTING = "eventing.keda.sh/v1alpha1"
+FAILED = "keda.scaledobject.failed.v1"
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group(GROUP)]
 
 
@@ -48,3 +53,36 @@ def test_metrics_can_be_turned_off(installed: Installed) -> None:
     operator = installed.operator("--enable-prometheus-metrics=false")
     operator.start()
     assert operator.told_metrics() == ""
+
+
+async def test_cloud_events_of_an_object_that_is_wrong_arrive_from_both_kinds_of_sources(
+    installed: Installed,
+) -> None:
+    operator = installed.operator("--k8s-cluster-name=test")
+    async with EventReceiver().serving() as receiver:
+        for kind, name in (("CloudEventSource", "own"), ("ClusterCloudEventSource", installed.namespace)):
+            uri = f"{receiver.url}/{kind}"
+            spec = {
+                "destination": {"http": {"uri": uri}},
+                "eventSubscription": {"includedEventTypes": [FAILED]},
+            }
+            metadata = {"name": name}
+            installed.apply({"apiVersion": EVENTING, "kind": kind, "metadata": metadata, "spec": spec})
+        try:
+            await asyncio.to_thread(operator.start)
+            installed.apply(scaled_object("lost", "127.0.0.1:1"))
+            paths = {"/CloudEventSource", "/ClusterCloudEventSource"}
+            async with asyncio.timeout(60):
+                while {one.path for one in receiver.taken} != paths:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        finally:
+            installed.kubectl("delete", "clustercloudeventsource", installed.namespace)
+        for one in receiver.taken:
+            assert one.type == FAILED
+            assert one.headers["Content-Type"] == "application/json"
+            assert one.headers["ce-source"] == f"/test/{installed.namespace}/keda"
+            assert one.subject == f"/test/{installed.namespace}/scaledobject/lost"
+        (condition,) = installed.get("cloudeventsource", "own")["status"]["conditions"]
+        assert (condition["type"], condition["status"]) == ("Active", "True")
+        told = await asyncio.to_thread(operator.told_metrics)
+        assert 'cloudeventsource="own",eventsink="http",state="emitted"} 1\n' in told

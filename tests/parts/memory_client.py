@@ -19,6 +19,8 @@ from tidegate.base.errors import Unreachable
 from tidegate.base.selectors import parse_selector
 from tidegate.kube.client import MERGE, Listing, Page
 from tidegate.kube.resource import (
+    CLOUD_EVENT_SOURCES,
+    CLUSTER_CLOUD_EVENT_SOURCES,
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -40,7 +42,8 @@ from tidegate.runtime.clock import Clock
 
 Object = dict[str, Any]
 KEDA = (SCALED_OBJECTS, SCALED_JOBS, TRIGGER_AUTHENTICATIONS, CLUSTER_TRIGGER_AUTHENTICATIONS)
-SERVED = (*KEDA, SECRETS, CONFIG_MAPS, HPAS, JOBS, PODS, DEPLOYMENTS, ENDPOINT_SLICES, EVENTS)
+EVENTING = (CLOUD_EVENT_SOURCES, CLUSTER_CLOUD_EVENT_SOURCES)
+SERVED = (*KEDA, *EVENTING, SECRETS, CONFIG_MAPS, HPAS, JOBS, PODS, DEPLOYMENTS, ENDPOINT_SLICES, EVENTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
 from tidegate.measure.rounds import Rounds
+from tidegate.operator.cloudevents.sources import KINDS as SOURCES
+from tidegate.operator.cloudevents.sources import Sources, World
 from tidegate.operator.cluster.informers import OURS, Informers, Reach, namespace_of
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.cluster.kubernetes_answers import KubernetesAnswers
@@ -72,11 +74,13 @@ class Reconciler(Protocol):
 @dataclass(frozen=True, slots=True)
 class Stance:
     """How an operator stands to its cluster: the folder that keeps what changed (None: only memory does);
-    with `is_shadow` it stands beside a KEDA, and changes nothing; `reach` says which objects it follows."""
+    with `is_shadow` it stands beside a KEDA, and changes nothing; `reach` says which objects it follows.
+    `cluster_name` is for CloudEvents."""
 
     history: Path | None = None
     is_shadow: bool = False
     reach: Reach = field(default_factory=Reach)
+    cluster_name: str = "kubernetes-default"
 
 
 class Operator:
@@ -117,10 +121,14 @@ class Operator:
         self._scaled_jobs = ScaledJobReconciler(self.steps)
         self._authentications = AuthenticationEvents(self.informers, writer)
         self._refusals = Refusals(self.steps)
+        world = World(self.informers, writer, clock, options, surroundings, stance.cluster_name)
+        self._sources = None if stance.is_shadow else Sources(world, self._again)
+        writer.on_event = self._sources.tell if self._sources is not None else writer.on_event
         self._reconcilers: Mapping[Resource, Reconciler] = {
             SCALED_OBJECTS: self._scaled_objects,
             SCALED_JOBS: self._scaled_jobs,
             **dict.fromkeys(authentication_events.KINDS, self._authentications),
+            **(dict.fromkeys(SOURCES, self._sources) if self._sources is not None else {}),
         }
 
     async def run(self, leads: Callable[[], Awaitable[object]] | None = None) -> None:
@@ -134,6 +142,8 @@ class Operator:
                 await leads()
             tasks.create_task(self.rounds.run())
             tasks.create_task(self.queue.run(WORKERS))
+            if self._sources is not None:
+                tasks.create_task(self._sources.run())
 
     def lacks(self) -> Iterable[str]:
         """What keeps it from working, in words; nothing where it works."""
@@ -169,7 +179,8 @@ class Operator:
 
     def figures(self, more: Sequence[More] = (), *, has_old_names: bool = False) -> Figures:
         """The operator in figures, for whoever collects metrics; with those that `more` tells."""
-        return Figures(self.steps, Telling(more, self._waiting, has_old_names))
+        own = (self._sources.metrics,) if self._sources is not None else ()
+        return Figures(self.steps, Telling((*own, *more), self._waiting, has_old_names))
 
     def _waiting(self) -> Mapping[Resource, int]:
         """Reconciles that are due, by kind."""
@@ -233,7 +244,7 @@ class Operator:
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
         one = new if new is not None else old
         namespace, name = namespace_of(one), name_of(one)
-        if resource in (SCALED_OBJECTS, SCALED_JOBS):
+        if resource in (SCALED_OBJECTS, SCALED_JOBS, *SOURCES):
             self.queue.add((resource, namespace, name))
             return
         if resource == PODS:
@@ -252,6 +263,8 @@ class Operator:
             self._on_target(resource, namespace, name, old, new)
         if is_same_but_for_status(old, new):
             return
+        for source in self._sources.reading((resource, namespace, name)) if self._sources else ():
+            self.queue.add(source)
         for tracked in self.steps.tracker.dependents((resource, namespace, name)):
             tracked.is_stale = True
             self.queue.add(tracked.key)

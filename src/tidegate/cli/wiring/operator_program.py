@@ -97,7 +97,11 @@ async def running(
             clock,
             surroundings(settings, environment),
             options(settings),
-            stance=Stance(is_shadow=settings.is_shadow, reach=reach(settings)),
+            stance=Stance(
+                is_shadow=settings.is_shadow,
+                reach=reach(settings),
+                cluster_name=settings.cluster_name,
+            ),
         )
         if settings.is_metrics_served:
             told = metrics_pages(operator, settings, lease)

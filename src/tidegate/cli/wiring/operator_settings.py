@@ -82,6 +82,12 @@ class OperatorSettings(LogSettings, TlsSettings):
         variable="KEDA_CLUSTER_OBJECT_NAMESPACE",
         about="the namespace of what ClusterTriggerAuthentications refer to; by default the operator's own",
     )
+    cluster_name: str = own(
+        TEXT,
+        "kubernetes-default",
+        flag="--k8s-cluster-name",
+        about="what CloudEvents call the cluster where their source does not name it",
+    )
     metrics_address: Listen = own(
         LISTEN, ":8080", flag="--metrics-bind-address", about="where `/metrics` is served"
     )

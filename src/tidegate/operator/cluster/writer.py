@@ -7,6 +7,7 @@ else is raised, so that the reconcile is repeated.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -57,13 +58,15 @@ class Writer:
         self.client = client
         self.events = events
         self.status_writes = 0
+        self.on_event: Callable[[Place, EmitEvent], None] = lambda place, event: None
 
     def permitted(self, actions: tuple[Action, ...]) -> tuple[Action, ...]:
         """Those of a decision's actions that may be carried out: all."""
         return actions
 
     async def event(self, place: Place, event: EmitEvent) -> None:
-        """Tells; a server that does not take events stops nothing."""
+        """Tells; a server that does not take events stops nothing. `on_event` hears of each."""
+        self.on_event(place, event)
         await self.events.emit(place.reference(), News(event.type, event.reason, event.message))
 
     async def status(self, place: Place, status: Object, version: str = "") -> Object:

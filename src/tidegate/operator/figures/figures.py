@@ -19,6 +19,8 @@ from tidegate.api.conditions import find
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.kube.resource import (
+    CLOUD_EVENT_SOURCES,
+    CLUSTER_CLOUD_EVENT_SOURCES,
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     SCALED_JOBS,
     SCALED_OBJECTS,
@@ -42,6 +44,8 @@ KINDS: Mapping[Resource, str] = {
     SCALED_JOBS: "scaled_job",
     TRIGGER_AUTHENTICATIONS: "trigger_authentication",
     CLUSTER_TRIGGER_AUTHENTICATIONS: "cluster_trigger_authentication",
+    CLOUD_EVENT_SOURCES: "cloudevent_source",
+    CLUSTER_CLOUD_EVENT_SOURCES: "cloudevent_source",
 }
 _READY = {"True": 1.0, "False": 0.0}
 _BUILD = (__version__, "", f"python{platform.python_version()}", sys.platform, platform.machine())

@@ -75,6 +75,19 @@ LOOP_LATENCY = Family(
     ("namespace", "type", "resource"),
     "How much later than due the last poll of an object was begun.",
 )
+EVENTS_EMITTED = Family(
+    "keda_cloudeventsource_events_emitted_total",
+    "counter",
+    ("namespace", "cloudeventsource", "eventsink", "state"),
+    "CloudEvents by what became of them: `emitted` (the sink took it), `failed` (an attempt was in vain), "
+    "`dropped` (given up, or the queue was full).",
+)
+EVENTS_QUEUED = Family(
+    "keda_cloudeventsource_events_queued",
+    "gauge",
+    ("namespace",),
+    "CloudEvents that wait for a sink, by the namespace of their source.",
+)
 RECONCILES = Family(
     "controller_runtime_reconcile_total",
     "counter",
@@ -275,6 +288,8 @@ KEDA = (
     TRIGGERS,
     RESOURCES,
     LOOP_LATENCY,
+    EVENTS_EMITTED,
+    EVENTS_QUEUED,
 )
 FRAMEWORK = (RECONCILES, RECONCILE_ERRORS, QUEUE_DEPTH, LEADER)
 OURS = (
