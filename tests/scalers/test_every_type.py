@@ -16,7 +16,6 @@ STILL_TO_COME = {
     "gcp-spanner",
     "gcp-stackdriver",
     "gcp-storage",
-    "huawei-cloudeye",
     "ibmmq",
     "liiklus",
     "openstack-metric",
@@ -24,9 +23,7 @@ STILL_TO_COME = {
     "predictkube",
     "solace-direct-messaging",
     "solace-event-queue",
-    "solarwinds",
     "splunk-observability",
-    "sumologic",
 }
 
 
