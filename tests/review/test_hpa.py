@@ -97,6 +97,20 @@ def test_bounds(spec: dict[str, Any], bounds: tuple[int, int]) -> None:
     assert (body["spec"]["minReplicas"], body["spec"]["maxReplicas"]) == bounds
 
 
+@pytest.mark.parametrize(
+    ("written", "wanted"), [({}, "Value"), ({"metricType": "AverageValue"}, "AverageValue")]
+)
+def test_a_trigger_may_mean_another_metric_type_where_none_is_written(
+    written: dict[str, str], wanted: str
+) -> None:
+    metadata = {"query": "q", "duration": "10", "queryAggregator": "max", "targetValue": "5"}
+    trigger = {"type": "splunk-observability", "metadata": metadata, **written}
+    object = scaled_object(triggers=[trigger])
+    sources = Sources(metadata, auth={"accessToken": "t", "realm": "us1"})
+    (metric,) = wanted_hpa(object, review(object, lambda _: sources).triggers)["spec"]["metrics"]
+    assert metric["external"]["target"]["type"] == wanted
+
+
 def test_metrics_are_sorted_by_type_and_keep_the_triggers_order() -> None:
     body = hpa(triggers=[CPU, REDIS, MEMORY, {**WORKLOAD, "metricType": "Value"}])
     metrics = body["spec"]["metrics"]

@@ -11,7 +11,6 @@ STILL_TO_COME = {
     "azure-log-analytics",
     "azure-monitor",
     "cassandra",
-    "elastic-forecast",
     "gcp-cloudtasks",
     "gcp-spanner",
     "gcp-stackdriver",
@@ -23,7 +22,6 @@ STILL_TO_COME = {
     "predictkube",
     "solace-direct-messaging",
     "solace-event-queue",
-    "splunk-observability",
 }
 
 

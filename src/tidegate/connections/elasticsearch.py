@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -104,7 +105,7 @@ class SearchConnection:
             lines += [msgspec.json.encode({"index": list(one.indices)}).decode(), one.body]
         body = "".join(f"{line}\n" for line in lines).encode()
         try:
-            response, request = await self._sent(path, body, "application/x-ndjson")
+            response, request = await self.sent(path, body, "application/x-ndjson")
         except TooLarge:
             return await self._each(searches)
         except failures.Late as late:
@@ -148,7 +149,7 @@ class SearchConnection:
 
     async def _alone(self, search: Search) -> Found:
         try:
-            response, request = await self._sent(search.path(), search.body.encode(), "application/json")
+            response, request = await self.sent(search.path(), search.body.encode(), "application/json")
             if response.status != 200:
                 raise _refusal(response, request)
             return {_key(search): _checked(await _read(response, request), request)}
@@ -157,7 +158,14 @@ class SearchConnection:
         except TidegateError as error:
             return {_key(search): error}
 
-    async def _sent(self, path: str, body: bytes, content_type: str) -> tuple[Response, HttpRequest]:
+    @property
+    def clients(self) -> list[HttpClient]:
+        """One for each node, in their order."""
+        return [node.client for node in self._nodes]
+
+    async def sent(
+        self, path: str, body: bytes, content_type: str, attempted: str = ""
+    ) -> tuple[Response, HttpRequest]:
         """The answer of the first node that gives one; that one is asked first from now on."""
         problem: TidegateError | None = None
         answered: tuple[Response, HttpRequest] | None = None
@@ -165,6 +173,7 @@ class SearchConnection:
             number = (self._current + offset) % len(self._nodes)
             node = self._nodes[number]
             request = _request_of(self._server, node.prefix + path, node.server, body, content_type)
+            request = replace(request, attempted=attempted) if attempted else request
             try:
                 response = await node.client.send(request)
             except (failures.Down, failures.Silent) as error:

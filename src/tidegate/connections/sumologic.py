@@ -26,7 +26,7 @@ from tidegate.kit.systems.http import HttpLogin, HttpRequest, HttpServer, basic,
 from tidegate.kit.systems.sumologic import SumoLogs, SumoMetrics, SumoServer, Values
 from tidegate.kit.tls import Tls
 
-CALLS_PER_S = 4.0
+CALLS_PER_S = 4
 LONGEST_S = 60.0
 PAGE = 10_000
 
@@ -54,7 +54,7 @@ class SumoConnection(PackedConnection):
         login = HttpLogin((basic(server.access_id, server.access_key),))
         self._server = HttpServer(url.origin, login, tls, name="Sumo Logic")
         self._prefix = url.path.rstrip("/")
-        self._next_at = 0.0
+        self._begun: list[float] = []
         super().__init__(self._server, surroundings, concurrency=6)
         self.patience_s = -(-self.batch // 6) * LONGEST_S
 
@@ -194,11 +194,11 @@ class SumoConnection(PackedConnection):
         )
 
     async def _sent(self, request: HttpRequest) -> Response:
-        """The answer; requests begin a quarter of a second apart."""
-        now = asyncio.get_running_loop().time()
-        at = max(now, self._next_at)
-        self._next_at = at + 1 / CALLS_PER_S
-        await asyncio.sleep(at - now)
+        """The answer; of any five requests the last begins a second after the first."""
+        loop = asyncio.get_running_loop()
+        at = loop.time() if len(self._begun) < CALLS_PER_S else max(loop.time(), self._begun[0] + 1)
+        self._begun = [*self._begun[-CALLS_PER_S + 1 :], at]
+        await asyncio.sleep(at - loop.time())
         return await self.client.send(request)
 
 

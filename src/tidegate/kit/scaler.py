@@ -89,11 +89,13 @@ class Polled(Scaler):
 
     `is_consumed`: workers take away what is counted, each of them some of it, as from a list. Then a Job
     that succeeds may be followed by the next at once; otherwise that would never end.
+    `default_metric_type` is what a trigger means that has no `metricType`.
     `cost` says what a round of many triggers costs their server, `tested_against` which server, emulator or
     fake stands behind the tests, with its version: both are shown on the page.
     """
 
     is_consumed: ClassVar[bool] = False
+    default_metric_type: ClassVar[str] = ""
     cost: ClassVar[str] = ""
     tested_against: ClassVar[str] = ""
 

@@ -70,7 +70,7 @@ class TriggerPlan:
         """The plan with these metrics, where its server says which it has; without any told, itself."""
         if not isinstance(self.scaler, Described):
             return self
-        target_type = _EXTERNAL_TYPES[self.trigger.metric_type or ""]
+        target_type = _EXTERNAL_TYPES[self.trigger.metric_type or self.scaler.default_metric_type]
         told = (ExternalMetric(f"s{self.index}-{one.name}", one.target, target_type) for one in specs)
         return replace(self, metrics=tuple(told) or self.metrics)
 
@@ -164,11 +164,11 @@ def _planned(
         return TriggerPlan(index, trigger, problems=tuple(_placed(index, problem) for problem in built))
     if isinstance(built, Native):
         return TriggerPlan(index, trigger, built, resource=built.resource_metric())
-    target_type = _EXTERNAL_TYPES.get(trigger.metric_type or "")
-    if target_type is None:
-        return TriggerPlan(index, trigger, problems=(_unknown_metric_type(index, trigger),))
     if not isinstance(built, Polled):
         raise TypeError(f"{kind} is neither Polled nor Native")
+    target_type = _EXTERNAL_TYPES.get(trigger.metric_type or built.default_metric_type)
+    if target_type is None:
+        return TriggerPlan(index, trigger, problems=(_unknown_metric_type(index, trigger),))
     if isinstance(built, Described):
         return TriggerPlan(index, trigger, built)
     metric = ExternalMetric(f"s{index}-{built.metric_name()}", built.metric_target(), target_type)
