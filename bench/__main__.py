@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from bench import changes, deciding, families, machine, pod_networks, pods, push, rounds, startup
+from bench import changes, deciding, families, hpas, machine, pod_networks, pods, push, rounds, startup
 from bench.figures import Figure, table
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("deciding", "changes", "starting", "pods", "push", "rounds", "families")
+PARTS = ("deciding", "changes", "starting", "pods", "push", "rounds", "families", "hpas")
 DRY_WINDOW_S = 5.0
 
 
@@ -89,6 +89,8 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
     if "families" in wanted:
         for name in options.family or families.FAMILIES:
             plan.append((f"{name} triggers", partial(families.measure, name=name, **quiet)))
+    if "hpas" in wanted:
+        plan.append(("questions of HPAs", partial(hpas.measure, window_s=options.window)))
     return plan
 
 

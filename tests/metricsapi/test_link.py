@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from parts.cluster import Cluster, operated
+from parts.cluster import Cluster, operated, redis
 from parts.metric_streams import Leader, linked
 from tidegate.api.metric_stream import Metric
 from tidegate.base.errors import Failure, Unreachable
+from tidegate.kube.resource import SCALED_OBJECTS
 from tidegate.metricsapi.link import Link
 from tidegate.runtime.clock import Clock
 
@@ -239,6 +241,23 @@ async def test_a_trigger_that_begins_to_fail_is_not_told_as_before(clock: Clock,
         cluster.redis.trouble = Unreachable("connect", on="redis:6379", answer="connection refused")
         await asyncio.sleep(11)
         assert "connection refused" in (await failure(link)).message
+
+
+@operated(jobs=7, mails=2)
+async def test_an_edited_formula_is_told_though_no_reading_is_another(clock: Clock, cluster: Cluster) -> None:
+    def formula(text: str) -> dict[str, Any]:
+        return {"scalingModifiers": {"formula": text, "target": "5"}}
+
+    await cluster.deployment()
+    named = [{**redis(name), "name": name} for name in ("jobs", "mails")]
+    await cluster.scaled_object("web", *named, pollingInterval=10, advanced=formula("jobs + mails"))
+    metric = Metric("shop", "web", "composite-metric")
+    async with linked(clock, Leader(clock, cluster.operator.external_metrics)) as link:
+        assert await value(link, metric) == 9.0
+        await cluster.patch(SCALED_OBJECTS, "web", {"spec": {"advanced": formula("jobs * mails")}})
+        await asyncio.sleep(1)
+        assert await value(link, metric) == 14.0
+        assert link.questions == 1
 
 
 @operated()

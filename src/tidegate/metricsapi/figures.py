@@ -22,6 +22,7 @@ class Figures:
         found = {family: Metric(family) for family in known.METRICS_API}
         for (part, status), count in self._site.requests.items():
             found[known.API_REQUESTS].set(float(count), part, str(status))
+        found[known.API_SECONDS].distributions[()] = self._site.seconds.distribution()
         link = self._link
         found[known.API_ANSWERS].set(float(link.answers_from_memory), "memory")
         found[known.API_ANSWERS].set(float(link.questions), "operator")

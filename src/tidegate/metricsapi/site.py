@@ -40,6 +40,8 @@ from tidegate.metricsapi.external_metrics import internal, metric_of, value_list
 from tidegate.metricsapi.told import Told
 from tidegate.metricsapi.trust import Trust
 from tidegate.runtime.clock import Clock
+from tidegate.telemetry.metrics.catalogue import API_SECONDS
+from tidegate.telemetry.metrics.families import Histogram
 
 HEALTH = ("/healthz", "/livez", "/readyz")
 KEEPALIVE_S = 300.0
@@ -57,7 +59,7 @@ class Answers(Protocol):
 class Site:
     """Serves until stopped. `trust` is asked at each request; set `is_ready` for `/readyz`.
 
-    `requests` counts what was answered, by part and HTTP status.
+    `requests` counts what was answered, by part and HTTP status; `seconds` what answers to HPAs took.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Site:
         self.port = 0
         self.is_ready = False
         self.requests: Counter[tuple[str, int]] = Counter()
+        self.seconds = Histogram(API_SECONDS.buckets)
         self._answers = answers
         self._reviews = reviews
         self._trust = trust
@@ -121,6 +124,7 @@ class Site:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         path = _normal(request.path)
         part = "metrics" if _metric_path(path) else "other"
+        began_s = self._clock.monotonic()
         try:
             response: web.StreamResponse = await self._answer(request, path)
         except ApiError as error:
@@ -134,6 +138,8 @@ class Site:
             # The error's own text may hold anything: it goes to the log only.
             response = failure_answer(internal(f"unexpected {type(error).__name__}; see this server's log"))
         self.requests[part, response.status] += 1
+        if part == "metrics":
+            self.seconds.add(self._clock.monotonic() - began_s)
         return response
 
     async def _answer(self, request: web.Request, path: str) -> web.Response:

@@ -28,7 +28,8 @@ async def test_a_value_has_its_moment_and_is_good_for_fifteen_seconds_at_most(
     await asyncio.sleep(10)
     assert metrics.kept(METRIC) == first
     assert await metrics.answer(METRIC) == first
-    later = await metrics.answer(METRIC, spare_s=6)
+    await metrics.renew(METRIC, 6.0)
+    later = metrics.kept(METRIC, first)
     assert later.values == (9.0,)
     assert later.measured_s > first.measured_s
     assert metrics.kept(METRIC) == later

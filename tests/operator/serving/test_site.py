@@ -33,13 +33,12 @@ PATH = "/explain/scaledobjects/shop/web"
 class OneValue:
     """An operator for which everything is 7."""
 
-    async def answer(self, metric: Metric, *, spare_s: float = 0.0) -> Answered:
-        return Answered((7.0,), asyncio.get_running_loop().time(), 15.0, 30.0)
+    async def renew(self, metric: Metric, spare_s: float) -> None: ...
 
     async def after_first_look(self, metric: Metric) -> Answered:
-        return await self.answer(metric)
+        return Answered((7.0,), asyncio.get_running_loop().time(), 15.0, 30.0)
 
-    def kept(self, metric: Metric) -> Answered:
+    def kept(self, metric: Metric, before: Answered | None = None) -> Answered:
         return Answered((7.0,))
 
     def heard(self, metric: Metric) -> None: ...

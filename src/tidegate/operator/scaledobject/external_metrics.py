@@ -9,24 +9,35 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass, field, replace
 
 from tidegate.api.metric_stream import Metric
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
 from tidegate.core.triggers.external_metric import asked, external_metric, max_age_s
-from tidegate.core.triggers.state import Summary
 from tidegate.core.triggers.summary import summary_of
+from tidegate.core.values import Seen
 from tidegate.kube.resource import SCALED_OBJECTS
 from tidegate.operator.reconcile.steps import Steps
 from tidegate.operator.reconcile.tracker import Tracked
+from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledobject.reconcile import ScaledObjectReconciler
 
 # How long an asker waits for the first look at an object that is new, or was not seen since a restart.
 FIRST_LOOK_S = 5.0
 OnChange = Callable[[tuple[str, str]], None]
 """Gets namespace and name of a ScaledObject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an answer was made of. As long as all of it stands, so does the answer."""
+
+    plan: Plan
+    generation: int
+    indexes: tuple[int, ...]
+    readings: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class Answered:
     measured_s: float = 0.0
     max_age_s: float = 0.0
     polling_s: float = 0.0
+    basis: Basis | None = field(default=None, compare=False, repr=False)
 
 
 class ExternalMetrics:
@@ -77,28 +89,30 @@ class ExternalMetrics:
         if tracked is not None:
             tracked.hpa_asked = self._steps.clock.now()
 
-    async def answer(self, metric: Metric, *, spare_s: float = 0.0) -> Answered:
-        """What the metric is now; measures where the kept readings are older than they may be, or will be in
-        `spare_s`."""
+    async def renew(self, metric: Metric, spare_s: float = 0.0) -> None:
+        """Measures where the kept readings are older than they may be, or will be in `spare_s`."""
+        found = self._found(metric)
+        if isinstance(found, Failure):
+            return
+        tracked, object = found
+        keys = [
+            ((tracked.uid, index), self._age_s(tracked, object, index) - spare_s)
+            for index in self._indexes(metric, tracked, object)
+        ]
+        if len(keys) == 1:
+            await self._steps.rounds.fresh(*keys[0])
+        else:
+            await asyncio.gather(*(self._steps.rounds.fresh(*one) for one in keys))
+
+    async def answer(self, metric: Metric) -> Answered:
+        """What the metric is now; measures where the kept readings are older than they may be."""
+        await self.renew(metric)
         found = self._found(metric)
         if isinstance(found, Failure):
             return Answered(found)
         tracked, object = found
-        plan = tracked.plan
-        assert plan is not None
-        indexes = self._indexes(metric, tracked, object)
-        await asyncio.gather(
-            *(
-                self._steps.rounds.fresh((tracked.uid, index), self._age_s(tracked, object, index) - spare_s)
-                for index in indexes
-            )
-        )
         seen = await self._scaled_objects.seen_now(tracked, object)
-        views = self._steps.views(tracked, is_latest=True)
-        composite = plan.review.composite
-        values = external_metric(metric.name, object, seen, views, tracked.memory, composite)
-        summary = summary_of(object, seen, views, tracked.memory, composite)
-        return self._told(metric, tracked, object, values, summary)
+        return self._made(metric, tracked, object, seen)
 
     async def after_first_look(self, metric: Metric) -> Answered:
         """The same; waits a little for an object that nobody has looked at yet."""
@@ -111,41 +125,53 @@ class ExternalMetrics:
                 self._waiting.pop(metric.owner, None)
         return await self.answer(metric)
 
-    def kept(self, metric: Metric) -> Answered:
+    def kept(self, metric: Metric, before: Answered | None = None) -> Answered:
         """What the kept readings say, however old; what only a look at the cluster can say may be told to
-        nobody (`max_age_s` 0)."""
+        nobody (`max_age_s` 0). Little is done for an answer that still is what it was `before`.
+        """
         found = self._found(metric)
         if isinstance(found, Failure):
             return Answered(found)
         tracked, object = found
-        assert tracked.plan is not None
+        basis = before.basis if before is not None else None
+        if before is not None and basis is not None and basis.plan is tracked.plan:
+            same = Basis(basis.plan, object.metadata.generation, *self._readings(tracked, basis.indexes))
+            if same == basis:
+                return replace(before, measured_s=self._measured_s(tracked, basis.indexes))
         assert tracked.seen is not None
-        views, composite = self._steps.views(tracked, is_latest=True), tracked.plan.review.composite
-        values = external_metric(metric.name, object, tracked.seen, views, tracked.memory, composite)
-        summary = summary_of(object, tracked.seen, views, tracked.memory, composite)
-        return self._told(metric, tracked, object, values, summary)
+        return self._made(metric, tracked, object, tracked.seen)
 
     # ---
 
-    def _told(
-        self,
-        metric: Metric,
-        tracked: Tracked,
-        object: ScaledObject,
-        values: tuple[float, ...] | Failure,
-        summary: Summary,
-    ) -> Answered:
+    def _made(self, metric: Metric, tracked: Tracked, object: ScaledObject, seen: Seen) -> Answered:
         """A failure, and what a fallback says, belong to the replicas of this moment: they are not kept."""
-        indexes = self._indexes(metric, tracked, object)
-        is_fallen = any(one.is_fallen for one in summary.states if one.index in indexes)
-        if isinstance(values, Failure) or is_fallen:
+        plan = tracked.plan
+        assert plan is not None
+        views, composite = self._steps.views(tracked, is_latest=True), plan.review.composite
+        values = external_metric(metric.name, object, seen, views, tracked.memory, composite)
+        summary = summary_of(object, seen, views, tracked.memory, composite)
+        needed = asked(metric.name, object, views, composite)
+        indexes = tuple(index for index in needed if index in tracked.followed)
+        is_fallen = any(one.is_fallen for one in summary.states if one.index in needed)
+        measured_s = self._measured_s(tracked, indexes)
+        if isinstance(values, Failure) or is_fallen or measured_s == -math.inf:
             return Answered(values)
-        ages = [self._age_s(tracked, object, index) for index in indexes]
+        indexes, readings = self._readings(tracked, indexes)
+        basis = Basis(plan, object.metadata.generation, indexes, readings) if readings else None
+        age_s = min(self._age_s(tracked, object, index) for index in indexes)
+        return Answered(values, measured_s, age_s, float(object.spec.polling_s), basis)
+
+    def _measured_s(self, tracked: Tracked, indexes: Iterable[int]) -> float:
         moments = [self._steps.rounds.measured_s((tracked.uid, index)) for index in indexes]
-        measured_s = min(moments, default=-math.inf)
-        if measured_s == -math.inf:
-            return Answered(values)
-        return Answered(values, measured_s, min(ages), float(object.spec.polling_s))
+        return min(moments, default=-math.inf)
+
+    def _readings(
+        self, tracked: Tracked, indexes: tuple[int, ...]
+    ) -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
+        """The indexes with what each trigger says; with nothing where one has failed."""
+        latest = [self._steps.rounds.latest((tracked.uid, index)) for index in indexes]
+        good = [one.values for one in latest if one is not None and one.failure is None]
+        return indexes, tuple(good) if len(good) == len(indexes) else ()
 
     def _indexes(self, metric: Metric, tracked: Tracked, object: ScaledObject) -> Set[int]:
         """The triggers that are measured for it."""

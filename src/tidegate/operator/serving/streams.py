@@ -41,6 +41,8 @@ SPARE_S = 2.0
 RENEWAL_S = 0.5
 # Readings of one round differ by their turn in it; the older moment counts.
 MOMENT_S = 0.05
+# So many metrics take milliseconds; the loop is not held longer.
+AT_ONCE = 50
 MOST_FOLLOWED = 100_000
 MOST_UNDER_WAY = 2_000
 
@@ -52,11 +54,11 @@ log = logging.getLogger(__name__)
 class Metrics(Protocol):
     """Whoever answers for the operator (`operator.scaledobject.external_metrics`)."""
 
-    async def answer(self, metric: Metric, *, spare_s: float = 0.0) -> Answered: ...
+    async def renew(self, metric: Metric, spare_s: float) -> None: ...
 
     async def after_first_look(self, metric: Metric) -> Answered: ...
 
-    def kept(self, metric: Metric) -> Answered: ...
+    def kept(self, metric: Metric, before: Answered | None = None) -> Answered: ...
 
     def heard(self, metric: Metric) -> None: ...
 
@@ -192,7 +194,7 @@ class Stream:
             replies, self._replies = self._replies, []
             news, self._news = self._news, {}
             told = self._replied(replies)
-            changed, same = self._compared(number for number in news if number in self._followed)
+            changed, same = await self._compared(news)
             told += changed
             for part in _parts(told):
                 await self._send(Answers(self._clock.monotonic(), part))
@@ -209,17 +211,19 @@ class Stream:
             told.append(_answer(number, answered, is_reply=True))
         return told
 
-    def _compared(self, numbers: Iterable[int]) -> tuple[list[Answer], dict[float, list[int]]]:
+    async def _compared(self, numbers: Iterable[int]) -> tuple[list[Answer], dict[float, list[int]]]:
         """What has other values than the listener knows; and what has the same as of a later moment."""
         changed: list[Answer] = []
         same: dict[float, list[int]] = {}
-        for number in numbers:
-            followed = self._followed[number]
-            told = followed.told
-            if told is None:
-                # Its first question is under way.
+        for count, number in enumerate(numbers, start=1):
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            followed = self._followed.get(number)
+            told = followed.told if followed is not None else None
+            if followed is None or told is None:
+                # Dropped meanwhile, or its first question is under way.
                 continue
-            followed.told = answered = self._metrics.kept(followed.metric)
+            followed.told = answered = self._metrics.kept(followed.metric, told)
             if _is_other(told, answered):
                 if not _is_untold(told, answered):
                     changed.append(_answer(number, answered))
@@ -238,7 +242,8 @@ class Stream:
         while True:
             await self._clock.sleep(RENEWAL_S)
             now_s = self._clock.monotonic()
-            for followed in self._followed.values():
+            started = 0
+            for followed in list(self._followed.values()):
                 told = followed.told
                 if told is None or not followed.is_asked or followed.is_renewing:
                     continue
@@ -246,11 +251,14 @@ class Stream:
                 if 0 < told.max_age_s < told.polling_s and rest_s < SPARE_S:
                     followed.is_asked, followed.is_renewing = False, True
                     self._start(self._renewed(followed))
+                    started += 1
+                    if started % AT_ONCE == 0:
+                        await asyncio.sleep(0)
 
     async def _renewed(self, followed: _Followed) -> None:
         # What comes of it is told as any reading is.
         try:
-            await self._metrics.answer(followed.metric, spare_s=SPARE_S)
+            await self._metrics.renew(followed.metric, SPARE_S)
         except Exception:
             # Whoever asks next is told what is wrong.
             log.exception("an external metric was not renewed", extra={"metric": followed.metric.name})

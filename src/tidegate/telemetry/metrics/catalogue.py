@@ -227,6 +227,14 @@ API_ANSWERS = Family(
     "Where answers to HPAs came from: kept in `memory`, or asked of the `operator`.",
     "ours",
 )
+API_SECONDS = Family(
+    "tidegate_metrics_api_request_seconds",
+    "histogram",
+    (),
+    "From an HPA's question to its answer, questions to the operator included.",
+    "ours",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
+)
 STREAM_MESSAGES = Family(
     "tidegate_metrics_api_stream_messages_total",
     "counter",
@@ -310,6 +318,6 @@ OURS = (
     SERVER_CONNECTIONS,
     STATUS_WRITES,
 )
-METRICS_API = (API_REQUESTS, API_ANSWERS, STREAM_MESSAGES, STREAM_OPEN, METRICS_KEPT)
+METRICS_API = (API_REQUESTS, API_SECONDS, API_ANSWERS, STREAM_MESSAGES, STREAM_OPEN, METRICS_KEPT)
 OLD = tuple(RENAMED)
 FAMILIES = (*KEDA, *FRAMEWORK, *OURS, *OLD)
