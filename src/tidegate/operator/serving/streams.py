@@ -37,8 +37,10 @@ from tidegate.runtime.clock import Clock
 # News of one round come one by one, and travel together.
 GATHERED_S = 0.05
 # A metric whose HPA asks is measured again this long before its answer is too old.
-SPARE_S = 2.0
+SPARE_S = 1.5
 RENEWAL_S = 0.5
+# An HPA asks every 15 s, and every minute where its controller has much to do.
+ASKED_S = 60.0
 # Readings of one round differ by their turn in it; the older moment counts.
 MOMENT_S = 0.05
 # So many metrics take milliseconds; the loop is not held longer.
@@ -77,11 +79,11 @@ class Socket(Protocol):
 
 @dataclass(slots=True)
 class _Followed:
-    """`told` is what the listener knows; `is_asked` says that its HPA asked since the last renewal."""
+    """`told` is what the listener knows, `asked_s` when an HPA last asked as far as we heard."""
 
     metric: Metric
+    asked_s: float
     told: Answered | None = None
-    is_asked: bool = True
     is_renewing: bool = False
 
 
@@ -140,16 +142,17 @@ class Stream:
     def _follow(self, question: Question) -> None:
         known = self._followed.get(question.number)
         if known is not None and known.metric == question.metric:
-            known.is_asked = True
+            known.asked_s = self._clock.monotonic()
             return
         if known is not None or len(self._followed) >= MOST_FOLLOWED:
             raise ValueError(f"{question.number} stands for something else, or is one metric too many")
-        self._followed[question.number] = _Followed(question.metric)
+        self._followed[question.number] = _Followed(question.metric, self._clock.monotonic())
         self._by_owner.setdefault(question.metric.owner, set()).add(question.number)
 
     def _heard(self, numbers: Iterable[int]) -> None:
+        now_s = self._clock.monotonic()
         for followed in filter(None, map(self._followed.get, numbers)):
-            followed.is_asked = True
+            followed.asked_s = now_s
             self._metrics.heard(followed.metric)
 
     def _drop(self, numbers: Iterable[int]) -> None:
@@ -238,18 +241,18 @@ class Stream:
     # --- what will be asked for
 
     async def _renew(self) -> None:
-        """Measures again what HPAs ask for and no poll renews in time: once for each time they asked."""
+        """Measures again what HPAs ask for and no poll renews in time."""
         while True:
             await self._clock.sleep(RENEWAL_S)
             now_s = self._clock.monotonic()
             started = 0
             for followed in list(self._followed.values()):
                 told = followed.told
-                if told is None or not followed.is_asked or followed.is_renewing:
+                if told is None or now_s - followed.asked_s > ASKED_S or followed.is_renewing:
                     continue
                 rest_s = told.measured_s + told.max_age_s - now_s
                 if 0 < told.max_age_s < told.polling_s and rest_s < SPARE_S:
-                    followed.is_asked, followed.is_renewing = False, True
+                    followed.is_renewing = True
                     self._start(self._renewed(followed))
                     started += 1
                     if started % AT_ONCE == 0:
