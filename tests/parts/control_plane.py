@@ -21,6 +21,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +165,10 @@ class _ApiServer(_Secured):
     which = "kube-apiserver"
     start_s = 60.0
 
-    def __init__(self, keys: Keys, etcd: _Etcd) -> None:
+    def __init__(self, keys: Keys, etcd: _Etcd, more: Iterable[str] = ()) -> None:
         super().__init__(keys)
         self._etcd = etcd
+        self._more = more
 
     def flags(self) -> Iterable[str]:
         return [
@@ -192,6 +194,7 @@ class _ApiServer(_Secured):
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             f"--proxy-client-cert-file={self.key('front-proxy.crt')}",
             f"--proxy-client-key-file={self.key('front-proxy.key')}",
+            *self._more,
         ]
 
     def is_ready(self) -> bool:
@@ -241,7 +244,7 @@ class ControlPlane(Startable):
         self._folder = Path(tempfile.mkdtemp(prefix="tidegate-control-plane-"))
         self.keys = Keys(self._folder)
         etcd = _Etcd()
-        self.api_server = _ApiServer(self.keys, etcd)
+        self.api_server = _ApiServer(self.keys, etcd, self.flags())
         for part in (etcd, self.api_server):
             self._start(part)
         self.kubeconfig = self.keys.kubeconfig("kubeconfig", self.url, **self.keys.of_client("admin"))
@@ -250,6 +253,10 @@ class ControlPlane(Startable):
         self._start(self.controllers)
         path = "/api/v1/namespaces/default/serviceaccounts/default"
         wait_until(lambda: self.has(path), "the namespace default has its service account", ACCOUNT_S)
+
+    def flags(self) -> Iterable[str]:
+        """More flags of the API server."""
+        return ()
 
     def close(self) -> None:
         for part in reversed(self._parts):
@@ -282,3 +289,43 @@ class ControlPlane(Startable):
         with suppress(OSError):
             return bool(self.get(path))
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A request that was to change something, as the API server's audit log has it. `resource` is
+    `<plural>` or `<plural>/<subresource>`."""
+
+    user: str
+    verb: str
+    resource: str
+    namespace: str
+    name: str
+    code: int
+
+
+class AuditedControlPlane(ControlPlane):
+    """One that writes down who changes what."""
+
+    def flags(self) -> Iterable[str]:
+        rules = [
+            {"level": "None", "verbs": ["get", "list", "watch"]},
+            {"level": "Metadata", "omitStages": ["RequestReceived"]},
+        ]
+        policy = self._folder / "audit.json"
+        policy.write_text(json.dumps({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}))
+        return (f"--audit-policy-file={policy}", f"--audit-log-path={self._folder / 'audit.log'}")
+
+    def deeds(self, user: str) -> list[Deed]:
+        """What this user has asked for that is no reading, refused or not, in order."""
+        file = self._folder / "audit.log"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [_deed(one) for one in map(json.loads, lines) if one["user"]["username"] == user]
+
+
+def _deed(one: dict[str, Any]) -> Deed:
+    about = one.get("objectRef") or {}
+    kind = "/".join(filter(None, (about.get("resource"), about.get("subresource"))))
+    code = (one.get("responseStatus") or {}).get("code", 0)
+    place = about.get("namespace", ""), about.get("name", "")
+    return Deed(one["user"]["username"], one["verb"], kind or one["requestURI"], *place, code)

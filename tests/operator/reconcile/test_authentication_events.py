@@ -80,3 +80,31 @@ def test_one_that_is_made_again_within_a_moment_is_told_as_gone_and_as_new() -> 
             assert reasons == ["TriggerAuthenticationDeleted", "TriggerAuthenticationAdded"]
 
     virtualtime.run(story)
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+@pytest.mark.parametrize(
+    ("resource", "namespace"), [(TRIGGER_AUTHENTICATIONS, "shop"), (CLUSTER_TRIGGER_AUTHENTICATIONS, "")]
+)
+def test_the_finalizer_that_keda_has_given_one_goes_when_it_is_deleted(
+    resource: Resource, namespace: str, is_before: bool
+) -> None:
+    """Also one that was deleted while nobody ran. Somebody else's finalizer is left."""
+    finalizers = ["finalizer.keda.sh", "example.com/mine"]
+    metadata = {"name": "auth", "finalizers": finalizers, **({"namespace": namespace} if namespace else {})}
+
+    async def story(clock: Any) -> None:
+        cluster = Cluster(clock)
+        await cluster.objects.create(resource, {"metadata": metadata, "spec": SPEC})
+        if is_before:
+            await cluster.objects.delete(resource, namespace, "auth")
+        async with running(cluster.operator):
+            await clock.sleep(1)
+            if not is_before:
+                await cluster.objects.delete(resource, namespace, "auth")
+                await clock.sleep(1)
+            left = cluster.objects.get(resource, namespace, "auth")
+            assert left is not None
+            assert left["metadata"]["finalizers"] == ["example.com/mine"]
+
+    virtualtime.run(story)

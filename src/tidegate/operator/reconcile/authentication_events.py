@@ -1,6 +1,7 @@
 """What is told of TriggerAuthentications: that one is new, has changed, is gone.
 
-What stood there before this process did is no news: a restart tells nothing.
+What stood there before this process did is no news: a restart tells nothing. KEDA gives each its finalizer;
+where we are, nobody else takes it off: without that none, and no namespace with one, could be deleted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tidegate.core.values import EmitEvent
 from tidegate.kube.resource import CLUSTER_TRIGGER_AUTHENTICATIONS, TRIGGER_AUTHENTICATIONS
 from tidegate.operator.cluster.informers import Informers
 from tidegate.operator.cluster.writer import Place, Writer
+from tidegate.operator.reconcile.steps import FINALIZER
 from tidegate.operator.reconcile.tracker import Key
 
 KINDS = (TRIGGER_AUTHENTICATIONS, CLUSTER_TRIGGER_AUTHENTICATIONS)
@@ -34,6 +36,8 @@ class AuthenticationEvents:
     def changed(self, key: Key, new: Any | None) -> bool:
         """Whether the change is worth a reconcile. Those of the first list are only noted, but for one that
         cannot be read."""
+        if new is not None and _is_held(new):
+            return True
         if new is not None and not self.informers.has_listed(key[0]):
             self._told[key] = _state(new)
             return bool(_problems(new))
@@ -44,6 +48,9 @@ class AuthenticationEvents:
         resource, namespace, name = key
         found, told = self.informers.get(resource, namespace, name), self._told.get(key)
         state = _state(found) if found is not None else None
+        if found is not None and _is_held(found):
+            await self._release(Place(*key, found["metadata"]["uid"]), found["metadata"])
+            return
         if told is not None and (state is None or state[0] != told[0]):
             await self._tell(key, told[0], "Deleted", f"{resource.kind} was deleted")
             told = None
@@ -57,6 +64,10 @@ class AuthenticationEvents:
             await self._tell(key, state[0], "Updated", f"{resource.kind} {name} is updated")
         self._told[key] = state
         await self._judge(key, found, state)
+
+    async def _release(self, place: Place, metadata: Any) -> None:
+        kept = [one for one in metadata["finalizers"] if one != FINALIZER]
+        await self.writer.metadata(place, {"finalizers": kept or None}, metadata["resourceVersion"])
 
     async def _judge(self, key: Key, found: Any, state: Told) -> None:
         """Tells why nobody can read it. Its status has no conditions: the event, and Ready=False of who uses
@@ -72,6 +83,12 @@ class AuthenticationEvents:
     async def _tell(self, key: Key, uid: str, what: str, text: str) -> None:
         event = EmitEvent("Normal", f"{key[0].kind}{what}", text)
         await self.writer.event(Place(*key, uid), event)
+
+
+def _is_held(authentication: Any) -> bool:
+    """Whether it is on its way out, and KEDA's finalizer keeps it."""
+    metadata = authentication["metadata"]
+    return bool(metadata.get("deletionTimestamp")) and FINALIZER in (metadata.get("finalizers") or ())
 
 
 def _problems(authentication: Any) -> str:
