@@ -148,7 +148,9 @@ class ClusterObjects:
     async def _seen(self, resource: Resource, version: str) -> None:
         """Returns when the cache has come as far as this version; a server's grow with each commit."""
         cache = self._caches[resource]
-        await self._until(resource, lambda: int(cache.resource_version or 0) >= int(version))
+        await self._until(
+            resource, lambda: all(int(one.resource_version or 0) >= int(version) for one in cache.parts)
+        )
 
     async def _until(self, resource: Resource, is_so: Callable[[], bool]) -> None:
         moved = self._moved[resource]

@@ -25,6 +25,10 @@ CHOSEN = (
     (re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}"), "time"),
     (re.compile(r"\b\d+\.\d+\.\d+\.\d+\b"), "address"),
     (re.compile(r"\b(\d+[dhms])+\b"), "time"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "time"),
+    (re.compile(r'(resourceVersion: )"\d+"'), r"\1some"),
+    (re.compile(r"((?:Resource Version|Database Index):\s+)\d+"), r"\1some"),
+    (re.compile(r"\b3[0-2]\d{3}\b"), "node-port"),
     (re.compile(r'"restartCount": [1-9]\d*'), '"restartCount": "some"'),
 )
 
@@ -78,7 +82,9 @@ class Side:
 
     def said(self, *words: str) -> str:
         """All that kubectl says, whether it succeeds or not."""
-        return masked(self.cluster.kubectl("-n", NAMESPACE, *words, check=False))
+        text = masked(self.cluster.kubectl("-n", NAMESPACE, *words, check=False))
+        # How wide a column is depends on names.
+        return re.sub("  +", " ", text)
 
     def numbers(self, *words: str) -> tuple[int, int]:
         """The generation of an object, and the one that its status is of."""

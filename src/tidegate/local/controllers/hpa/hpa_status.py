@@ -25,7 +25,8 @@ def decided(
     """The status after a decision: `lastScaleTime` moves when the count does."""
     old = hpa.get("status") or {}
     status: Status = {
-        "currentReplicas": decision.current,
+        # As in Go, none at all are not told.
+        **({"currentReplicas": decision.current} if decision.current else {}),
         # Where nothing could be concluded, what was wanted last stands.
         "desiredReplicas": old.get("desiredReplicas", 0) if decision.is_held else decision.replicas,
         "conditions": with_all(old.get("conditions"), decision.conditions, now),
