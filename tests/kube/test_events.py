@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from tidegate.kube.client import Client
 from tidegate.kube.config import Config
-from tidegate.kube.events import MESSAGE_CHARS, Events, News, Reference, event_body
+from tidegate.kube.events import MESSAGE_CHARS, WAITING, EventQueue, Events, News, Reference, event_body
+from tidegate.runtime.clock import SystemClock
 
 ABOUT = Reference("keda.sh/v1alpha1", "ScaledJob", "shop", "csv", "u1", "7")
 NEWS = News("Warning", "KEDAScalerFailed", "redis does not answer")
@@ -97,3 +99,29 @@ def test_a_cluster_scoped_object_has_its_events_in_default_and_long_messages_are
     assert body["metadata"]["namespace"] == "default"
     assert body["involvedObject"] == {"apiVersion": "v1", "kind": "Node", "name": "local"}
     assert len(body["message"]) == MESSAGE_CHARS
+
+
+async def test_a_queue_writes_in_order_what_is_about_one_object_and_the_rest_when_it_ends(api, client):
+    queue = EventQueue(Events(client, SystemClock(), "tests"))
+    for name in ("a", "b", "c"):
+        for reason in ("First", "Second", "Third"):
+            queue.put(Reference("v1", "Pod", "default", name, f"uid-{name}"), News("Normal", reason, "…"))
+    running = asyncio.create_task(queue.run())
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running])
+    told = [body for method, _, _, body in api.requests if method == "POST"]
+    assert len(told) == 9
+    for name in ("a", "b", "c"):
+        reasons = [one["reason"] for one in told if one["involvedObject"]["name"] == name]
+        assert reasons == ["First", "Second", "Third"]
+
+
+async def test_a_queue_that_is_full_drops_and_says_so_once(client, caplog):
+    queue = EventQueue(Events(client, SystemClock(), "tests"))
+    about = Reference("v1", "Pod", "default", "a", "uid-a")
+    for number in range(WAITING):
+        queue.put(about, News("Normal", "Told", str(number)))
+    assert [record.message for record in caplog.records] == [
+        "events are dropped: they are written too slowly"
+    ]

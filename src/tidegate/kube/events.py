@@ -5,6 +5,7 @@ A repetition within some minutes raises the count of the Event that is there ins
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 REPEATED_WITHIN = timedelta(minutes=10)
 REMEMBERED = 4_096
+AT_ONCE, WAITING, LAST_S = 8, 8_192, 1.0
 MESSAGE_CHARS = 1_024
 """The API refuses longer messages."""
 
@@ -151,6 +153,48 @@ class Events:
         meta = body["metadata"]
         await self._client.create(EVENTS, meta["namespace"], body)
         return _Sent(meta["namespace"], meta["name"], 1, self._stamp)
+
+
+class EventQueue:
+    """Events on their way: whoever has something to tell does not wait until it is told. Those about one
+    object are written in order, `AT_ONCE` objects side by side, by `run`. Beyond `WAITING` they are dropped.
+    """
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._lines = [asyncio.Queue[tuple[Reference, News] | None]() for _ in range(AT_ONCE)]
+        self._is_dropping = False
+
+    def put(self, about: Reference, news: News) -> None:
+        """Takes it in, and returns at once."""
+        # A namesake's come after those of the one before.
+        line = self._lines[hash((about.kind, about.namespace, about.name)) % AT_ONCE]
+        is_full = line.qsize() >= WAITING // AT_ONCE
+        if is_full and not self._is_dropping:
+            log.warning("events are dropped: they are written too slowly", extra={"waiting": line.qsize()})
+        self._is_dropping = is_full
+        if not is_full:
+            line.put_nowait((about, news))
+
+    async def run(self) -> None:
+        """Writes until cancelled; then what is left, for at most `LAST_S`: what is on its way is not cut."""
+        tasks = [asyncio.create_task(self._write(line)) for line in self._lines]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for line in self._lines:
+                line.put_nowait(None)
+            await asyncio.wait(tasks, timeout=LAST_S)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _write(self, line: asyncio.Queue[tuple[Reference, News] | None]) -> None:
+        """Until the mark of the end."""
+        while (one := await line.get()) is not None:
+            await self._events.emit(*one)
 
 
 def _cut(message: str) -> str:

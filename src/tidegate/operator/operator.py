@@ -140,6 +140,7 @@ class Operator:
             await self.informers.settled()
             if leads is not None:
                 await leads()
+            tasks.create_task(self.steps.writer.events.run())
             tasks.create_task(self.rounds.run())
             tasks.create_task(self.queue.run(WORKERS))
             if self._sources is not None:
@@ -254,6 +255,7 @@ class Operator:
             self._on_job(namespace, old, new)
             self._on_target(resource, namespace, name, old, new)
         elif resource == HPAS:
+            self._scaled_objects.hpas.heard(namespace, name)
             self._on_hpa(namespace, old, new)
         elif resource in authentication_events.KINDS:
             key = (resource, namespace, name)

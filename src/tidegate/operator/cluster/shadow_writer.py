@@ -29,7 +29,7 @@ class ShadowWriter(Writer):
 
     async def tell(self, place: Place, event: EmitEvent) -> None:
         """What this operator says for itself."""
-        await self.events.emit(place.reference(), News(event.type, event.reason, event.message))
+        self.events.put(place.reference(), News(event.type, event.reason, event.message))
 
     def taken_hpa(self, namespace: str, name: str) -> Object | None:
         """The HPA that was to be written since the last call."""
@@ -49,11 +49,12 @@ class ShadowWriter(Writer):
     ) -> None:
         """KEDA and its HPA set the count."""
 
-    async def create_hpa(self, namespace: str, body: Object) -> None:
+    async def create_hpa(self, namespace: str, body: Object) -> Object:
         self._wanted_hpas[namespace, body["metadata"]["name"]] = body
+        return {}
 
-    async def replace_hpa(self, namespace: str, body: Object) -> None:
-        self._wanted_hpas[namespace, body["metadata"]["name"]] = body
+    async def replace_hpa(self, namespace: str, body: Object) -> Object:
+        return await self.create_hpa(namespace, body)
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, propagation: str, *, uid: str = ""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from tidegate.base.errors import TidegateError, Unreachable
 from tidegate.core.values import Action, EmitEvent
 from tidegate.kube.client import Client
-from tidegate.kube.events import Events, News, Reference
+from tidegate.kube.events import EventQueue, Events, News, Reference
 from tidegate.kube.resource import HPAS, JOBS, ApiError, Resource
 from tidegate.operator.cluster.job_result import finished_as
 
@@ -56,7 +56,7 @@ class Writer:
 
     def __init__(self, client: Client, events: Events) -> None:
         self.client = client
-        self.events = events
+        self.events = EventQueue(events)
         self.status_writes = 0
         self.on_event: Callable[[Place, EmitEvent], None] = lambda place, event: None
 
@@ -65,9 +65,10 @@ class Writer:
         return actions
 
     async def event(self, place: Place, event: EmitEvent) -> None:
-        """Tells; a server that does not take events stops nothing. `on_event` hears of each."""
+        """Tells, beside what is done; a server that does not take events stops nothing. `on_event` hears of
+        each."""
         self.on_event(place, event)
-        await self.events.emit(place.reference(), News(event.type, event.reason, event.message))
+        self.events.put(place.reference(), News(event.type, event.reason, event.message))
 
     async def status(self, place: Place, status: Object, version: str = "") -> Object:
         """One merge patch of the status; the object as it is then. With `version`, only if it is still that
@@ -101,11 +102,12 @@ class Writer:
             patch["metadata"] = {"resourceVersion": scale["metadata"]["resourceVersion"]}
         await self.client.patch(target, namespace, name, patch, subresource="scale")
 
-    async def create_hpa(self, namespace: str, body: Object) -> None:
-        await self.client.create(HPAS, namespace, body)
+    async def create_hpa(self, namespace: str, body: Object) -> Object:
+        """The HPA as it is stored; {} of a writer that writes nothing."""
+        return await self.client.create(HPAS, namespace, body)
 
-    async def replace_hpa(self, namespace: str, body: Object) -> None:
-        await self.client.replace(HPAS, namespace, body["metadata"]["name"], body)
+    async def replace_hpa(self, namespace: str, body: Object) -> Object:
+        return await self.client.replace(HPAS, namespace, body["metadata"]["name"], body)
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, propagation: str, *, uid: str = ""

@@ -8,6 +8,7 @@ leaves the target with the HPA that it had.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from tidegate.api.scaledobject import ScaledObject
@@ -26,6 +27,17 @@ from tidegate.review.hpa import hpa_name, wanted_hpa
 from tidegate.review.ownership import NAME_PATH, taken
 
 Object = dict[str, Any]
+# What the cache does not show after so long, somebody has deleted, or nobody watches.
+BEHIND_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnHpa:
+    """An HPA as we have written it; `before` is the version that the cache may still show, "" for none."""
+
+    before: str
+    stored: Object
+    until_s: float
 
 
 class Hpas:
@@ -33,6 +45,11 @@ class Hpas:
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
+        self._ours: dict[tuple[str, str], _OwnHpa] = {}
+
+    def heard(self, namespace: str, name: str) -> None:
+        """The cache has moved on: what it shows of this HPA counts."""
+        self._ours.pop((namespace, name), None)
 
     def present(self, object: ScaledObject) -> HpaView | Failure | None:
         """The HPA that the object controls; the one it had, while a new name is not in force yet."""
@@ -107,25 +124,43 @@ class Hpas:
         self, object: ScaledObject, wanted: Object, present: HpaView | None, *, is_whole: bool
     ) -> HpaView | Failure | None:
         namespace, name = object.metadata.namespace, hpa_name(object)
-        found = self.steps.informers.get(HPAS, namespace, name)
+        found = self._found(namespace, name)
         problem = _name_problem(name) or (taken(object, found) if found is not None else None)
         if problem is not None:
             return Failure("Misconfigured", problem)
         if not is_whole:
             wanted = hpa_drift.cautious(found, wanted)
         if found is None:
-            await self.steps.writer.create_hpa(namespace, wanted)
+            self._wrote(namespace, name, "", await self.steps.writer.create_hpa(namespace, wanted))
         elif hpa_drift.differs(found, wanted):
-            await self.steps.writer.replace_hpa(namespace, hpa_drift.rewritten(found, wanted))
+            stored = await self.steps.writer.replace_hpa(namespace, hpa_drift.rewritten(found, wanted))
+            self._wrote(namespace, name, found["metadata"]["resourceVersion"], stored)
         if present is None or present.name == name:
             return present or HpaView(name)
         await self.delete(object, present.name)
         return HpaView(name)
 
+    def _found(self, namespace: str, name: str) -> Object | None:
+        """The HPA as the cache shows it, or as our last write left it where the cache is behind."""
+        found: Object | None = self.steps.informers.get(HPAS, namespace, name)
+        own = self._ours.get((namespace, name))
+        if own is None:
+            return found
+        version = found["metadata"]["resourceVersion"] if found is not None else ""
+        if version == own.before and self.steps.clock.monotonic() < own.until_s:
+            return own.stored
+        self.heard(namespace, name)
+        return found
+
+    def _wrote(self, namespace: str, name: str, before: str, stored: Object) -> None:
+        if stored:
+            until_s = self.steps.clock.monotonic() + BEHIND_S
+            self._ours[namespace, name] = _OwnHpa(before, stored, until_s)
+
     def _own(self, object: ScaledObject) -> list[Object]:
         """Those it controls, under the name in its status and under the wanted one."""
         names = dict.fromkeys((object.status.hpa_name or "", hpa_name(object)))
-        found = [self.steps.informers.get(HPAS, object.metadata.namespace, name) for name in names]
+        found = [self._found(object.metadata.namespace, name) for name in names]
         return [one for one in found if one is not None and hpa_drift.is_of(one, object.metadata.uid)]
 
 

@@ -1,0 +1,127 @@
+"""How many writes an object costs: each is made once, whatever the caches show meanwhile."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from parts import virtualtime
+from parts.cluster import Cluster, redis, running
+from parts.memory_client import Write
+from tidegate.kube.resource import EVENTS, HPAS, SCALED_OBJECTS, ApiError
+
+
+def told(story: Any) -> None:
+    async def whole(clock: Any) -> None:
+        await story(clock, Cluster(clock))
+
+    virtualtime.run(whole)
+
+
+def writes(cluster: Cluster, name: str) -> Counter[tuple[str, str]]:
+    """Verb and plural (with its subresource) of all writes but events."""
+    return Counter(
+        (one.verb, "/".join(filter(None, (one.resource.plural, one.subresource))))
+        for one in cluster.client.writes
+        if one.resource != EVENTS and name in one.name
+    )
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 0.05, 0.5, 5.0])
+@pytest.mark.parametrize("delay_s", [0.001, 0.3])
+def test_a_new_scaled_object_costs_three_writes_however_far_the_caches_are_behind(
+    lag_s: float, delay_s: float
+) -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        cluster.client.lag_s, cluster.redis.delay_s = lag_s, delay_s
+        async with running(cluster.operator):
+            await clock.sleep(1)
+            await cluster.deployment("web")
+            await cluster.scaled_object("web")
+            await clock.sleep(100)
+        assert writes(cluster, "web") == {
+            ("patch", "scaledobjects"): 1,
+            ("create", "horizontalpodautoscalers"): 1,
+            ("patch", "scaledobjects/status"): 1,
+        }
+
+    told(story)
+
+
+def test_many_objects_at_a_first_start_cost_three_writes_each() -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        for number in range(200):
+            await cluster.deployment(f"web{number}")
+            await cluster.scaled_object(f"web{number}", redis(f"jobs{number}"))
+        cluster.client.lag_s = 0.2
+        async with running(cluster.operator):
+            await clock.sleep(100)
+        every = [one for one in cluster.client.writes if one.resource != EVENTS]
+        assert len(every) == 3 * 200
+
+    told(story)
+
+
+def test_a_new_scaled_job_costs_two() -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        async with running(cluster.operator):
+            await clock.sleep(1)
+            await cluster.scaled_job("crunch")
+            await clock.sleep(100)
+        assert writes(cluster, "crunch") == {("patch", "scaledjobs"): 1, ("patch", "scaledjobs/status"): 1}
+
+    told(story)
+
+
+def test_a_restart_with_known_objects_writes_nothing() -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        await cluster.deployment("web")
+        await cluster.scaled_object("web")
+        async with running(cluster.operator):
+            await clock.sleep(30)
+        cluster.client.writes.clear()
+        async with running(cluster.new_operator()):
+            await clock.sleep(30)
+        assert writes(cluster, "web") == {}
+
+    told(story)
+
+
+def test_an_hpa_that_somebody_deletes_while_the_cache_is_behind_is_made_again() -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        cluster.client.lag_s = 2.0
+        async with running(cluster.operator):
+            await clock.sleep(1)
+            await cluster.deployment("web")
+            await cluster.scaled_object("web")
+            while cluster.hpa() is None:
+                await clock.sleep(0.1)
+            await cluster.objects.delete(HPAS, "shop", "keda-hpa-web")
+            await clock.sleep(30)
+            assert cluster.hpa() is not None
+
+    told(story)
+
+
+def test_what_is_told_waits_for_nothing_that_is_done() -> None:
+    """An API server that takes no events for minutes."""
+
+    async def story(clock: Any, cluster: Cluster) -> None:
+        async def slow(write: Write) -> None:
+            if write.resource == EVENTS:
+                await clock.sleep(300)
+                raise ApiError(429, "TooManyRequests", "slow down")
+
+        cluster.client.before = slow
+        cluster.redis.lists["jobs"] = 1
+        async with running(cluster.operator):
+            await clock.sleep(1)
+            await cluster.deployment("web")
+            await cluster.scaled_object("web")
+            await clock.sleep(5)
+            assert cluster.replicas() == 1
+            assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
+
+    told(story)
