@@ -102,18 +102,40 @@ class Unchanged(msgspec.Struct, frozen=True, tag="unchanged"):
 Asked = Questions | Heard | Dropped
 Told = Hello | Answers | Unchanged
 
+
+class _Message(msgspec.Struct):
+    type: str
+
+
 _asked: msgspec.json.Decoder[Asked] = msgspec.json.Decoder(Asked)
 _told: msgspec.json.Decoder[Told] = msgspec.json.Decoder(Told)
+_message = msgspec.json.Decoder(_Message)
+_TYPES = frozenset(("questions", "heard", "dropped", "hello", "answers", "unchanged"))
 
 
-def read_asked(text: bytes | str) -> Asked:
-    """A message of a metrics API server's; ValueError where it is none."""
-    return _asked.decode(text)
+def read_asked(text: bytes | str) -> Asked | None:
+    """A message of a metrics API server's; None for one of a kind that is not known here, as a newer one may
+    send; ValueError where it is no message."""
+    try:
+        return _asked.decode(text)
+    except msgspec.ValidationError:
+        if _is_known(text):
+            raise
+        return None
 
 
-def read_told(text: bytes | str) -> Told:
-    """A message of an operator's; ValueError where it is none."""
-    return _told.decode(text)
+def read_told(text: bytes | str) -> Told | None:
+    """The same of a message of an operator's."""
+    try:
+        return _told.decode(text)
+    except msgspec.ValidationError:
+        if _is_known(text):
+            raise
+        return None
+
+
+def _is_known(text: bytes | str) -> bool:
+    return _message.decode(text).type in _TYPES
 
 
 def written(message: Asked | Told) -> bytes:

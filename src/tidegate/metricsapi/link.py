@@ -214,13 +214,13 @@ class Link:
             self._take(message)
 
     async def _received(self, socket: Socket) -> Hello | Answers | Unchanged | None:
-        message = await socket.receive()
-        if message is None:
-            return None
-        self.messages_in += 1
-        read = read_told(message)
-        self._offset.heard(read.now_s, self._clock.monotonic())
-        return read
+        while (message := await socket.receive()) is not None:
+            self.messages_in += 1
+            read = read_told(message)
+            if read is not None:
+                self._offset.heard(read.now_s, self._clock.monotonic())
+                return read
+        return None
 
     def _opened(self, hello: Hello) -> None:
         log.info("the operator answers", extra={"operator": self._operator, "version": hello.version})

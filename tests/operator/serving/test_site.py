@@ -169,7 +169,7 @@ async def test_what_is_no_message_ends_the_stream_of_who_sent_it_alone(port: Por
     other = Operator(port.address, held(port.ours.trust, port.ours.pair(CLIENT)).client_context, SERVICE)
     async with other.stream() as socket:
         assert await socket.receive() is not None
-        await socket.send(b'{"type":"nonsense"}')
+        await socket.send(b'{"type":"questions","questions":7}')
         assert await socket.receive() is None
     assert link.is_open
 

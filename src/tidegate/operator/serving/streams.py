@@ -127,8 +127,7 @@ class Stream:
 
     async def _listen(self) -> None:
         while (message := await self._socket.receive()) is not None:
-            asked = read_asked(message)
-            match asked:
+            match read_asked(message):
                 case Questions(questions):
                     for question in questions:
                         self._follow(question)
