@@ -9,6 +9,8 @@ import pytest
 from parts.event_receiver import EventReceiver
 from parts.installed import Installed
 from parts.installed_objects import deployment, replicas, scaled_object
+from parts.loopback import free_port
+from parts.otlp_receiver import OtlpReceiver
 from parts.real_cluster import GROUP
 from parts.redis_servers import RedisProcess
 
@@ -86,3 +88,53 @@ async def test_cloud_events_of_an_object_that_is_wrong_arrive_from_both_kinds_of
         assert (condition["type"], condition["status"]) == ("Active", "True")
         told = await asyncio.to_thread(operator.told_metrics)
         assert 'cloudeventsource="own",eventsink="http",state="emitted"} 1\n' in told
+
+
+async def test_metrics_are_sent_by_the_protocol_of_opentelemetry(
+    installed: Installed, redis: RedisProcess
+) -> None:
+    async with OtlpReceiver().serving() as receiver:
+        environment = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver.http_port}",
+            "OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=shop",
+            "OTEL_METRIC_EXPORT_INTERVAL": "500",
+        }
+        operator = installed.operator("--enable-opentelemetry-metrics", environment=environment)
+        await asyncio.to_thread(operator.start)
+        redis.call("RPUSH", "sent", "one", "two")
+        installed.apply(deployment("sent"), scaled_object("sent", redis.address))
+        async with asyncio.timeout(30):
+            while receiver.last("keda.scaler.metrics.value", scaledObject="sent") is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        value = receiver.last("keda.scaler.metrics.value", scaledObject="sent", scalerIndex="0")
+        assert value is not None
+        assert value.value == 2
+        assert value.attributes >= {("namespace", installed.namespace), ("scaler", "redisScaler")}
+        build = receiver.last("keda.build.info")
+        assert build is not None
+        assert build.value == 1
+        assert receiver.headers["x-tenant"] == "shop"
+        assert receiver.resource["service.name"] == "keda-operator"
+        assert await asyncio.to_thread(operator.stop) == 0
+
+
+def test_a_receiver_that_is_away_costs_nothing_but_a_line(installed: Installed) -> None:
+    environment = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+        "OTEL_METRIC_EXPORT_INTERVAL": "200",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+    }
+    operator = installed.operator("--enable-opentelemetry-metrics", environment=environment)
+    operator.start()
+    operator.until("it is told", lambda: "metrics are not taken" in operator.log())
+    installed.apply(deployment("calm"), scaled_object("calm", "127.0.0.1:1"))
+    installed.until(
+        "it is reconciled",
+        lambda: (
+            "Ready"
+            in installed.kubectl("get", "scaledobject", "calm", "-o", "json", "-n", installed.namespace)
+        ),
+    )
+    assert operator.stop() == 0
+    assert operator.log().count("metrics are not taken") == 1
+    assert "opentelemetry" not in operator.log()

@@ -121,6 +121,7 @@ class Operator:
         self._scaled_jobs = ScaledJobReconciler(self.steps)
         self._authentications = AuthenticationEvents(self.informers, writer)
         self._refusals = Refusals(self.steps)
+        self._is_acting = False
         world = World(self.informers, writer, clock, options, surroundings, stance.cluster_name)
         self._sources = None if stance.is_shadow else Sources(world, self._again)
         writer.on_event = self._sources.tell if self._sources is not None else writer.on_event
@@ -140,6 +141,7 @@ class Operator:
             await self.informers.settled()
             if leads is not None:
                 await leads()
+            self._is_acting = True
             tasks.create_task(self.steps.writer.events.run())
             tasks.create_task(self.rounds.run())
             tasks.create_task(self.queue.run(WORKERS))
@@ -181,7 +183,8 @@ class Operator:
     def figures(self, more: Sequence[More] = (), *, has_old_names: bool = False) -> Figures:
         """The operator in figures, for whoever collects metrics; with those that `more` tells."""
         own = (self._sources.metrics,) if self._sources is not None else ()
-        return Figures(self.steps, Telling((*own, *more), self._waiting, has_old_names))
+        told = Telling((*own, *more), self._waiting, has_old_names, lambda: self._is_acting)
+        return Figures(self.steps, told)
 
     def _waiting(self) -> Mapping[Resource, int]:
         """Reconciles that are due, by kind."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from parts import virtualtime
 from parts.cluster import Cluster, external, operated, redis
 from tidegate.base.errors import Unreachable
 from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, TRIGGER_AUTHENTICATIONS
@@ -306,6 +308,23 @@ async def test_many_objects_are_gathered_in_slices(clock: Any, cluster: Cluster)
     assert pauses >= count / OBJECTS_AT_ONCE
     values = next(one for one in metrics if one.family.name == "keda_scaler_metrics_value")
     assert len(values.samples) == count
+
+
+def test_a_replica_that_stands_by_does_not_count_what_the_leader_counts() -> None:
+    async def story(clock: Any) -> None:
+        cluster = Cluster(clock)
+        await cluster.scaled_job("crunch")
+        leads = asyncio.Event()
+        task = asyncio.create_task(cluster.operator.run(leads.wait))
+        await clock.sleep(5)
+        assert not (await told(cluster)).series("keda_resource_registered_total")
+        leads.set()
+        await clock.sleep(5)
+        assert (await told(cluster)).of("keda_resource_registered_total", type="scaled_job") == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    virtualtime.run(story)
 
 
 @pytest.mark.parametrize(

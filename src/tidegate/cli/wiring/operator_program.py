@@ -20,7 +20,7 @@ from tidegate.auth.resolve import Options
 from tidegate.cli.wiring.installation.authorities import authorities
 from tidegate.cli.wiring.installation.client_libraries import missing_libraries
 from tidegate.cli.wiring.leader_port import LeaderPort
-from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
+from tidegate.cli.wiring.operator_metrics import telling
 from tidegate.cli.wiring.operator_settings import KEDA_LEASE, OperatorSettings
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
 from tidegate.connections.adapter import Surroundings
@@ -45,8 +45,6 @@ from tidegate.operator.shadow.shadow import Shadow
 from tidegate.runtime.clock import SystemClock
 from tidegate.runtime.loop import stop_signals
 from tidegate.runtime.proxies import environment_proxy
-from tidegate.telemetry.metrics.catalogue import LEADER
-from tidegate.telemetry.metrics.families import Metric
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +101,7 @@ async def running(
                 cluster_name=settings.cluster_name,
             ),
         )
-        if settings.is_metrics_served:
-            told = metrics_pages(operator, settings, lease)
-            await stack.enter_async_context(plain_site(settings.metrics_address, told))
+        await stack.enter_async_context(telling(operator, settings, lease, environment))
         pages = probe_pages(operator, lease)
         await stack.enter_async_context(plain_site(settings.probe_address, pages))
         if operator.shadow is not None:
@@ -177,19 +173,6 @@ def options(settings: OperatorSettings) -> Options:
         is_secret_access_restricted=settings.is_secret_access_restricted,
         files=ParameterFiles(Path(settings.parameter_files)) if settings.parameter_files else None,
     )
-
-
-def metrics_pages(
-    operator: Operator, settings: OperatorSettings, lease: Lease | None
-) -> Mapping[str, Answer]:
-    more = [] if lease is None else [partial(leading, lease)]
-    told = metrics_page(operator.figures(more, has_old_names=settings.has_old_metric_names))
-    return {METRICS: partial(as_page, told)}
-
-
-def leading(lease: Lease) -> list[Metric]:
-    """Whether we lead."""
-    return [Metric(LEADER, {(lease.name,): float(lease.is_held)})]
 
 
 def reach(settings: OperatorSettings) -> Reach:

@@ -97,6 +97,13 @@ class OperatorSettings(LogSettings, TlsSettings):
     is_metrics_served: bool = own(
         BOOLEAN, "true", flag="--enable-prometheus-metrics", about="whether `/metrics` is served"
     )
+    is_otel_enabled: bool = own(
+        BOOLEAN,
+        "false",
+        flag="--enable-opentelemetry-metrics",
+        about="whether metrics are sent by OpenTelemetry's protocol; where to and how often say the standard "
+        "variables `OTEL_…`. Needs the extra `otel`",
+    )
     has_old_metric_names: bool = own(
         BOOLEAN,
         "false",

@@ -56,12 +56,14 @@ More = Callable[[], Iterable[Metric]]
 @dataclass(frozen=True, slots=True)
 class Telling:
     """What is told beside the operator's own: `more` gives metrics of other rooms, `waiting` the reconciles
-    that are due by kind. With `has_old_names` the names that KEDA has given up are told, too.
+    that are due by kind. What is registered in the cluster is told by the one that acts: replicas that stand
+    by know it, too. With `has_old_names` the names that KEDA has given up are told as well.
     """
 
     more: Sequence[More] = ()
     waiting: Callable[[], Mapping[Resource, int]] = dict
     has_old_names: bool = False
+    is_acting: Callable[[], bool] = lambda: True
     give_way: Callable[[], Awaitable[None]] = field(default=partial(asyncio.sleep, 0))
 
 
@@ -78,7 +80,8 @@ class Figures:
         found = {family: Metric(family) for family in known.FAMILIES}
         found[known.BUILD_INFO].set(1.0, *_BUILD)
         await self._objects(found)
-        await self._registered(found)
+        if self._telling.is_acting():
+            await self._registered(found)
         self._operator(found)
         self._servers(found)
         for more in self._telling.more:

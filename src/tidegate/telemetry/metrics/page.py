@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tidegate.telemetry.metrics import catalogue
 from tidegate.telemetry.metrics.families import Family
+from tidegate.telemetry.otel.instruments import INSTRUMENTS
 
 _HEAD = """<!-- Generated from telemetry/metrics/catalogue.py; edit there and run `make generate`. -->
 # Metrics
@@ -32,12 +33,29 @@ _PARTS = (
 )
 
 
+_OTEL = (
+    "What is sent with `--enable-opentelemetry-metrics`. Attributes are the labels; of triggers they are "
+    "`namespace`, `scaledObject` and `scalerIndex` (of a ScaledJob `scaledJob` and `triggerIndex`), `scaler` "
+    "and `metric`."
+)
+
+
 def render() -> str:
     """The page's text."""
     parts = [_HEAD]
     for title, about, families in _PARTS:
         parts.append(f"\n## {title}\n\n{about}\n\n{_table(families)}")
+    parts.append(f"\n## OpenTelemetry\n\n{_OTEL}\n\n{_instruments()}")
     return "".join(parts)
+
+
+def _instruments() -> str:
+    rows = ["| Instrument | Kind | Unit | The same as |", "| --- | --- | --- | --- |"]
+    for one in INSTRUMENTS:
+        kind = {"updown": "up-down counter"}.get(one.kind, one.kind)
+        factor = f", times {one.factor:g}" if one.factor != 1 else ""
+        rows.append(f"| `{one.name}` | {kind} | {one.unit} | `{one.family.name}`{factor} |")
+    return "\n".join(rows) + "\n"
 
 
 def _table(families: Iterable[Family]) -> str:

@@ -1,0 +1,1 @@
+"""Metrics sent by OpenTelemetry's protocol (the extra `otel`)."""
