@@ -111,6 +111,9 @@ class Link:
                 # Told by a stream before this one: the operator of now is asked to follow it too.
                 self._ask(metric)
             return told
+        if told is not None:
+            # It is asked for: it must not be forgotten while the question is under way.
+            told.asked_s = now_s
         if not await self._is_reached():
             return self._away(metric, told)
         future = self._ask(metric)

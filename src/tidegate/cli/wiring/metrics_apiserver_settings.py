@@ -18,6 +18,8 @@ def _port(text: str) -> int:
     return int(port)
 
 
+# Of either family, as Go has it.
+EVERY_ADDRESS = ("", "0.0.0.0", "::", "[::]")
 PORT = Kind("a port", _port)
 
 
@@ -34,7 +36,12 @@ class MetricsApiserverSettings(LogSettings, TlsSettings):
         "`--authorization-kubeconfig` are in KEDA's",
     )
     own_namespace: str = own(TEXT, "keda", variable="POD_NAMESPACE", about="the namespace of the operator")
-    host: str = own(TEXT, "0.0.0.0", flag="--bind-address", about="where the API is served")
+    host: str = own(
+        Kind("an address, 0.0.0.0 or :: for every one", lambda text: "" if text in EVERY_ADDRESS else text),
+        "0.0.0.0",
+        flag="--bind-address",
+        about="where the API and `/metrics` are served",
+    )
     secure_port: int = own(PORT, "6443", flag="--secure-port", about="the port of the API, over TLS")
     port: int = own(PORT, "8080", flag="--port", about="the port of `/metrics`, plain; 0: nowhere")
     operator: str = own(
