@@ -28,6 +28,7 @@ COMMANDS = {
     "triggers": "List the trigger types, or tell all about one.",
     "images": "Say what images stand for in local pods, and add your own.",
     "crds": "Print the custom resource definitions.",
+    "migrate": "Move a cluster from KEDA: what would differ, and the steps.",
     "shadow": "Sum up what an operator beside KEDA would have set otherwise.",
     "withdraw": "Take the operator off a cluster; what it scaled stays as it is.",
     "version": "Print the version.",

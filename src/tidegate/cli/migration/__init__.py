@@ -1,0 +1,1 @@
+"""What a move from KEDA would change on a cluster: read from it, never written."""
