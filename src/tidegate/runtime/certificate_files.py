@@ -156,16 +156,18 @@ def read_folder(folder: Path) -> Material:
 
 
 async def follow_folder(folder: Path, certificates: Certificates, clock: Clock) -> None:
-    """Takes what the folder holds and what it will hold, until cancelled.
+    """Takes what the folder holds and each change of it, until cancelled.
 
-    What cannot be used is told once, and what was there before stays in use.
+    What cannot be used is told once, and what was there before stays in use. What came from elsewhere
+    meanwhile stays, too, until the folder holds something new.
     """
-    told = ""
+    told, before = "", None
     while True:
         try:
-            if certificates.take(read_folder(folder)):
+            found = read_folder(folder)
+            if found != before and certificates.take(found):
                 log.info("certificates taken", extra={"folder": str(folder)})
-            told = ""
+            told, before = "", found
         except (Malformed, Misconfigured) as error:
             if str(error) != told:
                 told = str(error)

@@ -89,8 +89,10 @@ def new_certificate(
     key = _new_key(form)
     meant = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
+    # One that outlived its authority would be believed by nobody.
+    lifetime = min(CERTIFICATE_VALIDITY, issuer.not_valid_after_utc - now)
     builder = (
-        _begun(_name(subject or Subject(names[0])), now, CERTIFICATE_VALIDITY)
+        _begun(_name(subject or Subject(names[0])), now, lifetime)
         .issuer_name(issuer.subject)
         .public_key(key.public_key())
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
