@@ -61,7 +61,7 @@ class InstalledWebhooks:
     def trusted(self) -> bytes:
         """The caBundle as it is registered."""
         found = self.installed.get("validatingwebhookconfiguration", self.name)
-        return base64.b64decode(found["webhooks"][0]["clientConfig"]["caBundle"])
+        return base64.b64decode(found["webhooks"][0]["clientConfig"].get("caBundle", ""))
 
     def applied(self, object: dict[str, Any], *flags: str) -> str:
         """All that kubectl says of a write."""

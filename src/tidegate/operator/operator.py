@@ -250,6 +250,8 @@ class Operator:
         namespace, name = namespace_of(one), name_of(one)
         if resource in (SCALED_OBJECTS, SCALED_JOBS, *SOURCES):
             self.queue.add((resource, namespace, name))
+            if resource == SCALED_OBJECTS:
+                self._wake(self._scaled_objects.rivals.object_changed(old, new))
             return
         if resource == PODS:
             # Counted at polls; no plan reads one.
@@ -297,7 +299,8 @@ class Operator:
             self._scaled_jobs.ended(tracked, finished_as(new))
 
     def _on_hpa(self, namespace: str, old: Any, new: Any) -> None:
-        """Its owner, also one that somebody took its HPA away from."""
+        """Its owner, also one that somebody took its HPA away from; and who waits for its workload."""
+        self._wake(self._scaled_objects.rivals.hpa_changed(old, new))
         for hpa in (old, new):
             for owner in hpa["metadata"].get("ownerReferences") or () if hpa is not None else ():
                 if owner.get("kind") != SCALED_OBJECTS.kind:
@@ -307,6 +310,10 @@ class Operator:
                 if tracked is not None and old and new and old.get("status") != new.get("status"):
                     tracked.hpa_spoke = self.clock.now()
                 self.queue.add(key)
+
+    def _wake(self, places: Iterable[tuple[str, str]]) -> None:
+        for place in places:
+            self.queue.add((SCALED_OBJECTS, *place))
 
     def _on_target(self, resource: Resource, namespace: str, name: str, old: Any, new: Any) -> None:
         """A target's status changes often and matters to nobody; its spec does."""

@@ -41,11 +41,19 @@ class Neighbours:
 
     def problems(self, object: ScaledObject) -> list[Problem]:
         """Whose the object's workload or HPA name is already."""
-        namespace, workload = object.metadata.namespace or "", workload_of(object)
         return [
-            *neighbour_problems(object, self._objects.at(namespace, workload, hpa_name(object))),
-            *hpa_problems(object, filter(self._is_kept, self._hpas.at(namespace, workload))),
+            *neighbour_problems(object, self.rivals(object)),
+            *hpa_problems(object, self.hpas_of(object)),
         ]
+
+    def hpas_of(self, object: ScaledObject) -> list[Object]:
+        """The HPAs of its workload, but for those that go by themselves in a moment."""
+        found = self._hpas.at(object.metadata.namespace or "", workload_of(object))
+        return list(filter(self._is_kept, found))
+
+    def scaling(self, namespace: str, workload: Any) -> list[ScaledObject]:
+        """The ScaledObjects of a workload."""
+        return self._objects.at(namespace, workload)
 
     def rivals(self, object: ScaledObject) -> list[ScaledObject]:
         """The other ScaledObjects of the namespace with the same workload or the same HPA."""

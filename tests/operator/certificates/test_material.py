@@ -190,7 +190,7 @@ def test_what_kedas_operator_has_left_is_used(good: Kept) -> None:
 
 
 def test_the_data_of_a_secret_and_back(good: Kept) -> None:
-    assert Kept.of_secret(good.as_data()) == good
+    assert Kept.of_secret(good.encoded()) == good
     assert Kept.of_secret(None) == Kept()
     assert Kept.of_secret({"ca.crt": "%%%", "other": "x"}) == Kept()
 

@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from tidegate.cli.wiring.certificates.upkeep import rotation_of
 from tidegate.cli.wiring.operator_settings import OperatorSettings
 from tidegate.cli.wiring.tls_settings import service_rules
 from tidegate.kube.client import Client
 from tidegate.kube.reviews import Reviews
+from tidegate.operator.certificates.rotation import Rotation
 from tidegate.operator.operator import Operator
 from tidegate.operator.serving.site import LeaderSite, Leading, Listen
 from tidegate.runtime.certificate_files import Certificates, follow_folder
@@ -28,6 +30,7 @@ class LeaderPort:
     def __init__(
         self, settings: OperatorSettings, client: Client, clock: Clock, standby: Callable[[], str]
     ) -> None:
+        self._settings = settings
         self._folder = Path(settings.certificates)
         self._clock = clock
         self._certificates = Certificates(service_rules(settings))
@@ -46,6 +49,13 @@ class LeaderPort:
 
     def lead(self, operator: Operator) -> None:
         self._site.leading = Leading(operator.external_metrics, operator.explain)
+
+    def rotation(self, client: Client) -> Rotation | None:
+        """What keeps the certificates while we lead; None where they are the user's own. The port takes what
+        it makes at once, before a mounted Secret shows it.
+        """
+        settings = self._settings
+        return rotation_of(settings, settings.own_namespace, client, self._clock, self._certificates.take)
 
     async def run(self) -> None:
         """Misconfigured when the port is taken."""

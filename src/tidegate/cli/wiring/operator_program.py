@@ -39,6 +39,7 @@ from tidegate.kube.resource import (
     Resource,
 )
 from tidegate.kube.transport import always
+from tidegate.operator.certificates.rotation import Rotation
 from tidegate.operator.cluster.informers import Reach
 from tidegate.operator.operator import Operator, Stance
 from tidegate.operator.shadow.shadow import Shadow
@@ -108,7 +109,9 @@ async def running(
             shown = shadow_pages(operator.shadow)
             await stack.enter_async_context(plain_site(settings.shadow_address, shown))
         port = LeaderPort(settings, unguarded, clock, partial(standby, lease))
-        work = asyncio.create_task(_work(operator, port, lease), name="operator")
+        # In shadow mode the certificates are those of the KEDA beside us.
+        rotation = None if settings.is_shadow else port.rotation(client)
+        work = asyncio.create_task(_work(operator, port, lease, rotation), name="operator")
         try:
             yield work
         finally:
@@ -119,13 +122,15 @@ async def running(
                 await lease.release()
 
 
-async def _work(operator: Operator, port: LeaderPort, lease: Lease | None) -> None:
+async def _work(operator: Operator, port: LeaderPort, lease: Lease | None, rotation: Rotation | None) -> None:
     """Follows the cluster at once, and acts as the leader alone: who takes over knows it already."""
     leads = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(port.run())
         if lease is None:
             port.lead(operator)
+            if rotation is not None:
+                tasks.create_task(rotation.run())
             await operator.run()
             return
         tasks.create_task(operator.run(leads.wait))
@@ -133,6 +138,8 @@ async def _work(operator: Operator, port: LeaderPort, lease: Lease | None) -> No
         log.info("leads", extra={"lease": f"{lease.namespace}/{lease.name}", "identity": lease.identity})
         leads.set()
         port.lead(operator)
+        if rotation is not None:
+            tasks.create_task(rotation.run())
         await lease.keep()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tidegate.base.errors import Misconfigured
+from tidegate.cli.wiring.certificates.settings import CertificateSettings
 from tidegate.cli.wiring.log_settings import IGNORED_LOG_SETTINGS, LogSettings
 from tidegate.cli.wiring.tls_settings import TlsSettings
 from tidegate.runtime.settings import (
@@ -43,7 +44,7 @@ JITTER = 1.2
 
 
 @dataclass(frozen=True)
-class OperatorSettings(LogSettings, TlsSettings):
+class OperatorSettings(LogSettings, TlsSettings, CertificateSettings):
     """What the operator was told from outside."""
 
     kubeconfig: str = own(
@@ -119,15 +120,6 @@ class OperatorSettings(LogSettings, TlsSettings):
         about="where metrics API servers and `tidegate explain` are answered, over TLS",
         fate="other",
         difference="a WebSocket and not gRPC; a client's certificate must be for the Service below",
-    )
-    metrics_server_service: str = own(
-        TEXT,
-        "keda-metrics-apiserver",
-        flag="--metrics-server-service-name",
-        about="name of the metrics API server's Service",
-    )
-    certificates: str = own(
-        FOLDER, "/certs", flag="--cert-dir", about="folder of `ca.crt`, `tls.crt` and `tls.key`"
     )
     parameter_files: str = own(
         FOLDER,

@@ -61,8 +61,8 @@ class Kept:
         """What is missing or no base64 is empty."""
         return cls(*(_decoded((data or {}).get(key)) for key in KEYS))
 
-    def as_data(self) -> dict[str, str]:
-        """As the `data` of a Secret."""
+    def encoded(self) -> dict[str, str]:
+        """As a Secret has them."""
         texts = (self.ca_crt, self.ca_key, self.tls_crt, self.tls_key)
         return {key: base64.b64encode(text).decode() for key, text in zip(KEYS, texts, strict=True)}
 
@@ -100,8 +100,10 @@ class Seen:
     since: datetime
 
 
-def next_step(found: Kept, seen: Seen | None, names: Sequence[str], now: datetime) -> Step:
-    """What the Secret should hold."""
+def next_step(
+    found: Kept, seen: Seen | None, names: Sequence[str], now: datetime, settle: timedelta = SETTLE
+) -> Step:
+    """What the Secret should hold; `settle` is how long each step of a rotation is waited for."""
     before = seen.kept if seen is not None else None
     known = _known(found, before, now)
     pair, reasons = found.pair, []
@@ -123,10 +125,10 @@ def next_step(found: Kept, seen: Seen | None, names: Sequence[str], now: datetim
         renewal = certificate_fault(pair, [signer], names, now, AHEAD)
     elif not is_usable:
         renewal = certificate_fault(pair, [signer, *former], names, now, NOW)
-    elif now >= made_at(signer) + SETTLE:
+    elif now >= made_at(signer) + settle:
         renewal = "its authority is being replaced"
     else:
-        renewal, look_again = "", made_at(signer) + SETTLE
+        renewal, look_again = "", made_at(signer) + settle
     if renewal:
         reasons.append(f"a new certificate: {_what(found.tls_crt, renewal)}")
         pair = new_certificate(signing, names, now)
@@ -137,7 +139,7 @@ def next_step(found: Kept, seen: Seen | None, names: Sequence[str], now: datetim
             served_since = now
         elif seen is not None:
             served_since = max(served_since, seen.since)
-        settled = served_since + SETTLE
+        settled = served_since + settle
         if now >= settled:
             former = []
         else:

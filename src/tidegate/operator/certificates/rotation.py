@@ -11,14 +11,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tidegate.base.errors import Malformed, TidegateError
 from tidegate.kube.caching.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.resource import SECRETS, ApiError
-from tidegate.operator.certificates.material import Kept, Seen, next_step
+from tidegate.operator.certificates.material import SETTLE, Kept, Seen, next_step
 from tidegate.operator.certificates.trust import Bundles
 from tidegate.runtime.certificate_files import Material
 from tidegate.runtime.clock import Clock
@@ -40,11 +40,12 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which Secret it is, and all names that its certificate is for."""
+    """Which Secret it is, all names that its certificate is for, and how long a step of a rotation takes."""
 
     namespace: str
     name: str
     names: tuple[str, ...]
+    settle: timedelta = SETTLE
 
 
 class Rotation:
@@ -107,7 +108,9 @@ class Rotation:
             found = await self._read()
             kept = Kept.of_secret(found.get("data") if found is not None else None)
             # In a thread: a key of 2048 bits takes a tenth of a second, and more on a busy machine.
-            step = await asyncio.to_thread(next_step, kept, self._seen, self._place.names, self._clock.now())
+            step = await asyncio.to_thread(
+                next_step, kept, self._seen, self._place.names, self._clock.now(), self._place.settle
+            )
             if step.reasons:
                 try:
                     await self._write(found, step.kept)
@@ -145,11 +148,11 @@ class Rotation:
                 "kind": "Secret",
                 "metadata": {"name": self._place.name, "labels": dict(LABELS)},
                 "type": "Opaque",
-                "data": kept.as_data(),
+                "data": kept.encoded(),
             }
             await self._client.create(SECRETS, self._place.namespace, body)
             return
-        body = {**found, "data": {**(found.get("data") or {}), **kept.as_data()}}
+        body = {**found, "data": {**(found.get("data") or {}), **kept.encoded()}}
         await self._client.replace(SECRETS, self._place.namespace, self._place.name, body)
 
     def _use(self, kept: Kept) -> None:

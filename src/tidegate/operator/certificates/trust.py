@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 
 METRICS_API = "v1beta1.external.metrics.k8s.io"
+EXPLAIN_API = "v1alpha1.explain.tidegate.dev"
 _REFUSED = (403, 404)
 
 
@@ -40,10 +41,9 @@ class Bundles:
         self.caches: Sequence[Cache[Object]] = tuple(
             Cache(client, resource, fields=f"metadata.name={name}")
             for resource, name in (
-                (API_SERVICES, METRICS_API if trusting.metrics_service else ""),
-                (VALIDATING_WEBHOOKS, trusting.webhooks),
+                *((API_SERVICES, name) for name in (METRICS_API, EXPLAIN_API) if trusting.metrics_service),
+                *((VALIDATING_WEBHOOKS, name) for name in (trusting.webhooks,) if name),
             )
-            if name
         )
 
     async def tell(self, authorities: bytes) -> None:
@@ -51,7 +51,8 @@ class Bundles:
         bundle = base64.b64encode(authorities).decode()
         work = []
         if self._trusting.metrics_service:
-            work.append(self._change(API_SERVICES, METRICS_API, self._in_service, bundle))
+            for name in (METRICS_API, EXPLAIN_API):
+                work.append(self._change(API_SERVICES, name, self._in_service, bundle))
         if self._trusting.webhooks:
             name = self._trusting.webhooks
             work.append(self._change(VALIDATING_WEBHOOKS, name, self._in_webhooks, bundle))
@@ -67,11 +68,13 @@ class Bundles:
             if changed is not None:
                 # With its resourceVersion: who has changed it meanwhile is not overwritten.
                 await self._client.replace(resource, "", name, changed)
-                log.info("authorities told", extra={"kind": resource.kind, "name": name})
-            self._told.pop(name, None)
+                log.info("authorities told", extra={"kind": resource.kind, "told": name})
+                self._told.pop(name, None)
         except ApiError as error:
             if error.code not in _REFUSED:
                 raise
+            if error.code == 404 and name == EXPLAIN_API:
+                return  # KEDA's manifests have none.
             self._tell_once(name, f"{resource.kind} {name} cannot be told: {error}")
 
     def _in_service(self, found: Object, bundle: str) -> Object | None:
@@ -81,7 +84,8 @@ class Bundles:
         place = (self._trusting.namespace, self._trusting.metrics_service)
         if (service.get("namespace"), service.get("name")) != place:
             where = "/".join(place)
-            self._tell_once(METRICS_API, f"APIService {METRICS_API} is not served by {where}: left alone")
+            name = found["metadata"]["name"]
+            self._tell_once(name, f"APIService {name} is not served by {where}: left alone")
             return None
         if spec.get("caBundle") == bundle and not spec.get("insecureSkipTLSVerify"):
             return None

@@ -11,16 +11,18 @@ from tidegate.core.values import EmitEvent
 from tidegate.operator.cluster.writer import REFUSED, Place, may_pass
 from tidegate.operator.reconcile.steps import FINALIZER, Steps
 from tidegate.operator.scaledobject.hpa import Hpas
+from tidegate.operator.scaledobject.rivals import Rivals
 from tidegate.operator.scaledobject.scale_target import Targets
 
 
 class Finalizer:
     """Ends ScaledObjects."""
 
-    def __init__(self, steps: Steps, targets: Targets, hpas: Hpas) -> None:
+    def __init__(self, steps: Steps, targets: Targets, hpas: Hpas, rivals: Rivals) -> None:
         self.steps = steps
         self.targets = targets
         self.hpas = hpas
+        self.rivals = rivals
 
     async def finalize(self, place: Place, object: ScaledObject) -> None:
         """Lets go of an object that is deleted. Raises what may pass: the finalizer stays until then."""
@@ -35,7 +37,8 @@ class Finalizer:
         The HPA goes first: it must not change the count that was just restored. It goes too where somebody
         else keeps the object: nobody answers it any more. Else it goes with its owner.
         """
-        original = restored_replicas(object)
+        # What another ScaledObject scales is not ours to restore.
+        original = restored_replicas(object) if self.rivals.is_alone(object) else None
         is_last = set(object.metadata.finalizers) == {FINALIZER}
         if original is None and is_last:
             return

@@ -27,6 +27,7 @@ from tidegate.operator.scaledobject.hpa import Hpas
 from tidegate.operator.scaledobject.hpa_drift import specs_of
 from tidegate.operator.scaledobject.original_replicas import OriginalReplicas
 from tidegate.operator.scaledobject.ready_pods import ReadyPods
+from tidegate.operator.scaledobject.rivals import Rivals
 from tidegate.operator.scaledobject.scale_target import Target, Targets
 from tidegate.review.hpa import NAME_LABEL
 
@@ -44,7 +45,8 @@ class ScaledObjectReconciler(KindReconciler[ScaledObject]):
         self.ready = ReadyPods(steps.informers)
         self.hpas = Hpas(steps)
         self.original_replicas = OriginalReplicas(steps)
-        self.finalizer = Finalizer(steps, self.targets, self.hpas)
+        self.rivals = Rivals()
+        self.finalizer = Finalizer(steps, self.targets, self.hpas, self.rivals)
 
     def marks(self, object: ScaledObject) -> tuple[Mapping[str, str], Mapping[str, str]]:
         return {NAME_LABEL: object.metadata.name}, first_mark(object, self.hpas.target_of(object))
@@ -54,6 +56,12 @@ class ScaledObjectReconciler(KindReconciler[ScaledObject]):
 
     async def reconcile_present(self, place: Place, tracked: Tracked, object: ScaledObject) -> None:
         target = await self.targets.find(object)
+        hpa = self.hpas.present(object)
+        contested = self.rivals.objection(object, has_hpa=hpa is not None)
+        if contested is not None:
+            target = target.withheld(contested)
+            if isinstance(hpa, HpaView):
+                await self.hpas.delete(object)
         watched = None
         if target.resource is not None and target.is_watched:
             watched = (target.resource, place.namespace, target.name)

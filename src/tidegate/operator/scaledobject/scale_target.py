@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.api.scaledobject import ScaledObject
@@ -36,6 +36,11 @@ class Target:
     failure: Failure | None = None
     is_watched: bool = False
     selector: str = ""
+
+    def withheld(self, why: str) -> Target:
+        """The target as one that this object must not scale."""
+        failure = Failure("Misconfigured", f"{messages.TARGET_STAGE}: {why}")
+        return replace(self, replicas=failure, failure=failure)
 
     @property
     def is_certain(self) -> bool:
