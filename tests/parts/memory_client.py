@@ -71,6 +71,7 @@ class MemoryClient:
         self.lost: Callable[[Write], bool] = lambda write: False
         self.unlisted: set[Resource] = set()
         self.undiscovered: Exception | None = None
+        self.is_away = False
         self.lag_s = 0.0
         self.list_s = 0.0
         self._log: list[tuple[float, int, str, Resource, bytes]] = []
@@ -81,6 +82,18 @@ class MemoryClient:
         """The kind may not be listed any more, and its watches end."""
         self.unlisted.add(resource)
         self._news.set()
+
+    def leave(self) -> None:
+        """Nobody answers any more, until `come_back`."""
+        self.is_away = True
+        self._news.set()
+
+    def come_back(self) -> None:
+        self.is_away = False
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise Unreachable("ask the API server", answer="connection refused")
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -95,6 +108,7 @@ class MemoryClient:
 
     async def request(self, method: str, path: str, **_: Any) -> bytes:
         """Discovery: the resources of one group and version."""
+        self._check()
         if self.undiscovered is not None:
             raise self.undiscovered
         api_version = path.removeprefix("/apis/").removeprefix("/api/")
@@ -109,6 +123,7 @@ class MemoryClient:
 
     async def get(self, resource: Resource, namespace: str, name: str, *, subresource: str = "") -> Object:
         await asyncio.sleep(0)
+        self._check()
         found = self.objects.get(resource, namespace, name)
         if found is None:
             raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found')
@@ -126,6 +141,7 @@ class MemoryClient:
         if resource in self.unlisted:
             raise ApiError(403, "Forbidden", f"{resource.plural} is forbidden")
         await asyncio.sleep(self.list_s)
+        self._check()
         items = [msgspec.json.encode(one) for one in self.objects.list(resource, namespace)]
         yield Page(items, self._version())
 
@@ -138,6 +154,7 @@ class MemoryClient:
         on_open: Callable[[], None] | None = None,
         **_: str,
     ) -> AsyncGenerator[WatchEvent]:
+        self._check()
         if on_open is not None:
             on_open()
         seen, position = int(resource_version or 0), 0
@@ -150,6 +167,7 @@ class MemoryClient:
                 await self.clock.sleep(at_s + self.lag_s - self.clock.monotonic())
                 yield WatchEvent(kind, raw)
             await self._more(position)
+            self._check()
             if resource in self.unlisted:
                 raise ApiError(403, "Forbidden", f"{resource.plural} is forbidden")
 
@@ -204,6 +222,7 @@ class MemoryClient:
         )
 
     async def _write(self, write: Write, carry_out: Callable[[], Awaitable[Any]]) -> Any:
+        self._check()
         self.writes.append(write)
         await self.before(write)
         result = await carry_out()

@@ -190,5 +190,14 @@ def deactivation_failed(step: str) -> EmitEvent:
     return EmitEvent("Warning", "KEDAScaleTargetDeactivationFailed", f"Failed to deactivate {step}")
 
 
+def contested_hpa(name: str, writer: str) -> EmitEvent:
+    """`writer` is who else writes it."""
+    text = (
+        f"HPA {name} is written back by {writer} each time it is written here, and is left for a while: "
+        "only one autoscaler may manage it"
+    )
+    return EmitEvent("Warning", "KEDAScalerInfo", text)
+
+
 def _ready(status: Truth, reason: str, message: str) -> Condition:
     return Condition(type="Ready", status=status, reason=reason, message=message)

@@ -108,6 +108,7 @@ class Operator:
             clock, connect or self.connections.adapter, self._on_reading, on_kept=self._on_kept
         )
         self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S, severity=severity)
+        self.informers.on_alive = self.queue.hurry
         silent = ShadowWriter(client, Events(client, clock, SHADOW_SOURCE)) if stance.is_shadow else None
         writer = silent or Writer(client, Events(client, clock, SOURCE))
         self.steps = Steps(

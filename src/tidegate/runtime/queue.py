@@ -80,6 +80,12 @@ class Queue(Generic[Key]):
         self._last.pop(key, None)
         self._failures.pop(key, None)
 
+    def hurry(self) -> None:
+        """What has failed is tried again now: its cause may be over."""
+        for key in self._failures:
+            if key in self._due:
+                self.add(key)
+
     @property
     def is_idle(self) -> bool:
         """Nothing runs and nothing is due now (dates in the future do not count)."""

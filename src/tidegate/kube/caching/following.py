@@ -30,6 +30,8 @@ Key = tuple[str, str]
 
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 30.0
+# A server that is away comes back at any moment; one that refuses waits for people.
+_LONGEST_LOST_S = 8.0
 _SOON_S = 5.0
 
 
@@ -134,7 +136,8 @@ class Following:
             # A watch that ends soon, for whatever cause, must not become a busy loop.
             short = short + 1 if clock.monotonic() - began_s < _SOON_S else 0
             if short > 1 or (short and failure is not None):
-                await clock.sleep(min(_FIRST_WAIT_S * 2.0 ** min(short - 1, 16), _LONGEST_WAIT_S))
+                longest_s = _LONGEST_WAIT_S if isinstance(failure, ApiError) else _LONGEST_LOST_S
+                await clock.sleep(min(_FIRST_WAIT_S * 2.0 ** min(short - 1, 16), longest_s))
 
     def _complain(self, failure: Exception) -> None:
         if not self._failure:

@@ -46,6 +46,8 @@ OnChange = Callable[[Resource, Any, Any], None]
 
 # A watch that is lost is tried again within half of this.
 AWAY_S = 60.0
+# A watch that ends in peace is opened anew sooner.
+BLINK_S = 1.0
 
 
 class _Metadata(msgspec.Struct, gc=False):
@@ -158,7 +160,7 @@ class Reach:
 class Informers:
     """Caches by kind. `on_change(resource, old, new)` hears of every change of a followed kind,
     `on_return(resource)` when one can be believed again: after `AWAY_S` without a word of it, or when it may
-    be listed after a refusal.
+    be listed after a refusal. `on_alive` is called when the server is heard again after it was lost.
     """
 
     def __init__(
@@ -171,6 +173,7 @@ class Informers:
         self.client = client
         self.discovery = Discovery(client)
         self.reach = reach or Reach()
+        self.on_alive: Callable[[], None] = lambda: None
         self._on_change = on_change
         self._on_return = on_return
         self._caches: dict[Resource, Cache[Any]] = {}
@@ -246,6 +249,8 @@ class Informers:
             log.exception("a change was not understood", extra={"resource": resource.plural})
 
     def _return(self, resource: Resource, away_s: float) -> None:
+        if away_s > BLINK_S:
+            self.on_alive()
         if away_s <= AWAY_S:
             return
         try:

@@ -7,6 +7,7 @@ leaves the target with the HPA that it had.
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +15,22 @@ from typing import Any
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.names import is_dns_subdomain
+from tidegate.core import messages
 from tidegate.core.scaledobject.restore import is_of_another, is_restoring, named
 from tidegate.core.triggers.scaling_modifiers import modifiers_of
 from tidegate.core.values import HpaView
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS, ApiError
+from tidegate.operator.cluster.writer import Place
 from tidegate.operator.reconcile.steps import SOON_S, Steps
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledobject import hpa_drift
+from tidegate.operator.scaledobject.contested import Contests, writer_of
 from tidegate.operator.scaledobject.hpa_metadata import marked
 from tidegate.operator.scaledobject.scale_target import Target
 from tidegate.review.hpa import hpa_name, wanted_hpa
 from tidegate.review.ownership import NAME_PATH, taken
+
+log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 # What the cache does not show after so long, somebody has deleted, or nobody watches.
@@ -45,6 +51,7 @@ class Hpas:
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
+        self.contests = Contests(steps.clock)
         self._ours: dict[tuple[str, str], _OwnHpa] = {}
 
     def heard(self, namespace: str, name: str) -> None:
@@ -116,6 +123,7 @@ class Hpas:
         for one in self._own(object):
             metadata = one["metadata"]
             if name in ("", metadata["name"]):
+                self.contests.forget((object.metadata.namespace, metadata["name"]))
                 await self.steps.writer.delete(
                     HPAS, object.metadata.namespace, metadata["name"], "Background", uid=metadata["uid"]
                 )
@@ -133,12 +141,29 @@ class Hpas:
         if found is None:
             self._wrote(namespace, name, "", await self.steps.writer.create_hpa(namespace, wanted))
         elif hpa_drift.differs(found, wanted):
+            if await self._is_contested(object, found, wanted):
+                return present
             stored = await self.steps.writer.replace_hpa(namespace, hpa_drift.rewritten(found, wanted))
             self._wrote(namespace, name, found["metadata"]["resourceVersion"], stored)
         if present is None or present.name == name:
             return present or HpaView(name)
         await self.delete(object, present.name)
         return HpaView(name)
+
+    async def _is_contested(self, object: ScaledObject, found: Object, wanted: Object) -> bool:
+        """Whether somebody else writes it back each time: then it is left as it is for a while."""
+        metadata, name = object.metadata, found["metadata"]["name"]
+        key = (metadata.namespace, name)
+        rest_s = self.contests.rest_s(key, wanted)
+        if not rest_s:
+            return False
+        self.steps.again((SCALED_OBJECTS, metadata.namespace, metadata.name), rest_s)
+        if self.contests.is_news(key):
+            who = writer_of(found)
+            log.warning("HPA is written back by another", extra={"hpa": "/".join(key), "writer": who})
+            place = Place(SCALED_OBJECTS, metadata.namespace, metadata.name, metadata.uid)
+            await self.steps.writer.event(place, messages.contested_hpa(name, who))
+        return True
 
     def _found(self, namespace: str, name: str) -> Object | None:
         """The HPA as the cache shows it, or as our last write left it where the cache is behind."""
