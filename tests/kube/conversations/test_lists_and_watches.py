@@ -8,6 +8,8 @@ import pytest
 
 from parts.conversation import TABLE, Talk
 
+PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+PARTIAL_LIST = PARTIAL.replace("Metadata;", "MetadataList;")
 MADE_BY_CLUSTER = "kube-root-ca.crt"
 OURS = f"metadata.name!={MADE_BY_CLUSTER}"
 WATCH_LIST = {
@@ -367,3 +369,86 @@ async def test_a_log_that_cannot_be_asked_for(talk: Talk, query: dict[str, str],
     assert (await talk.get(talk.path("pods", "p", subresource="log"), **query)).status == status
     missing = await talk.get(talk.path("pods", "none", subresource="log"))
     assert (missing.status, missing.reason) == (404, "NotFound")
+
+
+async def test_a_list_of_any_version_is_whole_whatever_its_limit(talk: Talk) -> None:
+    for name in ("a", "b", "c"):
+        await put(talk, name, "x")
+    maps = talk.path("configmaps")
+    # What answers may be a little behind.
+    async with talk.watching(maps, labelSelector="tier=x", resourceVersion="0") as stream:
+        for _ in range(3):
+            await stream.next()
+    whole = (await talk.get(maps, labelSelector="tier=x", resourceVersion="0", limit="1")).body
+    assert [item["metadata"]["name"] for item in whole["items"]] == ["a", "b", "c"]
+    assert not {"continue", "remainingItemCount"} & set(whole["metadata"])
+
+
+async def test_pages_of_tables_and_of_metadata(talk: Talk) -> None:
+    for name in ("a", "b"):
+        await put(talk, name, "x", k="1")
+    maps = talk.path("configmaps")
+    table = (await talk.get(maps, accept=TABLE, limit="1")).body
+    assert [row["cells"][:2] for row in table["rows"]] == [["a", 1]]
+    assert table["metadata"]["continue"]
+    partial = (await talk.get(maps, accept=PARTIAL_LIST, limit="1")).body
+    assert (partial["kind"], partial["apiVersion"]) == ("PartialObjectMetadataList", "meta.k8s.io/v1")
+    (item,) = partial["items"]
+    assert (item["kind"], item["apiVersion"]) == ("PartialObjectMetadata", "meta.k8s.io/v1")
+    assert set(item) == {"kind", "apiVersion", "metadata"}
+    assert partial["metadata"]["continue"]
+    more = {"limit": "9", "continue": partial["metadata"]["continue"]}
+    rest = (await talk.get(maps, accept=PARTIAL_LIST, **more)).body
+    assert rest["items"][0]["metadata"]["name"] == "b"
+
+
+async def test_a_watch_of_metadata_alone(talk: Talk) -> None:
+    await put(talk, "a", "x", k="1")
+    query = {"labelSelector": "tier=x", **WATCH_LIST}
+    async with talk.watching(talk.path("configmaps"), accept=PARTIAL, **query) as stream:
+        added, mark = await stream.next(), await stream.next()
+        await put(talk, "a", "x", k="2")
+        changed = await stream.next()
+    assert [event["type"] for event in (added, mark, changed)] == ["ADDED", "BOOKMARK", "MODIFIED"]
+    for event in (added, mark, changed):
+        told = event["object"]
+        assert (told["kind"], told["apiVersion"]) == ("PartialObjectMetadata", "meta.k8s.io/v1")
+        assert set(told) == {"kind", "apiVersion", "metadata"}
+    assert mark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+@pytest.mark.parametrize(
+    ("name", "accept", "kind"),
+    [
+        ("a", PARTIAL, "PartialObjectMetadata"),
+        ("", PARTIAL, None),
+        ("a", PARTIAL_LIST, None),
+        ("a", f"{PARTIAL_LIST},application/json", None),
+        ("", PARTIAL_LIST, "PartialObjectMetadataList"),
+        ("", f"{PARTIAL_LIST},application/json", "PartialObjectMetadataList"),
+    ],
+)
+async def test_metadata_are_asked_of_what_is_asked_for(
+    talk: Talk, name: str, accept: str, kind: str | None
+) -> None:
+    await put(talk, "a")
+    answer = await talk.get(talk.path("configmaps", name), accept=accept)
+    if kind is None:
+        assert (answer.status, answer.reason) == (406, "NotAcceptable")
+    else:
+        assert answer.body["kind"] == kind
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+async def test_a_write_answers_in_the_form_it_is_asked_for(talk: Talk, method: str) -> None:
+    secrets, body = talk.path("secrets"), {"metadata": {"name": "a", "finalizers": ["example.org/held"]}}
+    if method == "post":
+        answer = await talk.post(secrets, body, accept=PARTIAL)
+    else:
+        await talk.made(secrets, body)
+        path = talk.path("secrets", "a")
+        how = {"put": talk.put, "patch": talk.patch}
+        answer = await (how[method](path, body, accept=PARTIAL) if method in how
+                        else talk.delete(path, accept=PARTIAL))  # fmt: skip
+    assert answer.body["kind"] == "PartialObjectMetadata", answer.body
+    await talk.patch(talk.path("secrets", "a"), {"metadata": {"finalizers": None}})

@@ -259,3 +259,37 @@ async def test_a_deletion_takes_no_other_body(talk: Talk) -> None:
     for body in (b"{", {"apiVersion": "v1", "kind": "Pod"}):
         assert (await talk.delete(path, body)).status == 400
     assert (await talk.delete(path, gracePeriodSeconds="-5")).status == 200
+
+
+CONTAINER = {"name": "c", "image": "i"}
+CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+DEPLOYMENT = {
+    "selector": {"matchLabels": {"a": "b"}},
+    "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [CONTAINER]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("plural", "group", "spec", "fields"),
+    [
+        (
+            "jobs",
+            "batch/v1",
+            {"template": {"spec": {"restartPolicy": "Never", "containers": [CONTAINER]}}},
+            {"spec.selector", "spec.template", "spec.template.metadata.labels"},
+        ),
+        ("pods", "", {"automountServiceAccountToken": False, "containers": [CONTAINER]}, {"spec"}),
+        ("services", "", {"selector": {"a": "b"}, "ports": [{"port": 80}]}, set()),
+        ("persistentvolumeclaims", "", CLAIM, set()),
+        ("deployments", "apps/v1", DEPLOYMENT, set()),
+    ],
+)
+async def test_a_first_body_sent_again(
+    talk: Talk, plural: str, group: str, spec: dict[str, Any], fields: set[str]
+) -> None:
+    """What the server has chosen for a Job or a Pod belongs to it, and a body without it is another's."""
+    body = {"metadata": {"name": "a"}, "spec": spec}
+    await talk.made(talk.path(plural, group=group), body)
+    answer = await talk.put(talk.path(plural, "a", group=group), body)
+    assert answer.status == (422 if fields else 200), answer.body
+    assert {one["field"] for one in (answer.body.get("details") or {}).get("causes", ())} == fields

@@ -28,11 +28,15 @@ _GATED = {
 }
 
 
-def apply_defaults(kind: Kind, body: Object) -> None:
-    """Fills the defaults into a well-typed built-in object that already has its metadata."""
-    fill = _BY_KEY.get(kind.key)
-    if fill is not None:
-        fill(body)
+def apply_defaults(kind: Kind, body: Object, *, is_new: bool = True) -> None:
+    """Fills the defaults into a well-typed built-in object that already has its metadata.
+
+    What a new one is given and keeps (a Job's selector, a Pod's account) no later one is given again: a body
+    without it is another object.
+    """
+    for complete in (_BY_KEY.get(kind.key), _BY_KEY_ONCE.get(kind.key) if is_new else None):
+        if complete is not None:
+            complete(body)
 
 
 def _pod(body: Object) -> None:
@@ -44,6 +48,12 @@ def _pod(body: Object) -> None:
     status.setdefault("qosClass", qos_class(spec))
     if spec.get("schedulingGates"):
         status.setdefault("conditions", [dict(_GATED)])
+
+
+def _new_pod(body: Object) -> None:
+    spec = body["spec"]
+    if not spec.get("serviceAccountName"):
+        spec["serviceAccountName"] = spec["serviceAccount"] = "default"
 
 
 def _template(spec: dict[str, Any]) -> None:
@@ -88,19 +98,22 @@ def _job(body: Object) -> None:
         for pattern in rule.get("onPodConditions") or ():
             fill(pattern, "status", "True")
     _template(spec)
-    if spec["manualSelector"] is not True:
-        _job_selector(body["metadata"], spec)
     if not body["metadata"].get("labels") and spec["template"]["metadata"].get("labels"):
         body["metadata"]["labels"] = dict(spec["template"]["metadata"]["labels"])
     body.setdefault("status", {})
 
 
-def _job_selector(meta: dict[str, Any], spec: dict[str, Any]) -> None:
+def _new_job(body: Object) -> None:
+    meta, spec = body["metadata"], body["spec"]
+    if spec["manualSelector"] is True:
+        return
     labels = spec["template"]["metadata"].setdefault("labels", {})
     for prefix in ("", _PREFIX):
         labels.setdefault(prefix + _CONTROLLER_UID, meta["uid"])
         labels.setdefault(prefix + _JOB_NAME, meta["name"])
     spec.setdefault("selector", {"matchLabels": {_PREFIX + _CONTROLLER_UID: meta["uid"]}})
+    if not meta.get("labels"):
+        meta["labels"] = dict(labels)
 
 
 def _hpa(body: Object) -> None:
@@ -265,3 +278,4 @@ _BY_KEY: dict[str, Callable[[Object], None]] = {
     "rolebindings.rbac.authorization.k8s.io": _role_ref,
     "clusterrolebindings.rbac.authorization.k8s.io": _role_ref,
 }
+_BY_KEY_ONCE: dict[str, Callable[[Object], None]] = {"pods": _new_pod, "jobs.batch": _new_job}

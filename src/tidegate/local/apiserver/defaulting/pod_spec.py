@@ -43,8 +43,6 @@ def pod_only(spec: dict[str, Any]) -> None:
     spec.setdefault("priority", 0)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     _tolerate(spec)
-    if not spec.get("serviceAccountName"):
-        spec["serviceAccountName"] = spec["serviceAccount"] = "default"
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         resources = container["resources"]
         for name, amount in (resources.get("limits") or {}).items():

@@ -170,9 +170,10 @@ class Endpoints:
 
     async def _read(self, request: web.Request, kind: Kind, path: Path, verb: str) -> web.StreamResponse:
         reads, query = self._plane.reads, request.query
-        renderer = self._renderer(request, kind)
         if verb == "watch":
-            return await self._watches.serve(request, kind, asked_of(path, query), renderer)
+            watched = self._renderer(request, kind)
+            return await self._watches.serve(request, kind, asked_of(path, query), watched)
+        renderer = self._renderer(request, kind, is_list=verb == "list")
         now = self._clock.now()
         check_version(query, reads.version)
         if verb == "get":
@@ -191,7 +192,7 @@ class Endpoints:
         if verb == "delete":
             deletion, options = requests.read_deletion(raw, content_type, request.query)
             written = await _whole(verbs.delete(target, deletion, options))
-            return self._deleted(target, written)
+            return self._deleted(request, target, written)
         options = requests.write_options(request.query, verb)
         options = replace(options, guard=partial(escalation.check, self._plane.policy, user))
         if verb == "patch":
@@ -213,11 +214,12 @@ class Endpoints:
             warnings=written.warnings,
         )
 
-    def _deleted(self, target: Target, written: Written) -> web.Response:
+    def _deleted(self, request: web.Request, target: Target, written: Written) -> web.Response:
         """Pods, and what is still held by finalizers, are answered as they are; else a Success Status."""
         kind = target.kind
         if not written.is_removed or kind.key == "pods":
-            return json_answer(written.body, warnings=written.warnings)
+            left = self._renderer(request, kind).written(written.body, self._clock.now())
+            return json_answer(left, warnings=written.warnings)
         details = {"name": target.name, "kind": kind.resource.plural}
         if kind.resource.group:
             details["group"] = kind.resource.group
@@ -240,19 +242,21 @@ class Endpoints:
                     raise
         return json_answer(answer)
 
-    def _renderer(self, request: web.Request, kind: Kind) -> Renderer:
+    def _renderer(self, request: web.Request, kind: Kind, is_list: bool | None = None) -> Renderer:
         asked = accepted(request.headers.get("Accept", ""), SHAPES)
-        shape = shape_of(asked, request.query.get("includeObject", ""))
+        shape = shape_of(asked, request.query.get("includeObject", ""), is_list=is_list)
         return Renderer(self._plane.reads, kind, shape)
 
 
 def _list_query(request: web.Request, path: Path) -> Query:
     query = request.query
+    # Whoever takes any version gets all of it at once.
+    is_whole = query.get("resourceVersion") == "0" and not query.get("continue")
     return Query(
         namespace=path.namespace,
         labels=query.get("labelSelector", ""),
         fields=query.get("fieldSelector", ""),
-        limit=max(0, number(query, "limit") or 0),
+        limit=0 if is_whole else max(0, number(query, "limit") or 0),
         continue_token=query.get("continue", ""),
     )
 

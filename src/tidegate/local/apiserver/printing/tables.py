@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tidegate.kube.resource import ApiError
 from tidegate.kube.responses import Accepted, bad_request, encode
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.printing import columns, jsonpath
@@ -40,13 +41,20 @@ class Shape:
     included: Included = "Metadata"
 
 
-def shape_of(asked: Accepted, include_object: str) -> Shape:
-    """The shape an Accept header and `includeObject` ask for; 400 for an unknown `includeObject`."""
+def shape_of(asked: Accepted, include_object: str, *, is_list: bool | None = None) -> Shape:
+    """The shape an Accept header and `includeObject` ask for; 400 for an unknown `includeObject`.
+
+    406 where metadata of one are asked of a list (`is_list`), or of a list of one; None: who knows.
+    """
     if asked.shape == "Table":
         if include_object not in _INCLUDED:
             raise bad_request(f"unrecognized includeObject value: {include_object!r}")
         return Shape("Table", _INCLUDED[include_object])
     if asked.shape:
+        if is_list is not None and asked.shape.endswith("List") != is_list:
+            what = "a list" if is_list else "not a list"
+            told = f"you requested {asked.shape}, but the requested object is {what}"
+            raise ApiError(406, "NotAcceptable", told)
         return Shape("PartialObjectMetadata")
     return Shape()
 

@@ -94,6 +94,11 @@ def _selector(body: Object) -> Problems:
             yield required("spec.selector", "when manualSelector is true")
         else:
             yield from label_selector("spec.selector", spec["selector"])
+    elif not spec.get("selector"):
+        # Of a new one it is made; a later body without it would choose nothing.
+        yield required("spec.selector")
+        labels = spec["template"]["metadata"].get("labels")
+        yield wrong("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
     elif spec["selector"] not in made:
         yield wrong("spec.selector", spec["selector"], "`selector` not auto-generated")
 

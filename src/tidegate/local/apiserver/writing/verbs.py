@@ -227,7 +227,7 @@ class Verbs:
         problems = []
         if not target.subresource:
             if not kind.is_custom:
-                builtin_kinds.apply_defaults(kind, new)
+                builtin_kinds.apply_defaults(kind, new, is_new=False)
             if options.guard is not None:
                 options.guard(kind, new, old)
             problems = self._completion.complete(kind, new, old, now)
