@@ -81,6 +81,34 @@ async def test_a_cache_follows_the_server_through_its_restart(plane: ControlPlan
     await client.close()
 
 
+async def test_a_cache_lists_again_where_the_server_has_forgotten_its_version(tmp_path: Path) -> None:
+    with ControlPlane() as plane:
+        client = Client(load(plane.kubeconfig))
+        cache = Cache(client, CONFIG_MAPS, namespaces=["default"])
+        following = asyncio.create_task(cache.run())
+        await until(lambda: cache.is_live, 20)
+        (part,) = cache.parts
+        seen = part.resource_version
+        async with talking(plane.kubeconfig, tmp_path) as talk:
+            maps = talk.path("configmaps")
+            await talk.made(maps, {"metadata": {"name": "elsewhere"}})
+            # In this thread, with which the process would end.
+            plane.forget()
+            async with talk.watching(maps, resourceVersion=seen) as stream:
+                event = await stream.next()
+            assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
+            answer = await talk.get(maps, resourceVersion=seen, resourceVersionMatch="Exact")
+            assert (answer.status, answer.reason) == (410, "Expired")
+            await talk.made("/api/v1/namespaces/default/configmaps", {"metadata": {"name": "new"}})
+            await until(lambda: cache.get("default", "new") is not None, 30)
+        with pytest.raises(ApiError) as refused:
+            await anext(aiter(client.watch(CONFIG_MAPS, "default", resource_version=seen)))
+        assert refused.value.code == 410
+        following.cancel()
+        await asyncio.wait([following])
+        await client.close()
+
+
 async def made_token(talk: Talk) -> str:
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     made = await talk.made(talk.path("serviceaccounts", "default", subresource="token"), body)

@@ -243,9 +243,9 @@ class ControlPlane(Startable):
     def start(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="tidegate-control-plane-"))
         self.keys = Keys(self._folder)
-        etcd = _Etcd()
-        self.api_server = _ApiServer(self.keys, etcd, self.flags())
-        for part in (etcd, self.api_server):
+        self.etcd = _Etcd()
+        self.api_server = _ApiServer(self.keys, self.etcd, self.flags())
+        for part in (self.etcd, self.api_server):
             self._start(part)
         self.kubeconfig = self.keys.kubeconfig("kubeconfig", self.url, **self.keys.of_client("admin"))
         self.token_kubeconfig = self.keys.kubeconfig("token.kubeconfig", self.url, token=ADMIN_TOKEN)
@@ -279,6 +279,13 @@ class ControlPlane(Startable):
     def get(self, path: str) -> Any:
         """The JSON at a path, as the administrator sees it; 4xx and 5xx raise."""
         return json.loads(self.api_server.page(path))
+
+    def forget(self) -> None:
+        """Older versions, as clusters do in time: the store is compacted, and the API server begins anew."""
+        newest = self.get("/api/v1/namespaces")["metadata"]["resourceVersion"]
+        self.etcd.call("POST", "/v3/kv/compaction", body={"revision": newest, "physical": True})
+        self.api_server.stop()
+        self.api_server.start()
 
     def _start(self, part: _Part) -> None:
         self._parts.append(part)
