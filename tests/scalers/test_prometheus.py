@@ -14,7 +14,7 @@ from tidegate.kit import reading
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
-from tidegate.kit.scaler import Scope
+from tidegate.kit.scaler import Measured, Scope
 from tidegate.kit.systems.http import HttpLogin, HttpServer
 from tidegate.kit.tls import Tls
 
@@ -46,7 +46,8 @@ def asked(scaler: Any) -> Any:
 
 def value(body: bytes, **metadata: str) -> float:
     """What a body, as recorded, is worth."""
-    return drive(build(metadata).measure(ASK, None), lambda question: question.pick.of(Json.read(body)))
+    measured = drive(build(metadata).measure(ASK, None), lambda question: question.pick.of(Json.read(body)))
+    return measured.values[0] if isinstance(measured, Measured) else measured
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from tidegate.connections.addresses import ANYWHERE, AddressPolicy
 from tidegate.connections.tls_policy import USUAL, TlsPolicy
 from tidegate.kit.question import Question
+from tidegate.telemetry.metrics.http_traffic import HttpTraffic
 
 Resolve = Callable[[str], str]
 
@@ -34,7 +35,8 @@ class Surroundings:
     `objects` answers Kubernetes questions from the watch caches; `timeout_s` bounds one answer,
     `queries_s` that of a database, where counting may take long. `proxy_of` names the HTTP proxy through
     which a URL is asked, "" for none; Services of local mode are asked directly. `tls` holds for every
-    connection with TLS; without `keeps_alive` each HTTP request has a connection of its own.
+    connection with TLS; without `keeps_alive` each HTTP request has a connection of its own. `http` counts
+    requests over HTTP, where somebody wants to know.
     """
 
     resolve: Resolve = same_name
@@ -45,6 +47,7 @@ class Surroundings:
     proxy_of: Callable[[str], str] = no_proxy
     tls: TlsPolicy = USUAL
     keeps_alive: bool = True
+    http: HttpTraffic | None = None
 
 
 class Adapter(Protocol):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import tidegate.connections
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.kit.question import Question, Server
+from tidegate.telemetry.metrics.http_traffic import HttpTraffic
 
 # Modules that are no system, one a line.
 _NO_SYSTEMS = frozenset(
@@ -32,10 +34,11 @@ _NO_SYSTEMS = frozenset(
 
 
 class Kept:
-    """An adapter of the pool; closing it takes it out. `adapter` is the system's own."""
+    """An adapter of the pool; closing it takes it out. `adapter` is the system's own, `http` its traffic."""
 
-    def __init__(self, adapter: Adapter, forget: Callable[[Kept], None]) -> None:
+    def __init__(self, adapter: Adapter, http: HttpTraffic, forget: Callable[[Kept], None]) -> None:
         self.adapter = adapter
+        self.http = http
         self.batch = adapter.batch
         self.wake_gap_s = adapter.wake_gap_s
         self.patience_s: float = getattr(adapter, "patience_s", 0.0)
@@ -83,7 +86,9 @@ class Connections:
         """The server's adapter, made but not opened. Unsupported when its system is unknown here."""
         kept = self._kept.get(server)
         if kept is None:
-            kept = Kept(self._connect(server), lambda closed: self._forget(server, closed))
+            http = HttpTraffic()
+            adapter = self._connect(server, replace(self._surroundings, http=http))
+            kept = Kept(adapter, http, lambda closed: self._forget(server, closed))
             self._kept[server] = kept
         return kept
 
@@ -96,7 +101,7 @@ class Connections:
         for kept in list(self._kept.values()):
             await kept.close()
 
-    def _connect(self, server: Server) -> Adapter:
+    def _connect(self, server: Server, surroundings: Surroundings) -> Adapter:
         if server.system not in systems():
             raise Unsupported(
                 "connect",
@@ -105,7 +110,7 @@ class Connections:
             )
         module = importlib.import_module(f"{tidegate.connections.__name__}.{server.system}")
         try:
-            adapter: Adapter = module.connect(server, self._surroundings)
+            adapter: Adapter = module.connect(server, surroundings)
         except ModuleNotFoundError as error:
             raise Unsupported(
                 "connect",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from tidegate.base.errors import Malformed
 from tidegate.base.problems import Problem
 from tidegate.core.values import MetricSpec, ResourceMetric
 from tidegate.kit.identity import Identity, Provider
@@ -39,12 +40,18 @@ class Scope:
 class Measured:
     """One value per metric of the trigger; `active` None lets the framework compare with activation.
 
-    `specs`, parallel to the values, come from a `Described` scaler.
+    `specs`, parallel to the values, come from a `Described` scaler. `is_empty`: the source had nothing to
+    say, and that counts as the value; where it does not, the scaler raises `Empty`.
     """
 
     values: tuple[float, ...]
     active: bool | None = None
     specs: tuple[MetricSpec, ...] = ()
+    is_empty: bool = False
+
+
+class Empty(Malformed):
+    """The source had nothing to say, and that is no number."""
 
 
 @declared

@@ -11,8 +11,9 @@ from tidegate.base.errors import Failure, TidegateError, Unreachable
 from tidegate.connections.adapter import Adapter
 from tidegate.kit.question import Question, Server
 from tidegate.measure.backoff import hold_s
-from tidegate.measure.followed import Followed, Run
+from tidegate.measure.followed import Followed, Run, TriggerKey
 from tidegate.measure.schedule import GRID_S, PHASE_QUESTIONS, Lane, next_aligned, origin_s
+from tidegate.telemetry.metrics.http_traffic import HttpTraffic
 
 IDLE_S = 60.0
 """A connection that nobody follows is closed after this, or after two intervals of its last asker."""
@@ -26,7 +27,8 @@ class ServerState:
     """A server at a glance: its system and label, the calls of its adapter, the triggers it is asked for.
 
     `round_trips` and `connections` are what the adapter counts itself, None where it does not. `failure` is
-    that of the server as a whole, None while it answers.
+    that of the server as a whole, None while it answers. `http` is what went over HTTP; `types` are those of
+    its triggers, `only` is the one that it is asked for where there is no other.
     """
 
     system: str
@@ -37,6 +39,9 @@ class ServerState:
     round_trips: int | None
     connections: int | None
     failure: Failure | None
+    http: HttpTraffic | None
+    types: tuple[str, ...]
+    only: TriggerKey | None
 
 
 class Connection:
@@ -93,15 +98,21 @@ class Connection:
     def state(self) -> ServerState:
         """What is told of the server; not of a connection without one."""
         assert self.server is not None
+        members = [
+            one for lane in self.lanes.values() for seat in lane.seats.values() for one in seat.members
+        ]
         return ServerState(
             self.server.system,
             self.label,
             self.calls,
             self.questions,
-            sum(len(seat.members) for lane in self.lanes.values() for seat in lane.seats.values()),
+            len(members),
             getattr(self.adapter, "round_trips", None),
             getattr(self.adapter, "connections", None),
             self.failure,
+            getattr(self.adapter, "http", None),
+            tuple(sorted({one.scaler.type for one in members})),
+            members[0].key if len(members) == 1 else None,
         )
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 from tidegate.base.errors import Failure, TidegateError, sentence
 from tidegate.core.values import Reading
 from tidegate.kit.question import ASK, Question
-from tidegate.kit.scaler import Measured, Polled
+from tidegate.kit.scaler import Empty, Measured, Polled
 from tidegate.measure.schedule import Seat
 
 TriggerKey = tuple[str, int]
@@ -30,6 +30,7 @@ _ROUNDING_S = 0.01
 class Followed:
     """What a round knows of one trigger. Another scaler under the same key is another `Followed`.
 
+    `empties` are the measurements whose source had nothing to say, whether that counts as 0 or not.
     `failures` are the readings that were none, `took_s` how long the last measurement that asked somebody
     took, `late_s` how much later than due the last poll was begun; both None before the first.
     """
@@ -38,6 +39,7 @@ class Followed:
         "asked_at",
         "change",
         "counted_at",
+        "empties",
         "failed_polls",
         "failures",
         "first_due",
@@ -73,7 +75,7 @@ class Followed:
         self.asked_at = -math.inf
         self.change: datetime | None = None
         self.failed_polls = 0
-        self.failures = 0
+        self.failures = self.empties = 0
         self.took_s: float | None = None
         self.late_s: float | None = None
         self.first_due = 0.0
@@ -137,6 +139,7 @@ class Run:
         "due",
         "followed",
         "got",
+        "is_empty",
         "is_told",
         "missed",
         "outcome",
@@ -159,6 +162,7 @@ class Run:
         self.asked_at: float | None = None
         self.snapshot: Any = None
         self.waves = 0
+        self.is_empty = False
 
     def mark_sent(self, at: datetime, asked_at: float) -> None:
         """To be called right before the first question goes out: looks at the asker's own world."""
@@ -182,6 +186,7 @@ class Run:
             # One error answers thousands of runs; each raise would lengthen its traceback.
             error.__traceback__ = None
             self.outcome = Failure.of(error)
+            self.is_empty = isinstance(error, Empty)
             return False
         except Exception as error:
             self.fail(error)
@@ -204,6 +209,7 @@ class Run:
             questions = self.coroutine.send(answers)
         except StopIteration as done:
             self.outcome = _checked(done.value)
+            self.is_empty = isinstance(self.outcome, Measured) and self.outcome.is_empty
             return ()
         if not isinstance(questions, tuple) or not questions:
             raise TypeError("a scaler may await nothing but ask(...)")

@@ -55,6 +55,7 @@ class Readings:
         if run.due is not None:
             self.counters.lateness.add(now_s - run.due)
             followed.late_s = max(0.0, asked_at - run.due)
+        followed.empties += run.is_empty
         if run.waves and run.asked_at is not None:
             followed.took_s = now_s - run.asked_at
         self.keep(followed, run.reading(self._clock.now()), asked_at, run.is_told)

@@ -45,10 +45,12 @@ class NextPoll:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds that a trigger's last measurement took, and that its last poll was late; None before."""
+    """Seconds that a trigger's last measurement took, and that its last poll was late; None before. How many
+    measurements found that their source had nothing to say."""
 
     took_s: float | None = None
     late_s: float | None = None
+    empties: int = 0
 
 
 class Rounds:
@@ -103,7 +105,7 @@ class Rounds:
         followed = Followed(key, scaler, interval_s, snapshot)
         if known is not None:
             followed.waiting, known.waiting = known.waiting, []
-            followed.failures = known.failures
+            followed.failures, followed.empties = known.failures, known.empties
             self._remove(known)
         self._followed[key] = followed
         self._newcomers.append(followed)
@@ -162,9 +164,9 @@ class Rounds:
         return followed.failures if followed is not None else 0
 
     def pace(self, key: TriggerKey) -> Pace:
-        """How long the last measurement took, and how late the last poll was begun."""
+        """How long the last measurement took, how late its last poll began, how often nothing was found."""
         followed = self._followed.get(key)
-        return Pace(followed.took_s, followed.late_s) if followed is not None else Pace()
+        return Pace(followed.took_s, followed.late_s, followed.empties) if followed is not None else Pace()
 
     def servers(self) -> list[ServerState]:
         """Every server that is connected, with what was sent to it; in no order."""

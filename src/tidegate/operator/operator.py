@@ -181,10 +181,14 @@ class Operator:
             return explained(self.steps, tracked, object, pods, self._scaled_objects.hpas.body(object))
         return explained(self.steps, tracked, object, await workers.of_jobs(self.informers, object))
 
-    def figures(self, more: Sequence[More] = (), *, has_old_names: bool = False) -> Figures:
+    def figures(
+        self, more: Sequence[More] = (), *, has_old_names: bool = False, has_detailed_labels: bool = False
+    ) -> Figures:
         """The operator in figures, for whoever collects metrics; with those that `more` tells."""
         own = (self._sources.metrics,) if self._sources is not None else ()
-        told = Telling((*own, *more), self._waiting, has_old_names, lambda: self._is_acting)
+        told = Telling(
+            (*own, *more), self._waiting, has_old_names, has_detailed_labels, lambda: self._is_acting
+        )
         return Figures(self.steps, told)
 
     def _waiting(self) -> Mapping[Resource, int]:

@@ -55,6 +55,7 @@ from typing import ClassVar
 
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.question import Ask
+from tidegate.kit.scaler import Measured
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.http import HttpQuestion
 from tidegate.kit.systems.prometheus import PrometheusAccess
@@ -80,11 +81,13 @@ class Prometheus(PrometheusAccess):
     def metric_name(self) -> str:
         return "prometheus"
 
-    async def measure(self, ask: Ask, now: datetime) -> float:
+    async def measure(self, ask: Ask, now: datetime) -> Measured | float:
         question = HttpQuestion(self.query_request(self.query), Json("data.result"))
-        return one_value(
-            await ask(question),
+        result = await ask(question)
+        value = one_value(
+            result,
             question,
             nothing=None if self.ignore_null_values is False else 0.0,
             no_number=0.0 if self.ignore_null_values else None,
         )
+        return Measured((value,), is_empty=True) if result == [] else value

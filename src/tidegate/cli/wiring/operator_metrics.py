@@ -22,7 +22,11 @@ async def telling(
 ) -> AsyncIterator[None]:
     """Serves and sends until the block is left."""
     more = [] if lease is None else [partial(leading, lease)]
-    figures = operator.figures(more, has_old_names=settings.has_old_metric_names)
+    figures = operator.figures(
+        more,
+        has_old_names=settings.has_old_metric_names,
+        has_detailed_labels=settings.has_detailed_metric_labels,
+    )
     async with AsyncExitStack() as stack:
         if settings.is_metrics_served:
             page = partial(as_page, metrics_page(figures))

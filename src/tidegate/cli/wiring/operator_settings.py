@@ -105,6 +105,12 @@ class OperatorSettings(LogSettings, TlsSettings, CertificateSettings):
         about="whether metrics are sent by OpenTelemetry's protocol; where to and how often say the standard "
         "variables `OTEL_…`. Needs the extra `otel`",
     )
+    has_detailed_metric_labels: bool = own(
+        BOOLEAN,
+        "false",
+        flag="--enable-high-cardinality-metrics-labels",
+        about="tell `keda_scaler_http_request_duration_seconds` by trigger",
+    )
     has_old_metric_names: bool = own(
         BOOLEAN,
         "false",

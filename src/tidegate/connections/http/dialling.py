@@ -5,9 +5,11 @@ Imports aiohttp: to be imported inside functions.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +21,7 @@ from tidegate.base.errors import Misconfigured
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import permitted
 from tidegate.connections.lookups import addresses_of, is_address
+from tidegate.telemetry.metrics.http_traffic import LOST, HttpTraffic
 
 _KEEPALIVE_S = 600.0
 """Longer than polling intervals usually are: a poll should find its connection open."""
@@ -104,7 +107,27 @@ def session(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"tidegate/{tidegate.__version__}", "Accept-Encoding": "identity"},
         timeout=aiohttp.ClientTimeout(total=None),
+        trace_configs=[_counting(surroundings.http)] if surroundings.http is not None else None,
     )
+
+
+def _counting(traffic: HttpTraffic) -> aiohttp.TraceConfig:
+    """Counts each request by its status when the answer begins, or as lost."""
+
+    async def begin(_: Any, moment: SimpleNamespace, __: Any) -> None:
+        moment.began_s = asyncio.get_running_loop().time()
+
+    async def answered(_: Any, moment: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
+        traffic.add(str(end.response.status), asyncio.get_running_loop().time() - moment.began_s)
+
+    async def lost(_: Any, moment: SimpleNamespace, __: Any) -> None:
+        traffic.add(LOST, asyncio.get_running_loop().time() - moment.began_s)
+
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(begin)
+    config.on_request_end.append(answered)
+    config.on_request_exception.append(lost)
+    return config
 
 
 def _sockets(surroundings: Surroundings, traffic: Traffic) -> Callable[[Any], socket.socket]:

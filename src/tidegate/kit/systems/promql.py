@@ -7,6 +7,7 @@ from typing import Any
 
 from tidegate.base.errors import Malformed, TidegateError
 from tidegate.base.literals import parse_float
+from tidegate.kit.scaler import Empty
 from tidegate.kit.systems.http import HttpQuestion
 
 NOTHING = "the result is empty: its target may be lost"
@@ -25,7 +26,8 @@ def one_value(
         raise _malformed(question, "the answer holds no result of a query", step)
     if not result:
         if nothing is None:
-            raise _malformed(question, NOTHING, "set ignoreNullValues to take it for 0")
+            error = _malformed(question, NOTHING, "set ignoreNullValues to take it for 0")
+            raise Empty(error.attempted, on=error.on, answer=error.answer, next_step=error.next_step)
         return nothing
     if not isinstance(result[0], dict):
         return _sample(result, question, no_number)

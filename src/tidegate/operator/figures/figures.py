@@ -7,6 +7,7 @@ run every few dozen.
 from __future__ import annotations
 
 import asyncio
+import logging
 import platform
 import sys
 from collections import Counter
@@ -27,14 +28,16 @@ from tidegate.kube.resource import (
     TRIGGER_AUTHENTICATIONS,
     Resource,
 )
-from tidegate.measure.connection import ServerState
 from tidegate.operator.cluster.informers import namespace_of
 from tidegate.operator.figures.scaler_figures import errors_of, is_paused, lateness_of, scaler_figures
+from tidegate.operator.figures.server_figures import tell_servers
 from tidegate.operator.reconcile.steps import Steps
-from tidegate.operator.reconcile.tracker import Tracked
+from tidegate.operator.reconcile.tracker import Key, Tracked
 from tidegate.telemetry.metrics import catalogue as known
 from tidegate.telemetry.metrics.families import Distribution, Family, Metric
 from tidegate.telemetry.metrics.process import ProcessMetrics
+
+log = logging.getLogger(__name__)
 
 OBJECTS_AT_ONCE = 10
 """Objects between two pauses; at some 0.1 ms an object about a millisecond."""
@@ -57,12 +60,14 @@ More = Callable[[], Iterable[Metric]]
 class Telling:
     """What is told beside the operator's own: `more` gives metrics of other rooms, `waiting` the reconciles
     that are due by kind. What is registered in the cluster is told by the one that acts: replicas that stand
-    by know it, too. With `has_old_names` the names that KEDA has given up are told as well.
+    by know it, too. With `has_old_names` the names that KEDA has given up are told as well,
+    with `has_detailed_labels` durations of requests by trigger.
     """
 
     more: Sequence[More] = ()
     waiting: Callable[[], Mapping[Resource, int]] = dict
     has_old_names: bool = False
+    has_detailed_labels: bool = False
     is_acting: Callable[[], bool] = lambda: True
     give_way: Callable[[], Awaitable[None]] = field(default=partial(asyncio.sleep, 0))
 
@@ -74,16 +79,17 @@ class Figures:
         self._steps = steps
         self._telling = telling
         self._process = ProcessMetrics()
+        self._broken: set[Key] = set()
 
     async def gather(self) -> list[Metric]:
         """All metrics in the order of the catalogue."""
-        found = {family: Metric(family) for family in known.FAMILIES}
+        found = {family: Metric(family) for family in (*known.FAMILIES, known.HTTP_DURATION_DETAILED)}
         found[known.BUILD_INFO].set(1.0, *_BUILD)
         await self._objects(found)
         if self._telling.is_acting():
             await self._registered(found)
         self._operator(found)
-        self._servers(found)
+        tell_servers(found, self._steps, is_detailed=self._telling.has_detailed_labels)
         for more in self._telling.more:
             found |= {metric.family: metric for metric in more()}
         if self._telling.has_old_names:
@@ -96,9 +102,20 @@ class Figures:
         for count, tracked in enumerate(list(self._steps.tracker.by_key.values()), start=1):
             object = self._steps.informers.get(*tracked.key)
             if object is not None:
-                self._object(found, tracked, object)
+                self._told(found, tracked, object)
             if count % OBJECTS_AT_ONCE == 0:
                 await self._telling.give_way()
+
+    def _told(
+        self, found: Mapping[Family, Metric], tracked: Tracked, object: ScaledObject | ScaledJob
+    ) -> None:
+        """A defect met in one object must not take the figures of all away. It is told once."""
+        try:
+            self._object(found, tracked, object)
+        except Exception:
+            if tracked.key not in self._broken:
+                log.exception("an object has no figures", extra={"key": str(tracked.key)})
+                self._broken.add(tracked.key)
 
     def _object(
         self, found: Mapping[Family, Metric], tracked: Tracked, object: ScaledObject | ScaledJob
@@ -155,21 +172,3 @@ class Figures:
         late = counters.lateness
         within = tuple(late.up_to(bound) for bound in known.POLL_LATENESS.buckets)
         found[known.POLL_LATENESS].distributions[()] = Distribution(within, sum(late.counts), late.sum_s)
-
-    def _servers(self, found: Mapping[Family, Metric]) -> None:
-        for one in self._steps.rounds.servers():
-            _tell_server(found, one)
-
-
-def _tell_server(found: Mapping[Family, Metric], one: ServerState) -> None:
-    """Two servers may be called the same (another login): then they are told as one, up if both are."""
-    labels = (one.system, one.label)
-    up = found[known.SERVER_UP]
-    up.set(min(up.samples.get(labels, 1.0), float(one.failure is None)), *labels)
-    found[known.SERVER_TRIGGERS].add(float(one.triggers), *labels)
-    found[known.SERVER_CALLS].add(float(one.calls), *labels)
-    found[known.SERVER_QUESTIONS].add(float(one.questions), *labels)
-    if one.round_trips is not None:
-        found[known.SERVER_ROUND_TRIPS].add(float(one.round_trips), *labels)
-    if one.connections is not None:
-        found[known.SERVER_CONNECTIONS].add(float(one.connections), *labels)

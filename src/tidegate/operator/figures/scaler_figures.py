@@ -43,6 +43,7 @@ def scaler_figures(steps: Steps, tracked: Tracked, object: ScaledObject | Scaled
             yield catalogue.SCALER_ACTIVE, 1.0, _labels(place, view.resource.name, named, view.index)
         if view.index in tracked.followed:
             yield from _pace(steps, tracked, view, place, named)
+            yield from _empties(steps, tracked, view, object)
         for position, metric in enumerate(view.metrics):
             labels = _labels(place, metric.name, named, view.index)
             value = _value(tracked, view, state, net, position, metric)
@@ -80,6 +81,20 @@ def _pace(
         yield catalogue.SCALER_ERRORS, float(failures), labels
         if took_s is not None:
             yield catalogue.SCALER_LATENCY, took_s, labels
+
+
+def _empties(
+    steps: Steps, tracked: Tracked, view: TriggerView, object: ScaledObject | ScaledJob
+) -> Iterator[Sample]:
+    """How often a prometheus trigger found nothing."""
+    if view.type != "prometheus" or view.index >= len(object.spec.triggers):
+        return
+    setting = object.spec.triggers[view.index].metadata.get("ignoreNullValues", "true")
+    kind = "ScaledObject" if isinstance(object, ScaledObject) else "ScaledJob"
+    empties = steps.rounds.pace((tracked.uid, view.index)).empties
+    for metric in view.metrics:
+        labels = (*tracked.key[1:], view.name, metric.name, kind, setting)
+        yield catalogue.EMPTY_RESPONSES, float(empties), labels
 
 
 def _summary(tracked: Tracked, object: ScaledObject | ScaledJob, views: tuple[TriggerView, ...]) -> Summary:

@@ -88,6 +88,29 @@ EVENTS_QUEUED = Family(
     ("namespace",),
     "CloudEvents that wait for a sink, by the namespace of their source.",
 )
+EMPTY_RESPONSES = Family(
+    "keda_scaler_empty_upstream_responses_total",
+    "counter",
+    ("namespace", "scaledResource", "triggerName", "metricName", "resourceType", "ignoreNullValues"),
+    "Measurements of prometheus triggers that found an empty result.",
+)
+HTTP_REQUESTS = Family(
+    "keda_scaler_http_requests_total",
+    "counter",
+    ("namespace", "scaled_resource", "scaler", "trigger_name", "metric_name", "status_code"),
+    "Requests over HTTP that measurements needed. Where several triggers share a server they share its "
+    "requests, too: those have the label `scaler` alone.",
+)
+_HTTP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+HTTP_DURATION = Family(
+    "keda_scaler_http_request_duration_seconds",
+    "histogram",
+    ("scaler", "status_code"),
+    "How long requests over HTTP took until their answer began.",
+    buckets=_HTTP_BUCKETS,
+)
+HTTP_DURATION_DETAILED = replace(HTTP_DURATION, labels=HTTP_REQUESTS.labels)
+
 RECONCILES = Family(
     "controller_runtime_reconcile_total",
     "counter",
@@ -296,6 +319,9 @@ KEDA = (
     TRIGGERS,
     RESOURCES,
     LOOP_LATENCY,
+    EMPTY_RESPONSES,
+    HTTP_REQUESTS,
+    HTTP_DURATION,
     EVENTS_EMITTED,
     EVENTS_QUEUED,
 )

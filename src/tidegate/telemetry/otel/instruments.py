@@ -54,6 +54,14 @@ def _scaler(family: Family, labels: Labels) -> Attributes:
     }
 
 
+def _empty(family: Family, labels: Labels) -> Attributes:
+    """Truth values instead of the kind and of a text."""
+    told: Attributes = dict(zip(family.labels, labels, strict=True))
+    told["isScaledObject"] = told.pop("resourceType") == "ScaledObject"
+    told["ignoreNullValues"] = told["ignoreNullValues"] != "false"
+    return told
+
+
 def _own(family: Family) -> Instrument:
     """`tidegate_server_calls_total` → `tidegate.server.calls`."""
     kind: Kind = family.type
@@ -62,6 +70,7 @@ def _own(family: Family) -> Instrument:
 
 
 _LOOP = _renamed(resource="name")
+_HTTP_SECONDS = "keda.scaler.http.request.duration.seconds"
 _EVENT = _renamed(cloudeventsource="cloudEventSource")
 INSTRUMENTS = (
     Instrument("keda.build.info", "gauge", known.BUILD_INFO, _same),
@@ -77,6 +86,11 @@ INSTRUMENTS = (
     Instrument("keda.resource.registered.count", "updown", known.RESOURCES, _same),
     Instrument("keda.cloudeventsource.events.emitted.count", "counter", known.EVENTS_EMITTED, _EVENT),
     Instrument("keda.cloudeventsource.events.queued", "gauge", known.EVENTS_QUEUED, _same),
+    Instrument("keda.scaler.empty.upstream.responses", "counter", known.EMPTY_RESPONSES, _empty),
+    Instrument("keda.scaler.http.requests.count", "counter", known.HTTP_REQUESTS, _same),
+    # The one or the other has samples: by the setting for labels.
+    Instrument(_HTTP_SECONDS, "histogram", known.HTTP_DURATION, _same, "s"),
+    Instrument(_HTTP_SECONDS, "histogram", known.HTTP_DURATION_DETAILED, _same, "s"),
     # KEDA calls these deprecated, and goes on sending them.
     Instrument("keda.scaler.metrics.latency", "gauge", known.SCALER_LATENCY, _scaler, factor=1_000.0),
     Instrument("keda.internal.scale.loop.latency", "gauge", known.LOOP_LATENCY, _LOOP, factor=1_000.0),
