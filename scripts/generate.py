@@ -7,6 +7,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import chart
 import yaml
 
 from tidegate import scalers
@@ -150,6 +151,7 @@ def prometheus_rule() -> str:
 def wanted() -> dict[Path, str]:
     """Every generated file with the text it must have."""
     files = {ROOT / "deploy" / "crds" / name: text for name, text in crds.render().items()}
+    files |= chart.render(crds.render())
     files |= {ROOT / path: text for path, text in pages.render().items()}
     files[ROOT / "docs" / "reference" / "settings.md"] = settings_page.render()
     files[ROOT / "docs" / "reference" / "metrics.md"] = metrics_page.render()
@@ -166,13 +168,19 @@ def wanted() -> dict[Path, str]:
 def main() -> int:
     is_check = "--check" in sys.argv[1:]
     stale = []
-    for path, text in wanted().items():
+    files = wanted()
+    if is_check:
+        files[chart.PLAIN] = chart.as_signed()
+    for path, text in files.items():
         if path.exists() and path.read_text() == text:
             continue
         stale.append(str(path.relative_to(ROOT)))
         if not is_check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+    # It is rendered from files, which had to be written first.
+    if not is_check and chart.write_plain():
+        stale.append(str(chart.PLAIN.relative_to(ROOT)))
     for name in stale:
         print(f"{'out of step, run `make generate`' if is_check else 'written'}: {name}")
     return 1 if is_check and stale else 0

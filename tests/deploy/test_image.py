@@ -48,7 +48,7 @@ def test_the_image_names_an_unprivileged_user_by_number(builder: Builder) -> Non
 
 def test_all_extras_are_in_the_image(builder: Builder) -> None:
     container = builder("from", "--pull-never", NAME).strip()
-    modules = "botocore, grpc, google.auth, aiokafka, pymongo, aiomysql, psycopg, redis"
+    modules = "botocore, grpc, google.auth, aiokafka, pymongo, aiomysql, psycopg, redis, opentelemetry.sdk"
     words = ("/opt/tidegate/bin/python", "-c", f"import {modules}, os; print(os.getuid())")
     assert builder("run", "--isolation", "chroot", container, "--", *words).strip() == "65532"
     builder("rm", container)

@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from parts.server_process import ServerProcess, Startable
 from parts.servers import program
 from parts.waiting import wait_until
+from tidegate.local.nodes.network.ranges import CANDIDATES, Ranges
 
 SERVICE_RANGE = "10.96.0.0/16"
 SERVICE_ADDRESS = "10.96.0.1"
@@ -52,7 +53,9 @@ class Keys:
         self.authority.private_key_pem.write_to_path(folder / "ca.key")
         self.front_proxy.cert_pem.write_to_path(folder / "front-proxy-ca.crt")
         names = ("127.0.0.1", "localhost", "kubernetes.default.svc", SERVICE_ADDRESS)
-        self._keep("server", self.authority.issue_cert(*names))
+        # What pods of our node call this machine's loopback, whichever block of addresses is free.
+        pods = (str(Ranges.of(block).host) for block in CANDIDATES)
+        self._keep("server", self.authority.issue_cert(*names, *pods))
         self.issue("admin", "kubernetes-admin", "system:masters")
         self.issue("controllers", "system:kube-controller-manager", "system:kube-controller-manager")
         self._keep("front-proxy", self.front_proxy.issue_cert(_ANY, common_name="front-proxy-client"))

@@ -1,6 +1,6 @@
 """Local mode's node as the kubelet of a cluster without nodes: a real API server judges what it says.
 
-A process of its own, which serves one namespace: it registers the node `local`, binds the namespace's Pods to
+A process of its own, which serves one namespace, or all: it registers the node `local`, binds their Pods to
 it, and runs them in networks of their own (an API server takes no addresses of loopback in Endpoints).
 
     kubelet = Kubelet(kubeconfig, "some-namespace", tmp_path / "kubelet")
@@ -46,6 +46,7 @@ from tidegate.kube.resource import (
 )
 from tidegate.local.nodes.context import NODE
 from tidegate.local.nodes.heartbeat import LEASES_HOME
+from tidegate.local.nodes.images.program import ImageMap
 from tidegate.local.nodes.network.own_networks import Unavailable, open_networks
 from tidegate.local.nodes.network.pod_networks import PodNetwork
 from tidegate.local.nodes.node import Node
@@ -154,7 +155,7 @@ async def register(client: Client) -> None:
     await client.patch(NODES, "", NODE, {"status": status}, subresource="status")
 
 
-async def serve(kubeconfig: Path, namespace: str, folder: Path) -> None:
+async def serve(kubeconfig: Path, namespace: str, folder: Path, table: Path | None = None) -> None:
     """Runs pods until SIGTERM; then no process of theirs is left, nor the node."""
     try:
         network = await asyncio.to_thread(open_networks, folder)
@@ -164,7 +165,8 @@ async def serve(kubeconfig: Path, namespace: str, folder: Path) -> None:
     clock, settings = SystemClock(), config.load(kubeconfig)
     client = Client(settings, clock=clock)
     objects = ClusterObjects(client, kinds(namespace))
-    node = Node(objects, folder, clock, host=Host(hidden=(folder,)), network=network)
+    images = ImageMap(table) if table is not None else None
+    node = Node(objects, folder, clock, images, host=Host(hidden=(folder,)), network=network)
     context = ssl.create_default_context(cadata=settings.authority.decode())
     node.let_in(TokenRequests(settings, context, network))
     stopped = asyncio.Event()
@@ -173,7 +175,7 @@ async def serve(kubeconfig: Path, namespace: str, folder: Path) -> None:
     works = [asyncio.create_task(objects.run())]
     await objects.synced()
     works += [asyncio.create_task(work) for work in (node.run(), Scheduler(client, objects).run())]
-    print(READY, flush=True)
+    print(READY, network.host, flush=True)
     ended = asyncio.create_task(stopped.wait())
     await asyncio.wait([ended, *works], return_when=asyncio.FIRST_COMPLETED)
     for work in works:
@@ -189,10 +191,24 @@ async def serve(kubeconfig: Path, namespace: str, folder: Path) -> None:
 
 
 class Kubelet(Up):
-    """The process, its namespace, and kubectl against the cluster. The kubeconfig's user has a token."""
+    """The process, its namespace, and kubectl against the cluster. The kubeconfig's user has a token.
 
-    def __init__(self, kubeconfig: Path, namespace: str, folder: Path) -> None:
+    `images` is a table of what images stand for, before the node's own; `is_alone` on its cluster it runs the
+    pods of all namespaces.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        namespace: str,
+        folder: Path,
+        images: Path | None = None,
+        *,
+        is_alone: bool = False,
+    ) -> None:
         super().__init__(folder)
+        self._images = images
+        self._served = "" if is_alone else namespace
         self._kubeconfig = kubeconfig
         self.namespace = namespace
 
@@ -204,7 +220,8 @@ class Kubelet(Up):
         """Returns when it serves; the namespace is there."""
         self.folder.mkdir(mode=0o700)
         self.kubectl("create", "namespace", self.namespace)
-        words = (str(self.kubeconfig), self.namespace, str(self.folder / "node"))
+        words = [str(self.kubeconfig), self._served, str(self.folder / "node")]
+        words += [str(self._images)] if self._images is not None else []
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "parts.kubelet", *words],
@@ -215,6 +232,17 @@ class Kubelet(Up):
         self.until("the kubelet serves", lambda: _says(self.output, READY, NO_NETWORK))
         if NO_NETWORK in self.output.read_text():
             missing(f"pods get no networks of their own here: {self.tail()}")
+
+    @property
+    def host(self) -> str:
+        """What pods call this machine's loopback."""
+        (line,) = (line for line in self.output.read_text().splitlines() if line.startswith(READY))
+        return line.removeprefix(READY).strip()
+
+    def log(self, uid: str) -> str:
+        """What the containers of a pod wrote."""
+        files = sorted((self.folder / "node" / "pods" / uid).rglob("log"))
+        return "\n".join(f"{file.parent.name}: {file.read_text()}" for file in files)
 
     def end(self) -> None:
         """Deletes the namespace, which takes a kubelet, and stops."""
@@ -234,4 +262,4 @@ def _says(file: Path, *words: str) -> bool:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
+    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2], *map(Path, sys.argv[3:])))

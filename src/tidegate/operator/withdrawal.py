@@ -1,6 +1,6 @@
 """Taking the operator off a cluster so that nothing there waits for it any more.
 
-In this order, for each step is safe only after those before it: the webhooks and the external metrics API go
+In this order, for each step is safe only after those before it: the webhooks and the aggregated APIs go
 (a namespace cannot end while an API that it must list does not answer), the operator stops (it would put its
 finalizer back), the finalizers of its objects go. Replicas, HPAs and Jobs stay as they are.
 """
@@ -14,26 +14,20 @@ from dataclasses import dataclass
 from tidegate.base.errors import Unreachable
 from tidegate.kube.client import Client, Object
 from tidegate.kube.resource import (
+    API_SERVICES,
     CLUSTER_TRIGGER_AUTHENTICATIONS,
     DEPLOYMENTS,
     PODS,
     SCALED_JOBS,
     SCALED_OBJECTS,
     TRIGGER_AUTHENTICATIONS,
+    VALIDATING_WEBHOOKS,
     ApiError,
     Resource,
 )
+from tidegate.operator.certificates.trust import EXPLAIN_API, METRICS_API
 from tidegate.operator.reconcile.steps import FINALIZER
 
-WEBHOOKS = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "validatingwebhookconfigurations",
-    "ValidatingWebhookConfiguration",
-    is_namespaced=False,
-)
-API_SERVICES = Resource("apiregistration.k8s.io", "v1", "apiservices", "APIService", is_namespaced=False)
-METRICS_API = "v1beta1.external.metrics.k8s.io"
 # KEDA's operator holds authentications too: what it left behind is released as well.
 HELD = (SCALED_OBJECTS, SCALED_JOBS, TRIGGER_AUTHENTICATIONS, CLUSTER_TRIGGER_AUTHENTICATIONS)
 LOOK_S = 0.5
@@ -62,8 +56,9 @@ class Withdrawal:
 
     async def run(self) -> None:
         """All steps. Unreachable when the operator's pods do not end in time, ApiError when refused."""
-        await self._remove(WEBHOOKS, self._installation.webhooks, _webhook_namespaces)
-        await self._remove(API_SERVICES, METRICS_API, _service_namespace)
+        await self._remove(VALIDATING_WEBHOOKS, self._installation.webhooks, _webhook_namespaces)
+        for name in (METRICS_API, EXPLAIN_API):
+            await self._remove(API_SERVICES, name, _service_namespace)
         await self._stop_operator()
         for resource in HELD:
             await self._release(resource)

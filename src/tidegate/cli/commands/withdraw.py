@@ -45,9 +45,9 @@ def command(
 ) -> None:
     """Take Tidegate off a cluster: `helm uninstall` runs it first, by hand it comes before `kubectl delete`.
 
-    The webhooks and the external metrics API of this installation are deleted, its operator is scaled to
-    zero, and finalizer.keda.sh is taken off all ScaledObjects, ScaledJobs and TriggerAuthentications, so that
-    they and their namespaces can be deleted. Replicas, HPAs and running Jobs stay as they are.
+    The webhooks and the aggregated APIs of this installation are deleted, its operator is scaled to zero, and
+    finalizer.keda.sh is taken off all ScaledObjects, ScaledJobs and TriggerAuthentications, so that they and
+    their namespaces can be deleted. Replicas, HPAs and running Jobs stay as they are.
 
     \b
     tidegate withdraw -n keda
