@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from parts.event_receiver import EventReceiver
 from parts.installed import Installed
-from parts.installed_objects import deployment, replicas, scaled_object
+from parts.installed_objects import deployment, replicas, scaled_job, scaled_object
 from parts.loopback import free_port
 from parts.otlp_receiver import OtlpReceiver
 from parts.real_cluster import GROUP
@@ -138,3 +139,56 @@ def test_a_receiver_that_is_away_costs_nothing_but_a_line(installed: Installed) 
     assert operator.stop() == 0
     assert operator.log().count("metrics are not taken") == 1
     assert "opentelemetry" not in operator.log()
+
+
+def test_settings_that_cannot_be_read_end_it_with_all_problems_at_once(installed: Installed) -> None:
+    operator = installed.operator(
+        "--leader-elect=perhaps",
+        "--kube-api-qbs=5",
+        environment={
+            "KEDA_OPERATOR_LEADER_ELECTION_LEASE_DURATION": "soon",
+            "WATCH_LABEL_SELECTOR": "team in shop",
+        },
+    )
+    operator.start(waits=False)
+    assert operator.ended(30) == 1
+    lines = operator.log().splitlines()
+    assert len(lines) == 4
+    for name in ("--leader-elect", "--kube-api-qbs", "LEASE_DURATION", "WATCH_LABEL_SELECTOR"):
+        assert any(name in line for line in lines), lines
+
+
+def test_flags_of_kedas_manifests_are_taken_and_those_without_effect_are_told(installed: Installed) -> None:
+    operator = installed.operator(
+        "--zap-log-level=info",
+        "--zap-encoder=console",
+        "--zap-time-encoding=rfc3339",
+        "--kube-api-qps=20",
+        environment={"KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES": "5"},
+    )
+    operator.start()
+    for name in ("--zap-time-encoding", "--kube-api-qps", "KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES"):
+        assert f"{name} has no effect" in operator.log()
+    assert operator.stop() == 0
+
+
+def test_a_namespace_that_is_deleted_goes_and_is_no_warning(
+    installed: Installed, redis: RedisProcess
+) -> None:
+    doomed = f"{installed.namespace}-doomed"
+    installed.kubectl("create", "namespace", doomed)
+    operator = installed.operator(environment={"WATCH_NAMESPACE": doomed})
+    operator.start()
+    redis.call("RPUSH", "shop", *range(20))
+    bodies = [deployment("shop"), scaled_object("shop", redis.address), scaled_job("shop", redis.address)]
+    for body in bodies:
+        body["metadata"]["namespace"] = doomed
+        installed.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+    jobs = ("get", "jobs", "-n", doomed, "-o", "name")
+    installed.until("Jobs are there", lambda: installed.kubectl(*jobs) != "")
+    installed.kubectl("delete", "namespace", doomed, "--timeout=60s")
+    redis.call("DEL", "shop")
+    # No certificates are mounted here, which is told at the start.
+    warnings = [one for one in operator.log().splitlines() if "WARNING" in one]
+    assert [one for one in warnings if "certificate" not in one] == []
+    assert operator.stop() == 0

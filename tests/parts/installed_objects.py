@@ -68,3 +68,22 @@ def rules(*, without: tuple[str, ...] = ()) -> list[Object]:
         if kept:
             made.append({"apiGroups": [group], "resources": kept, "verbs": verbs})
     return made
+
+
+def scaled_job(name: str, address: str, **spec: Any) -> Object:
+    """Follows the list of its own name, every second; nobody runs its pods."""
+    metadata = {"address": address, "listName": name, "listLength": "1"}
+    container = {"name": "work", "image": "busybox"}
+    pods = {"spec": {"containers": [container], "restartPolicy": "Never"}}
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledJob",
+        "metadata": {"name": name},
+        "spec": {
+            "jobTargetRef": {"template": pods},
+            "pollingInterval": 1,
+            "maxReplicaCount": 3,
+            "triggers": [{"type": "redis", "metadata": metadata}],
+            **spec,
+        },
+    }

@@ -151,3 +151,31 @@ def test_a_missing_client_library_is_found_by_the_extra_that_has_it() -> None:
     ]
     found = missing(requirements, ["redis", "temporal"], lambda package: package == "protobuf")
     assert found == {"redis": ("redis",), "temporal": ("grpcio",)}
+
+
+# The OTEL_* variables are read by the exporter itself, those of clouds by their clients.
+KEDAS = """
+--enable-prometheus-metrics --enable-opentelemetry-metrics --metrics-bind-address
+--health-probe-bind-address --metrics-service-bind-address --profiling-bind-address --leader-elect
+--leader-election-id --kube-api-qps --kube-api-burst --disable-compression --cert-secret-name
+--cert-dir --operator-service-name --metrics-server-service-name --webhooks-service-name
+--k8s-cluster-name --k8s-cluster-domain --enable-cert-rotation --validating-webhook-name --ca-dir
+--enable-webhook-patching --enable-apiservice-patching --filepath-auth-root-path
+--http-max-idle-conns --http-max-idle-conns-per-host --http-idle-conn-timeout --kubeconfig
+--zap-devel --zap-encoder --zap-log-level --zap-stacktrace-level --zap-time-encoding --v
+--logtostderr --stderrthreshold WATCH_NAMESPACE WATCH_LABEL_SELECTOR
+WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH POD_NAMESPACE KEDA_CLUSTER_OBJECT_NAMESPACE
+KEDA_RESTRICT_SECRET_ACCESS KEDA_HTTP_DEFAULT_TIMEOUT KEDA_HTTP_DISABLE_KEEP_ALIVE
+KEDA_HTTP_MIN_TLS_VERSION KEDA_HTTP_TLS_CIPHER_LIST KEDA_SERVICE_MIN_TLS_VERSION
+KEDA_SERVICE_TLS_CIPHER_LIST KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES
+KEDA_SCALEDJOB_CTRL_MAX_RECONCILES KEDA_OPERATOR_LEADER_ELECTION_LEASE_DURATION
+KEDA_OPERATOR_LEADER_ELECTION_RENEW_DEADLINE KEDA_OPERATOR_LEADER_ELECTION_RETRY_PERIOD
+KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS
+RAW_METRICS_GRPC_PROTOCOL RAW_METRICS_MODE HTTP_PROXY HTTPS_PROXY NO_PROXY
+"""
+
+
+def test_every_flag_and_variable_of_kedas_operator_is_known() -> None:
+    every = (*table(OperatorSettings).values(), *IGNORED)
+    known = {name for one in every for name in (one.flag, one.variable)}
+    assert [name for name in KEDAS.split() if name not in known] == []
