@@ -97,6 +97,28 @@ _NO_EFFECT = (
     ),
     ("--audit-log-path", "requests are not recorded here; the API server does that"),
     ("--audit-policy-file", "requests are not recorded here; the API server does that"),
+    *(
+        (f"--requestheader-{one}", "the front proxy is known by what kube-system publishes")
+        for one in (
+            "client-ca-file",
+            "allowed-names",
+            "username-headers",
+            "group-headers",
+            "extra-headers-prefix",
+            "uid-headers",
+        )
+    ),
+    ("--authorization-always-allow-paths", "they are /healthz, /livez and /readyz"),
+    ("--tls-min-version", "KEDA_SERVICE_MIN_TLS_VERSION says it"),
+    ("--tls-cipher-suites", "KEDA_SERVICE_TLS_CIPHER_LIST says them"),
+    ("--http2-max-streams-per-connection", "the API is served by HTTP/1.1"),
+    ("--permit-address-sharing", "the port is ours alone"),
+    ("--permit-port-sharing", "the port is ours alone"),
+    ("--contention-profiling", "there is no profiler"),
+    ("--profiling", "there is no profiler"),
+    ("--audit-log-maxage", "requests are not recorded here; the API server does that"),
+    ("--audit-log-maxbackup", "requests are not recorded here; the API server does that"),
+    ("--audit-log-maxsize", "requests are not recorded here; the API server does that"),
     ("--enable-priority-and-fairness", "the API server in front does that"),
     ("--feature-gates", "there are none"),
 )
