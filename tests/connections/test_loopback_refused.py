@@ -32,6 +32,10 @@ from tidegate.kit.systems.azure_eventhub import EventHubServer, HubPositions
 from tidegate.kit.systems.azure_servicebus import ActiveMessages, ServiceBusServer
 from tidegate.kit.systems.azure_storage import QueueMessages, StorageServer
 from tidegate.kit.systems.beanstalkd import BeanstalkdServer, TubeJobs
+from tidegate.kit.systems.clickhouse import ClickhouseServer
+from tidegate.kit.systems.datadog import DatadogQuery, DatadogServer
+from tidegate.kit.systems.dynatrace import DynatraceServer, MetricSelector
+from tidegate.kit.systems.elastic_forecast import Forecast, ForecastServer
 from tidegate.kit.systems.elasticsearch import Search, SearchServer
 from tidegate.kit.systems.etcd import EtcdServer, EtcdValue
 from tidegate.kit.systems.external import Caller, ExternalServer, ExternalSpecs
@@ -39,11 +43,16 @@ from tidegate.kit.systems.gcp import GcpServer, NewestPoint, ServiceAccount
 from tidegate.kit.systems.github import GithubJobs, GithubServer
 from tidegate.kit.systems.graphite import GraphiteServer, LatestPoint
 from tidegate.kit.systems.http import HttpLogin, HttpQuestion, HttpRequest, HttpServer, OAuthClient
+from tidegate.kit.systems.huawei import CloudEyeMetric, CloudEyeServer
 from tidegate.kit.systems.jolokia import BeanUrl, JolokiaServer
 from tidegate.kit.systems.mongodb import MongodbCount, MongodbServer
 from tidegate.kit.systems.mssql import MssqlServer
 from tidegate.kit.systems.mysql import MysqlServer
+from tidegate.kit.systems.newrelic import NewRelicServer, Nrql
 from tidegate.kit.systems.postgresql import PostgresqlServer
+from tidegate.kit.systems.signalflow import Program, SignalflowServer
+from tidegate.kit.systems.solarwinds import Measurement, SolarwindsServer
+from tidegate.kit.systems.sumologic import SumoLogs, SumoServer
 from tidegate.kit.systems.temporal import QueueBacklog, TemporalServer
 from tidegate.kit.tls import Tls
 
@@ -75,6 +84,16 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
         StorageServer("queue", "shop", f"http://{host}:{port}", "", KEY), "jobs"
     ),
     "beanstalkd": lambda host, port: TubeJobs(BeanstalkdServer(f"{host}:{port}"), "jobs"),
+    "clickhouse": lambda host, port: sql.SqlQuery(ClickhouseServer(((host, port),)), "SELECT 1"),
+    "datadog": lambda host, port: DatadogQuery(
+        DatadogServer(f"http://{host}:{port}", "key", "key"), "sum:jobs{*}", 90, 0
+    ),
+    "dynatrace": lambda host, port: MetricSelector(
+        DynatraceServer(f"http://{host}:{port}", "token"), "jobs", "now-2h"
+    ),
+    "elastic_forecast": lambda host, port: Forecast(
+        ForecastServer(SearchServer((f"http://{host}:{port}",))), "jobs", 600, ".ml-anomalies-*"
+    ),
     "elasticsearch": lambda host, port: Search(
         SearchServer((f"http://{host}:{port}",)), ("jobs",), "{}", Json("hits")
     ),
@@ -106,6 +125,15 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
         ),
         Json("a"),
     ),
+    "huawei": lambda host, port: CloudEyeMetric(
+        CloudEyeServer(f"http://{host}:{port}", "shop", "id", "key"),
+        "SYS.ELB",
+        "jobs",
+        ("queue", "a"),
+        300,
+        "300",
+        "average",
+    ),
     "jolokia": lambda host, port: BeanUrl(
         JolokiaServer(HttpServer(f"http://{host}:{port}"), "/api/jolokia", ""), "/", "the queue"
     ),
@@ -119,6 +147,7 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
     "mysql, a socket": lambda host, port: sql.SqlQuery(
         MysqlServer(socket=f"/tmp/mysql-{port}.sock"), "SELECT 1"
     ),
+    "newrelic": lambda host, port: Nrql(NewRelicServer(f"http://{host}:{port}", "key"), 1, "SELECT 1"),
     "postgresql": lambda host, port: sql.SqlQuery(
         PostgresqlServer((("host", host), ("port", str(port)))), "SELECT 1"
     ),
@@ -138,6 +167,15 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
     ),
     "redis, sentinels": lambda host, port: redis.RedisLength(
         redis.RedisServer((f"{host}:{port}",), "sentinel", master="main"), "jobs"
+    ),
+    "signalflow": lambda host, port: Program(
+        SignalflowServer(f"http://{host}:{port}", "token"), "data('jobs').publish()", 60
+    ),
+    "solarwinds": lambda host, port: Measurement(
+        SolarwindsServer(f"http://{host}:{port}", "token"), "jobs", "AVG", 60, ""
+    ),
+    "sumologic": lambda host, port: SumoLogs(
+        SumoServer(f"http://{host}:{port}", "id", "key"), "jobs", "_count", 300, "UTC", 1
     ),
     "temporal": lambda host, port: QueueBacklog(
         TemporalServer(f"{host}:{port}"), "default", "jobs", "workflow"

@@ -73,13 +73,13 @@ def test_what_is_explained(cli, there: Any, found: Any) -> None:
     else:
         assert asked(cli, scaler_called, "web") == found
         # This server explains nothing, which it says once the object is understood.
-        assert "not one that `tidegate up` serves" in cli("explain", "web", code=1).stderr
+        assert "this API server has no group" in cli("explain", "web", code=1).stderr
 
 
 def test_a_workload_is_explained_by_what_scales_it(cli) -> None:
     put(cli, (SCALED_OBJECTS, "web-scaler"), (DEPLOYMENTS, "web"), (DEPLOYMENTS, "idle"))
     assert asked(cli, scaler_of, DEPLOYMENTS, "web") == (SCALED_OBJECTS, "web-scaler")
-    assert "not one that `tidegate up` serves" in cli("explain", "deploy/web", code=1).stderr
+    assert "this API server has no group" in cli("explain", "deploy/web", code=1).stderr
     assert (
         "no ScaledObject of default scales Deployment idle" in cli("explain", "deploy", "idle", code=1).stderr
     )

@@ -69,7 +69,7 @@ def test_it_waits_for_finalizers(cli) -> None:
     assert names(cli) == ["a"]
     free: dict[str, Any] = {"metadata": {"finalizers": None}}
     freeing = threading.Timer(
-        0.2, lambda: cli.client(lambda client: client.patch(CONFIG_MAPS, "default", "a", free))
+        2, lambda: cli.client(lambda client: client.patch(CONFIG_MAPS, "default", "a", free))
     )
     freeing.start()
     cli("delete", "cm/a")
