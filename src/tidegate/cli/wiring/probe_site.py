@@ -70,8 +70,12 @@ def _served(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamRespo
         if isinstance(page.body, bytes):
             return web.Response(body=page.body, status=page.status, headers=page.headers)
         response = web.StreamResponse(status=page.status, headers=page.headers)
+        parts = aiter(page.body)
+        # What cannot be told at all is an error, and not an answer that breaks off.
+        first = await anext(parts, b"")
         await response.prepare(request)
-        async for part in page.body:
+        await response.write(first)
+        async for part in parts:
             await response.write(part)
         await response.write_eof()
         return response

@@ -145,7 +145,10 @@ async def _sliced(request: web.Request, page: Page) -> web.StreamResponse:
     response = web.StreamResponse(headers=headers)
     if request.method == "HEAD":
         return web.Response(headers=headers)
+    # What cannot be told at all is an error, and not an answer that breaks off.
+    first = await anext(body, b"")
     await response.prepare(request)
+    await response.write(first)
     async for part in body:
         await response.write(part)
     await response.write_eof()
