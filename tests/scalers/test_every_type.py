@@ -15,13 +15,10 @@ STILL_TO_COME = {
     "gcp-spanner",
     "gcp-stackdriver",
     "gcp-storage",
-    "ibmmq",
     "liiklus",
     "openstack-metric",
     "openstack-swift",
     "predictkube",
-    "solace-direct-messaging",
-    "solace-event-queue",
 }
 
 

@@ -114,6 +114,10 @@ class Polled(Scaler):
         """The metric's name without its index prefix, already normalised."""
         raise NotImplementedError
 
+    def metric_specs(self) -> tuple[MetricSpec, ...]:
+        """All metrics of the trigger, parallel to the values that it measures. Most classes have one."""
+        return (MetricSpec(self.metric_name(), self.metric_target()),)
+
     def metric_target(self) -> float:
         """The metric's target in its own unit: the setting declared with `target`."""
         return role_value(self, "target", 1.0)

@@ -171,11 +171,12 @@ def _planned(
         return TriggerPlan(index, trigger, problems=(_unknown_metric_type(index, trigger),))
     if isinstance(built, Described):
         return TriggerPlan(index, trigger, built)
-    metric = ExternalMetric(f"s{index}-{built.metric_name()}", built.metric_target(), target_type)
-    wrong = None if scope.is_metric_source else target_problem(built, trigger, metric.target)
-    if wrong is not None:
-        return TriggerPlan(index, trigger, problems=(_placed(index, wrong),))
-    return TriggerPlan(index, trigger, built, (metric,), activation=built.activation_target())
+    specs = built.metric_specs()
+    metrics = tuple(ExternalMetric(f"s{index}-{one.name}", one.target, target_type) for one in specs)
+    for one in () if scope.is_metric_source else specs:
+        if (wrong := target_problem(built, trigger, one.target)) is not None:
+            return TriggerPlan(index, trigger, problems=(_placed(index, wrong),))
+    return TriggerPlan(index, trigger, built, metrics, activation=built.activation_target())
 
 
 def _unfetched(
