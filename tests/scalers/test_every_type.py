@@ -10,7 +10,6 @@ STILL_TO_COME = {
     "azure-data-explorer",
     "azure-log-analytics",
     "azure-monitor",
-    "cassandra",
     "gcp-cloudtasks",
     "gcp-spanner",
     "gcp-stackdriver",
