@@ -15,8 +15,6 @@ STILL_TO_COME = {
     "gcp-stackdriver",
     "gcp-storage",
     "liiklus",
-    "openstack-metric",
-    "openstack-swift",
     "predictkube",
 }
 

@@ -77,7 +77,6 @@ from typing import ClassVar
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
 from tidegate.kit.answers import amount, number
-from tidegate.kit.datadogaccess import DatadogAccess
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.datadog import (
@@ -88,6 +87,7 @@ from tidegate.kit.systems.datadog import (
     latest,
     unavailable,
 )
+from tidegate.kit.systems.datadog_access import DatadogAccess
 from tidegate.kit.systems.http import HttpQuestion
 
 ABSENT = -1.0

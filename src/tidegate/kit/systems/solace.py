@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, ClassVar
 from urllib.parse import quote
-from xml.sax.saxutils import escape
 
 from tidegate.base.errors import Malformed, Unreachable
 from tidegate.base.problems import Problem
@@ -241,7 +241,7 @@ def _whole(text: str) -> int:
 
 def client_sums(server: HttpServer, prefix: str, vpn: str, pattern: str) -> HttpQuestion:
     """The clients whose names hold `pattern`, all in one answer."""
-    asked = f"<name>*{escape(pattern)}*</name><stats></stats><queues></queues>"
+    asked = f"<name>*{escape(pattern, quote=False)}*</name><stats></stats><queues></queues>"
     body = f"<rpc><show><client>{asked}</client></show></rpc>".encode()
     request = HttpRequest(
         server,
