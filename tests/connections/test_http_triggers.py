@@ -42,7 +42,7 @@ def case(request: pytest.FixtureRequest) -> HttpCase:
     return cases()[request.param]
 
 
-async def outcome(case: HttpCase, origin: str, patient_s: float = 2.0) -> Any:
+async def outcome(case: HttpCase, origin: str, patient_s: float = 10.0) -> Any:
     async with asking(patient_s) as ask:
         return await ask(case.build(origin))
 
@@ -125,7 +125,7 @@ async def test_half_an_answer_and_one_that_is_none_are_failures(case: HttpCase) 
 
 async def test_ten_megabytes_are_not_read_as_a_number(case: HttpCase) -> None:
     async with faults.huge(b'{"result": ["', b'"]}') as bad:
-        told(await outcome(case, f"http://{bad.address}", 5.0))
+        told(await outcome(case, f"http://{bad.address}"))
 
 
 async def test_after_a_restart_the_next_question_is_answered(case: HttpCase) -> None:

@@ -134,7 +134,7 @@ class Asker:
 
 
 @asynccontextmanager
-async def asking(patient_s: float = 2.0, **around: Any) -> AsyncIterator[Asker]:
+async def asking(patient_s: float = 10.0, **around: Any) -> AsyncIterator[Asker]:
     asker = Asker(patient_s, **around)
     try:
         yield asker

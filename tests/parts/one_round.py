@@ -42,7 +42,11 @@ class Round:
 
 
 async def one_round(scalers: Sequence[Polled], **around: Any) -> Round:
-    """`around` goes into the adapters' `Surroundings`. Everything is closed at the end."""
+    """`around` goes into the adapters' `Surroundings`. Everything is closed at the end.
+
+    An exchange may take ten seconds unless `around` says otherwise: machines of tests are busy.
+    """
+    around = {"timeout_s": 10.0, **around}
     assert all(isinstance(one, Polled) for one in scalers), scalers
     connections, round = Connections(Surroundings(**around)), Round()
 

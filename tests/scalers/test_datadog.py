@@ -149,7 +149,7 @@ async def test_queries_of_one_window_travel_together_and_a_bad_one_fails_alone()
         server = DatadogServer(fake.origin, *KEYS.values())
         texts = [*(f"sum:m{n}{{*}}" for n in range(10)), "bad:x{*}"]
         questions = [DatadogQuery(server, text, 90, 0) for text in texts]
-        adapter = connect(server, Surroundings())
+        adapter = connect(server, Surroundings(timeout_s=10))
         for requests in (1 + 11, 2):  # each alone to find the bad one, which is asked alone from then on
             *good, bad = await adapter.answer(questions)
             assert good == [((7, None),)] * 10

@@ -103,7 +103,7 @@ async def test_a_forecast_is_renewed_and_the_one_before_speaks_until_the_new_one
         trigger = build("elastic-forecast", {**BASE, "addresses": fake.origin, "lookAhead": "1ms"}, AUTH)
         asked: list[Any] = []
         drive(trigger.measure(ASK, None), lambda question: asked.append(question) or 1)
-        adapter = connect(asked[0].server, Surroundings())
+        adapter = connect(asked[0].server, Surroundings(timeout_s=10))
         assert list(await adapter.answer(asked)) == [3]
         await asyncio.sleep(0.002)  # the look-ahead is over
         assert list(await adapter.answer(asked)) == [3]
@@ -125,7 +125,7 @@ async def test_a_forecast_that_cannot_be_renewed_serves_on() -> None:
         trigger = build("elastic-forecast", {**BASE, "addresses": fake.origin, "lookAhead": "1ms"}, AUTH)
         asked: list[Any] = []
         drive(trigger.measure(ASK, None), lambda question: asked.append(question) or 1)
-        adapter = connect(asked[0].server, Surroundings())
+        adapter = connect(asked[0].server, Surroundings(timeout_s=10))
         assert list(await adapter.answer(asked)) == [3]
         cluster.status = 409
         await asyncio.sleep(0.002)

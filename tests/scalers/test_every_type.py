@@ -14,8 +14,6 @@ STILL_TO_COME = {
     "gcp-spanner",
     "gcp-stackdriver",
     "gcp-storage",
-    "liiklus",
-    "predictkube",
 }
 
 

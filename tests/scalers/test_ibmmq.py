@@ -115,7 +115,7 @@ async def test_who_may_not_list_asks_for_each_from_then_on() -> None:
     async with answering(manager(may_list=False)) as fake:
         server = MqServer(fake.origin, PATH, "u", "p")
         questions = [QueueDepth(server, f"Q{n}") for n in range(10)]
-        adapter = connect(server, Surroundings())
+        adapter = connect(server, Surroundings(timeout_s=10))
         assert list(await adapter.answer(questions)) == [7] * 10
         assert len(fake.requests) == 11
         assert list(await adapter.answer(questions)) == [7] * 10
