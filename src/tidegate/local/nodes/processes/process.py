@@ -21,6 +21,10 @@ NODE_VARIABLE = "TIDEGATE_NODE_ID"
 INSTANCE_VARIABLE = "TIDEGATE_INSTANCE"
 # What a process of the node's own is for; pods' processes have none.
 ROLE_VARIABLE = "TIDEGATE_ROLE"
+# A flag of the kernel's (PF_KTHREAD), in field 9 of /proc/<pid>/stat.
+KERNEL_THREAD = 0x00200000
+# How long a process may take from one program to the next before it counts as one without variables.
+BETWEEN_PROGRAMS_S = (0.0002, 0.001, 0.005, 0.02)
 
 
 def started_at(pid: int) -> int | None:
@@ -107,10 +111,7 @@ def marked(node_id: str) -> Iterator[tuple[int, dict[str, str]]]:
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
-        try:
-            environ = Path(f"/proc/{entry}/environ").read_bytes()
-        except OSError:
-            continue
+        environ = variables_of(int(entry))
         if wanted not in environ:
             continue
         pairs = [word.partition(b"=") for word in environ.split(b"\0")]
@@ -119,12 +120,37 @@ def marked(node_id: str) -> Iterator[tuple[int, dict[str, str]]]:
             yield int(entry), marks
 
 
+def variables_of(pid: int) -> bytes:
+    """What a process was started with, as in /proc; nothing where nobody may know.
+
+    Between two programs (in an exec) it seems to have neither words nor variables: it is looked at again. One
+    that has words and no variables is believed at the third look, and a thread of the kernel at once.
+    """
+    place, looks = Path(f"/proc/{pid}"), 0
+    for wait_s in (*BETWEEN_PROGRAMS_S, 0.0):
+        try:
+            if environ := (place / "environ").read_bytes():
+                return environ
+            looks += bool((place / "cmdline").read_bytes())
+            if looks > 2 or not _is_program(place):
+                break
+        except OSError:
+            break
+        time.sleep(wait_s)
+    return b""
+
+
+def _is_program(place: Path) -> bool:
+    fields = (place / "stat").read_bytes().rpartition(b")")[2].split()
+    return fields[0] not in (b"Z", b"X") and not int(fields[6]) & KERNEL_THREAD
+
+
 def kill(pid: int, node_id: str) -> None:
     """KILL, after making sure that the number still means a process of this node."""
     with suppress(OSError):
         fd = os.pidfd_open(pid)
         try:
-            if f"{NODE_VARIABLE}={node_id}".encode() in Path(f"/proc/{pid}/environ").read_bytes():
+            if f"{NODE_VARIABLE}={node_id}".encode() in variables_of(pid):
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
         finally:
             os.close(fd)
