@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from typing import Any
 
 import pytest
@@ -56,7 +57,11 @@ def test_a_shadow_tells_what_differs_and_writes_nothing_but_events_and_its_lease
     before, shown = versions(keda), keda.shown()
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    shadow = keda.operator(USER, SHADOW, "--shadow", f"--shadow-bind-address=127.0.0.1:{port}")
+    flags = (
+        f"--metrics-service-bind-address=127.0.0.1:{free_port()}",
+        "--leader-election-id=operator.keda.sh",
+    )
+    shadow = keda.operator(USER, SHADOW, "--shadow", f"--shadow-bind-address=127.0.0.1:{port}", *flags)
     shadow.start()
     wait_until(lambda: len(differing(url)) == len(scaled(keda)), "it has looked at every object", PATIENCE_S)
     keda.redis.call("RPUSH", "quiet", "one")
@@ -73,6 +78,13 @@ def test_a_shadow_tells_what_differs_and_writes_nothing_but_events_and_its_lease
     # Where KEDA and we come to the same there is nothing.
     assert [name for name in ("orders", "combined", "daily", "named", "held", "web") if found[name]] == []
     assert report(url).exit_code == 1
+    words = ["shadow", "explain", "so/quiet", "-n", "shop", "--url", url]
+    explained = CliRunner().invoke(tidegate, words)
+    assert "  replicas: 1, and in KEDA 0, since" in explained.output
+    with urllib.request.urlopen(f"http://127.0.0.1:{shadow.metrics}/metrics") as page:
+        lines = page.read().decode().splitlines()
+    labels = 'namespace="shop",name="quiet",kind="ScaledObject",aspect="replicas"'
+    assert f"tidegate_shadow_differs{{{labels}}} 1" in lines
 
     deeds = keda.deeds(USER)
     assert {(one.verb, one.resource) for one in deeds} <= WRITES

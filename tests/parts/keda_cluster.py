@@ -111,7 +111,7 @@ class KedaCluster:
             {"POD_NAMESPACE": "keda", "WATCH_NAMESPACE": ""},
             self.folder / f"{user}.out",
         )
-        program.probes = probes
+        program.probes, program.metrics = probes, metrics
         self.programs.append(program)
         return program
 

@@ -107,3 +107,9 @@ def test_who_serves_no_report_is_told_from_nobody(shadow: Shadow) -> None:
     assert isinstance(shadow.said().exception, Malformed)
     gone = CliRunner().invoke(tidegate, ["shadow", "report", "--url", "http://127.0.0.1:1"])
     assert isinstance(gone.exception, Unreachable)
+
+
+def test_an_object_is_named_by_its_type(shadow: Shadow) -> None:
+    said = CliRunner().invoke(tidegate, ["shadow", "explain", "deployment/web", "--url", shadow.url])
+    assert said.exit_code == 2
+    assert '"deployment/web" is not scaledobject/NAME or scaledjob/NAME' in said.output

@@ -160,6 +160,28 @@ def test_what_our_values_ask_for_is_held_against_what_the_hpa_wants() -> None:
     virtualtime.run(story)
 
 
+def test_a_metric_of_value_counts_with_the_ready_pods_as_in_the_hpa() -> None:
+    async def story(clock: Any) -> None:
+        trigger = {**redis(), "metricType": "Value"}
+        async with beside_keda(clock, jobs=7) as (cluster, shadow):
+            await cluster.deployment(replicas=2)
+            await cluster.scaled_object("web", trigger, pollingInterval=POLL_S)
+            async with running(cluster.new_operator()):
+                await clock.sleep(3)
+            status = {"currentReplicas": 2, "desiredReplicas": 2}
+            await cluster.patch(HPAS, "keda-hpa-web", {"status": status}, "status")
+            await clock.sleep(GRACE_S + 2 * POLL_S)
+            # Nobody says how many are ready: nothing is said of the count.
+            assert "recommended replicas" not in differences(shadow)
+            await cluster.patch(DEPLOYMENTS, "web", {"status": {"readyReplicas": 1}}, "status")
+            cluster.redis.lists["jobs"] = 8
+            await clock.sleep(GRACE_S + 2 * POLL_S)
+            ours, theirs, _ = differences(shadow)["recommended replicas"]
+            assert (ours, theirs) == ("8 (s0-redis-jobs is 8, target 1)", "2")
+
+    virtualtime.run(story)
+
+
 def test_jobs_that_keda_does_not_start_are_told_and_none_is_started() -> None:
     async def story(clock: Any) -> None:
         async with beside_keda(clock, jobs=3) as (cluster, shadow):

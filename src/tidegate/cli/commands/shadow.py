@@ -37,7 +37,7 @@ def report(url: str, is_all: bool, output: str) -> None:
     from tidegate.cli.output.yaml_json import text as shown
     from tidegate.runtime import loop
 
-    found = loop.run(lambda: _fetched(url), is_fast=False)
+    found = loop.run(lambda: _fetched(url, "/shadow", "objects"), is_fast=False)
     if output == "text":
         for line in lines(found, is_all=is_all):
             click.echo(line)
@@ -47,37 +47,85 @@ def report(url: str, is_all: bool, output: str) -> None:
         raise SystemExit(1)
 
 
-async def _fetched(url: str) -> Entry:
+@command.command("explain")
+@click.argument("object", metavar="TYPE/NAME")
+@click.option("-n", "--namespace", default="default", show_default=True, help="The object's.")
+@click.option("--url", default=URL, show_default=True, help="Where the operator's report is served.")
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True
+)
+def explain(object: str, namespace: str, url: str, output: str) -> None:
+    """Say why an object would have the number that it would have, and where that differs from what is.
+
+    \b
+    tidegate shadow explain scaledobject/worker -n shop
+    """
+    from urllib.parse import quote
+
+    from tidegate.cli.output.explanation import lines as explained
+    from tidegate.cli.output.yaml_json import text as shown
+    from tidegate.runtime import loop
+
+    kind, _, name = object.partition("/")
+    plural = PLURALS.get(kind.lower())
+    if plural is None or not name:
+        raise click.BadParameter(f'"{object}" is not scaledobject/NAME or scaledjob/NAME')
+    path = f"/explain/{plural}/{quote(namespace, safe='')}/{quote(name, safe='')}"
+    found = loop.run(lambda: _fetched(url, path, "triggers"), is_fast=False)
+    if output != "text":
+        click.echo(shown(found, output), nl=False)
+        return
+    for line in explained(found, has_history=False):
+        click.echo(line)
+    row = {**found["shadow"], **{key: found[key] for key in ("kind", "namespace", "name")}}
+    click.echo("")
+    click.echo("beside KEDA:" if row["differences"] else "beside KEDA: nothing differs")
+    for entry in row["differences"]:
+        text = f"{entry['tidegate']}, and in KEDA {entry['keda']}"
+        click.echo(f"  {entry['aspect']}: {text}, since {entry['since']} ({_lasted(entry)})")
+
+
+PLURALS = {
+    **dict.fromkeys(("so", "scaledobject", "scaledobjects"), "scaledobjects"),
+    **dict.fromkeys(("sj", "scaledjob", "scaledjobs"), "scaledjobs"),
+}
+
+
+async def _fetched(url: str, path: str, key: str) -> Entry:
+    """The values at a path; an answer without `key` is not one of ours."""
     import aiohttp
     import msgspec
 
-    from tidegate.base.errors import Malformed, Unreachable
+    from tidegate.base.errors import Malformed, Misconfigured, Unreachable
 
     timeout = aiohttp.ClientTimeout(total=ANSWER_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{url.rstrip('/')}/shadow") as answer,
+            session.get(f"{url.rstrip('/')}{path}") as answer,
         ):
             body, status = await answer.read(), answer.status
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise Unreachable(
-            "read the report",
+            "ask the operator beside KEDA",
             on=url,
             answer=str(error) or "no answer",
             next_step="forward the port: kubectl port-forward -n keda deployment/tidegate-shadow 8082",
         ) from error
     try:
         found: Entry = msgspec.json.decode(body, type=dict[str, Any])
-        found["objects"]
-    except (msgspec.DecodeError, KeyError) as error:
-        raise Malformed(
-            "read the report",
-            on=url,
-            answer=f"status {status}, and no report",
-            next_step="name the address of an operator that runs with --shadow",
-        ) from error
-    return found
+    except msgspec.DecodeError:
+        found = {}
+    if key in found:
+        return found
+    if "message" in found:
+        raise Misconfigured("explain", answer=str(found["message"]), next_step="name another object")
+    raise Malformed(
+        "ask the operator beside KEDA",
+        on=url,
+        answer=f"status {status}, and not what it would tell",
+        next_step="name the address of an operator that runs with --shadow",
+    )
 
 
 def lines(found: Entry, *, is_all: bool = False) -> list[str]:

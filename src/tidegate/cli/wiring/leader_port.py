@@ -34,7 +34,8 @@ class LeaderPort:
         self._folder = Path(settings.certificates)
         self._clock = clock
         self._certificates = Certificates(service_rules(settings))
-        self._is_wanted = settings.metrics_service_address.port is not None
+        # Beside KEDA nobody asks it, and reviewing who asks would be a write.
+        self._is_wanted = settings.metrics_service_address.port is not None and not settings.is_shadow
         self._site = LeaderSite(
             Listen(
                 f"{settings.metrics_server_service}.{settings.own_namespace}.svc",

@@ -10,6 +10,7 @@ from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.operator_settings import OperatorSettings
 from tidegate.cli.wiring.probe_site import plain_site
 from tidegate.kube.lease import Lease
+from tidegate.operator.figures.figures import More
 from tidegate.operator.operator import Operator
 from tidegate.telemetry.metrics.catalogue import LEADER
 from tidegate.telemetry.metrics.families import Metric
@@ -21,7 +22,9 @@ async def telling(
     operator: Operator, settings: OperatorSettings, lease: Lease | None, environment: Mapping[str, str]
 ) -> AsyncIterator[None]:
     """Serves and sends until the block is left."""
-    more = [] if lease is None else [partial(leading, lease)]
+    more: list[More] = [] if lease is None else [partial(leading, lease)]
+    if operator.shadow is not None:
+        more.append(operator.shadow.metrics)
     figures = operator.figures(
         more,
         has_old_names=settings.has_old_metric_names,

@@ -12,8 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from tidegate import __version__
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
@@ -23,6 +21,7 @@ from tidegate.cli.wiring.leader_port import LeaderPort
 from tidegate.cli.wiring.operator_metrics import telling
 from tidegate.cli.wiring.operator_settings import KEDA_LEASE, OperatorSettings
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
+from tidegate.cli.wiring.shadow.site import shadow_site
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.tls_policy import USUAL, TlsPolicy
@@ -42,7 +41,6 @@ from tidegate.kube.transport import always
 from tidegate.operator.certificates.rotation import Rotation
 from tidegate.operator.cluster.informers import Reach
 from tidegate.operator.operator import Operator, Stance
-from tidegate.operator.shadow.shadow import Shadow
 from tidegate.runtime.clock import SystemClock
 from tidegate.runtime.loop import stop_signals
 from tidegate.runtime.proxies import environment_proxy
@@ -106,8 +104,7 @@ async def running(
         pages = probe_pages(operator, lease)
         await stack.enter_async_context(plain_site(settings.probe_address, pages))
         if operator.shadow is not None:
-            shown = shadow_pages(operator.shadow)
-            await stack.enter_async_context(plain_site(settings.shadow_address, shown))
+            await stack.enter_async_context(shadow_site(settings.shadow_address, operator, operator.shadow))
         port = LeaderPort(settings, unguarded, clock, partial(standby, lease))
         # In shadow mode the certificates are those of the KEDA beside us.
         rotation = None if settings.is_shadow else port.rotation(client)
@@ -202,12 +199,6 @@ def reach(settings: OperatorSettings) -> Reach:
 def lease_name(settings: OperatorSettings) -> str:
     """The Lease to hold. Beside KEDA it is never KEDA's, also where its flags were copied."""
     return SHADOW_LEASE if settings.is_shadow and settings.lease_name == KEDA_LEASE else settings.lease_name
-
-
-def shadow_pages(shadow: Shadow) -> Mapping[str, Answer]:
-    """The report of an operator that stands beside KEDA, for `tidegate shadow report`."""
-    headers = {"Content-Type": "application/json"}
-    return {"/shadow": lambda _: Page(msgspec.json.encode(shadow.report()), headers=headers)}
 
 
 def probe_pages(operator: Operator, lease: Lease | None) -> Mapping[str, Answer]:

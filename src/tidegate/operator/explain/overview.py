@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.api.scaledobject import ScaledObject
-from tidegate.base.errors import TidegateError
 from tidegate.base.quantity import parse_quantity
 from tidegate.core.values import Reason
 from tidegate.kube.resource import Resource
 from tidegate.operator.explain.hpa import told_by
 from tidegate.operator.reconcile.steps import Steps
 from tidegate.operator.reconcile.tracker import Tracked
+from tidegate.operator.scaledobject.ready_pods import told_ready
 
 Object = dict[str, Any]
 
@@ -46,7 +46,7 @@ def rows(steps: Steps, hpa_of: Callable[[ScaledObject], Object | None]) -> list[
                 tuple(_metrics(steps, tracked, hpa_of)),
                 tracked.replicas,
                 reasons[-1] if reasons else None,
-                _ready(steps, tracked),
+                told_ready(steps.informers, tracked.target),
             )
         )
     return found
@@ -67,14 +67,3 @@ def _metrics(
             is_read = reading is not None and reading.failure is None
             read = reading.values[position] if is_read and reading is not None else None
             yield metric.name, read, metric.target
-
-
-def _ready(steps: Steps, tracked: Tracked) -> int | None:
-    if tracked.target is None:
-        return None
-    try:
-        target = steps.informers.get(*tracked.target)
-    except TidegateError:
-        return None
-    status = (target or {}).get("status") or {}
-    return int(status.get("readyReplicas") or 0) if status else None

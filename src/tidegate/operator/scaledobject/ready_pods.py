@@ -7,6 +7,7 @@ from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.selectors import parse_selector
 from tidegate.kube.resource import PODS
 from tidegate.operator.cluster.informers import Informers, PodMark
+from tidegate.operator.reconcile.tracker import Key
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledobject.scale_target import Target
 
@@ -41,3 +42,15 @@ def _is_needed(object: ScaledObject, plan: Plan) -> bool:
     composed = (composite.metric,) if composite is not None else ()
     metrics = [*composed, *(metric for one in plan.review.triggers for metric in one.metrics)]
     return any(metric.target_type == "Value" for metric in metrics)
+
+
+def told_ready(informers: Informers, target: Key | None) -> int | None:
+    """What a watched target says of its ready pods; None where it says nothing."""
+    if target is None:
+        return None
+    try:
+        found = informers.get(*target)
+    except TidegateError:
+        return None
+    status = (found or {}).get("status") or {}
+    return int(status.get("readyReplicas") or 0) if status else None

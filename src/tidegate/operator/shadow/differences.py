@@ -22,10 +22,12 @@ from tidegate.core.triggers.external_metric import external_metric
 from tidegate.core.values import CreateJobs, Decision, DeleteJobs, PatchStatus, Seen, SetReplicas
 from tidegate.operator.reconcile.steps import Steps
 from tidegate.operator.reconcile.tracker import Tracked
+from tidegate.operator.scaledobject.ready_pods import told_ready
 
 Object = dict[str, Any]
-# What counts of conditions: the others follow from these, or are the HPA's.
-CONDITIONS = ("Ready", "Active", "Fallback", "Paused")
+# What counts of conditions: the others follow from these, or are the HPA's. The last one says something
+# only where there is a fallback: else KEDA leaves it Unknown, or sets it to False.
+CONDITIONS = ("Ready", "Active", "Paused", "Fallback")
 # Two polls of each side, and what the API server takes to tell of them.
 SLACK_S = 15.0
 
@@ -62,13 +64,15 @@ def of_decision(
             yield Difference("deleted jobs", text, "they are there", grace, action.names)
         elif isinstance(action, PatchStatus) and "conditions" in action.status:
             wanted = msgspec.convert(action.status["conditions"], tuple[Condition, ...])
-            yield from _conditions(object.status.conditions, wanted, grace)
+            has_fallback = isinstance(object, ScaledObject) and object.spec.fallback is not None
+            compared = CONDITIONS if has_fallback else CONDITIONS[:-1]
+            yield from _conditions(compared, object.status.conditions, wanted, grace)
 
 
 def _conditions(
-    present: tuple[Condition, ...], wanted: tuple[Condition, ...], grace: float
+    types: tuple[str, ...], present: tuple[Condition, ...], wanted: tuple[Condition, ...], grace: float
 ) -> Iterator[Difference]:
-    for type in CONDITIONS:
+    for type in types:
         ours, theirs = find(wanted, type), find(present, type)
         if ours is None or (theirs is not None and ours.status == theirs.status):
             continue
@@ -151,13 +155,15 @@ def _samples(steps: Steps, tracked: Tracked, object: ScaledObject, seen: Seen) -
         if composite is not None
         else [metric for plan in tracked.plan.review.triggers for metric in plan.metrics]
     )
-    ready = seen.ready if isinstance(seen.ready, int) else seen.replicas
+    ready = told_ready(steps.informers, tracked.target)
     for metric in metrics:
         values = external_metric(metric.name, object, seen, views, tracked.memory, composite)
         failure = values if isinstance(values, Failure) else None
         total = None if isinstance(values, Failure) else sum(values)
-        count = ready if isinstance(ready, int) else 0
-        yield Sample(metric.name, metric.target_type, metric.target, total, failure, count)
+        if ready is None and metric.target_type == "Value":
+            # The HPA multiplies by ready pods, and nobody can tell how many it has seen.
+            failure = Failure("Unreachable", "ready pods are not counted")
+        yield Sample(metric.name, metric.target_type, metric.target, total, failure, ready or 0)
 
 
 def by_aspect(differences: Iterable[Difference]) -> dict[str, Difference]:

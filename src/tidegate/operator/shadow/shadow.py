@@ -10,7 +10,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import TidegateError
 from tidegate.base.times import format_time
 from tidegate.core.values import EmitEvent
-from tidegate.kube.resource import JOBS
+from tidegate.kube.resource import JOBS, Resource
 from tidegate.operator.cluster.shadow_writer import ShadowWriter
 from tidegate.operator.reconcile.steps import Steps
 from tidegate.operator.reconcile.tracker import Key, Tracked
@@ -19,6 +19,8 @@ from tidegate.operator.shadow import differences
 from tidegate.operator.shadow.differences import Difference
 from tidegate.operator.shadow.ledger import DAY, Account, Past, Standing
 from tidegate.review.hpa import hpa_name
+from tidegate.telemetry.metrics.catalogue import SHADOW_DIFFERED, SHADOW_DIFFERS
+from tidegate.telemetry.metrics.families import Metric
 
 Object = dict[str, Any]
 REASON = "ShadowDiffers"
@@ -49,9 +51,10 @@ class Shadow:
         if rest_s is not None:
             self.steps.again(tracked.key, max(rest_s, 1.0))
 
-    def of(self, uid: str) -> Object | None:
-        """One object's account, as `explain` shows it."""
-        account = self.accounts.get(uid)
+    def of(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """One object's account, beside its explanation."""
+        tracked = self.steps.tracker.by_key.get((resource, namespace, name))
+        account = self.accounts.get(tracked.uid) if tracked is not None else None
         return _row(account, self.steps.clock.now()) if account is not None else None
 
     def report(self) -> Object:
@@ -65,6 +68,17 @@ class Shadow:
             rows.append(row)
         rows.sort(key=lambda one: (-one["differed_s"], one["kind"], one["namespace"], one["name"]))
         return {"since": format_time(self.since), "at": format_time(now), "objects": rows}
+
+    def metrics(self) -> list[Metric]:
+        """The same as figures."""
+        differs, differed = Metric(SHADOW_DIFFERS), Metric(SHADOW_DIFFERED)
+        now = self.steps.clock.now()
+        for uid, account in self.accounts.items():
+            resource, namespace, name = self._keys[uid]
+            for standing in account.lasting():
+                differs.set(1.0, namespace, name, resource.kind, standing.difference.aspect)
+            differed.set(float(_row(account, now)["differed_s"]), namespace, name, resource.kind)
+        return [differs, differed]
 
     def _found(
         self, tracked: Tracked, object: ScaledObject | ScaledJob, hpa: Object | None, account: Account

@@ -272,6 +272,21 @@ METRICS_KEPT = Family(
     "tidegate_metrics_api_metrics_kept", "gauge", (), "Metrics whose last value is kept.", "ours"
 )
 
+SHADOW_DIFFERS = Family(
+    "tidegate_shadow_differs",
+    "gauge",
+    ("namespace", "name", "kind", "aspect"),
+    "1 for each lasting difference between what Tidegate would set and what is.",
+    "ours",
+)
+SHADOW_DIFFERED = Family(
+    "tidegate_shadow_differed_seconds",
+    "gauge",
+    ("namespace", "name", "kind"),
+    "How long an object has differed in the last 24 hours, all its differences added up.",
+    "ours",
+)
+
 _INDEXED = (*SCALER_LABELS[:4], "scalerIndex", "type")
 _MILLISECONDS = 1_000.0
 
@@ -345,5 +360,6 @@ OURS = (
     STATUS_WRITES,
 )
 METRICS_API = (API_REQUESTS, API_SECONDS, API_ANSWERS, STREAM_MESSAGES, STREAM_OPEN, METRICS_KEPT)
+SHADOW = (SHADOW_DIFFERS, SHADOW_DIFFERED)
 OLD = tuple(RENAMED)
 FAMILIES = (*KEDA, *FRAMEWORK, *OURS, *OLD)

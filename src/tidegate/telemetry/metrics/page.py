@@ -29,6 +29,7 @@ _PARTS = (
         "and the operator, so KEDA's `keda_internal_metricsservice_grpc_*` are not there.",
         catalogue.METRICS_API,
     ),
+    ("Beside KEDA", "Told by `tidegate operator --shadow`.", catalogue.SHADOW),
     ("Old names", "Names that KEDA has given up; told with `--metrics-old-names`.", catalogue.OLD),
 )
 

@@ -1,0 +1,1 @@
+"""An operator beside KEDA as a program: what it tells."""
