@@ -68,6 +68,10 @@ def test_sources_of_events_have_a_group_of_their_own(kind, plural, scope):
     assert schema(kind, "spec", "eventSubscription", "excludedEventTypes")["enum"] == types
 
 
+QUANTITY = (
+    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
+    r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+)
 COLUMNS = {
     "ScaledObject": "ScaleTargetKind ScaleTargetName Min Max Ready Active Fallback Paused "
     "Triggers Authentications Age",
@@ -111,7 +115,11 @@ def test_printer_columns_are_those_of_keda(kind):
         (
             "ScaledObject",
             "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.tolerance",
-            {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+            {
+                "x-kubernetes-int-or-string": True,
+                "anyOf": [{"type": "integer"}, {"type": "string"}],
+                "pattern": QUANTITY,
+            },
         ),
         ("ScaledObject", "status.lastActiveTime", {"type": "string", "format": "date-time"}),
         (

@@ -46,6 +46,10 @@ def test_several_mistakes_come_in_one_answer_each_with_its_path_and_value(scaled
     ]
 
 
+def behavior(**rules):
+    return {"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": rules}}}
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "text"),
     [
@@ -120,6 +124,13 @@ def test_several_mistakes_come_in_one_answer_each_with_its_path_and_value(scaled
             "spec.advanced.scalingModifiers.target",
             "must be a number above 0",
         ),
+        (
+            {"spec__advanced": behavior(tolerance="a tenth")},
+            "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.tolerance",
+            "should match",
+        ),
+        ({"metadata__name": "a" * 64}, "metadata.name", "no more than 63"),
+        ({"metadata__name": "a" * 60}, "metadata.name", "use at most 54"),
         ({"metadata__name": "a" * 55}, "metadata.name", "use at most 54"),
         (
             {"spec__advanced": {"horizontalPodAutoscalerConfig": {"name": "h" * 64}}},
@@ -165,6 +176,8 @@ def test_what_a_scaled_object_is_refused_for(changes, path, text, scaled_object)
             "spec__minReplicaCount": 1,
             "spec__advanced": {"scalingModifiers": {"formula": "1", "target": "2"}},
         },
+        {"spec__advanced": behavior(tolerance="0.05", stabilizationWindowSeconds=3600)},
+        {"spec__advanced": behavior(tolerance=1)},
         {"metadata__name": "a" * 54},
         {
             "metadata__name": "a" * 63,

@@ -61,3 +61,15 @@ def test_what_no_authentication_can_give_is_missing_although_the_trigger_has_one
         "spec.triggers[0].metadata.queryTime",
         "spec.triggers[0].metadata.threshold",
     ]
+
+
+def test_a_behavior_that_no_hpa_can_have_is_warned_of() -> None:
+    behavior = {"scaleDown": {"stabilizationWindowSeconds": 3700}}
+    object = scaled_object({}, advanced={"horizontalPodAutoscalerConfig": {"behavior": behavior}})
+    problems, warnings = admit("CREATE", KIND, object, None)
+    assert not problems
+    (warning,) = (one for one in warnings if "stabilizationWindowSeconds" in one)
+    assert warning.startswith(
+        "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds: "
+    )
+    assert warning.endswith("; the HPA would be refused")
