@@ -15,6 +15,18 @@ from tidegate.base.errors import Misconfigured, Unreachable
 from tidegate.kube.client import Client
 from tidegate.kube.config import Config
 from tidegate.kube.resource import JOBS, PODS, ApiError
+from tidegate.runtime.clock import SystemClock
+
+
+class Patient(SystemClock):
+    """Sleeps for no time, and keeps for how long it was to."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
 
 POD = "/api/v1/namespaces/default/pods"
 
@@ -151,7 +163,26 @@ async def test_too_many_requests_are_repeated_as_the_server_asks_and_not_forever
     api.refuse = busy
     with pytest.raises(ApiError, match="later"):
         await client.list(PODS)
-    assert len(api.requests) == 4
+    assert len(api.requests) == 10
+
+
+async def test_a_server_that_asks_for_patience_gets_as_much_as_it_asks_for(api):
+    clock = Patient()
+    client = Client(Config(api.url), clock=clock)
+    answers = iter(["7", "30", "86400"])
+
+    async def busy(request):
+        wait = next(answers, None)
+        if wait is None:
+            return None
+        body = status(429, "TooManyRequests", "later")
+        return web.json_response(body, status=429, headers={"Retry-After": wait})
+
+    api.refuse = busy
+    await client.create(PODS, "default", {"metadata": {"name": "web"}})
+    await client.close()
+    assert clock.slept == [7.0, 30.0, 60.0]
+    assert [method for method, *_ in api.requests] == ["POST"] * 4
 
 
 async def test_when_no_server_answers_the_error_says_which_one_and_what_to_do(api):

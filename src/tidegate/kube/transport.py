@@ -31,8 +31,9 @@ REPLY_BYTES = 128 << 20
 
 _KEEPALIVE_S = 600.0
 _ERROR_BYTES = 1 << 20
-_MOST_TRIES = 4
-_LONGEST_RETRY_AFTER_S = 5.0
+# An API server that is flooded asks for a second at a time, again and again; more than a minute is a mistake.
+_MOST_TRIES = 10
+_LONGEST_RETRY_AFTER_S = 60.0
 
 _REASONS = {
     400: "BadRequest",

@@ -151,11 +151,17 @@ class Operator:
 
     def lacks(self) -> Iterable[str]:
         """What keeps it from working, in words; nothing where it works."""
+        refused = []
         for resource in OURS:
-            if not self.informers.has_listed(resource):
+            parts = self.informers.cache(resource).parts
+            refused += [str(one.refusal) for one in parts if not one.is_synced and one.refusal is not None]
+            if any(not one.is_synced and one.refusal is None for one in parts):
                 yield f"{resource.plural} have not been listed yet"
-            elif self.informers.is_away(resource):
+            elif self.informers.has_listed(resource) and self.informers.is_away(resource):
                 yield f"{resource.plural} have not been heard of for a while"
+        if len(refused) == sum(len(self.informers.cache(one).parts) for one in OURS):
+            # One of them is enough to be of use.
+            yield from dict.fromkeys(refused)
 
     async def external_metric(
         self, namespace: str, name: str, labels: Mapping[str, str]

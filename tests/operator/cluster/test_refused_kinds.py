@@ -93,3 +93,36 @@ def test_a_secret_that_may_not_be_read_is_named_with_the_verb_that_is_missing() 
         assert cluster.condition(SCALED_OBJECTS, "locked", "Ready")[0] == "False"
 
     told(SECRETS, story)
+
+
+def lacking(*kinds: Resource) -> list[str]:
+    """Why an operator that may not list these kinds is not ready."""
+    found: list[str] = []
+
+    async def story(clock: Any) -> None:
+        cluster = Cluster(clock)
+        for kind in kinds:
+            cluster.client.forbid(kind)
+        found.extend(f"before: {one}" for one in cluster.operator.lacks())
+        async with running(cluster.operator):
+            await clock.sleep(10)
+            found.extend(cluster.operator.lacks())
+
+    virtualtime.run(story)
+    return found
+
+
+BEFORE = ["before: scaledobjects have not been listed yet", "before: scaledjobs have not been listed yet"]
+
+
+@pytest.mark.parametrize("kinds", [(), (SCALED_JOBS,), (SCALED_OBJECTS,), (SECRETS, HPAS)])
+def test_an_operator_is_ready_when_it_can_be_of_use(kinds: tuple[Resource, ...]) -> None:
+    assert lacking(*kinds) == BEFORE
+
+
+def test_an_operator_that_may_see_none_of_its_objects_is_not_ready_and_says_why() -> None:
+    assert lacking(SCALED_JOBS, SCALED_OBJECTS) == [
+        *BEFORE,
+        "scaledobjects is forbidden",
+        "scaledjobs is forbidden",
+    ]
