@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -168,8 +168,8 @@ class Rounds:
         followed = self._followed.get(key)
         return Pace(followed.took_s, followed.late_s, followed.empties) if followed is not None else Pace()
 
-    def servers(self) -> list[ServerState]:
-        """Every server that is connected, with what was sent to it; in no order."""
+    def servers(self) -> Iterator[ServerState]:
+        """Every server that is connected now, with what was sent to it when it comes to it; in no order."""
         return self._serving.servers()
 
     def next_poll(self, key: TriggerKey) -> NextPoll | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -110,9 +110,11 @@ class Serving:
             since_s = max(connection.asked_at, self._clock.monotonic())
             self._agenda.add(since_s + connection.idle_s, partial(self._close_idle, connection))
 
-    def servers(self) -> list[ServerState]:
-        """Every server that is connected, with what was sent to it; in no order."""
-        return [one.state() for one in self._connections.values() if one.server is not None]
+    def servers(self) -> Iterator[ServerState]:
+        """Every server that is connected now, with what was sent to it when it comes to it; in no order."""
+        for one in tuple(self._connections.values()):
+            if one.server is not None:
+                yield one.state()
 
     async def close_all(self) -> None:
         adapters = [one.adapter for one in self._connections.values() if one.adapter is not None]

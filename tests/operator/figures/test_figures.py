@@ -11,7 +11,9 @@ from parts import virtualtime
 from parts.cluster import Cluster, external, operated, redis
 from tidegate.base.errors import Unreachable
 from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, TRIGGER_AUTHENTICATIONS
+from tidegate.operator.figures.figures import OBJECTS_AT_ONCE, Figures, Telling
 from tidegate.operator.figures.scaler_names import scaler_name
+from tidegate.operator.figures.server_figures import SERVERS_AT_ONCE
 from tidegate.telemetry.metrics.exposition import lines
 
 DOWN = Unreachable("connect", on="redis", answer="connection refused")
@@ -240,6 +242,16 @@ async def test_an_object_that_is_wrong_counts_an_error_for_each_poll_that_it_mis
 
 
 @operated(jobs=3)
+async def test_an_object_that_nobody_can_read_is_told_as_not_ready(clock: Any, cluster: Cluster) -> None:
+    await cluster.deployment("web", 1)
+    await cluster.scaled_object("web", minReplicaCount="two")
+    await clock.sleep(5)
+    found = await told(cluster)
+    assert found.of("tidegate_object_ready", name="web", kind="ScaledObject") == 0
+    assert found.of("keda_resource_registered_total", type="scaled_object") == 1
+
+
+@operated(jobs=3)
 async def test_old_names_are_told_where_they_are_asked_for(clock: Any, cluster: Cluster) -> None:
     await cluster.deployment("web", 1)
     await cluster.scaled_object("web")
@@ -292,11 +304,10 @@ async def test_work_is_counted(clock: Any, cluster: Cluster) -> None:
 
 @operated(jobs=3)
 async def test_many_objects_are_gathered_in_slices(clock: Any, cluster: Cluster) -> None:
-    from tidegate.operator.figures.figures import OBJECTS_AT_ONCE, Figures, Telling
-
     count = 300
     for number in range(count):
-        await cluster.scaled_job(f"job-{number}", redis(f"list-{number}"))
+        # Each with a server of its own.
+        await cluster.scaled_job(f"job-{number}", redis(f"list-{number}", address=f"redis-{number}:6379"))
     await clock.sleep(20)
     pauses = 0
 
@@ -305,7 +316,7 @@ async def test_many_objects_are_gathered_in_slices(clock: Any, cluster: Cluster)
         pauses += 1
 
     metrics = await Figures(cluster.operator.steps, Telling(give_way=give_way)).gather()
-    assert pauses >= count / OBJECTS_AT_ONCE
+    assert pauses >= count / OBJECTS_AT_ONCE + count / SERVERS_AT_ONCE
     values = next(one for one in metrics if one.family.name == "keda_scaler_metrics_value")
     assert len(values.samples) == count
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Wire = Callable[[CloudEvent], tuple[tuple[tuple[str, str], ...], bytes]]
 _API_VERSION = "api-version=2018-01-01"
-_REPLY_BYTES = 64 << 10
 # What says something of the event and not of the address.
 _UNWELCOME = (400, 413, 422)
 
@@ -100,7 +99,6 @@ class Delivery:
             method="POST",
             headers=headers,
             body=body,
-            limit_bytes=_REPLY_BYTES,
             attempted="send a CloudEvent",
         )
         response = await self._client.send(request)

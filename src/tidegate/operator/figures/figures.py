@@ -89,7 +89,8 @@ class Figures:
         if self._telling.is_acting():
             await self._registered(found)
         self._operator(found)
-        tell_servers(found, self._steps, is_detailed=self._telling.has_detailed_labels)
+        telling = self._telling
+        await tell_servers(found, self._steps, telling.give_way, is_detailed=telling.has_detailed_labels)
         for more in self._telling.more:
             found |= {metric.family: metric for metric in more()}
         if self._telling.has_old_names:
@@ -132,12 +133,6 @@ class Figures:
         if late_s is not None:
             kind = "scaledjob" if is_job else "scaledobject"
             found[known.LOOP_LATENCY].set(late_s, namespace, kind, name)
-        conditions = object.status.conditions
-        ready, fallen = find(conditions, "Ready"), find(conditions, "Fallback")
-        if ready is not None:
-            found[known.READY].set(_READY.get(ready.status, -1.0), namespace, name, resource.kind)
-        if isinstance(object, ScaledObject) and object.spec.fallback is not None and fallen is not None:
-            found[known.FALLBACK].set(float(fallen.status == "True"), namespace, name, resource.kind)
 
     async def _registered(self, found: Mapping[Family, Metric]) -> None:
         triggers: Counter[str] = Counter()
@@ -148,7 +143,8 @@ class Figures:
                 found[known.RESOURCES].add(1.0, kind, namespace_of(one) or "default")
                 if isinstance(one, ScaledObject | ScaledJob):
                     triggers.update(trigger.type for trigger in one.spec.triggers)
-                if count % (100 * OBJECTS_AT_ONCE) == 0:
+                    _tell_conditions(found, resource, one)
+                if count % (20 * OBJECTS_AT_ONCE) == 0:
                     await self._telling.give_way()
         for type, number in triggers.items():
             found[known.TRIGGERS].set(float(number), type)
@@ -172,3 +168,16 @@ class Figures:
         late = counters.lateness
         within = tuple(late.up_to(bound) for bound in known.POLL_LATENESS.buckets)
         found[known.POLL_LATENESS].distributions[()] = Distribution(within, sum(late.counts), late.sum_s)
+
+
+def _tell_conditions(
+    found: Mapping[Family, Metric], resource: Resource, object: ScaledObject | ScaledJob
+) -> None:
+    """Of every object that there is, one that nobody can read included."""
+    place = (object.metadata.namespace, object.metadata.name, resource.kind)
+    ready = find(object.status.conditions, "Ready")
+    fallen = find(object.status.conditions, "Fallback")
+    if ready is not None:
+        found[known.READY].set(_READY.get(ready.status, -1.0), *place)
+    if isinstance(object, ScaledObject) and object.spec.fallback is not None and fallen is not None:
+        found[known.FALLBACK].set(float(fallen.status == "True"), *place)
