@@ -18,10 +18,10 @@ import msgspec
 
 PATH = "/stream"
 MESSAGE_BYTES = 4 << 20
-"""Longer messages end the stream. A list of more than this is sent in several."""
+"""Longer messages end the stream."""
 
-MOST_IN_ONE = 5_000
-"""Questions, answers or numbers in one message."""
+MOST_IN_ONE = 1_000
+"""Questions, answers or numbers in one message: with the longest texts it is not too long."""
 
 
 class Metric(msgspec.Struct, frozen=True, gc=False):

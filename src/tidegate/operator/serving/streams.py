@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -45,6 +46,8 @@ ASKED_S = 60.0
 MOMENT_S = 0.05
 # So many metrics take milliseconds; the loop is not held longer.
 AT_ONCE = 50
+# Of a failure: an HPA's condition shows no more.
+TEXT = 2_000
 MOST_FOLLOWED = 100_000
 MOST_UNDER_WAY = 2_000
 
@@ -230,7 +233,7 @@ class Stream:
                 if not _is_untold(told, answered):
                     changed.append(_answer(number, answered))
             elif answered.measured_s > told.measured_s:
-                moment_s = answered.measured_s // MOMENT_S * MOMENT_S
+                moment_s = math.floor(answered.measured_s / MOMENT_S) * MOMENT_S
                 same.setdefault(moment_s, []).append(number)
         return changed, same
 
@@ -288,7 +291,7 @@ def _is_untold(told: Answered, answered: Answered) -> bool:
 def _answer(number: int, answered: Answered, *, is_reply: bool = False) -> Answer:
     values = answered.values
     if isinstance(values, Failure):
-        return Answer(number, kind=values.kind, message=values.message, is_reply=is_reply)
+        return Answer(number, kind=values.kind, message=values.message[:TEXT], is_reply=is_reply)
     return Answer(
         number,
         list(values),
