@@ -231,8 +231,7 @@ def test_what_is_not_served_is_refused_in_words(walk: Kubectl) -> None:
     for words in (
         ("attach", "alone"),
         ("port-forward", "alone", "8080"),
-        ("top", "pod"),
-        ("top", "node"),
+        ("top", "pod", "nosuch"),
         ("create", "token", "nobody"),
         ("auth", "can-i", "get", "pods", "--as", "ann"),
         ("certificate", "approve", "x"),
@@ -243,6 +242,13 @@ def test_what_is_not_served_is_refused_in_words(walk: Kubectl) -> None:
         ("get", "pod", "nosuch"),
     ):
         walk.expect(*words, code=1)
+
+
+def test_top_shows_what_is_used(walk: Kubectl) -> None:
+    walk.expect("top", "pod", "alone", text="CPU(cores)")
+    walk.expect("top", "pods", "-A", "--containers", text="alone")
+    walk.expect("top", "node", "local", text="local")
+    walk.expect("top", "pods", "-l", "no=such", text="No resources found")
 
 
 def test_a_node_that_is_cordoned_takes_no_pods(walk: Kubectl) -> None:

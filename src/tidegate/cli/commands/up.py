@@ -12,8 +12,8 @@ import click
 from tidegate.cli.cluster.local_directory import default_directory
 
 if TYPE_CHECKING:
+    from tidegate.cli.wiring.local.pod_network import Kind
     from tidegate.cli.wiring.local_cluster import Local, Settings
-    from tidegate.cli.wiring.pod_network import Kind
 
 PORT = 7443
 

@@ -25,14 +25,15 @@ from tidegate.base.selectors import parse_selector
 from tidegate.base.times import format_time
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
-from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
-from tidegate.cli.wiring.pod_network import (
+from tidegate.cli.wiring.local.pod_network import (
     Kind,
     api_endpoint,
     open_network,
     serve_pods,
     service_network,
 )
+from tidegate.cli.wiring.local.resource_metrics import ResourceMetrics
+from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.probe_site import plain_site
 from tidegate.connections.adapter import Surroundings
 from tidegate.kube import config
@@ -131,6 +132,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         )
         metrics.operator, metrics.node = operator, node
         endpoint = api_endpoint(network, server.url)
+        server.serve_resource_metrics(ResourceMetrics(node).answer)
         server.serve("explain", partial(explain, operator))
         server.serve("names", partial(names, node))
         metrics_of = metrics_page(operator.figures(has_old_names=settings.has_old_metric_names))

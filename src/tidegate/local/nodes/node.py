@@ -33,7 +33,7 @@ from tidegate.local.nodes.network.pod_networks import PodNetwork, SharedNetwork
 from tidegate.local.nodes.network.service_proxies import Proxies
 from tidegate.local.nodes.places import network_report
 from tidegate.local.nodes.pod_streams import Streams
-from tidegate.local.nodes.pod_usage import MemoryWatch, Meter
+from tidegate.local.nodes.pod_usage import MemoryWatch, Meter, Uses
 from tidegate.local.nodes.pods.pod_worker import PodTask
 from tidegate.local.nodes.pods.status_reports import FINISHED
 from tidegate.local.nodes.processes.machine_view import Host, condition, told
@@ -132,6 +132,14 @@ class Node:
     ) -> dict[str, float] | Failure:
         """`cpu` (cores) or `memory` (bytes) by pod name; see `Meter.usage`."""
         return await self._meter.usage(namespace, selector, resource, container)
+
+    async def uses(self) -> Uses:
+        """What pods and the machine use now."""
+        return await self._meter.uses()
+
+    @property
+    def clock(self) -> Clock:
+        return self._context.clock
 
     async def run(self) -> None:
         """Adopts what an earlier server left, then keeps pods and Services as the objects say."""

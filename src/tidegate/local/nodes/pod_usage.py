@@ -34,6 +34,47 @@ class Sample:
     at: float
     ticks: Mapping[int, int] = field(default_factory=dict)
     memory: Mapping[int, int] = field(default_factory=dict)
+    machine: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Of a container, or of the machine."""
+
+    cores: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PodUse:
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+    containers: Mapping[str, Use]
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """What everything has used over `window_s`."""
+
+    machine: Use
+    pods: tuple[PodUse, ...]
+    window_s: float
+
+
+def machine_use(before: Sample, now: Sample) -> Use:
+    """All processes of this machine together; memory is what is not available to others."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    sizes = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
+    cores = max(0, now.machine - before.machine) / TICKS_PER_S / (now.at - before.at)
+    return Use(cores, sizes["MemTotal"] - sizes["MemAvailable"])
+
+
+def _machine_ticks() -> int:
+    """Ticks in which a cpu of this machine was not idle and did not wait for a disk."""
+    words = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    numbers = [int(word) for word in words]
+    return sum(numbers) - numbers[3] - numbers[4]
 
 
 def sample(at: float) -> Sample:
@@ -50,7 +91,7 @@ def sample(at: float) -> Sample:
         session = int(fields[3])
         ticks[session] = ticks.get(session, 0) + sum(int(word) for word in fields[11:15])
         memory[session] = memory.get(session, 0) + int(fields[21]) * PAGE_BYTES
-    return Sample(at, ticks, memory)
+    return Sample(at, ticks, memory, _machine_ticks())
 
 
 class Meter:
@@ -88,9 +129,24 @@ class Meter:
             if resource == "memory":
                 result[task.name] = float(sum(now.memory.get(session, 0) for session in sessions))
             else:
-                used = sum(max(0, now.ticks.get(one, 0) - before.ticks.get(one, 0)) for one in sessions)
-                result[task.name] = used / TICKS_PER_S / (now.at - before.at)
+                result[task.name] = _use(before, now, sessions).cores
         return result
+
+    async def uses(self) -> Uses:
+        """Of all running pods by container, and of the machine."""
+        before, now = await self._window()
+        pods = []
+        for pod in self._objects.list(PODS):
+            task = self._pods.get(pod["metadata"]["uid"])
+            if task is None:
+                continue
+            names = [one.name for one in task.containers]
+            sessions = {name: list(_sessions(task, name)) for name in names}
+            used = {name: _use(before, now, of) for name, of in sessions.items() if of}
+            meta = pod["metadata"]
+            if used:
+                pods.append(PodUse(meta["namespace"], meta["name"], meta.get("labels") or {}, used))
+        return Uses(machine_use(before, now), tuple(pods), now.at - before.at)
 
     async def _window(self) -> tuple[Sample, Sample]:
         async with self._turn:
@@ -148,6 +204,13 @@ def _own_memory(session: int) -> int:
                 lines = Path(f"/proc/{entry}/smaps_rollup").read_text().splitlines()
                 total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return total
+
+
+def _use(before: Sample, now: Sample, sessions: Iterable[int]) -> Use:
+    sessions = list(sessions)
+    ticks = sum(max(0, now.ticks.get(one, 0) - before.ticks.get(one, 0)) for one in sessions)
+    cores = ticks / TICKS_PER_S / (now.at - before.at)
+    return Use(cores, sum(now.memory.get(one, 0) for one in sessions))
 
 
 def _sessions(task: PodTask, container: str) -> Iterable[int]:

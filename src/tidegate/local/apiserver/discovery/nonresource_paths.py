@@ -11,7 +11,7 @@ from aiohttp import web
 from tidegate.kube.resource import Resource
 from tidegate.kube.responses import JSON_TYPE, accepted, encode, json_answer
 from tidegate.local.apiserver.authentication.claims import ISSUER
-from tidegate.local.apiserver.discovery import api_groups
+from tidegate.local.apiserver.discovery import api_groups, resource_metrics
 from tidegate.local.apiserver.discovery.openapi import V2_TYPE, Documents
 from tidegate.local.apiserver.kinds import Kind, Kinds
 from tidegate.local.apiserver.paths import Path
@@ -57,11 +57,14 @@ class RootPaths:
         self._external_metric = external_metric
         self._key = key
         self._documents = Documents(kinds)
+        self.resource_metrics: resource_metrics.Answer | None = None
         self.extras: dict[str, Extra] = {}
         self.pages: dict[str, Page] = {}
 
     def has(self, path: Path) -> bool:
         """Whether a path that looks like a resource's is answered here."""
+        if f"{path.group}/{path.version}" == resource_metrics.VERSION:
+            return self.resource_metrics is not None
         resource = EXTERNAL_METRICS.resource
         return self._external_metric is not None and (path.group, path.version) == (
             resource.group,
@@ -73,6 +76,9 @@ class RootPaths:
     ) -> web.StreamResponse | None:
         """None when there is no such path. `resource` is what the path names, where it looks so."""
         path = request.path.rstrip("/") or "/"
+        if resource is not None and resource.group == resource_metrics.GROUP:
+            assert self.resource_metrics is not None
+            return json_answer(await self.resource_metrics(resource, request.query))
         if resource is not None:
             return await self._metric(request, resource)
         if path in self.pages:
@@ -113,7 +119,8 @@ class RootPaths:
 
     def _all(self) -> tuple[Kind, ...]:
         metrics = () if self._external_metric is None else (EXTERNAL_METRICS,)
-        return (*self._kinds.all(), *metrics)
+        used = () if self.resource_metrics is None else (resource_metrics.NODES, resource_metrics.PODS)
+        return (*self._kinds.all(), *metrics, *used)
 
     def _discovery(self, request: web.Request, is_core: bool, url: str) -> web.Response | None:
         asked = accepted(request.headers.get("Accept", ""), api_groups.AGGREGATED)

@@ -19,6 +19,7 @@ from tidegate.kube.responses import cut_off, failure_answer, no_such_path, not_a
 from tidegate.local.apiserver.authorization.access import User, forbidden
 from tidegate.local.apiserver.control_plane import Plane
 from tidegate.local.apiserver.discovery.nonresource_paths import ExternalMetric, Extra, Page, RootPaths
+from tidegate.local.apiserver.discovery.resource_metrics import Answer
 from tidegate.local.apiserver.http import security
 from tidegate.local.apiserver.http.asked_access import path_access, resource_access
 from tidegate.local.apiserver.http.endpoints import Endpoints
@@ -93,6 +94,10 @@ class Server:
     def serve(self, first: str, extra: Extra) -> None:
         """Answers GETs below `/<first>/` with what `extra` returns."""
         self._root_paths.extras[first] = extra
+
+    def serve_resource_metrics(self, answer: Answer) -> None:
+        """Serves the resource metrics API, with what `answer` knows."""
+        self._root_paths.resource_metrics = answer
 
     def serve_page(self, path: str, page: Page) -> None:
         """Answers GETs of exactly this path with the page, to whoever may read it."""
