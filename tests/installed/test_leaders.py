@@ -7,7 +7,7 @@ import time
 import pytest
 
 from parts.installed import Installed, Program
-from parts.installed_objects import deployment, replicas, scaled_object
+from parts.installed_objects import deployment, replicas, rules, scaled_object
 from parts.real_cluster import GROUP
 from parts.redis_servers import RedisProcess
 
@@ -76,6 +76,17 @@ def test_a_leader_that_stood_still_past_its_lease_writes_nothing_more_and_ends(
     time.sleep(1)
     assert replicas(installed, "held") == 0
     redis.call("DEL", "held")
+
+
+def test_a_replica_that_may_not_have_the_lease_is_not_ready_and_says_why(installed: Installed) -> None:
+    operator = installed.operator("--leader-elect", kubeconfig=installed.account(rules(without=("leases",))))
+    operator.start(waits=False)
+    operator.until(
+        "it says why", lambda: 'cannot create resource "leases"' in operator.probe("/readyz")[1], 30.0
+    )
+    assert operator.probe("/readyz")[0] == 503
+    assert operator.probe("/healthz")[0] == 200
+    assert operator.stop() == 0
 
 
 def test_a_leader_whose_lease_is_taken_away_ends(installed: Installed) -> None:

@@ -50,7 +50,8 @@ class LeaseTimes:
 
 
 class Lease:
-    """One replica's side of a Lease. `elapsed` are seconds that never stand still.
+    """One replica's side of a Lease. `holder` has it as was last seen, `is_heard` once it was; `complaint` is
+    why it cannot be had, "" where nothing is wrong. `elapsed` are seconds that never stand still.
 
     `client` must be one that is not held back by `check`.
     """
@@ -68,6 +69,7 @@ class Lease:
         self.times = times or LeaseTimes()
         self.holder = ""
         self.is_heard = False
+        self.complaint = ""
         self._client = client
         self._elapsed = elapsed
         self._renewed_s: float | None = None
@@ -76,7 +78,6 @@ class Lease:
         self._expires_s = 0.0
         self._object: dict[str, Any] | None = None
         self._news = asyncio.Event()
-        self._complaint = ""
 
     @property
     def is_held(self) -> bool:
@@ -139,12 +140,14 @@ class Lease:
     async def _attempt(self) -> bool:
         try:
             async with asyncio.timeout(self.times.deadline_s):
-                return await self._take()
+                is_ours = await self._take()
+                self.complaint = ""
+                return is_ours
         except (*_REFUSED, TimeoutError) as error:
             text = str(error) or "no answer in time"
-            if text != self._complaint:
+            if text != self.complaint:
                 log.warning("lease cannot be had", extra={"lease": self._where, "failure": text})
-            self._complaint = text
+            self.complaint = text
             return False
 
     async def _take(self) -> bool:
@@ -171,7 +174,7 @@ class Lease:
     def _taken(self, began_s: float, stored: dict[str, Any]) -> bool:
         """It counts from the moment before the request: others may have seen it as early as that."""
         self._object, self._renewed_s, self.holder = stored, began_s, self.identity
-        self.is_heard, self._complaint = True, ""
+        self.is_heard, self.complaint = True, ""
         return True
 
     async def _look(self) -> dict[str, Any] | None:

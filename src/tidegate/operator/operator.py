@@ -275,7 +275,7 @@ class Operator:
             self._on_hpa(namespace, old, new)
         elif resource in authentication_events.KINDS:
             key = (resource, namespace, name)
-            if self._authentications.changed(key, new):
+            if self._authentications.changed(key, new, is_acting=self._is_acting):
                 self.queue.add(key)
         else:
             self._on_target(resource, namespace, name, old, new)

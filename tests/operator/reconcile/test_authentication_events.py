@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -106,5 +107,30 @@ def test_the_finalizer_that_keda_has_given_one_goes_when_it_is_deleted(
             left = cluster.objects.get(resource, namespace, "auth")
             assert left is not None
             assert left["metadata"]["finalizers"] == ["example.com/mine"]
+
+    virtualtime.run(story)
+
+
+def test_what_came_and_went_while_another_operator_led_is_told_by_that_one_alone() -> None:
+    async def story(clock: Any) -> None:
+        cluster = Cluster(clock)
+        leads = asyncio.Event()
+        standby = asyncio.create_task(cluster.new_operator().run(leads.wait))
+        async with running(cluster.operator):
+            await clock.sleep(1)
+            await cluster.create(TRIGGER_AUTHENTICATIONS, "auth", spec=SPEC)
+            await cluster.create(TRIGGER_AUTHENTICATIONS, "gone", spec=SPEC)
+            await clock.sleep(1)
+            await cluster.objects.delete(TRIGGER_AUTHENTICATIONS, "shop", "gone")
+            await clock.sleep(1)
+        before = len(cluster.objects.list(EVENTS))
+        leads.set()
+        await clock.sleep(5)
+        assert len(cluster.objects.list(EVENTS)) == before == 3
+        await cluster.patch(TRIGGER_AUTHENTICATIONS, "auth", {"spec": OTHER})
+        await clock.sleep(2)
+        assert told(cluster)[-1][1] == "TriggerAuthenticationUpdated"
+        standby.cancel()
+        await asyncio.gather(standby, return_exceptions=True)
 
     virtualtime.run(story)

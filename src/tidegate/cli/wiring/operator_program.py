@@ -208,8 +208,9 @@ def probe_pages(operator: Operator, lease: Lease | None) -> Mapping[str, Answer]
 
     def ready(headers: Mapping[str, str]) -> Page:
         lacks = list(operator.lacks())
-        if lease is not None and not lease.is_heard:
-            lacks.append(f"the lease {lease.namespace}/{lease.name} was not read yet")
+        if lease is not None and (lease.complaint or not lease.is_heard):
+            why = lease.complaint or "it was not read yet"
+            lacks.append(f"the lease {lease.namespace}/{lease.name}: {why}")
         return Page("\n".join(lacks).encode(), 503) if lacks else Page(b"ok")
 
     return {"/healthz": lambda headers: Page(b"ok"), "/readyz": ready}

@@ -33,12 +33,15 @@ class AuthenticationEvents:
         self._told: dict[Key, Told] = {}
         self._wrong: dict[Key, Told] = {}
 
-    def changed(self, key: Key, new: Any | None) -> bool:
-        """Whether the change is worth a reconcile. Those of the first list are only noted, but for one that
-        cannot be read."""
+    def changed(self, key: Key, new: Any | None, *, is_acting: bool) -> bool:
+        """Whether the change is worth a reconcile. Those of the first list, and those that another operator
+        tells as long as this one stands by, are only noted, but for one that cannot be read."""
         if new is not None and _is_held(new):
             return True
-        if new is not None and not self.informers.has_listed(key[0]):
+        if new is None and not is_acting:
+            self._told.pop(key, None)
+            return False
+        if new is not None and not (is_acting and self.informers.has_listed(key[0])):
             self._told[key] = _state(new)
             return bool(_problems(new))
         return self._told.get(key) != (_state(new) if new is not None else None)
