@@ -73,13 +73,16 @@ async def fetch(session: Session, words: Sequence[str]) -> Entry:
 
 async def _aggregated(session: Session, resource: Resource, name: str) -> Entry:
     """What the metrics API server of a cluster says, behind the aggregator: any kubeconfig reaches it."""
+    from urllib.parse import quote
+
     import msgspec
 
     from tidegate.base.errors import Unsupported
     from tidegate.kube.resource import ApiError
     from tidegate.metricsapi.documents import EXPLAIN
 
-    path = f"{EXPLAIN.root}/namespaces/{session.namespace}/explained{resource.plural}/{name}"
+    place = f"namespaces/{quote(session.namespace, safe='')}/explained{resource.plural}"
+    path = f"{EXPLAIN.root}/{place}/{quote(name, safe='')}"
     try:
         found: Entry = msgspec.json.decode(await session.client.request("GET", path))
     except ApiError as error:

@@ -47,7 +47,7 @@ MOMENT_S = 0.05
 # So many metrics take milliseconds; the loop is not held longer.
 AT_ONCE = 50
 # Of a failure: an HPA's condition shows no more.
-TEXT = 2_000
+TEXT = 1_000
 MOST_FOLLOWED = 100_000
 MOST_UNDER_WAY = 2_000
 
