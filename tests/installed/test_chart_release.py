@@ -330,3 +330,36 @@ def test_a_new_release_goes_on_where_the_old_one_ended_with_certificates_of_an_a
     cluster.until("it rests", lambda: story.has("web", 0))
     cluster.until("it is held again", lambda: story.held("scaledobject web"))
     assert refused(cluster) == []
+
+
+def test_an_operator_of_one_namespace_asks_nothing_of_others(story: Story) -> None:
+    cluster = story.cluster
+    cluster.uninstall()
+    restrict = {"operator": {"restrict": {"secret": True}}}
+    cluster.own_values = {"watchNamespace": SHOP, "permissions": restrict}
+    before = len(list(cluster.asked()))
+    cluster.install()
+    story.push("web", 20)
+    cluster.until("it has four", lambda: story.has("web", 4))
+    story.queue().delete("web")
+    cluster.until("it rests", lambda: story.has("web", 0))
+    assert refused(cluster) == []
+    asked = [one for one in list(cluster.asked())[before:] if one.account == "keda-operator"]
+    assert {one.namespace for one in asked if one.resource in ("scaledobjects", "jobs", "pods")} == {SHOP}
+    assert {one.namespace for one in asked if one.resource == "secrets"} == {NAMESPACE}
+
+
+def test_a_shadow_tells_what_it_would_do_and_does_nothing(story: Story) -> None:
+    cluster = story.cluster
+    cluster.uninstall()
+    cluster.own_values = {"shadow": {"enabled": True}}
+    before = len(list(cluster.asked()))
+    cluster.install()
+    story.push("web", 20)
+    cluster.until("it differs", lambda: "ShadowDiffers" in cluster.kubectl("get", "events", "-n", SHOP))
+    assert story.has("web", 0)
+    assert refused(cluster) == []
+    asked = list(cluster.asked())[before:]
+    writes = {one.resource for one in asked if one.verb not in ("get", "list", "watch")}
+    assert writes == {"leases", "events"}
+    cluster.uninstall()
