@@ -60,6 +60,7 @@ def test_a_shadow_tells_what_differs_and_writes_nothing_but_events_and_its_lease
     flags = (
         f"--metrics-service-bind-address=127.0.0.1:{free_port()}",
         "--leader-election-id=operator.keda.sh",
+        "--enable-cert-rotation=true",
     )
     shadow = keda.operator(USER, SHADOW, "--shadow", f"--shadow-bind-address=127.0.0.1:{port}", *flags)
     shadow.start()

@@ -11,6 +11,7 @@ from tidegate.api.meta import ObjectMeta
 from tidegate.api.vaults import (
     AwsSecretStore,
     AzureKeyVault,
+    AzureServicePrincipal,
     GcpSecretStore,
     HashiCorpVault,
     PodIdentity,
@@ -72,6 +73,9 @@ class TriggerAuthenticationSpec(Wire, frozen=True):
     azure_key_vault: Annotated[AzureKeyVault | None, Meta(description="Parameters from Azure Key Vault.")] = (
         None
     )
+    azure_service_principal: Annotated[
+        AzureServicePrincipal | None, Meta(description="A service principal that asks Azure.")
+    ] = None
     gcp_secret_manager: Annotated[
         GcpSecretStore | None, Meta(description="Parameters from Google Secret Manager.")
     ] = None

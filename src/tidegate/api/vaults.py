@@ -98,6 +98,24 @@ class AzureCredentials(Wire, frozen=True):
     client_secret: Annotated[SecretValue, Meta(description="Client secret.")]
 
 
+class AzureServicePrincipal(Wire, frozen=True):
+    """KEDA has it since 2.21."""
+
+    client_id: Annotated[str, Meta(description="Client id.")]
+    tenant_id: Annotated[str, Meta(description="Tenant id.")]
+    client_secret: Annotated[SecretValue | None, Meta(description="Client secret.")] = None
+    client_certificate: Annotated[
+        SecretValue | None, Meta(description="Client certificate with its key, in place of a secret.")
+    ] = None
+    client_certificate_password: Annotated[
+        SecretValue | None, Meta(description="Password of the certificate's key.")
+    ] = None
+    cloud: Annotated[str | None, Meta(description="Name of the cloud, if it is not the public one.")] = None
+    active_directory_endpoint: Annotated[
+        str | None, Meta(description="Endpoint that issues tokens, of a private cloud.")
+    ] = None
+
+
 class AzureCloud(Wire, frozen=True):
     type: Annotated[str, Meta(description="Name of the cloud.")]
     key_vault_resource_url: Annotated[str | None, Meta(description="Resource URL of the Key Vault.")] = field(

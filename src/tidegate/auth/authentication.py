@@ -124,6 +124,7 @@ def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
     for word, is_used in (
         ("hashiCorpVault", spec.hashi_corp_vault),
         ("azureKeyVault", spec.azure_key_vault),
+        ("azureServicePrincipal", spec.azure_service_principal),
         ("gcpSecretManager", spec.gcp_secret_manager),
         ("awsSecretManager", spec.aws_secret_manager),
         ("boundServiceAccountToken", spec.bound_service_account_token),

@@ -13,6 +13,7 @@ from tests.cli.conftest import Cli
 from tidegate.cli.migration.definitions import KEEP, NAMESPACE, RELEASE
 from tidegate.kube.resource import (
     CRDS,
+    DEPLOYMENTS,
     HPAS,
     NAMESPACES,
     SCALED_JOBS,
@@ -38,9 +39,10 @@ def scaled_object(cli: Cli, name: str, *triggers: Object, **spec: Any) -> None:
     put(cli, SCALED_OBJECTS, name, spec=body)
 
 
-def check(cli: Cli, code: int) -> list[Object]:
+def check(cli: Cli, code: int, *words: str) -> list[Object]:
     """What is found where the command ends with that code."""
-    found: list[Object] = json.loads(cli("migrate", "check", "-o", "json", code=code).stdout)["findings"]
+    said = cli("migrate", "check", "-o", "json", *words, code=code)
+    found: list[Object] = json.loads(said.stdout)["findings"]
     return found
 
 
@@ -112,6 +114,33 @@ def test_people_get_a_table_and_programs_json_or_yaml(cli: Cli) -> None:
     assert [row.split()[0] for row in rows] == ["differs", "differs", "no"]
     assert "1 object looked at: 0 fails, 2 differs, 1 no effect." in said.stderr
     assert yaml.safe_load(cli("migrate", "check", "-o", "yaml", code=3).stdout)["summary"]["differs"] == 2
+
+
+def kedas(image: str, *args: str, **env: str) -> Object:
+    variables = [{"name": name, "value": value} for name, value in env.items()]
+    container = {"name": "keda", "image": image, "args": list(args), "env": variables}
+    labels = {"app": "keda"}
+    return {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    }
+
+
+def test_flags_and_variables_of_kedas_own_programs_are_looked_at(cli: Cli) -> None:
+    image = "ghcr.io/kedacore/keda:2.21.0@sha256:00"
+    flags = ("--leader-elect", "--zap-log-level=info", "--kube-api-qps=20")
+    put(cli, DEPLOYMENTS, "keda-operator", spec=kedas(image, *flags, WATCH_NAMESPACE="shop"))
+    put(cli, DEPLOYMENTS, "other", spec=kedas("example.com/app:1", "--whatever=1"))
+    findings = check(cli, 3, "--keda-namespace", "default")
+    assert told(findings) >= {
+        ("no effect", "Deployment default/keda-operator", "--kube-api-qps"),
+        ("differs", "Deployment default/keda-operator", "WATCH_NAMESPACE"),
+    }
+    assert {one["object"] for one in findings} == {"Deployment default/keda-operator"}
+    cli.client(lambda client: client.delete(DEPLOYMENTS, "default", "keda-operator"))
+    put(cli, DEPLOYMENTS, "keda-operator", spec=kedas(image, "--no-such-flag=1"))
+    findings = check(cli, 4, "--keda-namespace", "default")
+    assert told(findings) == {("fails", "Deployment default/keda-operator", "--no-such-flag=1")}
 
 
 # --- definitions

@@ -12,6 +12,7 @@ from tidegate.cli.cluster.session import Server, Session, reaching, run
 
 if TYPE_CHECKING:
     from tidegate.cli.migration.findings import Finding
+    from tidegate.cli.migration.programs import Program
 
 DIFFERS, FAILS = 3, 4
 HEAD = ("LEVEL", "OBJECT", "FIELD", "WHAT")
@@ -36,7 +37,8 @@ def command() -> None:
 def check(keda_namespace: str, output: str, kubeconfig: str, namespace: str) -> None:
     """List what would behave otherwise for the objects of this cluster. Changes nothing.
 
-    Looks at all namespaces, or at the one given with -n. It needs to read KEDA's kinds, HPAs, workloads and
+    Looks at all namespaces, or at the one given with -n, and at the flags and variables of KEDA's own
+    Deployments. It needs to read KEDA's kinds, HPAs, workloads and
     the Secrets and ConfigMaps that triggers refer to.
 
     \b
@@ -51,8 +53,12 @@ def check(keda_namespace: str, output: str, kubeconfig: str, namespace: str) -> 
 
     async def work(session: Session) -> bool:
         from tidegate.cli.migration.cluster import check as checked
+        from tidegate.cli.migration.programs import of_programs
 
         async for name, findings in checked(session.client, namespace, keda_namespace):
+            objects.append(name)
+            found.extend(findings)
+        async for name, findings in of_programs(session.client, keda_namespace, _programs()):
             objects.append(name)
             found.extend(findings)
         return True
@@ -63,15 +69,29 @@ def check(keda_namespace: str, output: str, kubeconfig: str, namespace: str) -> 
     raise SystemExit(FAILS if "fails" in levels else DIFFERS if "differs" in levels else 0)
 
 
+def _programs() -> list[Program]:
+    """Ours, by the name of KEDA's image."""
+    from tidegate.cli.migration.programs import Program
+    from tidegate.cli.wiring import metrics_apiserver_settings, operator_settings
+    from tidegate.cli.wiring.admission import settings as admission
+
+    metrics, operator = metrics_apiserver_settings, operator_settings
+    return [
+        Program("keda", operator.OperatorSettings, operator.IGNORED),
+        Program("keda-metrics-apiserver", metrics.MetricsApiserverSettings, metrics.IGNORED),
+        Program("keda-admission-webhooks", admission.AdmissionSettings, admission.IGNORED),
+    ]
+
+
 def _print(objects: list[str], found: list[Finding], output: str) -> None:
     from tidegate.cli.migration.findings import DOCUMENT, LEVELS
     from tidegate.cli.output.text_columns import cell, lines
 
     counts = Counter(one.level for one in found)
     if output != "text":
-        from tidegate.cli.output.yaml_json import text
+        from tidegate.cli.output.yaml_json import dumped
 
-        click.echo(text(_report(objects, found), output), nl=False)
+        click.echo(dumped(_report(objects, found), output), nl=False)
         return
     found = sorted(found, key=lambda one: (LEVELS.index(one.level), one.object))
     rows = [HEAD, *((one.level, one.object, one.field, one.text) for one in found)]

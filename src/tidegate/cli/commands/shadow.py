@@ -34,7 +34,7 @@ def report(url: str, is_all: bool, output: str) -> None:
     kubectl port-forward -n keda deployment/tidegate-shadow 8082 &
     tidegate shadow report
     """
-    from tidegate.cli.output.yaml_json import text as shown
+    from tidegate.cli.output.yaml_json import dumped as shown
     from tidegate.runtime import loop
 
     found = loop.run(lambda: _fetched(url, "/shadow", "objects"), is_fast=False)
@@ -63,7 +63,7 @@ def explain(object: str, namespace: str, url: str, output: str) -> None:
     from urllib.parse import quote
 
     from tidegate.cli.output.explanation import lines as explained
-    from tidegate.cli.output.yaml_json import text as shown
+    from tidegate.cli.output.yaml_json import dumped as shown
     from tidegate.runtime import loop
 
     kind, _, name = object.partition("/")

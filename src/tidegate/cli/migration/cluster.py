@@ -11,7 +11,15 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.cli.manifests.lookup import ManifestLookup
-from tidegate.cli.migration.findings import Finding, Object, name_of, of_others, of_scaled, unreadable
+from tidegate.cli.migration.findings import (
+    Finding,
+    Object,
+    dropped,
+    name_of,
+    of_others,
+    of_scaled,
+    unreadable,
+)
 from tidegate.kube.client import Client
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
@@ -58,9 +66,9 @@ async def check(
                 if place not in hpas:
                     hpas[place] = (await client.list(HPAS, place)).items
                 made = await _planned(body, lookup, client, options)
-                yield name_of(body), list(of_scaled(body, made, hpas[place]))
+                yield name_of(body), [*dropped(body), *of_scaled(body, made, hpas[place])]
             else:
-                yield name_of(body), list(of_others(body))
+                yield name_of(body), [*dropped(body), *of_others(body)]
 
 
 async def _listed(client: Client, resource: Resource, namespace: str) -> list[Object]:

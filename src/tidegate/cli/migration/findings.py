@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,8 +11,9 @@ from tidegate.api.decode import decode
 from tidegate.api.eventing.cloudeventsource import CloudEventSource, ClusterCloudEventSource
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.api.schema.structural import prune
 from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, TriggerAuthentication
-from tidegate.api.validation.problems import problems
+from tidegate.api.validation.problems import problems, schema_of
 from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.cli.manifests.references import Shown, of_authentication
@@ -59,6 +61,13 @@ def unreadable(body: Object) -> list[Finding]:
         except TidegateError as error:
             found = [Finding("fails", name, "", str(error))]
     return found
+
+
+def dropped(body: Object) -> Iterator[Finding]:
+    """Fields that our definitions do not know: a newer KEDA's, or an older one's."""
+    for path in prune(schema_of(body["kind"]), copy.deepcopy(body)):
+        if not path.startswith("status"):
+            yield Finding("fails", name_of(body), path, "this version does not know the field, and drops it")
 
 
 def of_scaled(body: Object, plan: Plan, hpas: Iterable[Object] = ()) -> Iterator[Finding]:

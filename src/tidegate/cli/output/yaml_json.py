@@ -15,7 +15,11 @@ def listing(items: list[Object]) -> Object:
 
 def text(item: Object, form: str) -> str:
     """`json` or `yaml`, with sorted keys, without metadata.managedFields."""
-    shown = without_fields(item)
+    return dumped(without_fields(item), form)
+
+
+def dumped(shown: Object, form: str) -> str:
+    """Any values in the same form."""
     if form == "json":
         return json.dumps(shown, indent=4, sort_keys=True, ensure_ascii=False) + "\n"
     import yaml
@@ -30,8 +34,8 @@ def text(item: Object, form: str) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     Blocks.add_representer(str, as_text)
-    dumped: str = yaml.dump(shown, Dumper=Blocks, allow_unicode=True, width=1000, default_flow_style=False)
-    return dumped
+    told: str = yaml.dump(shown, Dumper=Blocks, allow_unicode=True, width=1000, default_flow_style=False)
+    return told
 
 
 def without_fields(item: Object) -> Object:
