@@ -159,6 +159,32 @@ async def test_queries_of_one_window_travel_together_and_a_bad_one_fails_alone()
         await adapter.close()
 
 
+async def test_one_that_cannot_be_evaluated_is_asked_apart_and_a_mended_one_joins_the_others() -> None:
+    is_broken = True
+
+    async def sometimes(request: web.Request) -> web.StreamResponse:
+        if is_broken and "sum:m1{*}" in request.query["query"]:
+            return web.json_response({"errors": []}, status=400)
+        return await datadog(request)
+
+    async with answering(sometimes) as fake:
+        server = DatadogServer(fake.origin, *KEYS.values())
+        questions = [DatadogQuery(server, f"sum:m{n}{{*}}", 90, 0) for n in range(5)]
+        questions.append(DatadogQuery(server, "unknown:x{*}", 90, 0))
+        adapter = connect(server, Surroundings(timeout_s=10))
+        counts = []
+        for number in range(4):
+            is_broken = number < 2
+            answers = await adapter.answer(questions)
+            assert answers[0] == ((7, None),)
+            assert answers[5] is None
+            assert isinstance(answers[1], Malformed) is is_broken
+            counts.append(len(fake.requests))
+            fake.requests.clear()
+        assert counts == [1 + 6, 3, 3, 2]
+        await adapter.close()
+
+
 async def test_other_windows_and_other_keys_are_asked_apart() -> None:
     async with answering(datadog) as fake:
         triggers = [made(fake.origin, age=str(60 + n % 3)) for n in range(9)]

@@ -17,6 +17,9 @@ from parts.http_server import answering
 from parts.http_trigger import SECRET, HttpCase, build
 from parts.one_round import one_round
 from parts.samples import Sample
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.dynatrace import connect
+from tidegate.kit.systems.dynatrace import DynatraceServer, MetricSelector
 
 SAMPLES = {"dynatrace": Sample(may_be_negative=True)}
 
@@ -116,6 +119,19 @@ async def test_the_first_value_counts_alone_and_beside_others(selector: str, sai
         assert good == 7
         for value in (alone, beside):
             assert value == said or str(said) in str(value)
+
+
+async def test_what_comes_back_under_another_name_is_asked_apart_from_then_on() -> None:
+    async with answering(metrics) as fake:
+        server = DynatraceServer(f"{fake.origin}/e/abc", SECRET)
+        names = ("m1", "m2", "renamed")
+        questions = [MetricSelector(server, one, "now-2h") for one in names]
+        adapter = connect(server, Surroundings(timeout_s=10))
+        for requests in (1 + 3, 2, 2):
+            assert list(await adapter.answer(questions)) == [7, 7, 7]
+            assert len(fake.requests) == requests
+            fake.requests.clear()
+        await adapter.close()
 
 
 async def test_selectors_with_another_beginning_are_asked_apart() -> None:

@@ -45,7 +45,8 @@ COUNTS = {"uploads": "7", "empty": "0", "strange": "many"}
 class Cloud:
     """Gives tokens `t1`, `t2`, … of which those in `good` are known; counts what it is asked."""
 
-    def __init__(self, life_s: float = 3600, region: str = "One") -> None:
+    def __init__(self, life_s: float = 3600, region: str = "One", may_list: bool = True) -> None:
+        self.may_list = may_list
         self.logins: list[Any] = []
         self.good: set[str] = set()
         self.life_s = life_s
@@ -62,6 +63,12 @@ class Cloud:
             if name == "gone":
                 return web.json_response({"description": "never shown"}, status=404)
             return web.json_response(MEASURES.get(name, [["t", 300.0, 7]]))
+        if request.path.rstrip("/") == "/swift/v1/AUTH_p":
+            assert (request.method, request.query["format"]) == ("GET", "json")
+            if not self.may_list:
+                return web.Response(status=403)
+            listed = [{"name": f"c{n}", "count": 7, "bytes": 1} for n in range(200)]
+            return web.json_response(listed)
         name = request.path.removeprefix("/swift/v1/AUTH_p/")
         assert (request.method, "/" in name) == ("HEAD", False), request.path
         if name == "gone":
@@ -105,7 +112,7 @@ HTTP_SWIFT = HttpCase(
     APP,
     requests=2,
     another=lambda n: {"containerName": f"c{n}"},
-    apart=201,
+    apart=2,
 )
 
 
@@ -160,6 +167,18 @@ async def test_objects_are_counted(container: str, said: Any) -> None:
             one = made("openstack-swift", fake.origin, containerName=container, **url)
             (value,) = (await one_round([one])).values
             assert value == said or str(said) in str(value)
+
+
+@pytest.mark.parametrize(("may_list", "requests"), [(True, 1 + 1 + 2), (False, 1 + 1 + 12)])
+async def test_many_containers_are_listed_and_what_is_not_listed_is_asked_for(
+    may_list: bool, requests: int
+) -> None:
+    async with answering(Cloud(may_list=may_list)) as fake:
+        names = [*(f"c{n}" for n in range(10)), "uploads", "gone"]
+        round = await one_round([made("openstack-swift", fake.origin, containerName=one) for one in names])
+        assert round.values[:11] == [7] * 11
+        assert "404 Not Found; check `containerName`" in round.values[11]
+        assert len(fake.requests) == requests
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ class DatadogConnection(PackedConnection):
         if response.status in (400, 422) and len(questions) > 1:
             raise Spoilt
         if response.status == 422:
+            self.apart.add(first)
             return {first: None}
         if response.status != 200:
             raise _refusal(response, request)

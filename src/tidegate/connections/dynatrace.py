@@ -80,6 +80,12 @@ class DynatraceConnection(PackedConnection):
         if not isinstance(results, list):
             raise failures.unreadable(request, "the answer holds no results", response.body, _STRANGE)
         if len(questions) == 1:
+            if (
+                not results
+                or not isinstance(results[0], dict)
+                or results[0].get("metricId") != first.selector
+            ):
+                self.apart.add(first)
             return {first: _value(results[0] if results else None, request)}
         named = {one.get("metricId"): one for one in results if isinstance(one, dict)}
         if len(named) != len(results) or set(named) != {one.selector for one in questions}:

@@ -1,5 +1,7 @@
 """OpenStack: a token from Keystone, kept until it ends; then Gnocchi or Swift, a request for each question.
 
+    eight containers of an account and more → one listing, where it may be read
+
 refused with 401 → another token, once
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,15 +21,18 @@ import msgspec
 from tidegate.base.errors import TidegateError
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.http import failures
-from tidegate.connections.http.answer import Response
+from tidegate.connections.http.answer import Response, TooLarge
 from tidegate.connections.http.client import HttpClient
-from tidegate.connections.http.packs import Found, PackedConnection
+from tidegate.connections.http.packs import Found, PackedConnection, Spoilt
 from tidegate.kit.picking.gjson import read_json
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.question import Question
 from tidegate.kit.systems.http import HttpRequest, HttpServer, Url, read_url
 from tidegate.kit.systems.openstack import ContainerObjects, Keystone, LastMeasure, OpenstackServer
 from tidegate.kit.tls import Tls
+
+LISTED_FROM = 8
+"""From how many containers on a listing is worth it."""
 
 _EARLY_S = 60.0
 _UNSAID_S = 300.0
@@ -54,6 +59,7 @@ class OpenstackConnection(PackedConnection):
     """Answers `LastMeasure`s and `ContainerObjects`."""
 
     kinds = (LastMeasure, ContainerObjects)
+    at_once = 1000
 
     def __init__(self, server: OpenstackServer, surroundings: Surroundings) -> None:
         self._at = server
@@ -65,6 +71,7 @@ class OpenstackConnection(PackedConnection):
         self._lock = asyncio.Lock()
         self._token: _Token | None = None
         self._refused: TidegateError | None = None
+        self._may_list = True
 
     @property
     def round_trips(self) -> int:
@@ -81,27 +88,59 @@ class OpenstackConnection(PackedConnection):
         self._refused = None
         return await super().answer(questions)
 
+    def group(self, question: LastMeasure | ContainerObjects) -> Hashable:
+        return True if isinstance(question, ContainerObjects) else None
+
     async def packed(self, questions: Sequence[Any]) -> Found:
-        (question,) = questions
+        if len(questions) == 1:
+            return {questions[0]: await self._alone(questions[0])}
+        if len(questions) < LISTED_FROM or not self._may_list:
+            raise Spoilt
+        try:
+            response, _ = await self._answered(None)
+            listed = _containers(response) if response.status == 200 else {}
+        except TooLarge:
+            listed = {}
+        if not listed:
+            self._may_list = False
+            raise Spoilt
+        found: Found = {one: listed[one.container] for one in questions if one.container in listed}
+        for one in questions:
+            if one not in found:
+                try:
+                    found[one] = await self._alone(one)
+                except TidegateError as error:
+                    found[one] = error
+        return found
+
+    async def _alone(self, question: LastMeasure | ContainerObjects) -> Any:
+        response, request = await self._answered(question)
+        is_container = isinstance(question, ContainerObjects)
+        return _objects(response, request) if is_container else _measure(response, request)
+
+    async def _answered(
+        self, question: LastMeasure | ContainerObjects | None
+    ) -> tuple[Response, HttpRequest]:
+        """What the service says, with another token where one was taken back before its time."""
         token = await self._valid()
         response, request = await self._exchanged(question, token)
         if response.status == 401:
-            # It was taken back before its time.
             if self._token is token:
                 self._token = None
             response, request = await self._exchanged(question, await self._valid())
-        if isinstance(question, ContainerObjects):
-            return {question: _objects(response, request)}
-        return {question: _measure(response, request)}
+        return response, request
 
     async def _exchanged(
-        self, question: LastMeasure | ContainerObjects, token: _Token
+        self, question: LastMeasure | ContainerObjects | None, token: _Token
     ) -> tuple[Response, HttpRequest]:
+        """Asks once; for None lists the containers of the account."""
         url = read_url(self._at.origin or token.place)
         client = self._service(url)
         client.timeout_s = self.client.timeout_s
         base = url.path.rstrip("/")
-        if isinstance(question, ContainerObjects):
+        if question is None:
+            path, method, attempted = f"{base}?format=json", "GET", "list the containers"
+        elif isinstance(question, ContainerObjects):
             path, method, attempted = (
                 f"{base}/{quote(question.container, safe='')}",
                 "HEAD",
@@ -118,6 +157,7 @@ class OpenstackConnection(PackedConnection):
             path,
             method=method,
             headers=(("X-Auth-Token", token.text), ("Accept", "application/json")),
+            limit_bytes=8 << 20,
             attempted=attempted,
         )
         return await client.send(request), request
@@ -247,6 +287,19 @@ def _measure(response: Response, request: HttpRequest) -> float | TidegateError 
     if not math.isfinite(last[2]):
         return failures.unreadable(request, "the last measure is no finite number")
     return float(last[2])
+
+
+def _containers(response: Response) -> dict[str, int]:
+    """Objects by container, as far as one page of a listing shows them; none where it is no listing."""
+    try:
+        listed = read_json(response.body)
+    except Unpicked:
+        return {}
+    return {
+        one["name"]: one["count"]
+        for one in (listed if isinstance(listed, list) else ())
+        if isinstance(one, dict) and isinstance(one.get("name"), str) and type(one.get("count")) is int
+    }
 
 
 def _objects(response: Response, request: HttpRequest) -> int | TidegateError:

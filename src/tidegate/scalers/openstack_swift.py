@@ -57,7 +57,7 @@ class OpenstackSwift(OpenstackAccess):
     types: ClassVar[tuple[str, ...]] = ("openstack-swift",)
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = (
-        "one request for each different container of a login, 16 at a time; its token is kept"
+        "one request for each different container of a login, 16 at a time; from eight on one for all"
     )
     tested_against: ClassVar[str] = "fakes of ours, written from the documentation of Swift and Keystone"
 

@@ -2,6 +2,7 @@
 
     questions → by group, in parts → one request each → an answer by question
                                        │ spoilt or too large: each alone; who fails again stays alone
+                                       │ until it is answered; what can never travel with others: `apart`
                                        │ late: next time each alone; who is in time joins the others again
 
 A part that fails, fails for its own questions. When nobody is there, nobody is let in, or the server wants
@@ -49,6 +50,7 @@ class PackedConnection:
         self.client = HttpClient(server, surroundings, concurrency=concurrency)
         self.patience_s = -(-self.batch // concurrency) * self.client.timeout_s + _GRACE_S
         self._turns = asyncio.Semaphore(concurrency)
+        self.apart: set[Any] = set()
         self._loners: set[Any] = set()
         self._late: set[Any] = set()
         self._end: TidegateError | None = None
@@ -103,7 +105,7 @@ class PackedConnection:
         together: dict[Hashable, list[Any]] = {}
         for one in asked:
             group = self.group(one)
-            if group is None or one in self._loners or one in self._late:
+            if group is None or one in self.apart or one in self._loners or one in self._late:
                 yield [one]
             else:
                 together.setdefault(group, []).append(one)
@@ -154,6 +156,8 @@ class PackedConnection:
                 return dict.fromkeys(part, error)
             self._is_alive = True
             self._late -= set(part)
+            if len(part) == 1 and not isinstance(found[part[0]], TidegateError):
+                self._loners -= set(part)
             return found
 
 
