@@ -32,8 +32,14 @@ class Others:
         self.seen = seen or Seen()
         self.is_synced = is_synced
         self.looks = 0
+        self.waits = 0
+
+    @property
+    def lacks(self) -> list[str]:
+        return [] if self.is_synced else ["nothing was listed yet"]
 
     async def synced(self) -> None:
+        self.waits += 1
         if not self.is_synced:
             await asyncio.get_running_loop().create_future()
 
@@ -188,3 +194,15 @@ async def test_each_judgement_and_each_reason_is_counted() -> None:
 )
 def test_refusals_are_counted_under_kedas_words(path: str, message: str, reason: str) -> None:
     assert reason_of(Problem(path, message)) == reason
+
+
+async def test_one_question_waits_for_a_list_that_never_comes_and_the_others_do_not() -> None:
+    others = Others(is_synced=False)
+    made = Judging(partial(judging.judge, beyond=BEYOND), others, others, Counters())
+    for _ in range(20):
+        response = msgspec.json.decode(await made.answer(question(scaled_object())))["response"]
+        assert len(response["warnings"]) == 1
+    assert others.waits == 1
+    others.is_synced = True
+    response = msgspec.json.decode(await made.answer(question(scaled_object())))["response"]
+    assert "warnings" not in response

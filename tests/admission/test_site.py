@@ -7,7 +7,7 @@ import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
@@ -32,6 +32,8 @@ REVIEW = {
 
 
 class Nobody:
+    lacks: ClassVar[list[str]] = []
+
     async def synced(self) -> None:
         return
 

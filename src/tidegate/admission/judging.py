@@ -19,12 +19,15 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 
 SYNC_S = 2.0
-"""How long a question waits for the first list of its neighbours."""
+"""How long the first question waits for the first list of its neighbours."""
 AT_ONCE = 4
 """Objects that are read at the same moment; a large one takes a while, and others wait their turn."""
 
 
 class Neighbours(Protocol):
+    @property
+    def lacks(self) -> list[str]: ...
+
     async def synced(self) -> None: ...
 
     def problems(self, object: ScaledObject) -> list[Problem]: ...
@@ -49,6 +52,7 @@ class Judging:
         self._targets = targets
         self._counters = counters
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._is_patient = True
 
     async def answer(self, question: Question) -> bytes:
         """The whole AdmissionReview."""
@@ -76,10 +80,7 @@ class Judging:
 
     async def _beside(self, verdict: Verdict, object: ScaledObject) -> tuple[Verdict, tuple[str, ...]]:
         unsure: tuple[str, ...] = ()
-        try:
-            async with asyncio.timeout(SYNC_S):
-                await self._neighbours.synced()
-        except TimeoutError:
+        if not await self._knows_neighbours():
             unsure = (
                 "spec.scaleTargetRef: whether somebody else scales the workload was not looked at: "
                 "the webhook has not listed the cluster's ScaledObjects and HPAs yet",
@@ -88,6 +89,16 @@ class Judging:
         seen = await self._targets.look(object)
         verdict = verdict.beside([*found, *seen.problems])
         return verdict, (*unsure, *seen.warnings, *verdict.warnings)
+
+    async def _knows_neighbours(self) -> bool:
+        """One question waits a little for the first list; what cannot be listed may never be."""
+        if self._is_patient:
+            try:
+                async with asyncio.timeout(SYNC_S):
+                    await self._neighbours.synced()
+            except TimeoutError:
+                self._is_patient = False
+        return not self._neighbours.lacks
 
     def _count(self, question: Question, problems: tuple[Problem, ...]) -> None:
         assert question.new is not None
