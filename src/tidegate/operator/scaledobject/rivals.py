@@ -29,7 +29,6 @@ class Rivals:
         places = {_place(rival) for one in touched for rival in self._neighbours.rivals(one)}
         if new is not None:
             self._neighbours.put_object(new)
-            places |= {_place(rival) for rival in self._neighbours.rivals(new)}
         elif old is not None:
             self._neighbours.drop_object(_place(old))
         return places
