@@ -29,6 +29,7 @@ CHOSEN = (
     (re.compile(r'(resourceVersion: )"\d+"'), r"\1some"),
     (re.compile(r"((?:Resource Version|Database Index):\s+)\d+"), r"\1some"),
     (re.compile(r"\b3[0-2]\d{3}\b"), "node-port"),
+    (re.compile(r"(process://[^/]+/[^/]+)/\d+"), r"\1/some"),
     (re.compile(r'"restartCount": [1-9]\d*'), '"restartCount": "some"'),
 )
 
