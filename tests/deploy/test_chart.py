@@ -236,3 +236,14 @@ def test_the_chart_is_of_this_version() -> None:
 
     chart = yaml.safe_load((Path(CHART) / "Chart.yaml").read_text())
     assert chart["appVersion"] == __version__
+
+
+def test_no_pod_is_given_the_key_of_the_authority(helm: Helm) -> None:
+    mounted = {}
+    for one in helm.objects():
+        if one["kind"] == "Deployment":
+            volumes = {volume["name"]: volume for volume in one["spec"]["template"]["spec"]["volumes"]}
+            secret = volumes["certificates"]["secret"]
+            mounted[one["metadata"]["name"]] = sorted(item["key"] for item in secret["items"])
+    assert len(mounted) == 3
+    assert {tuple(keys) for keys in mounted.values()} == {("ca.crt", "tls.crt", "tls.key")}

@@ -105,6 +105,11 @@ spec:
         - name: certificates
           secret:
             secretName: {{ $values.certificates.secretName }}
+            # Not the authority's key: only the leader signs, and reads it from the API.
+            items:
+              - {key: ca.crt, path: ca.crt}
+              - {key: tls.crt, path: tls.crt}
+              - {key: tls.key, path: tls.key}
             {{- if .mayLack }}
             optional: true
             {{- end }}
