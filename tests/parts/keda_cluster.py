@@ -81,8 +81,8 @@ class KedaCluster:
     def patch(self, resource: Resource, name: str, patch: Any) -> None:
         self.ask(lambda client: client.patch(resource, "shop", name, patch))
 
-    def operator(self, user: str, rules: list[Object], *flags: str) -> Program:
-        """`tidegate operator` as a user who may do what the rules say; not started."""
+    def user(self, user: str, rules: list[Object]) -> Path:
+        """A kubeconfig of a user who may do what the rules say."""
 
         async def allow(client: Client) -> None:
             metadata = {"metadata": {"name": user}}
@@ -95,7 +95,11 @@ class KedaCluster:
         self.ask(allow)
         keys, plane = self.plane.keys, self.plane
         keys.issue(user, user)
-        kubeconfig = keys.kubeconfig(f"{user}.kubeconfig", plane.url, **keys.of_client(user))
+        return keys.kubeconfig(f"{user}.kubeconfig", plane.url, **keys.of_client(user))
+
+    def operator(self, user: str, rules: list[Object], *flags: str) -> Program:
+        """`tidegate operator` as such a user; not started."""
+        kubeconfig = self.user(user, rules)
         probes, metrics = free_port(), free_port()
         program = Program(
             user,
