@@ -258,11 +258,11 @@ def test_what_was_judged_is_counted_as_keda_does(webhooks: InstalledWebhooks) ->
     wrong = scaled("counted-not", idleReplicaCount=3, minReplicaCount=2)
     assert webhooks.refusal(wrong) != ""
     namespace, shown = webhooks.installed.namespace, webhooks.metrics()
-    judged = f'keda_webhook_scaled_object_validations_total{{action="create",namespace="{namespace}"}} '
+    judged = f'keda_webhook_scaled_object_validations_total{{namespace="{namespace}",action="create"}} '
     assert judged in shown
     assert (
         "keda_webhook_scaled_object_validation_errors_total"
-        f'{{action="create",namespace="{namespace}",reason="incorrect-replicas"}} '
+        f'{{namespace="{namespace}",action="create",reason="incorrect-replicas"}} '
     ) in shown
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.exposition import choose_encoder
-
 from tidegate.base.problems import Problem
+from tidegate.telemetry.metrics.catalogue import WEBHOOK_JUDGED, WEBHOOK_REFUSED, WEBHOOK_UNJUDGED
+from tidegate.telemetry.metrics.families import Metric
+from tidegate.telemetry.metrics.process import ProcessMetrics
 
 # The first that fits: what a problem's path begins with, a part of its message, KEDA's word.
 _REASONS = (
@@ -42,40 +42,25 @@ def reason_of(problem: Problem) -> str:
 
 
 class Counters:
-    """Counted here, shown by `page`."""
+    """Counted here, gathered by whoever collects metrics."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._judged = Counter(
-            "keda_webhook_scaled_object_validations",
-            "ScaledObjects that were judged",
-            ["namespace", "action"],
-            registry=self._registry,
-        )
-        self._refused = Counter(
-            "keda_webhook_scaled_object_validation_errors",
-            "Reasons for which ScaledObjects and ScaledJobs were refused",
-            ["namespace", "action", "reason"],
-            registry=self._registry,
-        )
-        self._unjudged = Counter(
-            "tidegate_webhook_unjudged",
-            "Requests that could not be judged: no reviews, or a defect of ours",
-            registry=self._registry,
-        )
+        self._judged = Metric(WEBHOOK_JUDGED)
+        self._refused = Metric(WEBHOOK_REFUSED)
+        self._unjudged = Metric(WEBHOOK_UNJUDGED, {(): 0.0})
+        self._process = ProcessMetrics()
 
     def judged(self, namespace: str, action: str) -> None:
-        self._judged.labels(namespace, action).inc()
+        self._judged.add(1.0, namespace, action)
 
     def refused(self, namespace: str, action: str, problems: Iterable[Problem]) -> None:
         """Each reason once for a refused object."""
         for reason in sorted({reason_of(one) for one in problems}):
-            self._refused.labels(namespace, action, reason).inc()
+            self._refused.add(1.0, namespace, action, reason)
 
     def unjudged(self) -> None:
-        self._unjudged.inc()
+        self._unjudged.add(1.0)
 
-    def page(self, accept: str) -> tuple[bytes, str]:
-        """The text for `Accept`, and its content type."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+    async def gather(self) -> list[Metric]:
+        """All metrics as they are now."""
+        return [self._judged, self._refused, self._unjudged, *self._process.metrics()]

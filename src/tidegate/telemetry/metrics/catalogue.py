@@ -236,6 +236,25 @@ STATUS_WRITES = Family(
     "tidegate_status_writes_total", "counter", (), "Patches of the status of our objects.", "ours"
 )
 
+WEBHOOK_JUDGED = Family(
+    "keda_webhook_scaled_object_validations_total",
+    "counter",
+    ("namespace", "action"),
+    "ScaledObjects that were judged at admission.",
+)
+WEBHOOK_REFUSED = Family(
+    "keda_webhook_scaled_object_validation_errors_total",
+    "counter",
+    ("namespace", "action", "reason"),
+    "ScaledObjects and ScaledJobs that were refused at admission, once for each reason.",
+)
+WEBHOOK_UNJUDGED = Family(
+    "tidegate_webhook_unjudged_total",
+    "counter",
+    (),
+    "Requests to the webhooks that could not be judged: no reviews, or a defect of ours.",
+    "ours",
+)
 API_REQUESTS = Family(
     "tidegate_metrics_api_requests_total",
     "counter",
@@ -359,6 +378,7 @@ OURS = (
     SERVER_CONNECTIONS,
     STATUS_WRITES,
 )
+WEBHOOKS = (WEBHOOK_JUDGED, WEBHOOK_REFUSED, WEBHOOK_UNJUDGED)
 METRICS_API = (API_REQUESTS, API_SECONDS, API_ANSWERS, STREAM_MESSAGES, STREAM_OPEN, METRICS_KEPT)
 SHADOW = (SHADOW_DIFFERS, SHADOW_DIFFERED)
 OLD = tuple(RENAMED)

@@ -29,6 +29,11 @@ _PARTS = (
         "and the operator, so KEDA's `keda_internal_metricsservice_grpc_*` are not there.",
         catalogue.METRICS_API,
     ),
+    (
+        "Of the admission webhooks",
+        "Told by `tidegate admission-webhooks`, with `process_*` and `python_*`.",
+        catalogue.WEBHOOKS,
+    ),
     ("Beside KEDA", "Told by `tidegate operator --shadow`.", catalogue.SHADOW),
     ("Old names", "Names that KEDA has given up; told with `--metrics-old-names`.", catalogue.OLD),
 )

@@ -18,6 +18,7 @@ from tidegate.admission.site import serving
 from tidegate.admission.workloads import Workloads
 from tidegate.cli.manifests.admission import BEYOND
 from tidegate.cli.wiring.admission.settings import AdmissionSettings
+from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
 from tidegate.cli.wiring.tls_settings import service_rules
 from tidegate.kube import config
@@ -60,7 +61,7 @@ async def running(
         judging = Judging(partial(judge, beyond=BEYOND), neighbourhood, Workloads(client), counters)
         pages = probe_pages(neighbourhood, certificates)
         await stack.enter_async_context(
-            plain_site(settings.metrics_address, {"/metrics": metrics_page(counters)})
+            plain_site(settings.metrics_address, {METRICS: partial(as_page, metrics_page(counters))})
         )
         await stack.enter_async_context(plain_site(settings.probe_address, pages))
         context = certificates.listening_context(asks_client=False)
@@ -78,14 +79,6 @@ async def _work(neighbourhood: Neighbourhood, following: Coroutine[None, None, N
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(neighbourhood.run())
         tasks.create_task(following)
-
-
-def metrics_page(counters: Counters) -> Answer:
-    def answer(headers: Mapping[str, str]) -> Page:
-        body, content_type = counters.page(headers.get("Accept", ""))
-        return Page(body, headers={"Content-Type": content_type})
-
-    return answer
 
 
 def probe_pages(neighbourhood: Neighbourhood, certificates: Certificates) -> Mapping[str, Answer]:
