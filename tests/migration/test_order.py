@@ -76,9 +76,10 @@ class Move:
 
     def objects(self) -> list[str]:
         """The uids of what is there; none where the kind is gone."""
-        if not self.plane.has(OBJECTS):
+        try:
+            found: list[Any] = self.plane.get(OBJECTS)["items"]
+        except OSError:
             return []
-        found: list[Any] = self.plane.get(OBJECTS)["items"]
         return [one["metadata"]["uid"] for one in found]
 
     def create(self) -> str:
