@@ -21,6 +21,9 @@ PROGRAMS = ("keda-operator", "keda-operator-metrics-apiserver", "keda-admission-
 OF_LIBRARIES = {"TMPDIR", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 # Each makes objects that the defaults do not.
 EVERYTHING: dict[str, Any] = {
+    "watchNamespace": "shop,bakery",
+    "watchLabelSelector": "team=platform",
+    "watchLabelSelectorForTriggerauth": "team=platform",
     "networkPolicy": {"enabled": True},
     "rbac": {
         "aggregateToDefaultRoles": True,

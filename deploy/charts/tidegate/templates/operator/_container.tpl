@@ -44,12 +44,18 @@ env:
     valueFrom:
       fieldRef:
         fieldPath: metadata.namespace
+  {{- with include "tidegate.namespaces" . | fromJsonArray }}
   - name: WATCH_NAMESPACE
-    value: {{ join "," (include "tidegate.namespaces" . | fromJsonArray) | quote }}
+    value: {{ join "," . | quote }}
+  {{- end }}
+  {{- with .Values.watchLabelSelector }}
   - name: WATCH_LABEL_SELECTOR
-    value: {{ .Values.watchLabelSelector | quote }}
+    value: {{ . | quote }}
+  {{- end }}
+  {{- with .Values.watchLabelSelectorForTriggerauth }}
   - name: WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH
-    value: {{ .Values.watchLabelSelectorForTriggerauth | quote }}
+    value: {{ . | quote }}
+  {{- end }}
   - name: KEDA_HTTP_DEFAULT_TIMEOUT
     value: {{ .Values.http.timeout | quote }}
   {{- if not .Values.http.keepAlive.enabled }}
