@@ -116,6 +116,8 @@ async def test_the_fields_of_a_scaled_object(clock: Any, cluster: Cluster) -> No
         metadata={"annotations": {"autoscaling.keda.sh/paused-scale-in": "true"}},
     )
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    # After ours is there: an older one would keep the object from acting.
+    await clock.sleep(2)
     await cluster.create(HPAS, "other", spec={"scaleTargetRef": reference, "maxReplicas": 5})
     await clock.sleep(2)
     usage = {"name": "cpu", "current": {"averageUtilization": 40}}
