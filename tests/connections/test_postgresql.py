@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
+from ssl import TLSVersion
 from typing import Any
 
 import psycopg
@@ -28,6 +29,7 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.postgresql.session import IN_FLIGHT, PostgresqlConnection
 from tidegate.connections.queries import Spoiling, TooSlow
+from tidegate.connections.tls_policy import TlsPolicy
 from tidegate.kit.systems.kubernetes import PodCount
 from tidegate.kit.systems.postgresql import PostgresqlServer, parse_connection
 from tidegate.kit.systems.sql import NO_ROW, SqlQuery
@@ -462,6 +464,16 @@ async def test_tls_is_spoken_verified_and_refused(process: Process, connect: Con
             await answer(connect(own.port, verified, **{**how, "host": "other.shop"}), in_use)
         with pytest.raises(Unreachable, match="certificate verify failed"):
             await answer(connect(own.port, "sslmode=verify-full", **how), in_use)
+        # The administrator's authorities count where the string names none.
+        trusting = {**how, "tls": TlsPolicy(authorities=ca.read_text())}
+        assert await answer(connect(own.port, "sslmode=verify-full", **trusting), in_use) is True
+        newest = {**trusting, "tls": TlsPolicy(TLSVersion.TLSv1_3, authorities=ca.read_text())}
+        version = "SELECT version = 'TLSv1.3' FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert await answer(connect(own.port, "sslmode=verify-full", **newest), version) is True
+        own.query("ALTER SYSTEM SET ssl_max_protocol_version = 'TLSv1.2'")
+        own.query("SELECT pg_reload_conf()")
+        with pytest.raises(Unreachable, match="protocol"):
+            await answer(connect(own.port, "sslmode=verify-full", **newest), in_use)
 
 
 # --- what a network does

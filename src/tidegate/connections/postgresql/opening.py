@@ -6,7 +6,10 @@ import asyncio
 import ipaddress
 import re
 import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from ssl import TLSVersion
 
 import psycopg
 from psycopg import pq
@@ -15,7 +18,10 @@ from psycopg.conninfo import make_conninfo
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import Refused, dialable, misconfigured
+from tidegate.connections.tls import with_roots
+from tidegate.connections.tls_policy import TlsPolicy
 from tidegate.kit.systems.postgresql import PostgresqlServer
+from tidegate.runtime.pem_file import pem_file
 
 # What the autoscaler's own account could log in with is not lent to whoever writes a connection string.
 _NOT_LENT = {
@@ -49,9 +55,10 @@ async def open_connection(server: PostgresqlServer, surroundings: Surroundings) 
         parameters.setdefault("connect_timeout", str(max(2, round(surroundings.timeout_s))))
     try:
         async with asyncio.timeout(limit_s):
-            return await psycopg.AsyncConnection.connect(
-                make_conninfo("", **parameters), autocommit=True, prepare_threshold=None
-            )
+            with _roots(parameters, surroundings.tls) as roots:
+                return await psycopg.AsyncConnection.connect(
+                    make_conninfo("", **parameters, **roots), autocommit=True, prepare_threshold=None
+                )
     except TimeoutError as error:
         raise _unreachable(server.label(), f"no answer within {limit_s:g} s") from error
     except psycopg.Error as error:
@@ -74,8 +81,6 @@ def _parameters(server: PostgresqlServer) -> dict[str, str]:
         parameters.setdefault(name, value)
     parameters.setdefault("application_name", "tidegate")
     parameters.setdefault("client_encoding", "UTF8")
-    if parameters.get("sslmode", "").startswith("verify") and not parameters.get("sslrootcert"):
-        parameters["sslrootcert"] = _system_roots()
     return {name: value for name, value in parameters.items() if value or name == "password"}
 
 
@@ -122,6 +127,21 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@contextmanager
+def _roots(parameters: Mapping[str, str], policy: TlsPolicy) -> Iterator[dict[str, str]]:
+    """The options that say whom to trust, and the least version of TLS, where the string leaves them open."""
+    found: dict[str, str] = {}
+    if "ssl_min_protocol_version" not in parameters:
+        found["ssl_min_protocol_version"] = "TLSv1.3" if policy.least > TLSVersion.TLSv1_2 else "TLSv1.2"
+    if not parameters.get("sslmode", "").startswith("verify") or parameters.get("sslrootcert"):
+        yield found
+    elif policy.authorities:
+        with pem_file(with_roots("", policy)) as path:
+            yield {**found, "sslrootcert": path}
+    else:
+        yield {**found, "sslrootcert": _system_roots()}
 
 
 def _system_roots() -> str:
