@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 # Tests run side by side: two workers suit two cores, CI and laptops alike.
 JOBS ?= 2
 
-.PHONY: help demo test test-all check bench generate format clean tools servers
+.PHONY: help demo test test-all check bench bench-cluster generate format clean tools servers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ check: $(VENV)/.test ## format, lint, types, layers, generated files, unit tests
 
 bench: $(VENV)/.test ## measure, and write a table to bench/results/
 	@$(BIN)/python -m bench
+
+bench-cluster: $(VENV)/.test ## the same for what runs on a cluster, on a control plane of its own
+	@$(BIN)/python scripts/servers.py install control-plane >/dev/null
+	@$(BIN)/python -m bench.cluster
 
 generate: $(VENV)/.test ## write again what is generated: CRDs, reference pages
 	@$(BIN)/python scripts/generate.py

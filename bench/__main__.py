@@ -36,7 +36,7 @@ def main() -> int:
     text = _page(about, figures)
     print(text)
     if not options.dry:
-        _write(about, figures, text)
+        written(about, figures)
     broken = [figure for figure in figures if figure.is_broken]
     for figure in broken:
         print(f"BROKEN: {figure.part}: {figure.name} is {figure.value:g}", file=sys.stderr)
@@ -99,10 +99,11 @@ def _page(about: dict[str, Any], figures: list[Figure]) -> str:
     return "\n".join(lines) + "\n" + table(figures)
 
 
-def _write(about: dict[str, Any], figures: list[Figure], text: str) -> None:
+def written(about: dict[str, Any], figures: list[Figure], kind: str = "") -> None:
+    """Writes both files of a run; `kind` is the end of their name."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{about['date'][:10]}-{machine.slug()}"
-    path.with_name(path.name + ".md").write_text(text)
+    path = RESULTS / f"{about['date'][:10]}-{machine.slug()}{kind}"
+    path.with_name(path.name + ".md").write_text(_page(about, figures))
     body = msgspec.json.encode({"machine": about, "figures": [figure.as_json() for figure in figures]})
     path.with_name(path.name + ".json").write_bytes(msgspec.json.format(body, indent=1) + b"\n")
     print(f"written: {path}.md and .json", file=sys.stderr)
