@@ -29,7 +29,7 @@ test-all: $(VENV)/.test tools ## the same with the servers that are slow to fetc
 	@$(BIN)/pytest -q -n $(JOBS) --dist loadgroup
 
 # Layers, budgets and generated files are held by tests/repo.
-check: $(VENV)/.test ## format, lint, types, layers, generated files, unit tests; under a minute
+check: $(VENV)/.test ## format, lint, types, layers, generated files, unit tests; a few minutes
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
