@@ -32,6 +32,7 @@ from tidegate.kit.systems.azure_eventhub import EventHubServer, HubPositions
 from tidegate.kit.systems.azure_servicebus import ActiveMessages, ServiceBusServer
 from tidegate.kit.systems.azure_storage import QueueMessages, StorageServer
 from tidegate.kit.systems.beanstalkd import BeanstalkdServer, TubeJobs
+from tidegate.kit.systems.cassandra import CassandraServer, CqlQuery
 from tidegate.kit.systems.clickhouse import ClickhouseServer
 from tidegate.kit.systems.datadog import DatadogQuery, DatadogServer
 from tidegate.kit.systems.dynatrace import DynatraceServer, MetricSelector
@@ -44,12 +45,16 @@ from tidegate.kit.systems.github import GithubJobs, GithubServer
 from tidegate.kit.systems.graphite import GraphiteServer, LatestPoint
 from tidegate.kit.systems.http import HttpLogin, HttpQuestion, HttpRequest, HttpServer, OAuthClient
 from tidegate.kit.systems.huawei import CloudEyeMetric, CloudEyeServer
+from tidegate.kit.systems.ibmmq import MqServer, QueueDepth
 from tidegate.kit.systems.jolokia import BeanUrl, JolokiaServer
+from tidegate.kit.systems.liiklus import GroupOffsets, LiiklusServer
 from tidegate.kit.systems.mongodb import MongodbCount, MongodbServer
 from tidegate.kit.systems.mssql import MssqlServer
 from tidegate.kit.systems.mysql import MysqlServer
 from tidegate.kit.systems.newrelic import NewRelicServer, Nrql
+from tidegate.kit.systems.openstack import Keystone, LastMeasure, OpenstackServer
 from tidegate.kit.systems.postgresql import PostgresqlServer
+from tidegate.kit.systems.predictkube import Prediction, PredictServer
 from tidegate.kit.systems.signalflow import Program, SignalflowServer
 from tidegate.kit.systems.solarwinds import Measurement, SolarwindsServer
 from tidegate.kit.systems.sumologic import SumoLogs, SumoServer
@@ -84,6 +89,7 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
         StorageServer("queue", "shop", f"http://{host}:{port}", "", KEY), "jobs"
     ),
     "beanstalkd": lambda host, port: TubeJobs(BeanstalkdServer(f"{host}:{port}"), "jobs"),
+    "cassandra": lambda host, port: CqlQuery(CassandraServer(host, port), "SELECT n FROM jobs", 1),
     "clickhouse": lambda host, port: sql.SqlQuery(ClickhouseServer(((host, port),)), "SELECT 1"),
     "datadog": lambda host, port: DatadogQuery(
         DatadogServer(f"http://{host}:{port}", "key", "key"), "sum:jobs{*}", 90, 0
@@ -134,9 +140,11 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
         "300",
         "average",
     ),
+    "ibmmq": lambda host, port: QueueDepth(MqServer(f"http://{host}:{port}", "/", "user", "pass"), "JOBS"),
     "jolokia": lambda host, port: BeanUrl(
         JolokiaServer(HttpServer(f"http://{host}:{port}"), "/api/jolokia", ""), "/", "the queue"
     ),
+    "liiklus": lambda host, port: GroupOffsets(LiiklusServer(f"{host}:{port}"), "jobs", "g", 0),
     "kafka": lambda host, port: kafka.GroupOffsets(kafka.KafkaServer((f"{host}:{port}",)), "g", ("t",)),
     "mongodb": lambda host, port: MongodbCount(MongodbServer(f"mongodb://{host}:{port}"), "a", "b", "{}"),
     "mongodb, a socket": lambda host, port: MongodbCount(
@@ -148,6 +156,9 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
         MysqlServer(socket=f"/tmp/mysql-{port}.sock"), "SELECT 1"
     ),
     "newrelic": lambda host, port: Nrql(NewRelicServer(f"http://{host}:{port}", "key"), 1, "SELECT 1"),
+    "openstack, its tokens": lambda host, port: LastMeasure(
+        OpenstackServer("http://192.0.2.1", Keystone(f"http://{host}:{port}", "id", "pass")), "a", "mean", 60
+    ),
     "postgresql": lambda host, port: sql.SqlQuery(
         PostgresqlServer((("host", host), ("port", str(port)))), "SELECT 1"
     ),
@@ -156,6 +167,9 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
     ),
     "postgresql, a socket": lambda host, port: sql.SqlQuery(
         PostgresqlServer((("host", "/tmp"), ("port", str(port)))), "SELECT 1"
+    ),
+    "predictkube": lambda host, port: Prediction(
+        PredictServer(HttpServer(f"http://{host}:{port}"), "key"), "/api/v1/query_range", "a", 3600, 60, 60
     ),
     "rabbitmq": lambda host, port: rabbitmq.QueueDepth(rabbitmq.AmqpServer(host, port), "jobs"),
     "rabbitmq, its management": lambda host, port: rabbitmq.QueueState(

@@ -209,4 +209,14 @@ apiVersion: keda.sh/v1alpha1
 kind: ClusterTriggerAuthentication
 metadata: {{name: empty}}
 spec: {{}}
+---
+apiVersion: eventing.keda.sh/v1alpha1
+kind: CloudEventSource
+metadata: {{name: told}}
+spec: {{destination: {{http: {{uri: 'http://127.0.0.1:9/'}}}}}}
+---
+apiVersion: eventing.keda.sh/v1alpha1
+kind: ClusterCloudEventSource
+metadata: {{name: told}}
+spec: {{destination: {{http: {{uri: 'http://127.0.0.1:9/'}}}}}}
 """
