@@ -125,8 +125,8 @@ def walk(served: Served, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
     made.judge()
 
 
-def kinds(walk: Kubectl) -> list[str]:
-    listed = walk.expect("api-resources", "--verbs=list", "-o", "name").text.split()
+def kinds(walk: Kubectl, verbs: str = "list") -> list[str]:
+    listed = walk.expect("api-resources", f"--verbs={verbs}", "-o", "name").text.split()
     assert len(listed) > 25
     return listed
 
@@ -138,13 +138,15 @@ def test_every_kind_can_be_printed_described_and_explained(walk: Kubectl) -> Non
     walk.expect_all(("describe", kind, "-A") for kind in named)
     walk.expect_all(("get", kind, "-A", "-o", "wide", "--show-labels") for kind in named)
     walk.expect_all(("get", kind, "-A", "--sort-by=.metadata.name") for kind in named)
-    walk.expect_all(("explain", kind, "--recursive") for kind in named)
+    # kubectl takes figures of nodes and pods for the core kinds of these names, on any cluster.
+    explained = [kind for kind in named if not kind.endswith(".metrics.k8s.io")]
+    walk.expect_all(("explain", kind, "--recursive") for kind in explained)
     walk.expect("get", "all", "-A", "-o", "wide")
     walk.expect("get", ",".join(named), "-A", "-o", "yaml")
 
 
 def test_every_kind_can_be_marked_edited_and_compared(walk: Kubectl) -> None:
-    named = [walk("get", kind, "-o", "name").text.split()[0] for kind in kinds(walk)]
+    named = [walk("get", kind, "-o", "name").text.split()[0] for kind in kinds(walk, "list,patch")]
     walk.expect_all(("label", name, "walk=here") for name in named)
     walk.expect_all(("annotate", name, "example.org/walk=here") for name in named)
     walk.expect_all(

@@ -210,6 +210,11 @@ kind: ClusterTriggerAuthentication
 metadata: {{name: empty}}
 spec: {{}}
 ---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {{name: bare}}
+spec: {{maxUnavailable: 1}}
+---
 apiVersion: eventing.keda.sh/v1alpha1
 kind: CloudEventSource
 metadata: {{name: told}}
