@@ -194,15 +194,15 @@ class WorldClient(MemoryClient):
                 if changed != resource:
                     continue
                 await self.clock.sleep(at_s + self.troubles.lag(resource) - self.clock.monotonic())
-                self._check(cuts)
+                self._strike(cuts)
                 for _time in range(2 if self.troubles.is_doubling else 1):
                     yield WatchEvent(kind, raw)
             while position >= len(self._log):
-                self._check(cuts)
+                self._strike(cuts)
                 self._news.clear()
                 await self._news.wait()
 
-    def _check(self, cuts: int) -> None:
+    def _strike(self, cuts: int) -> None:
         if cuts != self._cuts and self._cut is not None:
             raise self._cut
 
