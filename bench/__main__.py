@@ -9,14 +9,11 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from bench import changes, deciding, families, hpas, machine, pod_networks, pods, push, rounds, startup
-from bench.figures import Figure, table
+from bench.figures import Figure
+from bench.report import ended
 
-RESULTS = Path(__file__).parent / "results"
 PARTS = ("deciding", "changes", "starting", "pods", "push", "rounds", "families", "hpas")
 DRY_WINDOW_S = 5.0
 
@@ -32,15 +29,7 @@ def main() -> int:
         print(f"measuring {title} …", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:
             figures += measure(Path(folder))
-    about["load after"] = machine.load()
-    text = _page(about, figures)
-    print(text)
-    if not options.dry:
-        written(about, figures)
-    broken = [figure for figure in figures if figure.is_broken]
-    for figure in broken:
-        print(f"BROKEN: {figure.part}: {figure.name} is {figure.value:g}", file=sys.stderr)
-    return 1 if broken else 0
+    return ended(about, figures, is_dry=options.dry)
 
 
 def _options() -> argparse.Namespace:
@@ -92,21 +81,6 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
     if "hpas" in wanted:
         plan.append(("questions of HPAs", partial(hpas.measure, window_s=options.window)))
     return plan
-
-
-def _page(about: dict[str, Any], figures: list[Figure]) -> str:
-    lines = ["# Benchmark", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
-    return "\n".join(lines) + "\n" + table(figures)
-
-
-def written(about: dict[str, Any], figures: list[Figure], kind: str = "") -> None:
-    """Writes both files of a run; `kind` is the end of their name."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{about['date'][:10]}-{machine.slug()}{kind}"
-    path.with_name(path.name + ".md").write_text(_page(about, figures))
-    body = msgspec.json.encode({"machine": about, "figures": [figure.as_json() for figure in figures]})
-    path.with_name(path.name + ".json").write_bytes(msgspec.json.format(body, indent=1) + b"\n")
-    print(f"written: {path}.md and .json", file=sys.stderr)
 
 
 if __name__ == "__main__":

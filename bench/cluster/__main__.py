@@ -12,6 +12,7 @@ import asyncio
 import signal
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -19,33 +20,33 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from bench import machine
-from bench.__main__ import written
 from bench.cluster import phases
 from bench.cluster.bed import Bed, Ours, address, ours, theirs
 from bench.cluster.workloads import cluster
 from bench.figures import Figure, table
+from bench.report import ended
 
 SIZES = (1, 1_000)
 PUSHES = 20
 
 
 def main() -> int:
-    """The exit code: 1 when a count that must hold does not."""
+    """The exit code: 1 when a count that must hold does not. A run that is stopped tells what it has."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _options()
     about = machine.description()
     figures: list[Figure] = []
-    for size in options.objects:
-        with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder, _bed(options, folder) as bed:
-            figures += asyncio.run(_measure(bed, size, options.window))
-    about["load after"] = machine.load()
-    print(table(figures))
-    if not options.dry:
-        written(about, figures, "-cluster")
-    broken = [figure for figure in figures if figure.is_broken]
-    for figure in broken:
-        print(f"BROKEN: {figure.part}: {figure.name} is {figure.value:g}", file=sys.stderr)
-    return 1 if broken else 0
+    try:
+        for size in options.objects:
+            with (
+                tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder,
+                _bed(options, folder) as bed,
+            ):
+                asyncio.run(_measure(bed, size, options.window, figures))
+    except BaseException:
+        print(table(figures))
+        raise
+    return ended(about, figures, is_dry=options.dry, kind="-cluster")
 
 
 def _options() -> argparse.Namespace:
@@ -70,29 +71,25 @@ def _bed(options: argparse.Namespace, folder: str) -> AbstractContextManager[Bed
     return theirs(options.kubeconfig, options.pid, Path(folder))
 
 
-async def _measure(bed: Bed, size: int, window_s: float) -> list[Figure]:
+async def _measure(bed: Bed, size: int, window_s: float, figures: list[Figure]) -> None:
+    """Adds the figures of each phase as it ends."""
     part = f"{size:,} ScaledObjects on a cluster"
     async with cluster(bed.kubeconfig, bed.namespace, address(bed)) as there:
-        _say(size, "new objects")
-        figures = await phases.new_objects(bed, there, size, part)
-        _say(size, "rest")
-        figures += await phases.at_rest(bed, size, part, window_s)
-        _say(size, "pushes")
-        figures += await phases.pushes(bed, there, size, part, PUSHES)
+        work: dict[str, Callable[[], Awaitable[list[Figure]]]] = {
+            "new objects": lambda: phases.new_objects(bed, there, size, part),
+            "rest": lambda: phases.at_rest(bed, size, part, window_s),
+            "pushes": lambda: phases.pushes(bed, there, size, part, PUSHES),
+        }
         if isinstance(bed, Ours):
-            _say(size, "restart")
-            figures += await phases.restart(bed, size, part)
-            _say(size, "takeover")
-            figures += await phases.takeover(bed, there, size, part)
-            _say(size, "Jobs")
-            figures += await phases.jobs(bed, there, part)
-            _say(size, "questions of HPAs")
-            figures += await phases.hpas(bed, there, size, part, window_s)
-    return figures
-
-
-def _say(size: int, phase: str) -> None:
-    print(f"measuring {phase} with {size:,} objects …", file=sys.stderr, flush=True)
+            work |= {
+                "restart": lambda: phases.restart(bed, size, part),
+                "takeover": lambda: phases.takeover(bed, there, size, part),
+                "Jobs": lambda: phases.jobs(bed, there, part),
+                "questions of HPAs": lambda: phases.hpas(bed, there, size, part, window_s),
+            }
+        for name, measure in work.items():
+            print(f"measuring {name} with {size:,} objects …", file=sys.stderr, flush=True)
+            figures += await measure()
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bench.cluster.bed import Bed, Ours, pid_of
 from bench.cluster.seen import Deed, Watched, Window
-from bench.cluster.workloads import Cluster, is_ready
+from bench.cluster.workloads import Cluster, Follower, is_ready
 from bench.figures import Figure, Limit, goal, must, quantile
 from parts.installed import Program
 from parts.loopback import free_port
@@ -104,10 +104,7 @@ async def pushes(bed: Bed, cluster: Cluster, count: int, part: str, number: int)
         for name in chance.sample(names(count), min(number, count)):
             await asyncio.sleep(POLLING_S * chance.random())
             pushed_s = time.monotonic()
-            bed.queue.rpush(name, "1")
-            await follower.until(lambda name=name: _replicas(follower, name) > 0, f"{name} is woken")  # type: ignore[misc]
-            waits.append(follower.seen_s[name] - pushed_s)
-            bed.queue.delete(name)
+            waits.append(await _woken(bed, follower, name) - pushed_s)
     # The last one goes back to zero.
     await asyncio.sleep(SETTLING_S)
     means = f"RPUSH → spec.replicas 1 seen by a watch, pollingInterval {POLLING_S}, {len(waits)} pushes"
@@ -117,8 +114,16 @@ async def pushes(bed: Bed, cluster: Cluster, count: int, part: str, number: int)
     ]
 
 
-def _replicas(follower: object, name: str) -> int:
-    body = follower.latest.get(name) or {}  # type: ignore[attr-defined]
+async def _woken(bed: Bed, follower: Follower, name: str) -> float:
+    """Pushes a message; the moment at which a worker for it was seen."""
+    bed.queue.rpush(name, "1")
+    await follower.until(lambda: _replicas(follower, name) > 0, f"{name} is woken")
+    bed.queue.delete(name)
+    return follower.seen_s[name]
+
+
+def _replicas(follower: Follower, name: str) -> int:
+    body = follower.latest.get(name) or {}
     return int((body.get("spec") or {}).get("replicas") or 0)
 
 
@@ -166,14 +171,11 @@ async def takeover(bed: Ours, cluster: Cluster, count: int, part: str) -> list[F
     ]
 
 
-async def _woken_after(bed: Ours, cluster: Cluster, name: str, end: object) -> float:
+async def _woken_after(bed: Ours, cluster: Cluster, name: str, end: Callable[[], int]) -> float:
     async with cluster.following(DEPLOYMENTS) as follower:
         began_s = time.monotonic()
-        await asyncio.to_thread(end)  # type: ignore[arg-type]
-        bed.queue.rpush(name, "1")
-        await follower.until(lambda: _replicas(follower, name) > 0, f"{name} is woken")
-        bed.queue.delete(name)
-        return follower.seen_s[name] - began_s
+        await asyncio.to_thread(end)
+        return await _woken(bed, follower, name) - began_s
 
 
 async def jobs(bed: Ours, cluster: Cluster, part: str, count: int = JOBS) -> list[Figure]:
