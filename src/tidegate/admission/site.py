@@ -15,7 +15,8 @@ from tidegate.admission.counters import Counters
 from tidegate.admission.judging import Judging
 from tidegate.admission.reviews import read_review
 from tidegate.admission.webhooks import WEBHOOKS
-from tidegate.base.errors import Malformed, Misconfigured
+from tidegate.base.errors import Malformed
+from tidegate.runtime.listening import listening
 
 log = logging.getLogger(__name__)
 
@@ -42,17 +43,10 @@ async def serving(
     for webhook in WEBHOOKS:
         site.router.add_post(webhook.path, serve)
     runner = web.AppRunner(site, access_log=None, shutdown_timeout=STOP_S)
-    await runner.setup()
+    otherwise = "choose another port with --port, or end what has it"
+    had = await listening(runner, host, port, otherwise=otherwise, context=context)
     try:
-        try:
-            await web.TCPSite(runner, host or None, port, ssl_context=context).start()
-        except OSError as error:
-            raise Misconfigured(
-                f"listen on {host}:{port}",
-                answer=error.strerror or str(error),
-                next_step="choose another port with --port, or end what has it",
-            ) from error
-        yield Served(runner.addresses[0][1])
+        yield Served(had)
     finally:
         await runner.cleanup()
 

@@ -9,7 +9,7 @@ metric type: those belong to the framework.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -143,6 +143,29 @@ class Passing(Polled):
     """
 
     passed: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+
+
+@declared
+class Several(Polled):
+    """Has several metrics at once: of all that it reads, those with a target of at least 1."""
+
+    def metric_targets(self) -> tuple[tuple[str, float], ...]:
+        """Normalised name and target of each that may be one, in the order of the values."""
+        raise NotImplementedError
+
+    def counted(self, values: Iterable[float]) -> tuple[float, ...]:
+        """Of all values read, those of metrics."""
+        pairs = zip(values, self.metric_targets(), strict=True)
+        return tuple(float(value) for value, (_, target) in pairs if target >= 1)
+
+    def metric_specs(self) -> tuple[MetricSpec, ...]:
+        return tuple(MetricSpec(name, target) for name, target in self.metric_targets() if target >= 1)
+
+    def metric_name(self) -> str:
+        return self.metric_specs()[0].name
+
+    def metric_target(self) -> float:
+        return self.metric_specs()[0].target
 
 
 @declared

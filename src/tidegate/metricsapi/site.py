@@ -21,7 +21,7 @@ from aiohttp import web
 
 import tidegate
 from tidegate.api.metric_stream import Metric
-from tidegate.base.errors import Failure, Misconfigured, TidegateError
+from tidegate.base.errors import Failure, TidegateError
 from tidegate.kube.resource import ApiError
 from tidegate.kube.responses import (
     JSON_TYPE,
@@ -40,11 +40,13 @@ from tidegate.metricsapi.external_metrics import internal, metric_of, value_list
 from tidegate.metricsapi.told import Told
 from tidegate.metricsapi.trust import Trust
 from tidegate.runtime.clock import Clock
+from tidegate.runtime.listening import listening
 from tidegate.telemetry.metrics.catalogue import API_SECONDS
 from tidegate.telemetry.metrics.families import Histogram
 
 HEALTH = ("/healthz", "/livez", "/readyz")
 KEEPALIVE_S = 300.0
+BACKLOG = 1024
 SHUTDOWN_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -95,25 +97,16 @@ class Site:
         without."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._serve)
-        runner = self._runner = web.AppRunner(
+        runner = web.AppRunner(
             app,
             access_log=None,
             keepalive_timeout=KEEPALIVE_S,
             handler_cancellation=True,
             shutdown_timeout=SHUTDOWN_S,
         )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, host or None, port, ssl_context=context, backlog=1024).start()
-        except OSError as error:
-            await self.stop()
-            raise Misconfigured(
-                "listen",
-                on=f"{host}:{port}",
-                answer=error.strerror or str(error),
-                next_step="choose another with --secure-port",
-            ) from error
-        self.port = runner.addresses[0][1]
+        otherwise = "choose another with --secure-port"
+        self.port = await listening(runner, host, port, otherwise=otherwise, context=context, backlog=BACKLOG)
+        self._runner = runner
 
     async def stop(self) -> None:
         """Lets go of the port. Safe twice."""

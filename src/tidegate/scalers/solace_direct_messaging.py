@@ -45,10 +45,9 @@ from typing import ClassVar
 from tidegate.base.errors import Malformed
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
-from tidegate.core.values import MetricSpec
 from tidegate.kit.alternates import first_answer
 from tidegate.kit.question import Ask
-from tidegate.kit.scaler import Measured, Polled
+from tidegate.kit.scaler import Measured, Several
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, declared, setting
 from tidegate.kit.systems.solace import Sums, broker_problems, brokers, client_sums
 from tidegate.kit.tls import Tls
@@ -57,7 +56,7 @@ _AE = (AUTHENTICATION, ENVIRONMENT)
 
 
 @declared
-class SolaceDirectMessaging(Polled):
+class SolaceDirectMessaging(Several):
     types: ClassVar[tuple[str, ...]] = ("solace-direct-messaging",)
     cost: ClassVar[str] = "one request for each different pattern of a broker, 16 at a time"
     tested_against: ClassVar[str] = "a fake of ours, written from Solace's documentation of SEMP v1"
@@ -92,31 +91,20 @@ class SolaceDirectMessaging(Polled):
             yield Problem("clientNamePattern", "it may hold no *: it is looked for anywhere in a name")
         if not 1 <= self.factor <= 100:
             yield Problem("queuedMessagesFactor", "it must be from 1 to 100")
-        if all(target < 1 for _, target in self._targets()):
+        if max(self.messages, self.volume, self.average_messages, self.average_volume) < 1:
             text = "no target value found in the scaler configuration"
             yield Problem("aggregatedClientTxMsgRateTarget", text, "FieldValueRequired")
 
-    def _targets(self) -> tuple[tuple[str, int], ...]:
-        """All that may be metrics, in the order of what is read."""
-        return (
+    def metric_targets(self) -> tuple[tuple[str, float], ...]:
+        targets = (
             ("aggregatedClientTxByteRateTarget", self.volume),
             ("aggregatedClientAverageTxByteRateTarget", self.average_volume),
             ("aggregatedClientTxMsgRateTarget", self.messages),
             ("aggregatedClientAverageTxMsgRateTarget", self.average_messages),
         )
-
-    def metric_specs(self) -> tuple[MetricSpec, ...]:
         return tuple(
-            MetricSpec(normalize(f"solace-dm-{self.pattern}-{name}"), float(target))
-            for name, target in self._targets()
-            if target >= 1
+            (normalize(f"solace-dm-{self.pattern}-{name}"), float(target)) for name, target in targets
         )
-
-    def metric_name(self) -> str:
-        return self.metric_specs()[0].name
-
-    def metric_target(self) -> float:
-        return self.metric_specs()[0].target
 
     def target_setting(self) -> str:
         return "aggregatedClientTxMsgRateTarget"
@@ -128,5 +116,4 @@ class SolaceDirectMessaging(Polled):
         if not isinstance(sums, Sums):
             answer = f"a {type(sums).__name__} where sums were expected"
             raise Malformed("show the clients", on=question.server.label(), answer=answer)
-        rates = zip(sums.rates(self.factor), self._targets(), strict=True)
-        return Measured(tuple(float(value) for value, (_, target) in rates if target >= 1), active=True)
+        return Measured(self.counted(sums.rates(self.factor)), active=True)

@@ -43,9 +43,8 @@ from typing import ClassVar
 
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
-from tidegate.core.values import MetricSpec
 from tidegate.kit.question import Ask
-from tidegate.kit.scaler import Measured, Polled
+from tidegate.kit.scaler import Measured, Several
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting
 from tidegate.kit.systems.solace import active_broker, broker_problems, brokers, queue_counts
 from tidegate.kit.tls import Tls
@@ -55,7 +54,7 @@ _MEGABYTE = 1 << 20
 
 
 @declared
-class SolaceEventQueue(Polled):
+class SolaceEventQueue(Several):
     types: ClassVar[tuple[str, ...]] = ("solace-event-queue",)
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = "one request for each queue and one for each message VPN of a broker, 16 at a time"
@@ -79,26 +78,13 @@ class SolaceEventQueue(Polled):
             text = "no target value found in the scaler configuration"
             yield Problem("messageCountTarget", text, "FieldValueRequired")
 
-    def _targets(self) -> tuple[tuple[str, int], ...]:
-        """All that may be metrics, in the order of what is read."""
-        return (
+    def metric_targets(self) -> tuple[tuple[str, float], ...]:
+        targets = (
             ("msgcount", self.count),
             ("msgspoolusage", self.spool * _MEGABYTE),
             ("msgrcvrate", self.rate),
         )
-
-    def metric_specs(self) -> tuple[MetricSpec, ...]:
-        return tuple(
-            MetricSpec(normalize(f"solace-{self.queue}-{name}"), float(target))
-            for name, target in self._targets()
-            if target >= 1
-        )
-
-    def metric_name(self) -> str:
-        return self.metric_specs()[0].name
-
-    def metric_target(self) -> float:
-        return self.metric_specs()[0].target
+        return tuple((normalize(f"solace-{self.queue}-{name}"), float(target)) for name, target in targets)
 
     def target_setting(self) -> str:
         return "messageCountTarget"
@@ -109,7 +95,4 @@ class SolaceEventQueue(Polled):
         found = await queue_counts(ask, server, prefix, self.vpn, self.queue)
         limits = (self.activation_count, self.activation_spool * _MEGABYTE, self.activation_rate)
         is_active = any(value > limit for value, limit in zip(found, limits, strict=True))
-        values = [
-            float(value) for value, (_, target) in zip(found, self._targets(), strict=True) if target >= 1
-        ]
-        return Measured(tuple(values), is_active)
+        return Measured(self.counted(found), is_active)

@@ -38,7 +38,7 @@ from tidegate.cli.wiring.probe_site import plain_site
 from tidegate.connections.adapter import Surroundings
 from tidegate.kube import config
 from tidegate.kube.client import Client
-from tidegate.kube.resource import CRDS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
+from tidegate.kube.resource import CRDS, ApiError, Resource
 from tidegate.local.apiserver.authentication.pod_access import PodAccess
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Listen, Server
@@ -56,6 +56,7 @@ from tidegate.local.nodes.network.pod_networks import PodNetwork
 from tidegate.local.nodes.node import Node
 from tidegate.local.nodes.processes.machine_view import Host, own_places
 from tidegate.local.objects import Objects
+from tidegate.operator.explain.asked import asked
 from tidegate.operator.operator import Operator, Stance
 from tidegate.runtime.clock import Clock, SystemClock
 from tidegate.runtime.proxies import environment_proxy
@@ -239,15 +240,9 @@ async def define(objects: Objects) -> None:
             await objects.patch(CRDS, "", crd["metadata"]["name"], {"spec": crd["spec"]})
 
 
-EXPLAINED = {one.plural: one for one in (SCALED_OBJECTS, SCALED_JOBS)}
-
-
 async def explain(operator: Operator, path: tuple[str, ...]) -> dict[str, Any]:
     """`/explain/<plural>/<namespace>/<name>`."""
-    if len(path) != 3 or path[0] not in EXPLAINED:
-        raise ApiError(404, "NotFound", "explain takes scaledobjects or scaledjobs, a namespace and a name")
-    plural, namespace, name = path
-    return await operator.explain(EXPLAINED[plural], namespace, name)
+    return await operator.explain(*asked(path))
 
 
 async def names(node: Node, path: tuple[str, ...]) -> dict[str, Any]:

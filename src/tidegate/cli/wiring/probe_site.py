@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidegate.base.errors import Misconfigured
+from tidegate.runtime.listening import listening
 from tidegate.runtime.settings import Listen
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ Answer = Callable[[Mapping[str, str]], Page]
 @asynccontextmanager
 async def plain_site(listen: Listen, pages: Mapping[str, Answer]) -> AsyncIterator[None]:
     """Serves `pages` by path until the block is left. Misconfigured where the address cannot be had."""
-    if listen.port is None or not pages:
+    if not pages:
         yield
         return
     from aiohttp import web
@@ -44,17 +44,22 @@ async def plain_site(listen: Listen, pages: Mapping[str, Answer]) -> AsyncIterat
     site = web.Application()
     for path, answer in pages.items():
         site.router.add_get(path, _served(answer))
+    async with served(site, listen):
+        yield
+
+
+@asynccontextmanager
+async def served(site: web.Application, listen: Listen) -> AsyncIterator[None]:
+    """Serves it without TLS until the block is left, where there is an address for it."""
+    if listen.port is None:
+        yield
+        return
+    from aiohttp import web
+
     runner = web.AppRunner(site, access_log=None, shutdown_timeout=STOP_S)
-    await runner.setup()
+    otherwise = "choose another address, or end what has it"
+    await listening(runner, listen.host, listen.port, otherwise=otherwise)
     try:
-        try:
-            await web.TCPSite(runner, listen.host or None, listen.port).start()
-        except OSError as error:
-            raise Misconfigured(
-                f"listen on {listen.host}:{listen.port}",
-                answer=error.strerror or str(error),
-                next_step="choose another address, or end what has it",
-            ) from error
         yield
     finally:
         await runner.cleanup()

@@ -11,24 +11,19 @@ from typing import Any
 
 from aiohttp import web
 
-from tidegate.kube.resource import SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
+from tidegate.kube.resource import ApiError, Resource
 from tidegate.kube.responses import json_answer
 from tidegate.kube.reviews import Access, Caller, Reviews, forbidden
 from tidegate.kube.spoken_for import DEFAULT_HEADERS, spoken_for
+from tidegate.operator.explain.asked import asked
 from tidegate.operator.serving.client_names import confirm_client
-
-EXPLAINED = {one.plural: one for one in (SCALED_OBJECTS, SCALED_JOBS)}
 
 Explain = Callable[[Resource, str, str], Awaitable[dict[str, Any]]]
 
 
 async def answer(request: web.Request, reviews: Reviews, client_name: str, explain: Explain) -> web.Response:
     """The explanation; ApiError for who is nobody (401), may not (403), or asks for what is not there."""
-    parts = request.path.strip("/").split("/")[1:]
-    if len(parts) != 3 or parts[0] not in EXPLAINED:
-        raise ApiError(404, "NotFound", "explain takes scaledobjects or scaledjobs, a namespace and a name")
-    plural, namespace, name = parts
-    resource = EXPLAINED[plural]
+    resource, namespace, name = asked(request.path.strip("/").split("/")[1:])
     caller = await _caller(request, reviews, client_name)
     access = Access("get", resource.group, resource.plural, namespace, name, resource.version)
     decision = await reviews.decide(caller, access)

@@ -22,7 +22,7 @@ from aiohttp import web
 
 import tidegate
 from tidegate.api.metric_stream import MESSAGE_BYTES, PATH
-from tidegate.base.errors import Misconfigured, TidegateError
+from tidegate.base.errors import TidegateError
 from tidegate.kube.resource import ApiError, Resource
 from tidegate.kube.responses import failure_answer, no_such_path, not_allowed
 from tidegate.kube.reviews import Reviews
@@ -30,6 +30,7 @@ from tidegate.operator.serving import explanations
 from tidegate.operator.serving.client_names import confirm_client
 from tidegate.operator.serving.streams import Metrics, Stream
 from tidegate.runtime.clock import Clock
+from tidegate.runtime.listening import listening
 from tidegate.runtime.websocket import AiohttpSocket
 
 HEARTBEAT_S = 10.0
@@ -87,22 +88,11 @@ class LeaderSite:
         """Listens; Misconfigured when the port is taken."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._serve)
-        runner = self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S
-        )
-        await runner.setup()
-        site = web.TCPSite(runner, self._listen.host or None, self._listen.port, ssl_context=self._context)
-        try:
-            await site.start()
-        except OSError as error:
-            await self.stop()
-            raise Misconfigured(
-                "listen",
-                on=f"{self._listen.host}:{self._listen.port}",
-                answer=error.strerror or str(error),
-                next_step="choose another with --metrics-service-bind-address",
-            ) from error
-        self.port = runner.addresses[0][1]
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
+        otherwise = "choose another with --metrics-service-bind-address"
+        at = self._listen
+        self.port = await listening(runner, at.host, at.port, otherwise=otherwise, context=self._context)
+        self._runner = runner
 
     async def stop(self) -> None:
         """Ends every stream, so that its listener looks for the next leader. Safe twice."""

@@ -13,7 +13,6 @@ from pathlib import Path as FilePath
 
 from aiohttp import web
 
-from tidegate.base.errors import Misconfigured
 from tidegate.kube.resource import ApiError
 from tidegate.kube.responses import cut_off, failure_answer, no_such_path, not_allowed
 from tidegate.local.apiserver.authorization.access import User, forbidden
@@ -31,6 +30,7 @@ from tidegate.local.apiserver.http.watches import Feeds
 from tidegate.local.apiserver.paths import Path, parse_path
 from tidegate.local.streams import PodStreams
 from tidegate.runtime.clock import Clock
+from tidegate.runtime.listening import listening
 
 BACKLOG = 2048
 BODY_BYTES = 3 * 1024 * 1024
@@ -114,28 +114,17 @@ class Server:
         context = self._context = security.server_context(credentials)
         app = web.Application(client_max_size=BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(
+        runner = web.AppRunner(
             app,
             access_log=None,
             keepalive_timeout=KEEPALIVE_S,
             handler_cancellation=True,
             shutdown_timeout=SHUTDOWN_S,
         )
-        await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self._listen.host, self._listen.port, ssl_context=context, backlog=BACKLOG
-        )
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise Misconfigured(
-                "listen",
-                on=f"{self._listen.host}:{self._listen.port}",
-                answer=error.strerror or str(error),
-                next_step="choose another with --port",
-            ) from error
-        host, port = self._runner.addresses[0][:2]
+        at, otherwise = self._listen, "choose another with --port"
+        await listening(runner, at.host, at.port, otherwise=otherwise, context=context, backlog=BACKLOG)
+        self._runner = runner
+        host, port = runner.addresses[0][:2]
         self.url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
         security.write_kubeconfig(self.kubeconfig, self.url, credentials)
         self._renewal = asyncio.create_task(self._renew(context, names))
