@@ -122,6 +122,10 @@ async def test_a_queue_that_is_full_drops_and_says_so_once(client, caplog):
     about = Reference("v1", "Pod", "default", "a", "uid-a")
     for number in range(WAITING):
         queue.put(about, News("Normal", "Told", str(number)))
+    # What is said of others finds room beside it, which ends nothing.
+    for number in range(50):
+        queue.put(Reference("v1", "Pod", "default", f"b{number}", f"uid-{number}"), NEWS)
+        queue.put(about, NEWS)
     assert [record.message for record in caplog.records] == [
         "events are dropped: they are written too slowly"
     ]

@@ -163,18 +163,22 @@ class EventQueue:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._lines = [asyncio.Queue[tuple[Reference, News] | None]() for _ in range(AT_ONCE)]
-        self._is_dropping = False
+        self._dropping: set[int] = set()
 
     def put(self, about: Reference, news: News) -> None:
         """Takes it in, and returns at once."""
         # A namesake's come after those of the one before.
-        line = self._lines[hash((about.kind, about.namespace, about.name)) % AT_ONCE]
-        is_full = line.qsize() >= WAITING // AT_ONCE
-        if is_full and not self._is_dropping:
-            log.warning("events are dropped: they are written too slowly", extra={"waiting": line.qsize()})
-        self._is_dropping = is_full
-        if not is_full:
+        number = hash((about.kind, about.namespace, about.name)) % AT_ONCE
+        line = self._lines[number]
+        if line.qsize() < WAITING // AT_ONCE:
+            # A line that was full goes on being told of as one until all of it was written.
+            if line.empty():
+                self._dropping.discard(number)
             line.put_nowait((about, news))
+            return
+        if not self._dropping:
+            log.warning("events are dropped: they are written too slowly", extra={"waiting": line.qsize()})
+        self._dropping.add(number)
 
     async def run(self) -> None:
         """Writes until cancelled; then what is left, for at most `LAST_S`: what is on its way is not cut."""
