@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tidegate.base.errors import Denied, Malformed, TidegateError
+from tidegate.base.errors import Denied, Malformed
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response, TooLarge
@@ -65,14 +65,8 @@ class MqConnection(PackedConnection):
             self._may_list = False
             raise Spoilt
         found: Found = {one: listed[one.queue] for one in questions if one.queue in listed}
-        for one in questions:
-            if one not in found:
-                # It is told why: the listing only shows what the user may see.
-                try:
-                    found[one] = await self._alone(one)
-                except TidegateError as error:
-                    found[one] = error
-        return found
+        # They are told why: the listing only shows what the user may see.
+        return await self.with_the_rest(found, questions, self._alone)
 
     async def _alone(self, question: QueueDepth) -> int:
         request = self._request(question.queue, "read the depth of a queue")

@@ -105,13 +105,7 @@ class OpenstackConnection(PackedConnection):
             self._may_list = False
             raise Spoilt
         found: Found = {one: listed[one.container] for one in questions if one.container in listed}
-        for one in questions:
-            if one not in found:
-                try:
-                    found[one] = await self._alone(one)
-                except TidegateError as error:
-                    found[one] = error
-        return found
+        return await self.with_the_rest(found, questions, self._alone)
 
     async def _alone(self, question: LastMeasure | ContainerObjects) -> Any:
         response, request = await self._answered(question)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +80,24 @@ def json_answer(
     )
     for warning in dict.fromkeys(warnings):
         response.headers.add("Warning", f"299 - {_quoted(warning)}")
+    return response
+
+
+def tag_of(raw: bytes) -> str:
+    """What stands for a document: another one has another."""
+    return hashlib.sha256(raw).hexdigest()[:32].upper()
+
+
+def kept_answer(request: web.Request, body: Any, media_type: str = JSON_TYPE) -> web.Response:
+    """An answer of JSON that a client may keep: 304 when it already has this one."""
+    raw = body if isinstance(body, bytes) else encode(body)
+    tag = f'"{tag_of(raw)}"'
+    if request.headers.get("If-None-Match", "") == tag:
+        response = web.Response(status=304)
+    else:
+        response = json_answer(raw, media_type=media_type)
+    response.headers["ETag"] = tag
+    response.headers["Vary"] = "Accept"
     return response
 
 

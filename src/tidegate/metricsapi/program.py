@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tidegate.base.errors import Malformed, Misconfigured, TidegateError
+from tidegate.base.errors import Malformed, TidegateError
 from tidegate.kube.caching.caches import Cache
 from tidegate.kube.client import Client
 from tidegate.kube.resource import CONFIG_MAPS
@@ -24,6 +24,7 @@ from tidegate.runtime.certificate_files import (
     Material,
     TlsRules,
     follow_folder,
+    read_file,
 )
 from tidegate.runtime.clock import Clock
 
@@ -106,22 +107,13 @@ class Program:
         found = self._published.get(NAMESPACE, NAME)
         trust = published((found or {}).get("data") or {})
         clients = self._places.clients
-        return overridden(trust, clients=_read(clients)) if clients is not None else trust
+        return overridden(trust, clients=read_file(clients)) if clients is not None else trust
 
     def _read_material(self, trust: Trust) -> Material:
         folder = self._places.certificates
-        certificate = _read(self._places.certificate or folder / "tls.crt")
-        key = _read(self._places.key or folder / "tls.key")
+        certificate = read_file(self._places.certificate or folder / "tls.crt")
+        key = read_file(self._places.key or folder / "tls.key")
         try:
             return Material.checked(trust.pem, certificate, key)
         except Malformed as error:
             raise Malformed(error.attempted, on=str(folder), answer=error.answer) from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Misconfigured(
-            "read a certificate's file", on=str(path), answer=error.strerror or type(error).__name__
-        ) from error

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import ssl
 from collections import Counter
@@ -24,13 +23,14 @@ from tidegate.api.metric_stream import Metric
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.kube.resource import ApiError
 from tidegate.kube.responses import (
-    JSON_TYPE,
     accepted,
     encode,
     failure_answer,
     json_answer,
+    kept_answer,
     no_such_path,
     not_allowed,
+    tag_of,
 )
 from tidegate.kube.reviews import Access, Caller, Reviews, forbidden
 from tidegate.metricsapi import documents, explained
@@ -88,7 +88,7 @@ class Site:
             **{one.root: encode(documents.resources(one)) for one in documents.GROUPS},
             "/version": encode(documents.version(tidegate.__version__)),
             "/openapi/v2": encode(documents.openapi_v2(tidegate.__version__)),
-            "/openapi/v3": encode(documents.openapi_v3_index(_tag(v3))),
+            "/openapi/v3": encode(documents.openapi_v3_index(tag_of(v3))),
             f"/openapi/v3/{documents.OPENAPI_V3}": v3,
         }
 
@@ -151,7 +151,7 @@ class Site:
             return self._groups(request)
         if path not in self._documents:
             raise no_such_path()
-        return _cached(request, self._documents[path])
+        return kept_answer(request, self._documents[path])
 
     def _health(self, request: web.Request, path: str) -> web.Response:
         if path == "/readyz" and not self.is_ready:
@@ -186,8 +186,8 @@ class Site:
     def _groups(self, request: web.Request) -> web.Response:
         asked = accepted(request.headers.get("Accept", ""), documents.AGGREGATED)
         if asked.shape:
-            return _cached(request, encode(documents.aggregated(asked.version)), asked.media_type)
-        return _cached(request, encode(documents.group_list()))
+            return kept_answer(request, documents.aggregated(asked.version), asked.media_type)
+        return kept_answer(request, documents.group_list())
 
 
 def _normal(path: str) -> str:
@@ -203,19 +203,3 @@ def _metric_path(path: str) -> tuple[str, str] | None:
     if len(parts) != 3 or parts[0] != "namespaces" or not all(parts):
         return None
     return parts[1], parts[2]
-
-
-def _tag(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()[:32].upper()
-
-
-def _cached(request: web.Request, raw: bytes, media_type: str = JSON_TYPE) -> web.Response:
-    """An answer that a client may keep: 304 when it already has this one."""
-    tag = f'"{_tag(raw)}"'
-    if request.headers.get("If-None-Match", "") == tag:
-        response = web.Response(status=304)
-    else:
-        response = json_answer(raw, media_type=media_type)
-    response.headers["ETag"] = tag
-    response.headers["Vary"] = "Accept"
-    return response

@@ -147,8 +147,8 @@ def read_folder(folder: Path) -> Material:
     # Through the link once: otherwise the Secret could be exchanged between two files.
     present = folder / "..data"
     place = present.resolve() if present.exists() else folder
-    certificate, key = _read(place / "tls.crt"), _read(place / "tls.key")
-    authorities = _read(place / "ca.crt") if (place / "ca.crt").exists() else b""
+    certificate, key = read_file(place / "tls.crt"), read_file(place / "tls.key")
+    authorities = read_file(place / "ca.crt") if (place / "ca.crt").exists() else b""
     try:
         return Material.checked(authorities, certificate, key)
     except Malformed as error:
@@ -176,7 +176,8 @@ async def follow_folder(folder: Path, certificates: Certificates, clock: Clock) 
         await clock.sleep(LOOK_S)
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Its content; Misconfigured names it and says why there is none."""
     try:
         return path.read_bytes()
     except OSError as error:

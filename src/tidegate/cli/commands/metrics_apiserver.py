@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tidegate.cli.wiring.metrics_apiserver_settings import IGNORED, MetricsApiserverSettings
 from tidegate.cli.wiring.program_command import program_command
 
 
-async def _serve(settings: MetricsApiserverSettings, notices: Sequence[str]) -> None:
+async def _serve(settings: MetricsApiserverSettings) -> None:
     from tidegate.cli.wiring.metrics_apiserver_program import serve
 
-    await serve(settings, notices)
+    await serve(settings)
 
 
 command = program_command(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tidegate.cli.wiring.operator_settings import IGNORED, OperatorSettings
 from tidegate.cli.wiring.program_command import program_command
 
 
-async def _serve(settings: OperatorSettings, notices: Sequence[str]) -> None:
+async def _serve(settings: OperatorSettings) -> None:
     from tidegate.cli.wiring.operator_program import serve
 
-    await serve(settings, notices)
+    await serve(settings)
 
 
 command = program_command(

@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from tidegate import __version__
 from tidegate.cli.wiring.metrics_apiserver_settings import MetricsApiserverSettings
 from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.probe_site import plain_site
+from tidegate.cli.wiring.program_run import until_stopped
 from tidegate.cli.wiring.tls_settings import service_rules
 from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.metricsapi.figures import Figures
 from tidegate.metricsapi.program import Places, Program
 from tidegate.runtime.clock import SystemClock
-from tidegate.runtime.loop import stop_signals
 from tidegate.runtime.settings import Listen
 
 log = logging.getLogger(__name__)
 
 
-async def serve(settings: MetricsApiserverSettings, notices: Sequence[str]) -> None:
+async def serve(settings: MetricsApiserverSettings) -> None:
     """Works until SIGTERM or SIGINT, or until a part that must not end has ended: its error is raised."""
-    stopping = stop_signals()
-    log.info("metrics API server starts", extra={"version": __version__})
-    for notice in notices:
-        log.warning("setting without effect", extra={"notice": notice})
-    async with running(settings) as work:
-        stopped = asyncio.create_task(stopping.wait())
-        await asyncio.wait([stopped, work], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if work.done():
-            work.result()
-    log.info("metrics API server stopped")
+    await until_stopped("metrics API server", running(settings))
 
 
 @asynccontextmanager

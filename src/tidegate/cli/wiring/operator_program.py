@@ -7,12 +7,11 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from tidegate import __version__
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
 from tidegate.cli.wiring.installation.authorities import authorities
@@ -21,6 +20,7 @@ from tidegate.cli.wiring.leader_port import LeaderPort
 from tidegate.cli.wiring.operator_metrics import telling
 from tidegate.cli.wiring.operator_settings import KEDA_LEASE, OperatorSettings
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
+from tidegate.cli.wiring.program_run import until_stopped
 from tidegate.cli.wiring.shadow.site import shadow_site
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
@@ -42,7 +42,6 @@ from tidegate.operator.certificates.rotation import Rotation
 from tidegate.operator.cluster.informers import Reach
 from tidegate.operator.operator import Operator, Stance
 from tidegate.runtime.clock import SystemClock
-from tidegate.runtime.loop import stop_signals
 from tidegate.runtime.proxies import environment_proxy
 
 log = logging.getLogger(__name__)
@@ -52,24 +51,14 @@ QUERIES = 3
 SHADOW_LEASE = "shadow.tidegate.dev"
 
 
-async def serve(settings: OperatorSettings, notices: Sequence[str]) -> None:
+async def serve(settings: OperatorSettings) -> None:
     """Works until SIGTERM or SIGINT, or until a part that must not end has ended: its error is raised."""
-    stopping = stop_signals()
-    log.info("operator starts", extra={"version": __version__})
-    for notice in notices:
-        log.warning("setting without effect", extra={"notice": notice})
     lacking = missing_libraries()
     if lacking:
         packages = ", ".join(one for found in lacking.values() for one in found)
         install = f"pip install 'tidegate[{','.join(lacking)}]'"
         log.warning("client libraries are missing", extra={"packages": packages, "install": install})
-    async with running(settings, os.environ) as work:
-        stopped = asyncio.create_task(stopping.wait())
-        await asyncio.wait([stopped, work], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if work.done():
-            work.result()
-    log.info("operator stopped")
+    await until_stopped("operator", running(settings, os.environ))
 
 
 @asynccontextmanager

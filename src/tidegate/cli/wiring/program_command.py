@@ -5,6 +5,7 @@ command = program_command("operator", "Scale what ScaledObjects say.", OperatorS
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import click
 from tidegate.cli.wiring.log_settings import LogSettings, start_log
 from tidegate.runtime.settings import BOOLEAN, Given, Setting, read, table
 
+log = logging.getLogger(__name__)
 Program = TypeVar("Program", bound=LogSettings)
 
 
@@ -22,9 +24,9 @@ def program_command(
     about: str,
     program: type[Program],
     ignored: Sequence[Setting],
-    serve: Callable[[Program, Sequence[str]], Coroutine[Any, Any, None]],
+    serve: Callable[[Program], Coroutine[Any, Any, None]],
 ) -> click.Command:
-    """`serve` gets the settings, and the notices of those without effect, when the log has been started."""
+    """`serve` gets the settings when the log has been started, which tells those without effect."""
     shown = table(program).values()
     options = [_option(index, one) for index, one in enumerate([*shown, *ignored]) if one.flag]
     flags = {str(option.name): one.flag for option, one in options}
@@ -36,7 +38,9 @@ def program_command(
         from tidegate.runtime import loop
 
         start_log(settings)
-        loop.run(lambda: serve(settings, notices))
+        for notice in notices:
+            log.warning("setting without effect", extra={"notice": notice})
+        loop.run(lambda: serve(settings))
 
     return click.Command(
         name,

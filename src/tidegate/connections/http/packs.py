@@ -12,7 +12,7 @@ rest, what was not asked yet is not asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from tidegate.base.errors import TidegateError, Unreachable, Unsupported
@@ -84,6 +84,19 @@ class PackedConnection:
         raise NotImplementedError
 
     # --- what all do
+
+    async def with_the_rest(
+        self, found: Found, questions: Sequence[Any], alone: Callable[[Any], Awaitable[Any]]
+    ) -> Found:
+        """`found`, and what `alone` says of each question that is not in it: its answer, or the error in its
+        place."""
+        for one in questions:
+            if one not in found:
+                try:
+                    found[one] = await alone(one)
+                except TidegateError as error:
+                    found[one] = error
+        return found
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         """One answer per question, in order. Raises where the server as a whole has failed."""

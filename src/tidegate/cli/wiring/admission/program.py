@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from tidegate import __version__
 from tidegate.admission.counters import Counters
 from tidegate.admission.judging import Judging
 from tidegate.admission.neighbourhood import Neighbourhood
@@ -20,30 +19,20 @@ from tidegate.cli.manifests.admission import BEYOND
 from tidegate.cli.wiring.admission.settings import AdmissionSettings
 from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
+from tidegate.cli.wiring.program_run import until_stopped
 from tidegate.cli.wiring.tls_settings import service_rules
 from tidegate.kube import config
 from tidegate.kube.client import Client
 from tidegate.review.judge import judge
 from tidegate.runtime.certificate_files import Certificates, follow_folder
 from tidegate.runtime.clock import SystemClock
-from tidegate.runtime.loop import stop_signals
 
 log = logging.getLogger(__name__)
 
 
-async def serve(settings: AdmissionSettings, notices: Sequence[str]) -> None:
+async def serve(settings: AdmissionSettings) -> None:
     """Works until SIGTERM or SIGINT, or until a part that must not end has ended: its error is raised."""
-    stopping = stop_signals()
-    log.info("admission webhooks start", extra={"version": __version__})
-    for notice in notices:
-        log.warning("setting without effect", extra={"notice": notice})
-    async with running(settings, os.environ) as work:
-        stopped = asyncio.create_task(stopping.wait())
-        await asyncio.wait([stopped, work], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if work.done():
-            work.result()
-    log.info("admission webhooks stopped")
+    await until_stopped("admission webhooks", running(settings, os.environ))
 
 
 @asynccontextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from tidegate.kube.resource import Resource
-from tidegate.kube.responses import JSON_TYPE, accepted, encode, json_answer
+from tidegate.kube.responses import JSON_TYPE, accepted, json_answer, kept_answer
 from tidegate.local.apiserver.authentication.claims import ISSUER
 from tidegate.local.apiserver.discovery import api_groups, resource_metrics
 from tidegate.local.apiserver.discovery.openapi import V2_TYPE, Documents
@@ -165,15 +164,5 @@ async def _sliced(request: web.Request, page: Page) -> web.StreamResponse:
 def _cached(
     request: web.Request, body: dict[str, Any] | bytes | None, media_type: str = JSON_TYPE
 ) -> web.Response | None:
-    """An answer that a client may keep: 304 when it already has this one."""
-    if body is None:
-        return None
-    raw = body if isinstance(body, bytes) else encode(body)
-    tag = f'"{hashlib.sha256(raw).hexdigest()[:32].upper()}"'
-    if request.headers.get("If-None-Match", "") == tag:
-        response = web.Response(status=304)
-    else:
-        response = json_answer(raw, media_type=media_type)
-    response.headers["ETag"] = tag
-    response.headers["Vary"] = "Accept"
-    return response
+    """None where there is no such document."""
+    return kept_answer(request, body, media_type) if body is not None else None
