@@ -18,7 +18,8 @@ from parts.loopback import free_port
 from tidegate.kube.resource import DEPLOYMENTS, SCALED_OBJECTS
 
 WINDOW_S = 60.0
-SETTLING_S = 10.0
+# Longer than Kubernetes leaves an HPA alone: what it writes into a status comes before the next phase.
+SETTLING_S = 20.0
 POLLING_S = 1
 WRITES_EACH = 3
 JOBS = 500
