@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from tidegate.connections.addresses import ANYWHERE, AddressPolicy
 from tidegate.connections.tls_policy import USUAL, TlsPolicy
 from tidegate.kit.question import Question
 from tidegate.telemetry.metrics.http_traffic import HttpTraffic
+
+if TYPE_CHECKING:
+    from tidegate.connections.identities import Identities
 
 Resolve = Callable[[str], str]
 
@@ -36,7 +39,8 @@ class Surroundings:
     `queries_s` that of a database, where counting may take long. `proxy_of` names the HTTP proxy through
     which a URL is asked, "" for none; Services of local mode are asked directly. `tls` holds for every
     connection with TLS; without `keeps_alive` each HTTP request has a connection of its own. `http` counts
-    requests over HTTP, where somebody wants to know.
+    requests over HTTP, where somebody wants to know. `identities` are what a server's `Identity` comes to;
+    None where nobody can be asked.
     """
 
     resolve: Resolve = same_name
@@ -48,6 +52,7 @@ class Surroundings:
     tls: TlsPolicy = USUAL
     keeps_alive: bool = True
     http: HttpTraffic | None = None
+    identities: Identities | None = None
 
 
 class Adapter(Protocol):

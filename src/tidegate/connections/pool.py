@@ -24,11 +24,15 @@ _NO_SYSTEMS = frozenset(
         "adapter",
         "addresses",
         "causes",
+        "grants",
         "grpc_channel",
+        "grpc_health",
+        "identities",
         "lookups",
         "pool",
         "queries",
         "tls",
+        "tls_policy",
     }
 )
 

@@ -16,6 +16,7 @@ class Identity:
 
     `client_id`, `tenant_id` and `authority_host` belong to azure-workload, `role_arn`, `external_id` and
     `owner` ("workload": the role of the workload's ServiceAccount) to aws. Empty: the autoscaler's own.
+    `service_account` ("namespace/name") is the one whose token proves it; empty: the autoscaler's.
     """
 
     provider: Provider
@@ -25,6 +26,7 @@ class Identity:
     role_arn: str = ""
     external_id: str = ""
     owner: str = ""
+    service_account: str = ""
 
     def label(self) -> str:
         """For people: which identity, as far as the manifest says it."""

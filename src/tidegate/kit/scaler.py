@@ -60,11 +60,13 @@ class Scaler:
 
     `types` are the trigger types this class reads, written nowhere else; `type` is the one that
     the user wrote. Equal triggers make equal scalers. `identities` are the providers whose identities this
-    kind can be measured with; `identity` is one of them, where the trigger's authentication names one.
+    kind takes, `measured_with` those of them that its connection can log in with; `identity` is one of them,
+    where the trigger's authentication names one.
     """
 
     types: ClassVar[tuple[str, ...]] = ()
     identities: ClassVar[tuple[Provider, ...]] = ()
+    measured_with: ClassVar[tuple[Provider, ...]] = ()
 
     type: str
     scope: Scope
@@ -73,6 +75,10 @@ class Scaler:
     def asks_as(self) -> Identity | None:
         """The identity that asks, None where keys, passwords or nothing do."""
         return self.identity
+
+    def can_log_in(self, identity: Identity) -> bool:
+        """Whether this kind's connection knows how to log in with it."""
+        return identity.provider in self.measured_with
 
     def summary(self) -> str:
         """What is measured, in the words of the manifest; "" where the metric's name says enough."""

@@ -1,1 +1,1 @@
-"""Talking to an API server: the session, the resources that arguments mean, the merge of `apply`."""
+"""Talking to an API server: session, resources that arguments mean, the merge of `apply`, identities."""

@@ -58,6 +58,7 @@ class ClusterAccess:
 @asynccontextmanager
 async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
     """Open while the block is. `Unreachable` where the cluster does not answer."""
+    from tidegate.cli.cluster.identities import with_identities
     from tidegate.connections.adapter import Surroundings
     from tidegate.kube import config
     from tidegate.kube.client import Client
@@ -65,7 +66,9 @@ async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
 
     proxy_of = environment_proxy(os.environ)
     if not kubeconfig:
-        yield ClusterAccess(None, Surroundings(objects=_no_cluster, proxy_of=proxy_of))
+        plain = Surroundings(objects=_no_cluster, proxy_of=proxy_of)
+        async with with_identities(plain, os.environ, None) as surroundings:
+            yield ClusterAccess(None, surroundings)
         return
     client = Client(config.load(kubeconfig))
     try:
@@ -74,7 +77,9 @@ async def cluster_access(kubeconfig: str) -> AsyncIterator[ClusterAccess]:
         async def objects(question: Any) -> Any:
             return await _answer(client, question)
 
-        yield ClusterAccess(client, Surroundings(resolve=resolve, objects=objects, proxy_of=proxy_of))
+        plain = Surroundings(resolve=resolve, objects=objects, proxy_of=proxy_of)
+        async with with_identities(plain, os.environ, client) as surroundings:
+            yield ClusterAccess(client, surroundings)
     finally:
         await client.close()
 

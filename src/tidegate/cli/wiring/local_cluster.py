@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from tidegate.base.errors import Failure
 from tidegate.base.quantity import metric_quantity
 from tidegate.base.selectors import parse_selector
 from tidegate.base.times import format_time
+from tidegate.cli.cluster.identities import with_identities
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
 from tidegate.cli.wiring.local.pod_network import (
@@ -102,6 +103,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     clock = clock or SystemClock()
     neighbours = Neighbours()
     network, plane = await _opened(settings, clock, partial(admit, neighbours=neighbours))
+    stack = AsyncExitStack()
     try:
         await define(plane.objects)
         neighbours.follow(plane.objects)
@@ -121,14 +123,12 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         kubeconfig = await server.start()
         node.let_in(PodAccess(plane.objects, plane.tokens, server.url))
         client = Client(config.load(kubeconfig), clock=clock)
+        plain = Surroundings(resolve=node.resolve, proxy_of=environment_proxy(os.environ))
         operator = Operator(
             client,
             clock,
-            Surroundings(resolve=node.resolve, proxy_of=environment_proxy(os.environ)),
-            Options(
-                cluster_namespace="default",
-                files=ParameterFiles(settings.files) if settings.files is not None else None,
-            ),
+            await stack.enter_async_context(with_identities(plain, os.environ, client)),
+            _options(settings),
             stance=Stance(settings.data_dir / "history"),
         )
         metrics.operator, metrics.node = operator, node
@@ -155,8 +155,14 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         finally:
             await _end(tasks, node, server, client, kill_pods=not settings.leaves_pods)
     finally:
+        await stack.aclose()
         await network.close(ends_pods=False)
         await plane.close()
+
+
+def _options(settings: Settings) -> Options:
+    files = ParameterFiles(settings.files) if settings.files is not None else None
+    return Options(cluster_namespace="default", files=files)
 
 
 async def _opened(settings: Settings, clock: Clock, admission: Admission) -> tuple[PodNetwork, Plane]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
+from tidegate.cli.cluster.identities import with_identities
 from tidegate.cli.wiring.installation.authorities import authorities
 from tidegate.cli.wiring.installation.client_libraries import missing_libraries
 from tidegate.cli.wiring.leader_port import LeaderPort
@@ -81,7 +82,9 @@ async def running(
         operator = Operator(
             client,
             clock,
-            surroundings(settings, environment),
+            await stack.enter_async_context(
+                with_identities(surroundings(settings, environment), environment, client)
+            ),
             options(settings),
             stance=Stance(
                 is_shadow=settings.is_shadow,

@@ -185,7 +185,7 @@ def plan(
     reviewed = review(object, sources_for, None if isinstance(template, Failure) else template)
     for one in reviewed.triggers:
         identity = one.scaler.asks_as() if one.scaler is not None else None
-        if one.scaler is not None and identity is not None:
+        if one.scaler is not None and identity is not None and not one.scaler.can_log_in(identity):
             error = not_offered(identity, f"measure {one.trigger.type}", one.scaler.summary())
             failures[one.index] = Failure.of(error)
     # What is told as a problem is not told beside it.
