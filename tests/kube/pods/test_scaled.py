@@ -22,6 +22,8 @@ from parts.server_process import Servers
 from parts.side import NAMESPACE
 
 FLAGS = ("--hpa-interval", "1")
+COOLDOWN_S = 10
+"""The HPA, which looks every second, comes first on both sides."""
 OBJECTS = "scaledobjects,horizontalpodautoscalers,deployments,replicasets,pods"
 NO_DELAY = {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}
 WORKER = """
@@ -74,7 +76,7 @@ def scaled(
         metrics.let_hpas_ask()
         for index, side in enumerate(sides):
             scaler: dict[str, Any] = scaled_object(
-                "shop", redis.address, maxReplicaCount=3, advanced=NO_DELAY
+                "shop", redis.address, maxReplicaCount=3, advanced=NO_DELAY, cooldownPeriod=COOLDOWN_S
             )
             scaler["spec"]["triggers"][0]["metadata"]["databaseIndex"] = str(index)
             side.cluster.kubectl(
@@ -95,6 +97,12 @@ def replicas(count: int) -> Any:
         return bool(found["spec"]["replicas"] == count == found.get("status", {}).get("readyReplicas", 0))
 
     return holds
+
+
+def is_at_least(found: Any) -> bool:
+    """Whether an HPA has asked for its least number, and would have less."""
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(one["reason"] == "TooFewReplicas" for one in conditions)
 
 
 def shown(sides: Sides) -> None:
@@ -129,6 +137,7 @@ def test_it_grows_with_the_queue_and_goes_back(scaled: Sides, redis: RedisProces
     shown(scaled)
     for index, side in enumerate(scaled):
         call(redis, index, "DEL", "shop")
+        side.until("its HPA goes down first", "hpa", "keda-hpa-shop", holds=is_at_least)
         side.until("nobody works", "deployment", "shop", holds=replicas(0))
         side.until("nobody is left", "pods", "-l", "app=shop", holds=lambda found: not found["items"])
     shown(scaled)

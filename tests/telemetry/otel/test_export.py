@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from threading import Event
 from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as Http
+from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.sdk.resources import Resource
 
 from parts.loopback import free_port
@@ -110,6 +113,28 @@ async def test_a_gathering_that_breaks_ends_nothing(caplog: Any) -> None:
         await made.send()
         await made.close()
     assert "unexpectedly" in caplog.text
+
+
+async def test_the_last_words_of_an_exporter_that_is_shut_down_are_not_logged(caplog: Any) -> None:
+    is_sending, is_shut_down = Event(), Event()
+
+    class Slow:
+        def export(self, _: Any) -> MetricExportResult:
+            is_sending.set()
+            assert is_shut_down.wait(10)
+            time.sleep(0.1)
+            logging.getLogger("opentelemetry.exporter").warning("shutdown in progress")
+            return MetricExportResult.FAILURE
+
+        def shutdown(self) -> None:
+            is_shut_down.set()
+
+    made = Export(gather, Settings(), SystemClock(), lambda _: (Slow(), Resource({})))
+    sending = asyncio.create_task(made.send())
+    await asyncio.to_thread(is_sending.wait, 10)
+    await made.close()
+    await sending
+    assert "shutdown in progress" not in caplog.messages
 
 
 def test_without_the_extra_it_says_what_to_install() -> None:

@@ -128,14 +128,16 @@ class Export:
 
     async def close(self) -> None:
         """What is under way is given up. Safe twice."""
-        shutdown = asyncio.to_thread(self._exporter.shutdown)
         try:
             async with asyncio.timeout(_STOP_S):
-                await shutdown
+                await asyncio.to_thread(self._exporter.shutdown)
+                await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
         except Exception:
+            # Its last words, whenever they come, are still ours to keep.
             log.debug("closing the exporter failed", exc_info=True)
-        self._thread.shutdown(wait=False, cancel_futures=True)
-        self._said.leave()
+            self._thread.shutdown(wait=False, cancel_futures=True)
+        else:
+            self._said.leave()
 
     def _sent(self, metrics: Sequence[Metric], now_ns: int) -> bool:
         """Whether the receiver has taken all parts; after one that it has not, nothing more is tried."""
