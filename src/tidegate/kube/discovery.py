@@ -1,16 +1,24 @@
-"""What the server serves: from a kind, or from the word a user types, to a resource."""
+"""What the server is and serves: its version; from a kind, or from the word a user types, to a resource."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from tidegate.base.errors import Malformed
 from tidegate.kube.client import Client
 from tidegate.kube.resource import ApiError, Resource
+
+LEAST_MINOR = 23
+"""The first version 1.x with `autoscaling/v2`, in which HPAs are written."""
+
+# Hosted clusters append a sign of their own: `18+`.
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +125,31 @@ def read_resources(api_version: str, entries: Collection[dict[str, Any]]) -> lis
         )
         for entry in whole
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerVersion:
+    """`text` is the server's own, such as `v1.35.4`."""
+
+    major: int
+    minor: int
+    text: str
+
+    @property
+    def is_too_old(self) -> bool:
+        """Whether it knows nothing of the HPAs that we write."""
+        return (self.major, self.minor) < (1, LEAST_MINOR)
+
+
+async def server_version(client: Client) -> ServerVersion:
+    """Malformed where the answer holds none; ApiError or Unreachable where none comes."""
+    return read_version(msgspec.json.decode(await client.request("GET", "/version")))
+
+
+def read_version(body: Any) -> ServerVersion:
+    """Of the body of `/version`. Source: Kubernetes API reference, version.Info."""
+    told = body if isinstance(body, dict) else {}
+    numbers = [_DIGITS.match(str(told.get(name, ""))) for name in ("major", "minor")]
+    if numbers[0] is None or numbers[1] is None:
+        raise Malformed("read the version of the API server", answer="it holds no major and minor version")
+    return ServerVersion(int(numbers[0][0]), int(numbers[1][0]), str(told.get("gitVersion", "")))

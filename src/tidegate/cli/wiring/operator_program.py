@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
+from tidegate.base.errors import TidegateError
 from tidegate.cli.cluster.identities import with_identities
 from tidegate.cli.wiring.installation.authorities import authorities
 from tidegate.cli.wiring.installation.client_libraries import missing_libraries
@@ -28,6 +29,7 @@ from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.tls_policy import USUAL, TlsPolicy
 from tidegate.kube import config
 from tidegate.kube.client import Client
+from tidegate.kube.discovery import LEAST_MINOR, server_version
 from tidegate.kube.lease import Lease, LeaseTimes
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
@@ -36,6 +38,7 @@ from tidegate.kube.resource import (
     SCALED_OBJECTS,
     SECRETS,
     TRIGGER_AUTHENTICATIONS,
+    ApiError,
     Resource,
 )
 from tidegate.kube.transport import always
@@ -116,6 +119,7 @@ async def _work(operator: Operator, port: LeaderPort, lease: Lease | None, rotat
     leads = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(port.run())
+        tasks.create_task(tell_version(operator.informers.client))
         if lease is None:
             port.lead(operator)
             if rotation is not None:
@@ -130,6 +134,22 @@ async def _work(operator: Operator, port: LeaderPort, lease: Lease | None, rotat
         if rotation is not None:
             tasks.create_task(rotation.run())
         await lease.keep()
+
+
+async def tell_version(client: Client) -> None:
+    """Says once which Kubernetes this is, and what one that is too old cannot do; waits for nobody."""
+    try:
+        version = await server_version(client)
+    except (ApiError, TidegateError, ValueError):
+        log.debug("the API server's version is not known", exc_info=True)
+        return
+    log.info("connected", extra={"kubernetes": version.text})
+    if version.is_too_old:
+        needed = f"v1.{LEAST_MINOR}"
+        answer = "it has no autoscaling/v2: ScaledObjects get no HPA, ScaledJobs work"
+        log.warning(
+            "Kubernetes is too old", extra={"kubernetes": version.text, "needed": needed, "failure": answer}
+        )
 
 
 def standby(lease: Lease | None) -> str:
