@@ -84,6 +84,18 @@ class Code(StrEnum):
     JOBS_PENDING = "JobsPending"
     HISTORY_TRIMMED = "HistoryTrimmed"
     ROLLED_OUT = "RolledOut"
+    # claimed work
+    CLAIMS_UNKNOWN = "ClaimsUnknown"
+    CLAIMS_UNANSWERED = "ClaimsUnanswered"
+    CLAIMS_ASKED = "ClaimsAsked"
+    CLAIMS_STARTED = "ClaimsStarted"
+    CLAIMS_UNSTARTED = "ClaimsUnstarted"
+    CLAIMS_FULL = "ClaimsFull"
+    CLAIMS_NONE = "ClaimsNone"
+    CLAIMS_REST = "ClaimsRest"
+    CLAIMS_SPENT = "ClaimsSpent"
+    CLAIMS_PAUSED = "ClaimsPaused"
+    CLAIMS_ENDING = "ClaimsEnding"
 
 
 SENTENCES: dict[Code, Sentence] = sentences(
@@ -155,6 +167,18 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.JOBS_PENDING: "{pending:unfinished Job} pending, which {strategy} subtracts",
         Code.HISTORY_TRIMMED: "{count:finished Job} above the history limits deleted",
         Code.ROLLED_OUT: "{count:Job} of the previous version deleted",
+        Code.CLAIMS_UNKNOWN: "the broker has not said yet which messages are claimed",
+        Code.CLAIMS_UNANSWERED: "nothing is claimed while the broker does not answer: {failure}",
+        Code.CLAIMS_ASKED: "messages are claimed: {held} held, at most {maximum}",
+        Code.CLAIMS_STARTED: "{count:Job} for {held:claimed message}",
+        Code.CLAIMS_UNSTARTED: "{count:claimed message} without a Job yet: {why}",
+        Code.CLAIMS_FULL: "no message is claimed: {held} held and {running:other unfinished Job}, "
+        "at most {maximum}",
+        Code.CLAIMS_NONE: "no message is claimed: the queue has none ({held} held)",
+        Code.CLAIMS_REST: "claiming rests until {until}: the last {failed:Job} failed within {quick_s} s",
+        Code.CLAIMS_SPENT: "claiming rests until {until}: the budget of {hourly:Job} an hour is spent",
+        Code.CLAIMS_PAUSED: "nothing is claimed while paused; {held:claimed message} kept",
+        Code.CLAIMS_ENDING: "claiming ends: {held:claimed message} kept until {running:Job} ended",
     }
 )
 

@@ -63,13 +63,22 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """The message that a Job was claimed for, and which Job of it this is: the first one is 1."""
+
+    id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """A Job of a ScaledJob. `generation` and `round` are its annotations ("" and 0 where they are missing).
 
     `is_pending`: unfinished, and no pod of it has started. A Job that was asked for and is not shown
     yet is one too: unfinished, pending, and otherwise as it was asked for. `is_ending`: it was deleted, and
     goes when its pods or finalizers let it. `refused` tells of the last attempt to delete it. `is_replaced`:
-    it was made from a named Job, and another has taken that one's place.
+    it was made from a named Job, and another has taken that one's place. `task` is what it was claimed for;
+    while it `is_guarded` it cannot go: its broker has still to hear how it ended. `ended_at` is when it did.
     """
 
     name: str
@@ -84,6 +93,9 @@ class JobView:
     is_ending: bool = False
     is_replaced: bool = False
     refused: Refusal | None = None
+    task: Task | None = None
+    is_guarded: bool = False
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,344 @@
+"""The decision about claimed work: what to ask of the broker, which Jobs to start, which to let go.
+
+Laws, held by random worlds in virtual time:
+
+- never two Jobs at a time for one message while its lease is held;
+- never a message lost: whoever knows less than broker and Jobs do asks them first;
+- the number of a Job is one more than the Jobs of its message that have ended;
+- never more than `maximum` messages held.
+
+Every action may be repeated, and every answer may be lost: a Job stays guarded until its broker has answered,
+a message stays held until its Job has ended. So nothing here depends on how often it is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from tidegate.base.errors import Failure
+from tidegate.base.times import format_time
+from tidegate.core.claims import breaker
+from tidegate.core.claims.values import (
+    Acknowledge,
+    Act,
+    ClaimDecision,
+    ClaimMemory,
+    DeadLetter,
+    GiveBack,
+    Message,
+    Policy,
+    Queue,
+    Release,
+    Renew,
+    StartTask,
+    Take,
+    Unguard,
+)
+from tidegate.core.reasons import Code, because
+from tidegate.core.values import JobView, Reason
+
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 5.0, 300.0
+# Messages that others have claimed and not renewed are looked for at least this often.
+LOOK_EVERY = timedelta(seconds=60)
+# How long a broker that does not answer may keep what somebody wants to be gone.
+BROKER_WAIT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a decision is made on."""
+
+    policy: Policy
+    memory: ClaimMemory
+    jobs: tuple[JobView, ...]
+    queue: Queue
+    now: datetime
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the broker may be asked."""
+        trouble = self.memory.trouble
+        return trouble is None or self.now >= trouble.until
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the broker has been silent for longer than anybody has to wait for it."""
+        trouble = self.memory.trouble
+        return trouble is not None and self.now - trouble.since >= BROKER_WAIT
+
+    def of(self, message: Message) -> list[JobView]:
+        """The Jobs that were made for a message."""
+        return [one for one in self.jobs if one.task is not None and one.task.id == message.id]
+
+    def unstarted(self) -> list[Message]:
+        """Messages that are held and whose next Job there is not yet."""
+
+        def waits(message: Message) -> bool:
+            jobs = self.of(message)
+            is_running = any(not one.is_finished for one in jobs)
+            return not is_running and not any(_is_outcome(one, message) for one in jobs)
+
+        return [one for one in self.memory.held if waits(one)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one step of the decision comes to."""
+
+    actions: tuple[Act, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    dates: tuple[datetime, ...] = ()
+
+
+def decide_claims(
+    policy: Policy, memory: ClaimMemory, jobs: tuple[JobView, ...] | Failure, queue: Queue, now: datetime
+) -> ClaimDecision:
+    """What becomes of an object's claims now. `jobs` are its Jobs, those included that were asked for and are
+    not in the cache yet; where they cannot be listed, leases are renewed and nothing else.
+    """
+    if isinstance(jobs, Failure):
+        world = World(policy, memory, (), queue, now)
+        renewal = _renewal(world)
+        reason = because(Code.JOBS_UNREADABLE, failure=jobs.message)
+        return ClaimDecision(memory, renewal.actions, (reason,), min(renewal.dates, default=None))
+    memory = _present(memory, jobs, now)
+    world = World(policy, memory, jobs, queue, now)
+    freed = _freed(world)
+    if not world.is_answering:
+        return _unanswered(world, freed)
+    if not memory.is_resumed:
+        take = Take(0)
+        return ClaimDecision(memory, (*freed, take), (because(Code.CLAIMS_UNKNOWN),))
+    parts = (_settled(world), _renewal(world), *(_ending(world) if policy.is_ending else _open(world)))
+    dates = [date for part in parts for date in part.dates if date > now]
+    is_over = policy.is_ending and not memory.held and memory.is_drained and not _guarded(jobs)
+    return ClaimDecision(
+        memory,
+        (*freed, *(action for part in parts for action in part.actions)),
+        tuple(reason for part in parts for reason in part.reasons),
+        min(dates, default=None),
+        is_full=len(memory.held) + _others(world) >= policy.maximum,
+        is_over=is_over,
+    )
+
+
+def delay_s(finished: int) -> float:
+    """How long a message rests after its Job number `finished` has failed."""
+    return float(min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** min(finished - 1, 20)))
+
+
+def _present(memory: ClaimMemory, jobs: tuple[JobView, ...], now: datetime) -> ClaimMemory:
+    """The memory without Jobs that are gone, and moments that are over."""
+    guarded = {one.name for one in jobs if one.is_guarded}
+    return replace(
+        memory,
+        settled=memory.settled & guarded,
+        freed=memory.freed & guarded,
+        started=breaker.of_this_hour(memory.started, now),
+    )
+
+
+def _guarded(jobs: Iterable[JobView]) -> list[JobView]:
+    return [one for one in jobs if one.is_guarded]
+
+
+def _is_outcome(job: JobView, message: Message) -> bool:
+    """Whether the Job's end is still to be told to the broker: it has ended, or is being deleted."""
+    assert job.task is not None
+    return job.task.attempt >= message.attempt and (job.is_finished or job.is_ending)
+
+
+def _freed(world: World) -> tuple[Unguard, ...]:
+    """Jobs whose outcome the broker knows; those that somebody wants to be gone, where it never answers."""
+    found = []
+    for job in _guarded(world.jobs):
+        if job.name in world.memory.freed:
+            continue
+        if job.name in world.memory.settled:
+            found.append(Unguard(job.name))
+        elif world.is_given_up and (job.is_ending or world.policy.is_ending):
+            trouble = world.memory.trouble
+            assert trouble is not None
+            found.append(Unguard(job.name, trouble.failure.message))
+    return tuple(found)
+
+
+def _unanswered(world: World, freed: tuple[Unguard, ...]) -> ClaimDecision:
+    trouble = world.memory.trouble
+    assert trouble is not None
+    reason = because(Code.CLAIMS_UNANSWERED, failure=trouble.failure.message)
+    is_over = world.policy.is_ending and world.is_given_up and not _unfreed(world, freed)
+    due = trouble.until
+    if not world.is_given_up:
+        due = min(due, trouble.since + BROKER_WAIT)
+    return ClaimDecision(world.memory, freed, (reason,), due, is_full=True, is_over=is_over)
+
+
+def _unfreed(world: World, freed: tuple[Unguard, ...]) -> list[JobView]:
+    going = world.memory.freed | {one.job for one in freed}
+    return [one for one in _guarded(world.jobs) if one.name not in going]
+
+
+# --- how Jobs have ended
+
+
+def _settled(world: World) -> _Part:
+    """The outcome of each Job that has ended and whose broker has not heard of it."""
+    actions: list[Act] = []
+    for job in world.jobs:
+        if job.task is None or job.name in world.memory.settled | world.memory.freed:
+            continue
+        message = world.memory.message(job.task.id)
+        if message is None and not job.is_guarded:
+            continue
+        if not job.is_finished and not job.is_ending:
+            continue
+        if message is not None and job.task.attempt < message.attempt:
+            # It was counted, by us before a crash or by the broker.
+            if job.is_guarded:
+                actions.append(Release(job.task.id, job.task.attempt, 0.0, job.name))
+            continue
+        actions.append(_outcome(world, job))
+    return _Part(tuple(actions))
+
+
+def _outcome(world: World, job: JobView) -> Act:
+    """Acknowledged, released, or dead. A Job that was deleted while it ran has failed; its pods may take a
+    while to stop, and the next Job does not begin before.
+    """
+    assert job.task is not None
+    id, finished = job.task.id, job.task.attempt
+    if job.is_finished and not job.is_failed:
+        return Acknowledge(id, job.name)
+    is_quick = breaker.is_quick(job, world.now)
+    if finished >= world.policy.attempts:
+        why = f"{finished} Jobs have failed"
+        return DeadLetter(id, finished, job.name, why, is_quick)
+    rest_s = delay_s(finished)
+    if not job.is_finished:
+        rest_s = max(rest_s, world.policy.grace_s)
+    return Release(id, finished, rest_s, job.name, is_quick)
+
+
+# --- leases
+
+
+def _renewal(world: World) -> _Part:
+    """All leases in one request, once a third of the one that ends first is over."""
+    held = world.memory.held
+    if not held or not world.is_answering:
+        return _Part()
+    rest = timedelta(seconds=world.policy.lease_s * 2 / 3)
+    due = min(one.until for one in held) - rest
+    if due <= world.now:
+        ids = tuple(one.id for one in held)
+        return _Part((Renew(ids),), dates=(world.now + timedelta(seconds=world.policy.lease_s) - rest,))
+    return _Part(dates=(due,))
+
+
+# --- new claims and their Jobs
+
+
+def _open(world: World) -> tuple[_Part, ...]:
+    """What is held is started; then more is claimed, as far as it could start now."""
+    if not world.policy.is_open:
+        return (_Part(reasons=(because(Code.CLAIMS_PAUSED, held=len(world.memory.held)),)),)
+    started = _started(world)
+    if world.unstarted():
+        return (started,)
+    return (started, _taken(world))
+
+
+def _started(world: World) -> _Part:
+    policy, memory, now = world.policy, world.memory, world.now
+    dead: list[Act] = []
+    ready: list[Message] = []
+    for message in world.unstarted():
+        why = _unwanted(policy, message)
+        if why:
+            dead.append(DeadLetter(message.id, message.finished, "", why))
+        elif message.until > now:
+            ready.append(message)
+    if not ready:
+        return _Part(tuple(dead))
+    # They are claimed, and count for the budget whenever they start; only the breaker holds them back.
+    allowance = breaker.allowed(memory.breaker, world.jobs, now)
+    count = allowance.count
+    if memory.refused is not None and now < memory.refused:
+        why = f"the API server refused it; tried again at {format_time(memory.refused)}"
+        reason = because(Code.CLAIMS_UNSTARTED, count=len(ready), why=why)
+        return _Part(tuple(dead), (reason,), (memory.refused,))
+    starts = tuple(StartTask(one.id, one.attempt) for one in ready[:count])
+    reasons: tuple[Reason, ...] = ()
+    if starts:
+        reasons = (because(Code.CLAIMS_STARTED, count=len(starts), held=len(memory.held)),)
+    if len(starts) < len(ready):
+        reasons = (*reasons, _rests(world, allowance))
+    dates = (allowance.until,) if allowance.until is not None else ()
+    return _Part((*dead, *starts), reasons, dates)
+
+
+def _unwanted(policy: Policy, message: Message) -> str:
+    """Why no Job is made for it any more; "" where one is."""
+    if message.finished >= policy.attempts:
+        return f"{message.finished} Jobs have failed"
+    if message.size > policy.largest and policy.too_large == "dead-letter":
+        return f"it has {message.size} bytes, more than {policy.largest}"
+    return ""
+
+
+def _taken(world: World) -> _Part:
+    """Asks for messages where there are any, and places for them."""
+    policy, memory, now = world.policy, world.memory, world.now
+    held, others = len(memory.held), _others(world)
+    places = policy.maximum - held - others
+    if places <= 0:
+        numbers = {"held": held, "running": others, "maximum": policy.maximum}
+        return _Part(reasons=(because(Code.CLAIMS_FULL, **numbers),))
+    for allowance, told in (
+        (breaker.allowed(memory.breaker, world.jobs, now), _rests),
+        (breaker.in_budget(policy.hourly, memory.started, world.jobs, now), _spent),
+    ):
+        places = min(places, allowance.count)
+        if not allowance.count:
+            dates = (allowance.until,) if allowance.until is not None else ()
+            return _Part(reasons=(told(world, allowance),), dates=dates)
+    look = memory.looked + LOOK_EVERY if memory.looked is not None else now
+    dates = (look, *((memory.retry,) if memory.retry is not None else ()))
+    is_news = memory.short is None or (world.queue.read is not None and world.queue.read > memory.short)
+    if (world.queue.is_active and is_news) or any(date <= now for date in dates):
+        reason = because(Code.CLAIMS_ASKED, held=held, maximum=policy.maximum)
+        return _Part((Take(held + places),), (reason,), dates)
+    return _Part(reasons=(because(Code.CLAIMS_NONE, held=held),), dates=dates)
+
+
+def _others(world: World) -> int:
+    """Unfinished Jobs that are not those of held messages: they take places all the same."""
+    ids = {one.id for one in world.memory.held}
+    return sum(not one.is_finished and (one.task is None or one.task.id not in ids) for one in world.jobs)
+
+
+def _rests(world: World, allowance: breaker.Allowance) -> Reason:
+    until = allowance.until or world.now
+    quick_s = int(breaker.QUICK.total_seconds())
+    failed = world.memory.breaker.quick
+    return because(Code.CLAIMS_REST, until=format_time(until), failed=failed, quick_s=quick_s)
+
+
+def _spent(world: World, allowance: breaker.Allowance) -> Reason:
+    until, hourly = allowance.until or world.now, world.policy.hourly or 0
+    return because(Code.CLAIMS_SPENT, until=format_time(until), hourly=hourly)
+
+
+# --- the end
+
+
+def _ending(world: World) -> tuple[_Part, ...]:
+    """Jobs that run end as they would; what has not started goes back, with what was released."""
+    unstarted = tuple(one.id for one in world.unstarted())
+    running = sum(one.task is not None and not one.is_finished for one in world.jobs)
+    actions = (GiveBack(unstarted),) if unstarted or not world.memory.is_drained else ()
+    reason = because(Code.CLAIMS_ENDING, held=len(world.memory.held), running=running)
+    return (_Part(actions, (reason,)),)
