@@ -136,5 +136,21 @@ def test_what_a_server_refused_is_fetched_anew_once() -> None:
     run(scenario)
 
 
+def test_a_second_refusal_within_moments_brings_no_third() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        grants = Grants(Giver())
+        first = await grants.get("a")
+        assert all(grants.forget("a", first) for _ in range(100))
+        second = await grants.get("a")
+        for _ in range(100):
+            assert not grants.forget("a", second)
+        assert await grants.get("a") == "a-2"
+        await asyncio.sleep(10)
+        assert grants.forget("a", second)
+        assert await grants.get("a") == "a-3"
+
+    run(scenario)
+
+
 def test_nothing_shows_what_was_given() -> None:
     assert "s3cret" not in repr(Granted("s3cret", 1.0))

@@ -54,6 +54,7 @@ class Grants(Generic[K, T]):
         self._fetch = fetch
         self._held: dict[K, _Held[T]] = {}
         self._failures: dict[K, tuple[TidegateError, float]] = {}
+        self._forgotten: dict[K, float] = {}
         self._fetching: dict[K, asyncio.Task[None]] = {}
         self.fetches = 0
         """How often `fetch` was called."""
@@ -74,11 +75,21 @@ class Grants(Generic[K, T]):
             raise error.with_traceback(None)
         return held.value
 
-    def forget(self, key: K, value: T) -> None:
-        """It was refused: the next one is fetched, if that has not been done already."""
+    def forget(self, key: K, value: T) -> bool:
+        """It was refused: the next one is fetched, if that has not been done already.
+
+        Whether whoever asks now gets another. Not so where the last one was refused a moment ago, too: then
+        it is not the grant that is wrong, and a new one for each refusal would help nobody.
+        """
         held = self._held.get(key)
-        if held is not None and held.value == value:
-            held.renew = held.ends = -math.inf
+        if held is None or held.value != value or held.ends == -math.inf:
+            return True
+        now = asyncio.get_running_loop().time()
+        if now - self._forgotten.get(key, -math.inf) < _DENIED_S:
+            return False
+        self._forgotten[key] = now
+        held.renew = held.ends = -math.inf
+        return True
 
     async def close(self) -> None:
         """End what is being fetched; safe twice."""
@@ -133,3 +144,5 @@ class Grants(Generic[K, T]):
             del self._held[key]
         for key in [key for key, (_, at) in self._failures.items() if now - at > 60 * _DENIED_S]:
             del self._failures[key]
+        for key in [key for key, at in self._forgotten.items() if now - at > _DENIED_S]:
+            del self._forgotten[key]

@@ -1,9 +1,10 @@
-"""A cloud identity that a TriggerAuthentication names instead of a secret (`podIdentity`)."""
+"""Identities of clouds: one that a TriggerAuthentication names instead of a secret (`podIdentity`), an
+application of Azure with a secret of its own, and the token of either."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 from tidegate.base.errors import Unsupported
 
@@ -32,6 +33,36 @@ class Identity:
         """For people: which identity, as far as the manifest says it."""
         which = self.role_arn or self.client_id
         return f"{self.provider} identity {which}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePrincipal:
+    """An application of Azure that proves itself by a secret, or by a certificate with its key.
+
+    `certificate` is PEM, or PKCS #12 in base64, opened by `certificate_password`. `authority_host` issues
+    its tokens; empty: whoever issues the autoscaler's own.
+    """
+
+    provider: ClassVar[str] = "azure-principal"
+
+    client_id: str
+    tenant_id: str
+    secret: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    certificate_password: str = field(default="", repr=False)
+    authority_host: str = ""
+
+    def label(self) -> str:
+        """For people: which application."""
+        return f"Azure application {self.client_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityToken:
+    """The access token of an identity for an audience, in a server's value: whoever connects fetches it."""
+
+    identity: Identity | ServicePrincipal
+    audience: str
 
 
 def not_offered(identity: Identity, attempted: str, on: str) -> Unsupported:

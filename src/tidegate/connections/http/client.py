@@ -27,6 +27,7 @@ from tidegate.kit.tls import Tls
 if TYPE_CHECKING:
     import aiohttp
 
+    from tidegate.connections.http.held_token import HeldToken
     from tidegate.connections.http.tokens import Tokens
 
 CONCURRENCY = 16
@@ -81,6 +82,7 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
         self._elsewhere: Any = None
         self._tokens: Tokens | None = None
+        self._held = self._held_token()
         self._traffic: Any = None
 
     @property
@@ -96,13 +98,20 @@ class HttpClient:
     async def send(self, request: HttpRequest) -> Response:
         """The answer, after redirects. Raises one of the five where none came that can be read to its end.
 
-        A connection that was closed before the answer began is replaced once.
+        A connection that was closed before the answer began is replaced once, and so is an identity's token
+        that is refused.
         """
         async with self._turns:
+            # Fetching a token takes its own time, not the server's.
+            token = await self._held.token() if self._held is not None else ""
             try:
-                return await self._bounded(request)
+                response = await self._bounded(request)
             except failures.Cut:
-                return await self._bounded(request)
+                response = await self._bounded(request)
+            if response.status == 401 and self._held is not None and self._held.forget(token):
+                await self._held.token()
+                response = await self._bounded(request)
+            return response
 
     async def begin(self, request: HttpRequest) -> aiohttp.ClientResponse:
         """An answer that has only begun, for one that goes on and on; whoever has it closes it.
@@ -198,7 +207,10 @@ class HttpClient:
         ) as response:
             if response.status == 401 and hop.is_home and self._tokens is not None:
                 self._tokens.forget(headers["Authorization"].removeprefix("Bearer "))
-            return Response(response.status, response.headers, await read_body(response, request))
+            body = await read_body(response, request)
+            if self._tokens is not None or self._held is not None:
+                body = _without(body, headers.get("Authorization", "").removeprefix("Bearer "))
+            return Response(response.status, response.headers, body)
 
     async def _headers(self, request: HttpRequest) -> dict[str, str]:
         """The request's own, then the login's, which count more."""
@@ -214,6 +226,9 @@ class HttpClient:
             merged[name] = value
         if self._tokens is not None:
             name, value = bearer(await self._tokens.token())
+            merged[name] = value
+        if self._held is not None:
+            name, value = bearer(await self._held.token())
             merged[name] = value
         return dict(merged)
 
@@ -258,12 +273,24 @@ class HttpClient:
         plain = replace(tls, cert="", key="", key_password="") if tls is not None else Tls()
         return await shared_context(tls or plain, policy), await shared_context(plain, policy)
 
+    def _held_token(self) -> HeldToken | None:
+        if self.server.login.token is None:
+            return None
+        from tidegate.connections.http.held_token import HeldToken
+
+        return HeldToken(self.server, self._surroundings)
+
     def _made_tokens(self, session: aiohttp.ClientSession) -> Tokens | None:
         if self.server.login.oauth is None:
             return None
         from tidegate.connections.http.tokens import Tokens
 
         return Tokens(self.server, session, self._traffic, self._surroundings, self.timeout_s)
+
+
+def _without(body: bytes, token: str) -> bytes:
+    """A body without the token that it repeats: nobody else knows that it is a secret."""
+    return body.replace(token.encode(), b"***") if token else body
 
 
 def _with_query(target: str, given: Mapping[str, str]) -> str:

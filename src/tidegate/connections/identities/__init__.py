@@ -18,13 +18,21 @@ from typing import Any, Protocol
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.grants import Granted, Grants
-from tidegate.kit.identity import Identity
+from tidegate.kit.identity import Identity, ServicePrincipal
 from tidegate.kit.systems.aws import AwsKeys
 
 AccountToken = Callable[[str, str, str], Awaitable[Granted[str]]]
 """A token of a ServiceAccount, by its namespace, its name and the audience: what TokenRequest gives."""
 
-_MODULES = {"aws": "aws", "aws-eks": "aws", "azure-workload": "azure", "gcp": "gcp"}
+_MODULES = {
+    "aws": "aws",
+    "aws-eks": "aws",
+    "azure-workload": "azure",
+    ServicePrincipal.provider: "azure",
+    "gcp": "gcp",
+}
+
+AnyIdentity = Identity | ServicePrincipal
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Cloud(Protocol):
     """One cloud: `connections/identities/<cloud>.py` has `connect(ground)`, which returns it and touches
     no network."""
 
-    async def grant(self, identity: Identity, audience: str) -> Granted[Any]:
+    async def grant(self, identity: AnyIdentity, audience: str) -> Granted[Any]:
         """Azure, Google: the text of an access token for that scope. AWS: `AwsKeys`, for that region."""
 
     async def close(self) -> None:
@@ -54,14 +62,14 @@ class Identities:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._clouds: dict[str, Cloud] = {}
-        self._grants: Grants[tuple[Identity, str], Any] = Grants(self._granted)
+        self._grants: Grants[tuple[AnyIdentity, str], Any] = Grants(self._granted)
 
     @property
     def fetches(self) -> int:
         """How many grants were asked for, of all clouds together."""
         return self._grants.fetches
 
-    async def token(self, identity: Identity, audience: str) -> str:
+    async def token(self, identity: AnyIdentity, audience: str) -> str:
         """An access token of an Azure or Google identity. One of the five errors where there is none."""
         token: str = await self._grants.get((identity, audience))
         return token
@@ -71,9 +79,9 @@ class Identities:
         keys: AwsKeys = await self._grants.get((identity, region))
         return keys
 
-    def forget(self, identity: Identity, audience: str, granted: str | AwsKeys) -> None:
-        """A server refused it: the next asker gets another."""
-        self._grants.forget((identity, audience), granted)
+    def forget(self, identity: AnyIdentity, audience: str, granted: str | AwsKeys) -> bool:
+        """A server refused it: the next asker gets another, unless the last one was refused just now."""
+        return self._grants.forget((identity, audience), granted)
 
     async def close(self) -> None:
         """Safe when never asked, and safe twice."""
@@ -81,11 +89,11 @@ class Identities:
         for cloud in self._clouds.values():
             await cloud.close()
 
-    async def _granted(self, key: tuple[Identity, str]) -> Granted[Any]:
+    async def _granted(self, key: tuple[AnyIdentity, str]) -> Granted[Any]:
         identity, audience = key
         return await self._cloud(identity).grant(identity, audience)
 
-    def _cloud(self, identity: Identity) -> Cloud:
+    def _cloud(self, identity: AnyIdentity) -> Cloud:
         name = _MODULES[identity.provider]
         if name not in self._clouds:
             try:

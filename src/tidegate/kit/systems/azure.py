@@ -1,4 +1,4 @@
-"""What Azure triggers share: connection strings, namespaces, and the clouds with their host names."""
+"""What Azure triggers share: connection strings and namespaces."""
 
 from __future__ import annotations
 
@@ -6,39 +6,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus, urlsplit
-
-from tidegate.base.problems import Problem
-
-CLOUDS: Mapping[str, tuple[str, str]] = {
-    "": ("core.windows.net", "servicebus.windows.net"),
-    "azurepubliccloud": ("core.windows.net", "servicebus.windows.net"),
-    "azurecloud": ("core.windows.net", "servicebus.windows.net"),
-    "azureusgovernmentcloud": ("core.usgovcloudapi.net", "servicebus.usgovcloudapi.net"),
-    "azureusgovernment": ("core.usgovcloudapi.net", "servicebus.usgovcloudapi.net"),
-    "azurechinacloud": ("core.chinacloudapi.cn", "servicebus.chinacloudapi.cn"),
-    "azuregermancloud": ("core.cloudapi.de", "servicebus.cloudapi.de"),
-    "azurestackcloud": ("", ""),
-}
-"""By the folded name of a cloud: the suffixes of its hosts for storage, and for Service Bus and Event Hubs.
-
-Source: Azure SDK, "azure environments". An Azure Stack has suffixes of its own, which no table knows.
-"""
-
-PRIVATE = "private"
-
-
-def cloud_problems(cloud: str, **suffixes: str) -> Iterator[Problem]:
-    """What is wrong with a `cloud`. `suffixes`, by their settings' names, are what a private one needs."""
-    folded = cloud.casefold()
-    if folded == PRIVATE:
-        for name, suffix in suffixes.items():
-            if not suffix:
-                yield Problem(name, f"{name} must be provided for Private cloud type", "FieldValueRequired")
-    elif folded not in CLOUDS:
-        yield Problem("cloud", f"invalid cloud environment {cloud}", "FieldValueNotSupported")
 
 
 def read_pairs(text: str) -> dict[str, str]:

@@ -10,7 +10,8 @@ from tidegate.base.problems import Problem
 from tidegate.kit.identity import Provider
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting
-from tidegate.kit.systems.azure import PRIVATE, cloud_problems, read_namespace
+from tidegate.kit.systems.azure import read_namespace
+from tidegate.kit.systems.azure_clouds import PRIVATE, cloud_problems
 from tidegate.kit.systems.azure_eventhub import EventHubServer, Layout
 from tidegate.kit.systems.azure_storage import StorageServer, read_storage
 

@@ -12,7 +12,8 @@ from tidegate.kit.answers import count
 from tidegate.kit.identity import Provider
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, declared, setting
-from tidegate.kit.systems.azure import Namespace, cloud_problems, read_namespace
+from tidegate.kit.systems.azure import Namespace, read_namespace
+from tidegate.kit.systems.azure_clouds import cloud_problems
 
 
 @dataclass(frozen=True, slots=True)

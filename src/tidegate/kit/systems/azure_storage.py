@@ -10,7 +10,8 @@ from tidegate.base.problems import Problem
 from tidegate.kit.identity import Provider
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting
-from tidegate.kit.systems.azure import cloud_problems, is_base64, read_pairs
+from tidegate.kit.systems.azure import is_base64, read_pairs
+from tidegate.kit.systems.azure_clouds import cloud_problems
 from tidegate.kit.systems.http import read_url
 
 Service = Literal["queue", "blob"]
