@@ -8,13 +8,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from tidegate.base.duration import parse_duration
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _SECOND, _MINUTE, _DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 _HORIZON_YEARS = 5
 _NEVER = timedelta.max
+_EVERY = "@every "
+_NAMED = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,3 +199,47 @@ def _number(text: str, allowed: _Range, part: str = "") -> int:
             f'{part or allowed.word} "{text}" is not a number{" or name" if allowed.names else ""}'
         )
     return int(text)
+
+
+class Times(Protocol):
+    """When something is due."""
+
+    def next(self, after: datetime, zone: str) -> datetime | None:
+        """The first moment strictly after `after`, None within five years."""
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """At a distance from the time before, wherever the clock stands."""
+
+    seconds: int
+
+    def next(self, after: datetime, zone: str) -> datetime | None:
+        return after.replace(microsecond=0) + timedelta(seconds=self.seconds)
+
+
+def parse_schedule(text: str) -> Times:
+    """A schedule as Kubernetes' CronJobs write it: an expression, `@hourly` and the like, `@every 1h30m`.
+
+    ValueError says what cannot be read. A zone may stand before a shorthand, as before an expression.
+    Source: Go's robfig/cron, `parseDescriptor`.
+    """
+    prefix, _, rest = text.strip().partition(" ")
+    has_zone = prefix.startswith(("TZ=", "CRON_TZ="))
+    word = rest.strip() if has_zone else text.strip()
+    if not word.startswith("@"):
+        return Schedule.parse(text)
+    if word.startswith(_EVERY):
+        return Every(max(int(_duration_s(word.removeprefix(_EVERY))), 1))
+    if word not in _NAMED:
+        raise ValueError(f"unrecognized descriptor: {word}")
+    return Schedule.parse(f"{prefix} {_NAMED[word]}" if has_zone else _NAMED[word])
+
+
+def _duration_s(text: str) -> float:
+    if text.isdecimal():
+        raise ValueError(f"{_EVERY}{text}: a unit is missing, such as {text}m")
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ValueError(f"{_EVERY}{text}: the duration {error}") from error

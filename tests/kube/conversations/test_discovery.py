@@ -14,7 +14,7 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
 KINDS = {
     "v1": "configmaps endpoints events namespaces nodes persistentvolumeclaims persistentvolumes pods "
     "secrets serviceaccounts services",
-    "apps/v1": "deployments replicasets",
+    "apps/v1": "controllerrevisions deployments replicasets statefulsets",
     "batch/v1": "jobs",
     "autoscaling/v1": "horizontalpodautoscalers",
     "autoscaling/v2": "horizontalpodautoscalers",
@@ -33,6 +33,8 @@ ABOUT = {
     "nodes": ("Node", "node", False, {"no"}, set()),
     "deployments": ("Deployment", "deployment", True, {"deploy"}, {"all"}),
     "replicasets": ("ReplicaSet", "replicaset", True, {"rs"}, {"all"}),
+    "statefulsets": ("StatefulSet", "statefulset", True, {"sts"}, {"all"}),
+    "controllerrevisions": ("ControllerRevision", "controllerrevision", True, set(), set()),
     "jobs": ("Job", "job", True, set(), {"all"}),
     "horizontalpodautoscalers": (
         "HorizontalPodAutoscaler",

@@ -230,6 +230,15 @@ OTHER_ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"Role": "Role/r", "Users": "u", "Groups": "", "ServiceAccounts": "n/a, n/b"},
     ),
     (
+        "controllerrevisions",
+        "apps/v1",
+        {
+            "data": {"a": 1},
+            "revision": 7,
+        },
+        {"Controller": "<none>", "Revision": 7},
+    ),
+    (
         "endpoints",
         "",
         {
@@ -272,6 +281,8 @@ COLUMNS = {
     "events": "Last_Seen Type Reason Object Subobject* Source* Message First_Seen* Count* Name*",
     "apps/v1/deployments": "Name Ready Up-to-date Available Age Containers* Images* Selector*",
     "apps/v1/replicasets": "Name Desired# Current# Ready# Age Containers* Images* Selector*",
+    "apps/v1/statefulsets": "Name Ready Age Containers* Images*",
+    "apps/v1/controllerrevisions": "Name Controller Revision Age",
     "batch/v1/jobs": "Name Status Completions Duration Age Containers* Images* Selector*",
     "autoscaling/v2/horizontalpodautoscalers": "Name Reference Targets MinPods MaxPods Replicas Age",
     "autoscaling/v1/horizontalpodautoscalers": "Name Reference Targets MinPods MaxPods Replicas Age",

@@ -26,6 +26,7 @@ _CHECKED = (
     "replicasets.apps",
     "secrets",
     "services",
+    "statefulsets.apps",
 )
 _NOT_A_TEXT = "is not a text"
 

@@ -171,6 +171,16 @@ BUILT_IN: tuple[Kind, ...] = (
         has_generation=True,
         scale=_TEMPLATE_SCALE,
     ),
+    Kind(
+        Resource("apps", "v1", "statefulsets", "StatefulSet"),
+        ("sts",),
+        _ALL,
+        (STATUS, SCALE),
+        has_generation=True,
+        name_rule="label",
+        scale=_TEMPLATE_SCALE,
+    ),
+    Kind(Resource("apps", "v1", "controllerrevisions", "ControllerRevision")),
     Kind(Resource("batch", "v1", "jobs", "Job"), (), _ALL, (STATUS,), has_generation=True),
     Kind(
         Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tidegate.base.selectors import Selector
@@ -54,9 +54,14 @@ def controllers_in(change: Change, kind: str) -> set[tuple[str, str]]:
 
 
 async def claim(
-    objects: Objects, resource: Resource, owner_resource: Resource, owner: Object, selector: Selector
+    objects: Objects,
+    resource: Resource,
+    owner_resource: Resource,
+    owner: Object,
+    selector: Selector,
+    fits: Callable[[Object], bool] = lambda orphan: True,
 ) -> list[Object]:
-    """What `owner` controls after matching orphans were adopted and relabelled ones released."""
+    """What `owner` controls after matching orphans that fit were adopted and relabelled ones released."""
     mine = []
     for found in controlled(objects, resource, owner):
         if selector.matches(found["metadata"].get("labels") or {}) or is_deleting(found):
@@ -66,7 +71,7 @@ async def claim(
             await _write_references(
                 objects, resource, found, [one for one in references(found) if one["uid"] != uid]
             )
-    for orphan in _orphans(objects, resource, owner, selector):
+    for orphan in filter(fits, _orphans(objects, resource, owner, selector)):
         refs = [*references(orphan), reference(owner_resource, owner)]
         mine.append(await _write_references(objects, resource, orphan, refs))
     return mine

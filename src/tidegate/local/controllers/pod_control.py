@@ -52,6 +52,12 @@ def ready_since(pod: Object) -> datetime | None:
     return parse_time(found.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"])
 
 
+def unavailable_s(pod: Object, least_s: float, now: datetime) -> float | None:
+    """Seconds until a ready Pod has been so for `least_s`, 0 when it has, None while it is not ready."""
+    ready = ready_since(pod)
+    return None if ready is None else max(least_s - (now - ready).total_seconds(), 0.0)
+
+
 def created_at(pod: Object) -> datetime:
     return parse_time(pod["metadata"]["creationTimestamp"])
 

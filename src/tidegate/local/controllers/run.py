@@ -21,6 +21,7 @@ from tidegate.local.controllers.services.services import Services
 from tidegate.local.controllers.workloads.deployments import Deployments
 from tidegate.local.controllers.workloads.disruption_budgets import DisruptionBudgets
 from tidegate.local.controllers.workloads.replicasets import ReplicaSets
+from tidegate.local.controllers.workloads.statefulsets import StatefulSets
 from tidegate.local.objects import Objects
 from tidegate.runtime.clock import Clock
 
@@ -42,6 +43,7 @@ def reconcilers(
         Jobs(objects, clock),
         Deployments(objects, clock),
         ReplicaSets(objects, clock),
+        StatefulSets(objects, clock),
         DisruptionBudgets(objects, clock, kinds),
         Services(objects),
         Mirroring(objects),

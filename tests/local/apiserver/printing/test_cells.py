@@ -10,7 +10,7 @@ import pytest
 from tidegate.kube.resource import Resource
 from tidegate.local.apiserver.kinds import BUILT_IN as KINDS
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.printing.columns import BUILT_IN
+from tidegate.local.apiserver.printing.builtin_columns import BUILT_IN
 from tidegate.local.apiserver.printing.tables import columns_of
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)

@@ -28,6 +28,8 @@ ROOTS = {
     "events": "CoreV1Event",
     "deployments.apps": "V1Deployment",
     "replicasets.apps": "V1ReplicaSet",
+    "statefulsets.apps": "V1StatefulSet",
+    "controllerrevisions.apps": "V1ControllerRevision",
     "jobs.batch": "V1Job",
     "horizontalpodautoscalers.autoscaling": "V2HorizontalPodAutoscaler",
     "horizontalpodautoscalers.v1.autoscaling": "V1HorizontalPodAutoscaler",

@@ -10,16 +10,23 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from tidegate.base.quantity import canonical
 from tidegate.local.apiserver.defaulting.pod_spec import fill, pod_only, pod_spec
 from tidegate.local.apiserver.defaulting.qos import qos_class
+from tidegate.local.apiserver.defaulting.workloads import (
+    canonical_quantities,
+    claim_spec,
+    cron_job,
+    daemon_set,
+    deployment,
+    job,
+    new_job,
+    replica_set,
+    stateful_set,
+)
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.validation import rules
 from tidegate.local.objects import CLAIM_IN_USE, Object
 
-_CONTROLLER_UID, _JOB_NAME = "controller-uid", "job-name"
 _RBAC = "rbac.authorization.k8s.io"
-_PREFIX = "batch.kubernetes.io/"
 _GATED = {
     "type": "PodScheduled",
     "status": "False",
@@ -56,66 +63,6 @@ def _new_pod(body: Object) -> None:
         spec["serviceAccountName"] = spec["serviceAccount"] = "default"
 
 
-def _template(spec: dict[str, Any]) -> None:
-    template = spec.setdefault("template", {})
-    template.setdefault("metadata", {})
-    pod_spec(template.setdefault("spec", {}))
-
-
-def _deployment(body: Object) -> None:
-    spec = body.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    spec.setdefault("revisionHistoryLimit", 10)
-    spec.setdefault("progressDeadlineSeconds", 600)
-    strategy = spec.setdefault("strategy", {})
-    fill(strategy, "type", "RollingUpdate")
-    if strategy["type"] == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("maxUnavailable", "25%")
-        rolling.setdefault("maxSurge", "25%")
-    _template(spec)
-    body.setdefault("status", {})
-
-
-def _replica_set(body: Object) -> None:
-    spec = body.setdefault("spec", {})
-    spec.setdefault("replicas", 1)
-    _template(spec)
-    body.setdefault("status", {}).setdefault("replicas", 0)
-
-
-def _job(body: Object) -> None:
-    spec = body.setdefault("spec", {})
-    if "completions" not in spec and "parallelism" not in spec:
-        spec["completions"] = 1
-    spec.setdefault("parallelism", 1)
-    spec.setdefault("backoffLimit", 2**31 - 1 if "backoffLimitPerIndex" in spec else 6)
-    spec.setdefault("completionMode", "NonIndexed")
-    spec.setdefault("suspend", False)
-    spec.setdefault("podReplacementPolicy", "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed")
-    spec.setdefault("manualSelector", False)
-    for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
-        for pattern in rule.get("onPodConditions") or ():
-            fill(pattern, "status", "True")
-    _template(spec)
-    if not body["metadata"].get("labels") and spec["template"]["metadata"].get("labels"):
-        body["metadata"]["labels"] = dict(spec["template"]["metadata"]["labels"])
-    body.setdefault("status", {})
-
-
-def _new_job(body: Object) -> None:
-    meta, spec = body["metadata"], body["spec"]
-    if spec["manualSelector"] is True:
-        return
-    labels = spec["template"]["metadata"].setdefault("labels", {})
-    for prefix in ("", _PREFIX):
-        labels.setdefault(prefix + _CONTROLLER_UID, meta["uid"])
-        labels.setdefault(prefix + _JOB_NAME, meta["name"])
-    spec.setdefault("selector", {"matchLabels": {_PREFIX + _CONTROLLER_UID: meta["uid"]}})
-    if not meta.get("labels"):
-        meta["labels"] = dict(labels)
-
-
 def _hpa(body: Object) -> None:
     spec = body.setdefault("spec", {})
     spec.setdefault("minReplicas", 1)
@@ -125,7 +72,7 @@ def _hpa(body: Object) -> None:
     for metric in spec["metrics"]:
         for source in metric.values():
             if isinstance(source, dict):
-                _canonical_quantities(source.get("target") or {}, "value", "averageValue")
+                canonical_quantities(source.get("target") or {}, "value", "averageValue")
     fill_behavior(spec)
     body.setdefault("status", {}).setdefault("desiredReplicas", 0)
 
@@ -136,7 +83,7 @@ def fill_behavior(spec: dict[str, Any]) -> None:
     if behavior is None:
         return
     for direction in behavior.values():
-        _canonical_quantities(direction, "tolerance")
+        canonical_quantities(direction, "tolerance")
     whole = {"type": "Percent", "value": 100, "periodSeconds": 15}
     up = behavior.setdefault("scaleUp", {})
     up.setdefault("stabilizationWindowSeconds", 0)
@@ -145,14 +92,6 @@ def fill_behavior(spec: dict[str, Any]) -> None:
     down = behavior.setdefault("scaleDown", {})
     down.setdefault("selectPolicy", "Max")
     down.setdefault("policies", [dict(whole)])
-
-
-def _canonical_quantities(part: Object, *names: str) -> None:
-    """Quantities as Kubernetes stores them; what is none is left to the checks."""
-    for name in names:
-        text = part.get(name)
-        if text is not None and rules.amount(text) is not None:
-            part[name] = canonical(str(text))
 
 
 def _service(body: Object) -> None:
@@ -218,9 +157,7 @@ def _namespace(body: Object) -> None:
 
 def _claim(body: Object) -> None:
     spec = body.setdefault("spec", {})
-    spec.setdefault("volumeMode", "Filesystem")
-    for amounts in (spec.get("resources") or {}).values():
-        _canonical_quantities(amounts, "storage")
+    claim_spec(spec)
     if "deletionTimestamp" not in body["metadata"]:
         finalizers = body["metadata"].setdefault("finalizers", [])
         finalizers += [CLAIM_IN_USE] if CLAIM_IN_USE not in finalizers else []
@@ -261,9 +198,12 @@ def _disruption_budget(body: Object) -> None:
 
 _BY_KEY: dict[str, Callable[[Object], None]] = {
     "pods": _pod,
-    "deployments.apps": _deployment,
-    "replicasets.apps": _replica_set,
-    "jobs.batch": _job,
+    "deployments.apps": deployment,
+    "replicasets.apps": replica_set,
+    "statefulsets.apps": stateful_set,
+    "daemonsets.apps": daemon_set,
+    "jobs.batch": job,
+    "cronjobs.batch": cron_job,
     "horizontalpodautoscalers.autoscaling": _hpa,
     "services": _service,
     "endpoints": _endpoints,
@@ -278,4 +218,4 @@ _BY_KEY: dict[str, Callable[[Object], None]] = {
     "rolebindings.rbac.authorization.k8s.io": _role_ref,
     "clusterrolebindings.rbac.authorization.k8s.io": _role_ref,
 }
-_BY_KEY_ONCE: dict[str, Callable[[Object], None]] = {"pods": _new_pod, "jobs.batch": _new_job}
+_BY_KEY_ONCE: dict[str, Callable[[Object], None]] = {"pods": _new_pod, "jobs.batch": new_job}

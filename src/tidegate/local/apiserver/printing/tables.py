@@ -13,7 +13,8 @@ from tidegate.kube.resource import ApiError
 from tidegate.kube.responses import Accepted, bad_request, encode
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.printing import columns, jsonpath
-from tidegate.local.apiserver.printing.columns import BUILT_IN, GENERIC, Column
+from tidegate.local.apiserver.printing.builtin_columns import BUILT_IN
+from tidegate.local.apiserver.printing.columns import GENERIC, Column
 from tidegate.local.apiserver.reads import Page, Reads
 from tidegate.local.apiserver.storage.stored_object import Row
 from tidegate.local.apiserver.storage.versions import stored

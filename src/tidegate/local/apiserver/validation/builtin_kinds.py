@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from tidegate.base.problems import Problem
-from tidegate.base.selectors import from_label_selector
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.apiserver.validation import names
 from tidegate.local.apiserver.validation.contents import config_map_problems, secret_problems
 from tidegate.local.apiserver.validation.crd import crd_problems
 from tidegate.local.apiserver.validation.endpoints import (
@@ -23,158 +20,44 @@ from tidegate.local.apiserver.validation.endpoints import (
     slice_problems,
 )
 from tidegate.local.apiserver.validation.hpa import hpa_problems
-from tidegate.local.apiserver.validation.job import job_problems
 from tidegate.local.apiserver.validation.object_metadata import metadata_problems
 from tidegate.local.apiserver.validation.pods.specification import pod_spec_problems
 from tidegate.local.apiserver.validation.roles import binding_problems, role_problems
 from tidegate.local.apiserver.validation.rules import (
     Problems,
-    amount,
     at_least,
-    count_or_percent,
     count_or_share,
-    forbidden,
     label_selector,
-    labels,
     one_of,
-    quantity,
-    required,
     wrong,
-    wrongs,
 )
 from tidegate.local.apiserver.validation.services import service_problems
+from tidegate.local.apiserver.validation.storage import claim_problems, volume_problems
+from tidegate.local.apiserver.validation.workloads.cron_job import cron_job_problems
+from tidegate.local.apiserver.validation.workloads.daemon_set import daemon_set_problems
+from tidegate.local.apiserver.validation.workloads.job import job_problems
+from tidegate.local.apiserver.validation.workloads.replicated import (
+    deployment_problems,
+    replica_set_problems,
+)
+from tidegate.local.apiserver.validation.workloads.stateful_set import (
+    controller_revision_problems,
+    stateful_set_problems,
+)
 from tidegate.local.objects import Object
-
-_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
-_HPA = "horizontalpodautoscalers.autoscaling"
-_VOLUME_MODES = ("Block", "Filesystem")
 
 
 def problems(kind: Kind, body: Object, old: Object | None = None) -> list[Problem]:
     """Everything wrong with a built-in object; `old` is what it was before the write."""
     found = list(metadata_problems(kind, body["metadata"]))
-    if kind.key == _HPA:
-        # The one kind whose rules know what stood there: what older servers took may stay.
-        return [*found, *hpa_problems(body, old)]
+    if kind.key in _KNOWING_WHAT_WAS:
+        return [*found, *_KNOWING_WHAT_WAS[kind.key](body, old)]
     check = _BY_KEY.get(kind.key)
-    if check is not None:
-        found += check(body)
-    return found
+    return [*found, *check(body)] if check is not None else found
 
 
 def _pod(body: Object) -> Problems:
     yield from pod_spec_problems("spec", body["spec"])
-
-
-def _template(spec: dict[str, Any], restarts: tuple[str, ...]) -> Problems:
-    yield from labels("spec.template.metadata.labels", spec["template"]["metadata"].get("labels"))
-    yield from pod_spec_problems("spec.template.spec", spec["template"]["spec"], restarts)
-
-
-def _selects(selector: dict[str, Any], template_labels: dict[str, str]) -> bool:
-    return from_label_selector(selector).matches(template_labels)
-
-
-def _selected_template(spec: dict[str, Any], kind: str) -> Problems:
-    """A workload that finds its pods by a selector."""
-    yield from at_least("spec.replicas", spec.get("replicas"), 0)
-    selector = spec.get("selector")
-    bad = list(label_selector("spec.selector", selector))
-    yield from bad
-    if selector is None:
-        yield required("spec.selector")
-    elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
-        yield wrong("spec.selector", selector, f"empty selector is invalid for {kind}")
-    elif bad:
-        yield wrong("spec.selector", selector, "invalid label selector")
-    template_labels = spec["template"]["metadata"].get("labels")
-    if not bad and selector != {} and not (selector and _selects(selector, template_labels or {})):
-        told = "`selector` does not match template `labels`"
-        yield wrong("spec.template.metadata.labels", template_labels, told)
-    yield from _template(spec, ("Always",))
-
-
-def _deployment(body: Object) -> Problems:
-    spec = body["spec"]
-    yield from _selected_template(spec, "deployment")
-    for field in ("minReadySeconds", "revisionHistoryLimit"):
-        yield from at_least(f"spec.{field}", spec.get(field), 0)
-    strategy = spec["strategy"]
-    yield from one_of("spec.strategy.type", strategy["type"], ("Recreate", "RollingUpdate"))
-    if spec.get("progressDeadlineSeconds") is not None:
-        yield from at_least("spec.progressDeadlineSeconds", spec["progressDeadlineSeconds"], 0)
-        if spec["progressDeadlineSeconds"] <= (spec.get("minReadySeconds") or 0):
-            told = "must be greater than minReadySeconds"
-            yield wrong("spec.progressDeadlineSeconds", spec["progressDeadlineSeconds"], told)
-    rolling = strategy.get("rollingUpdate")
-    if strategy["type"] == "Recreate" and rolling:
-        yield forbidden(
-            "spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"
-        )
-    elif rolling:
-        yield from count_or_percent("spec.strategy.rollingUpdate.maxSurge", rolling["maxSurge"])
-        unavailable = rolling["maxUnavailable"]
-        yield from count_or_share("spec.strategy.rollingUpdate.maxUnavailable", unavailable)
-        if str(rolling["maxSurge"]).rstrip("%") == str(rolling["maxUnavailable"]).rstrip("%") == "0":
-            yield wrong(
-                "spec.strategy.rollingUpdate.maxUnavailable",
-                rolling["maxUnavailable"],
-                "may not be 0 when `maxSurge` is 0",
-            )
-
-
-def _replica_set(body: Object) -> Problems:
-    yield from _selected_template(body["spec"], "replicaset")
-    yield from at_least("spec.minReadySeconds", body["spec"].get("minReadySeconds"), 0)
-
-
-def _job(body: Object) -> Problems:
-    yield from job_problems(body)
-    if body["spec"]["template"]["spec"]["restartPolicy"] == "Always":
-        yield required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
-        yield from _template(body["spec"], ("Always", "OnFailure", "Never"))
-    else:
-        yield from _template(body["spec"], ("OnFailure", "Never"))
-
-
-def _access(spec: dict[str, Any]) -> Problems:
-    modes = spec.get("accessModes") or []
-    if not modes:
-        yield required("spec.accessModes", "at least 1 access mode is required")
-    for mode in modes:
-        yield from one_of("spec.accessModes", mode, _ACCESS_MODES)
-
-
-def _storage(path: str, amounts: dict[str, Any] | None) -> Problems:
-    storage = (amounts or {}).get("storage")
-    if storage is None:
-        yield required(path)
-    elif (found := amount(storage)) is None:
-        yield from quantity(path, storage)
-    elif found <= 0:
-        yield wrong(path, str(storage), "must be greater than zero")
-
-
-def _class_and_mode(spec: dict[str, Any]) -> Problems:
-    if name := spec.get("storageClassName"):
-        yield from wrongs("spec.storageClassName", name, names.subdomain(name))
-    yield from one_of("spec.volumeMode", spec.get("volumeMode"), _VOLUME_MODES)
-
-
-def _claim(body: Object) -> Problems:
-    spec = body["spec"]
-    if spec.get("selector"):
-        yield from label_selector("spec.selector", spec["selector"])
-    yield from _access(spec)
-    yield from _storage("spec.resources[storage]", (spec.get("resources") or {}).get("requests"))
-    yield from _class_and_mode(spec)
-
-
-def _volume(body: Object) -> Problems:
-    spec = body["spec"]
-    yield from _access(spec)
-    yield from _storage("spec.capacity[storage]", spec.get("capacity"))
-    yield from _class_and_mode(spec)
 
 
 def _disruption_budget(body: Object) -> Problems:
@@ -208,18 +91,26 @@ def _lease(body: Object) -> Problems:
     yield from at_least("spec.leaseTransitions", spec.get("leaseTransitions"), 0)
 
 
+# What older servers took, or what can never change, may stay as it is.
+_KNOWING_WHAT_WAS: dict[str, Callable[[Object, Object | None], Problems]] = {
+    "horizontalpodautoscalers.autoscaling": hpa_problems,
+    "cronjobs.batch": cron_job_problems,
+}
 _BY_KEY: dict[str, Callable[[Object], Problems]] = {
     "pods": _pod,
-    "deployments.apps": _deployment,
-    "replicasets.apps": _replica_set,
-    "jobs.batch": _job,
+    "deployments.apps": deployment_problems,
+    "replicasets.apps": replica_set_problems,
+    "statefulsets.apps": stateful_set_problems,
+    "daemonsets.apps": daemon_set_problems,
+    "controllerrevisions.apps": controller_revision_problems,
+    "jobs.batch": job_problems,
     "services": service_problems,
     ENDPOINTS: endpoints_problems,
     SLICES: slice_problems,
     "secrets": secret_problems,
     "configmaps": config_map_problems,
-    "persistentvolumeclaims": _claim,
-    "persistentvolumes": _volume,
+    "persistentvolumeclaims": claim_problems,
+    "persistentvolumes": volume_problems,
     "events": _event,
     "poddisruptionbudgets.policy": _disruption_budget,
     "leases.coordination.k8s.io": _lease,

@@ -34,6 +34,31 @@ def _selector(old: Object, new: Object) -> Problems:
     yield from _fields(old["spec"], new["spec"], "spec.", "selector")
 
 
+_STATEFUL_MAY = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+
+
+def _stateful_set(old: Object, new: Object) -> Problems:
+    def core(found: Object) -> dict[str, Any]:
+        return {name: value for name, value in found["spec"].items() if name not in _STATEFUL_MAY}
+
+    if core(old) != core(new):
+        may = "', '".join(_STATEFUL_MAY[:-1])
+        told = f"updates to statefulset spec for fields other than '{may}' and '{_STATEFUL_MAY[-1]}' are"
+        yield forbidden("spec", f"{told} forbidden")
+
+
+def _revision(old: Object, new: Object) -> Problems:
+    yield from _fields(old, new, "", "data")
+
+
 def _job(old: Object, new: Object) -> Problems:
     names = ["selector", "template", "completionMode"]
     names += ["podFailurePolicy", "successPolicy", "backoffLimitPerIndex"]
@@ -112,6 +137,9 @@ _BY_KEY: dict[str, Callable[[Object, Object], Problems]] = {
     "pods": _pod,
     "deployments.apps": _selector,
     "replicasets.apps": _selector,
+    "statefulsets.apps": _stateful_set,
+    "daemonsets.apps": _selector,
+    "controllerrevisions.apps": _revision,
     "jobs.batch": _job,
     "secrets": _secret,
     "configmaps": _content,

@@ -65,7 +65,8 @@ def _checked(text: str, pattern: re.Pattern[str], most: int, told: str) -> Itera
 
 
 def label(text: str) -> Iterator[str]:
-    yield from _checked(text, _LABEL, LABEL_MAX, LABEL)
+    told = "must not contain dots" if _SUBDOMAIN.fullmatch(text) else LABEL
+    yield from _checked(text, _LABEL, LABEL_MAX, told)
 
 
 def label_1035(text: str) -> Iterator[str]:

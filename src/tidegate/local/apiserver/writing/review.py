@@ -19,7 +19,7 @@ from tidegate.local.apiserver.validation.object_metadata import (
     finalizer_warnings,
     metadata_problems,
 )
-from tidegate.local.apiserver.writing import admission
+from tidegate.local.apiserver.writing import admission, unhonoured
 from tidegate.local.objects import Object
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
@@ -78,6 +78,7 @@ class Review:
         warnings += finalizer_warnings(kind, new["metadata"], (old or {}).get("metadata") or {})
         if kind.key == custom_resources.CRD_KEY:
             warnings += crd_warnings(new)
+        warnings += unhonoured.warnings(kind, new) if not found else []
         if found and validation == "Strict":
             # One answer for all that is wrong; alone, an unknown field gets the API's own answer to it.
             found += [_forbidden(new, path) for path in unknown]

@@ -165,9 +165,4 @@ def next_availability_s(found: Object, active: list[Object], now: datetime) -> f
 
 
 def _unavailable_s(found: Object, pod: Object, now: datetime) -> float | None:
-    """Seconds until a ready Pod is available, 0 when it is, None while it is not ready."""
-    ready = pod_control.ready_since(pod)
-    if ready is None:
-        return None
-    passed_s = (now - ready).total_seconds()
-    return max(float(found["spec"].get("minReadySeconds") or 0) - passed_s, 0.0)
+    return pod_control.unavailable_s(pod, float(found["spec"].get("minReadySeconds") or 0), now)

@@ -17,6 +17,7 @@ from tidegate.local.apiserver.validation.rules import (
     required,
     wrong,
 )
+from tidegate.local.apiserver.validation.workloads.replicated import template_problems
 from tidegate.local.objects import Object
 
 RULES_MAX, VALUES_MAX, PATTERNS_MAX = 20, 255, 20
@@ -29,13 +30,25 @@ _RANGES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
 
 def job_problems(body: Object) -> Problems:
-    """All but its pod template."""
-    spec = body["spec"]
+    yield from _selector(body)
+    yield from job_spec_problems(body["spec"])
+
+
+def job_spec_problems(spec: dict[str, Any]) -> Problems:
+    """All but its selector, which the template of a Job has none of; nor need it have the defaults."""
+    yield from _limits(spec)
+    if spec["template"]["spec"]["restartPolicy"] == "Always":
+        yield required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
+        yield from template_problems(spec, ("Always", "OnFailure", "Never"))
+    else:
+        yield from template_problems(spec, ("OnFailure", "Never"))
+
+
+def _limits(spec: dict[str, Any]) -> Problems:
     for field in NUMBERS:
         yield from at_least(f"spec.{field}", spec.get(field), 0)
-    yield from one_of("spec.completionMode", spec["completionMode"], ("NonIndexed", "Indexed"))
+    yield from one_of("spec.completionMode", spec.get("completionMode"), ("NonIndexed", "Indexed"))
     yield from _indexes(spec)
-    yield from _selector(body)
     restart = spec["template"]["spec"].get("restartPolicy")
     policies = ["Failed", "TerminatingOrFailed"]
     if (policy := spec.get("podFailurePolicy")) is not None:
@@ -46,7 +59,7 @@ def job_problems(body: Object) -> Problems:
         yield from _failure_policy("spec.podFailurePolicy.rules", policy.get("rules") or [], spec)
     yield from one_of("spec.podReplacementPolicy", spec.get("podReplacementPolicy"), policies)
     if (policy := spec.get("successPolicy")) is not None:
-        if spec["completionMode"] != "Indexed":
+        if spec.get("completionMode") != "Indexed":
             yield wrong("spec.successPolicy", policy, "requires indexed completion mode")
         else:
             size = spec.get("completions") or 0
@@ -60,7 +73,7 @@ def _indexes(spec: dict[str, Any]) -> Problems:
     yield from at_least("spec.maxFailedIndexes", most, 0)
     if most is not None and per_index is None:
         yield required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified")
-    if spec["completionMode"] != "Indexed":
+    if spec.get("completionMode") != "Indexed":
         for field in ("backoffLimitPerIndex", "maxFailedIndexes"):
             if spec.get(field) is not None:
                 yield wrong(f"spec.{field}", spec[field], "requires indexed completion mode")

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tidegate.local.apiserver.kinds import BUILT_IN
+from tidegate.local.apiserver.writing.unhonoured import warnings
+
+
+def kind(name: str) -> Any:
+    return next(one for one in BUILT_IN if one.resource.kind == name)
+
+
+@pytest.mark.parametrize(
+    ("rolling", "count"), [(None, 0), ({}, 0), ({"maxUnavailable": 1}, 0), ({"maxUnavailable": 2}, 1)]
+)
+def test_a_stateful_set_updates_one_pod_at_a_time_whatever_it_asks_for(rolling, count):
+    body = {"spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}}}
+    assert len(warnings(kind("StatefulSet"), body)) == count
