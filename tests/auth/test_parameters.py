@@ -1,6 +1,7 @@
 import pytest
 
 from tidegate.auth.files import ParameterFiles
+from tidegate.auth.lending import Lending
 from tidegate.auth.resolve import Options, Resolved, Unresolved
 from tidegate.base.errors import Failure, Unreachable
 from tidegate.kit.identity import Identity
@@ -20,7 +21,7 @@ def ref(parameter, name, key):
 
 
 def test_a_trigger_without_authentication_reads_nothing(resolved):
-    assert resolved() == Resolved()
+    assert resolved() == Resolved(lending=Lending("shop"))
 
 
 def test_secrets_and_config_maps_become_parameters(world, resolved):

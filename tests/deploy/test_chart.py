@@ -38,6 +38,7 @@ EVERYTHING: dict[str, Any] = {
         "azureWorkload": {"enabled": True, "clientId": "c", "tenantId": "t"},
         "aws": {"irsa": {"enabled": True, "roleArn": "arn:aws:iam::1:role/r"}},
         "gcp": {"enabled": True, "gcpIAMServiceAccount": "a@b"},
+        "lendTo": ["shop", "bakery"],
     },
     "prometheus": {
         part: {
@@ -213,6 +214,16 @@ def test_tokens_of_accounts_are_asked_for_by_name(helm: Helm) -> None:
 
     assert creators({}) == []
     assert creators(EVERYTHING) == [("shop", ["reader"])]
+
+
+def test_the_operators_identity_is_lent_to_the_namespaces_that_are_named(helm: Helm) -> None:
+    def lent(values: dict[str, Any]) -> list[str]:
+        words = container(helm.objects(values), "keda-operator")["args"]
+        return [word for word in words if "lend" in word]
+
+    assert lent({}) == []
+    assert lent({"podIdentity": {"lendTo": ["shop", "bakery"]}}) == ["--lend-identity=shop,bakery"]
+    assert lent({"podIdentity": {"lendTo": ["*"]}}) == ["--lend-identity=*"]
 
 
 def test_no_right_is_given_with_a_star_but_to_read_metrics(helm: Helm) -> None:

@@ -44,6 +44,8 @@ SELDOM = {
     "keda-operator keda.sh clustertriggerauthentications get": "another wrote its status meanwhile",
     "keda-operator batch jobs get": "a Job of that name was there: is it ours?",
     "keda-operator  secrets update": "certificates are renewed",
+    "keda-operator  serviceaccounts list": "a workload's own identity of AWS",
+    "keda-operator  serviceaccounts watch": "a workload's own identity of AWS",
 }
 
 

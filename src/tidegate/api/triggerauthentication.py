@@ -52,6 +52,11 @@ class OAuth2(Wire, frozen=True):
     ] = None
 
 
+ALLOWED_NAMESPACES = "tidegate.dev/allowed-namespaces"
+"""Annotation of a ClusterTriggerAuthentication that names an identity: the namespaces that may use it, with
+commas between, or `*`."""
+
+
 class TriggerAuthenticationSpec(Wire, frozen=True):
     pod_identity: Annotated[PodIdentity | None, Meta(description="Workload identity of a cloud.")] = None
     secret_target_ref: Annotated[
@@ -86,6 +91,13 @@ class TriggerAuthenticationSpec(Wire, frozen=True):
         tuple[ServiceAccountTokenRef, ...] | None, Meta(description="Tokens of service accounts.")
     ] = None
     oauth2: Annotated[OAuth2 | None, Meta(description="Access tokens by OAuth 2.")] = None
+
+    @property
+    def names_identity(self) -> bool:
+        """Whether an identity is named, for the triggers or for one of the sources."""
+        stores = (self.azure_key_vault, self.gcp_secret_manager, self.aws_secret_manager)
+        named = (self.pod_identity, *(one.pod_identity for one in stores if one is not None))
+        return any(one is not None and one.provider != "none" for one in named)
 
 
 class TriggerAuthenticationStatus(Wire, frozen=True):

@@ -18,7 +18,8 @@ from tidegate.api.triggerauthentication import (
     TriggerAuthenticationSpec,
 )
 from tidegate.api.triggers import AuthenticationRef, Trigger
-from tidegate.api.vaults import PodIdentity
+from tidegate.auth.identities import identity_of
+from tidegate.auth.lending import Lending, lending_of
 from tidegate.auth.lookup import named
 from tidegate.auth.scope import Scope
 from tidegate.base.errors import Misconfigured, TidegateError, Unsupported
@@ -43,13 +44,14 @@ Found = tuple[str, str | TidegateError]
 class Parameters:
     """`variables` are those of a Secret that stands in for a TriggerAuthentication.
 
-    `identity` is the one that the authentication names.
+    `identity` is the one that the authentication names, `lending` says whether it may be used here.
     """
 
     params: dict[str, str] = field(default_factory=dict, repr=False)
     variables: dict[str, str] = field(default_factory=dict, repr=False)
     warnings: list[str] = field(default_factory=list)
     identity: Identity | None = None
+    lending: Lending | None = None
 
 
 def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -> Parameters:
@@ -58,33 +60,28 @@ def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -
     if ref is None or not ref.name:
         return Parameters()
     try:
-        spec = _spec(scope, ref)
-        if spec is None:
+        named_one = _named(scope, ref)
+        if named_one is None:
             return _secret_in_place(scope, ref)
     except TidegateError as error:
         errors.append(error)
         return Parameters()
+    spec = named_one.spec
     found = dict(_values(scope, ref, spec, errors))
     errors += (value for value in found.values() if not isinstance(value, str))
     params = {parameter: value for parameter, value in found.items() if isinstance(value, str)}
-    return Parameters(params, identity=_identity(spec.pod_identity))
+    lending = lending_of(scope, named_one)
+    try:
+        identity = identity_of(scope, _about(scope, ref), spec.pod_identity, lending)
+    except TidegateError as error:
+        errors.append(error)
+        identity = None
+    return Parameters(params, identity=identity, lending=lending)
 
 
-def _identity(named: PodIdentity | None) -> Identity | None:
-    if named is None or named.provider == "none":
-        return None
-    return Identity(
-        named.provider,
-        client_id=named.identity_id or "",
-        tenant_id=named.identity_tenant_id or "",
-        authority_host=named.identity_authority_host or "",
-        role_arn=named.role_arn or "",
-        external_id=named.external_id or "",
-        owner=named.identity_owner or "",
-    )
-
-
-def _spec(scope: Scope, ref: AuthenticationRef) -> TriggerAuthenticationSpec | None:
+def _named(
+    scope: Scope, ref: AuthenticationRef
+) -> TriggerAuthentication | ClusterTriggerAuthentication | None:
     if ref.kind not in _KINDS:
         raise Misconfigured(
             "resolve authenticationRef",
@@ -95,8 +92,8 @@ def _spec(scope: Scope, ref: AuthenticationRef) -> TriggerAuthenticationSpec | N
     if body is None:
         return None
     if ref.is_cluster:
-        return decode_as(ClusterTriggerAuthentication, body).spec
-    return decode_as(TriggerAuthentication, body).spec
+        return decode_as(ClusterTriggerAuthentication, body)
+    return decode_as(TriggerAuthentication, body)
 
 
 def _values(

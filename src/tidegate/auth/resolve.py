@@ -13,6 +13,7 @@ from typing import Any
 
 from tidegate.api.triggers import Trigger
 from tidegate.auth.authentication import Parameters, parameters_of
+from tidegate.auth.lending import Lending
 from tidegate.auth.lookup import Key, Lookup, Reader
 from tidegate.auth.scope import Options, Scope
 from tidegate.base.errors import Failure, TidegateError
@@ -30,6 +31,7 @@ class Resolved:
 
     Both may carry secrets and are not shown. `unset` says of each named variable that should be there why it
     is not; `stamps` are those of parameter files, by path: where one differs later, the file has changed.
+    `lending` says whether an identity that the authentication names may be used here.
     """
 
     params: dict[str, str] = field(default_factory=dict, repr=False)
@@ -39,6 +41,7 @@ class Resolved:
     unset: dict[str, str] = field(default_factory=dict)
     stamps: dict[str, Hashable] = field(default_factory=dict)
     identity: Identity | None = None
+    lending: Lending = field(default_factory=Lending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,9 @@ def resolve(
         kind = min((error.kind for error in errors), key=_LASTING.index)
         message = "; ".join(dict.fromkeys(str(error) for error in errors))
         return Unresolved(kind, message, read, scope.stamps)
-    return Resolved(found.params, env, read, tuple(found.warnings), unset, scope.stamps, found.identity)
+    lending = found.lending or Lending(namespace, options.lends_identity)
+    warnings = tuple(found.warnings)
+    return Resolved(found.params, env, read, warnings, unset, scope.stamps, found.identity, lending)
 
 
 def _named_variables(

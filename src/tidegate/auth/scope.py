@@ -18,12 +18,14 @@ class Options:
 
     `cluster_namespace` holds what ClusterTriggerAuthentications refer to. With
     `is_secret_access_restricted`, Secrets are read nowhere else. `files` are the parameter files;
-    None: no root path is configured.
+    None: no root path is configured. `lends_identity` are the namespaces whose triggers may use the
+    autoscaler's own identity (`lending.EVERYONE`: all).
     """
 
     cluster_namespace: str = "keda"
     is_secret_access_restricted: bool = False
     files: ParameterFiles | None = None
+    lends_identity: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

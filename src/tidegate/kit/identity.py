@@ -17,7 +17,8 @@ class Identity:
 
     `client_id`, `tenant_id` and `authority_host` belong to azure-workload, `role_arn`, `external_id` and
     `owner` ("workload": the role of the workload's ServiceAccount) to aws. Empty: the autoscaler's own.
-    `service_account` ("namespace/name") is the one whose token proves it; empty: the autoscaler's.
+    `service_account` ("namespace/name") is the one whose token proves it; empty: the autoscaler's. With
+    `may_borrow` the autoscaler's own credentials may stand in where that token does not help.
     """
 
     provider: Provider
@@ -28,6 +29,12 @@ class Identity:
     external_id: str = ""
     owner: str = ""
     service_account: str = ""
+    may_borrow: bool = False
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether it rests on the autoscaler's own credentials, which must have been lent."""
+        return not self.service_account
 
     def label(self) -> str:
         """For people: which identity, as far as the manifest says it."""

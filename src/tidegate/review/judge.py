@@ -24,7 +24,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.settings import METADATA, settings_of
 from tidegate.review.manifest import review
 from tidegate.review.next_steps import with_next_step
-from tidegate.review.notices.annotations import annotation_notices
+from tidegate.review.notices.annotations import allowed_namespaces_notices, annotation_notices
 from tidegate.review.notices.event_sources import event_source_notices
 from tidegate.review.notices.likely_mistakes import likely_mistakes
 from tidegate.review.scaling_modifiers import formula_problems
@@ -118,9 +118,13 @@ def _of_new_annotations(new: Object, old: Object) -> list[str]:
         object = decode(new)
     except TidegateError:
         return []
-    if not isinstance(object, ScaledObject | ScaledJob):
+    if isinstance(object, ScaledObject | ScaledJob):
+        told = annotation_notices(object)
+    elif isinstance(object, TriggerAuthentication | ClusterTriggerAuthentication):
+        told = allowed_namespaces_notices(object)
+    else:
         return []
-    return [str(one) for one in annotation_notices(object) if one.path in changed]
+    return [str(one) for one in told if one.path in changed]
 
 
 def _may_come_from_elsewhere(object: ScaledObject | ScaledJob, problem: Problem) -> bool:

@@ -11,6 +11,7 @@ from tidegate import scalers
 from tidegate.api.decode import decode
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.kit.identity import Identity
 from tidegate.kit.reading import Sources
 from tidegate.review.deviations import objects, triggers
 from tidegate.review.deviations.touched import LINES, touched
@@ -22,11 +23,20 @@ MORE = {"type": "redis", "metadata": {"address": "r:6379", "listName": "more"}}
 CPU = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "50", "containerName": "main"}}
 FORMULA = {"scalingModifiers": {"formula": "a + 1", "target": "2"}}
 NAMED = {**REDIS, "name": "a"}
+QUEUE = {"queueURL": "orders", "awsRegion": "eu-west-1"}
+OPERATORS = {"type": "aws-sqs-queue", "metadata": {**QUEUE, "identityOwner": "operator"}}
+OF_WORKLOAD = {"type": "aws-sqs-queue", "name": "proved", "metadata": QUEUE}
+PROVED = Identity("aws", role_arn="arn:aws:iam::1:role/lag", service_account="shop/worker")
 
 
 def lines(object: ScaledObject | ScaledJob) -> dict[str, str]:
-    """The lines that touch the object, with their field."""
-    reviewed = review(object, lambda index: Sources(object.spec.triggers[index].metadata))
+    """The lines that touch the object, with their field. A trigger named "proved" has an identity."""
+
+    def sources(index: int) -> Sources:
+        trigger = object.spec.triggers[index]
+        return Sources(trigger.metadata, identity=PROVED if trigger.name == "proved" else None)
+
+    reviewed = review(object, sources)
     return {one.line: one.path for one in touched(object, reviewed)}
 
 
@@ -64,6 +74,14 @@ FALLBACK = {"failureThreshold": 3, "replicas": 2}
 NOT_READY = {"conditions": [{"type": "Ready", "status": "False"}]}
 BAD = {"type": "redis", "metadata": {"address": "r:6379"}}
 OF_OBJECTS = {
+    "An identity that rests on the operator's own credentials": (
+        scaled_object(OPERATORS),
+        scaled_object(OF_WORKLOAD),
+    ),
+    "`identityOwner: workload` and `aws-eks` ask with a token": (
+        scaled_object(OF_WORKLOAD),
+        scaled_object(OPERATORS),
+    ),
     "A trigger that cannot be read is *unknown*;": (
         scaled_object(fallback={**FALLBACK, "replicas": 0}),
         scaled_object(fallback=FALLBACK),

@@ -78,7 +78,8 @@ def template_notices(template: Object) -> Iterator[Problem]:
 def _authentication_problems(
     object: TriggerAuthentication | ClusterTriggerAuthentication,
 ) -> Iterable[Problem]:
-    return of_authentication(object, Shown({})).problems
+    found = of_authentication(object, Shown({}))
+    return [*found.problems, *found.notices]
 
 
 BEYOND = judging.Beyond(_authentication_problems, behavior_problems, template_notices)

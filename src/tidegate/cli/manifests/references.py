@@ -25,6 +25,7 @@ from tidegate.base.spelling import hint, nearest
 from tidegate.cli.manifests.lookup import as_stored
 from tidegate.kube.resource import Resource
 from tidegate.local.apiserver.validation.fields import prune_template
+from tidegate.review.notices.annotations import allowed_namespaces_notices
 
 Object = dict[str, Any]
 
@@ -133,6 +134,7 @@ def of_authentication(object: TriggerAuthentication | ClusterTriggerAuthenticati
     for field, word in not_offered(object.spec):
         text = f"{word} is not supported; use secretTargetRef, configMapTargetRef, env or filePath"
         found.problems.append(Problem(f"spec.{field}", text, "FieldValueNotSupported"))
+    found.notices += allowed_namespaces_notices(object)
     if isinstance(object, ClusterTriggerAuthentication):
         return found
     for field, kind in (("secretTargetRef", "Secret"), ("configMapTargetRef", "ConfigMap")):

@@ -8,6 +8,7 @@ from typing import Any
 from tidegate.api.decode import decode
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.auth.lending import EVERYONE
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.cli.manifests.lookup import ManifestLookup
@@ -55,7 +56,7 @@ async def check(
     `keda_namespace` is where KEDA looks for what ClusterTriggerAuthentications refer to.
     """
     lookup, hpas = ManifestLookup(()), dict[str, list[Object]]()
-    options = Options(cluster_namespace=keda_namespace)
+    options = Options(cluster_namespace=keda_namespace, lends_identity=(EVERYONE,))
     for resource in KINDS:
         for body in await _listed(client, resource, namespace if resource.is_namespaced else ""):
             found = unreadable(body)

@@ -134,18 +134,21 @@ async def measured(
 
 async def planned(object: ScaledObject | ScaledJob, lookup: ManifestLookup, cluster: ClusterAccess) -> Plan:
     """The object's triggers with all that they refer to. One at a time: `lookup` tells what it lacks."""
+    from tidegate.auth.lending import EVERYONE
     from tidegate.auth.resolve import Options
     from tidegate.operator.reconcile.trigger_plan import plan
 
+    # Who polls by hand asks as himself.
+    options = Options(lends_identity=(EVERYONE,))
     template, container = _template(object, lookup)
-    made = plan(object, template, container, lookup, Options())
+    made = plan(object, template, container, lookup, options)
     # What was fetched may name what is missing next: an authentication its Secret.
     while cluster.client is not None and lookup.missing:
         missing, lookup.missing = lookup.missing, []
         for resource, namespace, called in missing:
             lookup.keep(resource, namespace, called, await cluster.get(resource, namespace, called))
         template, container = _template(object, lookup)
-        made = plan(object, template, container, lookup, Options())
+        made = plan(object, template, container, lookup, options)
     return made
 
 

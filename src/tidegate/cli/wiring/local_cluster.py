@@ -18,6 +18,7 @@ from typing import Any
 
 from tidegate.api.schema.crds import crds
 from tidegate.auth.files import ParameterFiles
+from tidegate.auth.lending import EVERYONE
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.base.quantity import metric_quantity
@@ -162,7 +163,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
 def _options(settings: Settings) -> Options:
     files = ParameterFiles(settings.files) if settings.files is not None else None
-    return Options(cluster_namespace="default", files=files)
+    return Options(cluster_namespace="default", files=files, lends_identity=(EVERYONE,))
 
 
 async def _opened(settings: Settings, clock: Clock, admission: Admission) -> tuple[PodNetwork, Plane]:

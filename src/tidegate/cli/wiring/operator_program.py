@@ -188,6 +188,7 @@ def options(settings: OperatorSettings) -> Options:
         cluster_namespace=settings.cluster_namespace,
         is_secret_access_restricted=settings.is_secret_access_restricted,
         files=ParameterFiles(Path(settings.parameter_files)) if settings.parameter_files else None,
+        lends_identity=settings.lends_identity,
     )
 
 

@@ -190,6 +190,14 @@ class OperatorSettings(LogSettings, TlsSettings, CertificateSettings):
         about="addresses and networks that triggers may ask although they are the operator's own loopback, "
         "link-local or a metadata service's; may be given several times",
     )
+    lends_identity: tuple[str, ...] = own(
+        NAMES,
+        flag="--lend-identity",
+        variable="TIDEGATE_LEND_IDENTITY",
+        fate="ours",
+        about="namespaces whose triggers may use the operator's own identity of a cloud, `*` for all, as in "
+        "KEDA; without it only the namespaces that a ClusterTriggerAuthentication names",
+    )
     is_shadow: bool = own(
         BOOLEAN,
         "false",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from tidegate.base.problems import Problem
@@ -127,6 +127,13 @@ class CloudwatchSeries:
     account: str = ""
 
 
+def with_role(identity: Identity, role_arn: str) -> Identity:
+    """The identity, in the role that a parameter names where the authentication names none."""
+    if identity.role_arn or not role_arn:
+        return identity
+    return replace(identity, role_arn=role_arn)
+
+
 @declared
 class AwsAccess(Polled):
     """The settings of an account; a subclass says which `service` it asks."""
@@ -190,10 +197,12 @@ class AwsAccess(Polled):
 
         Source: KEDA, order of AWS credentials.
         """
-        if self.identity is not None:
-            return self.identity
+        if self.identity is not None and self.identity.provider == "aws":
+            return with_role(self.identity, self.role_arn)
         if self.identity_owner not in ("", "pod"):
             return Identity("aws", owner="keda")
+        if self.identity is not None:
+            return self.identity
         return Identity("aws", role_arn=self.role_arn) if self.role_arn else None
 
     def server(self) -> AwsServer:

@@ -15,9 +15,10 @@ from typing import Any
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation.partial import Misread
+from tidegate.auth.lending import Lending
 from tidegate.auth.lookup import Lookup
 from tidegate.auth.resolve import Options, Resolved, resolve
-from tidegate.base.errors import Failure
+from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.problems import join
 from tidegate.core.values import MetricSpec, Reading, TriggerView
 from tidegate.kit.identity import not_offered
@@ -170,6 +171,7 @@ def plan(
     remarks: list[tuple[int, str]] = []
     read: set[tuple[Resource, str, str]] = set()
     stamps: dict[str, Hashable] = {}
+    lendings: dict[int, Lending] = {}
 
     def sources_for(index: int) -> Sources | Failure:
         trigger = object.spec.triggers[index]
@@ -179,14 +181,14 @@ def plan(
         if not isinstance(resolved, Resolved):
             failures[index] = resolved
             return resolved
+        lendings[index] = resolved.lending
         remarks.extend((index, text) for text in resolved.warnings)
         return Sources(trigger.metadata, resolved.env, resolved.params, resolved.unset, resolved.identity)
 
     reviewed = review(object, sources_for, None if isinstance(template, Failure) else template)
     for one in reviewed.triggers:
-        identity = one.scaler.asks_as() if one.scaler is not None else None
-        if one.scaler is not None and identity is not None and not one.scaler.can_log_in(identity):
-            error = not_offered(identity, f"measure {one.trigger.type}", one.scaler.summary())
+        error = _login_error(one, lendings.get(one.index, Lending(object.metadata.namespace)))
+        if error is not None:
             failures[one.index] = Failure.of(error)
     # What is told as a problem is not told beside it.
     problems = [str(problem) for one in reviewed.triggers for problem in one.problems]
@@ -194,6 +196,20 @@ def plan(
     warnings = [text for _, text in remarks] + [str(notice) for notice in reviewed.notices]
     told = tuple(dict.fromkeys(warnings))
     return Plan(reviewed, failures, frozenset(read), told, tuple(remarks), stamps)
+
+
+def _login_error(one: TriggerPlan, lending: Lending) -> TidegateError | None:
+    """Why the identity that the trigger asks as is of no use; None where it is, or none is needed."""
+    identity = one.scaler.asks_as() if one.scaler is not None else None
+    if one.scaler is None or identity is None:
+        return None
+    attempted = f"measure {one.trigger.type}"
+    if not one.scaler.can_log_in(identity):
+        return not_offered(identity, attempted, one.scaler.summary())
+    if identity != one.scaler.identity and not identity.role_arn:
+        # The trigger's own metadata says so, whatever the authentication is allowed.
+        lending = lending.of_namespace()
+    return lending.refusal(identity, attempted)
 
 
 def understood(made: Plan, misread: Misread | None) -> Plan:

@@ -131,7 +131,35 @@ def _native_in_job(subject: Subject) -> Found:
                 yield f"spec.triggers[{index}].type", text
 
 
+def _borrowed(subject: Subject) -> Found:
+    namespace = subject.object.metadata.namespace
+    text = (
+        f"rests on the operator's own credentials, which are lent by name: start it with "
+        f"--lend-identity={namespace}, or with --lend-identity=* as in KEDA"
+    )
+    for plan in subject.review.triggers:
+        identity = plan.scaler.asks_as() if plan.scaler is not None else None
+        if plan.scaler is not None and identity is not None and identity.is_borrowed:
+            is_named = identity == plan.scaler.identity or bool(identity.role_arn)
+            field = "authenticationRef" if is_named else "metadata.identityOwner"
+            yield f"spec.triggers[{plan.index}].{field}", text
+
+
+def _proved(subject: Subject) -> Found:
+    namespace = subject.object.metadata.namespace
+    for plan in subject.review.triggers:
+        identity = plan.scaler.asks_as() if plan.scaler is not None else None
+        if identity is not None and not identity.is_borrowed:
+            text = (
+                f"asks with a token of ServiceAccount {identity.service_account}, which the operator must be "
+                f"allowed to create; --lend-identity={namespace} lets it assume the role itself, as in KEDA"
+            )
+            yield f"spec.triggers[{plan.index}].authenticationRef", text
+
+
 RULES = (
+    Rule("An identity that rests on the operator's own credentials", _borrowed),
+    Rule("`identityOwner: workload` and `aws-eks` ask with a token", _proved),
     Rule("A trigger that cannot be read is *unknown*;", _fallback_zero),
     Rule("Failures count once per polling interval.", _fallback_counts),
     Rule("The fallback of a formula with `metricType` Value", _fallback_of_value_formula),

@@ -6,6 +6,12 @@ from collections.abc import Iterator
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
+from tidegate.api.triggerauthentication import (
+    ALLOWED_NAMESPACES,
+    ClusterTriggerAuthentication,
+    TriggerAuthentication,
+)
+from tidegate.base.names import is_dns_label
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint
 from tidegate.core.control_annotations import (
@@ -30,3 +36,23 @@ def annotation_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
             yield Problem(f"metadata.annotations.{key}", message)
         if key in _OF_OBJECTS and isinstance(object, ScaledJob):
             yield Problem(f"metadata.annotations.{key}", f'"{value}" has no effect on a ScaledJob')
+
+
+def allowed_namespaces_notices(
+    object: TriggerAuthentication | ClusterTriggerAuthentication,
+) -> Iterator[Problem]:
+    """What the annotation cannot mean: its place, a name that no namespace has, no identity to lend."""
+    written = object.metadata.annotations.get(ALLOWED_NAMESPACES)
+    if written is None:
+        return
+    path = f"metadata.annotations.{ALLOWED_NAMESPACES}"
+    if isinstance(object, TriggerAuthentication):
+        message = "has no effect on a TriggerAuthentication: the operator's --lend-identity decides there"
+        yield Problem(path, message)
+        return
+    names = [name.strip() for name in written.split(",")]
+    for name in dict.fromkeys(names):
+        if name != "*" and not is_dns_label(name):
+            yield Problem(path, f'"{name}" is no name of a namespace; write names with commas between, or *')
+    if not object.spec.names_identity:
+        yield Problem(path, "has no effect: no identity is named in spec")

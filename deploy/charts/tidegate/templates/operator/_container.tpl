@@ -25,6 +25,9 @@
 {{- range .Values.certificates.operator.caDirs }}
 - --ca-dir={{ . }}
 {{- end }}
+{{- with .Values.podIdentity.lendTo }}
+- {{ printf "--lend-identity=%s" (join "," .) | quote }}
+{{- end }}
 {{- end -}}
 
 {{- define "tidegate.operator.container" -}}

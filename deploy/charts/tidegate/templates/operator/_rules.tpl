@@ -34,6 +34,10 @@
 - apiGroups: [""]
   resources: [pods, configmaps]
   verbs: [list, watch]
+# The role of a workload's ServiceAccount is its annotation.
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [list, watch]
 {{- if not .Values.permissions.operator.restrict.secret }}
 - apiGroups: [""]
   resources: [secrets]
@@ -81,6 +85,10 @@
   verbs: [get, list, watch]
 - apiGroups: [""]
   resources: [pods, configmaps]
+  verbs: [list, watch]
+# The role of a workload's ServiceAccount is its annotation.
+- apiGroups: [""]
+  resources: [serviceaccounts]
   verbs: [list, watch]
 {{- if not .Values.permissions.operator.restrict.secret }}
 - apiGroups: [""]
