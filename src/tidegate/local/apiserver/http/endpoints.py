@@ -41,6 +41,7 @@ from tidegate.local.apiserver.reads import Query
 from tidegate.local.apiserver.scale import scale_of
 from tidegate.local.apiserver.writing.pod_requests import BINDING, EVICTION, PodRequests
 from tidegate.local.apiserver.writing.verbs import Target, Written
+from tidegate.local.objects import Object
 from tidegate.runtime.clock import Clock
 
 COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
@@ -161,9 +162,19 @@ class Endpoints:
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         return json_answer(status, status=201, warnings=warnings)
 
+    def _guard(self, target: Target, user: User, kind: Kind, new: Object, old: Object | None) -> None:
+        """Nobody gives rights that they do not have, nor makes by an apply what they may not create."""
+        if old is None and target.name:
+            made = target.kind.resource
+            self._confirm(Access("create", made.group, made.plural, "", target.namespace, target.name), user)
+        escalation.check(self._plane.policy, user, kind, new, old)
+
     def _confirm_create(self, path: Path, user: User) -> None:
         """A websocket is opened by a GET; who may only look may not run commands by it."""
-        access = Access("create", path.group, path.plural, path.subresource, path.namespace, path.name)
+        place = (path.namespace, path.name)
+        self._confirm(Access("create", path.group, path.plural, path.subresource, *place), user)
+
+    def _confirm(self, access: Access, user: User) -> None:
         decision = self._plane.policy.decide(user, access)
         if not decision.is_allowed:
             raise forbidden(user, access, decision.reason)
@@ -193,11 +204,15 @@ class Endpoints:
             deletion, options = requests.read_deletion(raw, content_type, request.query)
             written = await _whole(verbs.delete(target, deletion, options))
             return self._deleted(request, target, written)
-        options = requests.write_options(request.query, verb)
-        options = replace(options, guard=partial(escalation.check, self._plane.policy, user))
+        user_agent = request.headers.get("User-Agent", "")
+        options = requests.write_options(request.query, verb, user_agent, content_type)
+        options = replace(options, guard=partial(self._guard, target, user))
         if verb == "patch":
             patch_type, patch = requests.read_patch(raw, content_type, kind)
-            written = await _whole(verbs.patch(target, patch_type, patch, options))
+            if patch_type == "apply":
+                written = await _whole(verbs.apply(target, patch, options))
+            else:
+                written = await _whole(verbs.patch(target, patch_type, patch, options))
         else:
             message = "Scale" if target.subresource == "scale" else protobuf.message_of(kind)
             body = requests.read_object(raw, content_type, message)
@@ -210,7 +225,7 @@ class Endpoints:
         renderer = self._renderer(request, kind)
         return json_answer(
             renderer.written(written.body, self._clock.now()),
-            status=201 if verb == "create" else 200,
+            status=201 if written.is_created else 200,
             warnings=written.warnings,
         )
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
 from aiohttp import web
 
+from tidegate.base.problems import Problem
 from tidegate.kube.responses import bad_request, unsupported_media
 from tidegate.local.apiserver.http import protobuf
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.paths import flag, number
 from tidegate.local.apiserver.refusals import invalid_options, version_required
-from tidegate.local.apiserver.validation.rules import one_of, wrong
+from tidegate.local.apiserver.validation.object_metadata import REQUIRED
+from tidegate.local.apiserver.validation.rules import TOO_LONG, forbidden, one_of, wrong
 from tidegate.local.apiserver.writing.review import Decoding, pruned
 from tidegate.local.apiserver.writing.verbs import Deletion, FieldValidation, Options, PatchType
 from tidegate.local.objects import Object
@@ -25,7 +27,8 @@ PATCH_TYPES: dict[str, PatchType] = {
     "application/merge-patch+json": "merge",
     "application/strategic-merge-patch+json": "strategic",
 }
-APPLY_TYPES = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+APPLY_TYPE = "application/apply-patch+yaml"
+WRITER_BYTES = 128
 _VALIDATIONS: dict[str, FieldValidation] = {
     "": "Warn",
     "Warn": "Warn",
@@ -74,16 +77,14 @@ def read_object(raw: bytes, content_type: str, message: str) -> dict[str, Any]:
     return body
 
 
-def read_patch(raw: bytes, content_type: str, kind: Kind) -> tuple[PatchType, Any]:
+def read_patch(raw: bytes, content_type: str, kind: Kind) -> tuple[PatchType | Literal["apply"], Any]:
     """The patch in a body and its type; 415 for types we do not apply, naming what we do."""
     media_type = _media_type(content_type)
-    if media_type in APPLY_TYPES:
-        raise unsupported_media(
-            "server-side apply is not offered by this server; use client-side apply "
-            "(kubectl apply without --server-side)"
-        )
+    if media_type == APPLY_TYPE:
+        return "apply", _yaml(raw)
     if media_type not in PATCH_TYPES or (media_type.startswith("application/strategic") and kind.is_custom):
         offered = [name for name, type in PATCH_TYPES.items() if not (kind.is_custom and type == "strategic")]
+        offered.append(APPLY_TYPE)
         raise unsupported_media(
             "the body of the request was in an unknown format - accepted media types include: "
             + ", ".join(offered)
@@ -119,15 +120,39 @@ def check_envelope(kind: Kind, name: str, body: dict[str, Any]) -> None:
         raise version_required(kind, name)
 
 
-def write_options(query: Mapping[str, str], verb: str) -> Options:
-    """`dryRun` and `fieldValidation`; 422 for values that mean nothing."""
+def write_options(
+    query: Mapping[str, str], verb: str, user_agent: str = "", content_type: str = ""
+) -> Options:
+    """`dryRun`, `fieldValidation`, `fieldManager` (else who the client says it is) and `force`;
+    422 for values that mean nothing.
+    """
     options, validation = f"{verb.capitalize()}Options", query.get("fieldValidation", "")
     if validation not in _VALIDATIONS:
         problems = list(one_of("fieldValidation", validation, ("", *_VALIDATIONS)))
         raise invalid_options(options, problems)
+    is_apply = verb == "patch" and _media_type(content_type) == APPLY_TYPE
+    writer = query.get("fieldManager", "")
+    problems = list(_writer_problems(writer, is_apply))
+    if verb == "patch" and "force" in query and not is_apply:
+        problems.append(forbidden("force", "may not be specified for non-apply patch"))
+    if problems:
+        raise invalid_options(options, problems)
     return Options(
-        is_dry_run=_is_dry([query.get("dryRun", "")], options), field_validation=_VALIDATIONS[validation]
+        is_dry_run=_is_dry([query.get("dryRun", "")], options),
+        field_validation=_VALIDATIONS[validation],
+        writer=writer or user_agent.partition("/")[0][:WRITER_BYTES] or "unknown",
+        is_forced=is_apply and flag(query, "force"),
     )
+
+
+def _writer_problems(writer: str, is_apply: bool) -> Iterator[Problem]:
+    if not writer and is_apply:
+        yield Problem("fieldManager", "Required value: is required for apply patch", REQUIRED)
+    if len(writer.encode()) > WRITER_BYTES:
+        why = f"Too long: may not be more than {WRITER_BYTES} bytes"
+        yield Problem("fieldManager", why, TOO_LONG)
+    if not writer.isprintable():
+        yield wrong("fieldManager", writer, "should only contain printable characters")
 
 
 async def read_request(request: web.Request, kind: Kind) -> tuple[Object, Options, list[str]]:

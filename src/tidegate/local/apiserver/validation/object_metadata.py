@@ -78,7 +78,7 @@ def _claim_place(kind: Kind, namespace: str, name: str, meta: dict[str, Any]) ->
         meta["name"] = name
     for absent in [field for field in ("managedFields", "selfLink", "generateName") if not meta.get(field)]:
         meta.pop(absent, None)
-    # Field ownership is not tracked, so none may seem to be.
+    # Who owns which field is the write's to say (`ownership`).
     meta.pop("managedFields", None)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from tidegate.kube.resource import ApiError
@@ -25,7 +25,16 @@ from tidegate.local.apiserver.storage.stored_object import Entry, Row, decode, e
 from tidegate.local.apiserver.storage.versions import body_of, stored, stored_kind
 from tidegate.local.apiserver.validation.object_metadata import claim, generated_name, mint, same
 from tidegate.local.apiserver.writing import admission
+from tidegate.local.apiserver.writing.asked import Options, Target, Written
 from tidegate.local.apiserver.writing.deletion import Deletion, deleted
+from tidegate.local.apiserver.writing.owners import (
+    Owners,
+    applied,
+    of_changed,
+    of_new,
+    owned_by,
+    sent_owners,
+)
 from tidegate.local.apiserver.writing.review import Decoding, FieldValidation, Review
 from tidegate.local.apiserver.writing.update import (
     bump_generation,
@@ -41,47 +50,6 @@ __all__ = ["Deletion", "FieldValidation", "Options", "PatchType", "Target", "Ver
 
 _NAMESPACES = "namespaces"
 _NAME_TRIES = 8
-
-
-class Target(NamedTuple):
-    """What a request is about. `namespace` is "" for cluster-scoped kinds; `name` is "" on create."""
-
-    kind: Kind
-    namespace: str = ""
-    name: str = ""
-    subresource: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a write is asked for. With `is_dry_run` everything happens but the store.
-
-    `guard` (kind, new, old) raises when whoever asks may not make this of it; none in process.
-    `is_patch`: the body was made here, by a patch, and what is wrong with it is the patch's fault.
-    """
-
-    is_dry_run: bool = False
-    field_validation: FieldValidation = "Warn"
-    guard: Callable[[Kind, Object, Object | None], None] | None = None
-    is_patch: bool = False
-
-    @property
-    def decoding(self) -> Decoding:
-        return Decoding(self.field_validation, self.is_patch)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write left. `body` is the object's JSON; `warnings` go into `Warning:` headers.
-
-    `is_removed`: the object is gone from the store (a delete answers Status Success, for Pods the
-    object); False after a delete means that finalizers or a grace period hold it.
-    """
-
-    body: bytes
-    warnings: tuple[str, ...] = ()
-    is_created: bool = False
-    is_removed: bool = False
 
 
 class _Decided(NamedTuple):
@@ -148,6 +116,25 @@ class Verbs:
 
         return await self._settle(target, decide)
 
+    async def apply(self, target: Target, wanted: Object, options: Options = _PLAIN) -> Written:
+        """200, or 201 where there was none: the object with all that the configuration names, and without
+        what its writer alone has applied before. 409 for fields that others own, but where `is_forced`.
+        """
+        _check_endpoint(target)
+
+        def decide() -> _Decided:
+            row = self._store.newest(target.kind.key, (target.namespace, target.name))
+            if row is None and target.subresource:
+                raise not_found(target.kind, target.name)
+            live = None if row is None else self._shown(target)
+            by = options.by._replace(subresource=target.subresource)
+            place = (target.namespace, target.name)
+            body, owners = applied(target.kind, place, live, wanted, by, self._clock.now())
+            write = self._create if live is None else self._update
+            return write(target, body, options, owners)
+
+        return await self._settle(target, decide)
+
     async def delete(self, target: Target, deletion: Deletion = _NOW, options: Options = _PLAIN) -> Written:
         """200; see `Written.is_removed`."""
         return await self._settle(target, lambda: self._delete(target, deletion, options))
@@ -170,7 +157,10 @@ class Verbs:
 
     # -- deciding ------------------------------------------------------------------------------
 
-    def _create(self, target: Target, body: Object, options: Options) -> _Decided:
+    def _create(
+        self, target: Target, body: Object, options: Options, owners: Owners | None = None
+    ) -> _Decided:
+        """`owners` of fields are those that an apply has found."""
         kind, now = target.kind, self._clock.now()
         warnings = self._review.decode(kind, body, options.decoding)
         self._check_home(target)
@@ -184,8 +174,13 @@ class Verbs:
             builtin_kinds.apply_defaults(kind, body)
         if options.guard is not None:
             options.guard(kind, body, None)
+        if owners is None and not kind.is_custom:
+            # What the server completes is nobody's.
+            owners = of_new(kind, body, options.by, now)
         problems = self._completion.complete(kind, body, None, now)
         warnings += self._review.check(kind, body, None, options.field_validation, problems)
+        owners = of_new(kind, body, options.by, now) if owners is None else owners
+        body = owned_by(body, owners)
         if self._store.newest(kind.key, (target.namespace, target.name)) is not None:
             raise already_exists(target.kind, target.name)
         decided = self._store_new("ADDED", target, body, None, options)
@@ -215,10 +210,13 @@ class Verbs:
                 # The namespace's own commit is awaited, and fails with this one.
                 commit.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    def _update(self, target: Target, body: Object, options: Options) -> _Decided:
+    def _update(
+        self, target: Target, body: Object, options: Options, owners: Owners | None = None
+    ) -> _Decided:
         kind, now = target.kind, self._clock.now()
         row = self._newest(target)
         old = row.parse()
+        sent = sent_owners(body)
         meta = claim(kind, target.namespace, target.name, body, is_patch=options.is_patch)
         check_preconditions(kind, old, meta, is_patch=options.is_patch)
         warnings = self._review.decode(kind, body, options.decoding)
@@ -230,11 +228,17 @@ class Verbs:
                 builtin_kinds.apply_defaults(kind, new, is_new=False)
             if options.guard is not None:
                 options.guard(kind, new, old)
+            if owners is None and not kind.is_custom:
+                owners = of_changed(kind, old, new, sent, options.by, now)
             problems = self._completion.complete(kind, new, old, now)
             check_finalizers(kind, old, new)
             warnings += self._review.check(kind, new, old, options.field_validation, problems)
         elif kind.is_custom:
             warnings += self._review.conform(kind, new, options.field_validation)
+        if owners is None:
+            by = options.by._replace(subresource=target.subresource or options.via)
+            owners = of_changed(kind, old, new, sent, by, now)
+        new = owned_by(new, owners)
         bump_generation(kind, old, new, target.subresource)
         if same(new, old):
             return _Decided(Written(body_of(target.kind, row), tuple(warnings)))
@@ -262,7 +266,7 @@ class Verbs:
             shown = self._shown(plain)
             scale = change(scale_of(target.kind, shown))
             whole = scaled(target.kind, shown, scale, is_patch=options.is_patch)
-            return self._update(plain, whole, replace(options, is_patch=False))
+            return self._update(plain, whole, replace(options, is_patch=False, via="scale"))
 
         written = await self._settle(plain, decide)
         return replace(written, body=encode(scale_of(target.kind, decode(written.body))))
