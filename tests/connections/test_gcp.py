@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from parts import faults
 from parts.google_fake import EMAIL, SCOPE, FakeGoogle, key_file, key_text, stamp
+from parts.google_tls import over_tls
 from parts.http_server import HttpFake, answering, says
 from parts.one_round import one_round
 from tidegate import scalers
@@ -24,11 +26,14 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.gcp import connect
 from tidegate.connections.gcp.monitoring import grouped
-from tidegate.connections.gcp.tokens import AccountTokens
+from tidegate.connections.http.held_token import HeldToken
+from tidegate.connections.identities import Ground, Identities
 from tidegate.kit import reading
+from tidegate.kit.identity import Identity, IdentityToken
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.gcp import GcpServer, NewestPoint, read_account
+from tidegate.kit.systems.http import HttpLogin, HttpServer
 
 SIZE = "pubsub.googleapis.com/subscription/num_undelivered_messages"
 AGES = "pubsub.googleapis.com/subscription/ack_latencies"
@@ -238,6 +243,96 @@ def test_a_filter_holds_no_more_names_than_it_may(reducer: str) -> None:
     assert all(1 < len(group.questions) <= 6 for group in groups)
 
 
+# --- as an identity
+
+
+def as_identity(fake: HttpFake, name: str, **metadata: str) -> Any:
+    kind = scalers.find("gcp-pubsub")
+    assert kind is not None
+    endpoint = f"https://monitoring.googleapis.com:{fake.port}"
+    texts = {"subscriptionName": name, "monitoringEndpoint": endpoint, **metadata}
+    sources = Sources(texts, {}, {}, identity=Identity("gcp"))
+    return reading.build(kind, Trigger(type="gcp-pubsub", metadata=texts), sources, Scope("shop"))
+
+
+@asynccontextmanager
+async def as_program(
+    folder: Path, key: dict[str, Any] | None = None, **fields: Any
+) -> AsyncIterator[tuple[FakeGoogle, HttpFake, dict[str, Any]]]:
+    """Google over TLS, and the surroundings of a program whose default credentials are a key of its."""
+    cloud = FakeGoogle(**fields)
+    async with over_tls(cloud.answer) as (fake, around):
+        path = folder / "key.json"
+        path.write_text(key_file(fake.origin, **(key or {})))
+        ground = Ground(Surroundings(timeout_s=10, **around), {"GOOGLE_APPLICATION_CREDENTIALS": str(path)})
+        given = Identities(ground)
+        try:
+            yield cloud, fake, {**around, "identities": given}
+        finally:
+            await given.close()
+
+
+async def test_a_thousand_triggers_with_one_identity_make_one_token_request(tmp_path: Path) -> None:
+    many = points(**{f"s_{number:03}": number for number in range(1000)})
+    async with as_program(tmp_path, points=many) as (cloud, fake, around):
+        written = ("s-{:03}", "projects/shop-prod/subscriptions/s-{:03}")
+        triggers = [as_identity(fake, written[number % 2].format(number)) for number in range(1000)]
+        round = await one_round(triggers, **around)
+        assert round.values == list(range(1000))
+        assert len(cloud.tokens) == 1
+
+
+async def test_triggers_of_two_servers_with_one_key_make_one_token_request(tmp_path: Path) -> None:
+    async with as_program(tmp_path, points=points(s_7=7)) as (cloud, fake, around):
+        private = fake.origin.replace("127.0.0.1", "monitoring-shop.p.googleapis.com")
+        triggers = [build(fake.origin, "s-7"), build(fake.origin, "s-7", monitoringEndpoint=private)]
+        round = await one_round(triggers, **around)
+        assert round.values == [7, 7]
+        assert len(round.adapters) == 2
+        assert len(cloud.tokens) == 1
+
+
+async def test_a_name_alone_is_unknown_where_no_project_is(tmp_path: Path) -> None:
+    key = {"project_id": None}
+    async with as_program(tmp_path, key, points=points(orders=4)) as (_cloud, fake, around):
+        whole = as_identity(fake, "projects/shop-prod/subscriptions/orders")
+        values = (await one_round([as_identity(fake, "orders"), whole], **around)).values
+    assert "name the project in the trigger" in values[0]
+    assert values[1] == 4
+
+
+async def test_where_nobody_gives_identities_the_trigger_is_unknown() -> None:
+    trigger = as_identity(HttpFake(says(""), port=1), "projects/shop-prod/subscriptions/orders")
+    (value,) = (await one_round([trigger])).values
+    assert "cannot log in with the gcp identity: no identities are at hand here" in value
+
+
+async def test_a_token_of_an_identity_that_is_refused_is_replaced_in_the_same_round(tmp_path: Path) -> None:
+    async with as_program(tmp_path, points=points(orders=4)) as (cloud, fake, around):
+        for _ in range(2):
+            cloud.revoked.update(cloud.tokens)
+            assert (await one_round([as_identity(fake, "orders")], **around)).values == [4]
+    assert len(cloud.tokens) == 2
+
+
+async def test_a_token_of_an_identity_is_shown_to_no_stranger(tmp_path: Path) -> None:
+    async with as_program(tmp_path, points=points(orders=4)) as (cloud, fake, around):
+        for origin in (fake.origin, "https://googleapis.com.example", "http://monitoring.googleapis.com"):
+            asked = GcpServer("monitoring", None, origin, Identity("gcp"))
+            adapter: Any = connect(asked, Surroundings(**around))
+            with pytest.raises(Misconfigured, match="its token goes to googleapis"):
+                raise (await adapter.answer([point(asked, "orders")]))[0]
+            await adapter.close()
+        assert cloud.tokens == []
+
+
+async def test_who_pays_is_said_for_a_person(tmp_path: Path) -> None:
+    key = {"quota_project_id": "shop-billing"}
+    async with as_program(tmp_path, key, points=points(orders=4)) as (_cloud, fake, around):
+        assert (await one_round([as_identity(fake, "orders")], **around)).values == [4]
+        assert fake.requests[-1].headers["x-goog-user-project"] == "shop-billing"
+
+
 # --- tokens
 
 
@@ -256,7 +351,8 @@ async def test_a_claim_is_signed_for_the_scope_and_its_token_kept() -> None:
 
 @asynccontextmanager
 async def tokens_from(fake: HttpFake) -> AsyncIterator[Any]:
-    tokens: Any = AccountTokens(read_account(key_file(fake.origin)), SCOPE, Surroundings(timeout_s=10))
+    login = HttpLogin(token=IdentityToken(read_account(key_file(fake.origin)), SCOPE))
+    tokens: Any = HeldToken(HttpServer(fake.origin, login), Surroundings(timeout_s=10))
     try:
         yield tokens
     finally:
@@ -265,29 +361,33 @@ async def tokens_from(fake: HttpFake) -> AsyncIterator[Any]:
 
 async def test_many_who_wait_for_a_token_are_one_request() -> None:
     async with google() as (cloud, fake), tokens_from(fake) as tokens:
-        headers = await asyncio.gather(*(tokens(None) for _ in range(20)))
+        headers = await asyncio.gather(*(tokens.headers() for _ in range(20)))
     assert headers == [{"Authorization": f"Bearer {cloud.tokens[0]}"}] * 20
     assert len(cloud.tokens) == 1
 
 
 async def test_a_token_that_is_used_up_is_replaced() -> None:
     async with google(life_s=0.001) as (cloud, fake), tokens_from(fake) as tokens:
-        headers = [await tokens(None) for _ in range(3)]
+        headers = [await tokens.headers() for _ in range(3)]
     assert headers == [{"Authorization": f"Bearer {one}"} for one in cloud.tokens]
     assert len(cloud.tokens) == 3
 
 
-async def test_a_token_that_is_refused_is_fetched_anew_for_the_next_round() -> None:
+async def test_a_token_that_is_refused_is_fetched_anew_at_once_and_only_once() -> None:
     async with google(points=points(orders=4)) as (cloud, fake):
         asked = server(fake.origin)
         async with asking(asked) as adapter:
             assert await adapter.answer([point(asked, "orders")]) == [4]
             cloud.revoked.update(cloud.tokens)
+            assert await adapter.answer([point(asked, "orders")]) == [4]
+            assert len(cloud.tokens) == 2
+            cloud.revoked.update(cloud.tokens)
             with pytest.raises(Denied, match=r"401 Unauthorized \(UNAUTHENTICATED\)") as caught:
                 await adapter.answer([point(asked, "orders")])
             assert "hunter2" not in str(caught.value) + caught.value.excerpt
-            assert await adapter.answer([point(asked, "orders")]) == [4]
-    assert len(cloud.tokens) == 2
+            with pytest.raises(Denied):
+                await adapter.answer([point(asked, name) for name in ("orders", "a-1", "b-1")])
+    assert len(cloud.tokens) == 2, "whoever refuses a new token, too, does not get one after the other"
 
 
 async def test_a_wrong_key_is_denied_once_for_all_and_never_shown() -> None:

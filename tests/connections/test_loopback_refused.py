@@ -23,6 +23,7 @@ from tidegate.base.errors import Misconfigured, TidegateError
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.pool import Connections
+from tidegate.kit.identity import ServiceAccount
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.question import Question
 from tidegate.kit.systems import kafka, rabbitmq, redis, sql
@@ -40,7 +41,7 @@ from tidegate.kit.systems.elastic_forecast import Forecast, ForecastServer
 from tidegate.kit.systems.elasticsearch import Search, SearchServer
 from tidegate.kit.systems.etcd import EtcdServer, EtcdValue
 from tidegate.kit.systems.external import Caller, ExternalServer, ExternalSpecs
-from tidegate.kit.systems.gcp import GcpServer, NewestPoint, ServiceAccount
+from tidegate.kit.systems.gcp import GcpServer, NewestPoint
 from tidegate.kit.systems.github import GithubJobs, GithubServer
 from tidegate.kit.systems.graphite import GraphiteServer, LatestPoint
 from tidegate.kit.systems.http import HttpLogin, HttpQuestion, HttpRequest, HttpServer, OAuthClient

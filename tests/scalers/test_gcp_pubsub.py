@@ -12,11 +12,11 @@ from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
 from tidegate.kit import reading
-from tidegate.kit.identity import Identity
+from tidegate.kit.identity import Identity, ServiceAccount
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
-from tidegate.kit.systems.gcp import GcpServer, NewestPoint, ServiceAccount
+from tidegate.kit.systems.gcp import GcpServer, NewestPoint
 
 KEY_FILE = {
     "type": "service_account",
@@ -146,11 +146,25 @@ def test_an_endpoint_of_ones_own_stands_in_for_googles() -> None:
     assert [one.path for one in build(monitoringEndpoint="monitoring")] == ["monitoringEndpoint"]
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["https://example.com", "http://monitoring.googleapis.com", "https://xgoogleapis.com"]
+)
+def test_an_identity_s_token_goes_to_google_alone(endpoint: str) -> None:
+    assert not isinstance(build(monitoringEndpoint=endpoint), list)
+    (problem,) = build({}, identity=Identity("gcp"), monitoringEndpoint=endpoint)
+    assert problem.path == "monitoringEndpoint"
+    private = "https://monitoring-shop.p.googleapis.com"
+    assert build({}, identity=Identity("gcp"), monitoringEndpoint=private).server().origin() == private
+
+
 def test_workload_identity_is_read_and_asks_with_no_key() -> None:
     built = build({}, identity=Identity("gcp"))
     assert built.asks_as() == Identity("gcp")
     assert built.server().account is None
     assert build(AUTH, identity=Identity("gcp")).server().account is None, "the identity comes first"
+    assert built.server().identity == Identity("gcp")
+    assert built.can_log_in(Identity("gcp"))
+    assert measured(built, 1)[1].project == "", "that of the identity, which its connection knows"
 
 
 @pytest.mark.parametrize(

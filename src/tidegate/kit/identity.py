@@ -1,5 +1,5 @@
 """Identities of clouds: one that a TriggerAuthentication names instead of a secret (`podIdentity`), an
-application of Azure with a secret of its own, and the token of either."""
+application of Azure or an account of Google with a secret of its own, and the token of each."""
 
 from __future__ import annotations
 
@@ -64,11 +64,35 @@ class ServicePrincipal:
         return f"Azure application {self.client_id}"
 
 
+TOKEN_URI = "https://oauth2.googleapis.com/token"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """An account of Google, by a key of its own: `key` is PEM, `key_id` the key's name, `project` where the
+    account lives, `token_uri` who takes the key."""
+
+    provider: ClassVar[str] = "gcp"
+
+    email: str
+    key: str = field(repr=False)
+    key_id: str = ""
+    project: str = ""
+    token_uri: str = TOKEN_URI
+
+    def label(self) -> str:
+        """For people: which account."""
+        return self.email
+
+
+AnyIdentity = Identity | ServicePrincipal | ServiceAccount
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityToken:
     """The access token of an identity for an audience, in a server's value: whoever connects fetches it."""
 
-    identity: Identity | ServicePrincipal
+    identity: AnyIdentity
     audience: str
 
 

@@ -28,9 +28,9 @@ The numbers come from Cloud Monitoring: once a minute, and up to four minutes la
 `timeHorizon` counts. A quiet subscription may have none: the value is then `valueIfNull`, or a failure
 without it.
 
-A name alone is looked for in the account's own project. All triggers of an account and a metric travel
-together, some 60 names to a call. Keys of service accounts work now; workload identity (`podIdentity: gcp`)
-comes later: with it the trigger is unknown and says so.
+A name alone is looked for in the account's own project; with `podIdentity: gcp`, where the autoscaler's own
+identity asks, in that of CLOUDSDK_CORE_PROJECT or of its credentials or machine. All triggers of an account
+and a metric travel together, some 60 names to a call.
 
 Source: https://cloud.google.com/monitoring/api/metrics_gcp_p_z#gcp-pubsub
 """
@@ -46,6 +46,7 @@ from tidegate.base.errors import Malformed
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
 from tidegate.kit.answers import number
+from tidegate.kit.identity import ServiceAccount
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import (
     ENVIRONMENT,
@@ -57,7 +58,7 @@ from tidegate.kit.settings import (
     setting,
     target,
 )
-from tidegate.kit.systems.gcp import GcpAccess, NewestPoint, Service, ServiceAccount
+from tidegate.kit.systems.gcp import GcpAccess, NewestPoint, Service
 from tidegate.kit.systems.gcp_metrics import reducer, snake_case
 
 _ME = (METADATA, ENVIRONMENT)

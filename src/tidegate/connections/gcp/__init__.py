@@ -1,6 +1,6 @@
-"""Google Cloud: REST calls as a service account.
+"""Google Cloud: REST calls as a service account, or as an identity.
 
-`tokens.py` makes an account's access token, `calls.py` sends calls and says what their errors mean,
+`calls.py` sends calls, with tokens of `connections/identities`, and says what their errors mean,
 `monitoring.py` knows the calls of Cloud Monitoring, `connection.py` is the adapter.
 """
 
@@ -11,7 +11,7 @@ from tidegate.kit.systems.gcp import GcpServer
 
 
 def connect(server: GcpServer, surroundings: Surroundings) -> Adapter:
-    """The adapter for `server`; touches no network. google-auth, which signs, is imported here."""
+    """The adapter for `server`; touches no network."""
     from tidegate.connections.gcp.connection import GcpConnection
 
     return GcpConnection(server, surroundings)

@@ -14,13 +14,13 @@ import msgspec
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unsupported
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.gcp.tokens import AccountTokens
 from tidegate.connections.http.answer import Response
 from tidegate.connections.http.client import HttpClient
 from tidegate.connections.http.connection import Sending
 from tidegate.connections.http.failures import excerpt, phrase
+from tidegate.kit.identity import IdentityToken
 from tidegate.kit.systems.gcp import GcpServer, Service
-from tidegate.kit.systems.http import HttpRequest, HttpServer, Pairs
+from tidegate.kit.systems.http import HttpLogin, HttpRequest, HttpServer, Pairs
 
 SCOPES: dict[Service, str] = {"monitoring": "https://www.googleapis.com/auth/monitoring.read"}
 
@@ -43,15 +43,15 @@ class Calls:
 
     def __init__(self, server: GcpServer, surroundings: Surroundings) -> None:
         self._server = server
-        self._http = HttpServer(server.origin(), name=server.label(), follows_redirects=False)
-        self._tokens: AccountTokens | None = None
-        if server.account is not None:
-            self._tokens = AccountTokens(server.account, SCOPES[server.service], surroundings)
-        self.client = HttpClient(self._http, surroundings, sign=self._tokens)
+        self._identities = surroundings.identities
+        who = server.account or server.identity
+        login = HttpLogin(token=IdentityToken(who, SCOPES[server.service])) if who else HttpLogin()
+        self._http = HttpServer(server.origin(), login, name=server.label(), follows_redirects=False)
+        self.client = HttpClient(self._http, surroundings)
 
     async def send(self, calls: Sequence[Call]) -> dict[Call, Any]:
         """The decoded answer to each call, or its error. Raises where the service cannot be asked at all."""
-        if self._tokens is None:
+        if self._http.login.token is None:
             raise Unsupported("ask", on=self._server.label(), answer="no service account is given")
         requests = {self._request(call): call for call in dict.fromkeys(calls)}
         outcomes = await Sending(self.client, dict.fromkeys(requests)).run()
@@ -60,13 +60,17 @@ class Calls:
             for request, one in outcomes.items()
         }
 
+    async def project(self) -> str:
+        """The project of the identity that asks. One of the five errors where none is known."""
+        if self._identities is None or self._server.identity is None:
+            raise Misconfigured("find the project", on=self._server.label(), answer="no project is named")
+        return await self._identities.project(self._server.identity)
+
     def strange(self, attempted: str, answer: str) -> Malformed:
         return Malformed(attempted, on=self._server.label(), answer=answer)
 
     async def close(self) -> None:
         await self.client.close()
-        if self._tokens is not None:
-            await self._tokens.close()
 
     def _request(self, call: Call) -> HttpRequest:
         return HttpRequest(
@@ -89,10 +93,8 @@ class Calls:
         if response.status == 200:
             is_object = isinstance(body, dict)
             return body if is_object else self.strange(call.attempted, "what came back is no JSON object")
-        if response.status == 401 and self._tokens is not None:
-            self._tokens.forget()
         error = self._refusal(call.attempted, response.status, body)
-        error.excerpt = excerpt(response.body, self._tokens.secrets if self._tokens is not None else ())
+        error.excerpt = excerpt(response.body, ())
         return error
 
     def _refusal(self, attempted: str, status: int, body: Any) -> TidegateError:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from tidegate.base.errors import Denied, Unsupported
+from tidegate.base.errors import Denied, TidegateError, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.gcp.calls import Calls
 from tidegate.connections.gcp.monitoring import Monitoring
@@ -31,13 +32,31 @@ class GcpConnection:
         self._monitoring = Monitoring(self._calls)
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
-        points = [one for one in questions if isinstance(one, NewestPoint)]
+        asked = await self._placed([one for one in questions if isinstance(one, NewestPoint)])
+        points = [one for one in asked.values() if isinstance(one, NewestPoint)]
         found: dict[Any, Any] = dict(await self._monitoring.values(points)) if points else {}
-        answers = [found[one] if isinstance(one, NewestPoint) else _unknown(one) for one in questions]
+        answers: list[Any] = []
+        for question in questions:
+            placed = asked[question] if isinstance(question, NewestPoint) else _unknown(question)
+            answers.append(placed if isinstance(placed, TidegateError) else found[placed])
         if answers and all(isinstance(answer, Denied) for answer in answers):
             # The account is refused, not a metric: the service rests until somebody changes it.
             raise answers[0]
         return answers
+
+    async def _placed(
+        self, questions: Sequence[NewestPoint]
+    ) -> dict[NewestPoint, NewestPoint | TidegateError]:
+        """Those that name no project, in that of the identity that asks."""
+        placed: dict[NewestPoint, NewestPoint | TidegateError] = {one: one for one in questions}
+        homeless = [one for one in placed if not one.project]
+        if homeless:
+            try:
+                project = await self._calls.project()
+            except TidegateError as error:
+                return placed | dict.fromkeys(homeless, error)
+            placed |= {one: replace(one, project=project) for one in homeless}
+        return placed
 
     async def close(self) -> None:
         await self._calls.close()

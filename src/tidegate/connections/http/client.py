@@ -142,6 +142,8 @@ class HttpClient:
         if session is not None:
             await session.close()
             await asyncio.sleep(0)  # sockets are closed in the loop's next turn
+        if self._held is not None:
+            await self._held.close()
 
     async def _bounded(self, request: HttpRequest) -> Response:
         import aiohttp
@@ -228,8 +230,7 @@ class HttpClient:
             name, value = bearer(await self._tokens.token())
             merged[name] = value
         if self._held is not None:
-            name, value = bearer(await self._held.token())
-            merged[name] = value
+            merged.update(await self._held.headers())
         return dict(merged)
 
     def _url(self, request: HttpRequest) -> str:

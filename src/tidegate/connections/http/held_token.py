@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http import failures
-from tidegate.kit.systems.http import HttpServer
+from tidegate.kit.identity import Identity, ServiceAccount
+from tidegate.kit.systems.gcp import is_google
+from tidegate.kit.systems.http import HttpServer, bearer
+
+if TYPE_CHECKING:
+    from tidegate.connections.identities import Identities
 
 
 class HeldToken:
@@ -16,12 +23,34 @@ class HeldToken:
         self._server = server
         self._login = server.login.token
         self._identities = surroundings.identities
+        self._own: Identities | None = None
+        if self._identities is None and isinstance(self._login.identity, ServiceAccount):
+            # Whoever has the key needs nobody who gives identities.
+            from tidegate.connections.identities import Ground, Identities
+
+            self._own = self._identities = Identities(Ground(surroundings))
+
+    async def headers(self) -> dict[str, str]:
+        """What logs a request in: the token, and who pays where that must be said."""
+        headers = dict([bearer(await self.token())])
+        if self._identities is not None and (billed := await self._identities.billed(self._login.identity)):
+            headers["x-goog-user-project"] = billed
+        return headers
 
     async def token(self) -> str:
         """A token that is good now, or the error that says why there is none. Never for a server that
-        would read it in clear text."""
+        would read it in clear text, nor one of Google's for anybody else: whoever has it may use it."""
         identity = self._login.identity
-        if not self._server.origin.startswith("https:"):
+        is_foreign = isinstance(identity, Identity) and identity.provider == "gcp"
+        if is_foreign and not is_google(self._server.origin):
+            raise Misconfigured(
+                f"log in with the {identity.label()}",
+                on=self._server.label(),
+                answer="its token goes to googleapis.com alone, over https",
+                next_step="give the key of a service account for another server",
+            )
+        is_own_key = isinstance(identity, ServiceAccount)
+        if not is_own_key and not self._server.origin.startswith("https:"):
             raise Misconfigured(
                 f"log in with the {identity.label()}",
                 on=self._server.label(),
@@ -41,7 +70,14 @@ class HeldToken:
             return False
         return self._identities.forget(self._login.identity, self._login.audience, token)
 
+    async def close(self) -> None:
+        """Safe when never used, and safe twice."""
+        if self._own is not None:
+            await self._own.close()
+
 
 def _of_all(error: Denied) -> TidegateError:
     """The same, as a refusal that all questions of the server share."""
-    return failures.Unauthorized(error.attempted, on=error.on, answer=error.answer, next_step=error.next_step)
+    told = failures.Unauthorized(error.attempted, on=error.on, answer=error.answer, next_step=error.next_step)
+    told.excerpt = error.excerpt
+    return told

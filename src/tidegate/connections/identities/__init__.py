@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.grants import Granted, Grants
-from tidegate.kit.identity import Identity, ServicePrincipal
+from tidegate.kit.identity import AnyIdentity, Identity, ServicePrincipal
 from tidegate.kit.systems.aws import AwsKeys
 
 AccountToken = Callable[[str, str, str], Awaitable[Granted[str]]]
@@ -32,7 +32,9 @@ _MODULES = {
     "gcp": "gcp",
 }
 
-AnyIdentity = Identity | ServicePrincipal
+PROJECT = "the project"
+BILLED = "the project that pays"
+"""Audiences of Google that are none: they are asked as tokens are, and kept as long."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Cloud(Protocol):
     """One cloud: `connections/identities/<cloud>.py` has `connect(ground)`, which returns it and touches
     no network."""
 
-    async def grant(self, identity: AnyIdentity, audience: str) -> Granted[Any]:
+    async def grant(self, identity: Any, audience: str) -> Granted[Any]:
         """Azure, Google: the text of an access token for that scope. AWS: `AwsKeys`, for that region."""
 
     async def close(self) -> None:
@@ -73,6 +75,18 @@ class Identities:
         """An access token of an Azure or Google identity. One of the five errors where there is none."""
         token: str = await self._grants.get((identity, audience))
         return token
+
+    async def project(self, identity: Identity) -> str:
+        """The project that a Google identity is at home in. One of the five errors where none is known."""
+        project: str = await self._grants.get((identity, PROJECT))
+        return project
+
+    async def billed(self, identity: AnyIdentity) -> str:
+        """The project that pays for what a Google identity asks, "" where that needs no saying."""
+        if not isinstance(identity, Identity) or identity.provider != "gcp":
+            return ""
+        project: str = await self._grants.get((identity, BILLED))
+        return project
 
     async def aws_keys(self, identity: Identity, region: str) -> AwsKeys:
         """Keys of an AWS identity; `region` says whose STS is asked. One of the five where there are none."""

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from tidegate.base.problems import Problem
-from tidegate.kit.identity import Provider
+from tidegate.kit.identity import TOKEN_URI, Identity, Provider, ServiceAccount
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, declared, setting
 from tidegate.kit.systems.http import read_url
@@ -17,36 +18,26 @@ from tidegate.kit.systems.http import read_url
 Service = Literal["monitoring"]
 """As `<service>.googleapis.com` is called."""
 
-TOKEN_URI = "https://oauth2.googleapis.com/token"
 PROJECT = re.compile(r"[a-z0-9][a-zA-Z0-9.:-]*")
 
 _NAMES: dict[Service, str] = {"monitoring": "Google Cloud Monitoring"}
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceAccount:
-    """Who asks, by a key of its own: `key` is PEM, `key_id` the key's name, `project` where it lives."""
-
-    email: str
-    key: str = field(repr=False)
-    key_id: str = ""
-    project: str = ""
-    token_uri: str = TOKEN_URI
-
-
-@dataclass(frozen=True, slots=True)
 class GcpServer:
-    """One service, asked as one account. `endpoint`: an origin instead of the service's usual one."""
+    """One service, asked as one account or identity. `endpoint`: an origin instead of the usual one."""
 
     system: ClassVar[str] = "gcp"
 
     service: Service
     account: ServiceAccount | None = None
     endpoint: str = ""
+    identity: Identity | None = None
 
     def label(self) -> str:
         where = f" ({self.endpoint})" if self.endpoint else ""
-        whose = f" as {self.account.email}" if self.account is not None else ""
+        who = self.account or self.identity
+        whose = f" as {who.label()}" if who is not None else ""
         return f"{_NAMES[self.service]}{where}{whose}"
 
     def origin(self) -> str:
@@ -58,7 +49,8 @@ class GcpServer:
 class NewestPoint:
     """The newest value of a resource's metric in the last `horizon_s`: a float, None for none at all.
 
-    The resource is of type `resource` (`pubsub_topic`), its label `label` (`topic_id`) says `name`.
+    Without a `project` it is in that of the identity that asks. The resource is of type `resource`
+    (`pubsub_topic`), its label `label` (`topic_id`) says `name`.
     `reducer` makes one number of what a point holds, in Monitoring's query language, such as
     `percentile(value, 99)`; without it a point is its own value. Of several series the first counts.
     """
@@ -71,6 +63,13 @@ class NewestPoint:
     name: str
     horizon_s: float
     reducer: str = ""
+
+
+def is_google(origin: str) -> bool:
+    """Whether a server is one of Google's interfaces, by its certificate: only they get a token of an
+    identity of Google, which is good for whoever has it."""
+    host = urlsplit(origin).hostname or ""
+    return origin.startswith("https:") and host.endswith(".googleapis.com")
 
 
 def read_account(text: str) -> ServiceAccount:
@@ -103,6 +102,7 @@ class GcpAccess(Polled):
     """The settings of an account; a subclass says which `service` it asks."""
 
     identities: ClassVar[tuple[Provider, ...]] = ("gcp",)
+    measured_with: ClassVar[tuple[Provider, ...]] = ("gcp",)
     service: ClassVar[Service]
 
     credentials: str = setting(
@@ -131,7 +131,7 @@ class GcpAccess(Polled):
             endpoint = read_url(self.endpoint).origin if self.endpoint else ""
         except ValueError:
             endpoint = ""
-        object.__setattr__(self, "_server", GcpServer(self.service, self.account(), endpoint))
+        object.__setattr__(self, "_server", GcpServer(self.service, self.account(), endpoint, self.asks_as()))
 
     def account(self) -> ServiceAccount | None:
         """The account that asks; None where an identity does, and where the key cannot be read."""
@@ -153,6 +153,9 @@ class GcpAccess(Polled):
             except ValueError as error:
                 yield Problem("monitoringEndpoint", f'"{self.endpoint}" {error}')
         if self.asks_as() is not None:
+            if self.endpoint and not is_google(self._server.origin()):
+                message = "an identity's token goes to googleapis.com alone, over https"
+                yield Problem("monitoringEndpoint", message, "FieldValueNotSupported")
             return
         name = "GoogleApplicationCredentials"
         if self.credentials:

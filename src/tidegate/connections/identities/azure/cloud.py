@@ -17,7 +17,7 @@ from typing import Any
 
 from tidegate.base.errors import Misconfigured, Unsupported
 from tidegate.connections.grants import Granted
-from tidegate.connections.identities import AnyIdentity, Ground
+from tidegate.connections.identities import Ground
 from tidegate.connections.identities.azure.certificates import assertion
 from tidegate.connections.identities.azure.command_line import az_token
 from tidegate.connections.identities.azure.exchange import Asked, Exchange, Proof
@@ -50,7 +50,7 @@ class AzureCloud:
         self._environment = ground.environment
         self._exchange = Exchange(ground.surroundings)
 
-    async def grant(self, identity: AnyIdentity, audience: str) -> Granted[Any]:
+    async def grant(self, identity: Identity | ServicePrincipal, audience: str) -> Granted[Any]:
         """A token. Misconfigured, Denied, Unreachable, Malformed or Unsupported where there is none."""
         attempted = f"get a token of the {identity.label()} for {audience}"
         if isinstance(identity, ServicePrincipal):
