@@ -175,10 +175,6 @@ AZURE = {"vaultUri": "https://v", "secrets": [{"parameter": "p", "name": "n"}]}
         ({"azureKeyVault": AZURE}, "azureKeyVault"),
         ({"gcpSecretManager": {"secrets": [{"parameter": "p", "id": "i"}]}}, "gcpSecretManager"),
         ({"awsSecretManager": {"secrets": [{"parameter": "p", "name": "n"}]}}, "awsSecretManager"),
-        (
-            {"boundServiceAccountToken": [{"parameter": "p", "serviceAccountName": "s"}]},
-            "boundServiceAccountToken",
-        ),
         ({"oauth2": {"clientId": "c", "tokenUrl": "https://t"}}, "oauth2"),
     ],
 )

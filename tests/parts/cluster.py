@@ -1,4 +1,7 @@
-"""An operator on a clock that jumps, its API in memory, and a Redis whose lists are a dictionary."""
+"""An operator on a clock that jumps, its API in memory, and a Redis whose lists are a dictionary.
+
+Tokens of ServiceAccounts, which are fetched, are what the drawers of `safes` hold under their labels.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from parts import virtualtime
+from parts.fetching import Safes
 from parts.memory_client import MemoryClient, Write
 from parts.memory_objects import MemoryObjects
 from tidegate.auth.resolve import Options
@@ -18,6 +22,7 @@ from tidegate.core.values import MetricSpec
 from tidegate.kit.question import Question, Server
 from tidegate.kit.systems.external import ExternalServer, ExternalSpecs, ExternalValue
 from tidegate.kit.systems.kubernetes import KubernetesServer
+from tidegate.kit.systems.service_accounts import AccountsServer
 from tidegate.kube.resource import (
     DEPLOYMENTS,
     EVENTS,
@@ -120,6 +125,7 @@ class Cluster:
         self.objects = self.client.objects
         self.redis = Redis()
         self.external = External()
+        self.safes = Safes(clock)
         self.operator = self.new_operator()
 
     def new_operator(self) -> Operator:
@@ -130,6 +136,8 @@ class Cluster:
                 return made.connections.adapter(server)
             if isinstance(server, ExternalServer):
                 return self.external
+            if isinstance(server, AccountsServer):
+                return self.safes.connect(server)
             return self.redis.connect(server)
 
         made = Operator(

@@ -1,13 +1,15 @@
 """What a (Cluster)TriggerAuthentication yields: parameters by name.
 
-Order: env, configMapTargetRef, secretTargetRef; a later one overwrites an equal parameter, also one that
-is missing there. With filePath the file is all there is. Sources that are not offered are refused by name.
+Order: env, configMapTargetRef, secretTargetRef, then the sources that are fetched, as `_FETCHED` lists them;
+a later one overwrites an equal parameter, also one that is missing there. With filePath the file is all there
+is. Sources that are not offered are refused by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from tidegate.api.decode import decode_as
 from tidegate.api.triggerauthentication import (
@@ -22,6 +24,8 @@ from tidegate.auth.identities import identity_of
 from tidegate.auth.lending import Lending, lending_of
 from tidegate.auth.lookup import named
 from tidegate.auth.scope import Scope
+from tidegate.auth.sources import service_account_token
+from tidegate.auth.sources.place import Found, Place, Waiting, Wanted
 from tidegate.base.errors import Misconfigured, TidegateError, Unsupported
 from tidegate.kit.identity import Identity
 from tidegate.kube.resource import (
@@ -36,15 +40,18 @@ _OFFERED = "secretTargetRef, configMapTargetRef, env or filePath"
 _KINDS = (None, "", "TriggerAuthentication", "ClusterTriggerAuthentication")
 _KEYS_SHOWN = 8
 
-# A parameter and its value, or the error that came instead.
-Found = tuple[str, str | TidegateError]
+_FETCHED: tuple[tuple[str, str, Callable[[Place, Any], Iterator[Wanted | Found]]], ...] = (
+    ("boundServiceAccountToken", "bound_service_account_token", service_account_token.wanted),
+)
+"""Sources that are fetched, in KEDA's order: their names, their fields, and what they want."""
 
 
 @dataclass(slots=True)
 class Parameters:
     """`variables` are those of a Secret that stands in for a TriggerAuthentication.
 
-    `identity` is the one that the authentication names, `lending` says whether it may be used here.
+    `identity` is the one that the authentication names, `lending` says whether it may be used here; `waiting`
+    says what is still to be fetched.
     """
 
     params: dict[str, str] = field(default_factory=dict, repr=False)
@@ -52,6 +59,7 @@ class Parameters:
     warnings: list[str] = field(default_factory=list)
     identity: Identity | None = None
     lending: Lending | None = None
+    waiting: tuple[str, ...] = ()
 
 
 def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -> Parameters:
@@ -66,17 +74,18 @@ def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -
     except TidegateError as error:
         errors.append(error)
         return Parameters()
-    spec = named_one.spec
-    found = dict(_values(scope, ref, spec, errors))
-    errors += (value for value in found.values() if not isinstance(value, str))
+    spec, lending = named_one.spec, lending_of(scope, named_one)
+    found = dict(_values(scope, ref, spec, lending, errors))
+    errors += (value for value in found.values() if isinstance(value, TidegateError))
     params = {parameter: value for parameter, value in found.items() if isinstance(value, str)}
-    lending = lending_of(scope, named_one)
+    waiting = dict.fromkeys(value.text for value in found.values() if isinstance(value, Waiting))
     try:
         identity = identity_of(scope, _about(scope, ref), spec.pod_identity, lending)
     except TidegateError as error:
         errors.append(error)
         identity = None
-    return Parameters(params, identity=identity, lending=lending)
+    told = list(dict.fromkeys(scope.warnings))
+    return Parameters(params, {}, told, identity, lending, tuple(waiting))
 
 
 def _named(
@@ -97,7 +106,11 @@ def _named(
 
 
 def _values(
-    scope: Scope, ref: AuthenticationRef, spec: TriggerAuthenticationSpec, errors: list[TidegateError]
+    scope: Scope,
+    ref: AuthenticationRef,
+    spec: TriggerAuthenticationSpec,
+    lending: Lending,
+    errors: list[TidegateError],
 ) -> Iterator[Found]:
     about = _about(scope, ref)
     for _, word in not_offered(spec):
@@ -114,6 +127,21 @@ def _values(
         yield target.parameter, _from_key(scope, about, CONFIG_MAPS, place, target)
     for target in spec.secret_target_ref or ():
         yield target.parameter, _from_key(scope, about, SECRETS, secrets, target)
+    yield from _fetched(Place(scope, about, place, secrets, lending), spec)
+
+
+def _fetched(place: Place, spec: TriggerAuthenticationSpec) -> Iterator[Found]:
+    """The parameters of the sources that are fetched, as far as they were."""
+    for word, attribute, wanted in _FETCHED:
+        source = getattr(spec, attribute)
+        if not source:
+            continue
+        try:
+            for one in wanted(place, source):
+                yield (one.parameter, place.value(one)) if isinstance(one, Wanted) else one
+        except TidegateError as error:
+            # Without its credential nothing of it can be had; the others are read all the same.
+            yield word, error
 
 
 def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
@@ -124,7 +152,6 @@ def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
         ("azureServicePrincipal", spec.azure_service_principal),
         ("gcpSecretManager", spec.gcp_secret_manager),
         ("awsSecretManager", spec.aws_secret_manager),
-        ("boundServiceAccountToken", spec.bound_service_account_token),
         ("oauth2", spec.oauth2),
     ):
         if is_used:

@@ -17,6 +17,7 @@ from tidegate.auth.lending import Lending
 from tidegate.auth.lookup import Key, Lookup, Reader
 from tidegate.auth.scope import Options, Scope
 from tidegate.base.errors import Failure, TidegateError
+from tidegate.kit.fetched import SourceQuestion
 from tidegate.kit.identity import Identity
 
 __all__ = ["Options", "Resolved", "Unresolved", "resolve"]
@@ -31,7 +32,8 @@ class Resolved:
 
     Both may carry secrets and are not shown. `unset` says of each named variable that should be there why it
     is not; `stamps` are those of parameter files, by path: where one differs later, the file has changed.
-    `lending` says whether an identity that the authentication names may be used here.
+    `lending` says whether an identity that the authentication names may be used here. `wanted` are the
+    questions to sources whose answers were read.
     """
 
     params: dict[str, str] = field(default_factory=dict, repr=False)
@@ -42,14 +44,20 @@ class Resolved:
     stamps: dict[str, Hashable] = field(default_factory=dict)
     identity: Identity | None = None
     lending: Lending = field(default_factory=Lending)
+    wanted: frozenset[SourceQuestion] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Unresolved(Failure):
-    """A failure that knows what was read: a change there may heal it. Equal texts are the same news."""
+    """A failure that knows what was read: a change there may heal it. Equal texts are the same news.
+
+    `is_waiting`: nothing is wrong, and something is still to be fetched.
+    """
 
     read: frozenset[Key] = field(default=frozenset(), compare=False)
     stamps: dict[str, Hashable] = field(default_factory=dict, compare=False)
+    wanted: frozenset[SourceQuestion] = field(default=frozenset(), compare=False)
+    is_waiting: bool = False
 
 
 def resolve(
@@ -71,14 +79,18 @@ def resolve(
     found = parameters_of(scope, trigger, errors)
     unset: dict[str, str] = {}
     env = _named_variables(scope, trigger, env_container, found, errors, unset)
-    read = frozenset(scope.reader.read)
+    read, wanted = frozenset(scope.reader.read), frozenset(scope.wanted)
     if errors:
         kind = min((error.kind for error in errors), key=_LASTING.index)
         message = "; ".join(dict.fromkeys(str(error) for error in errors))
-        return Unresolved(kind, message, read, scope.stamps)
+        return Unresolved(kind, message, read, scope.stamps, wanted)
+    if found.waiting:
+        return Unresolved(
+            "Unreachable", "; ".join(found.waiting), read, scope.stamps, wanted, is_waiting=True
+        )
     lending = found.lending or Lending(namespace, options.lends_identity)
     warnings = tuple(found.warnings)
-    return Resolved(found.params, env, read, warnings, unset, scope.stamps, found.identity, lending)
+    return Resolved(found.params, env, read, warnings, unset, scope.stamps, found.identity, lending, wanted)
 
 
 def _named_variables(

@@ -10,6 +10,7 @@ from tidegate.auth.environment import Environment, container_environment, find_c
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.lookup import Reader
 from tidegate.base.errors import Failure, Misconfigured
+from tidegate.kit.fetched import Fetched, Fetches, SourceQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +20,22 @@ class Options:
     `cluster_namespace` holds what ClusterTriggerAuthentications refer to. With
     `is_secret_access_restricted`, Secrets are read nowhere else. `files` are the parameter files;
     None: no root path is configured. `lends_identity` are the namespaces whose triggers may use the
-    autoscaler's own identity (`lending.EVERYONE`: all).
+    autoscaler's own identity (`lending.EVERYONE`: all). `fetches` holds what was fetched from vaults and
+    their like; None: nobody fetches. `token_life_s` is that of bound tokens of ServiceAccounts.
     """
 
     cluster_namespace: str = "keda"
     is_secret_access_restricted: bool = False
     files: ParameterFiles | None = None
     lends_identity: tuple[str, ...] = ()
+    fetches: Fetches | None = None
+    token_life_s: int = 3600
 
 
 @dataclass(slots=True)
 class Scope:
     """One resolution. Environments are looked at once per container; `stamps` are those of the files that
-    were read, from before, by path.
+    were read, from before, by path. `wanted` are the questions whose answers it needs.
     """
 
     reader: Reader
@@ -39,7 +43,15 @@ class Scope:
     pod_template: Mapping[str, Any] | Failure | None
     options: Options
     stamps: dict[str, Hashable] = field(default_factory=dict)
+    wanted: dict[SourceQuestion, None] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     _environments: dict[str, Environment] = field(default_factory=dict)
+
+    def held(self, question: SourceQuestion) -> Fetched | Failure | None:
+        """What is known of the answer; that it is wanted is kept, whatever is known."""
+        self.wanted[question] = None
+        fetches = self.options.fetches
+        return fetches.held(question) if fetches is not None else None
 
     def environment(self, container: str) -> Environment:
         """The variables of that container (empty: the first); no variables without containers.

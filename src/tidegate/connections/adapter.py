@@ -16,6 +16,7 @@ from tidegate.kit.question import Question
 from tidegate.telemetry.metrics.http_traffic import HttpTraffic
 
 if TYPE_CHECKING:
+    from tidegate.connections.grants import Granted
     from tidegate.connections.identities import Identities
 
 Resolve = Callable[[str], str]
@@ -39,8 +40,9 @@ class Surroundings:
     `queries_s` that of a database, where counting may take long. `proxy_of` names the HTTP proxy through
     which a URL is asked, "" for none; Services of local mode are asked directly. `tls` holds for every
     connection with TLS; without `keeps_alive` each HTTP request has a connection of its own. `http` counts
-    requests over HTTP, where somebody wants to know. `identities` are what a server's `Identity` comes to;
-    None where nobody can be asked.
+    requests over HTTP, where somebody wants to know. `identities` are what a server's `Identity` comes to,
+    `account_token` gives a token of a ServiceAccount by namespace, name, audience ("": the API server's own)
+    and seconds; None where nobody can be asked.
     """
 
     resolve: Resolve = same_name
@@ -53,6 +55,7 @@ class Surroundings:
     keeps_alive: bool = True
     http: HttpTraffic | None = None
     identities: Identities | None = None
+    account_token: Callable[[str, str, str, int], Awaitable[Granted[str]]] | None = None
 
 
 class Adapter(Protocol):

@@ -1,6 +1,7 @@
 """The operator: what happens in the cluster and what triggers say becomes reconciles of objects.
 
     watch ─► changed object, Secret, target ───────────────┐
+    fetching ─► a value of a vault that has changed ───────┤
     rounds ─► a reading that is news ──────────────────────┼─► queue of keys ─► reconcile ─► decide ─► writes
     a decision's own date (a cooldown ends) ───────────────┘
 
@@ -24,10 +25,12 @@ from tidegate.base.errors import Failure, TidegateError
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.pool import Connections
 from tidegate.core.values import Reading
+from tidegate.kit.fetched import SourceQuestion
 from tidegate.kit.question import Server
 from tidegate.kube.client import Client
 from tidegate.kube.events import Events
 from tidegate.kube.resource import HPAS, JOBS, PODS, SCALED_JOBS, SCALED_OBJECTS, ApiError, Resource
+from tidegate.measure.fetching import Fetching
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.cloudevents.sources import KINDS as SOURCES
 from tidegate.operator.cloudevents.sources import Sources, World
@@ -46,7 +49,7 @@ from tidegate.operator.reconcile import authentication_events
 from tidegate.operator.reconcile.authentication_events import AuthenticationEvents
 from tidegate.operator.reconcile.refusals import Refusals
 from tidegate.operator.reconcile.steps import Steps, Tools
-from tidegate.operator.reconcile.tracker import Key
+from tidegate.operator.reconcile.tracker import Key, Tracked
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 from tidegate.operator.scaledjob.reconcile import ScaledJobReconciler
 from tidegate.operator.scaledobject.external_metrics import ExternalMetrics
@@ -104,15 +107,24 @@ class Operator:
         self.informers = Informers(client, self._on_change, self._on_return, stance.reach)
         surroundings = replace(surroundings, objects=KubernetesAnswers(self.informers, options).answer)
         self.connections = Connections(surroundings)
-        self.rounds = Rounds(
-            clock, connect or self.connections.adapter, self._on_reading, on_kept=self._on_kept
-        )
+        connect = connect or self.connections.adapter
+        self.rounds = Rounds(clock, connect, self._on_reading, on_kept=self._on_kept)
+        self.fetching = Fetching(clock, connect, self._on_fetched)
+        options = replace(options, fetches=self.fetching)
         self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S, severity=severity)
         self.informers.on_alive = self.queue.hurry
         silent = ShadowWriter(client, Events(client, clock, SHADOW_SOURCE)) if stance.is_shadow else None
         writer = silent or Writer(client, Events(client, clock, SOURCE))
         self.steps = Steps(
-            Tools(self.informers, writer, self.rounds, clock, options, HistoryStore(stance.history)),
+            Tools(
+                self.informers,
+                writer,
+                self.rounds,
+                clock,
+                options,
+                HistoryStore(stance.history),
+                self.fetching,
+            ),
             self._again,
         )
         self.shadow = Shadow(self.steps, silent) if silent is not None else None
@@ -124,7 +136,7 @@ class Operator:
         self._refusals = Refusals(self.steps)
         self._is_acting = False
         world = World(self.informers, writer, clock, options, surroundings, stance.cluster_name)
-        self._sources = None if stance.is_shadow else Sources(world, self._again)
+        self._sources = None if stance.is_shadow else Sources(world, self._again, self.fetching.want)
         writer.on_event = self._sources.tell if self._sources is not None else writer.on_event
         self._reconcilers: Mapping[Resource, Reconciler] = {
             SCALED_OBJECTS: self._scaled_objects,
@@ -145,6 +157,7 @@ class Operator:
             self._is_acting = True
             tasks.create_task(self.steps.writer.events.run())
             tasks.create_task(self.rounds.run())
+            tasks.create_task(self.fetching.run())
             tasks.create_task(self.queue.run(WORKERS))
             if self._sources is not None:
                 tasks.create_task(self._sources.run())
@@ -251,10 +264,33 @@ class Operator:
         if tracked is not None:
             self.queue.add(tracked.key)
 
+    def _on_fetched(self, question: SourceQuestion) -> None:
+        """A value of a source has changed, has come, or cannot be had: whoever needs it is looked at anew."""
+        for source in self._sources.reading(question) if self._sources else ():
+            self.queue.add(source)
+        for tracked in self.steps.tracker.dependents(question):
+            tracked.is_stale = True
+            self.queue.add(tracked.key)
+
     def _on_kept(self, trigger: tuple[str, int]) -> None:
         tracked = self.steps.tracker.by_uid.get(trigger[0])
-        if tracked is not None and tracked.key[0] == SCALED_OBJECTS:
+        if tracked is None:
+            return
+        self._look_again(tracked, trigger[1])
+        if tracked.key[0] == SCALED_OBJECTS:
             self.external_metrics.changed((tracked.key[1], tracked.key[2]))
+
+    def _look_again(self, tracked: Tracked, index: int) -> None:
+        """A server refuses what was fetched for a trigger: it may have been changed where it is kept."""
+        wanted = tracked.plan.wanted.get(index) if tracked.plan is not None else None
+        reading = self.rounds.latest((tracked.uid, index)) if wanted else None
+        if (
+            wanted
+            and reading is not None
+            and reading.failure is not None
+            and reading.failure.kind == "Denied"
+        ):
+            self.fetching.hurry(wanted)
 
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
         one = new if new is not None else old

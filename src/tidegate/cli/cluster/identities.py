@@ -23,15 +23,16 @@ async def with_identities(
     """
     from tidegate.connections.grants import Granted
     from tidegate.connections.identities import Ground, Identities
-    from tidegate.kube.account_tokens import account_token
+    from tidegate.kube.account_tokens import LIFE_S, account_token
 
-    async def token_of(namespace: str, name: str, audience: str) -> Granted[str]:
+    async def token_of(namespace: str, name: str, audience: str, life_s: int = LIFE_S) -> Granted[str]:
         assert client is not None
-        token = await account_token(client, namespace, name, audience)
+        token = await account_token(client, namespace, name, audience, life_s)
         return Granted(token.text, token.life_s)
 
-    identities = Identities(Ground(surroundings, environment, token_of if client is not None else None))
+    given = token_of if client is not None else None
+    identities = Identities(Ground(surroundings, environment, given))
     try:
-        yield replace(surroundings, identities=identities)
+        yield replace(surroundings, identities=identities, account_token=given)
     finally:
         await identities.close()

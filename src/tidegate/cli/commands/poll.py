@@ -104,11 +104,12 @@ async def _polled(
     from tidegate.cli.manifests.lookup import ManifestLookup
     from tidegate.cli.manifests.remarks import is_ours
     from tidegate.cli.manifests.server_checks import refused, stored
+    from tidegate.cli.polling.fetched_once import FetchedOnce
     from tidegate.cli.polling.measure_once import AT_A_TIME, Answer, measured, planned
 
     lookup = ManifestLookup([one for one in documents if not is_ours(one.body) or not refused(one.body)[1]])
     reached = replace(cluster, surroundings=cluster.with_files(lookup))
-    turn = asyncio.Semaphore(AT_A_TIME)
+    turn, fetched = asyncio.Semaphore(AT_A_TIME), FetchedOnce()
     found: list[Answer | tuple[ScaledObject | ScaledJob, Plan]] = []
     for document in documents:
         if not is_ours(document.body) or document.body["kind"] not in ("ScaledObject", "ScaledJob"):
@@ -119,10 +120,10 @@ async def _polled(
             continue
         object = decode(stored(document.body))
         assert isinstance(object, ScaledObject | ScaledJob)
-        found.append((object, await planned(object, lookup, cluster)))
+        found.append((object, await planned(object, lookup, cluster, fetched)))
 
     async def ask(one: Answer | tuple[ScaledObject | ScaledJob, Plan]) -> list[Answer]:
-        return [one] if isinstance(one, Answer) else await measured(*one, reached, turn)
+        return [one] if isinstance(one, Answer) else await measured(*one, reached, fetched, turn)
 
     answers = [answer for some in await asyncio.gather(*map(ask, found)) for answer in some]
     if not answers and not errors:
@@ -154,6 +155,8 @@ def _print(answers: Sequence[Answer], told: Set[tuple[str, str]]) -> None:
         for problem in one.problems:
             if (one.object, problem.path) not in told:
                 click.echo(f"{one.object}, {which}: {problem}", err=True)
+        for source in one.sources:
+            click.echo(f"{one.object}, {which}: credentials from {source}", err=True)
         if one.failure and not one.is_wrong:
             click.echo(f"{one.object}, {which}: {one.failure}", err=True)
             if one.said:

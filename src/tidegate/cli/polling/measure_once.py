@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.cli.manifests.lookup import ManifestLookup
     from tidegate.cli.polling.cluster_access import ClusterAccess
+    from tidegate.cli.polling.fetched_once import FetchedOnce
     from tidegate.connections.pool import Kept
     from tidegate.core.triggers.scaling_modifiers import Composite
     from tidegate.core.triggers.state import Summary, TriggerState
@@ -40,7 +41,8 @@ class Answer:
 
     `failure` says why there is no value; `is_wrong`: it is a mistake of the manifest, its `problems` where
     they are a trigger's. `note` says why there is none to have, `said` how an answer began that could not
-    be used. Triggers that a formula reads have no target, activation and replicas of their own.
+    be used. `sources` are those that its credentials were fetched from. Triggers that a formula reads have
+    no target, activation and replicas of their own.
     """
 
     object: str
@@ -57,6 +59,7 @@ class Answer:
     problems: tuple[Problem, ...] = ()
     note: str = ""
     said: str = ""
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -98,7 +101,11 @@ class Overheard:
 
 
 async def measured(
-    object: ScaledObject | ScaledJob, made: Plan, cluster: ClusterAccess, turn: asyncio.Semaphore
+    object: ScaledObject | ScaledJob,
+    made: Plan,
+    cluster: ClusterAccess,
+    fetched: FetchedOnce,
+    turn: asyncio.Semaphore,
 ) -> list[Answer]:
     """One answer for each metric of each trigger, then that of the formula."""
     from datetime import UTC, datetime
@@ -110,9 +117,9 @@ async def measured(
 
     async def ask(one: TriggerPlan) -> tuple[Answer, Reading | None]:
         async with turn:
-            return await _asked(
-                replace(about, trigger=f"{one.index}: {one.trigger.type}"), made, one, cluster
-            )
+            sources = sorted(filter(None, map(fetched.told, made.wanted.get(one.index, ()))))
+            trigger = f"{one.index}: {one.trigger.type}"
+            return await _asked(replace(about, trigger=trigger, sources=tuple(sources)), made, one, cluster)
 
     found = await asyncio.gather(*(ask(one) for one in made.review.triggers))
     asked = [answer for answer, _ in found]
@@ -132,21 +139,25 @@ async def measured(
     return answers
 
 
-async def planned(object: ScaledObject | ScaledJob, lookup: ManifestLookup, cluster: ClusterAccess) -> Plan:
-    """The object's triggers with all that they refer to. One at a time: `lookup` tells what it lacks."""
+async def planned(
+    object: ScaledObject | ScaledJob, lookup: ManifestLookup, cluster: ClusterAccess, fetched: FetchedOnce
+) -> Plan:
+    """The object's triggers with all that they refer to. One at a time: `lookup` tells what it lacks, and
+    `fetched` what no vault was asked for yet."""
     from tidegate.auth.lending import EVERYONE
     from tidegate.auth.resolve import Options
     from tidegate.operator.reconcile.trigger_plan import plan
 
     # Who polls by hand asks as himself.
-    options = Options(lends_identity=(EVERYONE,))
+    options = Options(lends_identity=(EVERYONE,), fetches=fetched)
     template, container = _template(object, lookup)
     made = plan(object, template, container, lookup, options)
-    # What was fetched may name what is missing next: an authentication its Secret.
-    while cluster.client is not None and lookup.missing:
+    # What was fetched may name what is missing next: an authentication its Secret, a Secret its vault.
+    while fetched.missing or (cluster.client is not None and lookup.missing):
         missing, lookup.missing = lookup.missing, []
-        for resource, namespace, called in missing:
+        for resource, namespace, called in missing if cluster.client is not None else ():
             lookup.keep(resource, namespace, called, await cluster.get(resource, namespace, called))
+        await fetched.fetch(cluster.surroundings)
         template, container = _template(object, lookup)
         made = plan(object, template, container, lookup, options)
     return made

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from tidegate.base.errors import Failure, Misconfigured, TidegateError
 from tidegate.base.problems import join
 from tidegate.connections.adapter import Surroundings
 from tidegate.core.values import EmitEvent
+from tidegate.kit.fetched import SourceQuestion
 from tidegate.kit.identity import not_offered
 from tidegate.kube.resource import CLOUD_EVENT_SOURCES, CLUSTER_CLOUD_EVENT_SOURCES, ApiError, Resource
 from tidegate.operator.cloudevents.event_types import TYPES
@@ -90,13 +91,20 @@ class World:
 
 
 class Sources:
-    """Reconciles the sources and hands events to them. `again(key, delay_s)` asks for another reconcile."""
+    """Reconciles the sources and hands events to them. `again(key, delay_s)` asks for another reconcile,
+    `want(key, questions)` for values that are kept elsewhere."""
 
-    def __init__(self, world: World, again: Callable[[Key, float], None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        again: Callable[[Key, float], None],
+        want: Callable[[Key, frozenset[SourceQuestion]], None],
+    ) -> None:
         self._world = world
         self._again = again
+        self._want = want
         self._sources: dict[Key, Source] = {}
-        self._depends: dict[Key, frozenset[Key]] = {}
+        self._depends: dict[Key, frozenset[Hashable]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -140,8 +148,8 @@ class Sources:
 
     # --- sources
 
-    def reading(self, changed: Key) -> list[Key]:
-        """The sources whose credentials come from this object."""
+    def reading(self, changed: Hashable) -> list[Key]:
+        """The sources whose credentials come from this object, or are the answer to this question."""
         return [key for key, read in self._depends.items() if changed in read]
 
     async def reconcile(self, key: Key) -> None:
@@ -158,17 +166,24 @@ class Sources:
             await self._hold(key, error)
             await self._say(key, body, Failure.of(error))
             return
+        if sink is None:
+            # What is still to be fetched brings it here again.
+            return
         await self._keep(key, object.spec, sink)
         failure = self._sources[key].outbox.failure
         await self._say(key, body, Failure.of(failure) if failure is not None else None)
 
-    def _sink(self, key: Key, spec: CloudEventSourceSpec) -> Sink:
+    def _sink(self, key: Key, spec: CloudEventSourceSpec) -> Sink | None:
+        """The sink that is described; None while something of it is still to be fetched."""
         world = self._world
         trigger = Trigger(type="CloudEventSource", metadata={}, authentication_ref=spec.authentication_ref)
         namespace = key[1] or world.options.cluster_namespace
         resolved = resolve(world.informers, namespace, trigger, None, "", world.options)
-        self._depends[key] = resolved.read
+        self._depends[key] = resolved.read | resolved.wanted
+        self._want(key, resolved.wanted)
         if not isinstance(resolved, Resolved):
+            if resolved.is_waiting:
+                return None
             raise resolved.error()
         if resolved.identity is not None:
             raise not_offered(resolved.identity, "send events", "/".join(filter(None, key[1:])))
@@ -209,7 +224,8 @@ class Sources:
 
     async def _end(self, key: Key) -> None:
         source = self._sources.pop(key, None)
-        self._depends.pop(key, None)
+        if self._depends.pop(key, None) is not None:
+            self._want(key, frozenset())
         if source is None:
             return
         if source.task is not None:

@@ -31,6 +31,7 @@ from tidegate.core.values import (
 )
 from tidegate.kit.scaler import Polled
 from tidegate.kube.resource import ApiError
+from tidegate.measure.fetching import Fetching
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.cluster.informers import Informers
 from tidegate.operator.cluster.writer import Place, Writer, is_refusal, may_pass
@@ -64,6 +65,7 @@ class Tools:
     clock: Clock
     options: Options
     history_store: HistoryStore
+    fetching: Fetching
 
 
 class Steps:
@@ -73,6 +75,7 @@ class Steps:
         self.informers = tools.informers
         self.writer = tools.writer
         self.rounds = tools.rounds
+        self.fetching = tools.fetching
         self.clock = tools.clock
         self.options = tools.options
         self.history_store = tools.history_store
@@ -103,6 +106,7 @@ class Steps:
         if tracked is not None:
             for index in tracked.followed:
                 self.rounds.forget((tracked.uid, index))
+            self.fetching.want(tracked.uid, frozenset())
 
     async def prepare(
         self,
@@ -182,6 +186,7 @@ class Steps:
         ):
             made = understood(plan(object, template, container, self.informers, self.options), misread)
             self.tracker.plan(tracked, made, present)
+            self.fetching.want(tracked.uid, made.questions)
         assert tracked.plan is not None
         tracked.plan = tracked.plan.described(partial(self._specs, tracked, specs))
         if tracked.plan.stamps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -120,7 +120,7 @@ class Tracker:
     def __init__(self) -> None:
         self.by_key: dict[Key, Tracked] = {}
         self.by_uid: dict[str, Tracked] = {}
-        self._dependents: dict[Key, set[Key]] = {}
+        self._dependents: dict[Hashable, set[Key]] = {}
         self._targeting: dict[Key, set[Key]] = {}
 
     def add(self, tracked: Tracked) -> None:
@@ -140,11 +140,11 @@ class Tracker:
         """A new plan, with what it depends on."""
         self._drop(tracked)
         tracked.plan, tracked.basis, tracked.is_stale, tracked.is_replanned = plan, basis, False, True
-        for read in plan.read:
+        for read in _depends(plan):
             self._dependents.setdefault(read, set()).add(tracked.key)
 
-    def dependents(self, changed: Key) -> list[Tracked]:
-        """Whose plans read this object."""
+    def dependents(self, changed: Hashable) -> list[Tracked]:
+        """Whose plans read this object, or the answer to this question."""
         return [self.by_key[key] for key in self._dependents.get(changed, ()) if key in self.by_key]
 
     def set_target(self, tracked: Tracked, target: Key | None) -> None:
@@ -162,9 +162,15 @@ class Tracker:
         return [self.by_key[key] for key in self._targeting.get(target, ()) if key in self.by_key]
 
     def _drop(self, tracked: Tracked) -> None:
-        for read in tracked.plan.read if tracked.plan is not None else ():
+        for read in _depends(tracked.plan) if tracked.plan is not None else ():
             keys = self._dependents.get(read)
             if keys is not None:
                 keys.discard(tracked.key)
                 if not keys:
                     del self._dependents[read]
+
+
+def _depends(plan: Plan) -> Iterator[Hashable]:
+    """The objects and the questions that a plan was made of."""
+    yield from plan.read
+    yield from plan.questions

@@ -1,8 +1,8 @@
 """From an object and what it refers to, to the triggers that can be measured.
 
 A plan is made again when the object's spec changes, or when something that it read does: a Secret, a
-ConfigMap, a TriggerAuthentication, the target's pod template; a parameter file, which is looked at at the
-pace of the polling interval.
+ConfigMap, a TriggerAuthentication, the target's pod template, a value that was fetched; a parameter file,
+which is looked at at the pace of the polling interval.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.problems import join
 from tidegate.core.values import MetricSpec, Reading, TriggerView
+from tidegate.kit.fetched import SourceQuestion
 from tidegate.kit.identity import not_offered
 from tidegate.kit.question import Ask
 from tidegate.kit.reading import Sources
@@ -54,7 +55,8 @@ class Plan:
     `failures` are by trigger index: what keeps it from being measured. `read` is all that the plan
     depends on beside the object. `warnings` name forms that work but have a better one; `remarks` are those
     of them that a trigger's parameters brought, by its index. `stamps` are those of the parameter files that
-    were read, by path. `misread` is what of the object could not be read.
+    were read, by path. `misread` is what of the object could not be read. `wanted` are the questions to
+    sources whose answers it needs, by trigger index; `waiting` says of a trigger which are still to come.
     """
 
     review: Review
@@ -64,6 +66,13 @@ class Plan:
     remarks: tuple[tuple[int, str], ...] = ()
     stamps: dict[str, Hashable] = field(default_factory=dict)
     misread: Misread | None = None
+    wanted: dict[int, frozenset[SourceQuestion]] = field(default_factory=dict)
+    waiting: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def questions(self) -> frozenset[SourceQuestion]:
+        """All that it needs of sources."""
+        return frozenset[SourceQuestion]().union(*self.wanted.values())
 
     @property
     def is_hpa_lost(self) -> bool:
@@ -72,8 +81,10 @@ class Plan:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of its metrics are known: nothing is wrong, and each server has described its own."""
-        return self.check("") is None and not any(one.is_undescribed for one in self.review.triggers)
+        """Whether all of its metrics are known: nothing is wrong or still to be fetched, and each server has
+        described its own."""
+        is_told = not self.waiting and not any(one.is_undescribed for one in self.review.triggers)
+        return is_told and self.check("") is None
 
     def described(self, specs: Callable[[int], Iterable[MetricSpec]]) -> Plan:
         """The plan with the metrics that servers have told of, by the trigger's index."""
@@ -85,6 +96,7 @@ class Plan:
     def notices_of(self, index: int | None) -> list[str]:
         """Those about one trigger, by their path within it; None: those about the object itself."""
         own = [text for one, text in self.remarks if one == index]
+        own += [text for one, text in self.waiting.items() if one == index]
         for notice in self.review.notices:
             trigger, dot, path = notice.path.partition("].")
             if index is None and not notice.path.startswith("spec.triggers["):
@@ -139,7 +151,7 @@ class Plan:
             # Names and values of one moment: the plan may have been made before.
             plan = plan.described(reading.specs)
         failure = self.failures.get(plan.index)
-        if failure is None and plan.scaler is None:
+        if failure is None and plan.scaler is None and plan.index not in self.waiting:
             failure = Failure("Misconfigured", join(plan.problems) or "the trigger cannot be read")
         if failure is not None and reading is not None:
             reading = Reading(reading.at, failure=failure)
@@ -172,14 +184,21 @@ def plan(
     read: set[tuple[Resource, str, str]] = set()
     stamps: dict[str, Hashable] = {}
     lendings: dict[int, Lending] = {}
+    wanted: dict[int, frozenset[SourceQuestion]] = {}
+    waiting: dict[int, str] = {}
 
     def sources_for(index: int) -> Sources | Failure:
         trigger = object.spec.triggers[index]
         resolved = resolve(lookup, object.metadata.namespace, trigger, template, container or "", options)
         read.update(resolved.read)
         stamps.update(resolved.stamps)
+        if resolved.wanted:
+            wanted[index] = resolved.wanted
         if not isinstance(resolved, Resolved):
-            failures[index] = resolved
+            if resolved.is_waiting:
+                waiting[index] = resolved.message
+            else:
+                failures[index] = resolved
             return resolved
         lendings[index] = resolved.lending
         remarks.extend((index, text) for text in resolved.warnings)
@@ -195,7 +214,16 @@ def plan(
     remarks = [one for one in remarks if not any(problem.endswith(one[1]) for problem in problems)]
     warnings = [text for _, text in remarks] + [str(notice) for notice in reviewed.notices]
     told = tuple(dict.fromkeys(warnings))
-    return Plan(reviewed, failures, frozenset(read), told, tuple(remarks), stamps)
+    return Plan(
+        reviewed,
+        failures,
+        frozenset(read),
+        told,
+        tuple(remarks),
+        stamps,
+        wanted=wanted,
+        waiting=waiting,
+    )
 
 
 def _login_error(one: TriggerPlan, lending: Lending) -> TidegateError | None:
