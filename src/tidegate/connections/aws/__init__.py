@@ -1,5 +1,6 @@
-"""AWS: signed requests over one HTTP session for each service, region and key.
+"""AWS: signed requests over one HTTP session for each service, region and key or identity.
 
+`login.py` has the keys and signs, `clocks.py` knows a refusal that means the clock,
 `calls.py` sends one call and says what an error code means, `sqs.py`, `cloudwatch.py`, `kinesis.py` and
 `dynamodb.py` know the calls of a service, `connection.py` is the adapter.
 """

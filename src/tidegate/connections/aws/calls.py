@@ -1,6 +1,6 @@
-"""Calls of AWS' JSON protocols: signed with a key, sent side by side, their error codes told as our errors.
+"""Calls of AWS' JSON protocols: signed, sent side by side, their error codes told as our errors.
 
-Source: AWS, "JSON 1.0/1.1 protocol" and "Signature Version 4"; the signature itself is botocore's.
+Source: AWS, "JSON 1.0/1.1 protocol".
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.aws.clocks import clock_fault
+from tidegate.connections.aws.login import Login, Signer
 from tidegate.connections.http.answer import Response
-from tidegate.connections.http.client import HttpClient, Outgoing
+from tidegate.connections.http.client import HttpClient
 from tidegate.connections.http.connection import Sending
 from tidegate.connections.http.failures import excerpt
 from tidegate.kit.systems.aws import AwsKeys, AwsServer, Service
@@ -31,6 +30,7 @@ _DENIED = re.compile(
     r"AccessDenied|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken"
     r"|MissingAuthenticationToken|InvalidSecurity|NotAuthorized|OptInRequired|IncompleteSignature|InvalidSignature"
 )
+_EXPIRED = re.compile(r"ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId")
 _THROTTLED = re.compile(r"Throttl|TooManyRequests|LimitExceeded|ThroughputExceeded|OverLimit|SlowDown")
 _MISSING = re.compile(r"DoesNotExist|NonExistentQueue|ResourceNotFound|NotFound")
 _WRONG = re.compile(
@@ -60,6 +60,10 @@ class Call:
         return cls(operation, msgspec.json.encode(parameters, order="deterministic"), attempted)
 
 
+class Expired(Denied):
+    """The keys are too old, or not known any more: an identity gets others."""
+
+
 class Refused(Misconfigured):
     """The service cannot make sense of a call. In a call for many, one of them may be to blame."""
 
@@ -73,23 +77,38 @@ class Calls:
         self._http = HttpServer(
             server.origin(), name=server.label().partition(" (")[0], follows_redirects=False
         )
-        self.client = HttpClient(self._http, surroundings, sign=_Signer(server.keys, name, server.region))
+        self._login = Login(server, surroundings)
+        self._signer = Signer(server.keys, name, server.region)
+        self.client = HttpClient(self._http, surroundings, sign=self._signer)
         self._gap_s = 1 / calls_per_s if calls_per_s else 0.0
 
     async def send(self, calls: Sequence[Call]) -> dict[Call, Any]:
         """The decoded answer to each call, or its error. Raises where the service cannot be asked at all."""
-        wanted = dict.fromkeys(calls)
+        wanted = list(dict.fromkeys(calls))
+        keys = self._signer.keys = await self._login.keys()
+        found = await self._paced(wanted)
+        ended = [call for call, answer in found.items() if isinstance(answer, Expired)]
+        if ended and self._login.forget(keys):
+            self._signer.keys = await self._login.keys()
+            found |= await self._paced(ended)
+        return found
+
+    def forget(self) -> None:
+        """Everything was refused: where an identity asks, the next calls are made with other keys of it."""
+        self._login.forget(self._signer.keys)
+
+    async def close(self) -> None:
+        await self.client.close()
+
+    async def _paced(self, calls: Sequence[Call]) -> dict[Call, Any]:
         if not self._gap_s:
-            return await self._sent(list(wanted))
+            return await self._sent(calls)
         found: dict[Call, Any] = {}
-        for number, call in enumerate(wanted):
+        for number, call in enumerate(calls):
             if number:
                 await asyncio.sleep(self._gap_s)
             found |= await self._sent([call])
         return found
-
-    async def close(self) -> None:
-        await self.client.close()
 
     async def _sent(self, calls: Sequence[Call]) -> dict[Call, Any]:
         requests = {self._request(call): call for call in calls}
@@ -122,27 +141,9 @@ class Calls:
             return body
         if response.status == 200:
             return strange(call.attempted, self._server, "what came back is no JSON object")
-        code = error_code(response, body)
-        error = refusal(call.attempted, self._server, code)
-        error.excerpt = excerpt(response.body, _secrets(self._server.keys))
+        error = refusal(call.attempted, self._server, error_code(response, body), response.headers)
+        error.excerpt = excerpt(response.body, _secrets(self._signer.keys))
         return error
-
-
-class _Signer:
-    """Signature Version 4 over a whole request."""
-
-    def __init__(self, keys: AwsKeys | None, service: str, region: str) -> None:
-        keys = keys or AwsKeys("")
-        token = keys.session_token or None
-        self._auth = SigV4Auth(
-            Credentials(keys.access_key_id, keys.secret_access_key, token), service, region
-        )
-
-    async def __call__(self, outgoing: Outgoing) -> Mapping[str, str]:
-        request = AWSRequest(outgoing.method, outgoing.url, dict(outgoing.headers), outgoing.body)
-        self._auth.add_auth(request)
-        given = {name.lower() for name in outgoing.headers}
-        return {name: str(value) for name, value in request.headers.items() if name.lower() not in given}
 
 
 def error_code(response: Response, body: Any) -> str:
@@ -153,12 +154,20 @@ def error_code(response: Response, body: Any) -> str:
     return code if _CODE.fullmatch(code) else ""
 
 
-def refusal(attempted: str, server: AwsServer, code: str) -> TidegateError:
+def refusal(
+    attempted: str, server: AwsServer, code: str, headers: Mapping[str, str] | None = None
+) -> TidegateError:
     """What an error code means. Codes are the service's own words, never ours or a secret."""
     on, answer = server.label(), code or "an error without a code"
+    clock = clock_fault(code, headers or {})
+    if clock:
+        return Denied(attempted, on=on, answer=f"{answer}: {clock}", next_step="set this machine's clock")
     if _DENIED.search(code):
         step = "check the key, its rights and the region"
-        return Denied(attempted, on=on, answer=answer, next_step=step)
+        if server.identity is not None:
+            step = f"check the rights of the {server.identity.label()}, and the region"
+        kind = Expired if _EXPIRED.search(code) else Denied
+        return kind(attempted, on=on, answer=answer, next_step=step)
     if _THROTTLED.search(code):
         return Unreachable(
             attempted, on=on, answer=answer, next_step="ask less often: raise `pollingInterval`"

@@ -30,6 +30,9 @@ _RATES: dict[Service, float] = {
     "streams.dynamodb": dynamodb.STREAM_CALLS_PER_S,
 }
 _GRACE_S = 1.0
+LOGIN_S = 15.0
+"""What the way to an identity's keys may take."""
+
 
 _SIMPLE: dict[type, Any] = {SqsQueue: sqs, KinesisShards: kinesis, DynamodbQuery: dynamodb}
 
@@ -45,6 +48,8 @@ class AwsConnection:
         waves = -(-self.batch // self.calls.client.concurrency)
         pace_s = self.batch / rate if rate else 0.0
         self.patience_s = max(waves, 2) * self.calls.client.timeout_s + pace_s + _GRACE_S
+        if server.identity is not None:
+            self.patience_s += LOGIN_S
         self._metrics = Metrics(self.calls)
         self._tables = Calls(replace(server, service="dynamodb"), surroundings)
         self._streams = dynamodb.Streams(self._tables, self.calls)
@@ -70,6 +75,7 @@ class AwsConnection:
         answers = [found[one] if one in found else _unknown(one) for one in questions]
         if answers and all(isinstance(answer, Denied) for answer in answers):
             # The key is refused, not a queue: the service rests until somebody changes it.
+            self.calls.forget()
             raise answers[0]
         return answers
 

@@ -35,7 +35,8 @@ class AwsKeys:
 
 @dataclass(frozen=True, slots=True)
 class AwsServer:
-    """One service of one region, asked with one key. `endpoint`: an origin instead of the region's."""
+    """One service of one region, asked with one key or as one identity. `endpoint`: an origin instead of the
+    region's."""
 
     system: ClassVar[str] = "aws"
 
@@ -43,6 +44,7 @@ class AwsServer:
     region: str
     keys: AwsKeys | None = None
     endpoint: str = ""
+    identity: Identity | None = None
 
     def label(self) -> str:
         where = f" ({self.endpoint})" if self.endpoint else ""
@@ -50,8 +52,12 @@ class AwsServer:
 
     def origin(self) -> str:
         """Where requests go: `scheme://host[:port]`."""
-        suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
-        return self.endpoint or f"https://{self.service}.{self.region}.{suffix}"
+        return self.endpoint or f"https://{self.service}.{self.region}.{domain(self.region)}"
+
+
+def domain(region: str) -> str:
+    """Where the endpoints of a region are."""
+    return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,7 @@ class AwsAccess(Polled):
     """The settings of an account; a subclass says which `service` it asks."""
 
     identities: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks")
+    measured_with: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks")
     service: ClassVar[Service]
 
     aws_region: str = setting(
@@ -206,8 +213,8 @@ class AwsAccess(Polled):
         return Identity("aws", role_arn=self.role_arn) if self.role_arn else None
 
     def server(self) -> AwsServer:
-        keys = None
-        if self.asks_as() is None:
+        keys, identity = None, self.asks_as()
+        if identity is None:
             keys = AwsKeys(self.access_key_id, self.secret_access_key, self.session_token)
         endpoint = read_url(self.aws_endpoint).origin if self.aws_endpoint else ""
-        return AwsServer(self.service, self.aws_region, keys, endpoint)
+        return AwsServer(self.service, self.aws_region, keys, endpoint, identity)
