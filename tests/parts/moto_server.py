@@ -39,6 +39,15 @@ class Moto(ServerProcess):
         self.call("POST", "/moto-api/reset")
 
     @contextmanager
+    def enforcing(self) -> Iterator[None]:
+        """Signatures and policies count while the block is."""
+        self.call("POST", "/moto-api/reset-auth", body=b"0")
+        try:
+            yield
+        finally:
+            self.call("POST", "/moto-api/reset-auth", body=b"inf")
+
+    @contextmanager
     def client(self, service: str) -> Iterator[Any]:
         """botocore's, as an administrator."""
         import botocore.session

@@ -128,6 +128,11 @@ def test_without_keys_both_are_asked_for(auth: dict[str, str], paths: list[str])
         ({"identityOwner": "operater"}, {}, None, Identity("aws", owner="keda")),
         ({}, {"awsRoleArn": "arn:x"} | KEYS, None, Identity("aws", role_arn="arn:x")),
         ({}, KEYS, Identity("gcp"), None),
+        ({}, {"awsRoleArn": "r"}, Identity("aws"), Identity("aws", role_arn="r")),
+        ({}, {"awsRoleArn": "no"}, Identity("aws", role_arn="r"), Identity("aws", role_arn="r")),
+        ({"identityOwner": "operator"}, {}, Identity("aws", role_arn="r"), Identity("aws", role_arn="r")),
+        ({}, KEYS, Identity("aws-eks", role_arn="r"), Identity("aws-eks", role_arn="r")),
+        ({"identityOwner": "operator"}, {}, Identity("aws-eks"), Identity("aws", owner="keda")),
     ],
 )
 def test_an_identity_comes_before_keys(
@@ -136,6 +141,7 @@ def test_an_identity_comes_before_keys(
     built = build(metadata, auth, identity)
     assert built.asks_as() == asks_as
     assert (built.server().keys is None) == (asks_as is not None)
+    assert built.server().identity == asks_as
 
 
 def test_the_region_and_the_endpoint_say_where() -> None:

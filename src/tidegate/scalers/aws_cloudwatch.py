@@ -40,8 +40,8 @@ With `expression` (metric math, `SEARCH(…)`, `SELECT …`) the metric's own se
 series that it gives the first one counts.
 
 Triggers with the same window travel 500 to a call. CloudWatch bills each metric that is asked for, so a
-`pollingInterval` below the period buys nothing. Keys work now; roles and identities come later: with them
-the trigger is unknown and says so.
+`pollingInterval` below the period buys nothing. Instead of keys it can ask in a
+role: see [AWS identities](../authentication/aws.md).
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 """

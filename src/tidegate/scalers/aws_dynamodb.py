@@ -33,7 +33,7 @@ DynamoDB bills what is read, before the filter: an index over what waits is chea
 Every name and value given must stand in an expression. Values have their type: `S`, `N` (a number as a
 text), `B` (the bytes of the text), `BOOL`, `NULL`, `L` or `M`; sets are not taken.
 
-Keys work now; roles and identities come later: with them the trigger is unknown and says so.
+Instead of keys it can ask in a role: see [AWS identities](../authentication/aws.md).
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
 """

@@ -29,7 +29,7 @@ Closed shards stay in the list for about a day and count. A table without a stre
 trigger; a stream that was switched off and on again is found within five minutes.
 
 An account may make 10 such calls a second, and a large table needs several: here it is at most 5.
-Keys work now; roles and identities come later: with them the trigger is unknown and says so.
+Instead of keys it can ask in a role: see [AWS identities](../authentication/aws.md).
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_DescribeStream.html
 """

@@ -29,7 +29,7 @@ It follows how much the stream can carry, not how much waits in it: for a lag, s
 is active unless `activationShardCount` is raised. While a stream is resharded, parents and children count.
 
 An account may make 20 such calls a second, whoever makes them: here it is at most 10, one for each stream.
-Keys work now; roles and identities come later: with them the trigger is unknown and says so.
+Instead of keys it can ask in a role: see [AWS identities](../authentication/aws.md).
 
 Source: https://docs.aws.amazon.com/kinesis/latest/APIReference/API_DescribeStreamSummary.html
 """

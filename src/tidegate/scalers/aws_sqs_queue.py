@@ -30,8 +30,8 @@ two, and a change takes up to a minute to show; `activationQueueLength` keeps th
 `queueURL` may be a name; a queue of another account needs the whole URL. The region is never taken from it.
 
 SQS has no call that tells of several queues, and each call is billed: triggers of one queue share theirs.
-Keys work now; roles and the autoscaler's own identity (`podIdentity`, `awsRoleArn`, `identityOwner:
-operator`) come later: with them the trigger is unknown and says so.
+Instead of keys the trigger can ask in a role or as the autoscaler (`podIdentity`): see
+[AWS identities](../authentication/aws.md).
 
 Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 """

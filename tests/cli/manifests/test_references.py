@@ -122,11 +122,11 @@ def test_names_that_are_near_others_of_the_files_are_told() -> None:
 
 def test_keys_and_sources_that_there_are_not() -> None:
     wrong = authentication(
-        "secretTargetRef: [{parameter: password, name: keys, key: pasword}], podIdentity: {provider: aws-eks}"
+        "secretTargetRef: [{parameter: password, name: keys, key: pasword}], podIdentity: {provider: gcp}"
     )
     never = "(admitted, but triggers that refer to it never scale)"
     assert sorted(told(wrong, SECRET)) == [
-        "error: spec.podIdentity.provider: this version cannot log in with aws-eks identities yet; "
+        "error: spec.podIdentity.provider: this version cannot log in with gcp identities yet; "
         f"use keys until it can {never}",
         'error: spec.secretTargetRef[0].key: Secret "keys" has no key "pasword" (it has: password, user); '
         f'did you mean "password"? {never}',
@@ -178,11 +178,11 @@ def test_only_the_first_of_several_servers_is_asked() -> None:
 
 
 def test_admission_warns_of_sources_that_this_version_has_not() -> None:
-    [body] = yaml.safe_load_all(authentication("podIdentity: {provider: aws-eks}"))
+    [body] = yaml.safe_load_all(authentication("podIdentity: {provider: gcp}"))
     assert admit("CREATE", Kind(TRIGGER_AUTHENTICATIONS), body, None) == (
         (),
         [
-            "spec.podIdentity.provider: this version cannot log in with aws-eks identities yet; "
+            "spec.podIdentity.provider: this version cannot log in with gcp identities yet; "
             "use keys until it can"
         ],
     )

@@ -141,7 +141,11 @@ class Calls:
             return body
         if response.status == 200:
             return strange(call.attempted, self._server, "what came back is no JSON object")
-        error = refusal(call.attempted, self._server, error_code(response, body), response.headers)
+        code = error_code(response, body)
+        if not code and response.status == 403:
+            # Not every gateway in between, or emulator, has the codes of the service.
+            code = "AccessDenied"
+        error = refusal(call.attempted, self._server, code, response.headers)
         error.excerpt = excerpt(response.body, _secrets(self._signer.keys))
         return error
 

@@ -40,8 +40,7 @@ class Login:
         identity = self._server.identity
         if identity is None or self._identities is None:
             return False
-        self._identities.forget(identity, self._server.region, keys)
-        return True
+        return self._identities.forget(identity, self._server.region, keys)
 
 
 class Signer:

@@ -163,6 +163,8 @@ def _granted(document: Any, asked: Assumption, request: HttpRequest) -> Granted[
 def _refusal(response: Response, document: Any, asked: Assumption, request: HttpRequest) -> TidegateError:
     """What STS' code means. Its sentence may repeat what it was sent: it is left out."""
     told = document.get("Error") if isinstance(document, dict) else None
+    if told is None and isinstance(document, dict) and isinstance(document.get("Errors"), dict):
+        told = document["Errors"].get("Error")  # as gateways and emulators have it
     code = told.get("Code") if isinstance(told, dict) else None
     code = code.strip() if isinstance(code, str) and _CODE.fullmatch(code.strip()) else ""
     attempted, on = request.title(), request.server.label()
