@@ -20,6 +20,7 @@ from tidegate.base.errors import TidegateError
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.pool import Connections
 from tidegate.kit import reading
+from tidegate.kit.identity import IdentityToken
 from tidegate.kit.question import ASK, Ask, Asking, Question
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Measured, Polled, Scope
@@ -66,7 +67,7 @@ class HttpCase:
 
 
 class _Moved(Ask):
-    """Asks the server at `origin` instead of the vendor's."""
+    """Asks the server at `origin` instead of the vendor's, without the token that goes over https alone."""
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
@@ -81,7 +82,9 @@ class _Moved(Ask):
         if hasattr(question, "request"):
             server = replace(question.request.server, origin=self.origin)
             return replace(question, request=replace(question.request, server=server))
-        return replace(question, server=replace(question.server, origin=self.origin))
+        is_identified = isinstance(getattr(question.server, "token", None), IdentityToken)
+        without = {"token": None} if is_identified else {}
+        return replace(question, server=replace(question.server, origin=self.origin, **without))
 
 
 class Elsewhere(Polled):

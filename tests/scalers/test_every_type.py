@@ -6,10 +6,6 @@ from tidegate import scalers
 from tidegate.scalers.spellings import KEDA_TYPES
 
 STILL_TO_COME = {
-    "azure-app-insights",
-    "azure-data-explorer",
-    "azure-log-analytics",
-    "azure-monitor",
     "gcp-cloudtasks",
     "gcp-spanner",
     "gcp-stackdriver",

@@ -139,6 +139,8 @@ def secrets_of(request: HttpRequest) -> tuple[str, ...]:
     found |= {value for _, value in parse_qsl(request.path.partition("?")[2])}
     if login.oauth is not None:
         found |= {login.oauth.client_secret, *(value for _, value in login.oauth.parameters)}
+    if login.token is not None:
+        found.add(getattr(login.token.identity, "secret", ""))
     return tuple(sorted((one for one in found if len(one) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
