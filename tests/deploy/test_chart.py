@@ -57,6 +57,7 @@ EVERYTHING: dict[str, Any] = {
     "certificates": {"operator": {"caDirs": ["/ca"]}},
     "http": {"keepAlive": {"enabled": False}, "tlsCipherList": "TLS_AES_128_GCM_SHA256"},
     "imagePullSecrets": [{"name": "pull"}],
+    "allowTriggers": ["tickets", "things"],
     "extraArgs": {"keda": {"kube-api-qps": 50}},
     "extraObjects": [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}
@@ -105,6 +106,12 @@ def test_each_program_heeds_all_that_it_is_told(helm: Helm, deployment: str, val
     assert environment.keys() - OF_LIBRARIES - known == set()
     _, notices = read(program, ignored, Given(flags, environment))
     assert len(notices) == len(extra & flags.keys())
+
+
+@pytest.mark.parametrize("deployment", ["keda-operator", "keda-admission-webhooks"])
+def test_extensions_are_allowed_where_triggers_are_read(helm: Helm, deployment: str) -> None:
+    assert "--allow-triggers=tickets,things" in container(helm.objects(EVERYTHING), deployment)["args"]
+    assert not any("allow-triggers" in one for one in container(helm.objects({}), deployment)["args"])
 
 
 def test_without_an_image_it_says_how_to_make_one(helm: Helm) -> None:

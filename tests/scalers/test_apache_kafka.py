@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.kit.question import Question
 from tidegate.kit.systems.kafka import PartitionOffsets
+from tidegate.testing.sheets import Sample
 
 
 def seven_behind(_question: Question) -> Any:

@@ -18,9 +18,9 @@ from aiohttp import web
 from parts.http_server import answering
 from parts.http_trigger import SECRET, HttpCase, asking, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.base.errors import Denied
 from tidegate.kit.systems.arangodb import arango_token
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"arangodb": Sample(may_be_negative=True)}
 

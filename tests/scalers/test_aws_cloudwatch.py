@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
@@ -17,6 +16,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.aws import Statistic
 from tidegate.kit.systems.aws_windows import window_end_s
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"aws-cloudwatch": Sample(may_be_negative=True, zeros=(None,))}
 

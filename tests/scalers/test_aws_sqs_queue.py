@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
@@ -16,6 +15,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.aws import AwsKeys, AwsServer, SqsCounts, SqsQueue
 from tidegate.scalers.aws_sqs_queue import queue_name
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"aws-sqs-queue": Sample(lambda _: SqsCounts(4, 3, 100))}
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from parts.http_server import answering, says
 from parts.http_trigger import SECRET, Elsewhere, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"azure-app-insights": Sample(may_be_negative=True, zeros=(None,))}
 

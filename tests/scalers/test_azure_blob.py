@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
@@ -16,6 +15,7 @@ from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.azure_storage import BlobCount, read_storage
+from tidegate.testing.sheets import Sample
 
 CONNECTION = f"AccountName=shop;AccountKey={base64.b64encode(b'hunter2').decode()}"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
@@ -27,6 +26,7 @@ from tidegate.kit.systems.azure_eventhub import (
     unprocessed,
 )
 from tidegate.kit.systems.azure_storage import BlobMetadata, BlobTexts, read_storage
+from tidegate.testing.sheets import Sample
 
 HOST = "shop.servicebus.windows.net"
 CONNECTION = f"Endpoint=sb://{HOST}/;SharedAccessKeyName=Root;SharedAccessKey=hunter2"

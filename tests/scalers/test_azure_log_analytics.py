@@ -15,8 +15,8 @@ from aiohttp import web
 from parts.http_server import answering, says
 from parts.http_trigger import SECRET, Elsewhere, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.kit.systems.kusto import Table
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"azure-log-analytics": Sample(lambda _: (Table(("long",), ([7],)),))}
 

@@ -15,9 +15,9 @@ from aiohttp import web
 from parts.http_server import answering, says
 from parts.http_trigger import SECRET, Elsewhere, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.kit.identity import Identity, ServicePrincipal
 from tidegate.kit.question import ASK
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"azure-monitor": Sample(may_be_negative=True)}
 

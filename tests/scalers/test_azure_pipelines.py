@@ -13,7 +13,6 @@ from aiohttp import web
 
 from parts.http_server import HttpFake, answering, says
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.core.values import MetricSpec
@@ -23,6 +22,7 @@ from tidegate.kit.picking.gjson import Json
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.azure_devops import Demands, Job
+from tidegate.testing.sheets import Sample
 
 
 def well(question: Any) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed, Unreachable
@@ -17,6 +16,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.azure import Namespace, read_namespace
 from tidegate.kit.systems.azure_servicebus import ActiveMessages, AllActiveMessages, ServiceBusServer
+from tidegate.testing.sheets import Sample
 
 CONNECTION = "Endpoint=sb://shop.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=hunter2="
 SERVER = ServiceBusServer(Namespace("shop.servicebus.windows.net", 0, "Root", "hunter2="))

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
 from tidegate.kit.question import ASK, drive
@@ -15,6 +14,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.beanstalkd import BeanstalkdServer, JobCounts, TubeJobs
 from tidegate.scalers.beanstalkd import BeanstalkdTube
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"beanstalkd": Sample(lambda _: JobCounts(ready=4, reserved=3, delayed=9))}
 BASE = {"server": "jobs:11300", "tube": "emails", "value": "5"}

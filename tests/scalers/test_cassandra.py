@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from parts.http_trigger import SECRET, build
-from parts.samples import Sample
 from tidegate.base.errors import Malformed
 from tidegate.connections.cassandra import frames
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.systems.cassandra import CassandraServer, is_select
 from tidegate.kit.systems.sql import NO_ROW
 from tidegate.kit.tls import Tls
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"cassandra": Sample(may_be_negative=True)}
 

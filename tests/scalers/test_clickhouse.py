@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from parts.http_trigger import SECRET, build
-from parts.samples import Sample
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.systems.clickhouse import ClickhouseServer, read_dsn
 from tidegate.kit.systems.sql import NO_ROW
 from tidegate.kit.tls import Tls
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"clickhouse": Sample(may_be_negative=True)}
 

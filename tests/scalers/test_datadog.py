@@ -15,11 +15,11 @@ from aiohttp import web
 from parts.http_server import answering, says
 from parts.http_trigger import SECRET, Elsewhere, HttpCase, asking, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.base.errors import Malformed, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.datadog import connect
 from tidegate.kit.systems.datadog import DatadogQuery, DatadogServer, queries_in
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"datadog": Sample(lambda _: ((1.0, 7.0, None),), zeros=())}
 

@@ -16,10 +16,10 @@ from aiohttp import web
 from parts.http_server import answering
 from parts.http_trigger import SECRET, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.dynatrace import connect
 from tidegate.kit.systems.dynatrace import DynatraceServer, MetricSelector
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"dynatrace": Sample(may_be_negative=True)}
 

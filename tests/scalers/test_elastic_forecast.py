@@ -18,10 +18,10 @@ from aiohttp import web
 from parts.http_server import answering
 from parts.http_trigger import SECRET, HttpCase, asking, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.elastic_forecast import connect
 from tidegate.kit.question import ASK, drive
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"elastic-forecast": Sample(may_be_negative=True)}
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
@@ -19,6 +18,7 @@ from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.elasticsearch import SearchServer
 from tidegate.kit.systems.http import HttpLogin, basic
 from tidegate.kit.tls import Tls
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"elasticsearch": Sample(may_be_negative=True)}
 

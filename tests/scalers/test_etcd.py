@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
 from tidegate.kit import reading
@@ -17,6 +16,7 @@ from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.etcd import EtcdServer, EtcdValue
 from tidegate.kit.tls import Tls
 from tidegate.scalers.etcd import EtcdKey
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"etcd": Sample(lambda _: b"7")}
 BASE = {"endpoints": "e1:2379", "watchKey": "/a/b", "value": "5"}

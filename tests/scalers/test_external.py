@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
@@ -25,6 +24,7 @@ from tidegate.kit.systems.external import (
     ExternalValue,
 )
 from tidegate.kit.tls import Tls
+from tidegate.testing.sheets import Sample
 
 SPECS = (MetricSpec("orders", 5.0), MetricSpec("refunds", 2.5))
 

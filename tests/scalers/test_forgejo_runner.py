@@ -12,12 +12,12 @@ from aiohttp import web
 
 from parts.http_server import answering, says
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
+from tidegate.testing.sheets import Sample
 
 JOB = {"id": 1, "repo_id": 2, "name": "build", "runs_on": ["docker"], "status": "waiting", "task_id": 0}
 SAMPLES = {"forgejo-runner": Sample(lambda _: [JOB] * 7, zeros=(None, []))}

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
@@ -17,6 +16,7 @@ from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.gcp import GcpServer, NewestPoint
+from tidegate.testing.sheets import Sample
 
 KEY_FILE = {
     "type": "service_account",

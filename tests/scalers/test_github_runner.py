@@ -15,7 +15,6 @@ from parts import faults
 from parts.github_server import INSTALLATION, TOKEN, FakeGithub
 from parts.http_server import HttpFake, answering
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Denied, Malformed, Misconfigured, Unreachable
@@ -25,6 +24,7 @@ from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.github import GithubApp, GithubJob, GithubJobs, GithubServer, Runner
+from tidegate.testing.sheets import Sample
 
 GPU = GithubJob(("self-hosted", "GPU"))
 SAMPLES = {

@@ -18,8 +18,8 @@ from aiohttp import web
 from parts.http_server import answering
 from parts.http_trigger import SECRET, Elsewhere, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.kit.systems.huawei import signed
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"huawei-cloudeye": Sample(may_be_negative=True, auth={"ProjectID": "p", "Region": "eu-west-0"})}
 

@@ -14,10 +14,10 @@ from aiohttp import web
 from parts.http_server import Answer, answering
 from parts.http_trigger import SECRET, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.ibmmq import connect
 from tidegate.kit.systems.ibmmq import MqServer, QueueDepth, combined
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"ibmmq": Sample()}
 

@@ -17,7 +17,6 @@ from aiohttp import web
 from parts import faults
 from parts.http_server import answering
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
@@ -25,6 +24,7 @@ from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.influxdb import read_flux
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"influxdb": Sample(may_be_negative=True)}
 

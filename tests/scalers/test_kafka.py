@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
@@ -19,6 +18,7 @@ from tidegate.kit.scaler import Measured, Scaler, Scope
 from tidegate.kit.systems.kafka import GroupOffsets, KafkaServer, PartitionOffsets, Sasl, TokenEndpoint
 from tidegate.kit.systems.kafka_settings import KafkaAccess
 from tidegate.kit.tls import Tls
+from tidegate.testing.sheets import Sample
 
 BASE = {"bootstrapServers": "kafka:9092", "consumerGroup": "shippers", "topic": "orders"}
 LOGIN = {"username": "alice", "password": "hunter2-p"}

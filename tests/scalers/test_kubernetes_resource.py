@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
@@ -18,6 +17,7 @@ from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.kubernetes import StoredValue
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"kubernetes-resource": Sample(may_be_negative=True)}
 

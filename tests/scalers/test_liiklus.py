@@ -14,13 +14,13 @@ from parts import faults
 from parts.grpc_fake import Reply, grpc_answering
 from parts.http_trigger import build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.base.errors import TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.liiklus import connect
 from tidegate.connections.liiklus import liiklus_pb2 as wire
 from tidegate.connections.liiklus.connection import SERVICE
 from tidegate.kit.systems.liiklus import GroupOffsets, LiiklusServer, group_lag
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"liiklus": Sample(lambda _: ((7, 0), (5, 5), (0, None)))}
 

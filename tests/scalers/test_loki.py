@@ -13,13 +13,13 @@ from aiohttp import web
 
 from parts.http_server import answering
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.scalers.loki import completed
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"loki": Sample(lambda _: [{"metric": {}, "value": [1764485000.1, "7"]}], zeros=([],))}
 

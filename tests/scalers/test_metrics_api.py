@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed, Unreachable
@@ -18,6 +17,7 @@ from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.http import HttpLogin, HttpQuestion, HttpServer, basic
 from tidegate.kit.systems.kubernetes import Endpoint, ServiceEndpoints
 from tidegate.kit.tls import Tls
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"metrics-api": Sample(may_be_negative=True)}
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
@@ -18,6 +17,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Polled, Scaler, Scope
 from tidegate.kit.systems.mssql import MssqlServer
 from tidegate.kit.systems.sql import NO_ROW, SqlQuery
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"mssql": Sample(answer=lambda _: "7", may_be_negative=True)}
 

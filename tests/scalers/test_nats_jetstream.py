@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed, Unreachable
 from tidegate.kit import reading
@@ -18,6 +17,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.nats import Account, Consumer, JetStream, JetStreamPage, Server, ServerPage
 from tidegate.scalers.nats_jetstream import JetStreamConsumer
+from tidegate.testing.sheets import Sample
 
 BASE = {
     "natsServerMonitoringEndpoint": "nats:8222",

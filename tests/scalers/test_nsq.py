@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
 from tidegate.kit.picking.pick import Unpicked
@@ -17,6 +16,7 @@ from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.nsq import Depths, DepthsByTopic, Nodes, NodesByTopic, TopicDepth
 from tidegate.kit.tls import Tls
 from tidegate.scalers.nsq import NsqChannel
+from tidegate.testing.sheets import Sample
 
 BASE = {"nsqLookupdHTTPAddresses": "l1:4161, l2:4161", "topic": "orders", "channel": "invoices"}
 NOW = datetime(2026, 3, 4, tzinfo=UTC)

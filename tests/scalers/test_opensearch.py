@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
@@ -14,6 +13,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.http import HttpLogin, basic
 from tidegate.kit.tls import Tls
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"opensearch": Sample(may_be_negative=True)}
 

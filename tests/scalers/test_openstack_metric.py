@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parts.samples import Sample
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {
     "openstack-metric": Sample(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from parts.samples import Sample
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"openstack-swift": Sample(auth={"authURL": "http://keystone:5000/v3"})}

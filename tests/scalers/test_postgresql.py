@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
@@ -17,6 +16,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Polled, Scaler, Scope
 from tidegate.kit.systems.postgresql import PostgresqlServer
 from tidegate.kit.systems.sql import SqlQuery
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"postgresql": Sample(answer=lambda _: "7", may_be_negative=True)}
 

@@ -20,7 +20,6 @@ from parts import faults
 from parts.grpc_fake import GrpcFake, Reply, grpc_answering
 from parts.http_server import HttpFake, answering, says
 from parts.http_trigger import build
-from parts.samples import Sample
 from tidegate.base.errors import Denied, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.pool import Connections
@@ -28,6 +27,7 @@ from tidegate.connections.predictkube import ml_engine_pb2 as wire
 from tidegate.connections.predictkube.connection import METHOD
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.systems.predictkube import Prediction, read_long_duration
+from tidegate.testing.sheets import Sample
 
 TOKEN = "aHVudGVyMg.aHVudGVyMg.aHVudGVyMg"
 SAMPLES = {"predictkube": Sample(lambda _: (7, 3.0), is_active=True, auth={"apiKey": TOKEN})}

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed, Unsupported
@@ -17,6 +16,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Measured, Scope
 from tidegate.kit.systems.http import HttpLogin, HttpServer
 from tidegate.kit.tls import Tls
+from tidegate.testing.sheets import Sample
 
 VECTOR = b'{"status":"success","data":{"resultType":"vector","result":[%s]}}'
 ONE = b'{"metric":{"__name__":"up"},"value":[1764485000.123,"%s"]}'

@@ -13,12 +13,12 @@ from parts import faults
 from parts.http_server import HttpFake, answering, says
 from parts.one_round import one_round
 from parts.pulsar_fake import FakePulsar, topic
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"pulsar": Sample(lambda _: topic({"shipping": 7, "other": 70}))}
 

@@ -9,7 +9,6 @@ import pytest
 
 from parts.http_server import answering, says
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
@@ -18,6 +17,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.selenium import BODY, DOWNLOADS, Browser, Grid, GridState, Node
 from tidegate.kit.systems.selenium_platforms import is_same_platform
+from tidegate.testing.sheets import Sample
 
 CHROME = {"browserName": "chrome", "platformName": "Linux"}
 SAMPLES = {"selenium-grid": Sample(lambda _: Grid(requests=(CHROME,) * 7))}

@@ -14,8 +14,8 @@ from aiohttp import web
 from parts.http_server import Answer, answering, says
 from parts.http_trigger import SECRET, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.kit.systems.solace import Sums
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"solace-direct-messaging": Sample(lambda _: Sums(7, 0, 0, 0, 0, 0), is_active=True)}
 

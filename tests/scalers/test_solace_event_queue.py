@@ -14,12 +14,12 @@ from parts.decisions import scaled_object
 from parts.http_server import Answer, answering, says
 from parts.http_trigger import SECRET, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
 from tidegate.base.errors import Failure
 from tidegate.kit.reading import Sources
 from tidegate.kit.systems.solace import SempFields
 from tidegate.review.hpa import wanted_hpa
 from tidegate.review.manifest import review
+from tidegate.testing.sheets import Sample
 
 
 def sample(question: Any) -> Any:

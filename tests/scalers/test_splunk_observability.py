@@ -16,7 +16,7 @@ from aiohttp import web
 from parts.http_server import Answer, answering
 from parts.http_trigger import SECRET, Elsewhere, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"splunk-observability": Sample(lambda _: (3.0, 7.0), auth={"realm": "us1"})}
 

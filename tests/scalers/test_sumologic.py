@@ -15,7 +15,7 @@ from aiohttp import web
 from parts.http_server import answering, says
 from parts.http_trigger import SECRET, HttpCase, build
 from parts.one_round import one_round
-from parts.samples import Sample
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"sumologic": Sample(lambda _: (7.0,))}
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from parts.samples import Sample
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed, Unreachable
@@ -23,6 +22,7 @@ from tidegate.kit.systems.temporal import (
     WorkflowCount,
 )
 from tidegate.kit.tls import Tls
+from tidegate.testing.sheets import Sample
 
 SAMPLES = {"temporal": Sample(values=(14,))}  # workflow and activity, seven each
 

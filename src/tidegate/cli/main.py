@@ -26,6 +26,7 @@ COMMANDS = {
     "validate": "Check manifests as admission will, without a server.",
     "poll": "Measure each trigger of a manifest once, against the real source.",
     "triggers": "List the trigger types, or tell all about one.",
+    "new": "Begin a trigger type of your own.",
     "images": "Say what images stand for in local pods, and add your own.",
     "crds": "Print the custom resource definitions.",
     "migrate": "Move a cluster from KEDA: what would differ, and the steps.",

@@ -36,6 +36,21 @@ _NO_SYSTEMS = frozenset(
     }
 )
 
+Connect = Callable[[Server, Surroundings], Adapter]
+_brought: dict[str, Connect] = {}
+
+
+def bring(system: str, connect: Connect) -> None:
+    """A system of another package, for this process. ValueError where the name is taken."""
+    if system in systems() and _brought.get(system) is not connect:
+        raise ValueError(f'the system "{system}" has a connection already')
+    _brought[system] = connect
+
+
+def send_back() -> None:
+    """Forget all systems of other packages."""
+    _brought.clear()
+
 
 class Kept:
     """An adapter of the pool; closing it takes it out. `adapter` is the system's own, `http` its traffic."""
@@ -112,9 +127,8 @@ class Connections:
                 on=server.label(),
                 answer=f'there is no connection for the system "{server.system}"',
             )
-        module = importlib.import_module(f"{tidegate.connections.__name__}.{server.system}")
         try:
-            adapter: Adapter = module.connect(server, surroundings)
+            return _connect_of(server.system)(server, surroundings)
         except ModuleNotFoundError as error:
             raise Unsupported(
                 "connect",
@@ -122,9 +136,16 @@ class Connections:
                 answer=f"the Python package {error.name} is not installed",
                 next_step=f"install tidegate[{server.system}]",
             ) from error
-        return adapter
+
+
+def _connect_of(system: str) -> Connect:
+    if system in _brought:
+        return _brought[system]
+    connect: Connect = importlib.import_module(f"{tidegate.connections.__name__}.{system}").connect
+    return connect
 
 
 def systems() -> set[str]:
     """The systems that can be asked, each with its client library."""
-    return {module.name for module in pkgutil.iter_modules(tidegate.connections.__path__)} - _NO_SYSTEMS
+    built_in = {module.name for module in pkgutil.iter_modules(tidegate.connections.__path__)} - _NO_SYSTEMS
+    return built_in | set(_brought)

@@ -81,7 +81,17 @@ def facts(trigger_type: str, kind: type[Scaler], prose: str) -> Facts:
 def page(trigger_type: str, kind: type[Scaler], prose: str) -> str:
     """The Markdown page."""
     told = facts(trigger_type, kind, prose)
-    lines = [_generated(kind.__module__), "", f"# `{trigger_type}`", "", told.prose, "", "## Settings", ""]
+    again = "make generate" if kind.__module__.startswith("tidegate.") else _anew(trigger_type)
+    lines = [
+        _generated(kind.__module__, again),
+        "",
+        f"# `{trigger_type}`",
+        "",
+        told.prose,
+        "",
+        "## Settings",
+        "",
+    ]
     lines += ["| setting | type | from | default | meaning |", "| --- | --- | --- | --- | --- |"]
     lines += [_row(one) for one in told.settings]
     lines += ["", f"{_LEGEND}\n{told.nature}\n"]
@@ -115,7 +125,7 @@ def summary(trigger_type: str, kind: type[Scaler], prose: str) -> Summary:
 
 def index(summaries: Iterable[Summary]) -> str:
     """The list of all types."""
-    lines = [_generated("tidegate.scalers"), "", "# Triggers", ""]
+    lines = [_generated("tidegate.scalers", "make generate"), "", "# Triggers", ""]
     lines += ["| type | measures | a round costs | tested against |", "| --- | --- | --- | --- |"]
     for one in summaries:
         cells = (f"[`{one.type}`]({one.type}.md)", one.measures, one.cost, one.tested_against)
@@ -127,9 +137,13 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _generated(module: str) -> str:
+def _anew(trigger_type: str) -> str:
+    return f"tidegate triggers {trigger_type} -o markdown --allow-triggers {trigger_type}"
+
+
+def _generated(module: str, again: str) -> str:
     path = module.replace(".", "/") + ("" if module == "tidegate.scalers" else ".py")
-    return f"<!-- Generated from src/{path}: edit there, then run `make generate`. -->"
+    return f"<!-- Generated from src/{path}: edit there, then run `{again}`. -->"
 
 
 def _setting(one: Declared) -> SettingFacts:

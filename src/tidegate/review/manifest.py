@@ -110,10 +110,15 @@ def review(
         if isinstance(sources, Failure):
             plans.append(_unfetched(object, index, kind, sources))
             continue
-        planned = _planned(object, index, kind, sources)
+        try:
+            planned = _planned(object, index, kind, sources)
+            told = list(planned.scaler.notices()) if planned.scaler is not None else []
+        except Exception as error:
+            if not scalers.is_brought(trigger.type):
+                raise
+            planned, told = TriggerPlan(index, trigger, problems=(_defect(index, kind, error),)), []
         plans.append(planned)
-        if planned.scaler is not None:
-            notices += (_placed(index, one) for one in planned.scaler.notices())
+        notices += (_placed(index, one) for one in told)
         notices += _notices(object, index, kind, sources)
     composed = composite_of(object) if isinstance(object, ScaledObject) else None
     problems = (
@@ -132,6 +137,12 @@ def review(
     notices += other_names(object)
     notices += without_effect(object)
     return Review(_short(problems), tuple(plans), _short(notices), composite)
+
+
+def _defect(index: int, kind: type[Scaler], error: Exception) -> Problem:
+    """What a class of another package did wrong. Its words may hold anything, and are not repeated."""
+    message = f"{kind.__module__}.{kind.__qualname__} has a defect: {type(error).__name__}"
+    return Problem(f"spec.triggers[{index}]", message)
 
 
 def _short(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -276,7 +287,8 @@ def _placed(index: int, problem: Problem) -> Problem:
 
 
 def _unknown_type(index: int, trigger: Trigger) -> Problem:
-    message = f"{NO_SCALER}{trigger.type}"
+    why = scalers.why_missing(trigger.type)
+    message = f"{NO_SCALER}{trigger.type}" + (f"; {why}" if why else "")
     return Problem(f"spec.triggers[{index}].type", message, "FieldValueNotSupported")
 
 

@@ -13,4 +13,5 @@ def with_next_step(problem: Problem) -> Problem:
     """The problem; one with a type that there is not says what was perhaps meant."""
     if not problem.message.startswith(NO_SCALER):
         return problem
-    return replace(problem, message=problem.message + meant(problem.message.removeprefix(NO_SCALER)))
+    trigger_type, _, why = problem.message.removeprefix(NO_SCALER).partition("; ")
+    return problem if why else replace(problem, message=problem.message + meant(trigger_type))

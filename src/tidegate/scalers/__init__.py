@@ -3,6 +3,8 @@
 A type's module is imported when the type is first looked for, by name where the file is called
 after the type (`kubernetes-workload` in `kubernetes_workload.py`), else by looking through all.
 Scalers import no client library, so neither does finding one.
+
+Types of other packages come by `bring`, at the start of a program that was told to allow them.
 """
 
 from __future__ import annotations
@@ -17,9 +19,15 @@ ALIASES = {"azureeventhub": "azure-eventhub", "azurestoragequeue": "azure-queue"
 """Types as a published tutorial writes them, and their proper names."""
 
 
+_brought: dict[str, type[Scaler]] = {}
+_missing: dict[str, str] = {}
+
+
 def find(trigger_type: str) -> type[Scaler] | None:
     """The class that reads triggers of this type, None when there is none."""
     trigger_type = ALIASES.get(trigger_type, trigger_type)
+    if trigger_type in _brought:
+        return _brought[trigger_type]
     name = trigger_type.replace("-", "_")
     if name in _module_names():
         kind = _declared_in(name).get(trigger_type)
@@ -30,7 +38,43 @@ def find(trigger_type: str) -> type[Scaler] | None:
 
 def types() -> tuple[str, ...]:
     """Every trigger type, in alphabetical order."""
-    return tuple(sorted(_all()))
+    return tuple(sorted({*_all(), *_brought}))
+
+
+def bring(trigger_type: str, kind: type[Scaler]) -> None:
+    """A type of another package, for this process. ValueError where the name is taken."""
+    if is_built_in(trigger_type):
+        raise ValueError(f'"{trigger_type}" is a type of Tidegate\'s own')
+    if _brought.get(trigger_type, kind) is not kind:
+        raise ValueError(f'"{trigger_type}" is read by {_brought[trigger_type].__module__} already')
+    _brought[trigger_type] = kind
+    _missing.pop(trigger_type, None)
+
+
+def miss(trigger_type: str, why: str) -> None:
+    """A type that another package was to bring, and did not: each trigger of it says why."""
+    _missing[trigger_type] = why
+
+
+def is_brought(trigger_type: str) -> bool:
+    """Whether another package reads it: what its code does in our place is guarded."""
+    return trigger_type in _brought
+
+
+def why_missing(trigger_type: str) -> str:
+    """Why a type that was to be brought is not there; "" for any other."""
+    return _missing.get(trigger_type, "")
+
+
+def is_built_in(trigger_type: str) -> bool:
+    """Whether it is a type of Tidegate's own, or another spelling of one."""
+    return trigger_type in _all() or trigger_type in ALIASES
+
+
+def send_back() -> None:
+    """Forget all types of other packages."""
+    _brought.clear()
+    _missing.clear()
 
 
 def prose_of(kind: type[Scaler]) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tidegate.cli.extensions.allowing import allowing
+
 if TYPE_CHECKING:
     from tidegate.cli.manifests.files import Document
     from tidegate.cli.manifests.remarks import Remark
@@ -28,6 +30,7 @@ COLUMNS = ("OBJECT", "TRIGGER", "METRIC", "VALUE", "TARGET", "ACTIVATION", "ACTI
 @click.option(
     "--kubeconfig", default="", help="A cluster to ask for what FILES lack, for pods, and for local Services."
 )
+@allowing
 @click.option("-n", "--namespace", default="default", show_default=True)
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tidegate.cli.extensions.allowing import allowing
+
 if TYPE_CHECKING:
     from tidegate.kit.pages import Facts
 
@@ -15,9 +17,15 @@ SETTING_COLUMNS = ("SETTING", "DEFAULT", "FROM", "TYPE", "MEANING")
 
 
 @click.command("triggers")
+@allowing
 @click.argument("trigger_type", required=False, metavar="[TYPE]")
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "wide", "json"]), default="text", show_default=True
+    "-o",
+    "--output",
+    type=click.Choice(["text", "wide", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="wide is for the list, markdown (the reference page) for one type.",
 )
 def command(trigger_type: str | None, output: str) -> None:
     """List all trigger types (wide: with what a round costs), or tell all about one.
@@ -32,7 +40,9 @@ def command(trigger_type: str | None, output: str) -> None:
         _list(output)
         return
     told = facts_of(trigger_type)
-    if output == "json":
+    if output == "markdown":
+        click.echo(_page(trigger_type), nl=False)
+    elif output == "json":
         import msgspec
 
         click.echo(msgspec.json.format(msgspec.json.encode(told)))
@@ -49,10 +59,27 @@ def facts_of(trigger_type: str) -> Facts:
 
     kind = scalers.find(trigger_type)
     if kind is None:
-        hint = meant(trigger_type).removeprefix("; ")
+        hint = _allowable(trigger_type) or meant(trigger_type).removeprefix("; ")
         answer = f'there is no trigger type "{trigger_type}"'
         raise Misconfigured("show the page of a trigger", answer=answer, next_step=hint)
     return pages.facts(trigger_type, kind, scalers.prose_of(kind))
+
+
+def _allowable(trigger_type: str) -> str:
+    """What to do where an installed package would bring the type."""
+    from tidegate.cli.extensions.loading import offered
+
+    packages = [one.package for one in offered() if one.trigger_type == trigger_type]
+    return f"{packages[0]} brings it: allow it with --allow-triggers {trigger_type}" if packages else ""
+
+
+def _page(trigger_type: str) -> str:
+    from tidegate import scalers
+    from tidegate.kit import pages
+
+    kind = scalers.find(trigger_type)
+    assert kind is not None
+    return pages.page(trigger_type, kind, scalers.prose_of(kind))
 
 
 def text(told: Facts) -> str:
@@ -88,3 +115,8 @@ def _list(output: str) -> None:
     rows = wide if output == "wide" else [row[: len(COLUMNS)] for row in wide]
     for row in text_columns.lines(rows):
         click.echo(row)
+    from tidegate.cli.extensions.loading import offered
+
+    for one in offered():
+        if scalers.find(one.trigger_type) is None:
+            click.echo(f"not allowed: {one.trigger_type} of {one.package} (--allow-triggers)", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tidegate.cli.cluster.local_directory import default_directory
+from tidegate.cli.extensions.allowing import allowing
 
 if TYPE_CHECKING:
     from tidegate.cli.wiring.local.pod_network import Kind
@@ -63,6 +64,7 @@ PORT = 7443
     type=click.IntRange(0, 65535),
     help="Serve /metrics on this port of 127.0.0.1, too, without TLS or token: for a Prometheus of yours.",
 )
+@allowing
 @click.option("--metrics-old-names", is_flag=True, help="Tell metrics under names that KEDA gave up, too.")
 def command(
     data_dir: Path,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidegate.base.sentences import counted
+from tidegate.cli.extensions.allowing import allowing
 
 if TYPE_CHECKING:
     from tidegate.api.scaledobject import ScaledObject
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.command("validate")
 @click.argument("paths", nargs=-1, metavar="[FILES]...")
 @click.option("-f", "--filename", "files", multiple=True, help="The same: file, folder, or - (repeatable).")
+@allowing
 @click.option("--show", type=click.Choice(["hpa"]), help="Print the HPA that each ScaledObject would get.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(paths: tuple[str, ...], files: tuple[str, ...], show: str | None, output: str) -> None:

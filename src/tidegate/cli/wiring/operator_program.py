@@ -18,6 +18,7 @@ from tidegate.base.errors import TidegateError
 from tidegate.cli.cluster.identities import with_identities
 from tidegate.cli.wiring.installation.authorities import authorities
 from tidegate.cli.wiring.installation.client_libraries import missing_libraries
+from tidegate.cli.wiring.installation.extensions import bring_extensions
 from tidegate.cli.wiring.leader_port import LeaderPort
 from tidegate.cli.wiring.operator_metrics import telling
 from tidegate.cli.wiring.operator_settings import KEDA_LEASE, OperatorSettings
@@ -57,6 +58,7 @@ SHADOW_LEASE = "shadow.tidegate.dev"
 
 async def serve(settings: OperatorSettings) -> None:
     """Works until SIGTERM or SIGINT, or until a part that must not end has ended: its error is raised."""
+    bring_extensions(settings)
     lacking = missing_libraries()
     if lacking:
         packages = ", ".join(one for found in lacking.values() for one in found)

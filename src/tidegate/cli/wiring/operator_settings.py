@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tidegate.base.errors import Misconfigured
 from tidegate.cli.wiring.certificates.settings import CertificateSettings
+from tidegate.cli.wiring.installation.extensions import ExtensionSettings
 from tidegate.cli.wiring.log_settings import IGNORED_LOG_SETTINGS, LogSettings
 from tidegate.cli.wiring.tls_settings import TlsSettings
 from tidegate.runtime.settings import (
@@ -44,7 +45,7 @@ JITTER = 1.2
 
 
 @dataclass(frozen=True)
-class OperatorSettings(LogSettings, TlsSettings, CertificateSettings):
+class OperatorSettings(LogSettings, TlsSettings, CertificateSettings, ExtensionSettings):
     """What the operator was told from outside."""
 
     kubeconfig: str = own(

@@ -28,6 +28,9 @@
 {{- with .Values.podIdentity.lendTo }}
 - {{ printf "--lend-identity=%s" (join "," .) | quote }}
 {{- end }}
+{{- with .Values.allowTriggers }}
+- --allow-triggers={{ join "," . }}
+{{- end }}
 {{- end -}}
 
 {{- define "tidegate.operator.container" -}}

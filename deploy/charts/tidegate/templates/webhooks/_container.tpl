@@ -6,6 +6,9 @@
 - --cert-dir={{ .Values.certificates.mountPath }}
 - --zap-log-level={{ .Values.logging.webhooks.level }}
 - --zap-encoder={{ .Values.logging.webhooks.format }}
+{{- with .Values.allowTriggers }}
+- --allow-triggers={{ join "," . }}
+{{- end }}
 {{- end -}}
 
 {{- define "tidegate.webhooks.container" -}}

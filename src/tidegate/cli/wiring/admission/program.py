@@ -17,6 +17,7 @@ from tidegate.admission.site import serving
 from tidegate.admission.workloads import Workloads
 from tidegate.cli.manifests.admission import BEYOND
 from tidegate.cli.wiring.admission.settings import AdmissionSettings
+from tidegate.cli.wiring.installation.extensions import bring_extensions
 from tidegate.cli.wiring.metrics_page import METRICS, as_page, metrics_page
 from tidegate.cli.wiring.probe_site import Answer, Page, plain_site
 from tidegate.cli.wiring.program_run import until_stopped
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 async def serve(settings: AdmissionSettings) -> None:
     """Works until SIGTERM or SIGINT, or until a part that must not end has ended: its error is raised."""
+    bring_extensions(settings)
     await until_stopped("admission webhooks", running(settings, os.environ))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidegate.cli.wiring.installation.extensions import ExtensionSettings
 from tidegate.cli.wiring.log_settings import IGNORED_LOG_SETTINGS, LogSettings
 from tidegate.cli.wiring.tls_settings import TlsSettings
 from tidegate.runtime.settings import FOLDER, LISTEN, TEXT, Kind, Listen, Setting, own, whole
 
 
 @dataclass(frozen=True)
-class AdmissionSettings(LogSettings, TlsSettings):
+class AdmissionSettings(LogSettings, TlsSettings, ExtensionSettings):
     """What the webhooks were told from outside."""
 
     kubeconfig: str = own(

@@ -1,1 +1,1 @@
-"""What the place where a program is installed brings: certificate authorities, client libraries."""
+"""What the place where a program is installed brings: authorities, client libraries, extensions."""
