@@ -5,9 +5,21 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tidegate.kube.client import Client
 from tidegate.kube.config import Config
-from tidegate.kube.events import MESSAGE_CHARS, WAITING, EventQueue, Events, News, Reference, event_body
+from tidegate.kube.events import (
+    AT_ONCE,
+    DEFERRED_S,
+    MESSAGE_CHARS,
+    WAITING,
+    EventQueue,
+    Events,
+    News,
+    Reference,
+    event_body,
+)
 from tidegate.runtime.clock import SystemClock
 
 ABOUT = Reference("keda.sh/v1alpha1", "ScaledJob", "shop", "csv", "u1", "7")
@@ -129,3 +141,47 @@ async def test_a_queue_that_is_full_drops_and_says_so_once(client, caplog):
     assert [record.message for record in caplog.records] == [
         "events are dropped: they are written too slowly"
     ]
+
+
+async def test_events_wait_while_there_is_something_to_do_but_not_for_ever(api, client):
+    clock, moments = SetClock(), []
+    began, is_free = clock.moment, asyncio.Event()
+    queue = EventQueue(Events(client, clock, "tests"))
+
+    def is_busy() -> bool:
+        moments.append((clock.moment - began).total_seconds())
+        return not is_free.is_set()
+
+    queue.is_busy = is_busy
+    queue.put(ABOUT, NEWS)
+    running = asyncio.create_task(queue.run())
+    while not api.objects:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert moments[-1] == pytest.approx(DEFERRED_S, abs=0.2)
+    (event,) = api.objects.values()
+    # It tells of when it happened.
+    assert event["firstTimestamp"] == "2026-01-05T12:00:00Z"
+    is_free.set()
+    queue.put(ABOUT, News("Normal", "Other", "…"))
+    while len(api.objects) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert (clock.moment - began).total_seconds() == pytest.approx(DEFERRED_S, abs=0.2)
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_crowd_of_events_that_fills_its_room_does_not_wait(api, client):
+    clock = SetClock()
+    began = clock.moment
+    queue = EventQueue(Events(client, clock, "tests"), is_busy=lambda: True)
+    crowd = WAITING // AT_ONCE // 2 + 10
+    for number in range(crowd):
+        queue.put(ABOUT, News("Normal", "Told", str(number)))
+    running = asyncio.create_task(queue.run())
+    while not api.objects:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert clock.moment == began
+    running.cancel()
+    await asyncio.wait([running])
+    # And those that are left at the end are written, busy or not.
+    assert len(api.objects) == crowd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from parts import virtualtime
 from parts.cluster import Cluster, operating, redis
-from tidegate.kube.resource import DEPLOYMENTS, HPAS, SCALED_OBJECTS
+from parts.memory_client import Write, nothing
+from tidegate.kube.resource import DEPLOYMENTS, HPAS, SCALED_OBJECTS, ApiError
+from tidegate.runtime.queue import LONGEST_AWAY_S
 
 AWAY_S = 60.0
 # The longest pause of a watch between two attempts, and of a poll.
@@ -116,5 +119,66 @@ def test_a_target_that_was_raised_meanwhile_is_not_lowered_on_what_was_known_bef
         await clock.sleep(60)
         assert cluster.replicas() == 4
         assert cluster.condition(SCALED_OBJECTS, "web", "Active")[0] == "True"
+
+    told(story)
+
+
+def test_what_cannot_be_written_is_tried_ever_more_seldom_and_at_once_when_it_is_back() -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        cluster.client.leave()
+        cluster.redis.lists |= {"jobs": 5, "orders": 2}
+        await clock.sleep(5)
+        queue = cluster.operator.queue
+        before = queue.reconciles
+        await clock.sleep(180)
+        assert 2 * 10 <= queue.reconciles - before <= 2 * 20
+        cluster.client.come_back()
+        await clock.sleep(SOON_S)
+        assert cluster.replicas() == 1
+
+    told(story)
+
+
+@pytest.mark.parametrize("refusal", [ApiError(403, "Forbidden", "not yours"), ApiError(422, "Invalid", "no")])
+def test_a_status_that_is_refused_keeps_no_date_of_the_object(refusal: ApiError) -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        async def refused(write: Write) -> None:
+            if write.subresource == "status":
+                raise refusal
+
+        cluster.client.before = refused
+        cluster.redis.lists["jobs"] = 5
+        await clock.sleep(100)
+        assert cluster.replicas() == 1
+        cluster.redis.lists["jobs"] = 0
+        # A poll, the cooldown of ten seconds, and no pause of a minute.
+        await clock.sleep(20)
+        assert cluster.replicas() == 0
+
+    told(story)
+
+
+def test_writes_that_time_out_are_not_hammered_at_and_all_are_made_once_one_is() -> None:
+    """The watches stay open: nothing but the writes themselves can tell that the server is well again."""
+
+    async def story(clock: Any, cluster: Cluster) -> None:
+        names = [f"more{number}" for number in range(20)]
+        tried: list[str] = []
+
+        async def slow(write: Write) -> None:
+            if write.resource == SCALED_OBJECTS:
+                tried.append(write.name)
+                raise ApiError(504, "Timeout", "request did not complete within the allotted timeout")
+
+        cluster.client.before = slow
+        for name in names:
+            await cluster.deployment(name)
+            await cluster.scaled_object(name, redis("none"))
+            await clock.sleep(0.7)
+        await clock.sleep(100)
+        assert max(Counter(tried).values()) <= 14
+        cluster.client.before = nothing
+        await clock.sleep(LONGEST_AWAY_S / 4)
+        assert all(cluster.hpa(f"keda-hpa-{name}") is not None for name in names)
 
     told(story)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from parts import virtualtime
 from parts.cluster import Cluster, redis, running
-from parts.memory_client import Write
+from parts.memory_client import Write, nothing
+from tidegate.base.errors import Unreachable
 from tidegate.kube.resource import EVENTS, HPAS, SCALED_OBJECTS, ApiError
 
 
@@ -46,6 +48,46 @@ def test_a_new_scaled_object_costs_three_writes_however_far_the_caches_are_behin
             ("create", "horizontalpodautoscalers"): 1,
             ("patch", "scaledobjects/status"): 1,
         }
+
+    told(story)
+
+
+def test_a_new_scaled_object_is_reconciled_for_itself_and_for_its_first_reading() -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        cluster.client.lag_s = 0.05
+        async with running(cluster.operator):
+            await clock.sleep(1)
+            await cluster.deployment("web")
+            await clock.sleep(1)
+            before = cluster.operator.queue.reconciles
+            await cluster.scaled_object("web")
+            await clock.sleep(100)
+            # What we have written ourselves is no cause.
+            assert cluster.operator.queue.reconciles - before == 2
+
+    told(story)
+
+
+def test_a_change_of_somebody_else_is_reconciled_although_our_own_write_came_after_it() -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        async with running(cluster.operator):
+            await cluster.deployment("web")
+            await cluster.scaled_object("web")
+            await clock.sleep(100)
+            edit, written = {"spec": {"maxReplicaCount": 7}}, asyncio.Event()
+
+            async def edited(write: Write) -> None:
+                if write.subresource == "status":
+                    cluster.client.before = nothing
+                    await cluster.client.patch(SCALED_OBJECTS, "shop", "web", edit)
+                    written.set()
+
+            cluster.client.before, cluster.client.lag_s = edited, 0.5
+            cluster.redis.trouble = Unreachable("ask for jobs", answer="nobody answers")
+            await written.wait()
+            await clock.sleep(3)
+            hpa = await cluster.client.get(HPAS, "shop", "keda-hpa-web")
+            assert hpa["spec"]["maxReplicas"] == 7
 
     told(story)
 

@@ -10,7 +10,7 @@ import pytest
 
 from parts import virtualtime
 from tidegate.runtime.clock import SystemClock
-from tidegate.runtime.queue import Queue
+from tidegate.runtime.queue import Queue, Trouble
 
 
 class Watched:
@@ -128,6 +128,57 @@ def test_a_look_that_fails_is_repeated_with_growing_pauses_and_others_go_on() ->
         await watched.clock.sleep(30)
 
     assert times(play(scene, failures=4)) == [0.0, 1.0, 3.0, 7.0, 11.0]
+
+
+@pytest.mark.parametrize(("is_outage", "moments"), [(False, [0, 0.5, 1, 1.5]), (True, [0, 1, 3])])
+def test_a_date_that_a_failing_look_has_set_counts_but_in_an_outage(
+    *, is_outage: bool, moments: list[float]
+) -> None:
+    async def story(clock: virtualtime.VirtualClock) -> list[float]:
+        looked: list[float] = []
+
+        async def reconcile(key: str) -> None:
+            looked.append(clock.monotonic())
+            queue.add(key, delay_s=0.5)
+            if clock.monotonic() - looked[0] < 1.9:
+                raise ConnectionError
+
+        queue = Queue(clock, reconcile, retry_s=1.0, trouble=lambda error: Trouble(is_outage=is_outage))
+        running = asyncio.create_task(queue.run())
+        queue.add("a")
+        await clock.sleep(3.2 if is_outage else 1.8)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return [round(one - looked[0], 3) for one in looked]
+
+    assert virtualtime.run(story) == moments
+
+
+def test_what_is_no_cure_waits_in_an_outage_and_the_first_success_ends_it_for_all() -> None:
+    async def story(clock: virtualtime.VirtualClock) -> list[tuple[str, float]]:
+        looked: list[tuple[str, float]] = []
+        is_over = False
+
+        async def reconcile(key: str) -> None:
+            looked.append((key, round(clock.monotonic() - began, 3)))
+            if not is_over:
+                raise ConnectionError
+
+        queue = Queue(clock, reconcile, retry_s=4.0, trouble=lambda error: Trouble(is_outage=True))
+        running, began = asyncio.create_task(queue.run()), clock.monotonic()
+        queue.add("a")
+        queue.add("b")
+        await clock.sleep(1)
+        queue.add("a", is_cure=False)
+        await clock.sleep(1)
+        is_over = True
+        queue.add("a")
+        await clock.sleep(10)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return looked
+
+    assert virtualtime.run(story) == [("a", 0), ("b", 0), ("a", 2), ("b", 2)]
 
 
 def test_a_forgotten_key_is_not_looked_at() -> None:

@@ -175,11 +175,13 @@ class ResourceUse:
 
 @dataclass(frozen=True, slots=True)
 class HpaView:
-    """The object's HPA. `scaling_active` is its condition of that type, None while it has none."""
+    """The object's HPA. `scaling_active` is its condition of that type, None while it has none; `is_new`:
+    it has no conditions at all, since its controller has not looked at it yet."""
 
     name: str
     scaling_active: Condition | None = None
     resources: tuple[ResourceUse, ...] = ()
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from tidegate.base.errors import TidegateError
 from tidegate.base.times import format_time
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 REPEATED_WITHIN = timedelta(minutes=10)
 REMEMBERED = 4_096
 AT_ONCE, WAITING, LAST_S = 8, 8_192, 1.0
+# How long what is told may wait for what is done, and how often that is looked at.
+DEFERRED_S, LOOK_S = 10.0, 0.1
 MESSAGE_CHARS = 1_024
 """The API refuses longer messages."""
 
@@ -62,8 +64,11 @@ class News:
     message: str
 
 
-def event_body(about: Reference, news: News, source: str, now: datetime) -> dict[str, Any]:
-    """A new Event; of a cluster-scoped object it lives in the namespace `default`."""
+def event_body(
+    about: Reference, news: News, source: str, now: datetime, stamp: datetime | None = None
+) -> dict[str, Any]:
+    """A new Event; of a cluster-scoped object it lives in the namespace `default`. `stamp` is the moment that
+    its name is made of, if that is not the one it tells."""
     involved = {
         "apiVersion": about.api_version,
         "kind": about.kind,
@@ -77,7 +82,7 @@ def event_body(about: Reference, news: News, source: str, now: datetime) -> dict
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{about.name[:200]}.{int(now.timestamp() * 1_000_000):x}",
+            "name": f"{about.name[:200]}.{int((stamp or now).timestamp() * 1_000_000):x}",
             "namespace": about.namespace or "default",
         },
         "involvedObject": {name: value for name, value in involved.items() if value},
@@ -110,20 +115,21 @@ class Events:
     """Writes Events as `source`. Never raises for a server that refuses: an Event is not worth it."""
 
     def __init__(self, client: Client, clock: Clock, source: str) -> None:
+        self.clock = clock
         self._client = client
-        self._clock = clock
         self._source = source
         self._sent: OrderedDict[tuple[str, News], _Sent] = OrderedDict()
         self._stamp = datetime.min.replace(tzinfo=clock.now().tzinfo)
 
-    async def emit(self, about: Reference, news: News) -> None:
-        """Adds the Event, or raises the count of an equal one of the last ten minutes."""
+    async def emit(self, about: Reference, news: News, at: datetime | None = None) -> None:
+        """Adds the Event, or raises the count of an equal one of the last ten minutes. `at`: when it
+        happened, if that is not now."""
         key = (about.uid or f"{about.kind}/{about.namespace}/{about.name}", news)
-        now = self._clock.now()
+        now = at or self.clock.now()
         sent = self._sent.get(key)
         try:
             if sent is None or now - sent.last > REPEATED_WITHIN or not await self._repeat(sent, now):
-                sent = await self._add(about, news)
+                sent = await self._add(about, news, now)
             else:
                 sent = replace(sent, count=sent.count + 1, last=now)
         except (ApiError, TidegateError) as error:
@@ -146,24 +152,32 @@ class Events:
             raise
         return True
 
-    async def _add(self, about: Reference, news: News) -> _Sent:
+    async def _add(self, about: Reference, news: News, now: datetime) -> _Sent:
         # Names are made of the moment: two Events never share one, even if the clock stands still.
-        self._stamp = max(self._clock.now(), self._stamp + timedelta(microseconds=1))
-        body = event_body(about, news, self._source, self._stamp)
+        self._stamp = max(now, self._stamp + timedelta(microseconds=1))
+        body = event_body(about, news, self._source, now, stamp=self._stamp)
         meta = body["metadata"]
         await self._client.create(EVENTS, meta["namespace"], body)
-        return _Sent(meta["namespace"], meta["name"], 1, self._stamp)
+        return _Sent(meta["namespace"], meta["name"], 1, now)
+
+
+Line: TypeAlias = "asyncio.Queue[tuple[Reference, News, datetime] | None]"
 
 
 class EventQueue:
     """Events on their way: whoever has something to tell does not wait until it is told. Those about one
     object are written in order, `AT_ONCE` objects side by side, by `run`. Beyond `WAITING` they are dropped.
+
+    While `is_busy` they wait, for at most `DEFERRED_S` and until half of the room is taken: in a flood of
+    changes each would cost the API server as much as a write that somebody waits for.
     """
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, is_busy: Callable[[], bool] = lambda: False) -> None:
+        self.is_busy = is_busy
         self._events = events
-        self._lines = [asyncio.Queue[tuple[Reference, News] | None]() for _ in range(AT_ONCE)]
+        self._lines: list[Line] = [asyncio.Queue() for _ in range(AT_ONCE)]
         self._dropping: set[int] = set()
+        self._is_ending = False
 
     def put(self, about: Reference, news: News) -> None:
         """Takes it in, and returns at once."""
@@ -174,7 +188,7 @@ class EventQueue:
             # A line that was full goes on being told of as one until all of it was written.
             if line.empty():
                 self._dropping.discard(number)
-            line.put_nowait((about, news))
+            line.put_nowait((about, news, self._events.clock.now()))
             return
         if not self._dropping:
             log.warning("events are dropped: they are written too slowly", extra={"waiting": line.qsize()})
@@ -188,6 +202,7 @@ class EventQueue:
             for task in done:
                 task.result()
         finally:
+            self._is_ending = True
             for line in self._lines:
                 line.put_nowait(None)
             await asyncio.wait(tasks, timeout=LAST_S)
@@ -195,10 +210,18 @@ class EventQueue:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _write(self, line: asyncio.Queue[tuple[Reference, News] | None]) -> None:
+    async def _write(self, line: Line) -> None:
         """Until the mark of the end."""
         while (one := await line.get()) is not None:
+            while self._is_deferred(line, one[2]):
+                await self._events.clock.sleep(LOOK_S)
             await self._events.emit(*one)
+
+    def _is_deferred(self, line: Line, since: datetime) -> bool:
+        if self._is_ending or line.qsize() >= WAITING // AT_ONCE // 2 or not self.is_busy():
+            return False
+        # A clock that is set back defers nothing for longer.
+        return timedelta() <= self._events.clock.now() - since < timedelta(seconds=DEFERRED_S)
 
 
 def _cut(message: str) -> str:

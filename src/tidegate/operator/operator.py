@@ -38,7 +38,7 @@ from tidegate.operator.cluster.informers import OURS, Informers, Reach, namespac
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.cluster.kubernetes_answers import KubernetesAnswers
 from tidegate.operator.cluster.shadow_writer import ShadowWriter
-from tidegate.operator.cluster.writer import Writer
+from tidegate.operator.cluster.writer import Writer, is_refusal, may_pass
 from tidegate.operator.explain import workers
 from tidegate.operator.explain.answer import explained
 from tidegate.operator.explain.overview import Row, rows
@@ -57,14 +57,15 @@ from tidegate.operator.scaledobject.reconcile import ScaledObjectReconciler
 from tidegate.operator.shadow.shadow import Shadow
 from tidegate.review.hpa import NAME_LABEL
 from tidegate.runtime.clock import Clock
-from tidegate.runtime.queue import Queue
+from tidegate.runtime.queue import Queue, Trouble
 
 SOURCE = "keda-operator"
 SHADOW_SOURCE = "tidegate-shadow"
 # At most four reconciles a second of one object, however many causes there are.
 GAP_S = 0.25
-# Reconciles of different objects that may be under way at once.
+# Reconciles of different objects that may be under way at once; from how many on events wait for them.
 WORKERS = 16
+BUSY = 4
 
 
 class Reconciler(Protocol):
@@ -111,10 +112,11 @@ class Operator:
         self.rounds = Rounds(clock, connect, self._on_reading, on_kept=self._on_kept)
         self.fetching = Fetching(clock, connect, self._on_fetched)
         options = replace(options, fetches=self.fetching)
-        self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S, severity=severity)
+        self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S, trouble=trouble)
         self.informers.on_alive = self.queue.hurry
         silent = ShadowWriter(client, Events(client, clock, SHADOW_SOURCE)) if stance.is_shadow else None
         writer = silent or Writer(client, Events(client, clock, SOURCE))
+        writer.events.is_busy = lambda: self.queue.load >= BUSY
         self.steps = Steps(
             Tools(
                 self.informers,
@@ -262,7 +264,8 @@ class Operator:
     def _on_reading(self, trigger: tuple[str, int], reading: Reading) -> None:
         tracked = self.steps.tracker.by_uid.get(trigger[0])
         if tracked is not None:
-            self.queue.add(tracked.key)
+            # What it asks for cannot be written while the API server is away.
+            self.queue.add(tracked.key, is_cure=False)
 
     def _on_fetched(self, question: SourceQuestion) -> None:
         """A value of a source has changed, has come, or cannot be had: whoever needs it is looked at anew."""
@@ -296,7 +299,9 @@ class Operator:
         one = new if new is not None else old
         namespace, name = namespace_of(one), name_of(one)
         if resource in (SCALED_OBJECTS, SCALED_JOBS, *SOURCES):
-            self.queue.add((resource, namespace, name))
+            tracked = self.steps.tracker.by_key.get((resource, namespace, name))
+            if tracked is None or not tracked.is_echo(old, new):
+                self.queue.add((resource, namespace, name))
             if resource == SCALED_OBJECTS:
                 self._wake(self._scaled_objects.rivals.object_changed(old, new))
             return
@@ -307,8 +312,8 @@ class Operator:
             self._on_job(namespace, old, new)
             self._on_target(resource, namespace, name, old, new)
         elif resource == HPAS:
-            self._scaled_objects.hpas.heard(namespace, name)
-            self._on_hpa(namespace, old, new)
+            is_echo = self._scaled_objects.hpas.heard(namespace, name, new)
+            self._on_hpa(namespace, old, new, is_echo=is_echo)
         elif resource in authentication_events.KINDS:
             key = (resource, namespace, name)
             if self._authentications.changed(key, new, is_acting=self._is_acting):
@@ -345,9 +350,12 @@ class Operator:
         if was_running and (new is None or finished_as(new)):
             self._scaled_jobs.ended(tracked, finished_as(new))
 
-    def _on_hpa(self, namespace: str, old: Any, new: Any) -> None:
-        """Its owner, also one that somebody took its HPA away from; and who waits for its workload."""
+    def _on_hpa(self, namespace: str, old: Any, new: Any, *, is_echo: bool) -> None:
+        """Its owner, also one that somebody took its HPA away from; and who waits for its workload. An owner
+        whose own write it is knows it."""
         self._wake(self._scaled_objects.rivals.hpa_changed(old, new))
+        if is_echo:
+            return
         for hpa in (old, new):
             for owner in hpa["metadata"].get("ownerReferences") or () if hpa is not None else ():
                 if owner.get("kind") != SCALED_OBJECTS.kind:
@@ -370,11 +378,14 @@ class Operator:
             self.queue.add(tracked.key)
 
 
-def severity(error: Exception) -> int | None:
-    """How loud an error of the server is told; None for a defect of ours, whose traceback is of use."""
+def trouble(error: Exception) -> Trouble:
+    """What an error of a reconcile means. A refusal is about one object, whose dates (a cooldown ends) still
+    count: only its status may be refused."""
+    if not isinstance(error, ApiError | TidegateError):
+        return Trouble()
     if isinstance(error, ApiError) and error.is_of_ending_namespace:
-        return logging.DEBUG
-    return logging.WARNING if isinstance(error, ApiError | TidegateError) else None
+        return Trouble(logging.DEBUG)
+    return Trouble(logging.WARNING, is_outage=may_pass(error) and not is_refusal(error))
 
 
 def is_same_but_for_status(old: Any, new: Any) -> bool:

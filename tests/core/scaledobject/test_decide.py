@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -403,6 +404,37 @@ def test_the_hpas_health_is_a_condition_of_its_own(
     for silent in (Seen(3), Seen(3, BROKEN), Seen(3, HpaView("keda-hpa-web"))):
         kept = status_after(after, decide_scaled_object(after, silent, (BUSY,), NEVER, at(1)))
         assert condition(kept, "HPAActive") == expected
+
+
+NEW = HpaView("keda-hpa-web", is_new=True)
+
+
+@pytest.mark.parametrize(
+    ("seen", "trigger", "is_told"),
+    [
+        (Seen(0, NEW), QUIET, True),
+        # Its controller has looked at it, and cannot say.
+        (Seen(0, HpaView("keda-hpa-web")), QUIET, False),
+        (Seen(1, NEW), QUIET, False),
+        (Seen(0, NEW), BUSY, False),
+        (Seen(BROKEN, NEW), QUIET, False),
+    ],
+)
+def test_what_a_new_hpa_of_a_target_at_zero_will_say_is_told_with_the_first_status(
+    seen: Seen, trigger: TriggerView, is_told: bool
+) -> None:
+    object = scaled_object()
+    after = status_after(object, decide_scaled_object(object, seen, (trigger,), NEVER, at(0)))
+    told = [one for one in after.status.conditions if one.type == "HPAActive"]
+    text = "scaling is disabled since the replica count of the target is zero"
+    assert [(one.status, one.reason, one.message) for one in told] == (
+        [("True", "ScalingDisabled", text)] if is_told else []
+    )
+    # When it says so itself, there is nothing to write.
+    said = Condition(type="ScalingActive", status="False", reason="ScalingDisabled", message=text)
+    later = replace(seen, hpa=HpaView("keda-hpa-web", said))
+    decision = decide_scaled_object(after, later, (trigger,), NEVER, at(1))
+    assert not (is_told and [one for one in decision.actions if isinstance(one, PatchStatus)])
 
 
 def test_a_failing_trigger_and_an_unhealthy_hpa_are_told_apart() -> None:

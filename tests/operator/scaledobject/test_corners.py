@@ -100,6 +100,12 @@ async def test_a_request_without_a_label_selector_is_an_error(clock: Any, cluste
     assert isinstance(without, Failure)
     assert without.kind == "Misconfigured"
     await cluster.deployment("new")
+
+    async def slow(_: object) -> None:
+        await clock.sleep(1)
+
+    # Its first write takes a while.
+    cluster.client.before = slow
     await cluster.scaled_object("new")
     await clock.sleep(0.001)
     early = await ask("shop", "s0-redis-jobs", {"scaledobject.keda.sh/name": "new"})

@@ -19,6 +19,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.errors import Failure
 from tidegate.core import control_annotations, messages, reporting
 from tidegate.core.control_annotations import Pause
+from tidegate.core.hpa.messages import DISABLED
 from tidegate.core.memory import born, first_seen, with_activity
 from tidegate.core.reasons import Code, because
 from tidegate.core.scaledobject.activation import Situation, activate, limits_of
@@ -77,7 +78,7 @@ def decide_scaled_object(
         *_active(found, is_active, is_known),
         *_fallback(object, found, health),
         *_paused_condition(object, pause),
-        *_hpa_active(seen),
+        *_hpa_active(found),
     )
     fields = {
         **_target_fields(object, seen, memory),
@@ -216,10 +217,18 @@ def _paused_condition(object: ScaledObject, pause: Pause) -> tuple[Condition, ..
     return ()
 
 
-def _hpa_active(seen: Seen) -> tuple[Condition, ...]:
-    if not isinstance(seen.hpa, HpaView) or seen.hpa.scaling_active is None:
+def _hpa_active(found: Finding) -> tuple[Condition, ...]:
+    """HPAActive as the HPA says. What a new one of a target at zero will say is known: the status is written
+    once."""
+    hpa = found.seen.hpa
+    if not isinstance(hpa, HpaView):
         return ()
-    active = seen.hpa.scaling_active
+    active = hpa.scaling_active
+    is_at_zero = found.seen.replicas == 0 and not (found.outcome is not None and found.outcome.replicas)
+    if hpa.is_new and is_at_zero:
+        active = DISABLED
+    if active is None:
+        return ()
     return (messages.hpa_active(active.status, active.reason or "", active.message or ""),)
 
 

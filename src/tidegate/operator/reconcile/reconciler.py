@@ -34,10 +34,15 @@ class KindReconciler(Generic[Watched]):
         if misread is not None and misread.is_held:
             await steps.unready(place, object, Failure("Misconfigured", misread.text))
             return
-        if await steps.prepare(place, object, *self.marks(object)):
-            return
+        known = steps.tracker.by_key.get(key)
+        if known is not None:
+            # The cache may not show the finalizer yet.
+            object = steps.newest(known, object)
+        marked = await steps.prepare(place, object, *self.marks(object))
         tracked = steps.track(key, object)
-        await self.reconcile_present(place, tracked, steps.newest(tracked, object))
+        if marked is not None:
+            steps.wrote(tracked, object, marked)
+        await self.reconcile_present(place, tracked, tracked.as_written(object))
 
     def marks(self, object: Watched) -> tuple[Mapping[str, str], Mapping[str, str]]:
         """Labels and annotations that the object is to carry."""

@@ -114,8 +114,9 @@ class Steps:
         object: ScaledObject | ScaledJob,
         labels: Mapping[str, str],
         annotations: Mapping[str, str] | None = None,
-    ) -> bool:
-        """Sets finalizer, labels and annotations where they are missing. True when that was needed."""
+    ) -> Object | None:
+        """Sets finalizer, labels and annotations where they are missing. The object as it is then, None where
+        it had all of them."""
         metadata = object.metadata
         wanted = (
             ("labels", labels, metadata.labels),
@@ -126,11 +127,10 @@ class Steps:
             for part, ours, present in wanted
         }
         if FINALIZER in metadata.finalizers and not any(missing.values()):
-            return False
+            return None
         change: Object = {"finalizers": [*dict.fromkeys((*metadata.finalizers, FINALIZER))]}
         change |= {part: keys for part, keys in missing.items() if keys}
-        await self.writer.metadata(place, change, metadata.resource_version)
-        return not self.writer.is_shadow
+        return await self.writer.metadata(place, change, metadata.resource_version)
 
     async def release(self, place: Place, object: ScaledObject | ScaledJob) -> None:
         """The end of an object: tells, drops our finalizer and forgets."""
@@ -323,7 +323,7 @@ class Steps:
         carried_out, now_s = tuple(done), self.clock.monotonic()
         self.tallies.acted(tracked.key[0], carried_out)
         # Causes before effects: an edit, a pause, an outage or a fallback before the step that it led to.
-        self.history.stood(tracked, object, tracked.decided_at)
+        self.history.stood(tracked, tracked.as_written(object), tracked.decided_at)
         self.history.found(tracked, replicas, hpa, tracked.decided_at, now_s)
         self.history.acted(tracked, carried_out)
         for action in carried_out:
@@ -375,12 +375,10 @@ class Steps:
 
     def newest(self, tracked: Tracked, cached: Watched) -> Watched:
         """The object as the cache shows it, or as our own last write left it where the cache is behind."""
-        own_write = tracked.own_write
-        if own_write is not None and cached.metadata.resource_version in own_write.older:
-            newest: Watched = own_write.object
-            return newest
-        tracked.own_write = None
-        return cached
+        newest: Watched = tracked.as_written(cached)
+        if newest is cached:
+            tracked.own_write = None
+        return newest
 
     def wrote(self, tracked: Tracked, before: ScaledObject | ScaledJob, after: Object) -> None:
         """A write of ours made `after` of the object that was reconciled: nothing of it is done twice."""
@@ -388,9 +386,11 @@ class Steps:
             return
         older = {before.metadata.resource_version}
         if tracked.own_write is not None:
-            older |= tracked.own_write.older | {tracked.own_write.object.metadata.resource_version}
+            older |= tracked.own_write.older | {tracked.own_write.version}
         written = self.informers.decoded(tracked.key[0], after)
-        tracked.own_write = OwnWrite(frozenset(older - {written.metadata.resource_version}), written)
+        then, now = before.metadata, written.metadata
+        is_sole = (then.generation, then.annotations) == (now.generation, now.annotations)
+        tracked.own_write = OwnWrite(frozenset(older - {now.resource_version}), written, is_sole)
 
     def place(self, tracked: Tracked) -> Place:
         resource, namespace, name = tracked.key

@@ -20,10 +20,16 @@ Key = tuple[Resource, str, str]
 
 @dataclass(frozen=True, slots=True)
 class OwnWrite:
-    """The object as our last write left it, and the versions that are known to be older."""
+    """The object as our last write left it, and the versions that are known to be older. `is_sole`: nobody
+    else's change is in it that was not reconciled."""
 
     older: frozenset[str]
     object: Any
+    is_sole: bool = False
+
+    @property
+    def version(self) -> str:
+        return str(self.object.metadata.resource_version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,19 @@ class Tracked:
     refused_jobs: RefusedJobs | None = None
     errors: int = 0
     wrong_since: float | None = None
+
+    def as_written(self, object: Any) -> Any:
+        """The object, or as our own last write left it where that came after it."""
+        own = self.own_write
+        is_older = own is not None and object.metadata.resource_version in own.older
+        return own.object if own is not None and is_older else object
+
+    def is_echo(self, old: Any, new: Any) -> bool:
+        """Whether a change shows our own last write and nothing else: whoever wrote it knows it already."""
+        own = self.own_write
+        if own is None or not own.is_sole or old is None or new is None:
+            return False
+        return new.metadata.resource_version == own.version and old.metadata.resource_version in own.older
 
     @property
     def is_wrong(self) -> bool:

@@ -54,9 +54,10 @@ class Hpas:
         self.contests = Contests(steps.clock)
         self._ours: dict[tuple[str, str], _OwnHpa] = {}
 
-    def heard(self, namespace: str, name: str) -> None:
-        """The cache has moved on: what it shows of this HPA counts."""
-        self._ours.pop((namespace, name), None)
+    def heard(self, namespace: str, name: str, new: Object | None = None) -> bool:
+        """The cache has moved on: what it shows of this HPA counts. Whether that is what we have written."""
+        own = self._ours.pop((namespace, name), None)
+        return own is not None and new is not None and _version(new) == _version(own.stored)
 
     def present(self, object: ScaledObject) -> HpaView | Failure | None:
         """The HPA that the object controls; the one it had, while a new name is not in force yet."""
@@ -146,9 +147,9 @@ class Hpas:
             stored = await self.steps.writer.replace_hpa(namespace, hpa_drift.rewritten(found, wanted))
             self._wrote(namespace, name, found["metadata"]["resourceVersion"], stored)
         if present is None or present.name == name:
-            return present or HpaView(name)
+            return present or HpaView(name, is_new=found is None)
         await self.delete(object, present.name)
-        return HpaView(name)
+        return HpaView(name, is_new=found is None)
 
     async def _is_contested(self, object: ScaledObject, found: Object, wanted: Object) -> bool:
         """Whether somebody else writes it back each time: then it is left as it is for a while."""
@@ -187,6 +188,10 @@ class Hpas:
         names = dict.fromkeys((object.status.hpa_name or "", hpa_name(object)))
         found = [self._found(object.metadata.namespace, name) for name in names]
         return [one for one in found if one is not None and hpa_drift.is_of(one, object.metadata.uid)]
+
+
+def _version(hpa: Object) -> str:
+    return str(hpa["metadata"]["resourceVersion"])
 
 
 def _name_problem(name: str) -> str | None:

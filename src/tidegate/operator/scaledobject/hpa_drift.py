@@ -102,6 +102,7 @@ def view_of(hpa: Object) -> HpaView:
         )
         if active
         else None,
+        is_new=not conditions,
     )
 
 
