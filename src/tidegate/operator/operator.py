@@ -379,8 +379,7 @@ class Operator:
 
 
 def trouble(error: Exception) -> Trouble:
-    """What an error of a reconcile means. A refusal is about one object, whose dates (a cooldown ends) still
-    count: only its status may be refused."""
+    """What an error means. A refusal is about one object, whose dates count: only a status may be refused."""
     if not isinstance(error, ApiError | TidegateError):
         return Trouble()
     if isinstance(error, ApiError) and error.is_of_ending_namespace:
