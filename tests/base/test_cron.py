@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.base.cron import Schedule, find_zone
+from tidegate.base.cron import Schedule, find_zone, parse_schedule
 
 MINUTE = timedelta(minutes=1)
 
@@ -214,3 +214,28 @@ def test_other_dialects_are_refused_with_the_field(text, cause):
 
 def test_a_field_of_nothing_but_commas_never_fires():
     assert Schedule.parse(", * * * *").next(datetime(2026, 1, 1, tzinfo=UTC), "UTC") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "moment"),
+    [
+        ("@hourly", "2026-01-05T08:10:00", "2026-01-05T09:00:00"),
+        ("@daily", "2026-01-05T08:10:00", "2026-01-06T00:00:00"),
+        ("@midnight", "2026-01-05T08:10:00", "2026-01-06T00:00:00"),
+        ("@weekly", "2026-01-05T08:10:00", "2026-01-11T00:00:00"),
+        ("@monthly", "2026-01-05T08:10:00", "2026-02-01T00:00:00"),
+        ("@yearly", "2026-01-05T08:10:00", "2027-01-01T00:00:00"),
+        ("@every 1h30m", "2026-01-05T08:10:07", "2026-01-05T09:40:07"),
+        ("TZ=Asia/Tokyo @daily", "2026-01-05T08:10:00", "2026-01-05T15:00:00"),
+        ("5 * * * *", "2026-01-05T08:10:00", "2026-01-05T09:05:00"),
+    ],
+)
+def test_the_shorthands_of_kubernetes(text, after, moment):
+    begin = datetime.fromisoformat(after).replace(tzinfo=UTC)
+    assert parse_schedule(text).next(begin, "") == datetime.fromisoformat(moment).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["@often", "@every 5", "@every", "@every x", "* * *"])
+def test_what_is_no_schedule_is_refused(text):
+    with pytest.raises(ValueError, match=r"."):
+        parse_schedule(text)

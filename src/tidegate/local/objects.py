@@ -17,6 +17,9 @@ Object = dict[str, Any]
 ENDED_ATTEMPTS = "tidegate.dev/ended-attempts"
 """A Job's annotation with what its status has counted; it is written with the status, and only so."""
 
+SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+"""A Job's annotation with the moment that its CronJob made it for."""
+
 CLAIM_IN_USE = "kubernetes.io/pvc-protection"
 """The finalizer that a claim is stored with, and keeps while a Pod runs on it."""
 

@@ -15,7 +15,7 @@ KINDS = {
     "v1": "configmaps endpoints events namespaces nodes persistentvolumeclaims persistentvolumes pods "
     "secrets serviceaccounts services",
     "apps/v1": "controllerrevisions deployments replicasets statefulsets",
-    "batch/v1": "jobs",
+    "batch/v1": "cronjobs jobs",
     "autoscaling/v1": "horizontalpodautoscalers",
     "autoscaling/v2": "horizontalpodautoscalers",
     "coordination.k8s.io/v1": "leases",
@@ -35,6 +35,7 @@ ABOUT = {
     "replicasets": ("ReplicaSet", "replicaset", True, {"rs"}, {"all"}),
     "statefulsets": ("StatefulSet", "statefulset", True, {"sts"}, {"all"}),
     "controllerrevisions": ("ControllerRevision", "controllerrevision", True, set(), set()),
+    "cronjobs": ("CronJob", "cronjob", True, {"cj"}, {"all"}),
     "jobs": ("Job", "job", True, set(), {"all"}),
     "horizontalpodautoscalers": (
         "HorizontalPodAutoscaler",

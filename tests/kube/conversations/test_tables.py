@@ -239,6 +239,28 @@ OTHER_ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         {"Controller": "<none>", "Revision": 7},
     ),
     (
+        "cronjobs",
+        "batch/v1",
+        {
+            "spec": {
+                "schedule": "0 0 1 1 *",
+                "timeZone": "Asia/Tokyo",
+                "suspend": True,
+                "jobTemplate": {"spec": {"template": {"spec": {**TWO, "restartPolicy": "Never"}}}},
+            }
+        },
+        {
+            "Schedule": "0 0 1 1 *",
+            "Timezone": "Asia/Tokyo",
+            "Suspend": "True",
+            "Active": 0,
+            "Last Schedule": "<none>",
+            "Containers": "c,d",
+            "Images": "i,j",
+            "Selector": "<none>",
+        },
+    ),
+    (
         "endpoints",
         "",
         {
@@ -283,6 +305,8 @@ COLUMNS = {
     "apps/v1/replicasets": "Name Desired# Current# Ready# Age Containers* Images* Selector*",
     "apps/v1/statefulsets": "Name Ready Age Containers* Images*",
     "apps/v1/controllerrevisions": "Name Controller Revision Age",
+    "batch/v1/cronjobs": "Name Schedule Timezone Suspend Active# Last_Schedule Age "
+    "Containers* Images* Selector*",
     "batch/v1/jobs": "Name Status Completions Duration Age Containers* Images* Selector*",
     "autoscaling/v2/horizontalpodautoscalers": "Name Reference Targets MinPods MaxPods Replicas Age",
     "autoscaling/v1/horizontalpodautoscalers": "Name Reference Targets MinPods MaxPods Replicas Age",

@@ -182,6 +182,7 @@ BUILT_IN: tuple[Kind, ...] = (
     ),
     Kind(Resource("apps", "v1", "controllerrevisions", "ControllerRevision")),
     Kind(Resource("batch", "v1", "jobs", "Job"), (), _ALL, (STATUS,), has_generation=True),
+    Kind(Resource("batch", "v1", "cronjobs", "CronJob"), ("cj",), _ALL, (STATUS,), has_generation=True),
     Kind(
         Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
         ("hpa",),

@@ -15,6 +15,7 @@ from tidegate.local.controllers.cluster.volume_claims import Claims
 from tidegate.local.controllers.controller import Controller, Reconciler
 from tidegate.local.controllers.hpa.hpas import INTERVAL_S, Hpas
 from tidegate.local.controllers.hpa.metric_samples import ExternalMetric, ResourceMetric, Samples
+from tidegate.local.controllers.jobs.cron_jobs import CronJobs
 from tidegate.local.controllers.jobs.jobs import Jobs
 from tidegate.local.controllers.services.mirroring import Mirroring
 from tidegate.local.controllers.services.services import Services
@@ -40,6 +41,7 @@ def reconcilers(
         RoleAggregation(objects),
         Garbage(objects, clock, kinds),
         Scheduler(objects, clock),
+        CronJobs(objects, clock),
         Jobs(objects, clock),
         Deployments(objects, clock),
         ReplicaSets(objects, clock),

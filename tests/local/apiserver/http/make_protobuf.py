@@ -21,7 +21,7 @@ ROOTS = {
     "core/v1": "Namespace Node Pod Service Endpoints ConfigMap Secret ServiceAccount PersistentVolumeClaim "
     "PersistentVolume Event Binding",
     "apps/v1": "Deployment ReplicaSet StatefulSet ControllerRevision",
-    "batch/v1": "Job",
+    "batch/v1": "Job CronJob",
     "autoscaling/v1": "Scale HorizontalPodAutoscaler",
     "autoscaling/v2": "HorizontalPodAutoscaler",
     "coordination/v1": "Lease",

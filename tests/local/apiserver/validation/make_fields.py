@@ -31,6 +31,7 @@ ROOTS = {
     "statefulsets.apps": "V1StatefulSet",
     "controllerrevisions.apps": "V1ControllerRevision",
     "jobs.batch": "V1Job",
+    "cronjobs.batch": "V1CronJob",
     "horizontalpodautoscalers.autoscaling": "V2HorizontalPodAutoscaler",
     "horizontalpodautoscalers.v1.autoscaling": "V1HorizontalPodAutoscaler",
     "leases.coordination.k8s.io": "V1Lease",

@@ -104,7 +104,7 @@ WORKLOADS: dict[tuple[str, str], tuple[Column, ...]] = {
     ("batch", "CronJob"): (
         NAME,
         Column("Schedule", at("spec", "schedule")),
-        Column("TimeZone", at("spec", "timeZone", default=NONE)),
+        Column("Timezone", at("spec", "timeZone", default=NONE)),
         Column("Suspend", _suspended),
         Column("Active", count("status", "active"), type="integer"),
         Column("Last Schedule", since("status", "lastScheduleTime", default=NONE)),

@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from tidegate.base.times import format_time, parse_time
-from tidegate.kube.resource import JOBS, PODS, ApiError, Resource
+from tidegate.kube.resource import CRON_JOBS, JOBS, PODS, ApiError, Resource
 from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.jobs import indexes, job_status, pod_tally
+from tidegate.local.controllers.jobs.cron_jobs import is_served
 from tidegate.local.controllers.jobs.pod_tally import Count, Verdict
 from tidegate.local.controllers.owner_references import (
     controlled,
@@ -32,6 +33,7 @@ from tidegate.runtime.clock import Clock
 
 SOURCE = "job-controller"
 OURS = "kubernetes.io/job-controller"
+SERVED_S = 1.0
 
 
 class Jobs:
@@ -99,8 +101,18 @@ class Jobs:
         left_s = float(ttl_s) - (self.clock.now() - parse_time(since)).total_seconds()
         if left_s > 0:
             return left_s
+        if not self._is_served(job):
+            return SERVED_S
         await self.objects.delete(JOBS, *key_of(job), uid=job["metadata"]["uid"])
         return None
+
+    def _is_served(self, job: Object) -> bool:
+        """A CronJob must have noted that it has made the Job, or it would make it again."""
+        owner = controller_of(job)
+        if owner is None or owner["kind"] != CRON_JOBS.kind:
+            return True
+        cron = self.objects.get(CRON_JOBS, job["metadata"]["namespace"], owner["name"])
+        return cron is None or cron["metadata"]["uid"] != owner["uid"] or is_served(cron, job)
 
     async def _finish(self, job: Object, counted: Count, verdict: Verdict) -> float | None:
         """Announces the verdict, ends what still runs, and closes the Job when nothing does."""
