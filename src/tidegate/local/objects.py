@@ -20,6 +20,9 @@ ENDED_ATTEMPTS = "tidegate.dev/ended-attempts"
 SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 """A Job's annotation with the moment that its CronJob made it for."""
 
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+"""A DaemonSet's annotation: how often its template has changed."""
+
 CLAIM_IN_USE = "kubernetes.io/pvc-protection"
 """The finalizer that a claim is stored with, and keeps while a Pod runs on it."""
 

@@ -14,7 +14,7 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
 KINDS = {
     "v1": "configmaps endpoints events namespaces nodes persistentvolumeclaims persistentvolumes pods "
     "secrets serviceaccounts services",
-    "apps/v1": "controllerrevisions deployments replicasets statefulsets",
+    "apps/v1": "controllerrevisions daemonsets deployments replicasets statefulsets",
     "batch/v1": "cronjobs jobs",
     "autoscaling/v1": "horizontalpodautoscalers",
     "autoscaling/v2": "horizontalpodautoscalers",
@@ -35,6 +35,7 @@ ABOUT = {
     "replicasets": ("ReplicaSet", "replicaset", True, {"rs"}, {"all"}),
     "statefulsets": ("StatefulSet", "statefulset", True, {"sts"}, {"all"}),
     "controllerrevisions": ("ControllerRevision", "controllerrevision", True, set(), set()),
+    "daemonsets": ("DaemonSet", "daemonset", True, {"ds"}, {"all"}),
     "cronjobs": ("CronJob", "cronjob", True, {"cj"}, {"all"}),
     "jobs": ("Job", "job", True, set(), {"all"}),
     "horizontalpodautoscalers": (

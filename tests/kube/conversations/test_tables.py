@@ -307,6 +307,8 @@ COLUMNS = {
     "apps/v1/controllerrevisions": "Name Controller Revision Age",
     "batch/v1/cronjobs": "Name Schedule Timezone Suspend Active# Last_Schedule Age "
     "Containers* Images* Selector*",
+    "apps/v1/daemonsets": "Name Desired# Current# Ready# Up-to-date# Available# Node_Selector Age "
+    "Containers* Images* Selector*",
     "batch/v1/jobs": "Name Status Completions Duration Age Containers* Images* Selector*",
     "autoscaling/v2/horizontalpodautoscalers": "Name Reference Targets MinPods MaxPods Replicas Age",
     "autoscaling/v1/horizontalpodautoscalers": "Name Reference Targets MinPods MaxPods Replicas Age",

@@ -49,4 +49,4 @@ async def test_what_is_refused_is_what_a_cluster_refuses(talks: tuple[Talk, Talk
                 found[name] = (ours.status, right.status, causes(ours) ^ causes(right))
             elif not causes(right) and ours.body["message"] != right.body["message"]:
                 found[name] = (ours.status, right.status, ours.body["message"], right.body["message"])
-    assert found == {}
+    assert found == {}, "\n".join(map(str, found.items()))

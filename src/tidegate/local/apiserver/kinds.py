@@ -180,6 +180,7 @@ BUILT_IN: tuple[Kind, ...] = (
         name_rule="label",
         scale=_TEMPLATE_SCALE,
     ),
+    Kind(Resource("apps", "v1", "daemonsets", "DaemonSet"), ("ds",), _ALL, (STATUS,), has_generation=True),
     Kind(Resource("apps", "v1", "controllerrevisions", "ControllerRevision")),
     Kind(Resource("batch", "v1", "jobs", "Job"), (), _ALL, (STATUS,), has_generation=True),
     Kind(Resource("batch", "v1", "cronjobs", "CronJob"), ("cj",), _ALL, (STATUS,), has_generation=True),

@@ -19,6 +19,7 @@ from tidegate.local.controllers.jobs.cron_jobs import CronJobs
 from tidegate.local.controllers.jobs.jobs import Jobs
 from tidegate.local.controllers.services.mirroring import Mirroring
 from tidegate.local.controllers.services.services import Services
+from tidegate.local.controllers.workloads.daemonsets import DaemonSets
 from tidegate.local.controllers.workloads.deployments import Deployments
 from tidegate.local.controllers.workloads.disruption_budgets import DisruptionBudgets
 from tidegate.local.controllers.workloads.replicasets import ReplicaSets
@@ -46,6 +47,7 @@ def reconcilers(
         Deployments(objects, clock),
         ReplicaSets(objects, clock),
         StatefulSets(objects, clock),
+        DaemonSets(objects, clock),
         DisruptionBudgets(objects, clock, kinds),
         Services(objects),
         Mirroring(objects),

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOTS = {
     "core/v1": "Namespace Node Pod Service Endpoints ConfigMap Secret ServiceAccount PersistentVolumeClaim "
     "PersistentVolume Event Binding",
-    "apps/v1": "Deployment ReplicaSet StatefulSet ControllerRevision",
+    "apps/v1": "Deployment ReplicaSet StatefulSet DaemonSet ControllerRevision",
     "batch/v1": "Job CronJob",
     "autoscaling/v1": "Scale HorizontalPodAutoscaler",
     "autoscaling/v2": "HorizontalPodAutoscaler",

@@ -29,6 +29,7 @@ ROOTS = {
     "deployments.apps": "V1Deployment",
     "replicasets.apps": "V1ReplicaSet",
     "statefulsets.apps": "V1StatefulSet",
+    "daemonsets.apps": "V1DaemonSet",
     "controllerrevisions.apps": "V1ControllerRevision",
     "jobs.batch": "V1Job",
     "cronjobs.batch": "V1CronJob",

@@ -28,8 +28,8 @@ from tidegate.local.apiserver.storage.stored_object import Place, row_of
 from tidegate.local.apiserver.validation.crd import crd_problems
 from tidegate.local.apiserver.validation.custom_resources import CRD_KEY, establish
 from tidegate.local.apiserver.validation.endpoints import ENDPOINTS, SLICES, special_addresses
-from tidegate.local.apiserver.validation.object_metadata import generated_name
-from tidegate.local.objects import Object
+from tidegate.local.apiserver.validation.object_metadata import generated_name, same
+from tidegate.local.objects import TEMPLATE_GENERATION, Object
 
 CONTROLLERS = ("endpointslice-controller.k8s.io", "endpoint-controller")
 SHARED_HINT = "; pods share this machine's network here and reach its loopback without a Service"
@@ -38,6 +38,7 @@ OWN_HINT = "; a Service of type ExternalName to host.tidegate.internal leads to 
 log = logging.getLogger(__name__)
 
 _SERVICES, _PODS, _ACCOUNTS = "services", "pods", "serviceaccounts"
+_DAEMON_SETS = "daemonsets.apps"
 
 
 class Completion:
@@ -86,6 +87,8 @@ class Completion:
             return list(self._special_addresses(kind, new))
         if kind.key == _PODS and old is None:
             self._mount_account(kind, new)
+        if kind.key == _DAEMON_SETS:
+            _count_templates(new, old)
         if kind.key == CRD_KEY and not any(crd_problems(new)):
             establish(new, old, now)
         return []
@@ -123,6 +126,16 @@ class Completion:
         """Lets a definition that is being deleted say so."""
         if kind.key == CRD_KEY:
             establish(new, old, now)
+
+
+def _count_templates(new: Object, old: Object | None) -> None:
+    """How often the template has changed, whatever the writer says of it."""
+    count = 1
+    if old is not None:
+        before = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "1")
+        count = int(before) + int(not same(old["spec"]["template"], new["spec"]["template"]))
+    notes = {**(new["metadata"].get("annotations") or {}), TEMPLATE_GENERATION: str(count)}
+    new["metadata"]["annotations"] = notes
 
 
 def _newest_service(store: Store, place: Place) -> Object | None:

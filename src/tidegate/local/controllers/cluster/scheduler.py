@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from tidegate.kube.resource import CLAIMS, NODES, PODS, Resource
@@ -12,14 +12,12 @@ from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import is_deleting, key_of
 from tidegate.local.controllers.pod_control import is_terminal
+from tidegate.local.controllers.taints import CORDON, NODE, untolerated
 from tidegate.local.objects import Change, Object, Objects
 from tidegate.runtime.clock import Clock
 
-NODE = "local"
 SCHEDULER = "default-scheduler"
 _KEEPING_OUT = ("NoSchedule", "NoExecute")
-# What `kubectl cordon` amounts to: the taint that Kubernetes adds for it.
-_CORDON = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 
 
 class Scheduler:
@@ -75,33 +73,19 @@ class Scheduler:
             if claim is not None and is_deleting(claim):
                 return f'persistentvolumeclaim "{key[1]}" is being deleted'
         node = self.objects.get(NODES, "", NODE)
-        spec = (node or {}).get("spec") or {}
-        tolerations = pod["spec"].get("tolerations") or []
-        taints = [*(spec.get("taints") or []), *([_CORDON] if spec.get("unschedulable") else [])]
-        for taint in taints:
-            if taint.get("effect") in _KEEPING_OUT and not any(_tolerates(one, taint) for one in tolerations):
-                if taint["key"] == _CORDON["key"]:
-                    return "0/1 nodes are available: 1 node(s) were unschedulable."
-                mark = f"{{{taint['key']}: {taint.get('value', '')}}}"
-                return f"0/1 nodes are available: 1 node(s) had untolerated taint {mark}."
-        return ""
+        taint = untolerated(node, pod["spec"].get("tolerations") or [], _KEEPING_OUT)
+        if taint is None:
+            return ""
+        if taint["key"] == CORDON["key"]:
+            return "0/1 nodes are available: 1 node(s) were unschedulable."
+        mark = f"{{{taint['key']}: {taint.get('value', '')}}}"
+        return f"0/1 nodes are available: 1 node(s) had untolerated taint {mark}."
 
 
 def _door(found: Object) -> tuple[Any, ...]:
     """What of a node or a claim lets Pods in or keeps them out."""
     spec = found.get("spec") or {}
     return spec.get("unschedulable"), spec.get("taints"), is_deleting(found)
-
-
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
-    """By Kubernetes' rules: an empty key with Exists tolerates everything, an empty effect every effect."""
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("operator") == "Exists":
-        return not toleration.get("key") or bool(toleration["key"] == taint["key"])
-    return bool(
-        toleration.get("key") == taint["key"] and toleration.get("value", "") == taint.get("value", "")
-    )
 
 
 def _waits(pod: Object) -> bool:

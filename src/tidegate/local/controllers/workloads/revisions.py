@@ -9,14 +9,14 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from tidegate.base.selectors import from_label_selector
-from tidegate.kube.resource import CONTROLLER_REVISIONS, ApiError, Resource
+from tidegate.kube.resource import CONTROLLER_REVISIONS, DAEMON_SETS, STATEFUL_SETS, ApiError, Resource
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import claim, is_deleting, key_of, reference
 from tidegate.local.controllers.workloads.rollout import template_hash
 from tidegate.local.objects import Object, Objects
 
-HASH = "controller.kubernetes.io/hash"
 ON_POD = "controller-revision-hash"
+_HASH = {STATEFUL_SETS: "controller.kubernetes.io/hash", DAEMON_SETS: ON_POD}
 
 
 def number(revision: Object) -> int:
@@ -78,7 +78,7 @@ def _revision(resource: Resource, owner: Object, ending: str, number: int) -> Ob
         "metadata": {
             "name": f"{metadata['name'][:223]}-{ending}",
             "namespace": metadata["namespace"],
-            "labels": {**((template.get("metadata") or {}).get("labels") or {}), HASH: ending},
+            "labels": {**((template.get("metadata") or {}).get("labels") or {}), _HASH[resource]: ending},
             "annotations": dict(metadata.get("annotations") or {}),
             "ownerReferences": [reference(resource, owner)],
         },
