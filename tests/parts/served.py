@@ -16,7 +16,7 @@ from tidegate.kube.resource import CONFIG_MAPS, ApiError
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Server
 from tidegate.local.objects import AUTHORITY
-from tidegate.local.streams import Command, LogOptions
+from tidegate.local.streams import Command, Ends, LogOptions
 from tidegate.runtime.clock import SystemClock
 
 LOG = b"one\ntwo\nthree\n"
@@ -30,6 +30,7 @@ class EchoPods:
     ended: list[str] = field(default_factory=list)
     more: asyncio.Event = field(default_factory=asyncio.Event)
     is_broken: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def logs(
         self, namespace: str, name: str, container: str, options: LogOptions
@@ -65,9 +66,25 @@ class EchoPods:
                 await asyncio.Event().wait()
             finally:
                 self.ended.append(name)
+        elif word == "sizes" and command.sizes is not None:
+            async for size in command.sizes:
+                await command.stdout(f"{size.width}x{size.height}\n".encode())
         elif word == "refuse":
             raise ApiError(400, "BadRequest", f'container "{container}" is not running')
         return 0
+
+    async def attach(self, namespace: str, name: str, container: str, command: Command) -> int:
+        await command.stdout(b"attached\n")
+        if command.stdin is not None:
+            async for chunk in command.stdin:
+                await command.stdout(chunk)
+        return 0
+
+    async def connect(self, namespace: str, name: str, port: int) -> Ends:
+        return await asyncio.open_connection("127.0.0.1", port)
+
+    async def over(self, namespace: str, name: str) -> None:
+        await self.gone.wait()
 
 
 @dataclass

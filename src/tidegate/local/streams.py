@@ -1,4 +1,5 @@
-"""What the API server asks of the node: a container's log, and a command run inside it.
+"""What the API server asks of the node: a container's log, a command run inside it, its own input and
+output, and connections to its ports.
 
 `nodes/` implements `PodStreams`; `apiserver/` carries its bytes over HTTP and websockets.
 Errors are `tidegate.kube.resource.ApiError`; raised before the first byte they become the answer's
@@ -8,10 +9,11 @@ is not named (`container "c" in pod "p" is waiting to start: ContainerCreating`)
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,22 @@ class LogOptions:
     limit_bytes: int | None = None
 
 
+class Size(NamedTuple):
+    """Of a terminal, in characters."""
+
+    width: int
+    height: int
+
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Words to run inside a container, and where its bytes come from and go to.
+    """Words to run inside a container, and where its bytes come from and go to; without words, to attach.
 
     `stdin` ends when the client closes it; None is an empty input. Awaiting `stdout` and `stderr` is
-    the back-pressure. With `has_terminal` everything comes out of `stdout`.
+    the back-pressure. With `has_terminal` everything comes out of `stdout`, and `sizes` are its terminal's.
     """
 
     words: tuple[str, ...]
@@ -43,6 +55,7 @@ class Command:
     stdout: Callable[[bytes], Awaitable[None]]
     stderr: Callable[[bytes], Awaitable[None]]
     has_terminal: bool = False
+    sizes: AsyncIterator[Size] | None = None
 
 
 class PodStreams(Protocol):
@@ -58,3 +71,15 @@ class PodStreams(Protocol):
 
         Cancelling the call ends the command.
         """
+
+    async def attach(self, namespace: str, name: str, container: str, command: Command) -> int:
+        """0 when the container's process has ended; until then its output from now on, and its input.
+
+        Cancelling the call leaves the process alone.
+        """
+
+    async def connect(self, namespace: str, name: str, port: int) -> Ends:
+        """A connection to a port of the pod, on its address or its loopback. OSError where nobody listens."""
+
+    async def over(self, namespace: str, name: str) -> None:
+        """Returns when the pod has ended or is gone; what was connected to it has no use any more."""

@@ -117,6 +117,8 @@ _POD_SUBRESOURCES = (
     STATUS,
     Subresource("log", ("get",)),
     Subresource("exec", ("create", "get"), kind="PodExecOptions"),
+    Subresource("attach", ("create", "get"), kind="PodAttachOptions"),
+    Subresource("portforward", ("create", "get"), kind="PodPortForwardOptions"),
     Subresource("binding", ("create",), kind="Binding"),
     Subresource("eviction", ("create",), "policy", "v1", "Eviction"),
 )

@@ -1,19 +1,27 @@
-"""Logs and commands of this node's pods, for the API server."""
+"""Logs, commands and ports of this node's pods, for the API server."""
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from tidegate.kube.resource import PODS, ApiError
-from tidegate.local.nodes import container_logs
+from tidegate.local.nodes import attaching, container_logs
 from tidegate.local.nodes.context import NodeContext
+from tidegate.local.nodes.network.pod_networks import LOOPBACK
+from tidegate.local.nodes.places.pod_place import has_network
 from tidegate.local.nodes.pods.pod_worker import PodTask
 from tidegate.local.nodes.processes import exec
 from tidegate.local.nodes.processes.exec import Inside
 from tidegate.local.nodes.processes.instance import Instance, instances
 from tidegate.local.objects import Objects
-from tidegate.local.streams import Command, LogOptions
+from tidegate.local.streams import Command, Ends, LogOptions
+
+LOOK_S = 1.0
 
 
 class Streams:
@@ -38,8 +46,47 @@ class Streams:
         """See `PodStreams.exec`."""
         inside = self._inside(self._pod(namespace, name), container)
         if command.has_terminal:
-            return await exec.stream_tty(inside, command.words, command.stdin, command.stdout)
+            return await exec.stream_tty(inside, command)
         return await exec.stream(inside, command.words, command.stdin, command.stdout, command.stderr)
+
+    async def attach(self, namespace: str, name: str, container: str, command: Command) -> int:
+        """See `PodStreams.attach`."""
+        pod = self._pod(namespace, name)
+        self._inside(pod, container)
+        instance = self._instance(pod, _named(pod, container), False)
+        return await attaching.attach(instance, command, self._context.clock)
+
+    async def connect(self, namespace: str, name: str, port: int) -> Ends:
+        """See `PodStreams.connect`."""
+        pod = self._pod(namespace, name)
+        address = (pod.get("status") or {}).get("podIP")
+        if not address or _is_over(pod):
+            raise ApiError(400, "BadRequest", f'pod "{name}" is not running')
+        network = self._context.network
+        try:
+            made = await network.connect(address, port)
+        except ConnectionRefusedError:
+            made = await self._on_loopback(pod, port)
+        return await asyncio.open_connection(sock=made)
+
+    async def over(self, namespace: str, name: str) -> None:
+        """See `PodStreams.over`."""
+        found = self._objects.get(PODS, namespace, name)
+        uid = found["metadata"]["uid"] if found else ""
+        while found is not None and found["metadata"]["uid"] == uid and not _is_over(found):
+            await self._context.clock.sleep(LOOK_S)
+            found = self._objects.get(PODS, namespace, name)
+
+    async def _on_loopback(self, pod: Mapping[str, Any], port: int) -> socket.socket:
+        """A connection to a program that listens on the pod's 127.0.0.1 alone."""
+        if not has_network(self._context, pod):
+            return await self._context.network.connect(LOOPBACK, port)
+        task = self._pods.get(pod["metadata"]["uid"])
+        for one in task.containers if task else ():
+            inside = one.inside()
+            if inside is not None:
+                return await exec.dial(inside, port)
+        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
 
     def _pod(self, namespace: str, name: str) -> dict[str, Any]:
         pod = self._objects.get(PODS, namespace, name)
@@ -74,6 +121,10 @@ class Streams:
             told = f'container "{container}" in pod "{name}" is waiting to start: {_reason(pod, container)}'
             raise ApiError(400, "BadRequest", told)
         return ran[-1]
+
+
+def _is_over(pod: Mapping[str, Any]) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def _named(pod: Mapping[str, Any], container: str) -> str:

@@ -14,7 +14,6 @@ from tidegate.kube.resource import CONFIG_MAPS, DEPLOYMENTS, JOBS, NAMESPACES, P
 
 pytestmark = pytest.mark.real
 
-WITHOUT_WEBSOCKETS = ("1.27",)
 APP = """
 apiVersion: apps/v1
 kind: Deployment
@@ -261,10 +260,6 @@ async def test_logs_of_pods_jobs_and_selectors(served: Served, kubectl: Kubectl)
 
 async def test_exec_carries_output_input_and_exit_codes(kubectl: Kubectl) -> None:
     await apply(kubectl, APP)
-    if kubectl.version in WITHOUT_WEBSOCKETS:  # type: ignore[attr-defined]
-        code, _, err = await kubectl("exec", "alone", "--", "echo")
-        assert (code, "over websockets only" in err) == (1, True), err
-        return
     assert await good(kubectl, "exec", "alone", "--", "echo", "a", "b c") == "a b c\n"
     assert await good(kubectl, "exec", "-i", "alone", "--", "cat", stdin="from here\n") == "from here\n"
     code, out, err = await kubectl("exec", "alone", "--", "fail", "3")
@@ -361,14 +356,3 @@ async def test_replace_and_run(served: Served, kubectl: Kubectl) -> None:
     pod = served.plane.objects.get(PODS, "default", "quick")
     assert pod is not None
     assert pod["spec"]["containers"][0]["args"] == ["work"]
-
-
-async def test_what_is_not_offered_says_so(served: Served, kubectl: Kubectl) -> None:
-    await apply(kubectl, APP)
-    await served.plane.objects.patch(PODS, "default", "alone", {"status": {"phase": "Running"}}, "status")
-    code, _, err = await kubectl("apply", "--server-side", "-f", "-", stdin=APP)
-    assert (code, "without --server-side" in err) == (1, True), err
-    code, _, err = await kubectl("port-forward", "pod/alone", "0:80")
-    assert (code, "port-forward is not offered" in err) == (1, True), err
-    code, _, err = await kubectl("attach", "alone")
-    assert (code, "use kubectl logs or exec" in err) == (1, True), err

@@ -201,7 +201,7 @@ async def test_a_client_that_leaves_ends_its_command(pod: Served) -> None:
 @pytest.mark.parametrize(
     ("path", "code", "message"),
     [
-        (f"{POD}/exec?command=a", 501, "websocket"),
+        (f"{POD}/exec?command=a", 400, "you must specify an upgrade"),
         (f"{POD}/exec", 400, "at least one command"),
         (f"{POD}/exec?command=a&container=x", 400, "container x is not valid"),
         (f"{POD}x/exec?command=a", 404, "not found"),

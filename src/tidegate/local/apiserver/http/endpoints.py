@@ -18,7 +18,6 @@ from tidegate.kube.responses import (
     json_answer,
     no_such_path,
     not_allowed,
-    not_offered,
     success_body,
 )
 from tidegate.local.apiserver.authorization import escalation
@@ -46,11 +45,7 @@ from tidegate.runtime.clock import Clock
 
 COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
 OBJECT_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-NOT_OFFERED = {
-    "attach": "attaching to a running container is not offered by this server; use kubectl logs or exec",
-    "portforward": "port-forward is not offered by this server; "
-    "Services listen on addresses of this machine (kubectl get services)",
-}
+STREAMED = ("exec", "attach", "portforward")
 Result = TypeVar("Result")
 
 
@@ -69,7 +64,7 @@ class Endpoints:
 
     def verb(self, request: web.Request, path: Path) -> str:
         """The API's word for what a request does (`list`, `watch`, `create`, `connect` …)."""
-        if path.plural == "pods" and path.subresource in ("exec", *NOT_OFFERED):
+        if path.plural == "pods" and path.subresource in STREAMED:
             return "connect"
         words = OBJECT_VERBS if path.name else COLLECTION_VERBS
         verb = words.get(request.method, request.method.lower())
@@ -116,14 +111,14 @@ class Endpoints:
     async def _serve_subresource(
         self, request: web.Request, kind: Kind, path: Path, verb: str, user: User
     ) -> web.StreamResponse:
-        if path.plural == "pods" and path.subresource in NOT_OFFERED:
-            raise not_offered(NOT_OFFERED[path.subresource])
         sub = kind.subresource(path.subresource)
         if sub is None or not path.name:
             raise no_such_path()
-        if kind.key == "pods" and sub.name == "exec":
+        if kind.key == "pods" and sub.name in STREAMED:
             self._confirm_create(path, user)
-            return await self._streams.exec(request, path)
+            streams = self._streams
+            serve = {"exec": streams.exec, "attach": streams.attach, "portforward": streams.port_forward}
+            return await serve[sub.name](request, path)
         if verb not in sub.verbs:
             raise self._refusal(request, kind)
         if kind.key == "pods" and sub.name in ("binding", "eviction"):

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
 import pty
 import signal
+import socket
+import struct
 import sys
+import termios
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from tidegate.local.nodes.processes.instance import LAUNCHER
+from tidegate.local.streams import Command, Size
 
 CHUNK_BYTES = 65536
 OUTPUT_BYTES = 10_240
@@ -85,15 +92,40 @@ async def stream(
         await _end(process, feeding)
 
 
-async def stream_tty(
-    inside: Inside, command: Sequence[str], stdin: AsyncIterator[bytes] | None, stdout: Sink
-) -> int:
+async def dial(inside: Inside, port: int) -> socket.socket:
+    """A connection to a port of the container's loopback. OSError where nobody listens."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-I", "-S", str(LAUNCHER), "dial", str(inside.pid), str(port)],
+            env={},
+            stdin=theirs.fileno(),
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        try:
+            await _ready(ours.fileno(), is_reading=True)
+            told, files, _, _ = socket.recv_fds(ours, 16, 1)
+        finally:
+            await _end(process)
+    if files:
+        made = socket.socket(fileno=files[0])
+        made.setblocking(False)
+        return made
+    code = int(told or b"0") or errno.ECONNREFUSED
+    raise OSError(code, os.strerror(code))
+
+
+async def stream_tty(inside: Inside, command: Command) -> int:
     """The exit code; the command has a terminal of its own, and one output."""
     master, slave = pty.openpty()
     os.set_blocking(master, False)
     try:
         process = await asyncio.create_subprocess_exec(
-            *inside.argv(command, True),
+            *inside.argv(command.words, True),
             env={"TERM": "xterm", **inside.env},
             stdin=slave,
             stdout=slave,
@@ -105,12 +137,21 @@ async def stream_tty(
         raise
     finally:
         os.close(slave)
-    feeding = asyncio.create_task(_type(master, stdin)) if stdin is not None else None
+    inputs = [] if command.stdin is None else [_type(master, command.stdin)]
+    if command.sizes is not None:
+        inputs.append(_resize(master, command.sizes))
+    feeding = asyncio.gather(*inputs)
     try:
-        return await _finish(process, [Drain(lambda: _typed(master), stdout)])
+        return await _finish(process, [Drain(lambda: _typed(master), command.stdout)])
     finally:
         await _end(process, feeding)
         os.close(master)
+
+
+async def _resize(master: int, sizes: AsyncIterator[Size]) -> None:
+    async for size in sizes:
+        with suppress(OSError):
+            fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size.height, size.width, 0, 0))
 
 
 async def _finish(process: Process, drains: Sequence[Drain]) -> int:
@@ -206,7 +247,7 @@ async def _ready(fd: int, is_reading: bool) -> None:
         (loop.remove_reader if is_reading else loop.remove_writer)(fd)
 
 
-async def _end(process: Process, feeding: asyncio.Task[None] | None = None) -> None:
+async def _end(process: Process, feeding: asyncio.Future[Any] | None = None) -> None:
     """Nothing of the command stays: its whole session is killed if it has not ended by itself."""
     if feeding is not None:
         feeding.cancel()

@@ -3,6 +3,7 @@
     python -I -S launch run <instance directory>           claim, mount, become the command
     python -I -S launch enter <pid> <directory> <tty> <user:group:groups> ARG
                                                            join the namespaces of <pid>, become ARG…
+    python -I -S launch dial <pid> <port>                  connect to the loopback of <pid>
     python -I -S launch probe <scratch directory>          which view of the machine is possible here
 
 Python runs this folder, so its modules know each other by their bare names; it is no package of the
@@ -29,6 +30,10 @@ def main(arguments: list[str]) -> int:
         from enter import enter
 
         return enter(int(words[1]), words[2], words[3] == b"1", words[4], words[5:])
+    if words[0] == b"dial":
+        from dial import dial
+
+        return dial(int(words[1]), int(words[2]))
     from probe import probe
 
     return probe(words[1])

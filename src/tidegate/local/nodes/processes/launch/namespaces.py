@@ -35,9 +35,12 @@ def join_network(fd: int) -> bool:
     return is_other
 
 
-def join(pid: int) -> None:
-    """Enters all namespaces of a container's process; they are opened before any of them is entered."""
-    kinds = (("user", NEWUSER), ("net", NEWNET), ("mnt", NEWNS), ("uts", NEWUTS))
+NETWORK = (("user", NEWUSER), ("net", NEWNET))
+EVERY = (*NETWORK, ("mnt", NEWNS), ("uts", NEWUTS))
+
+
+def join(pid: int, kinds: tuple[tuple[str, int], ...] = EVERY) -> None:
+    """Enters namespaces of a container's process; they are opened before any of them is entered."""
     opened = [(kind, flag, os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY)) for kind, flag in kinds]
     for kind, flag, theirs in opened:
         if os.fstat(theirs).st_ino != os.stat(f"/proc/self/ns/{kind}").st_ino:

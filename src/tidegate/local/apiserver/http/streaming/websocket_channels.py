@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tidegate.kube.resource import ApiError
-from tidegate.kube.responses import encode, status_body
+from tidegate.kube.responses import encode
+from tidegate.local.apiserver.http.streaming.channels import SIZE_BYTES, sizes_of, status_of
+from tidegate.local.apiserver.http.streaming.wires import WRITE_S
 from tidegate.local.apiserver.paths import flag
+from tidegate.local.streams import Size
 
-STDIN, STDOUT, STDERR, STATUS = 0, 1, 2, 3
+STDIN, STDOUT, STDERR, STATUS, RESIZE = 0, 1, 2, 3, 4
 CLOSE_CHANNEL = 255
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 MESSAGE_BYTES = 4 * 1024 * 1024
 STDIN_MESSAGES = 64
-WRITE_S = 600.0
-
-log = logging.getLogger(__name__)
+SIZES = 16
 
 
 class Session:
@@ -38,6 +37,8 @@ class Session:
         self._socket = socket
         self._input: asyncio.Queue[bytes | None] = asyncio.Queue(STDIN_MESSAGES)
         self.stdin: AsyncIterator[bytes] | None = self._read_input() if flag(query, "stdin") else None
+        self._sizes: asyncio.Queue[bytes] = asyncio.Queue(SIZES)
+        self.sizes: AsyncIterator[Size] | None = sizes_of(self._read_sizes()) if self.is_terminal else None
 
     async def stdout(self, chunk: bytes) -> None:
         if self._has_stdout:
@@ -51,7 +52,7 @@ class Session:
 
     async def run(self, command: Coroutine[Any, Any, int]) -> None:
         """Carries the streams until the command ends or the client leaves, which ends the command."""
-        running = asyncio.create_task(_status_of(command))
+        running = asyncio.create_task(status_of(command))
         listening = asyncio.create_task(self._listen())
         try:
             await asyncio.wait([running, listening], return_when=asyncio.FIRST_COMPLETED)
@@ -73,6 +74,11 @@ class Session:
             channel, content = message.data[0], message.data[1:]
             if channel == STDIN and content:
                 await self._put_input(content)
+            elif channel == RESIZE and self.is_terminal:
+                if self._sizes.full():
+                    # The newest is the one that counts.
+                    self._sizes.get_nowait()
+                self._sizes.put_nowait(content[:SIZE_BYTES])
             elif channel == CLOSE_CHANNEL and content[:1] == bytes([STDIN]):
                 await self._put_input(None)
 
@@ -84,30 +90,12 @@ class Session:
         while (content := await self._input.get()) is not None:
             yield content
 
+    async def _read_sizes(self) -> AsyncIterator[bytes]:
+        while True:
+            yield await self._sizes.get()
+
     async def _send(self, channel: int, content: bytes) -> None:
         """Waits while the client takes nothing, but not for ever."""
         if content:
             async with asyncio.timeout(WRITE_S):
                 await self._socket.send_bytes(bytes([channel]) + content)
-
-
-async def _status_of(command: Coroutine[Any, Any, int]) -> dict[str, Any]:
-    """The Status that ends the session; whatever goes wrong is told to the client."""
-    try:
-        code = await command
-    except ApiError as error:
-        return status_body(error)
-    except (ConnectionError, TimeoutError) as error:
-        return status_body(ApiError(500, "InternalError", f"the client took no more output: {error}"))
-    except Exception as error:
-        log.exception("a remote command broke")
-        return status_body(ApiError(500, "InternalError", f"cannot run the command: {error}"))
-    if code == 0:
-        return {"metadata": {}, "status": "Success"}
-    failure = ApiError(
-        500,
-        "NonZeroExitCode",
-        f"command terminated with non-zero exit code: exit status {code}",
-        {"causes": [{"reason": "ExitCode", "message": str(code)}]},
-    )
-    return status_body(failure)
