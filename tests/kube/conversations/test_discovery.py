@@ -12,14 +12,17 @@ from parts.conversation import Talk
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 # What both serve of the kinds that both serve.
 KINDS = {
-    "v1": "configmaps endpoints events namespaces nodes persistentvolumeclaims persistentvolumes pods "
-    "secrets serviceaccounts services",
+    "v1": "configmaps endpoints events limitranges namespaces nodes persistentvolumeclaims persistentvolumes "
+    "pods resourcequotas secrets serviceaccounts services",
     "apps/v1": "controllerrevisions daemonsets deployments replicasets statefulsets",
     "batch/v1": "cronjobs jobs",
     "autoscaling/v1": "horizontalpodautoscalers",
     "autoscaling/v2": "horizontalpodautoscalers",
     "coordination.k8s.io/v1": "leases",
     "discovery.k8s.io/v1": "endpointslices",
+    "networking.k8s.io/v1": "ingresses networkpolicies",
+    "storage.k8s.io/v1": "storageclasses",
+    "scheduling.k8s.io/v1": "priorityclasses",
     "rbac.authorization.k8s.io/v1": "clusterrolebindings clusterroles rolebindings roles",
     "apiextensions.k8s.io/v1": "customresourcedefinitions",
 }
@@ -45,6 +48,12 @@ ABOUT = {
         {"hpa"},
         {"all"},
     ),
+    "ingresses": ("Ingress", "ingress", True, {"ing"}, set()),
+    "networkpolicies": ("NetworkPolicy", "networkpolicy", True, {"netpol"}, set()),
+    "storageclasses": ("StorageClass", "storageclass", False, {"sc"}, set()),
+    "priorityclasses": ("PriorityClass", "priorityclass", False, {"pc"}, set()),
+    "limitranges": ("LimitRange", "limitrange", True, {"limits"}, set()),
+    "resourcequotas": ("ResourceQuota", "resourcequota", True, {"quota"}, set()),
     "customresourcedefinitions": (
         "CustomResourceDefinition",
         "customresourcedefinition",

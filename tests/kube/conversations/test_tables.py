@@ -261,6 +261,29 @@ OTHER_ROWS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         },
     ),
     (
+        "ingresses",
+        "networking.k8s.io/v1",
+        {
+            "spec": {
+                "defaultBackend": {"service": {"name": "a", "port": {"number": 80}}},
+                "tls": [{"hosts": ["a.example"]}],
+                "rules": [{"host": f"{name}.example"} for name in "abcd"],
+            }
+        },
+        {
+            "Class": "<none>",
+            "Hosts": "a.example,b.example,c.example + 1 more...",
+            "Address": "",
+            "Ports": "80, 443",
+        },
+    ),
+    (
+        "networkpolicies",
+        "networking.k8s.io/v1",
+        {"spec": {"podSelector": {"matchLabels": {"a": "b"}}}},
+        {"Pod-Selector": "a=b"},
+    ),
+    (
         "endpoints",
         "",
         {
@@ -312,6 +335,10 @@ COLUMNS = {
     "batch/v1/jobs": "Name Status Completions Duration Age Containers* Images* Selector*",
     "autoscaling/v2/horizontalpodautoscalers": "Name Reference Targets MinPods MaxPods Replicas Age",
     "autoscaling/v1/horizontalpodautoscalers": "Name Reference Targets MinPods MaxPods Replicas Age",
+    "networking.k8s.io/v1/ingresses": "Name Class Hosts Address Ports Age",
+    "networking.k8s.io/v1/networkpolicies": "Name Pod-Selector Age",
+    "limitranges": "Name Created_At",
+    "resourcequotas": "Name Request Limit Age",
     "rbac.authorization.k8s.io/v1/roles": "Name Created_At",
 }
 

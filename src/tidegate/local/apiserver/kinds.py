@@ -211,6 +211,30 @@ BUILT_IN: tuple[Kind, ...] = (
         subresources=(STATUS,),
         has_generation=True,
     ),
+    # What follows is stored, and has no effect: see `writing/unhonoured.py`.
+    Kind(_core("limitranges", "LimitRange"), ("limits",)),
+    Kind(_core("resourcequotas", "ResourceQuota"), ("quota",), subresources=(STATUS,)),
+    Kind(
+        Resource("networking.k8s.io", "v1", "ingresses", "Ingress"),
+        ("ing",),
+        subresources=(STATUS,),
+        has_generation=True,
+        singular="ingress",
+    ),
+    Kind(
+        Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
+        ("netpol",),
+        has_generation=True,
+    ),
+    Kind(
+        Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", is_namespaced=False),
+        ("sc",),
+    ),
+    Kind(
+        Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", is_namespaced=False),
+        ("pc",),
+        has_generation=True,
+    ),
     _review("authentication", "tokenreviews", "TokenReview"),
     _review("authentication", "selfsubjectreviews", "SelfSubjectReview"),
     _review("authorization", "subjectaccessreviews", "SubjectAccessReview"),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOTS = {
     "core/v1": "Namespace Node Pod Service Endpoints ConfigMap Secret ServiceAccount PersistentVolumeClaim "
-    "PersistentVolume Event Binding",
+    "PersistentVolume Event Binding LimitRange ResourceQuota",
     "apps/v1": "Deployment ReplicaSet StatefulSet DaemonSet ControllerRevision",
     "batch/v1": "Job CronJob",
     "autoscaling/v1": "Scale HorizontalPodAutoscaler",
@@ -28,6 +28,9 @@ ROOTS = {
     "discovery/v1": "EndpointSlice",
     "policy/v1": "PodDisruptionBudget Eviction",
     "rbac/v1": "Role RoleBinding ClusterRole ClusterRoleBinding",
+    "networking/v1": "Ingress NetworkPolicy",
+    "storage/v1": "StorageClass",
+    "scheduling/v1": "PriorityClass",
     "meta/v1": "DeleteOptions",
     "authentication/v1": "TokenRequest TokenReview SelfSubjectReview",
     "authorization/v1": "SubjectAccessReview LocalSubjectAccessReview SelfSubjectAccessReview "
@@ -40,7 +43,13 @@ PLAIN = {
     "intstr.IntOrString": "intorstr", "metav1.FieldsV1": "raw", "FieldsV1": "raw",
     "runtime.RawExtension": "raw", "types.UID": "str",
 }  # fmt: skip
-PACKAGES = {"metav1": "meta/v1", "v1": "core/v1", "corev1": "core/v1", "autoscalingv1": "autoscaling/v1"}
+PACKAGES = {
+    "metav1": "meta/v1",
+    "v1": "core/v1",
+    "corev1": "core/v1",
+    "apiv1": "core/v1",
+    "autoscalingv1": "autoscaling/v1",
+}
 FIELD = re.compile(r"^\s+(?:(\w+)\s+)?([\w.*\[\]{}]+)\s+`json:\"([^\"]*)\"[^`\n]*protobuf:\"\w+,(\d+),", re.M)
 STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.M | re.S)
 NAMED = re.compile(r"^\s*(?:type )?(\w+) (string|int32|int64|\[\][\w.]+|map\[\w+\][\w.]+)$", re.M)

@@ -35,6 +35,12 @@ ROOTS = {
     "cronjobs.batch": "V1CronJob",
     "horizontalpodautoscalers.autoscaling": "V2HorizontalPodAutoscaler",
     "horizontalpodautoscalers.v1.autoscaling": "V1HorizontalPodAutoscaler",
+    "limitranges": "V1LimitRange",
+    "resourcequotas": "V1ResourceQuota",
+    "ingresses.networking.k8s.io": "V1Ingress",
+    "networkpolicies.networking.k8s.io": "V1NetworkPolicy",
+    "storageclasses.storage.k8s.io": "V1StorageClass",
+    "priorityclasses.scheduling.k8s.io": "V1PriorityClass",
     "leases.coordination.k8s.io": "V1Lease",
     "endpointslices.discovery.k8s.io": "V1EndpointSlice",
     "poddisruptionbudgets.policy": "V1PodDisruptionBudget",
@@ -57,6 +63,7 @@ PLAIN = {"str": "str", "int": "int", "float": "float", "bool": "bool", "object":
 PLAIN["bytes"] = "bytes"
 # The client says "str" for quantities; these fields are quantities wherever they occur.
 QUANTITIES = {"limits", "requests", "capacity", "allocatable", "allocatedResources", "sizeLimit", "divisor"}
+OF_LIMITS = ("V1LimitRangeItem", "V1ResourceQuotaSpec", "V1ResourceQuotaStatus")
 METRIC_QUANTITIES = {"averageValue", "value", "tolerance"}
 
 
@@ -66,7 +73,8 @@ def type_text(owner: str, name: str, text: str) -> str:
     if match := re.fullmatch(r"[Dd]ict\[str, (.*)\]", text):
         return "{" + type_text(owner, name, match[1]) + "}"
     is_metric = owner in ("V2MetricTarget", "V2MetricValueStatus", "V2HPAScalingRules")
-    if text == "str" and (name in QUANTITIES or (is_metric and name in METRIC_QUANTITIES)):
+    is_limit = owner in OF_LIMITS and name not in ("type", "scopes")
+    if text == "str" and (name in QUANTITIES or is_limit or (is_metric and name in METRIC_QUANTITIES)):
         return "quantity"
     return PLAIN.get(text, text)
 

@@ -18,3 +18,16 @@ def kind(name: str) -> Any:
 def test_a_stateful_set_updates_one_pod_at_a_time_whatever_it_asks_for(rolling, count):
     body = {"spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": rolling}}}
     assert len(warnings(kind("StatefulSet"), body)) == count
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Ingress", "NetworkPolicy", "StorageClass", "PriorityClass", "LimitRange", "ResourceQuota"],
+)
+def test_what_is_only_stored_says_so(name):
+    assert len(warnings(kind(name), {"spec": {}})) == 1
+
+
+@pytest.mark.parametrize("name", ["ConfigMap", "Deployment", "DaemonSet", "CronJob"])
+def test_what_is_honoured_says_nothing(name):
+    assert warnings(kind(name), {"spec": {}}) == []

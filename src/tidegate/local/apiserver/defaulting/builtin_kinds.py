@@ -11,6 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 from tidegate.local.apiserver.defaulting.pod_spec import fill, pod_only, pod_spec
+from tidegate.local.apiserver.defaulting.policies import (
+    ingress,
+    limit_range,
+    network_policy,
+    priority_class,
+    resource_quota,
+    storage_class,
+)
 from tidegate.local.apiserver.defaulting.qos import qos_class
 from tidegate.local.apiserver.defaulting.workloads import (
     canonical_quantities,
@@ -19,6 +27,7 @@ from tidegate.local.apiserver.defaulting.workloads import (
     daemon_set,
     deployment,
     job,
+    new_daemon_set,
     new_job,
     replica_set,
     stateful_set,
@@ -214,8 +223,18 @@ _BY_KEY: dict[str, Callable[[Object], None]] = {
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
     "poddisruptionbudgets.policy": _disruption_budget,
+    "ingresses.networking.k8s.io": ingress,
+    "networkpolicies.networking.k8s.io": network_policy,
+    "storageclasses.storage.k8s.io": storage_class,
+    "priorityclasses.scheduling.k8s.io": priority_class,
+    "limitranges": limit_range,
+    "resourcequotas": resource_quota,
     "customresourcedefinitions.apiextensions.k8s.io": _crd,
     "rolebindings.rbac.authorization.k8s.io": _role_ref,
     "clusterrolebindings.rbac.authorization.k8s.io": _role_ref,
 }
-_BY_KEY_ONCE: dict[str, Callable[[Object], None]] = {"pods": _new_pod, "jobs.batch": new_job}
+_BY_KEY_ONCE: dict[str, Callable[[Object], None]] = {
+    "pods": _new_pod,
+    "daemonsets.apps": new_daemon_set,
+    "jobs.batch": new_job,
+}

@@ -87,7 +87,7 @@ class Completion:
             return list(self._special_addresses(kind, new))
         if kind.key == _PODS and old is None:
             self._mount_account(kind, new)
-        if kind.key == _DAEMON_SETS:
+        if kind.key == _DAEMON_SETS and old is not None:
             _count_templates(new, old)
         if kind.key == CRD_KEY and not any(crd_problems(new)):
             establish(new, old, now)
@@ -128,12 +128,10 @@ class Completion:
             establish(new, old, now)
 
 
-def _count_templates(new: Object, old: Object | None) -> None:
+def _count_templates(new: Object, old: Object) -> None:
     """How often the template has changed, whatever the writer says of it."""
-    count = 1
-    if old is not None:
-        before = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "1")
-        count = int(before) + int(not same(old["spec"]["template"], new["spec"]["template"]))
+    before = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "1")
+    count = int(before) + int(not same(old["spec"]["template"], new["spec"]["template"]))
     notes = {**(new["metadata"].get("annotations") or {}), TEMPLATE_GENERATION: str(count)}
     new["metadata"]["annotations"] = notes
 

@@ -7,7 +7,7 @@ from typing import Any
 from tidegate.base.quantity import canonical
 from tidegate.local.apiserver.defaulting.pod_spec import fill, pod_spec
 from tidegate.local.apiserver.validation import rules
-from tidegate.local.objects import Object
+from tidegate.local.objects import TEMPLATE_GENERATION, Object
 
 _CONTROLLER_UID, _JOB_NAME = "controller-uid", "job-name"
 _PREFIX = "batch.kubernetes.io/"
@@ -116,6 +116,11 @@ def daemon_set(body: Object) -> None:
     status = body.setdefault("status", {})
     for field in ("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"):
         status.setdefault(field, 0)
+
+
+def new_daemon_set(body: Object) -> None:
+    notes = body["metadata"].get("annotations") or {}
+    body["metadata"]["annotations"] = {**notes, TEMPLATE_GENERATION: "1"}
 
 
 def cron_job(body: Object) -> None:

@@ -23,6 +23,7 @@ from tidegate.local.apiserver.printing.columns import (
     listed,
     written,
 )
+from tidegate.local.apiserver.printing.policy_columns import POLICIES
 from tidegate.local.apiserver.printing.workload_columns import WORKLOADS
 
 
@@ -145,6 +146,7 @@ def _config_entries(body: dict[str, Any], now: datetime) -> int:
 
 BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
     **WORKLOADS,
+    **POLICIES,
     ("", "Pod"): (
         NAME,
         Column("Ready", lambda body, now: workload_cells.pod_state(body).ready_text),

@@ -22,6 +22,16 @@ from tidegate.local.apiserver.validation.endpoints import (
 from tidegate.local.apiserver.validation.hpa import hpa_problems
 from tidegate.local.apiserver.validation.object_metadata import metadata_problems
 from tidegate.local.apiserver.validation.pods.specification import pod_spec_problems
+from tidegate.local.apiserver.validation.policies.classes import (
+    limit_range_problems,
+    priority_class_problems,
+    resource_quota_problems,
+    storage_class_problems,
+)
+from tidegate.local.apiserver.validation.policies.networking import (
+    ingress_problems,
+    network_policy_problems,
+)
 from tidegate.local.apiserver.validation.roles import binding_problems, role_problems
 from tidegate.local.apiserver.validation.rules import (
     Problems,
@@ -114,6 +124,12 @@ _BY_KEY: dict[str, Callable[[Object], Problems]] = {
     "events": _event,
     "poddisruptionbudgets.policy": _disruption_budget,
     "leases.coordination.k8s.io": _lease,
+    "ingresses.networking.k8s.io": ingress_problems,
+    "networkpolicies.networking.k8s.io": network_policy_problems,
+    "storageclasses.storage.k8s.io": storage_class_problems,
+    "priorityclasses.scheduling.k8s.io": priority_class_problems,
+    "limitranges": limit_range_problems,
+    "resourcequotas": resource_quota_problems,
     "roles.rbac.authorization.k8s.io": partial(role_problems, is_namespaced=True),
     "clusterroles.rbac.authorization.k8s.io": partial(role_problems, is_namespaced=False),
     "rolebindings.rbac.authorization.k8s.io": partial(binding_problems, is_namespaced=True),

@@ -128,6 +128,18 @@ def _binding(old: Object, new: Object) -> Problems:
         yield wrong("roleRef", new.get("roleRef"), "cannot change roleRef")
 
 
+def _storage_class(old: Object, new: Object) -> Problems:
+    for name in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
+        if old.get(name) != new.get(name):
+            yield forbidden(name, f"updates to {name} are forbidden.")
+
+
+def _priority_class(old: Object, new: Object) -> Problems:
+    if old["value"] != new["value"]:
+        yield forbidden("value", "may not be changed in an update.")
+    yield from _fields(old, new, "", "preemptionPolicy")
+
+
 def _crd(old: Object, new: Object) -> Problems:
     yield from _fields(old["spec"], new["spec"], "spec.", "group", "scope")
     yield from _fields(old["spec"]["names"], new["spec"]["names"], "spec.names.", "plural", "kind")
@@ -146,6 +158,8 @@ _BY_KEY: dict[str, Callable[[Object, Object], Problems]] = {
     "services": _service,
     "endpointslices.discovery.k8s.io": _slice,
     "persistentvolumeclaims": _claim,
+    "storageclasses.storage.k8s.io": _storage_class,
+    "priorityclasses.scheduling.k8s.io": _priority_class,
     "rolebindings.rbac.authorization.k8s.io": _binding,
     "clusterrolebindings.rbac.authorization.k8s.io": _binding,
     "customresourcedefinitions.apiextensions.k8s.io": _crd,

@@ -20,6 +20,29 @@ def _stateful_set(new: Object) -> Iterator[str]:
         yield "spec.updateStrategy.rollingUpdate.maxUnavailable has no effect: pods are updated one by one"
 
 
+def _always(told: str) -> Callable[[Object], Iterator[str]]:
+    return lambda new: iter((told,))
+
+
 _BY_KEY: dict[str, Callable[[Object], Iterator[str]]] = {
     "statefulsets.apps": _stateful_set,
+    "ingresses.networking.k8s.io": _always(
+        "an Ingress has no effect here: nothing serves its hosts; "
+        "a Service of type NodePort is reached at 127.0.0.1"
+    ),
+    "networkpolicies.networking.k8s.io": _always(
+        "a NetworkPolicy has no effect here: pods reach each other, and are reached, whatever it says"
+    ),
+    "storageclasses.storage.k8s.io": _always(
+        "a StorageClass has no effect here: a claim gets a folder of this machine, whatever its class"
+    ),
+    "priorityclasses.scheduling.k8s.io": _always(
+        "a PriorityClass has no effect here: no pod gives way to another"
+    ),
+    "limitranges": _always(
+        "a LimitRange has no effect here: containers get no requests and limits by it, and none are refused"
+    ),
+    "resourcequotas": _always(
+        "a ResourceQuota has no effect here: nothing is counted, and nothing is refused"
+    ),
 }
