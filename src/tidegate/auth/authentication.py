@@ -24,7 +24,7 @@ from tidegate.auth.identities import identity_of
 from tidegate.auth.lending import Lending, lending_of
 from tidegate.auth.lookup import named
 from tidegate.auth.scope import Scope
-from tidegate.auth.sources import service_account_token
+from tidegate.auth.sources import oauth2, service_account_token, vault
 from tidegate.auth.sources.place import Found, Place, Waiting, Wanted
 from tidegate.base.errors import Misconfigured, TidegateError, Unsupported
 from tidegate.kit.identity import Identity
@@ -41,7 +41,9 @@ _KINDS = (None, "", "TriggerAuthentication", "ClusterTriggerAuthentication")
 _KEYS_SHOWN = 8
 
 _FETCHED: tuple[tuple[str, str, Callable[[Place, Any], Iterator[Wanted | Found]]], ...] = (
+    ("hashiCorpVault", "hashi_corp_vault", vault.wanted),
     ("boundServiceAccountToken", "bound_service_account_token", service_account_token.wanted),
+    ("oauth2", "oauth2", oauth2.wanted),
 )
 """Sources that are fetched, in KEDA's order: their names, their fields, and what they want."""
 
@@ -147,12 +149,10 @@ def _fetched(place: Place, spec: TriggerAuthenticationSpec) -> Iterator[Found]:
 def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
     """The field and the name of each source that this version cannot ask."""
     for word, is_used in (
-        ("hashiCorpVault", spec.hashi_corp_vault),
         ("azureKeyVault", spec.azure_key_vault),
         ("azureServicePrincipal", spec.azure_service_principal),
         ("gcpSecretManager", spec.gcp_secret_manager),
         ("awsSecretManager", spec.aws_secret_manager),
-        ("oauth2", spec.oauth2),
     ):
         if is_used:
             yield word, word

@@ -52,9 +52,10 @@ class Lending:
             f"the {identity.label()} rests on the autoscaler's own credentials, which are not lent to "
             f"namespace {self.namespace}"
         )
-        return Misconfigured(attempted, answer=answer, next_step=self._next_step())
+        return Misconfigured(attempted, answer=answer, next_step=self.next_step())
 
-    def _next_step(self) -> str:
+    def next_step(self) -> str:
+        """What an administrator can do about it."""
         annotation = f"annotation {ALLOWED_NAMESPACES} of ClusterTriggerAuthentication {self.lender}"
         flag = f"the operator's --lend-identity={self.namespace}"
         if self.allowed is not None:

@@ -11,6 +11,7 @@ from tidegate.auth.files import ParameterFiles
 from tidegate.auth.lookup import Reader
 from tidegate.base.errors import Failure, Misconfigured
 from tidegate.kit.fetched import Fetched, Fetches, SourceQuestion
+from tidegate.kit.systems.vault import VaultDefaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Options:
     `is_secret_access_restricted`, Secrets are read nowhere else. `files` are the parameter files;
     None: no root path is configured. `lends_identity` are the namespaces whose triggers may use the
     autoscaler's own identity (`lending.EVERYONE`: all). `fetches` holds what was fetched from vaults and
-    their like; None: nobody fetches. `token_life_s` is that of bound tokens of ServiceAccounts.
+    their like; None: nobody fetches. `token_life_s` is that of bound tokens of ServiceAccounts, `vault` what
+    holds for all Vaults.
     """
 
     cluster_namespace: str = "keda"
@@ -30,6 +32,7 @@ class Options:
     lends_identity: tuple[str, ...] = ()
     fetches: Fetches | None = None
     token_life_s: int = 3600
+    vault: VaultDefaults = field(default_factory=VaultDefaults)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidegate.cli.manifests.files import Document
     from tidegate.cli.manifests.remarks import Remark
     from tidegate.cli.polling.cluster_access import ClusterAccess
+    from tidegate.cli.polling.fetched_once import FetchedOnce
     from tidegate.cli.polling.measure_once import Answer
     from tidegate.operator.reconcile.trigger_plan import Plan
 
@@ -92,13 +93,18 @@ async def poll(documents: Sequence[Document], errors: Sequence[Remark], kubeconf
     """One answer for each metric of each trigger, in the order of the manifests; one for an object that
     would be refused. `errors` are what is known to be wrong."""
     from tidegate.cli.polling.cluster_access import cluster_access
+    from tidegate.cli.polling.fetched_once import FetchedOnce
 
     async with cluster_access(kubeconfig) as cluster:
-        return await _polled(documents, errors, cluster)
+        fetched = FetchedOnce(cluster.surroundings)
+        try:
+            return await _polled(documents, errors, cluster, fetched)
+        finally:
+            await fetched.close()
 
 
 async def _polled(
-    documents: Sequence[Document], errors: Sequence[Remark], cluster: ClusterAccess
+    documents: Sequence[Document], errors: Sequence[Remark], cluster: ClusterAccess, fetched: FetchedOnce
 ) -> list[Answer]:
     from tidegate.api.decode import decode
     from tidegate.api.scaledjob import ScaledJob
@@ -107,12 +113,11 @@ async def _polled(
     from tidegate.cli.manifests.lookup import ManifestLookup
     from tidegate.cli.manifests.remarks import is_ours
     from tidegate.cli.manifests.server_checks import refused, stored
-    from tidegate.cli.polling.fetched_once import FetchedOnce
     from tidegate.cli.polling.measure_once import AT_A_TIME, Answer, measured, planned
 
     lookup = ManifestLookup([one for one in documents if not is_ours(one.body) or not refused(one.body)[1]])
     reached = replace(cluster, surroundings=cluster.with_files(lookup))
-    turn, fetched = asyncio.Semaphore(AT_A_TIME), FetchedOnce()
+    turn = asyncio.Semaphore(AT_A_TIME)
     found: list[Answer | tuple[ScaledObject | ScaledJob, Plan]] = []
     for document in documents:
         if not is_ours(document.body) or document.body["kind"] not in ("ScaledObject", "ScaledJob"):

@@ -8,16 +8,21 @@ from tidegate.base.errors import Failure, TidegateError
 
 if TYPE_CHECKING:
     from tidegate.connections.adapter import Surroundings
-    from tidegate.connections.pool import Connections
     from tidegate.kit.fetched import Fetched, SourceQuestion
 
 LIMIT_S = 10.0
 
 
 class FetchedOnce:
-    """Answers by question, whoever needs them; `missing` are those that were looked for and not fetched."""
+    """Answers by question, whoever needs them; `missing` are those that were looked for and not fetched.
 
-    def __init__(self) -> None:
+    Connections stay open until `close`: what was leased is given back then, and not before it is used.
+    """
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        from tidegate.connections.pool import Connections
+
+        self._connections = Connections(surroundings)
         self._answers: dict[SourceQuestion, Fetched | Failure] = {}
         self.missing: dict[SourceQuestion, None] = {}
 
@@ -37,24 +42,22 @@ class FetchedOnce:
         life = f", good for {found.life_s:.0f} s" if found.life_s is not None else ""
         return f"{where(question)}{life}"
 
-    async def fetch(self, surroundings: Surroundings) -> None:
+    async def fetch(self) -> None:
         """Asks for all that is missing, each server once."""
-        from tidegate.connections.pool import Connections
-
         missing, self.missing = self.missing, {}
-        connections = Connections(surroundings)
-        try:
-            for server in dict.fromkeys(question.server for question in missing):
-                await self._ask(connections, [one for one in missing if one.server == server])
-        finally:
-            await connections.close()
+        for server in dict.fromkeys(question.server for question in missing):
+            await self._ask([one for one in missing if one.server == server])
 
-    async def _ask(self, connections: Connections, questions: list[SourceQuestion]) -> None:
+    async def close(self) -> None:
+        """Safe when nothing was fetched, and safe twice."""
+        await self._connections.close()
+
+    async def _ask(self, questions: list[SourceQuestion]) -> None:
         from tidegate.measure.calling import call, open_adapter
         from tidegate.measure.connection import Connection
 
         connection = Connection(questions[0].server)
-        error = open_adapter(connection, connections.adapter)
+        error = open_adapter(connection, self._connections.adapter)
         for start in range(0, len(questions), connection.batch):
             batch = questions[start : start + connection.batch]
             answers = error or await call(connection, batch, LIMIT_S)

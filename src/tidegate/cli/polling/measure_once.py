@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -146,10 +147,11 @@ async def planned(
     `fetched` what no vault was asked for yet."""
     from tidegate.auth.lending import EVERYONE
     from tidegate.auth.resolve import Options
+    from tidegate.cli.cluster.vault_defaults import vault_defaults
     from tidegate.operator.reconcile.trigger_plan import plan
 
     # Who polls by hand asks as himself.
-    options = Options(lends_identity=(EVERYONE,), fetches=fetched)
+    options = Options(lends_identity=(EVERYONE,), fetches=fetched, vault=vault_defaults(os.environ))
     template, container = _template(object, lookup)
     made = plan(object, template, container, lookup, options)
     # What was fetched may name what is missing next: an authentication its Secret, a Secret its vault.
@@ -157,7 +159,7 @@ async def planned(
         missing, lookup.missing = lookup.missing, []
         for resource, namespace, called in missing if cluster.client is not None else ():
             lookup.keep(resource, namespace, called, await cluster.get(resource, namespace, called))
-        await fetched.fetch(cluster.surroundings)
+        await fetched.fetch()
         template, container = _template(object, lookup)
         made = plan(object, template, container, lookup, options)
     return made

@@ -25,6 +25,7 @@ from tidegate.base.quantity import metric_quantity
 from tidegate.base.selectors import parse_selector
 from tidegate.base.times import format_time
 from tidegate.cli.cluster.identities import with_identities
+from tidegate.cli.cluster.vault_defaults import vault_defaults
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
 from tidegate.cli.wiring.local.pod_network import (
@@ -163,7 +164,12 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
 def _options(settings: Settings) -> Options:
     files = ParameterFiles(settings.files) if settings.files is not None else None
-    return Options(cluster_namespace="default", files=files, lends_identity=(EVERYONE,))
+    return Options(
+        cluster_namespace="default",
+        files=files,
+        lends_identity=(EVERYONE,),
+        vault=vault_defaults(os.environ),
+    )
 
 
 async def _opened(settings: Settings, clock: Clock, admission: Admission) -> tuple[PodNetwork, Plane]:

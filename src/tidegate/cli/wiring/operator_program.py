@@ -9,6 +9,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tidegate.auth.files import ParameterFiles
 from tidegate.auth.resolve import Options
 from tidegate.base.errors import TidegateError
 from tidegate.cli.cluster.identities import with_identities
+from tidegate.cli.cluster.vault_defaults import vault_defaults
 from tidegate.cli.wiring.installation.authorities import authorities
 from tidegate.cli.wiring.installation.client_libraries import missing_libraries
 from tidegate.cli.wiring.installation.extensions import bring_extensions
@@ -90,7 +92,7 @@ async def running(
             await stack.enter_async_context(
                 with_identities(surroundings(settings, environment), environment, client)
             ),
-            options(settings),
+            replace(options(settings), vault=vault_defaults(environment)),
             stance=Stance(
                 is_shadow=settings.is_shadow,
                 reach=reach(settings),
@@ -191,6 +193,7 @@ def options(settings: OperatorSettings) -> Options:
         is_secret_access_restricted=settings.is_secret_access_restricted,
         files=ParameterFiles(Path(settings.parameter_files)) if settings.parameter_files else None,
         lends_identity=settings.lends_identity,
+        token_life_s=int(settings.token_life_s),
     )
 
 

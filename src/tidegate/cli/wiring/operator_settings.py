@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tidegate.base.duration import parse_duration
 from tidegate.base.errors import Misconfigured
 from tidegate.cli.wiring.certificates.settings import CertificateSettings
 from tidegate.cli.wiring.installation.extensions import ExtensionSettings
@@ -30,6 +31,7 @@ from tidegate.runtime.settings import (
 _LEASE = "KEDA_OPERATOR_LEADER_ELECTION"
 KEDA_LEASE = "operator.keda.sh"
 LEAST_TIMEOUT_S = 0.3
+LEAST_TOKEN_S, MOST_TOKEN_S = 3600, 6 * 3600
 
 
 def _milliseconds(text: str) -> float:
@@ -39,6 +41,14 @@ def _milliseconds(text: str) -> float:
     return int(text) / 1000 if int(text) > 0 else LEAST_TIMEOUT_S
 
 
+def _token_life(text: str) -> float:
+    seconds = parse_duration(text)
+    if not LEAST_TOKEN_S <= seconds <= MOST_TOKEN_S:
+        raise ValueError("is not between 1h and 6h")
+    return seconds
+
+
+_TOKEN_LIFE = Kind("a duration from 1h to 6h", _token_life)
 _MILLISECONDS = Kind("a whole number of milliseconds; 0 or less means 300", _milliseconds)
 # A waiting replica stretches its pauses by up to as much.
 JITTER = 1.2
@@ -132,6 +142,12 @@ class OperatorSettings(LogSettings, TlsSettings, CertificateSettings, ExtensionS
         FOLDER,
         flag="--filepath-auth-root-path",
         about="folder of the parameter files that ClusterTriggerAuthentications name (`spec.filePath`)",
+    )
+    token_life_s: float = own(
+        _TOKEN_LIFE,
+        "1h",
+        variable="KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY",
+        about="how long the tokens of `boundServiceAccountToken` are good; they are renewed before they end",
     )
     timeout_s: float = own(
         _MILLISECONDS,
@@ -267,6 +283,5 @@ IGNORED = (
         "parameters that no trigger reads are always told, as warnings of their object",
         "KEDA_CHECK_UNEXPECTED_SCALERS_PARAMS",
     ),
-    *_ignored("boundServiceAccountToken is not offered yet", "KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY"),
     *_ignored("raw metrics are not streamed to others", "RAW_METRICS_GRPC_PROTOCOL", "RAW_METRICS_MODE"),
 )
