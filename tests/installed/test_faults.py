@@ -10,7 +10,7 @@ import pytest
 
 from parts.control_plane import ControlPlane
 from parts.installed import Installed
-from parts.installed_objects import deployment, replicas, scaled_object
+from parts.installed_objects import deployment, replicas, scaled_job, scaled_object
 from parts.real_cluster import GROUP
 from parts.redis_servers import RedisProcess
 from parts.server_process import Servers
@@ -89,3 +89,100 @@ def test_what_a_killed_operator_has_begun_its_successor_finishes(
     installed.until("one works", lambda: replicas(installed, names[0]) == 1)
     assert sum(replicas(installed, name) for name in names) == 1
     redis.call("DEL", names[0])
+
+
+STILL_S = 10.0
+MESSAGES = 10
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stands still", "dies"])
+def test_an_etcd_in_trouble_doubles_nothing_and_loses_nothing(
+    plane: ControlPlane, installed: Installed, redis: RedisProcess, *, is_killed: bool
+) -> None:
+    operator = installed.operator()
+    operator.start()
+    names = [f"new{number}" for number in range(6)]
+    redis.call("RPUSH", "busy", "one")
+    installed.apply(
+        *(deployment(name) for name in ("busy", *names)),
+        scaled_object("busy", redis.address),
+        scaled_job("batch", redis.address, maxReplicaCount=100),
+    )
+    installed.until("it works", lambda: replicas(installed, "busy") == 1)
+    installed.until("it waits", lambda: installed.condition("sj", "batch", "Ready")[0] == "True")
+    # What follows is under way when the store is gone.
+    installed.apply(*(scaled_object(name, redis.address) for name in names))
+    redis.call("RPUSH", "batch", *range(MESSAGES))
+    redis.call("RPUSH", names[0], "one")
+    if is_killed:
+        plane.etcd.kill()
+    else:
+        plane.etcd.freeze()
+    try:
+        time.sleep(STILL_S)
+        assert operator.probe("/healthz")[0] == 200
+    finally:
+        if is_killed:
+            plane.etcd.start()
+        else:
+            plane.etcd.thaw()
+    patience_s = 120.0
+    installed.until("Jobs are there", lambda: len(installed.get("jobs")["items"]) >= MESSAGES, patience_s)
+    installed.until("one is woken", lambda: replicas(installed, names[0]) == 1, patience_s)
+
+    def ready() -> bool:
+        return all(installed.condition("so", name, "Ready")[0] == "True" for name in ("busy", *names))
+
+    installed.until("all are ready", ready, patience_s)
+    # Some more polls.
+    time.sleep(4)
+    assert len(installed.get("jobs")["items"]) == MESSAGES
+    assert len(installed.get("hpa")["items"]) == len(names) + 1
+    assert sum(replicas(installed, name) for name in names) == 1
+    # From zero to one, and never back.
+    assert installed.get("deployment", "busy")["metadata"]["generation"] == 2
+    assert installed.get("deployment", names[0])["metadata"]["generation"] == 2
+    assert operator.log().count("Traceback") == 0
+    for name in ("busy", "batch", names[0]):
+        redis.call("DEL", name)
+
+
+def test_an_operator_that_was_away_for_longer_than_the_server_remembers_sees_all_that_has_changed(
+    plane: ControlPlane, installed: Installed, redis: RedisProcess
+) -> None:
+    operator = installed.operator()
+    operator.start()
+    names = ("kept", "edited", "gone")
+    installed.apply(*(deployment(name) for name in (*names, "new")))
+    installed.apply(*(scaled_object(name, redis.address) for name in names))
+
+    def ready(*names: str) -> bool:
+        return all(installed.condition("so", name, "Ready")[0] == "True" for name in names)
+
+    installed.until("all are ready", lambda: ready(*names))
+    operator.hold()
+    installed.kubectl("delete", "so", "gone", "-n", installed.namespace, "--wait=false")
+    installed.patch("so", "gone", {"metadata": {"finalizers": None}})
+    installed.patch("so", "edited", {"spec": {"maxReplicaCount": 7}})
+    installed.kubectl("delete", "hpa", "keda-hpa-kept", "-n", installed.namespace)
+    installed.apply(scaled_object("new", redis.address))
+    # Every watch of it is at a version that nobody knows any more.
+    plane.forget()
+    operator.resume()
+    installed.until("the new one is there", lambda: ready("new"))
+    hpas = ["keda-hpa-edited", "keda-hpa-kept", "keda-hpa-new"]
+
+    def found() -> list[str]:
+        return sorted(one["metadata"]["name"] for one in installed.get("hpa")["items"])
+
+    installed.until("HPAs are as they should be", lambda: found() == hpas)
+    installed.until(
+        "the edit counts", lambda: installed.get("hpa", "keda-hpa-edited")["spec"]["maxReplicas"] == 7
+    )
+    operator.until(
+        "nobody follows what is gone", lambda: 'scaledObject="gone"' not in operator.told_metrics()
+    )
+    redis.call("RPUSH", "kept", "one")
+    installed.until("it works", lambda: replicas(installed, "kept") == 1)
+    assert operator.log().count("Traceback") == 0
+    redis.call("DEL", "kept")

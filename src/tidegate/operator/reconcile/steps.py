@@ -38,6 +38,7 @@ from tidegate.operator.cluster.writer import Place, Writer, is_refusal, may_pass
 from tidegate.operator.history.store import HistoryStore
 from tidegate.operator.reconcile.authentication_users import References
 from tidegate.operator.reconcile.history_lines import History
+from tidegate.operator.reconcile.kept_fields import KeptFields
 from tidegate.operator.reconcile.looks import Looks, Unwatched
 from tidegate.operator.reconcile.tallies import Tallies
 from tidegate.operator.reconcile.tracker import Key, OwnWrite, Tracked, Tracker
@@ -84,6 +85,7 @@ class Steps:
         self.tracker = Tracker()
         self.references = References(self.informers, self.writer)
         self.tallies = Tallies()
+        self.kept_fields = KeptFields()
         self.watcher: Looks = Unwatched()
 
     def track(self, key: Key, object: ScaledObject | ScaledJob) -> Tracked:
@@ -115,8 +117,7 @@ class Steps:
         labels: Mapping[str, str],
         annotations: Mapping[str, str] | None = None,
     ) -> Object | None:
-        """Sets finalizer, labels and annotations where they are missing. The object as it is then, None where
-        it had all of them."""
+        """Sets finalizer, labels and annotations; the object as it is then, None where it had them all."""
         metadata = object.metadata
         wanted = (
             ("labels", labels, metadata.labels),
@@ -340,7 +341,7 @@ class Steps:
         place = self.place(tracked)
         patches = [action.status for action in decision.actions if isinstance(action, PatchStatus)]
         status = {key: value for patch in patches for key, value in patch.items()} | more
-        if status:
+        if self.kept_fields.is_worth(place.resource, status):
             self.wrote(tracked, object, await self._write_status(place, status))
         for action in decision.actions:
             if isinstance(action, EmitEvent):
@@ -350,13 +351,15 @@ class Steps:
     async def _write_status(self, place: Place, status: Object) -> Object:
         """The object with this status. No condition can tell that it is refused: an event does."""
         try:
-            return await self.writer.status(place, status)
+            after = await self.writer.status(place, status)
         except ApiError as error:
             if is_refusal(error) and not may_pass(error) and error.reason != "NotFound":
                 text = f"the status was not written: {error}"
                 event = EmitEvent("Warning", f"{place.resource.kind}UpdateFailed", text)
                 await self.writer.event(place, event)
             raise
+        self.kept_fields.wrote(place.resource, status, after)
+        return after
 
     def _is_early(self, tracked: Tracked, decision: Decision) -> bool:
         """Whether the status of an object that is new, changed or unpaused waits for its first readings, so
