@@ -1,8 +1,8 @@
 """RabbitMQ with its management API, as the `rabbitmq` images start it.
 
 Honoured: `RABBITMQ_DEFAULT_USER`, `RABBITMQ_DEFAULT_PASS`, `RABBITMQ_DEFAULT_VHOST`, `RABBITMQ_ERLANG_COOKIE`
-and `RABBITMQ_CONFIG_FILE`. The ports are the pod's 5672 and 15672; the node itself and its port mapper,
-which no other node needs, listen on the machine's loopback.
+and `RABBITMQ_CONFIG_FILE`. The ports are the pod's 5672, 15672 and 15692 (metrics); the node itself and its
+port mapper, which no other node needs, listen on the machine's loopback.
 
 Source: https://github.com/docker-library/docs/tree/master/rabbitmq
 """
@@ -19,6 +19,8 @@ CONFIGURATION = """\
 listeners.tcp.1 = {address}:5672
 management.tcp.ip = {address}
 management.tcp.port = 15672
+prometheus.tcp.ip = {address}
+prometheus.tcp.port = 15692
 loopback_users = none
 """
 
@@ -39,7 +41,7 @@ def prepare(box: Box) -> list[str]:
     elif not cookie.exists():
         box.write(cookie.name, secrets.token_hex(16))
     configured = box.write("tidegate/rabbitmq.conf", CONFIGURATION.format(address=box.listen))
-    plugins = box.write("tidegate/enabled_plugins", "[rabbitmq_management].\n")
+    plugins = box.write("tidegate/enabled_plugins", "[rabbitmq_management,rabbitmq_prometheus].\n")
     port = free_port()
     node = box.env.get("RABBITMQ_NODENAME", "rabbit@localhost")
     settings = box.write("tidegate/rabbitmq-env.conf", ENVIRONMENT.format(node=node, port=port))
