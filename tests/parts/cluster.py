@@ -1,6 +1,7 @@
 """An operator on a clock that jumps, its API in memory, and a Redis whose lists are a dictionary.
 
-Tokens of ServiceAccounts, which are fetched, are what the drawers of `safes` hold under their labels.
+What is fetched (tokens of ServiceAccounts, paths of Vaults) is what the drawers of `safes` hold under the
+questions' paths or labels.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tidegate.kit.question import Question, Server
 from tidegate.kit.systems.external import ExternalServer, ExternalSpecs, ExternalValue
 from tidegate.kit.systems.kubernetes import KubernetesServer
 from tidegate.kit.systems.service_accounts import AccountsServer
+from tidegate.kit.systems.vault import VaultServer
 from tidegate.kube.resource import (
     DEPLOYMENTS,
     EVENTS,
@@ -136,7 +138,7 @@ class Cluster:
                 return made.connections.adapter(server)
             if isinstance(server, ExternalServer):
                 return self.external
-            if isinstance(server, AccountsServer):
+            if isinstance(server, AccountsServer | VaultServer):
                 return self.safes.connect(server)
             return self.redis.connect(server)
 

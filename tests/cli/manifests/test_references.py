@@ -186,3 +186,39 @@ def test_admission_warns_of_sources_that_this_version_has_not() -> None:
             "use keys until it can"
         ],
     )
+
+
+VAULT = (
+    "hashiCorpVault: {{address: '{address}', authentication: {how}, {more}"
+    "secrets: [{{parameter: password, path: {path}, key: k, type: '{type}'{pki}}}]}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, []),
+        ({"address": "vault:8200"}, ["spec.hashiCorpVault.address: its value is not an absolute URL"]),
+        ({"how": "kubernetes"}, ["mount: auth mount not in config", "role: k8s role not in config"]),
+        ({"how": "kubernetes", "more": "mount: kubernetes, role: shop, "}, []),
+        ({"path": "a/../b"}, ["secrets[0].path: is no path of a secret"]),
+        ({"type": "secretV2"}, ["secrets[0].path: has no `data` after the mount"]),
+        ({"type": "secretV2", "path": "secret/data/redis"}, []),
+        ({"pki": ", pkiData: {ttl: 1h}"}, ["secrets[0].pkiData: has no effect without `type: pki`"]),
+    ],
+)
+def test_a_vault_that_nobody_can_ask_is_told_without_asking(
+    given: dict[str, str], expected: list[str]
+) -> None:
+    texts = {
+        "address": "https://v",
+        "how": "token",
+        "more": "",
+        "path": "a/b",
+        "type": "",
+        "pki": "",
+        **given,
+    }
+    lines = told(authentication(VAULT.format(**texts)))
+    assert len(lines) == len(expected)
+    assert all(text in line for text, line in zip(expected, lines, strict=True)), lines

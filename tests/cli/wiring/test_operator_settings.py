@@ -59,6 +59,19 @@ def test_anything_but_true_restricts_no_secrets() -> None:
     assert not options(settings(KEDA_RESTRICT_SECRET_ACCESS="yes")).is_secret_access_restricted
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("", 3600), ("1h", 3600), ("90m", 5400), ("6h", 21600)])
+def test_tokens_of_accounts_are_good_for_as_long_as_is_said(text: str, seconds: int) -> None:
+    given = settings(KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY=text)
+    assert options(given).token_life_s == seconds
+
+
+@pytest.mark.parametrize("text", ["59m", "6h1s", "3600", "x"])
+def test_tokens_that_are_too_short_or_too_long_keep_it_from_starting(text: str) -> None:
+    with pytest.raises(ExceptionGroup) as raised:
+        settings(KEDA_BOUND_SERVICE_ACCOUNT_TOKEN_EXPIRY=text)
+    assert "a duration from 1h to 6h" in str(raised.value.exceptions[0])
+
+
 def test_labels_narrow_our_kinds_and_authentications_by_themselves() -> None:
     labels = reach(
         settings(WATCH_LABEL_SELECTOR="team=shop", WATCH_LABEL_SELECTOR_FOR_TRIGGERAUTH="!old")

@@ -13,6 +13,7 @@ import pytest
 
 from parts.cluster import Cluster, redis, running
 from parts.event_receiver import EventReceiver
+from parts.fetching import holds
 from parts.loopback import free_port
 from tidegate.api.eventing.cloudeventsource import EventType
 from tidegate.kube.resource import (
@@ -271,6 +272,30 @@ async def test_event_grid_gets_a_batch_with_the_key_of_the_authentication_and_an
         await cluster.objects.delete(SCALED_OBJECTS, "shop", "web")
         assert (await receiver.until(count + 1))[-1].headers["aeg-sas-key"] == "another"
         assert (await figures(cluster))[emitted("failed", "azureEventGridTopic")] == "0"
+
+
+async def test_a_key_that_a_vault_keeps_is_waited_for_and_used_when_it_comes() -> None:
+    path = "secret/data/grid"
+    vault = {
+        "address": "http://vault:8200",
+        "authentication": "token",
+        "credential": {"token": "t"},
+        "secrets": [{"parameter": "accessKey", "path": path, "key": "key"}],
+    }
+    async with world() as (cluster, receiver):
+        cluster.safes.delay_s = 0.5
+        cluster.safes.drawers[path] = holds(key="s3cret")
+        await cluster.create(TRIGGER_AUTHENTICATIONS, "grid", spec={"hashiCorpVault": vault})
+        grid = {"azureEventGridTopic": {"endpoint": f"{receiver.url}/api/events"}}
+        spec = {"destination": grid, "authenticationRef": {"name": "grid"}}
+        await cluster.create(CLOUD_EVENT_SOURCES, "events", spec=spec)
+        await until(lambda: bool(cluster.safes.calls))
+        assert active(cluster)[0] == ""
+        await until(lambda: active(cluster)[0] == "True")
+        await web(cluster)
+        assert (await receiver.until(1))[0].headers["aeg-sas-key"] == "s3cret"
+        await cluster.objects.delete(CLOUD_EVENT_SOURCES, "shop", "events")
+        await until(lambda: len(cluster.operator.fetching) == 0)
 
 
 @pytest.mark.parametrize(

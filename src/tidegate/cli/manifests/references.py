@@ -23,6 +23,7 @@ from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint, nearest
 from tidegate.cli.manifests.lookup import as_stored
+from tidegate.cli.manifests.sources import vault_problems
 from tidegate.kube.resource import Resource
 from tidegate.local.apiserver.validation.fields import prune_template
 from tidegate.review.notices.annotations import allowed_namespaces_notices
@@ -135,6 +136,8 @@ def of_authentication(object: TriggerAuthentication | ClusterTriggerAuthenticati
         text = f"{word} is not supported; use secretTargetRef, configMapTargetRef, env or filePath"
         found.problems.append(Problem(f"spec.{field}", text, "FieldValueNotSupported"))
     found.notices += allowed_namespaces_notices(object)
+    if object.spec.hashi_corp_vault is not None:
+        found.problems += vault_problems(object.spec.hashi_corp_vault)
     if isinstance(object, ClusterTriggerAuthentication):
         return found
     for field, kind in (("secretTargetRef", "Secret"), ("configMapTargetRef", "ConfigMap")):
