@@ -24,8 +24,7 @@ from parts.http_server import answering, says
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.grants import Granted
 from tidegate.connections.http.client import HttpClient
-from tidegate.connections.identities import AnyIdentity
-from tidegate.kit.identity import Identity, IdentityToken, ServicePrincipal
+from tidegate.kit.identity import AnyIdentity, Identity, IdentityToken, ServicePrincipal
 from tidegate.kit.systems.http import HttpLogin, HttpRequest, HttpServer
 
 VAULT = "https://vault.azure.net/.default"

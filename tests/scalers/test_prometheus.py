@@ -150,7 +150,6 @@ def test_what_counts_as_nothing_is_the_users_choice(
         ({}, {"GoogleApplicationCredentials": "{}"}, {}, "a Google service account"),
         ({"credentialsFromEnv": "G"}, {}, {"G": "{}"}, "a Google service account"),
         ({"credentialsFromEnvFile": "G"}, {}, {}, "a Google service account"),
-        ({"cloud": "AzureUSGovernmentCloud"}, {}, {}, "an Azure identity"),
     ],
 )
 def test_a_server_that_wants_an_identity_is_not_asked_and_told(

@@ -12,37 +12,6 @@ Provider = Literal["aws", "aws-eks", "azure-workload", "gcp"]
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who asks. Servers carry it, never a token: tokens rotate, and a connection stays.
-
-    `client_id`, `tenant_id` and `authority_host` belong to azure-workload, `role_arn`, `external_id` and
-    `owner` ("workload": the role of the workload's ServiceAccount) to aws. Empty: the autoscaler's own.
-    `service_account` ("namespace/name") is the one whose token proves it; empty: the autoscaler's. With
-    `may_borrow` the autoscaler's own credentials may stand in where that token does not help.
-    """
-
-    provider: Provider
-    client_id: str = ""
-    tenant_id: str = ""
-    authority_host: str = ""
-    role_arn: str = ""
-    external_id: str = ""
-    owner: str = ""
-    service_account: str = ""
-    may_borrow: bool = False
-
-    @property
-    def is_borrowed(self) -> bool:
-        """Whether it rests on the autoscaler's own credentials, which must have been lent."""
-        return not self.service_account
-
-    def label(self) -> str:
-        """For people: which identity, as far as the manifest says it."""
-        which = self.role_arn or self.client_id
-        return f"{self.provider} identity {which}".strip()
-
-
-@dataclass(frozen=True, slots=True)
 class ServicePrincipal:
     """An application of Azure that proves itself by a secret, or by a certificate with its key.
 
@@ -50,7 +19,7 @@ class ServicePrincipal:
     its tokens; empty: whoever issues the autoscaler's own.
     """
 
-    provider: ClassVar[str] = "azure-principal"
+    provider: ClassVar[Provider] = "azure-workload"
 
     client_id: str
     tenant_id: str
@@ -83,6 +52,41 @@ class ServiceAccount:
     def label(self) -> str:
         """For people: which account."""
         return self.email
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks. Servers carry it, never a token: tokens rotate, and a connection stays.
+
+    `client_id`, `tenant_id` and `authority_host` belong to azure-workload, as does an `application` that logs
+    in instead (`azureServicePrincipal`), `role_arn`, `external_id` and
+    `owner` ("workload": the role of the workload's ServiceAccount) to aws. Empty: the autoscaler's own.
+    `service_account` ("namespace/name") is the one whose token proves it; empty: the autoscaler's. With
+    `may_borrow` the autoscaler's own credentials may stand in where that token does not help.
+    """
+
+    provider: Provider
+    client_id: str = ""
+    tenant_id: str = ""
+    authority_host: str = ""
+    role_arn: str = ""
+    external_id: str = ""
+    owner: str = ""
+    service_account: str = ""
+    may_borrow: bool = False
+    application: ServicePrincipal | None = None
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether it rests on the autoscaler's own credentials, which must have been lent."""
+        return not self.service_account and self.application is None
+
+    def label(self) -> str:
+        """For people: which identity, as far as the manifest says it."""
+        if self.application is not None:
+            return self.application.label()
+        which = self.role_arn or self.client_id
+        return f"{self.provider} identity {which}".strip()
 
 
 AnyIdentity = Identity | ServicePrincipal | ServiceAccount

@@ -27,7 +27,8 @@ whose demands are all among them (`requireAllDemands`: that are the same; `requi
 that have all of ours). Demands are compared as whole texts; blanks count.
 
 All triggers of a pool share one request and look at its answer by themselves. `fetchUnfinishedJobsOnly`
-makes that answer small. Azure workload identity comes later: with it the trigger is unknown and says so.
+makes that answer small. Without a token the workload identity asks (`podIdentity` of the
+TriggerAuthentication), at `dev.azure.com` and `….visualstudio.com` alone; make it a user of the organisation.
 
 Source: https://learn.microsoft.com/en-us/rest/api/azure/devops/distributedtask/
 """
@@ -36,12 +37,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tidegate.base.errors import Malformed
 from tidegate.base.problems import Problem
 from tidegate.core.values import MetricSpec
-from tidegate.kit.identity import Provider
+from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Described, Measured
@@ -63,6 +64,7 @@ from tidegate.kit.systems.http import HttpQuestion, HttpRequest
 class AzurePipelines(Described):
     types: ClassVar[tuple[str, ...]] = ("azure-pipelines",)
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
+    measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     cost: ClassVar[str] = "one request for each pool, and one for its number where it is given by name"
     tested_against: ClassVar[str] = "a fake of ours, written from Microsoft's REST documentation"
 
@@ -101,7 +103,7 @@ class AzurePipelines(Described):
     )
 
     def check(self) -> Iterator[Problem]:
-        if wrong := organization_problem(self.organization_url):
+        if wrong := organization_problem(self.organization_url, has_identity=bool(self.asks_as())):
             yield Problem("organizationURL", wrong)
         if self.identity is None and not self.personal_access_token:
             message = "no personalAccessToken given or PodIdentity provider configured"
@@ -113,7 +115,7 @@ class AzurePipelines(Described):
             if is_given and self.jobs_to_fetch is not None:
                 yield Problem("jobsToFetch", f"jobsToFetch and {name} can not be given together")
 
-    def asks_as(self) -> Any:
+    def asks_as(self) -> Identity | None:
         return None if self.personal_access_token else self.identity
 
     def summary(self) -> str:
@@ -147,4 +149,5 @@ class AzurePipelines(Described):
         return the_pool(await ask(question), question, self.pool_name)
 
     def _request(self, path: str, attempted: str) -> HttpRequest:
-        return devops_request(self.organization_url, self.personal_access_token, path, attempted)
+        who = self.asks_as() or self.personal_access_token
+        return devops_request(self.organization_url, who, path, attempted)

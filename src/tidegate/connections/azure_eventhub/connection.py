@@ -44,6 +44,7 @@ class EventHubConnection:
         self._link: Link | None = None
         self._turn = asyncio.Lock()
         self._partitions: dict[HubPositions, tuple[str, ...]] = {}
+        self._token = ""
         self.traffic = Traffic()
         self.patience_s = 12 * surroundings.timeout_s + _GRACE_S
 
@@ -51,10 +52,11 @@ class EventHubConnection:
         """One answer per question, in order."""
         hubs = list(dict.fromkeys(one for one in questions if isinstance(one, HubPositions)))
         async with self._turn:
-            try:
-                found = await self._found(hubs)
-            except Cut:
-                found = await self._found(hubs)
+            found = await self._tried(hubs)
+            refused = [hub for hub in hubs if isinstance(found[hub], Denied)]
+            if refused and self._forgets():
+                await self.close()
+                found |= await self._tried(refused)
         answers = [found[one] if isinstance(one, HubPositions) else _unknown(one) for one in questions]
         if answers and all(isinstance(answer, Denied) for answer in answers):
             raise answers[0]
@@ -64,6 +66,39 @@ class EventHubConnection:
         link, self._link = self._link, None
         if link is not None:
             await link.close()
+
+    async def _tried(self, hubs: Sequence[HubPositions]) -> dict[HubPositions, Any]:
+        """What each comes to; Denied for all of them where the namespace lets nobody of this identity in."""
+        await self._renew_token()
+        try:
+            try:
+                return await self._found(hubs)
+            except Cut:
+                return await self._found(hubs)
+        except Denied as error:
+            if self._server.token is None:
+                raise
+            return dict.fromkeys(hubs, error)
+
+    async def _renew_token(self) -> None:
+        """The identity's token of now; where it is another one, the right to each hub is proved anew."""
+        login, identities = self._server.token, self._surroundings.identities
+        if login is None:
+            return
+        if identities is None:
+            answer = "no identities are at hand here"
+            raise Unsupported(f"log in with the {login.identity.label()}", answer=answer)
+        token = await identities.token(login.identity, login.audience)
+        if token != self._token and self._link is not None:
+            self._link.granted.clear()
+        self._token = token
+
+    def _forgets(self) -> bool:
+        """Whether another token may do better than the one that was refused."""
+        login, identities = self._server.token, self._surroundings.identities
+        if login is None or identities is None:
+            return False
+        return identities.forget(login.identity, login.audience, self._token)
 
     async def _found(self, hubs: Sequence[HubPositions]) -> dict[HubPositions, Any]:
         link = await self._opened()
@@ -148,7 +183,9 @@ class EventHubConnection:
 
     # --- what is sent. Source: Microsoft, "AMQP request-response operations"
 
-    def _token(self, hub: HubPositions) -> str:
+    def _proof(self, hub: HubPositions) -> str:
+        if self._server.token is not None:
+            return self._token
         until_s = int(time.time()) + TOKEN_S
         return self._server.namespace.signature(self._resource(hub), until_s)
 
@@ -158,17 +195,17 @@ class EventHubConnection:
     def _token_request(self, hub: HubPositions) -> Request:
         properties = {
             "operation": "put-token",
-            "type": "servicebus.windows.net:sastoken",
+            "type": "servicebus.windows.net:sastoken" if self._server.token is None else "jwt",
             "name": self._resource(hub),
         }
-        return Request(properties, self._token(hub))
+        return Request(properties, self._proof(hub))
 
     def _read_request(self, hub: HubPositions, partition: str | None = None) -> Request:
         properties: dict[str, Any] = {"operation": "READ", "name": hub.hub}
         properties["type"] = "com.microsoft:eventhub" if partition is None else "com.microsoft:partition"
         if partition is not None:
             properties["partition"] = partition
-        properties["security_token"] = self._token(hub)
+        properties["security_token"] = self._proof(hub)
         return Request(properties)
 
     # --- what comes back
@@ -185,6 +222,9 @@ class EventHubConnection:
         answer = f"status {status}"
         if status in (401, 403):
             step = "check the connection string, and whether its key may listen"
+            if self._server.token is not None:
+                role = "Azure Event Hubs Data Receiver"
+                step = f"give the {self._server.token.identity.label()} the role {role}"
             return Denied(attempted, on=on, answer=answer, next_step=step)
         if status in (404, 410):
             answer = f"there is no event hub {hub.hub}"

@@ -21,7 +21,7 @@ from tidegate.connections.http.connection import LARGE_BYTES, Sending
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.question import Question
 from tidegate.kit.systems.azure_servicebus import ActiveMessages, AllActiveMessages, ServiceBusServer
-from tidegate.kit.systems.http import HttpRequest, HttpServer
+from tidegate.kit.systems.http import HttpLogin, HttpRequest, HttpServer
 
 VERSION = "2017-04"
 PAGE = 100
@@ -43,8 +43,9 @@ class ServiceBusConnection:
 
     def __init__(self, server: ServiceBusServer, surroundings: Surroundings) -> None:
         self._server = server
-        self._http = HttpServer(server.origin(), name="Azure Service Bus", follows_redirects=False)
-        self.client = HttpClient(self._http, surroundings, sign=self._sign)
+        login = HttpLogin(token=server.token)
+        self._http = HttpServer(server.origin(), login, name="Azure Service Bus", follows_redirects=False)
+        self.client = HttpClient(self._http, surroundings, sign=None if server.token else self._sign)
         self._pages: dict[str, int] = {}
         waves = -(-self.batch // self.client.concurrency)
         self.patience_s = (waves + MOST_PAGES) * self.client.timeout_s + _GRACE_S

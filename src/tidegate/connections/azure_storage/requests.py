@@ -1,4 +1,5 @@
-"""Requests to a storage service: signed with the account's key or by its SAS, error codes told as our errors.
+"""Requests to a storage service: signed with the account's key or by its SAS, or with an identity's token;
+error codes told as our errors.
 
 Source: Microsoft, "Authorize with Shared Key", "Status and error codes".
 """
@@ -48,7 +49,7 @@ class Requests:
         self.server = server
         self._http = HttpServer(
             server.origin,
-            login=HttpLogin(query=tuple(parse_qsl(server.sas, keep_blank_values=True))),
+            login=HttpLogin(query=tuple(parse_qsl(server.sas, keep_blank_values=True)), token=server.token),
             name=f"Azure {server.service} storage",
             follows_redirects=False,
         )
@@ -92,6 +93,9 @@ def refusal(attempted: str, server: StorageServer, status: int, code: str) -> Ti
     on, answer = server.label(), code or phrase(status)
     if status in (401, 403) or _DENIED.search(code):
         step = "check the connection string, and whether its key or signature is still good for this"
+        if server.token is not None:
+            role = "Queue" if server.service == "queue" else "Blob"
+            step = f"give the {server.token.identity.label()} the role Storage {role} Data Reader"
         return Denied(attempted, on=on, answer=answer, next_step=step)
     if _MISSING.search(code):
         return Missing(attempted, on=on, answer=answer, next_step="check its name, and the account")

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.http.answer import Response
+from tidegate.kit.identity import Identity, ServicePrincipal
 from tidegate.kit.systems.http import HttpRequest
 
 EXCERPT = 200
@@ -140,7 +141,9 @@ def secrets_of(request: HttpRequest) -> tuple[str, ...]:
     if login.oauth is not None:
         found |= {login.oauth.client_secret, *(value for _, value in login.oauth.parameters)}
     if login.token is not None:
-        found.add(getattr(login.token.identity, "secret", ""))
+        who = login.token.identity
+        application = who.application if isinstance(who, Identity) else who
+        found.add(application.secret if isinstance(application, ServicePrincipal) else "")
     return tuple(sorted((one for one in found if len(one) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.grants import Granted, Grants
-from tidegate.kit.identity import AnyIdentity, Identity, ServicePrincipal
+from tidegate.kit.identity import AnyIdentity, Identity
 from tidegate.kit.systems.aws import AwsKeys
 
 AccountToken = Callable[[str, str, str], Awaitable[Granted[str]]]
@@ -28,7 +28,6 @@ _MODULES = {
     "aws": "aws",
     "aws-eks": "aws",
     "azure-workload": "azure",
-    ServicePrincipal.provider: "azure",
     "gcp": "gcp",
 }
 

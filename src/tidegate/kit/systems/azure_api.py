@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tidegate.base.problems import Problem
-from tidegate.kit.identity import Identity, IdentityToken, ServicePrincipal
+from tidegate.kit.identity import AnyIdentity, IdentityToken, ServicePrincipal
 from tidegate.kit.systems.azure_clouds import CHINA, GOVERNMENT, PRIVATE, PUBLIC, Cloud, is_private
 from tidegate.kit.systems.http import HttpLogin, HttpServer, read_url
 from tidegate.kit.tls import Tls
@@ -83,8 +83,6 @@ def split_endpoint(text: str) -> tuple[str, str]:
     return url.origin, url.path.rstrip("/")
 
 
-def asked_by(
-    identity: Identity | ServicePrincipal | None, application: ServicePrincipal, audience: str
-) -> IdentityToken:
+def asked_by(identity: AnyIdentity | None, application: ServicePrincipal, audience: str) -> IdentityToken:
     """The token of the identity where there is one, of the application where there is none."""
     return IdentityToken(identity or application, audience)

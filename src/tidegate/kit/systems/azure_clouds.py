@@ -125,4 +125,18 @@ def endpoint_problems(name: str, text: str) -> Iterator[Problem]:
 
 def is_label(text: str) -> bool:
     """Whether this may be a part of a host's name: whoever could put more there would choose the host."""
-    return len(text) <= 63 and text.isascii() and text.replace("-", "").isalnum() and text[0] != "-"
+    return 0 < len(text) <= 63 and text.isascii() and text.replace("-", "").isalnum() and text[0] != "-"
+
+
+def suffix_problems(name: str, suffix: str) -> Iterator[Problem]:
+    """What is wrong with what ends the names of hosts; nothing is where none is given."""
+    if suffix and not all(map(is_label, suffix.split("."))):
+        yield Problem(name, "is no end of a host's name, such as core.private.example")
+
+
+def namespace_host(name: str, cloud: str, suffix: str, usual: str) -> tuple[str, str]:
+    """The host of a namespace of Service Bus or Event Hubs, and the audience of tokens for it: the `usual`
+    one, or the namespace alone where a manifest names its host."""
+    if is_private(cloud):
+        return f"{name}.{suffix}", scope_of(f"https://{name}.{suffix}")
+    return f"{name}.{cloud_of(cloud).service_bus}", usual

@@ -8,31 +8,49 @@ from typing import Any, ClassVar
 from urllib.parse import quote_plus
 
 from tidegate.base.errors import Malformed, Misconfigured
+from tidegate.kit.identity import AnyIdentity, IdentityToken
 from tidegate.kit.picking.gjson import read_json
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.systems.http import HttpLogin, HttpQuestion, HttpRequest, HttpServer, basic, read_url
 
 AGENT_VERSION = "Agent.Version"
+AUDIENCE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
+"""Azure DevOps, by its number. Source: Microsoft, "Use service principals and managed identities"."""
+
 POOLS = "/_apis/distributedtask/pools"
 
 _LIMIT_BYTES = 16 << 20
 
 
-def devops_request(organization_url: str, token: str, path: str, attempted: str) -> HttpRequest:
-    """A request to an organisation, with a personal access token. A 203 is the page to sign in at."""
+def devops_request(organization_url: str, token: str | AnyIdentity, path: str, attempted: str) -> HttpRequest:
+    """A request to an organisation, with a personal access token or as an identity. A 203 is the page to
+    sign in at."""
     url = read_url(organization_url)
-    login = HttpLogin((basic("", token.rstrip("\n")),))
+    if isinstance(token, str):
+        login = HttpLogin((basic("", token.rstrip("\n")),))
+    else:
+        login = HttpLogin(token=IdentityToken(token, AUDIENCE))
     server = HttpServer(url.origin, login, name="Azure DevOps", follows_redirects=False)
     path = url.path.rstrip("/") + path
     return HttpRequest(server, path, accepts=(200,), limit_bytes=_LIMIT_BYTES, attempted=attempted)
 
 
-def organization_problem(url: str) -> str:
-    """What is wrong with an organisation's URL, for a message; "" where nothing is."""
+def organization_problem(url: str, *, has_identity: bool = False) -> str:
+    """What is wrong with an organisation's URL, for a message; "" where nothing is.
+
+    An identity's token is as good for all that it may do there: it goes to Microsoft's own hosts alone.
+    """
     try:
-        name = read_url(url).path.rpartition("/")[2]
+        parts = read_url(url)
     except ValueError as error:
         return f"the URL {error}"
+    name = parts.path.rpartition("/")[2]
+    host = parts.origin.partition("://")[2]
+    is_microsofts = host == "dev.azure.com" or host.endswith(".visualstudio.com")
+    if has_identity and not (is_microsofts and parts.origin.startswith("https:")):
+        return "an identity logs in at https://dev.azure.com or https://….visualstudio.com alone"
+    if has_identity and host.endswith(".visualstudio.com"):
+        return ""
     return "" if name else "failed to extract organization name from organizationURL"
 
 

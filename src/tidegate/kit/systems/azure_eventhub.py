@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from tidegate.base.errors import Malformed
+from tidegate.kit.identity import IdentityToken
 from tidegate.kit.systems.azure import Namespace
 
 LARGEST = 2**63 - 1
@@ -17,11 +18,12 @@ Layout = Literal["azureFunction", "blobMetadata", "goSdk", "dapr", "default"]
 
 @dataclass(frozen=True, slots=True)
 class EventHubServer:
-    """A namespace, spoken to by AMQP."""
+    """A namespace, spoken to by AMQP, with its key or as an identity (`token`)."""
 
     system: ClassVar[str] = "azure_eventhub"
 
     namespace: Namespace
+    token: IdentityToken | None = None
 
     @property
     def host(self) -> str:

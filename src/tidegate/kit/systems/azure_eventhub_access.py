@@ -7,13 +7,23 @@ from dataclasses import replace
 from typing import ClassVar, get_args
 
 from tidegate.base.problems import Problem
-from tidegate.kit.identity import Provider
+from tidegate.kit.identity import IdentityToken, Provider
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting
-from tidegate.kit.systems.azure import read_namespace
-from tidegate.kit.systems.azure_clouds import PRIVATE, cloud_problems
+from tidegate.kit.systems.azure import Namespace, read_namespace
+from tidegate.kit.systems.azure_clouds import (
+    PRIVATE,
+    cloud_of,
+    cloud_problems,
+    is_label,
+    is_private,
+    namespace_host,
+    suffix_problems,
+)
 from tidegate.kit.systems.azure_eventhub import EventHubServer, Layout
-from tidegate.kit.systems.azure_storage import StorageServer, read_storage
+from tidegate.kit.systems.azure_storage import StorageServer, identified_storage, read_storage
+
+AUDIENCE = "https://eventhubs.azure.net/.default"
 
 FUNCTIONS_CONTAINER = "azure-webjobs-eventhub"
 
@@ -23,6 +33,7 @@ class EventHubAccess(Polled):
     """Hub, group and checkpoints."""
 
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
+    measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
 
     connection: str = setting(
         "connection",
@@ -95,15 +106,24 @@ class EventHubAccess(Polled):
             yield Problem("checkpointStrategy", message)
 
     def server(self) -> EventHubServer:
-        return EventHubServer(replace(read_namespace(self.connection), entity=""))
+        if self.identity is None:
+            return EventHubServer(replace(read_namespace(self.connection), entity=""))
+        host, audience = namespace_host(self.event_hub_namespace, self.cloud, self.endpoint_suffix, AUDIENCE)
+        return EventHubServer(Namespace(host), IdentityToken(self.identity, audience))
 
     def storage(self) -> StorageServer:
-        return read_storage(self.storage_connection, "blob")
+        if self.identity is None or self.storage_connection:
+            return read_storage(self.storage_connection, "blob")
+        is_own = is_private(self.cloud)
+        # That of blobs and of queues differ by a word, which is not part of this setting.
+        own = f"blob.{self.storage_endpoint_suffix}"
+        suffix = own if is_own else cloud_of(self.cloud).storage
+        return identified_storage(self.identity, self.storage_account_name, "blob", suffix, is_private=is_own)
 
     def hub(self) -> str:
-        """The hub; that of the connection string counts more."""
-        entity = read_namespace(self.connection).entity if self.connection else ""
-        return entity or self.event_hub_name
+        """The hub; that of the connection string counts more, unless an identity asks."""
+        is_by_string = self.identity is None and self.connection
+        return (read_namespace(self.connection).entity if is_by_string else "") or self.event_hub_name
 
     def layout(self) -> tuple[Layout, str]:
         """How checkpoints are laid out, and in which container. Source: KEDA."""
@@ -122,10 +142,7 @@ class EventHubAccess(Polled):
         if not self.storage_connection:
             yield Problem("storageConnection", "no storage connection string given", "FieldValueRequired")
         else:
-            try:
-                read_storage(self.storage_connection, "blob")
-            except ValueError as error:
-                yield Problem("storageConnection", f"the storage connection string {error}")
+            yield from self._storage_problems()
         if not self.blob_container and self.layout()[0] != "azureFunction":
             message = f"{self.checkpoint_strategy} checkpoints are in a container: no blobContainer given"
             yield Problem("blobContainer", message, "FieldValueRequired")
@@ -141,8 +158,24 @@ class EventHubAccess(Polled):
             message = "connection string doesn't contain 'EntityPath' and no eventHubName is given"
             yield Problem("eventHubName", message, "FieldValueRequired")
 
+    def _storage_problems(self) -> Iterator[Problem]:
+        try:
+            read_storage(self.storage_connection, "blob")
+        except ValueError as error:
+            yield Problem("storageConnection", f"the storage connection string {error}")
+
     def _identity_problems(self) -> Iterator[Problem]:
         given = " for pod identity based authentication given"
+        yield from suffix_problems("endpointSuffix", self.endpoint_suffix)
+        yield from suffix_problems("storageEndpointSuffix", self.storage_endpoint_suffix)
+        if self.storage_connection:
+            yield from self._storage_problems()
+        elif self.storage_account_name and not is_label(self.storage_account_name):
+            message = "is no name of an account: give it without its host"
+            yield Problem("storageAccountName", message)
+        if self.event_hub_namespace and not is_label(self.event_hub_namespace):
+            message = "is no name of a namespace: give it without its host"
+            yield Problem("eventHubNamespace", message)
         if not self.storage_connection and not self.storage_account_name:
             message = "no storage connection string or storage account name"
             yield Problem("storageAccountName", f"{message}{given}", "FieldValueRequired")

@@ -9,20 +9,23 @@ from typing import ClassVar
 from tidegate.base.errors import Unreachable
 from tidegate.base.problems import Problem
 from tidegate.kit.answers import count
-from tidegate.kit.identity import Provider
+from tidegate.kit.identity import IdentityToken, Provider
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, declared, setting
 from tidegate.kit.systems.azure import Namespace, read_namespace
-from tidegate.kit.systems.azure_clouds import cloud_problems
+from tidegate.kit.systems.azure_clouds import cloud_problems, is_label, namespace_host, suffix_problems
+
+AUDIENCE = "https://servicebus.azure.net/.default"
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceBusServer:
-    """The management interface of a namespace."""
+    """The management interface of a namespace, asked with its key or as an identity (`token`)."""
 
     system: ClassVar[str] = "azure_servicebus"
 
     namespace: Namespace
+    token: IdentityToken | None = None
 
     def label(self) -> str:
         return f"Azure Service Bus {self.namespace.host}"
@@ -60,6 +63,7 @@ class ServiceBusAccess(Polled):
     """The settings of a namespace."""
 
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
+    measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
 
     connection: str = setting(
         "connection",
@@ -77,15 +81,21 @@ class ServiceBusAccess(Polled):
     def check(self) -> Iterator[Problem]:
         if self.identity is not None:
             yield from cloud_problems(self.cloud, endpointSuffix=self.endpoint_suffix)
+            yield from suffix_problems("endpointSuffix", self.endpoint_suffix)
             if not self.namespace:
                 yield Problem("namespace", "no namespace given", "FieldValueRequired")
+            elif not is_label(self.namespace):
+                yield Problem("namespace", "is no name of a namespace: give it without its host")
         elif not self.connection:
             yield Problem("connection", "no connection setting given", "FieldValueRequired")
         else:
             yield from connection_problems(self.connection)
 
     def server(self) -> ServiceBusServer:
-        return ServiceBusServer(read_namespace(self.connection))
+        if self.identity is None:
+            return ServiceBusServer(read_namespace(self.connection))
+        host, audience = namespace_host(self.namespace, self.cloud, self.endpoint_suffix, AUDIENCE)
+        return ServiceBusServer(Namespace(host), IdentityToken(self.identity, audience))
 
 
 def connection_problems(text: str) -> Iterator[Problem]:

@@ -7,11 +7,18 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from tidegate.base.problems import Problem
-from tidegate.kit.identity import Provider
+from tidegate.kit.identity import AnyIdentity, IdentityToken, Provider
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting
 from tidegate.kit.systems.azure import is_base64, read_pairs
-from tidegate.kit.systems.azure_clouds import cloud_problems
+from tidegate.kit.systems.azure_clouds import (
+    cloud_of,
+    cloud_problems,
+    is_label,
+    is_private,
+    scope_of,
+    suffix_problems,
+)
 from tidegate.kit.systems.http import read_url
 
 Service = Literal["queue", "blob"]
@@ -24,7 +31,8 @@ _EMULATED_PORTS: dict[Service, int] = {"blob": 10000, "queue": 10001}
 
 @dataclass(frozen=True, slots=True)
 class StorageServer:
-    """One service of one account, asked with its key or with a shared access signature (`sas`, a query).
+    """One service of one account, asked with its key, a shared access signature (`sas`, a query), or as an
+    identity (`token`).
 
     `path` comes before all others: an emulator has its accounts there, not in the host's name.
     """
@@ -37,6 +45,7 @@ class StorageServer:
     path: str = ""
     key: str = field(default="", repr=False)
     sas: str = field(default="", repr=False)
+    token: IdentityToken | None = None
 
     def label(self) -> str:
         return f"Azure {self.service} storage {self.origin}{self.path}"
@@ -93,6 +102,20 @@ class BlobTexts:
     names: tuple[str, ...]
 
 
+AUDIENCE = "https://storage.azure.com/.default"
+"""Of all accounts, in all clouds. Source: Microsoft, "Authorize access to blobs using Microsoft Entra ID"."""
+
+
+def identified_storage(
+    identity: AnyIdentity, account: str, service: Service, suffix: str, *, is_private: bool
+) -> StorageServer:
+    """The service of an account, as an identity. A host of a private cloud, which a manifest names, gets a
+    token for itself alone."""
+    origin = f"https://{account}.{suffix}" if is_private else f"https://{account}.{service}.{suffix}"
+    audience = scope_of(origin) if is_private else AUDIENCE
+    return StorageServer(service, account, origin, token=IdentityToken(identity, audience))
+
+
 def read_storage(text: str, service: Service) -> StorageServer:
     """The service of an account that a connection string names. ValueError reads on after the text, and
     repeats none of it.
@@ -132,6 +155,7 @@ class StorageAccess(Polled):
     """The settings of an account; a subclass says which `service` it asks."""
 
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
+    measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     service: ClassVar[Service]
 
     connection: str = setting(
@@ -159,6 +183,9 @@ class StorageAccess(Polled):
         if self.identity is not None:
             if not self.account_name:
                 yield Problem("accountName", "no accountName given", "FieldValueRequired")
+            elif not is_label(self.account_name):
+                yield Problem("accountName", "is no name of an account: give it without its host")
+            yield from suffix_problems("endpointSuffix", self.endpoint_suffix)
         elif not self.connection:
             yield Problem("connection", "no connection setting given", "FieldValueRequired")
         else:
@@ -168,4 +195,8 @@ class StorageAccess(Polled):
                 yield Problem("connection", f"the connection string {error}")
 
     def server(self) -> StorageServer:
-        return read_storage(self.connection, self.service)
+        if self.identity is None:
+            return read_storage(self.connection, self.service)
+        is_own = is_private(self.cloud)
+        suffix = self.endpoint_suffix if is_own else cloud_of(self.cloud).storage
+        return identified_storage(self.identity, self.account_name, self.service, suffix, is_private=is_own)

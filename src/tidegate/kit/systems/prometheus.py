@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from tidegate.base.errors import Unsupported
 from tidegate.base.problems import Problem
 from tidegate.kit.httpaccess import HttpAccess
+from tidegate.kit.identity import Identity, IdentityToken, Provider
 from tidegate.kit.settings import (
     AUTHENTICATION,
     ENVIRONMENT,
@@ -17,7 +19,9 @@ from tidegate.kit.settings import (
     declared,
     setting,
 )
-from tidegate.kit.systems.http import HttpRequest, header_problem
+from tidegate.kit.systems.azure_api import sdk_cloud, sdk_cloud_problems
+from tidegate.kit.systems.azure_clouds import endpoint_problems, is_private, scope_of
+from tidegate.kit.systems.http import HttpLogin, HttpRequest, header_problem, read_url
 from tidegate.kit.tls import Tls
 
 
@@ -26,6 +30,8 @@ class PrometheusAccess(HttpAccess):
     """Whom a trigger asks in PromQL."""
 
     product: ClassVar[str] = "Prometheus"
+    identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
+    measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
 
     server_address: str = setting("serverAddress", doc="Base URL; `/api/v1/query` is added.", hidden=True)
     namespace: str = setting("namespace", doc="Sent as the parameter `namespace`.", default="")
@@ -40,9 +46,11 @@ class PrometheusAccess(HttpAccess):
     aws_region: str = setting(
         "awsRegion", doc="Region of a workspace at Amazon.", default="", sources=(METADATA, AUTHENTICATION)
     )
-    cloud: str = setting("cloud", doc="Azure's cloud.", default="")
+    cloud: str = setting("cloud", doc="Azure's cloud, where a workload identity asks.", default="")
     azure_resource: str = setting(
-        "azureManagedPrometheusResourceURL", doc="Resource in the cloud `Private`.", default=""
+        "azureManagedPrometheusResourceURL",
+        doc="For whom tokens are in the cloud `Private`; the server's host must be below it.",
+        default="",
     )
     google_credentials: str = setting(
         "GoogleApplicationCredentials",
@@ -61,7 +69,7 @@ class PrometheusAccess(HttpAccess):
 
     def tls(self) -> Tls:
         is_pinned = bool(self.auth_modes) and ("tls" in self.auth_modes or bool(self.ca))
-        return self.tls_of(is_verified=is_pinned or not self.unsafe_ssl)
+        return self.tls_of(is_verified=is_pinned or self._is_of_azure() or not self.unsafe_ssl)
 
     def timeout_s(self) -> float | None:
         return self.timeout or None
@@ -74,7 +82,17 @@ class PrometheusAccess(HttpAccess):
             yield Problem(
                 "azureManagedPrometheusResourceURL", "is required when cloud is Private", "FieldValueRequired"
             )
+        if self._is_of_azure():
+            yield from self._azure_problems()
         yield from HttpAccess.check(self)
+
+    def login(self, given: HttpLogin = HttpLogin()) -> HttpLogin:  # noqa: B008
+        """An identity's token, where one asks."""
+        made = HttpAccess.login(self, given)
+        identity = self._azure_identity()
+        if identity is None:
+            return made
+        return replace(made, token=IdentityToken(identity, scope_of(self._azure_audience())))
 
     def query_request(self, query: str) -> HttpRequest:
         """The instant query. Unsupported where the server wants an identity that we cannot prove yet."""
@@ -103,6 +121,32 @@ class PrometheusAccess(HttpAccess):
             return ""
         if self.aws_region:
             return "an AWS signature"
-        if self.google_credentials or self.google_credentials_file:
-            return "a Google service account"
-        return "an Azure identity" if self.cloud or self.azure_resource else ""
+        return "a Google service account" if self.google_credentials or self.google_credentials_file else ""
+
+    def _is_of_azure(self) -> bool:
+        return self.identity is not None and self.identity.provider == "azure-workload"
+
+    def _azure_identity(self) -> Identity | None:
+        """The identity that asks; a login by `authModes` comes before it, and is refused beside it."""
+        return self.identity if self._is_of_azure() and not self.auth_modes else None
+
+    def _azure_audience(self) -> str:
+        return self.azure_resource if is_private(self.cloud) else sdk_cloud(self.cloud).prometheus
+
+    def _azure_problems(self) -> Iterator[Problem]:
+        if self.auth_modes:
+            yield Problem("authModes", "pod identity cannot be enabled with other auth types")
+        if self.cloud != "Private":
+            yield from sdk_cloud_problems(
+                self.cloud, "azureManagedPrometheusResourceURL", self.azure_resource
+            )
+        yield from endpoint_problems("azureManagedPrometheusResourceURL", self.azure_resource)
+        try:
+            url = read_url(self.server_address)
+            audience = read_url(self._azure_audience()).origin.partition("://")[2]
+        except ValueError:
+            return
+        host = url.origin.partition("://")[2]
+        if not url.origin.startswith("https:") or not f".{host}".endswith(f".{audience}"):
+            message = f"an identity's token for {audience} goes to https hosts of that name alone"
+            yield Problem("serverAddress", message)

@@ -21,7 +21,7 @@ from tidegate.connections.identities import Ground
 from tidegate.connections.identities.azure.certificates import assertion
 from tidegate.connections.identities.azure.command_line import az_token
 from tidegate.connections.identities.azure.exchange import Asked, Exchange, Proof
-from tidegate.kit.identity import Identity, ServicePrincipal
+from tidegate.kit.identity import AnyIdentity, Identity, ServicePrincipal
 from tidegate.kit.systems.azure_clouds import CHINA, GOVERNMENT, LOGINS, PUBLIC
 from tidegate.kit.systems.http import read_url
 
@@ -55,6 +55,8 @@ class AzureCloud:
         attempted = f"get a token of the {identity.label()} for {audience}"
         if isinstance(identity, ServicePrincipal):
             return await self._of_application(identity, audience, attempted)
+        if identity.application is not None:
+            return await self._of_application(identity.application, audience, attempted)
         is_without_token = not identity.service_account and not self._environment.get(TOKEN_FILE)
         if is_without_token and (program := self._az()):
             return await az_token(program, self._environment, identity.tenant_id, audience, attempted)
