@@ -81,7 +81,10 @@ class Entra:
 
     def allows(self, request: web.Request, audience: str) -> bool:
         """Whether a request to a service comes with a token for it that is still good."""
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self.takes(request.headers.get("Authorization", "").removeprefix("Bearer "), audience)
+
+    def takes(self, token: str, audience: str) -> bool:
+        """Whether this text is a token for it that is still good."""
         scope, ends = self.issued.get(token, ("", 0.0))
         return scope == audience and time.time() < ends
 
