@@ -160,13 +160,9 @@ def test_restricted_access_reads_secrets_of_the_cluster_namespace_only(world, re
     assert resolved("x", options=restricted).params == {"p": "cluster", "q": "settings"}
 
 
-AZURE = {"vaultUri": "https://v", "secrets": [{"parameter": "p", "name": "n"}]}
-
-
 @pytest.mark.parametrize(
     ("spec", "word"),
     [
-        ({"azureKeyVault": AZURE}, "azureKeyVault"),
         ({"gcpSecretManager": {"secrets": [{"parameter": "p", "id": "i"}]}}, "gcpSecretManager"),
         ({"awsSecretManager": {"secrets": [{"parameter": "p", "name": "n"}]}}, "awsSecretManager"),
     ],

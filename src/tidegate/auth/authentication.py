@@ -20,11 +20,12 @@ from tidegate.api.triggerauthentication import (
     TriggerAuthenticationSpec,
 )
 from tidegate.api.triggers import AuthenticationRef, Trigger
+from tidegate.auth.applications import application_of
 from tidegate.auth.identities import identity_of
 from tidegate.auth.lending import Lending, lending_of
 from tidegate.auth.lookup import named
 from tidegate.auth.scope import Scope
-from tidegate.auth.sources import oauth2, service_account_token, vault
+from tidegate.auth.sources import azure_key_vault, oauth2, service_account_token, vault
 from tidegate.auth.sources.place import Found, Place, Waiting, Wanted
 from tidegate.base.errors import Misconfigured, TidegateError, Unsupported
 from tidegate.kit.identity import Identity
@@ -42,6 +43,7 @@ _KEYS_SHOWN = 8
 
 _FETCHED: tuple[tuple[str, str, Callable[[Place, Any], Iterator[Wanted | Found]]], ...] = (
     ("hashiCorpVault", "hashi_corp_vault", vault.wanted),
+    ("azureKeyVault", "azure_key_vault", azure_key_vault.wanted),
     ("boundServiceAccountToken", "bound_service_account_token", service_account_token.wanted),
     ("oauth2", "oauth2", oauth2.wanted),
 )
@@ -82,12 +84,26 @@ def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -
     params = {parameter: value for parameter, value in found.items() if isinstance(value, str)}
     waiting = dict.fromkeys(value.text for value in found.values() if isinstance(value, Waiting))
     try:
-        identity = identity_of(scope, _about(scope, ref), spec.pod_identity, lending)
+        identity = _identity(_place(scope, ref, lending), spec)
     except TidegateError as error:
         errors.append(error)
         identity = None
     told = list(dict.fromkeys(scope.warnings))
     return Parameters(params, {}, told, identity, lending, tuple(waiting))
+
+
+def _place(scope: Scope, ref: AuthenticationRef, lending: Lending) -> Place:
+    """Where what the authentication refers to is looked for."""
+    place = scope.options.cluster_namespace if ref.is_cluster else scope.namespace
+    secrets = scope.options.cluster_namespace if scope.options.is_secret_access_restricted else place
+    return Place(scope, _about(scope, ref), place, secrets, lending)
+
+
+def _identity(place: Place, spec: TriggerAuthenticationSpec) -> Identity | None:
+    """Who asks, where no keys do: an application of Azure counts more than an identity beside it."""
+    if spec.azure_service_principal is not None:
+        return application_of(place, spec.azure_service_principal)
+    return identity_of(place.scope, place.about, spec.pod_identity, place.lending)
 
 
 def _named(
@@ -114,22 +130,21 @@ def _values(
     lending: Lending,
     errors: list[TidegateError],
 ) -> Iterator[Found]:
-    about = _about(scope, ref)
+    at = _place(scope, ref, lending)
+    about, place, secrets = at.about, at.namespace, at.secrets
     for _, word in not_offered(spec):
         step = f"use {_OFFERED}"
         errors.append(Unsupported(f"resolve {about}", answer=f"{word} is not supported", next_step=step))
     if spec.file_path:
         yield from _from_file(scope, ref, spec.file_path)
         return
-    place = scope.options.cluster_namespace if ref.is_cluster else scope.namespace
-    secrets = scope.options.cluster_namespace if scope.options.is_secret_access_restricted else place
     for variable in spec.env or ():
         yield variable.parameter, _from_env(scope, about, variable)
     for target in spec.config_map_target_ref or ():
         yield target.parameter, _from_key(scope, about, CONFIG_MAPS, place, target)
     for target in spec.secret_target_ref or ():
         yield target.parameter, _from_key(scope, about, SECRETS, secrets, target)
-    yield from _fetched(Place(scope, about, place, secrets, lending), spec)
+    yield from _fetched(at, spec)
 
 
 def _fetched(place: Place, spec: TriggerAuthenticationSpec) -> Iterator[Found]:
@@ -149,8 +164,6 @@ def _fetched(place: Place, spec: TriggerAuthenticationSpec) -> Iterator[Found]:
 def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
     """The field and the name of each source that this version cannot ask."""
     for word, is_used in (
-        ("azureKeyVault", spec.azure_key_vault),
-        ("azureServicePrincipal", spec.azure_service_principal),
         ("gcpSecretManager", spec.gcp_secret_manager),
         ("awsSecretManager", spec.aws_secret_manager),
     ):

@@ -31,8 +31,8 @@ The number of requests is `requests/count` with the aggregation `sum`. In a span
 no number: that is a failure, or 0 with `ignoreNullValues: "true"`. Data come one to three minutes late.
 Percent signs in `metricFilter` are read as those of a URL, and `+` is a blank.
 
-The application needs the role *Monitoring Reader*. In its place a workload identity can ask (`podIdentity`
-of the TriggerAuthentication).
+The application needs the role *Monitoring Reader*. In its place an identity can ask: see
+[Azure identities](../authentication/azure.md).
 
 Source: https://learn.microsoft.com/rest/api/application-insights/metrics/get
 """

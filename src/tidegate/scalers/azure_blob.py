@@ -29,8 +29,9 @@ do in a shell. The prefix still limits what is looked at.
 
 A listing brings 5,000 blobs a page, and each page is billed: delete or move what is done, or count a narrow
 prefix. A container that takes more than a minute to list is told, not counted in part.
-The connection string holds a key or a shared access signature with the right to list. Workload identities
-(`podIdentity`) come later: with one the trigger is unknown and says so.
+The connection string holds a key or a shared access signature with the right to list. In its place
+`accountName` can name the account, asked as an identity with the role *Storage Blob Data Reader*:
+see [Azure identities](../authentication/azure.md).
 
 Source: https://learn.microsoft.com/rest/api/storageservices/list-blobs
 """

@@ -36,8 +36,8 @@ no checkpoint is found, and all events that are kept count.
 A partition without a checkpoint counts whole, and 0 while it holds a single event that is not its very first.
 A checkpoint of events that have expired since counts them too. One further ahead than what is known
 (`stalePartitionInfoThreshold`) counts 0. The group's name alone is part of the metric's name.
-Connection strings with a key or a signature work now; workload identities (`podIdentity`) come later: with
-one the trigger is unknown and says so.
+In place of connection strings `eventHubNamespace` and `storageAccountName` can name both, asked as an
+identity, as [Azure identities](../authentication/azure.md) says.
 
 Source: https://learn.microsoft.com/azure/event-hubs/event-hubs-features
 """

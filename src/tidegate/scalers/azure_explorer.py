@@ -29,7 +29,7 @@ No row is a failure and never 0. A query has 9 s, and is ended by the cluster th
 read a materialised view.
 
 The application needs the role *viewer* in the database. The token is for the cluster at `endpoint` and no
-other. In its place a workload identity can ask (`podIdentity` of the TriggerAuthentication).
+other. In its place an identity can ask: see [Azure identities](../authentication/azure.md).
 
 Source: https://learn.microsoft.com/kusto/api/rest/request
 """

@@ -31,8 +31,8 @@ not below zero. No row is a failure and never 0: let a query that may find nothi
 the time within the query, it is not limited otherwise; logs arrive minutes late. Of an answer that the
 service calls incomplete nothing counts.
 
-The application needs the role *Log Analytics Reader*. In its place a workload identity can ask
-(`podIdentity` of the TriggerAuthentication).
+The application needs the role *Log Analytics Reader*. In its place an identity can ask: see
+[Azure identities](../authentication/azure.md).
 
 Up to 20 queries travel in one request, those of other workspaces too. Of a user's queries five run at once;
 tables of the plans *Basic* and *Auxiliary* bill each query.

@@ -32,8 +32,8 @@ The number is that of the newest point (usually of one minute) within `metricAgg
 aggregation over it: `Total` is the total of that minute. Points of a minute that is not over have no number
 yet; the one before counts then. With several series (a filter with `'*'`) the first counts.
 
-The application needs the role *Monitoring Reader*. In its place a workload identity can ask (`podIdentity`
-of the TriggerAuthentication).
+The application needs the role *Monitoring Reader*. In its place an identity can ask: see
+[Azure identities](../authentication/azure.md).
 
 Metrics of one resource travel together. Name the `region` and resources of a type do, 50 to a call of the
 region's own metrics interface. A `pollingInterval` below 60 buys nothing.

@@ -27,8 +27,8 @@ whose demands are all among them (`requireAllDemands`: that are the same; `requi
 that have all of ours). Demands are compared as whole texts; blanks count.
 
 All triggers of a pool share one request and look at its answer by themselves. `fetchUnfinishedJobsOnly`
-makes that answer small. Without a token the workload identity asks (`podIdentity` of the
-TriggerAuthentication), at `dev.azure.com` and `….visualstudio.com` alone; make it a user of the organisation.
+makes that answer small. Without a token an identity asks, a user of the organisation, at
+`dev.azure.com` and `….visualstudio.com` alone: see [Azure identities](../authentication/azure.md).
 
 Source: https://learn.microsoft.com/en-us/rest/api/azure/devops/distributedtask/
 """
@@ -39,9 +39,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar
 
-from tidegate.base.errors import Malformed
 from tidegate.base.problems import Problem
 from tidegate.core.values import MetricSpec
+from tidegate.kit.answers import of_kind
 from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.question import Ask
@@ -129,10 +129,7 @@ class AzurePipelines(Described):
         elif not self.parent:
             path += f"?$top={self.jobs_to_fetch or 250}"
         question = HttpQuestion(self._request(path, "list the jobs"), QueuedJobs())
-        jobs = await ask(question)
-        if not isinstance(jobs, tuple):
-            answer = f"a {type(jobs).__name__}"
-            raise Malformed("list the jobs", on=question.server.label(), answer=answer)
+        jobs = of_kind(await ask(question), tuple, question)
         spec = MetricSpec(f"azure-pipelines-{pool}", float(self.target_length))
         return Measured((float(sum(self._counts(job) for job in jobs)),), specs=(spec,))
 

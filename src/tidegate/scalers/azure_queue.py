@@ -29,7 +29,8 @@ than the true one, and may include messages that have just been deleted.
 The connection string holds a key (`AccountKey`) or a shared access signature with the right to read the queue
 (`SharedAccessSignature`); `UseDevelopmentStorage=true` stands for an emulator on the same machine. No call
 tells of several queues, and each is billed: triggers of one queue share theirs.
-Workload identities (`podIdentity`) come later: with one the trigger is unknown and says so.
+In its place `accountName` can name the account, asked as an identity with the role *Storage Queue Data
+Reader*: see [Azure identities](../authentication/azure.md).
 
 Source: https://learn.microsoft.com/rest/api/storageservices/get-queue-metadata
 """

@@ -28,8 +28,9 @@ subscription is a pattern (RE2) for whole names, and `operation` says how their 
 The connection string is the namespace's, of a policy with the right to *Manage*; one with an `EntityPath` is
 for a single queue and is refused. Service Bus throttles this interface for the whole namespace: from the
 second trigger on, one listing of up to 100 queues (or subscriptions of a topic) answers all of them.
-The subscription is not part of the metric's name. Workload identities (`podIdentity`) come later: with one
-the trigger is unknown and says so.
+The subscription is not part of the metric's name. In place of the connection string `namespace` can name it,
+asked as an identity with the role *Azure Service Bus Data Owner*: see
+[Azure identities](../authentication/azure.md).
 
 Source: https://learn.microsoft.com/rest/api/servicebus/get-queue
 """

@@ -42,9 +42,9 @@ spec:
     key: token
 ```
 
-An Azure Monitor workspace is asked as a workload identity (`podIdentity` of the TriggerAuthentication), at
-its own query endpoint; Amazon's managed service (`awsRegion`) and Google's (`GoogleApplicationCredentials`,
-`credentialsFromEnv`) are not asked by this version: such a trigger says so.
+An Azure Monitor workspace is asked as an identity, at its own query endpoint: see
+[Azure identities](../authentication/azure.md). Amazon's managed service (`awsRegion`) and Google's
+(`GoogleApplicationCredentials`, `credentialsFromEnv`) are not asked by this version: such a trigger says so.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 """

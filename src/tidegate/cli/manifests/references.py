@@ -129,7 +129,7 @@ def of_authentication(object: TriggerAuthentication | ClusterTriggerAuthenticati
     """Sources that this version does not offer, and keys that the Secrets of the files have not."""
     found = Findings([], [])
     identity = object.spec.pod_identity
-    if identity is not None and identity.provider not in ("none", "aws", "aws-eks"):
+    if identity is not None and identity.provider not in ("none", "aws", "aws-eks", "azure-workload"):
         text = f"this version cannot log in with {identity.provider} identities yet; use keys until it can"
         found.problems.append(Problem("spec.podIdentity.provider", text, "FieldValueNotSupported"))
     for field, word in not_offered(object.spec):

@@ -21,7 +21,7 @@ from tidegate.connections.identities import Ground
 from tidegate.connections.identities.azure.certificates import assertion
 from tidegate.connections.identities.azure.command_line import az_token
 from tidegate.connections.identities.azure.exchange import Asked, Exchange, Proof
-from tidegate.kit.identity import AnyIdentity, Identity, ServicePrincipal
+from tidegate.kit.identity import Identity, ServicePrincipal
 from tidegate.kit.systems.azure_clouds import CHINA, GOVERNMENT, LOGINS, PUBLIC
 from tidegate.kit.systems.http import read_url
 
