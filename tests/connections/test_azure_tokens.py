@@ -155,7 +155,7 @@ class Asker:
 
 @asynccontextmanager
 async def asking(fake: Entra, token_file: str, **environment: str) -> AsyncIterator[Asker]:
-    async with fake.logging_in(fake.environment(token_file, **environment)) as around:
+    async with fake.logging_in(fake.environment(token_file, **environment), timeout_s=30.0) as around:
         asker = Asker(around)
         try:
             yield asker

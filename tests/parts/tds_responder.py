@@ -30,13 +30,17 @@ class Login:
     application: str
     server: str
     flags: int
+    token: str = ""
+    echoes: bool = False
+    nonce: bytes = b""
 
 
 @dataclass
 class Responder:
     """`answers` says what a batch is answered with, by its text; another one is a syntax error.
 
-    `encryption` is what it says in PRELOGIN where the client lets it choose.
+    `encryption` is what it says in PRELOGIN where the client lets it choose. `takes` says which tokens of
+    identities are good (FEDAUTH), and `nonce` is what must come back with one.
     """
 
     tls: ssl.SSLContext | None = None
@@ -44,6 +48,8 @@ class Responder:
     users: dict[str, str] = field(default_factory=lambda: {"sa": "hunter2-hunter2"})
     databases: tuple[str, ...] = ("", "shop")
     route: tuple[str, int] | None = None
+    takes: Callable[[str], bool] | None = None
+    nonce: bytes = b""
     answers: dict[str, bytes | Reply] = field(default_factory=dict)
     port: int = 0
     connections: int = 0
@@ -151,7 +157,8 @@ class Session:
 
     async def _greet(self, body: bytes) -> bool:
         """Answers a PRELOGIN (2.2.6.5); whether everything is encrypted from then on."""
-        wanted = read_prelogin(body)[1][0]
+        said = read_prelogin(body)
+        wanted, is_federated = said[1][0], said.get(6) == b"\1" and self.responder.takes is not None
         offered = self.responder.encryption if self.responder.tls else NOT_SUPPORTED
         if wanted == ON and offered in (OFF, ON):
             offered = ON
@@ -159,7 +166,8 @@ class Session:
             offered = REQUIRED
         elif wanted == NOT_SUPPORTED and offered == OFF:
             offered = NOT_SUPPORTED
-        await self.send(prelogin(offered))
+        more = {6: b"\1", **({7: self.responder.nonce} if self.responder.nonce else {})}
+        await self.send(prelogin(offered, more if is_federated else {}))
         if offered == NOT_SUPPORTED or wanted == NOT_SUPPORTED:
             return False
         assert self.responder.tls is not None
@@ -183,7 +191,14 @@ class Session:
 
     async def _let_in(self, login: Login) -> bool:
         self.responder.logins.append(login)
-        if self.responder.users.get(login.user) != login.password:
+        if login.token:
+            assert self.responder.takes is not None
+            assert (login.user, login.password, login.echoes) == ("", "", True)
+            assert login.nonce == self.responder.nonce
+            is_known = self._tls is not None and self.responder.takes(login.token)
+        else:
+            is_known = self.responder.users.get(login.user) == login.password
+        if not is_known:
             text = f"Login failed for user '{login.user}'."
             await self.send(error(18456, text, severity=14) + done(_ERROR))
             return False
@@ -194,6 +209,7 @@ class Session:
             return False
         where = change(1, login.database or "master", "master")
         said = where + login_ack() + change(4, "4096", "4096")
+        said += b"\xae\x02\0\0\0\0\xff" if login.token else b""
         if self.responder.route is not None:
             await self.send(said + routing(*self.responder.route) + done())
             return False
@@ -258,6 +274,7 @@ def read_login(body: bytes) -> Login:
     for number in range(9):
         start, length = struct.unpack_from("<HH", body, 36 + 4 * number)
         texts.append(body[start : start + 2 * length])
+    token, echoes, nonce = read_token(body) if body[27] & 0x10 else ("", False, b"")
     turned = bytes((byte ^ 0xA5) >> 4 | (byte ^ 0xA5) << 4 & 0xF0 for byte in texts[2])
     return Login(
         user=texts[1].decode("utf-16-le"),
@@ -266,7 +283,25 @@ def read_login(body: bytes) -> Login:
         application=texts[3].decode("utf-16-le"),
         server=texts[4].decode("utf-16-le"),
         flags=body[26],
+        token=token,
+        echoes=echoes,
+        nonce=nonce,
     )
+
+
+def read_token(body: bytes) -> tuple[str, bool, bytes]:
+    """The token that is the one feature of a LOGIN7 (FEDAUTH), whether it echoes, what comes back with it."""
+    (start, size) = struct.unpack_from("<HH", body, 36 + 4 * 5)
+    assert size == 4
+    (place,) = struct.unpack_from("<I", body, start)
+    kind, length = struct.unpack_from("<BI", body, place)
+    feature = body[place + 5 : place + 5 + length]
+    assert kind == 2
+    assert body[place + 5 + length] == 0xFF
+    assert feature[0] >> 1 == 1, "a security token"
+    (size,) = struct.unpack_from("<I", feature, 1)
+    token = feature[5 : 5 + size].decode("utf-16-le")
+    return token, bool(feature[0] & 1), feature[5 + size :]
 
 
 def read_batch(body: bytes) -> str:
@@ -279,8 +314,8 @@ def read_batch(body: bytes) -> str:
 # --- what a server says
 
 
-def prelogin(encryption: int) -> bytes:
-    options = {0: b"\x0f\x00\x07\xd0\0\0", 1: bytes((encryption,)), 4: b"\0"}
+def prelogin(encryption: int, more: dict[int, bytes] | None = None) -> bytes:
+    options = {0: b"\x0f\x00\x07\xd0\0\0", 1: bytes((encryption,)), 4: b"\0", **(more or {})}
     table, values, place = b"", b"", 5 * len(options) + 1
     for option, value in options.items():
         table += struct.pack(">BHH", option, place + len(values), len(value))

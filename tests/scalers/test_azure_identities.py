@@ -21,6 +21,23 @@ STORAGE = "https://storage.azure.com/.default"
 BUS = "https://servicebus.azure.net/.default"
 HUBS = "https://eventhubs.azure.net/.default"
 DEVOPS = "499b84ac-1321-427f-aa17-267ca6975798/.default"
+PG = {
+    "host": "shop.postgres.database.azure.com",
+    "port": "5432",
+    "userName": "autoscaler",
+    "dbName": "shop",
+    "sslmode": "require",
+    "query": "SELECT 1",
+    "targetQueryValue": "1",
+}
+SQL = {"host": "shop.database.windows.net", "query": "SELECT 1", "targetValue": "1"}
+RABBIT = {
+    "host": "https://rabbit.example/vhost",
+    "protocol": "http",
+    "queueName": "orders",
+    "mode": "QueueLength",
+    "value": "1",
+}
 PRIVATE = {"cloud": "Private"}
 
 QUEUE = {"queueName": "orders", "accountName": "shop"}
@@ -49,12 +66,15 @@ def asked(scaler: Any) -> Any:
 
 
 def login_of(server: Any) -> Any:
+    server = getattr(server, "http", server)
     return server.login.token if hasattr(server, "login") else server.token
 
 
 def place_of(server: Any) -> str:
     if hasattr(server, "namespace"):
         return str(server.namespace.host)
+    if not hasattr(server, "origin"):
+        return str(server.host if hasattr(server, "host") else server.get("host"))
     return str(server.origin)
 
 
@@ -89,6 +109,19 @@ def place_of(server: Any) -> str:
             "https://shop.bus.private.example/.default",
         ),
         ("azure-eventhub", HUB, "shop.servicebus.windows.net", HUBS),
+        (
+            "postgresql",
+            PG,
+            "shop.postgres.database.azure.com",
+            "https://ossrdbms-aad.database.windows.net/.default",
+        ),
+        ("mssql", SQL, "shop.database.windows.net", "https://database.windows.net/.default"),
+        (
+            "mssql",
+            {**SQL, "host": "shop.database.chinacloudapi.cn"},
+            "shop.database.chinacloudapi.cn",
+            "https://database.chinacloudapi.cn/.default",
+        ),
         ("azure-pipelines", POOL, "https://dev.azure.com", DEVOPS),
         (
             "azure-pipelines",
@@ -159,6 +192,11 @@ def test_checkpoints_are_read_as_the_same_identity() -> None:
             {**POOL, "organizationURL": "https://dev.azure.com.evil.example/a"},
             "organizationURL",
         ),
+        ("postgresql", {**PG, "host": "db.example"}, "host"),
+        ("postgresql", {**PG, "host": f"evil.example,{PG['host']}"}, "host"),
+        ("postgresql", {**PG, "host": f"evil.example/{PG['host']}"}, "host"),
+        ("mssql", {**SQL, "host": "db.example"}, "host"),
+        ("mssql", {**SQL, "host": "evildatabase.windows.net"}, "host"),
         ("prometheus", {**WORKSPACE, "serverAddress": "https://prometheus.example"}, "serverAddress"),
         (
             "prometheus",
@@ -195,3 +233,33 @@ def test_a_personal_token_comes_before_the_identity() -> None:
 def test_an_identitys_token_is_shown_to_a_verified_host_alone() -> None:
     server = asked(build("prometheus", {**WORKSPACE, "unsafeSsl": "true"}))
     assert server.tls.is_verified
+
+
+def test_a_database_is_verified_whatever_the_manifest_says() -> None:
+    server = asked(build("postgresql", PG))
+    assert (server.get("sslmode"), server.get("password")) == ("verify-full", "")
+    server = asked(build("mssql", {**SQL, "username": "sa"}))
+    assert (server.encryption, server.is_verified, server.user, server.password) == ("on", True, "", "")
+
+
+def rabbit(resource: str, identity: Identity | None = WORKLOAD, **metadata: str) -> Any:
+    found = scalers.find("rabbitmq")
+    assert found is not None
+    texts = {**RABBIT, **metadata}
+    sources = Sources(texts, {}, {"workloadIdentityResource": resource}, identity=identity)
+    return reading.build(found, Trigger(type="rabbitmq", metadata=texts), sources, Scope("shop"))
+
+
+def test_a_broker_gets_a_token_for_its_own_application() -> None:
+    scaler = rabbit("api://rabbit", unsafeSsl="true")
+    assert scaler.asks_as() == WORKLOAD
+    server = asked(scaler).http
+    assert server.login.token.audience == "api://rabbit/.default"
+    assert server.tls.is_verified
+    assert rabbit("api://rabbit", identity=None).asks_as() is None
+    for resource, metadata, path in (
+        ("https://storage.azure.com", {}, "workloadIdentityResource"),
+        ("499b84ac-1321-427f-aa17-267ca6975798", {}, "workloadIdentityResource"),
+        ("api://rabbit", {"host": "http://rabbit.example/vhost"}, "host"),
+    ):
+        assert [one.path for one in rabbit(resource, **metadata)] == [path]

@@ -11,7 +11,6 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
 from tidegate.base.problems import Problem
 from tidegate.kit import reading
-from tidegate.kit.identity import Identity
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Polled, Scaler, Scope
@@ -98,14 +97,3 @@ def test_its_name_is_fixed_and_its_thresholds_are_its_own() -> None:
     assert isinstance(scaler, Polled)
     assert scaler.metric_name() == "mssql"
     assert (scaler.metric_target(), scaler.activation_target()) == (0, 1)
-
-
-def test_an_azure_identity_is_known_and_said_not_to_be_offered_yet() -> None:
-    kind = scalers.find("mssql")
-    assert kind is not None
-    for provider, known in (("azure-workload", True), ("aws", False)):
-        identity = Identity(provider)  # type: ignore[arg-type]
-        sources = Sources(BASE, {}, {}, identity=identity)
-        scaler = reading.build(kind, Trigger(type="mssql", metadata=BASE), sources, Scope("shop"))
-        assert isinstance(scaler, Polled)
-        assert scaler.asks_as() == (identity if known else None)

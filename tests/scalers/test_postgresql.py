@@ -10,7 +10,6 @@ from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.base.problems import Problem
 from tidegate.kit import reading
-from tidegate.kit.identity import Identity
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Polled, Scaler, Scope
@@ -114,14 +113,3 @@ def test_its_name_is_fixed_and_its_thresholds_are_its_own() -> None:
     assert isinstance(scaler, Polled)
     assert scaler.metric_name() == "postgresql"
     assert (scaler.metric_target(), scaler.activation_target()) == (2.5, -1)
-
-
-def test_an_azure_identity_is_known_and_said_not_to_be_offered_yet() -> None:
-    kind = scalers.find("postgresql")
-    assert kind is not None
-    for provider, known in (("azure-workload", True), ("aws", False)):
-        identity = Identity(provider)  # type: ignore[arg-type]
-        sources = Sources(BASE, {}, {}, identity=identity)
-        scaler = reading.build(kind, Trigger(type="postgresql", metadata=BASE), sources, Scope("shop"))
-        assert isinstance(scaler, Polled)
-        assert scaler.asks_as() == (identity if known else None)

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
-from tidegate.base.errors import Malformed, Unsupported
+from tidegate.base.errors import Malformed
 from tidegate.kit import reading
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
@@ -346,12 +346,6 @@ def test_mistakes_of_logins_are_told(host: str, auth: dict[str, str], path: str,
     told = problems({"host": host}, auth)
     assert text in told[path]
     assert SECRET not in str(told)
-
-
-def test_a_workload_identity_is_read_and_not_measured_with() -> None:
-    made = scaler({"host": "http://h"}, {"workloadIdentityResource": "r"})
-    with pytest.raises(Unsupported, match="workload identity"):
-        asked(made)
 
 
 A = 2.0

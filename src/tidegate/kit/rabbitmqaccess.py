@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tidegate.base.addresses import bracketed
 from tidegate.base.problems import Problem
+from tidegate.kit.identity import IdentityToken
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Duration, declared, setting
+from tidegate.kit.systems.azure_clouds import scope_of
 from tidegate.kit.systems.http import HttpLogin, HttpServer, OAuthClient, basic, path_of, read_url
 from tidegate.kit.systems.rabbitmq import AmqpServer, ManagementServer
 from tidegate.kit.tls import Tls
@@ -135,7 +137,7 @@ class RabbitmqAccess(Polled):
 
     workload_identity: str = setting(
         "workloadIdentityResource",
-        doc="Azure application of the broker, to log in as the autoscaler's identity; comes later.",
+        doc="Azure application of the broker (`api://…`), for whom an identity's token is.",
         default="",
         sources=_A,
     )
@@ -162,6 +164,8 @@ class RabbitmqAccess(Polled):
         yield from self._oauth_problems()
         if self.workload_identity and not self.is_http():
             yield Problem("workloadIdentityResource", "workload identity is for protocol http alone")
+        elif self.workload_identity and self.identity is not None:
+            yield from self._identity_problems()
         address = self._read_host()
         if isinstance(address, Problem):
             yield address
@@ -226,7 +230,11 @@ class RabbitmqAccess(Polled):
             scopes = tuple(scope for scope in self.scopes if scope)
             client = OAuthClient(self.oauth_token_uri, self.client_id, self.client_secret, scopes, parameters)
             login = HttpLogin(oauth=client)
+        if self.identity is not None and self.workload_identity:
+            login = HttpLogin(token=IdentityToken(self.identity, scope_of(self.workload_identity)))
         tls = self._tls() if address.scheme == "https" or login.fetches_in_tls() else None
+        if tls is not None and login.token is not None:
+            tls = replace(tls, is_verified=True)
         http = HttpServer(address.origin(), login, tls, self.timeout or None, "RabbitMQ")
         return ManagementServer(http, address.prefix)
 
@@ -255,6 +263,15 @@ class RabbitmqAccess(Polled):
             text = f"the scheme of host is {address.scheme}, which does not go with protocol {self.protocol}"
             return Problem("host", text)
         return address
+
+    def _identity_problems(self) -> Iterator[Problem]:
+        """A token for one of Microsoft's own services would be good for more than this broker."""
+        if not self.workload_identity.startswith("api://"):
+            message = "must be the broker's own application, as api://…: its token goes to this host"
+            yield Problem("workloadIdentityResource", message)
+        address = self._read_host()
+        if not isinstance(address, Problem) and address.scheme != "https":
+            yield Problem("host", "an identity's token goes over https alone")
 
     def _oauth_problems(self) -> Iterator[Problem]:
         """OAuth2 is whole or not there, for the management API alone, and the only way to log in."""

@@ -41,8 +41,8 @@ session as it was at first. A query is stopped after 6 seconds and asked again a
 Server has no read-only sessions: a query that writes does so at each poll. Give the user the right to
 read, and no other.
 
-Azure workload identity (`podIdentity` of the TriggerAuthentication, `fedauth` in a string) comes later:
-with it the trigger is unknown and says so.
+At Azure SQL an identity can ask instead of a user: see [Azure identities](../authentication/azure.md). User
+and password are left out then, and everything is encrypted for a host whose certificate is verified.
 
 Source: https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/
 """
@@ -50,15 +50,16 @@ Source: https://learn.microsoft.com/openspecs/windows_protocols/ms-tds/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from typing import ClassVar
 
 from tidegate.base.problems import Problem
-from tidegate.kit.identity import Provider
+from tidegate.kit.identity import IdentityToken, Provider
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
+from tidegate.kit.systems.azure_clouds import SQL_SERVER, database_audience
 from tidegate.kit.systems.mssql import MssqlServer, parse_connection
 from tidegate.kit.systems.sql import NO_ROW, SqlQuery, query_problems, sql_number
 
@@ -70,6 +71,7 @@ _AM = (AUTHENTICATION, METADATA)
 class MssqlQuery(Polled):
     types: ClassVar[tuple[str, ...]] = ("mssql",)
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
+    measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     cost: ClassVar[str] = "one connection; each query of a server once, one after the other"
     tested_against: ClassVar[str] = (
         "a responder of the tests that speaks TDS 7.4, written from [MS-TDS] (fake)"
@@ -98,6 +100,8 @@ class MssqlQuery(Polled):
             yield Problem("host", "must provide either connectionstring or host", "FieldValueRequired")
         elif not 0 <= self.port < 65536:
             yield Problem("port", "it is not a number from 1 to 65535")
+        if self._server.host and self._server.token is not None and not self._server.token.audience:
+            yield Problem("host", "an identity logs in at Azure SQL alone")
         yield from query_problems(self.query)
         if not self.target_value and not self.scope.is_metric_source:
             yield Problem("targetValue", "no targetValue given", "FieldValueRequired")
@@ -107,6 +111,10 @@ class MssqlQuery(Polled):
             server = self._made_server()
         except ValueError:
             server = MssqlServer()  # `check` says why, and nobody is asked
+        if self.identity is not None:
+            token = IdentityToken(self.identity, database_audience(server.host, SQL_SERVER))
+            server = replace(server, user="", password="", certificate_host="", token=token)
+            server = replace(server, encryption="on", is_verified=True)
         object.__setattr__(self, "_server", server)
 
     def _made_server(self) -> MssqlServer:

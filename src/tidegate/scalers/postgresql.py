@@ -41,8 +41,9 @@ that is rolled back: one that writes is refused by the server, and settings that
 afterwards. The server stops a query after 6 seconds; one that was stopped is asked again after a growing
 pause, so that it does not hold up the others.
 
-Azure workload identity (`podIdentity` of the TriggerAuthentication) comes later: with it the trigger is
-unknown and says so.
+At an Azure Database for PostgreSQL an identity can ask instead of a password: see
+[Azure identities](../authentication/azure.md). The five parts name the server then, `userName` the identity's
+role in it, and the server's certificate is always verified.
 
 Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 """
@@ -56,10 +57,11 @@ from datetime import datetime
 from typing import ClassVar
 
 from tidegate.base.problems import Problem
-from tidegate.kit.identity import Provider
+from tidegate.kit.identity import IdentityToken, Provider
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
+from tidegate.kit.systems.azure_clouds import POSTGRESQL, database_audience
 from tidegate.kit.systems.postgresql import SSL_MODES, PostgresqlServer, parse_connection
 from tidegate.kit.systems.sql import SqlQuery, query_problems, sql_number
 
@@ -71,6 +73,7 @@ _AM = (AUTHENTICATION, METADATA)
 class PostgresqlQuery(Polled):
     types: ClassVar[tuple[str, ...]] = ("postgresql",)
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
+    measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     cost: ClassVar[str] = (
         "one connection; all queries of a server in one flight, each once, in a transaction of its own"
     )
@@ -95,7 +98,9 @@ class PostgresqlQuery(Polled):
     _server: PostgresqlServer = field(init=False, repr=False, compare=False)
 
     def check(self) -> Iterator[Problem]:
-        if self.connection:
+        if self.identity is not None and not database_audience(self.host, POSTGRESQL):
+            yield Problem("host", "an identity logs in at an Azure Database for PostgreSQL alone")
+        if self.connection and self.identity is None:
             try:
                 parse_connection(self.connection)
             except ValueError as error:
@@ -116,12 +121,17 @@ class PostgresqlQuery(Polled):
             yield Problem("targetQueryValue", "no targetQueryValue given", "FieldValueRequired")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_server", PostgresqlServer(self._options()))
+        token = None
+        if self.identity is not None:
+            token = IdentityToken(self.identity, database_audience(self.host, POSTGRESQL))
+        object.__setattr__(self, "_server", PostgresqlServer(self._options(), token))
 
     def _options(self) -> tuple[tuple[str, str], ...]:
-        if not self.connection:
+        if not self.connection or self.identity is not None:
             parts = {"host": self.host, "port": self.port, "user": self.user_name, "dbname": self.db_name}
             parts |= {"sslmode": self.sslmode, "password": self.password}
+            if self.identity is not None:
+                parts |= {"sslmode": "verify-full", "password": ""}
             return tuple((name, value) for name, value in parts.items() if value)
         try:
             return parse_connection(self.connection)

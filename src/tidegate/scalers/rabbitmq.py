@@ -48,11 +48,10 @@ from datetime import datetime
 from typing import ClassVar
 from urllib.parse import quote_plus
 
-from tidegate.base.errors import Unsupported
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
 from tidegate.kit.answers import count
-from tidegate.kit.identity import Provider
+from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.question import Ask
 from tidegate.kit.rabbitmqaccess import RabbitmqAccess
 from tidegate.kit.scaler import Measured
@@ -67,6 +66,7 @@ LENGTH = 20
 class RabbitmqQueue(RabbitmqAccess):
     types: ClassVar[tuple[str, ...]] = ("rabbitmq",)
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
+    measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "AMQP: one exchange for all queues of a virtual host, on one connection; management API: one listing "
@@ -106,6 +106,9 @@ class RabbitmqQueue(RabbitmqAccess):
                 yield Problem(name, f"{name} is for protocol http alone")
         yield from RabbitmqAccess.check(self)
 
+    def asks_as(self) -> Identity | None:
+        return self.identity if self.workload_identity and self.is_http() else None
+
     def consumes(self) -> bool:
         return self.mode in (None, "QueueLength")
 
@@ -123,8 +126,6 @@ class RabbitmqQueue(RabbitmqAccess):
         if isinstance(server, AmqpServer):
             depth = rabbitmq.QueueDepth(server, self.queue_name)
             return count(await ask(depth), depth)
-        if self.workload_identity:
-            raise Unsupported("log in with a workload identity", on=server.label(), next_step="use OAuth2")
         if self.use_regex:
             matching = rabbitmq.MatchingQueues(server, self.vhost(), self.queue_name, self.page_size)
             return self._measured(rabbitmq.merged(await ask(matching), matching, self.operation))

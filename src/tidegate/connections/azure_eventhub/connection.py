@@ -15,6 +15,7 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.connections.azure_eventhub.frames import Message
 from tidegate.connections.azure_eventhub.link import Cut, Link, Request, Traffic
 from tidegate.connections.azure_eventhub.values import Strange
+from tidegate.connections.identity_logins import forget, token_of
 from tidegate.kit.question import Question
 from tidegate.kit.systems.azure_eventhub import EventHubServer, HubPositions, Position
 from tidegate.kit.tls import Tls
@@ -82,23 +83,17 @@ class EventHubConnection:
 
     async def _renew_token(self) -> None:
         """The identity's token of now; where it is another one, the right to each hub is proved anew."""
-        login, identities = self._server.token, self._surroundings.identities
-        if login is None:
+        if self._server.token is None:
             return
-        if identities is None:
-            answer = "no identities are at hand here"
-            raise Unsupported(f"log in with the {login.identity.label()}", answer=answer)
-        token = await identities.token(login.identity, login.audience)
+        token = await token_of(self._server.token, self._surroundings)
         if token != self._token and self._link is not None:
             self._link.granted.clear()
         self._token = token
 
     def _forgets(self) -> bool:
         """Whether another token may do better than the one that was refused."""
-        login, identities = self._server.token, self._surroundings.identities
-        if login is None or identities is None:
-            return False
-        return identities.forget(login.identity, login.audience, self._token)
+        login = self._server.token
+        return login is not None and forget(login, self._surroundings, self._token)
 
     async def _found(self, hubs: Sequence[HubPositions]) -> dict[HubPositions, Any]:
         link = await self._opened()

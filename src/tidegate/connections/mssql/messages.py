@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 BATCH, REPLY, ATTENTION, LOGIN, PRELOGIN = 0x01, 0x04, 0x06, 0x10, 0x12
 LAST, RESET = 0x01, 0x08
@@ -13,11 +13,14 @@ HEADER_BYTES = _HEADER.size
 
 ENCRYPT_OFF, ENCRYPT_ON, ENCRYPT_NOT_SUPPORTED, ENCRYPT_REQUIRED = range(4)
 
-_VERSION, _ENCRYPTION, _INSTANCE, _THREAD, _MARS, _END = 0, 1, 2, 3, 4, 0xFF
+_VERSION, _ENCRYPTION, _INSTANCE, _THREAD, _MARS, _FEDERATED, _NONCE, _END = 0, 1, 2, 3, 4, 6, 7, 0xFF
 _TDS_7_4 = 0x74000004
 _ENGLISH = 0x0409
 # Database and language must be had; ANSI defaults and no limit on texts; reading is all we intend.
 _USE_DATABASE_AND_LANGUAGE, _ODBC, _READ_ONLY_INTENT = 0xA0, 0x02, 0x20
+
+# A token of an identity, and that a feature follows which says so. Source: [MS-TDS] 2.2.6.4, FEDAUTH.
+_EXTENDED, _FEDAUTH, _SECURITY_TOKEN = 0x10, 0x02, 0x01
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ def packets(kind: int, payload: bytes, *, status: int = 0) -> bytes:
     return bytes(sent)
 
 
-def prelogin(encryption: int) -> bytes:
-    """2.2.6.5: which options there are and where, then their values."""
+def prelogin(encryption: int, *, is_federated: bool = False) -> bytes:
+    """2.2.6.5: which options there are and where, then their values. `is_federated`: a token logs in."""
     options = {
         _VERSION: bytes(6),
         _ENCRYPTION: bytes((encryption,)),
@@ -55,6 +58,8 @@ def prelogin(encryption: int) -> bytes:
         _THREAD: bytes(4),
         _MARS: b"\0",
     }
+    if is_federated:
+        options[_FEDERATED] = b"\1"
     place, table, values = 5 * len(options) + 1, b"", b""
     for option, value in options.items():
         table += struct.pack(">BHH", option, place + len(values), len(value))
@@ -64,22 +69,45 @@ def prelogin(encryption: int) -> bytes:
 
 def encryption_of(reply: bytes) -> int:
     """What a server's PRELOGIN says of encryption. ValueError where it says nothing."""
+    value = _option(reply, _ENCRYPTION)
+    if not value:
+        raise ValueError("its PRELOGIN says nothing of encryption")
+    return value[0]
+
+
+def federation_of(reply: bytes) -> tuple[bool, bytes]:
+    """Whether a server's PRELOGIN expects a token, and what must come back with it."""
+    return _option(reply, _FEDERATED) == b"\1", _option(reply, _NONCE)
+
+
+def _option(reply: bytes, wanted: int) -> bytes:
+    """The value of an option of a PRELOGIN, empty where it is not there."""
     place = 0
     while place + 5 <= len(reply) and reply[place] != _END:
         option, start, size = struct.unpack_from(">BHH", reply, place)
-        if option == _ENCRYPTION and size and start < len(reply):
-            return int(reply[start])
+        if option == wanted:
+            return reply[start : start + size]
         place += 5
-    raise ValueError("its PRELOGIN says nothing of encryption")
+    return b""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
+    """With a `token` there is neither user nor password; `echoes` and `nonce` are as the server's PRELOGIN
+    said."""
+
     user: str
     password: str
     database: str
     server: str
     is_read_only: bool
+    token: str = field(default="", repr=False)
+    echoes: bool = False
+    nonce: bytes = b""
+
+
+_EXTENSION = 5
+"""The place among the texts that points to features."""
 
 
 def login(who: Login) -> bytes:
@@ -87,20 +115,33 @@ def login(who: Login) -> bytes:
     head = struct.pack(
         "<IIIIIBBBBiI",
         _TDS_7_4, PACKET_BYTES, 0, 0, 0, _USE_DATABASE_AND_LANGUAGE, _ODBC,
-        _READ_ONLY_INTENT if who.is_read_only else 0, 0, 0, _ENGLISH,
+        _READ_ONLY_INTENT if who.is_read_only else 0, _EXTENDED if who.token else 0, 0, _ENGLISH,
     )  # fmt: skip
     texts = [
         _text("tidegate"), _text(who.user), _hidden(who.password), _text("tidegate"), _text(who.server), b"",
         _text("tidegate"), b"", _text(who.database),
     ]  # fmt: skip
     place, table, values = 94, b"", b""
-    for text in texts:
-        table += struct.pack("<HH", place + len(values), len(text) // 2)
-        values += text
+    for number, text in enumerate(texts):
+        if number == _EXTENSION and who.token:
+            # Four bytes that say where the features are: behind all texts.
+            table += struct.pack("<HH", place + len(values), 4)
+            values += struct.pack("<I", place + sum(map(len, texts)) + 4)
+        else:
+            table += struct.pack("<HH", place + len(values), len(text) // 2)
+            values += text
     end = place + len(values)
     # The client's hardware address, then SSPI, a file to attach, a new password, a longer SSPI: none.
     table += bytes(6) + struct.pack("<HHHHHHI", end, 0, end, 0, end, 0, 0)
-    return struct.pack("<I", end) + head + table + values
+    features = _features(who) if who.token else b""
+    return struct.pack("<I", end + len(features)) + head + table + values + features
+
+
+def _features(who: Login) -> bytes:
+    """The token, as the one feature."""
+    text = _text(who.token)
+    said = bytes((_SECURITY_TOKEN << 1 | who.echoes,)) + struct.pack("<I", len(text)) + text + who.nonce
+    return struct.pack("<BI", _FEDAUTH, len(said)) + said + bytes((_END,))
 
 
 def batch(statement: str) -> bytes:

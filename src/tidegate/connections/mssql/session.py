@@ -12,6 +12,7 @@ from tidegate.base.errors import Denied, Malformed, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import dialable
 from tidegate.connections.causes import cause_of
+from tidegate.connections.identity_logins import forget, token_of
 from tidegate.connections.mssql import messages
 from tidegate.connections.mssql.channel import Channel, Excess
 from tidegate.connections.mssql.tokens import Answer, Refusal, Tokens
@@ -27,6 +28,7 @@ from tidegate.connections.queries import (
     too_slow,
 )
 from tidegate.connections.tls import client_context
+from tidegate.kit.identity import IdentityToken
 from tidegate.kit.systems.mssql import MssqlServer
 from tidegate.kit.systems.sql import NO_ROW, SqlQuery
 from tidegate.kit.tls import Tls
@@ -76,6 +78,7 @@ class MssqlConnection(QueryConnection):
         super().__init__(server, surroundings)
         self._at = server
         self._channel: Channel | None = None
+        self._token = ""
         self._is_fresh = True
 
     async def close(self) -> None:
@@ -89,6 +92,28 @@ class MssqlConnection(QueryConnection):
     async def _open(self) -> None:
         if self._channel is not None:
             return
+        if self._at.token is None:
+            await self._opened()
+        else:
+            await self._opened_with(self._at.token)
+        self.connections += 1
+
+    async def _opened_with(self, login: IdentityToken) -> None:
+        """With a token, which takes its own time, not the server's. One that is refused is replaced once."""
+        for is_last in (False, True):
+            self._token = await token_of(login, self._surroundings)
+            try:
+                await self._opened()
+            except Denied as error:
+                if not forget(login, self._surroundings, self._token) or is_last:
+                    step = f"make the {login.identity.label()} a user of the database"
+                    raise Denied(error.attempted, on=error.on, answer=error.answer, next_step=step) from error
+            else:
+                return
+            finally:
+                self._token = ""
+
+    async def _opened(self) -> None:
         limit_s = self._surroundings.timeout_s
         try:
             async with asyncio.timeout(limit_s):
@@ -106,7 +131,6 @@ class MssqlConnection(QueryConnection):
             raise self._unreachable(cause_of(error, limit_s)[0]) from error
         except (*_UNREADABLE, Excess) as error:
             raise self._strange("open a connection") from error
-        self.connections += 1
 
     async def _enter(self, host: str, port: int) -> tuple[str, int] | None:
         """Dials and logs in; or where else the server wants us to do so, as Azure's gateways do."""
@@ -142,8 +166,11 @@ class MssqlConnection(QueryConnection):
             "login": messages.ENCRYPT_OFF,
             "on": messages.ENCRYPT_ON,
         }[at.encryption]
-        await channel.send(messages.packets(messages.PRELOGIN, messages.prelogin(wanted)))
-        offered = messages.encryption_of(await channel.message())
+        is_federated = at.token is not None
+        hello = messages.prelogin(wanted, is_federated=is_federated)
+        await channel.send(messages.packets(messages.PRELOGIN, hello))
+        reply = await channel.message()
+        offered = messages.encryption_of(reply)
         is_whole = offered in (messages.ENCRYPT_ON, messages.ENCRYPT_REQUIRED)
         if at.encryption == "on" and not is_whole:
             raise Denied(
@@ -153,7 +180,10 @@ class MssqlConnection(QueryConnection):
             raise Denied("log in", on=self._label, answer="it wants TLS", next_step="take `encrypt` away")
         if is_whole or (offered == messages.ENCRYPT_OFF and at.encryption == "login"):
             await channel.secure(await self._context(), at.certificate_host or at.host)
-        who = messages.Login(at.user, at.password, at.database, at.host, at.is_read_only)
+        echoes, nonce = messages.federation_of(reply) if is_federated else (False, b"")
+        who = messages.Login(
+            at.user, at.password, at.database, at.host, at.is_read_only, self._token, echoes, nonce
+        )
         await channel.send(messages.packets(messages.LOGIN, messages.login(who)))
         if not is_whole:
             channel.reveal()

@@ -13,6 +13,7 @@ from tidegate.connections.queries import MOST_ROWS
 _ERROR, _INFO, _LOGIN_ACK, _CHANGE = 0xAA, 0xAB, 0xAD, 0xE3
 _COLUMNS, _ROW, _ROW_WITH_NULLS, _STATUS = 0x81, 0xD1, 0xD2, 0x79
 _DONE, _DONE_PROC, _DONE_IN_PROC = 0xFD, 0xFE, 0xFF
+_FEATURES = 0xAE
 # Of these only the length is looked at, of two bytes or of four.
 _SKIPPED = {0xA4: "<H", 0xA5: "<H", 0xA9: "<H", 0xAB: "<H", 0xAD: "<H", 0xED: "<H", 0xE4: "<I", 0xEE: "<I"}
 _ATTENTION_DONE = 0x20
@@ -83,6 +84,9 @@ class Tokens:
                 found.error = found.error or error
             elif kind == _CHANGE:
                 found.route = _route(await self._sized("<H")) or found.route
+            elif kind == _FEATURES:
+                while (await self.take(1))[0] != 0xFF:
+                    await self._sized("<I")
             elif kind in _SKIPPED:
                 found.is_logged_in |= kind == _LOGIN_ACK
                 await self._sized(_SKIPPED[kind])

@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import Refused, dialable, misconfigured
+from tidegate.connections.identity_logins import forget, token_of
 from tidegate.connections.tls import with_roots
 from tidegate.connections.tls_policy import TlsPolicy
 from tidegate.kit.systems.postgresql import PostgresqlServer
@@ -46,8 +47,25 @@ Connection = psycopg.AsyncConnection[tuple[object, ...]]
 
 
 async def open_connection(server: PostgresqlServer, surroundings: Surroundings) -> Connection:
-    """A new connection without a transaction of its own. Raises one of the five."""
-    parameters = _parameters(server) | await _dialled(server, surroundings)
+    """A new connection without a transaction of its own. Raises one of the five.
+
+    A token that is refused is replaced once.
+    """
+    if server.token is None:
+        return await _opened(server, surroundings, {})
+    for is_last in (False, True):
+        token = await token_of(server.token, surroundings)
+        try:
+            return await _opened(server, surroundings, {"password": token})
+        except Denied as error:
+            if not forget(server.token, surroundings, token) or is_last:
+                step = f"give the {server.token.identity.label()} a role in the server"
+                raise Denied(error.attempted, on=error.on, answer=error.answer, next_step=step) from error
+    raise AssertionError("the last try ends it")
+
+
+async def _opened(server: PostgresqlServer, surroundings: Surroundings, given: dict[str, str]) -> Connection:
+    parameters = _parameters(server) | await _dialled(server, surroundings) | given
     hosts = parameters.get("host", "").count(",") + 1
     limit_s = min(surroundings.timeout_s * hosts, surroundings.queries_s)
     if hosts > 1:

@@ -80,6 +80,21 @@ LOGINS = frozenset(cloud.login for cloud in CLOUDS.values()) | {"https://login.p
 
 _STACK = "azurestackcloud"
 
+POSTGRESQL = {
+    ".postgres.database.azure.com": "https://ossrdbms-aad.database.windows.net/.default",
+    ".postgres.database.usgovcloudapi.net": "https://ossrdbms-aad.database.usgovcloudapi.net/.default",
+    ".postgres.database.chinacloudapi.cn": "https://ossrdbms-aad.database.chinacloudapi.cn/.default",
+}
+SQL_SERVER = {
+    ".database.windows.net": "https://database.windows.net/.default",
+    ".sql.azuresynapse.net": "https://database.windows.net/.default",
+    ".database.fabric.microsoft.com": "https://database.windows.net/.default",
+    ".datawarehouse.fabric.microsoft.com": "https://database.windows.net/.default",
+    ".database.usgovcloudapi.net": "https://database.usgovcloudapi.net/.default",
+    ".database.chinacloudapi.cn": "https://database.chinacloudapi.cn/.default",
+}
+"""Ends of the names of Azure's databases, and for whom the tokens are that log in there."""
+
 
 def is_private(cloud: str) -> bool:
     return cloud.casefold() == PRIVATE
@@ -121,6 +136,19 @@ def endpoint_problems(name: str, text: str) -> Iterator[Problem]:
         return
     if not url.origin.startswith("https:") or url.username or url.password:
         yield Problem(name, "must be an https URL, without a user in it")
+
+
+def database_audience(hosts: str, known: Mapping[str, str]) -> str:
+    """For whom the token is that logs in at these hosts (`h1,h2`); "" where one is none of Azure's databases,
+    or they are of several clouds."""
+    found = {_audience_of(host.casefold(), known) for host in hosts.split(",")}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _audience_of(host: str, known: Mapping[str, str]) -> str:
+    if not all(map(is_label, host.split("."))):
+        return ""
+    return next((audience for end, audience in known.items() if host.endswith(end)), "")
 
 
 def is_label(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from urllib.parse import unquote, unquote_plus
 
 from tidegate.base.literals import parse_bool
+from tidegate.kit.identity import IdentityToken
 
 Encryption = Literal["off", "login", "on"]
 """Of nothing, of the login alone (where the server can), or of everything."""
@@ -44,6 +45,7 @@ class MssqlServer:
     is_verified: bool = False
     certificate_host: str = ""
     is_read_only: bool = False
+    token: IdentityToken | None = None
 
     def label(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -110,7 +112,7 @@ def _of_odbc(text: str) -> Iterator[tuple[str, str]]:
 
 def _server(given: Mapping[str, str]) -> MssqlServer:
     if given.get("identity", "").lower() not in ("", "false", "no", "ntlm"):
-        raise ValueError("logs in with an identity, which comes later")
+        raise ValueError("logs in with an identity: leave `fedauth` out and name the identity in podIdentity")
     if given.get("certificate"):
         raise ValueError("names a file with `certificate`, which is not offered: the system's roots are used")
     host, port = _place(given.get("host", ""), given.get("port", ""))

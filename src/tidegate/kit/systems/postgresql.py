@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import unquote
 
+from tidegate.kit.identity import IdentityToken
+
 Options = tuple[tuple[str, str], ...]
 
 # Of the Go driver, which other clients refuse: how it prepares statements. We never prepare any.
@@ -23,12 +25,14 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 class PostgresqlServer:
     """A PostgreSQL database, by the options of a connection string in their order.
 
-    Several hosts, with a port for each or one for all, are tried in turn.
+    Several hosts, with a port for each or one for all, are tried in turn. The `token` of an identity is the
+    password, where there is one.
     """
 
     system: ClassVar[str] = "postgresql"
 
     options: Options = field(repr=False)
+    token: IdentityToken | None = None
 
     def get(self, name: str) -> str:
         return dict(self.options).get(name, "")
