@@ -74,11 +74,18 @@ def test_a_deviation_that_touches_an_object_is_told_with_its_line(cli: Cli) -> N
 
 def test_what_would_not_work_ends_with_4(cli: Cli) -> None:
     scaled_object(cli, "web", {"type": "nothing-we-know", "metadata": {}})
-    scaled_object(cli, "api", {**REDIS, "authenticationRef": {"name": "cloud"}})
     put(cli, TRIGGER_AUTHENTICATIONS, "cloud", spec={"podIdentity": {"provider": "aws"}})
+    scaled_object(cli, "api", {**REDIS, "authenticationRef": {"name": "cloud"}})
+    queue = {"queueURL": "https://sqs.eu-west-1.amazonaws.com/1/jobs", "awsRegion": "eu-west-1"}
+    scaled_object(
+        cli,
+        "worker",
+        {"type": "aws-sqs-queue", "metadata": queue, "authenticationRef": {"name": "cloud"}},
+    )
     findings = check(cli, 4)
     assert ("fails", "ScaledObject default/web", "spec.triggers[0].type") in told(findings)
-    assert ("fails", "TriggerAuthentication default/cloud", "spec.podIdentity.provider") in told(findings)
+    assert ("no effect", "ScaledObject default/api", "spec.triggers[0].authenticationRef") in told(findings)
+    assert ("differs", "ScaledObject default/worker", "spec.triggers[0].authenticationRef") in told(findings)
 
 
 def test_a_secret_that_a_trigger_uses_is_read_and_its_value_is_never_told(cli: Cli) -> None:
