@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from parts.entra_fake import Entra, entra
+from parts.entra_fake import CLIENT, TENANT, Entra, entra
 from parts.eventhub_server import eventhub
 from parts.http_server import Answer, says
 from parts.proxy import Proxy
 from tidegate.base.errors import Denied, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.pool import Connections
-from tidegate.kit.identity import Identity, IdentityToken
+from tidegate.kit.identity import Identity, IdentityToken, ServicePrincipal
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.systems.azure import Namespace
 from tidegate.kit.systems.azure_devops import AUDIENCE as DEVOPS
@@ -290,3 +290,37 @@ async def test_an_event_hub_that_lets_nobody_in_is_denied(token_file: str) -> No
                     assert isinstance(error, Denied)
                     assert "Azure Event Hubs Data Receiver" in error.next_step
                 assert len(fake.issued) == 2
+
+
+# --- secrets stay where they are
+
+_STATUSES = (200, 202, 400, 401, 403, 404, 409, 429, 500, 503)
+
+
+@pytest.mark.parametrize("status", _STATUSES)
+@pytest.mark.parametrize("form", ["json", "text"])
+async def test_a_service_that_repeats_what_it_was_sent_tells_nobody(
+    case: Case, status: int, form: str, token_file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def repeat(request: web.Request) -> web.StreamResponse:
+        sent = request.headers["Authorization"]
+        if form == "text":
+            return web.Response(status=status, text=sent, headers={"x-ms-error-code": sent})
+        body = {"error": {"code": sent, "message": sent}, "value": sent, "tables": sent}
+        return web.json_response(body, status=status)
+
+    async with (
+        entra() as fake,
+        fake.service(case.audience, repeat) as service,
+        asking(fake, token_file) as ask,
+    ):
+        who = Identity("azure-workload", application=ServicePrincipal(CLIENT, TENANT, "hunter2-hunter2"))
+        fake.secrets = {"hunter2-hunter2"}
+        for identity in (WORKLOAD, who):
+            question = case.ask(service.origin, IdentityToken(identity, case.audience))
+            (error,) = await ask(question)
+            assert error is None or isinstance(error, TidegateError)
+            excerpt = getattr(error, "excerpt", "")
+            said = f"{error}{excerpt}{error!r}{question!r}{question.server.label()}{caplog.text}"
+            for secret in (*fake.issued, "hunter2", "federated-1"):
+                assert secret not in said
