@@ -67,6 +67,9 @@ class Ours:
         made = self.metrics.operator(*LEADING, port=port)
         made.arguments = [one for one in made.arguments if not one.startswith("--kubeconfig=")]
         made.arguments.append(f"--kubeconfig={self._kubeconfig()}")
+        # As where it is installed: its modules are compiled once, and not at each start.
+        compiled = self.metrics.installed.folder / "compiled"
+        made.environment |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(compiled)}
         return made
 
     def _kubeconfig(self) -> Path:

@@ -114,13 +114,15 @@ class Program:
     def log(self) -> str:
         return self.output.read_text() if self.output.exists() else ""
 
-    def until(self, what: str, is_so: Callable[[], bool], within_s: float = PATIENCE_S) -> None:
-        """Waits for it; fails with `what` and the program's last words."""
+    def until(
+        self, what: str, is_so: Callable[[], bool], within_s: float = PATIENCE_S, pause_s: float = 0.05
+    ) -> None:
+        """Waits for it, looking after each pause; fails with `what` and the program's last words."""
         deadline = time.monotonic() + within_s
         while not is_so():
             assert self.is_running, f"{self.name} has ended: {self.log()[-3000:]}"
             assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}\n{self.log()[-3000:]}"
-            time.sleep(0.05)
+            time.sleep(pause_s)
 
     def _end(self, number: signal.Signals) -> int:
         if self.process is None:
