@@ -12,7 +12,7 @@ from parts import virtualtime
 from parts.cluster import Cluster, redis, running
 from parts.memory_client import Write, nothing
 from tidegate.base.errors import Unreachable
-from tidegate.kube.resource import EVENTS, HPAS, SCALED_OBJECTS, ApiError
+from tidegate.kube.resource import EVENTS, HPAS, SCALED_JOBS, SCALED_OBJECTS, ApiError
 
 
 def told(story: Any) -> None:
@@ -165,5 +165,25 @@ def test_what_is_told_waits_for_nothing_that_is_done() -> None:
             await clock.sleep(5)
             assert cluster.replicas() == 1
             assert cluster.condition(SCALED_OBJECTS, "web", "Ready")[0] == "True"
+
+    told(story)
+
+
+def test_a_cache_that_is_far_behind_costs_no_write_for_each_moment_that_it_is() -> None:
+    async def story(clock: Any, cluster: Cluster) -> None:
+        async with running(cluster.operator):
+            await cluster.scaled_job("crunch", redis("orders"))
+            await clock.sleep(10)
+            cluster.client.lag_s = 40.0
+            await cluster.client.patch(
+                SCALED_JOBS, "shop", "crunch", {"metadata": {"annotations": {"team": "a"}}}
+            )
+            before = len(cluster.client.writes)
+            cluster.redis.lists["orders"] = 3
+            await clock.sleep(35)
+            claims = [one for one in cluster.client.writes[before:] if one.name == "crunch"]
+            assert 3 <= len(claims) <= 10
+            await clock.sleep(10)
+            assert len(cluster.jobs()) == 3
 
     told(story)

@@ -241,7 +241,7 @@ class Operator:
         except ApiError as error:
             # Conflict: our cache is behind. NotFound: perhaps the object itself is gone.
             if error.reason == "Conflict":
-                self._again(key, GAP_S)
+                self._again(key, GAP_S * 2 ** self._refusals.conflicts(key))
             elif error.reason != "NotFound" or await self._exists(key):
                 await self._refusals.met(key, error, before)
                 raise

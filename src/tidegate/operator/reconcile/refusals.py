@@ -6,6 +6,7 @@ refused before that tells it alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from tidegate.base.errors import Failure
@@ -15,6 +16,8 @@ from tidegate.operator.cluster.writer import REFUSED, Place, is_refusal, may_pas
 from tidegate.operator.reconcile.steps import Steps
 from tidegate.operator.reconcile.tracker import Key
 
+# A quarter of a second doubles to sixteen.
+MOST_CONFLICTS = 6
 STAGE = "the API server refuses what this needs"
 
 
@@ -23,6 +26,14 @@ class Refusals:
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
+        self._conflicts: Counter[Key] = Counter()
+
+    def conflicts(self, key: Key) -> int:
+        """One more reconcile met a conflict, since what is seen is behind: how many there were before in a
+        row, up to `MOST_CONFLICTS`. Whatever is seen next ends the wait."""
+        before = self._conflicts[key]
+        self._conflicts[key] = min(before + 1, MOST_CONFLICTS)
+        return before
 
     def decided_at(self, key: Key) -> datetime | None:
         """When something was last decided about the object."""
@@ -52,6 +63,7 @@ class Refusals:
 
     def over(self, key: Key) -> None:
         """A reconcile went through."""
+        self._conflicts.pop(key, None)
         tracked = self.steps.tracker.by_key.get(key)
         if tracked is not None and tracked.refusal:
             tracked.refusal = ""

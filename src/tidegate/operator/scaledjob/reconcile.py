@@ -163,7 +163,7 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         done, refused_before = list[Action](), tracked.refused_jobs
         creation = next((one for one in decision.actions if isinstance(one, CreateJobs)), None)
         if creation is not None and not await self._claim(tracked, object, creation.round):
-            # Lost to somebody else: nothing of the decision stands.
+            # The object is gone: nothing of the decision stands.
             self.steps.again(tracked.key, 0.0)
             return
         if creation is not None:
@@ -219,7 +219,8 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         return bool(news)
 
     async def _claim(self, tracked: Tracked, object: ScaledJob, round: int) -> bool:
-        """Whether the round is ours. From then on no other process creates it."""
+        """Whether the round is ours. From then on no other process creates it. Conflict: somebody else has
+        changed the object, which the cache will show."""
         try:
             claimed = await self.steps.writer.metadata(
                 self.steps.place(tracked),
@@ -227,7 +228,7 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
                 object.metadata.resource_version,
             )
         except ApiError as error:
-            if error.reason in ("Conflict", "NotFound"):
+            if error.reason == "NotFound":
                 return False
             raise
         self.steps.wrote(tracked, object, claimed)
