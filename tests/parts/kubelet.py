@@ -41,6 +41,7 @@ from tidegate.kube.resource import (
     SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
+    VOLUMES,
     ApiError,
     Resource,
 )
@@ -62,7 +63,7 @@ READY, NO_NETWORK = "ready", "no network: "
 
 def kinds(namespace: str) -> dict[Resource, str]:
     """What the node reads, narrowed to a namespace."""
-    return {**dict.fromkeys(NAMESPACED, namespace), NODES: "", LEASES: LEASES_HOME}
+    return {**dict.fromkeys(NAMESPACED, namespace), NODES: "", VOLUMES: "", LEASES: LEASES_HOME}
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,13 @@ class Up:
             assert time.monotonic() < deadline, self.output.read_text()
             time.sleep(0.05)
 
+    def folder_for(self, name: str) -> Path:
+        """A folder beside its own for a volume that somebody makes, open to all."""
+        place = self.folder.parent / "by-hand" / name
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o777)
+        return place
+
     def kill(self) -> None:
         """kill -9, as a crash does it."""
         assert self.process is not None

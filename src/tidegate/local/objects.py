@@ -26,6 +26,12 @@ TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 CLAIM_IN_USE = "kubernetes.io/pvc-protection"
 """The finalizer that a claim is stored with, and keeps while a Pod runs on it."""
 
+VOLUME_IN_USE = "kubernetes.io/pv-protection"
+"""The finalizer that a volume is stored with, and keeps while it has its claim."""
+
+VOLUME_DRIVER = "local.tidegate.dev"
+"""The CSI driver of volumes that are made here: its handles are folders of the node."""
+
 AUTHORITY = "kube-root-ca.crt"
 """The ConfigMap of every namespace whose `ca.crt` is what pods check the API's certificate by."""
 

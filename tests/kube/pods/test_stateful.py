@@ -37,7 +37,7 @@ spec:
 """
 
 
-def volume(index: int) -> str:
+def volume(sides: Sides, index: int) -> str:
     """A real control plane has nobody who makes volumes: an administrator has made some."""
     return json.dumps(
         {
@@ -48,7 +48,7 @@ def volume(index: int) -> str:
                 "accessModes": ["ReadWriteOnce"],
                 "capacity": {"storage": "1Gi"},
                 "claimRef": {"namespace": "compared", "name": f"files-db-{index}"},
-                "hostPath": {"path": "/nowhere"},
+                "hostPath": {"path": str(sides[1].cluster.folder_for(f"files-{index}"))},
             },
         }
     )
@@ -56,7 +56,7 @@ def volume(index: int) -> str:
 
 def begin(sides: Sides) -> None:
     for index in range(4):
-        sides[1].cluster.kubectl("apply", "-f", "-", stdin=volume(index))
+        sides[1].cluster.kubectl("apply", "-f", "-", stdin=volume(sides, index))
     for side in sides:
         side.cluster.kubectl("apply", "-n", "compared", "-f", "-", stdin=MANIFEST)
     settled(sides)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from parts.looks import Sides, compare, events, printed, status
 from parts.up import ROOT
@@ -12,7 +13,7 @@ EXAMPLE = ROOT / "examples" / "web-and-worker"
 WANTED = {"web": 3, "web-worker": 3, "web-redis": 1}
 OBJECTS = "deployments,replicasets,pods,services"
 # A real control plane has nobody who makes volumes: an administrator has made one.
-VOLUME = {
+VOLUME: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "PersistentVolume",
     "metadata": {"name": "web-redis"},
@@ -20,12 +21,13 @@ VOLUME = {
         "accessModes": ["ReadWriteOnce"],
         "capacity": {"storage": "100Mi"},
         "claimRef": {"namespace": "compared", "name": "web-redis"},
-        "hostPath": {"path": "/nowhere"},
+        "hostPath": {"path": ""},
     },
 }
 
 
 def begin(sides: Sides) -> None:
+    VOLUME["spec"]["hostPath"]["path"] = str(sides[1].cluster.folder_for("web-redis"))
     sides[1].cluster.kubectl("apply", "-f", "-", stdin=json.dumps(VOLUME))
     for side in sides:
         side.kubectl("apply", "-f", str(EXAMPLE))

@@ -51,7 +51,7 @@ def reconcilers(
         DisruptionBudgets(objects, clock, kinds),
         Services(objects),
         Mirroring(objects),
-        Claims(objects),
+        Claims(objects, clock),
         Hpas(objects, clock, samples, kinds, interval_s=hpa_interval_s),
     ]
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS, SERVICES
+from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS, SERVICES, VOLUMES
 from tidegate.local.api_access import ApiAccess
 from tidegate.local.nodes.images.machine_python import Python
 from tidegate.local.nodes.images.program import ImageMap
@@ -22,7 +22,8 @@ from tidegate.local.nodes.processes.environment import Refers
 from tidegate.local.nodes.processes.instance import View
 from tidegate.local.nodes.processes.process import Sweeper
 from tidegate.local.nodes.processes.service_links import API_NAME, API_NAMESPACE
-from tidegate.local.objects import Objects
+from tidegate.local.nodes.processes.volumes import Claimed
+from tidegate.local.objects import VOLUME_DRIVER, Objects
 from tidegate.runtime.clock import Clock
 
 NODE = "local"
@@ -93,9 +94,18 @@ class NodeContext:
             api = self.objects.get(SERVICES, API_NAMESPACE, API_NAME)
         return found if api is None else [*found, api]
 
-    def claim_uid(self, namespace: str) -> Callable[[str], str | None]:
-        def find(name: str) -> str | None:
+    def claimed(self, namespace: str) -> Callable[[str], Claimed | None]:
+        """What the claims of a namespace come to: see `Volumes`."""
+
+        def find(name: str) -> Claimed | None:
             claim: dict[str, Any] | None = self.objects.get(CLAIMS, namespace, name)
-            return claim["metadata"]["uid"] if claim else None
+            if claim is None:
+                return None
+            bound = claim["spec"].get("volumeName")
+            volume = self.objects.get(VOLUMES, "", bound) if bound else None
+            if volume is None:
+                return str(claim["metadata"]["uid"])
+            driver = volume["spec"].get("csi") or {}
+            return str(driver["volumeHandle"]) if driver.get("driver") == VOLUME_DRIVER else volume["spec"]
 
         return find

@@ -18,6 +18,7 @@ from tidegate.kube.resource import (
     PODS,
     SECRETS,
     SERVICES,
+    VOLUMES,
     ApiError,
 )
 from tidegate.local.api_access import ApiAccess
@@ -45,7 +46,7 @@ from tidegate.local.nodes.processes.process import (
     sweep,
 )
 from tidegate.local.nodes.processes.volumes import remove
-from tidegate.local.objects import Change, Objects
+from tidegate.local.objects import VOLUME_DRIVER, Change, Objects
 from tidegate.local.streams import PodStreams
 from tidegate.runtime.clock import Clock
 
@@ -53,7 +54,7 @@ log = logging.getLogger(__name__)
 
 LEAVE_S = 8.0
 RECONNECT_S, MOST_RECONNECT_S = 0.5, 30.0
-WATCHED = (PODS, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS, CLAIMS)
+WATCHED = (PODS, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS, CLAIMS, VOLUMES)
 
 
 class Node:
@@ -246,10 +247,10 @@ class Node:
         elif change.resource == PODS:
             if change.object["spec"].get("nodeName") == NODE and self._is_open:
                 self._follow(change.object, is_gone)
+        elif change.resource == VOLUMES:
+            if is_gone:
+                self._take_leave(change.object)
         else:
-            if change.resource == CLAIMS and is_gone:
-                self._doomed[metadata["uid"]] = (metadata["namespace"], metadata["name"])
-                self._remove_volumes()
             for pod in self._pods.values():
                 if pod.namespace == metadata["namespace"]:
                     pod.refresh(metadata["name"])
@@ -303,8 +304,16 @@ class Node:
         if left:
             log.warning("processes of removed pods could not be ended", extra={"count": left})
 
+    def _take_leave(self, volume: Mapping[str, Any]) -> None:
+        """A volume that is gone takes its directory along, unless its policy says to keep it."""
+        spec = volume["spec"]
+        driver, ref = spec.get("csi") or {}, spec.get("claimRef") or {}
+        if driver.get("driver") == VOLUME_DRIVER and spec.get("persistentVolumeReclaimPolicy") == "Delete":
+            self._doomed[str(driver["volumeHandle"])] = (str(ref.get("namespace")), str(ref.get("name")))
+            self._remove_volumes()
+
     def _remove_volumes(self) -> None:
-        """Directories of deleted claims, once no pod runs on them."""
+        """Directories of deleted volumes, once no pod runs on them."""
         for uid, (namespace, name) in list(self._doomed.items()):
             pods = [pod for pod in self._objects.list(PODS, namespace) if not _is_finished(pod)]
             volumes = [volume for pod in pods for volume in pod["spec"].get("volumes") or []]

@@ -31,3 +31,14 @@ def test_what_is_only_stored_says_so(name):
 @pytest.mark.parametrize("name", ["ConfigMap", "Deployment", "DaemonSet", "CronJob"])
 def test_what_is_honoured_says_nothing(name):
     assert warnings(kind(name), {"spec": {}}) == []
+
+
+@pytest.mark.parametrize(
+    ("empty", "count"), [({}, 0), ({"sizeLimit": "1Mi"}, 1), ({"sizeLimit": "1Mi", "medium": "Memory"}, 2)]
+)
+@pytest.mark.parametrize("name", ["Pod", "Deployment", "CronJob"])
+def test_what_a_folder_is_not_kept_to_is_told(name, empty, count):
+    pod = {"volumes": [{"name": "v", "emptyDir": empty}]}
+    template = {"template": {"spec": pod}}
+    specs = {"Pod": pod, "Deployment": template, "CronJob": {"jobTemplate": {"spec": template}}}
+    assert len(warnings(kind(name), {"spec": specs[name]})) == count

@@ -150,6 +150,14 @@ def test_no_pod_gets_a_claim_that_is_being_deleted(live):
         assert world.objects.events("FailedScheduling") == [why]
         await world.objects.patch(CLAIMS, "default", "files", {"metadata": {"finalizers": None}})
         await world.pass_s(1)
+        absent = '0/1 nodes are available: persistentvolumeclaim "files" not found.'
+        assert absent in world.objects.events("FailedScheduling")
+        await world.objects.create(CLAIMS, {"metadata": {**meta, "finalizers": []}, **claim})
+        await world.pass_s(6)
+        unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+        assert unbound in world.objects.events("FailedScheduling")
+        await world.objects.patch(CLAIMS, "default", "files", {"status": {"phase": "Bound"}}, "status")
+        await world.pass_s(1)
         assert found(world)["spec"]["nodeName"] == "local"
 
     live(scenario, team, lambda pod: (0, "Pending"))

@@ -24,7 +24,7 @@ KINDS = (STATEFUL_SETS, CONTROLLER_REVISIONS, PODS, CLAIMS, VOLUMES)
 
 def team(objects, clock):
     garbage = Garbage(objects, clock, lambda: KINDS)
-    return [StatefulSets(objects, clock), Scheduler(objects, clock), Claims(objects), garbage]
+    return [StatefulSets(objects, clock), Scheduler(objects, clock), Claims(objects, clock), garbage]
 
 
 def template(image: str = "i") -> Object:

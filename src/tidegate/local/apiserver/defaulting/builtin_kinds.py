@@ -33,7 +33,7 @@ from tidegate.local.apiserver.defaulting.workloads import (
     stateful_set,
 )
 from tidegate.local.apiserver.kinds import Kind
-from tidegate.local.objects import CLAIM_IN_USE, Object
+from tidegate.local.objects import CLAIM_IN_USE, VOLUME_IN_USE, Object
 
 _RBAC = "rbac.authorization.k8s.io"
 _GATED = {
@@ -177,6 +177,12 @@ def _volume(body: Object) -> None:
     spec = body.setdefault("spec", {})
     fill(spec, "persistentVolumeReclaimPolicy", "Retain")
     spec.setdefault("volumeMode", "Filesystem")
+    canonical_quantities(spec.get("capacity") or {}, "storage")
+    if "hostPath" in spec:
+        spec["hostPath"].setdefault("type", "")
+    if "deletionTimestamp" not in body["metadata"]:
+        finalizers = body["metadata"].setdefault("finalizers", [])
+        finalizers += [VOLUME_IN_USE] if VOLUME_IN_USE not in finalizers else []
     body.setdefault("status", {}).setdefault("phase", "Pending")
 
 

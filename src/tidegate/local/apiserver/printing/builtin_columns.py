@@ -101,6 +101,11 @@ def _access_modes(*path: str) -> Cell:
     return lambda body, now: ",".join(short.get(mode, mode) for mode in find(body, now))
 
 
+def _claim_capacity(body: dict[str, Any], now: datetime) -> str:
+    is_meant = bool((body.get("spec") or {}).get("volumeName"))
+    return str(at("status", "capacity", "storage", default="0" if is_meant else "")(body, now))
+
+
 def _claim_status(body: dict[str, Any], now: datetime) -> str:
     if (body.get("metadata") or {}).get("deletionTimestamp"):
         return "Terminating"
@@ -222,7 +227,7 @@ BUILT_IN: dict[tuple[str, str], tuple[Column, ...]] = {
         NAME,
         Column("Status", _claim_status),
         Column("Volume", at("spec", "volumeName")),
-        Column("Capacity", at("status", "capacity", "storage")),
+        Column("Capacity", _claim_capacity),
         Column("Access Modes", _access_modes("status", "accessModes")),
         Column("StorageClass", at("spec", "storageClassName")),
         Column("VolumeAttributesClass", at("spec", "volumeAttributesClassName", default=UNSET)),

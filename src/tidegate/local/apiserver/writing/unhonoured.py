@@ -11,7 +11,25 @@ from tidegate.local.objects import Object
 def warnings(kind: Kind, new: Object) -> list[str]:
     """One sentence for each thing that has no effect."""
     tell = _BY_KEY.get(kind.key)
-    return list(tell(new)) if tell is not None else []
+    told = list(tell(new)) if tell is not None else []
+    if kind.key in _POD_SPECS:
+        told += _pod(".".join(_POD_SPECS[kind.key]), _at(new, _POD_SPECS[kind.key]))
+    return told
+
+
+def _at(found: Object, path: tuple[str, ...]) -> Object:
+    for field in path:
+        found = found.get(field) or {}
+    return found
+
+
+def _pod(path: str, spec: Object) -> Iterator[str]:
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        empty = volume.get("emptyDir") or {}
+        if empty.get("sizeLimit") not in (None, "0"):
+            yield f"{path}.volumes[{index}].emptyDir.sizeLimit has no effect: nobody is evicted for it"
+        if empty.get("medium"):
+            yield f"{path}.volumes[{index}].emptyDir.medium has no effect: the folder is on a disk"
 
 
 def _stateful_set(new: Object) -> Iterator[str]:
@@ -24,6 +42,15 @@ def _always(told: str) -> Callable[[Object], Iterator[str]]:
     return lambda new: iter((told,))
 
 
+_TEMPLATE = ("spec", "template", "spec")
+_POD_SPECS: dict[str, tuple[str, ...]] = {
+    "pods": ("spec",),
+    "deployments.apps": _TEMPLATE,
+    "statefulsets.apps": _TEMPLATE,
+    "daemonsets.apps": _TEMPLATE,
+    "jobs.batch": _TEMPLATE,
+    "cronjobs.batch": ("spec", "jobTemplate", *_TEMPLATE),
+}
 _BY_KEY: dict[str, Callable[[Object], Iterator[str]]] = {
     "statefulsets.apps": _stateful_set,
     "ingresses.networking.k8s.io": _always(
@@ -34,7 +61,8 @@ _BY_KEY: dict[str, Callable[[Object], Iterator[str]]] = {
         "a NetworkPolicy has no effect here: pods reach each other, and are reached, whatever it says"
     ),
     "storageclasses.storage.k8s.io": _always(
-        "a StorageClass has no effect here: a claim gets a folder of this machine, whatever its class"
+        "provisioner, parameters, mountOptions and volumeBindingMode of a StorageClass have no effect here: "
+        "a claim that no PersistentVolume fits gets a folder of this machine"
     ),
     "priorityclasses.scheduling.k8s.io": _always(
         "a PriorityClass has no effect here: no pod gives way to another"

@@ -11,12 +11,15 @@ from tidegate.local.controllers.cluster.volume_claims import claims_of
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import is_deleting, key_of
-from tidegate.local.controllers.pod_control import is_terminal
+from tidegate.local.controllers.pod_control import created_at, is_terminal
 from tidegate.local.controllers.taints import CORDON, NODE, untolerated
 from tidegate.local.objects import Change, Object, Objects
 from tidegate.runtime.clock import Clock
 
 SCHEDULER = "default-scheduler"
+UNBOUND = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+# A claim that comes with its Pod takes a moment to be bound: that is nothing to warn of.
+BINDING_S = 5.0
 _KEEPING_OUT = ("NoSchedule", "NoExecute")
 
 
@@ -47,6 +50,9 @@ class Scheduler:
         if pod is None or not _waits(pod):
             return None
         why = self._refusal(pod)
+        age_s = (self.clock.now() - created_at(pod)).total_seconds()
+        if why == UNBOUND and age_s < BINDING_S:
+            return BINDING_S - age_s
         # The condition first: from the moment it has a node, the Pod's status belongs to that node.
         status, before = pod.get("status") or {}, pod
         scheduled = {"type": "PodScheduled", "status": "True"}
@@ -70,8 +76,17 @@ class Scheduler:
         """Why the Pod may not go to the node now; "" when it may."""
         for key in claims_of(pod):
             claim = self.objects.get(CLAIMS, *key)
-            if claim is not None and is_deleting(claim):
+            if claim is None:
+                return f'0/1 nodes are available: persistentvolumeclaim "{key[1]}" not found.'
+            if is_deleting(claim):
                 return f'persistentvolumeclaim "{key[1]}" is being deleted'
+            phase = (claim.get("status") or {}).get("phase")
+            if phase == "Lost":
+                return (
+                    f'0/1 nodes are available: persistentvolumeclaim "{key[1]}" bound to non-existent volume.'
+                )
+            if phase != "Bound":
+                return UNBOUND
         node = self.objects.get(NODES, "", NODE)
         taint = untolerated(node, pod["spec"].get("tolerations") or [], _KEEPING_OUT)
         if taint is None:
@@ -84,8 +99,8 @@ class Scheduler:
 
 def _door(found: Object) -> tuple[Any, ...]:
     """What of a node or a claim lets Pods in or keeps them out."""
-    spec = found.get("spec") or {}
-    return spec.get("unschedulable"), spec.get("taints"), is_deleting(found)
+    spec, status = found.get("spec") or {}, found.get("status") or {}
+    return spec.get("unschedulable"), spec.get("taints"), is_deleting(found), status.get("phase")
 
 
 def _waits(pod: Object) -> bool:

@@ -124,7 +124,7 @@ def fill_volumes(context: NodeContext, pod: Mapping[str, Any], refers: Refers) -
     metadata = pod["metadata"]
     tokens = AccountTokens(context.access, context.clock.now().timestamp())
     volumes = Volumes(
-        _volumes_of(context, pod), context.claims, context.claim_uid(metadata["namespace"]), tokens
+        _volumes_of(context, pod), context.claims, context.claimed(metadata["namespace"]), tokens
     )
     found = volumes.prepare(pod, refers)
     give_to_group(pod, found)

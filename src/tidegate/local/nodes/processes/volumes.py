@@ -15,6 +15,12 @@ from tidegate.local.nodes.processes.environment import Incomplete, Refers, expan
 from tidegate.local.nodes.processes.instance import Bind, Instance
 
 FILE_MODE = 0o644
+Claimed = str | Mapping[str, Any]
+# Keys of a volume's spec that say nothing about where its content is.
+_ABOUT = (
+    "accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy",
+    "storageClassName", "volumeAttributesClassName", "volumeMode",
+)  # fmt: skip
 File = tuple[bytes, int]
 
 
@@ -24,15 +30,16 @@ class Unmountable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Volumes:
-    """Where volumes live: those of the pod below `folder`, claims in `claims/<uid of the claim>`.
+    """Where volumes live: those of the pod below `folder`, those made for claims below `claims`.
 
-    `claim_uid` gives the uid of a PersistentVolumeClaim of the pod's namespace, None if there is none;
-    `tokens` are those of its ServiceAccount.
+    `claimed` gives what a PersistentVolumeClaim of the pod's namespace is bound to: the name of a folder
+    below `claims`, or the spec of a volume that somebody made; None if there is no claim. `tokens` are those
+    of the pod's ServiceAccount.
     """
 
     folder: Path
     claims: Path
-    claim_uid: Callable[[str], str | None]
+    claimed: Callable[[str], Claimed | None]
     tokens: AccountTokens = NO_TOKENS
 
     def prepare(self, pod: Mapping[str, Any], refers: Refers) -> dict[str, Path]:
@@ -70,28 +77,55 @@ class Volumes:
         )
 
     def _claim(self, name: str) -> Path:
-        uid = self.claim_uid(name)
-        if uid is None:
+        found = self.claimed(name)
+        if found is None:
             raise Unmountable(f'persistentvolumeclaim "{name}" not found')
-        place = self.claims / uid
+        if not isinstance(found, str):
+            return _made_by_hand(name, found)
+        place = self.claims / found
         if not place.is_dir():
             place.mkdir(parents=True)
             place.chmod(0o777)
         return place
 
 
+def _made_by_hand(claim: str, spec: Mapping[str, Any]) -> Path:
+    """The folder of this machine that a PersistentVolume stands for."""
+    for kind in ("hostPath", "local"):
+        if spec.get(kind):
+            return _host_path(spec[kind])
+    kinds = ", ".join(sorted(key for key in spec if key not in _ABOUT)) or "no source"
+    raise Unmountable(
+        f'the volume of persistentvolumeclaim "{claim}" is of a kind that is not offered here ({kinds}); '
+        "use hostPath or local"
+    )
+
+
+_IS_KIND: dict[str, tuple[str, Callable[[Path], bool]]] = {
+    "Directory": ("a directory", Path.is_dir),
+    "DirectoryOrCreate": ("a directory", Path.is_dir),
+    "File": ("a file", Path.is_file),
+    "FileOrCreate": ("a file", Path.is_file),
+    "Socket": ("a socket", Path.is_socket),
+    "CharDevice": ("a character device", Path.is_char_device),
+    "BlockDevice": ("a block device", Path.is_block_device),
+}
+
+
 def _host_path(source: Mapping[str, Any]) -> Path:
     place, kind = Path(source["path"]), source.get("type") or ""
-    if kind == "DirectoryOrCreate":
-        place.mkdir(parents=True, exist_ok=True)
-    elif kind == "FileOrCreate":
-        place.touch(exist_ok=True)
+    try:
+        if kind == "DirectoryOrCreate":
+            place.mkdir(parents=True, exist_ok=True)
+        elif kind == "FileOrCreate":
+            place.touch(exist_ok=True)
+    except OSError as error:
+        raise Unmountable(f"hostPath {place} cannot be made: {error.strerror}") from error
     if not place.exists():
-        raise Unmountable(f"hostPath {place}: no such file or directory")
-    if kind.startswith("Directory") and not place.is_dir():
-        raise Unmountable(f"hostPath {place} is not a directory")
-    if kind.startswith("File") and not place.is_file():
-        raise Unmountable(f"hostPath {place} is not a file")
+        hint = "; create it, or say type: DirectoryOrCreate" if not kind else ""
+        raise Unmountable(f"hostPath {place}: no such file or directory{hint}")
+    if kind in _IS_KIND and not _IS_KIND[kind][1](place):
+        raise Unmountable(f"hostPath {place} is not {_IS_KIND[kind][0]}")
     return place
 
 
