@@ -1,4 +1,4 @@
-"""The token of an identity where it logs in by another protocol than HTTP."""
+"""The token of an identity that a server's value names: as a header, or as a password of another protocol."""
 
 from __future__ import annotations
 
