@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tidegate.api.eventing.cloudeventsource import CloudEventSourceSpec
 from tidegate.base.errors import Misconfigured
 from tidegate.connections.adapter import Surroundings
+from tidegate.kit.identity import Identity, IdentityToken, not_offered
 from tidegate.kit.systems.http import HttpLogin, HttpRequest, HttpServer, read_url
 from tidegate.telemetry.cloudevents.event import CloudEvent, batch, binary
 from tidegate.telemetry.cloudevents.outbox import Unwelcome
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 Wire = Callable[[CloudEvent], tuple[tuple[tuple[str, str], ...], bytes]]
 _API_VERSION = "api-version=2018-01-01"
+
+# Source: Microsoft, "Authenticate publishing clients using Microsoft Entra ID".
+_AUDIENCE = "https://eventgrid.azure.net/.default"
+_TOPICS = (".eventgrid.azure.net", ".eventgrid.azure.us", ".eventgrid.azure.cn")
+
 # What says something of the event and not of the address.
 _UNWELCOME = (400, 413, 422)
 
@@ -35,13 +41,18 @@ class Sink:
         return binary(event) if self.kind == "http" else batch([event])
 
 
-def sink_of(spec: CloudEventSourceSpec, parameters: Mapping[str, str]) -> Sink:
+def sink_of(
+    spec: CloudEventSourceSpec, parameters: Mapping[str, str], identity: Identity | None = None
+) -> Sink:
     """The sink of a source; of two that it names the HTTP endpoint, as in KEDA. Misconfigured where there is
-    none that can be used."""
+    none that can be used, Unsupported where it takes no such identity."""
+    grid = spec.destination.azure_event_grid_topic
+    if identity is not None and (spec.destination.http is not None or identity.provider != "azure-workload"):
+        raise not_offered(identity, "send events", "")
     if spec.destination.http is not None:
         return _http(spec.destination.http.uri)
-    if spec.destination.azure_event_grid_topic is not None:
-        return _event_grid(spec.destination.azure_event_grid_topic.endpoint, parameters)
+    if grid is not None:
+        return _event_grid(grid.endpoint, parameters, identity)
     raise Misconfigured(
         "send events",
         answer="no destination is named",
@@ -57,13 +68,16 @@ def _http(uri: str) -> Sink:
     return Sink("http", HttpServer(url.origin, login=url.login(), name="CloudEvents sink"), url.target())
 
 
-def _event_grid(endpoint: str, parameters: Mapping[str, str]) -> Sink:
+def _event_grid(endpoint: str, parameters: Mapping[str, str], identity: Identity | None) -> Sink:
     key = parameters.get("accessKey", "")
     try:
         url = read_url(endpoint)
     except ValueError as error:
         raise Misconfigured("read destination.azureEventGridTopic.endpoint", answer=f"it {error}") from error
-    if not key:
+    if identity is not None and not _is_topic(url.origin):
+        answer = f"an identity's token goes to https hosts of {', '.join(_TOPICS)} alone"
+        raise Misconfigured("send events to Azure Event Grid", on=url.origin, answer=answer)
+    if identity is None and not key:
         raise Misconfigured(
             "send events to Azure Event Grid",
             on=url.origin,
@@ -74,7 +88,14 @@ def _event_grid(endpoint: str, parameters: Mapping[str, str]) -> Sink:
     if "api-version=" not in url.query:
         target += f"{'&' if url.query else '?'}{_API_VERSION}"
     login = HttpLogin((("aeg-sas-key", key),))
+    if identity is not None:
+        login = HttpLogin(token=IdentityToken(identity, _AUDIENCE))
     return Sink("azureEventGridTopic", HttpServer(url.origin, login=login, name="Event Grid topic"), target)
+
+
+def _is_topic(origin: str) -> bool:
+    host = origin.partition("://")[2]
+    return origin.startswith("https:") and any(host.endswith(end) for end in _TOPICS)
 
 
 class Delivery:

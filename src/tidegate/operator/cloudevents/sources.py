@@ -29,7 +29,6 @@ from tidegate.base.problems import join
 from tidegate.connections.adapter import Surroundings
 from tidegate.core.values import EmitEvent
 from tidegate.kit.fetched import SourceQuestion
-from tidegate.kit.identity import not_offered
 from tidegate.kube.resource import CLOUD_EVENT_SOURCES, CLUSTER_CLOUD_EVENT_SOURCES, ApiError, Resource
 from tidegate.operator.cloudevents.event_types import TYPES
 from tidegate.operator.cloudevents.sinks import Delivery, Sink, sink_of
@@ -186,8 +185,10 @@ class Sources:
                 return None
             raise resolved.error()
         if resolved.identity is not None:
-            raise not_offered(resolved.identity, "send events", "/".join(filter(None, key[1:])))
-        return sink_of(spec, resolved.params)
+            refused = resolved.lending.refusal(resolved.identity, "send events")
+            if refused is not None:
+                raise refused
+        return sink_of(spec, resolved.params, resolved.identity)
 
     async def _keep(self, key: Key, spec: CloudEventSourceSpec, sink: Sink) -> None:
         """The source with this sink; what waits in its queue stays there."""
