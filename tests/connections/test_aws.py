@@ -23,8 +23,8 @@ from tidegate.connections.aws.calls import refusal
 from tidegate.connections.aws.cloudwatch import packed
 from tidegate.connections.aws.cloudwatch import read as read_metrics
 from tidegate.connections.aws.sqs import ATTRIBUTES
+from tidegate.kit.identity import AwsKeys
 from tidegate.kit.systems.aws import (
-    AwsKeys,
     AwsServer,
     CloudwatchSeries,
     DynamodbQuery,

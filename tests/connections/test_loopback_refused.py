@@ -23,11 +23,11 @@ from tidegate.base.errors import Misconfigured, TidegateError
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.pool import Connections
-from tidegate.kit.identity import ServiceAccount
+from tidegate.kit.identity import AwsKeys, ServiceAccount
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.question import Question
 from tidegate.kit.systems import kafka, rabbitmq, redis, sql
-from tidegate.kit.systems.aws import AwsKeys, AwsServer, SqsQueue
+from tidegate.kit.systems.aws import AwsServer, SqsQueue
 from tidegate.kit.systems.azure import Namespace
 from tidegate.kit.systems.azure_eventhub import EventHubServer, HubPositions
 from tidegate.kit.systems.azure_servicebus import ActiveMessages, ServiceBusServer

@@ -14,7 +14,8 @@ from bench.sqs import ACCOUNT, REGION, asked, sqs_server
 from tidegate.base.errors import Misconfigured
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.aws import connect
-from tidegate.kit.systems.aws import AwsKeys, AwsServer, SqsCounts, SqsQueue
+from tidegate.kit.identity import AwsKeys
+from tidegate.kit.systems.aws import AwsServer, SqsCounts, SqsQueue
 
 LOAD = Load("any", {}, interval_s=5)
 SECONDS = ("late_p50_s", "late_p99_s", "stall_own_s", "cpu_s", "rss_mb")

@@ -9,11 +9,11 @@ import pytest
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
 from tidegate.kit import reading
-from tidegate.kit.identity import Identity
+from tidegate.kit.identity import AwsKeys, Identity
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
-from tidegate.kit.systems.aws import AwsKeys, AwsServer, SqsCounts, SqsQueue
+from tidegate.kit.systems.aws import AwsServer, SqsCounts, SqsQueue
 from tidegate.scalers.aws_sqs_queue import queue_name
 from tidegate.testing.sheets import Sample
 

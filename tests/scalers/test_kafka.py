@@ -11,7 +11,7 @@ from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed
 from tidegate.base.problems import Problem
 from tidegate.kit import reading
-from tidegate.kit.identity import Identity
+from tidegate.kit.identity import AwsKeys, AwsLogin, Identity
 from tidegate.kit.question import ASK, Question, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Measured, Scaler, Scope
@@ -190,11 +190,14 @@ def test_oauth_names_its_token_endpoint() -> None:
         ("apache-kafka", {"sasl": "aws_msk_iam"}),
     ],
 )
-def test_an_aws_identity_is_read_and_told_to_come_later(kind: str, metadata: dict[str, str]) -> None:
+def test_keys_of_aws_log_in(kind: str, metadata: dict[str, str]) -> None:
     keys = {"awsAccessKeyID": "hunter2-id", "awsSecretAccessKey": "hunter2-key"}
     scaler = built(kind, {**metadata, "tls": "enable", "awsRegion": "eu-west-1"}, keys)
-    assert scaler.server() == KafkaServer(("kafka:9092",), Sasl("AWS_MSK_IAM", region="eu-west-1"), Tls())
-    assert ["comes later" in notice.message for notice in scaler.notices()] == [True]
+    mechanism: Any = "OAUTHBEARER" if kind == "kafka" else "AWS_MSK_IAM"
+    login = AwsLogin("eu-west-1", AwsKeys("hunter2-id", "hunter2-key"))
+    assert scaler.server() == KafkaServer(("kafka:9092",), Sasl(mechanism, aws=login), Tls())
+    assert list(scaler.notices()) == []
+    assert "hunter2" not in repr(scaler.server())
     for missing in ("tls", "awsRegion"):
         problems = build(kind, {**metadata, "tls": "enable", "awsRegion": "eu-west-1", missing: ""}, keys)
         assert isinstance(problems, tuple)
@@ -206,9 +209,36 @@ def test_an_aws_identity_needs_keys_or_a_role() -> None:
     problems = build("apache-kafka", metadata)
     assert isinstance(problems, tuple)
     assert [one.path for one in problems] == ["awsAccessKeyID", "awsSecretAccessKey"]
-    scaler = built("apache-kafka", metadata, {"awsRoleArn": "arn:aws:iam::1:role/lag"})
-    assert scaler.asks_as() == Identity("aws", role_arn="arn:aws:iam::1:role/lag")
+    brokers = {"bootstrapServers": "b-1.shop.x1y2z3.c4.kafka.eu-west-1.amazonaws.com:9098"}
+    scaler = built("apache-kafka", metadata | brokers, {"awsRoleArn": "arn:aws:iam::1:role/lag"})
+    identity = Identity("aws", role_arn="arn:aws:iam::1:role/lag")
+    assert scaler.asks_as() == identity
+    assert scaler.server().sasl == Sasl("AWS_MSK_IAM", aws=AwsLogin("eu-west-1", identity=identity))
     assert built("apache-kafka", {}, {"awsRoleArn": "arn:aws:iam::1:role/lag"}).asks_as() is None
+
+
+@pytest.mark.parametrize(
+    ("host", "is_msk"),
+    [
+        ("b-1.shop.x1y2z3.c4.kafka.eu-west-1.amazonaws.com", True),
+        ("boot-abc.c1.kafka-serverless.eu-west-1.amazonaws.com", True),
+        ("b-1.shop.x1y2z3.c4.kafka.cn-north-1.amazonaws.com.cn", True),
+        ("kafka", False),
+        ("ec2-1-2-3-4.eu-west-1.compute.amazonaws.com", False),
+        ("b-1.kafka.eu-west-1.amazonaws.com.evil.example", False),
+        ("10.0.0.7", False),
+    ],
+)
+def test_the_autoscalers_own_identity_goes_to_brokers_of_msk_alone(host: str, is_msk: bool) -> None:
+    metadata = {"sasl": "aws_msk_iam", "tls": "enable", "awsRegion": "eu-west-1"}
+    metadata["bootstrapServers"] = f"{host}:9098"
+    role = {"awsRoleArn": "arn:aws:iam::1:role/lag"}
+    found = build("apache-kafka", metadata, role)
+    assert isinstance(found, tuple) is not is_msk
+    if isinstance(found, tuple):
+        assert "is no broker of MSK" in found[0].message
+    keys = {"awsAccessKeyID": "id", "awsSecretAccessKey": "key"}
+    assert not isinstance(build("apache-kafka", metadata, keys), tuple), "keys are whose they are"
 
 
 @BOTH

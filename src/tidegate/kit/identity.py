@@ -3,7 +3,7 @@ application of Azure or an account of Google with a secret of its own, and the t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from tidegate.base.errors import Unsupported
@@ -98,6 +98,39 @@ class IdentityToken:
 
     identity: AnyIdentity
     audience: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwsKeys:
+    """An access key of AWS; `session_token` comes with temporary ones."""
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsLogin:
+    """What requests of a server are signed with: an identity's keys of the moment, or `keys`."""
+
+    region: str
+    keys: AwsKeys | None = None
+    identity: Identity | None = None
+
+
+def aws_identity(named: Identity | None, owner: str, role_arn: str) -> Identity | None:
+    """Who asks AWS, the first of: the authentication's identity, the autoscaler's (`owner`, which is the
+    metadata's `identityOwner`), the workload's by aws-eks, a role. None: keys are used.
+
+    Source: KEDA, order of AWS credentials.
+    """
+    if named is not None and named.provider == "aws":
+        return replace(named, role_arn=role_arn) if role_arn and not named.role_arn else named
+    if owner not in ("", "pod"):
+        return Identity("aws", owner="keda")
+    if named is not None and named.provider == "aws-eks":
+        return named
+    return Identity("aws", role_arn=role_arn) if role_arn else None
 
 
 def not_offered(identity: Identity, attempted: str, on: str) -> Unsupported:

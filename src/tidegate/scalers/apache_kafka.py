@@ -31,6 +31,9 @@ The differences: `topic` is a list; `sasl` and `tls` stand in the metadata or in
 both; there are no OAuth tokens and no Kerberos; and `ensureEvenDistributionOfPartitions` goes together with
 `limitToPartitionsWithLag`, which then has the last word.
 
+Amazon MSK wants `sasl: aws_msk_iam`, `tls: enable` and `awsRegion`; who asks is said as for every AWS trigger
+([AWS identities](../authentication/aws.md)).
+
 Without `topic` those topics count that the group's members are assigned or in which it has committed; a
 group without members cannot be told apart from a misspelt one and fails the trigger.
 

@@ -45,6 +45,8 @@ starts who commits, and all that it holds with `earliest`. Set the policy as you
   lag itself.
 - `version` is checked and not needed: each broker is asked what it can. Brokers from 0.11 on work, with
   `sasl` from 1.0.
+- Amazon MSK: `sasl: oauthbearer` with `saslTokenProvider: aws_msk_iam`, `tls: enable` and `awsRegion`; who
+  asks is said as for every AWS trigger ([AWS identities](../authentication/aws.md)).
 - The addresses that the brokers advertise must be reachable; `bootstrapServers` are only asked first.
 
 Source: https://kafka.apache.org/protocol.html

@@ -21,7 +21,8 @@ from tidegate.connections.http.answer import Response
 from tidegate.connections.http.client import HttpClient
 from tidegate.connections.http.connection import Sending
 from tidegate.connections.http.failures import excerpt
-from tidegate.kit.systems.aws import AwsKeys, AwsServer, Service
+from tidegate.kit.identity import AwsKeys, AwsLogin
+from tidegate.kit.systems.aws import AwsServer, Service
 from tidegate.kit.systems.http import HttpRequest, HttpServer
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z.]{1,79}")
@@ -77,7 +78,8 @@ class Calls:
         self._http = HttpServer(
             server.origin(), name=server.label().partition(" (")[0], follows_redirects=False
         )
-        self._login = Login(server, surroundings)
+        login = AwsLogin(server.region, server.keys, server.identity)
+        self._login = Login(login, surroundings, server.label())
         self._signer = Signer(server.keys, name, server.region)
         self.client = HttpClient(self._http, surroundings, sign=self._signer)
         self._gap_s = 1 / calls_per_s if calls_per_s else 0.0

@@ -14,33 +14,34 @@ from botocore.credentials import Credentials
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http.client import Outgoing
-from tidegate.kit.systems.aws import AwsKeys, AwsServer
+from tidegate.kit.identity import AwsKeys, AwsLogin
 
 
 class Login:
-    """The keys of one server: its own, or those that its identity has at the moment."""
+    """The keys of one server, of which `on` tells people: its own, or those that its identity has now."""
 
-    def __init__(self, server: AwsServer, surroundings: Surroundings) -> None:
-        self._server = server
+    def __init__(self, login: AwsLogin, surroundings: Surroundings, on: str) -> None:
+        self._login = login
+        self._on = on
         self._identities = surroundings.identities
 
     async def keys(self) -> AwsKeys:
         """Those to sign with. One of the five errors where the identity gets none."""
-        identity = self._server.identity
+        identity = self._login.identity
         if identity is None:
-            return self._server.keys or AwsKeys("")
+            return self._login.keys or AwsKeys("")
         if self._identities is None:
             raise Unsupported(
-                f"log in with the {identity.label()}", on=self._server.label(), answer="nobody gives its keys"
+                f"log in with the {identity.label()}", on=self._on, answer="nobody gives its keys"
             )
-        return await self._identities.aws_keys(identity, self._server.region)
+        return await self._identities.aws_keys(identity, self._login.region)
 
     def forget(self, keys: AwsKeys) -> bool:
         """They were refused. Whether there may be others."""
-        identity = self._server.identity
+        identity = self._login.identity
         if identity is None or self._identities is None:
             return False
-        return self._identities.forget(identity, self._server.region, keys)
+        return self._identities.forget(identity, self._login.region, keys)
 
 
 class Signer:

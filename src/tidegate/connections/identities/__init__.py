@@ -18,8 +18,7 @@ from typing import Any, Protocol
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.grants import Granted, Grants
-from tidegate.kit.identity import AnyIdentity, Identity
-from tidegate.kit.systems.aws import AwsKeys
+from tidegate.kit.identity import AnyIdentity, AwsKeys, Identity
 
 AccountToken = Callable[[str, str, str], Awaitable[Granted[str]]]
 """A token of a ServiceAccount, by its namespace, its name and the audience: what TokenRequest gives."""

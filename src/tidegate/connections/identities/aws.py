@@ -20,8 +20,7 @@ from tidegate.connections.grants import Granted, Grants
 from tidegate.connections.identities import Ground
 from tidegate.connections.identities.aws_own_keys import own_keys
 from tidegate.connections.identities.aws_sts import AUDIENCE, Assumption, Sts
-from tidegate.kit.identity import Identity
-from tidegate.kit.systems.aws import AwsKeys
+from tidegate.kit.identity import AwsKeys, Identity
 
 LIMIT_S = 15.0
 """For all steps to a grant together."""

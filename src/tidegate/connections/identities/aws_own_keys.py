@@ -21,7 +21,7 @@ from botocore.utils import InstanceMetadataFetcher
 
 from tidegate.base.errors import Denied, Unreachable
 from tidegate.connections.grants import Granted
-from tidegate.kit.systems.aws import AwsKeys
+from tidegate.kit.identity import AwsKeys
 
 _LOOKED_AGAIN_S = 300.0
 """Keys without an end are looked for again: their file may have been written anew."""

@@ -18,14 +18,16 @@ from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError
 from tidegate.base.times import parse_time
 from tidegate.connections.addresses import ANYWHERE
 from tidegate.connections.aws.clocks import clock_fault
+from tidegate.connections.aws.regions import is_region
 from tidegate.connections.grants import Granted
 from tidegate.connections.http.answer import Response
 from tidegate.connections.http.client import HttpClient
 from tidegate.connections.http.failures import retry_after_s
 from tidegate.connections.identities import Ground
+from tidegate.kit.identity import AwsKeys
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.picking.xmlpath import read_xml
-from tidegate.kit.systems.aws import AwsKeys, domain
+from tidegate.kit.systems.aws import domain
 from tidegate.kit.systems.http import HttpRequest, HttpServer, encoded, read_url
 
 AUDIENCE = "sts.amazonaws.com"
@@ -34,7 +36,6 @@ SESSION = "KEDA"
 """The name of the session, in CloudTrail and in policies that name it: as KEDA calls it."""
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}")
 _CODE = re.compile(r"[A-Za-z][A-Za-z.]{1,79}")
 _LIMIT_BYTES = 256 << 10
 _REST_S = 5.0
@@ -113,7 +114,7 @@ class Sts:
 
     def _client(self, region: str, attempted: str) -> HttpClient:
         if region not in self._clients:
-            if not _REGION.fullmatch(region):
+            if not is_region(region):
                 raise Misconfigured(attempted, answer="awsRegion is no region's name", next_step="correct it")
             origin = f"https://sts.{region}.{domain(region)}"
             if self._given:

@@ -1,7 +1,8 @@
 """Kafka: one connection per broker; a round is a request per broker, however many groups are asked for.
 
-`wire.py` says which requests in which versions, `sasl.py` and `tokens.py` how to log in, `link.py` is one
-connection, `cluster.py` knows who is who, `groups.py` turns questions into requests and answers.
+`wire.py` says which requests in which versions, `sasl.py`, `tokens.py` and `msk.py` how to log in,
+`link.py` is one connection, `cluster.py` knows who is who, `groups.py` turns questions into requests and
+answers.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.kit.systems.kafka import KafkaServer
 
 _NOT_OFFERED = {
-    "AWS_MSK_IAM": "an AWS identity cannot log in yet, it comes later",
     "GSSAPI": "Kerberos is not offered: it needs the system's own libraries and a realm to test against",
 }
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unsupported
 from tidegate.connections.adapter import Surroundings
@@ -28,6 +28,9 @@ from tidegate.connections.kafka.refusals import Stale
 from tidegate.connections.kafka.tokens import Tokens
 from tidegate.kit.question import Question
 from tidegate.kit.systems.kafka import NOTHING_COMMITTED, GroupOffsets, KafkaServer, PartitionOffsets
+
+if TYPE_CHECKING:
+    from tidegate.connections.kafka.msk import Iam
 
 AGAIN_S = 0.2
 """Time for a cluster to agree on a new leader or coordinator before it is asked once more."""
@@ -55,7 +58,7 @@ class GroupConnection:
         self.cluster = Cluster(server.addresses, server.label())
         self._memory = Memory()
         self._lock = asyncio.Lock()
-        self._tokens: Tokens | None = None
+        self._tokens: Tokens | Iam | None = None
         self._of_groups: set[str] = set()
 
     @property
@@ -109,6 +112,10 @@ class GroupConnection:
             context = await asyncio.to_thread(client_context, self._server.tls, self._surroundings.tls)
         if sasl is not None and sasl.tokens is not None:
             self._tokens = Tokens(sasl, self._surroundings)
+        elif sasl is not None and sasl.aws is not None:
+            from tidegate.connections.kafka.msk import Iam
+
+            self._tokens = Iam(sasl.aws, sasl.mechanism, self._surroundings, self._server.label())
         return Dialling(self.traffic, self._surroundings, sasl, context, self._tokens, self._newest)
 
     # --- one round

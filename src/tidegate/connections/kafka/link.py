@@ -188,7 +188,7 @@ class Link:
                 self._expires_at = _now() + life_s * RENEWED_AFTER
             return answer.sasl_auth_bytes or b""
 
-        await log_in(sasl, message, self._dialling.bearer, self.label)
+        await log_in(sasl, message, self._dialling.bearer, self.label, host=self.address[0])
 
     # --- the wire
 

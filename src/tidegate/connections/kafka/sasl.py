@@ -18,9 +18,9 @@ Exchange = Callable[[bytes], Awaitable[bytes]]
 
 
 class Bearer(Protocol):
-    """Gets a bearer token, and hears when a broker has refused it."""
+    """Gets a bearer token, and hears when a broker has refused it. With AWS_MSK_IAM it is for one host."""
 
-    async def token(self) -> str: ...
+    async def token(self, host: str = "") -> str: ...
 
     def forget(self, token: str) -> None: ...
 
@@ -31,24 +31,34 @@ LEAST_ITERATIONS, MOST_ITERATIONS = 4096, 1_000_000
 _HASHES: dict[str, Any] = {"SCRAM-SHA-256": hashlib.sha256, "SCRAM-SHA-512": hashlib.sha512}
 
 
-async def log_in(sasl: Sasl, exchange: Exchange, bearer: Bearer | None, label: str) -> None:
-    """Runs the mechanism. Denied when the broker says no, Malformed when it says something else."""
+async def log_in(sasl: Sasl, exchange: Exchange, bearer: Bearer | None, label: str, host: str = "") -> None:
+    """Runs the mechanism. Denied when the broker, `host`, says no, Malformed when it says something else."""
     if sasl.mechanism in _HASHES:
         await _scram(sasl, exchange, label)
     elif sasl.mechanism == "OAUTHBEARER":
         assert bearer is not None
         await _bearer(sasl, exchange, bearer, label)
+    elif sasl.mechanism == "AWS_MSK_IAM":
+        assert bearer is not None
+        await _iam(exchange, bearer, label, host)
     else:
         await exchange(f"\0{sasl.username}\0{sasl.password}".encode())
 
 
 async def _bearer(sasl: Sasl, exchange: Exchange, bearer: Bearer, label: str) -> None:
-    assert sasl.tokens is not None
     token = await bearer.token()
-    extensions = "".join(f"\x01{name}={value}" for name, value in sasl.tokens.extensions)
-    reply = await exchange(f"n,,\x01auth=Bearer {token}{extensions}\x01\x01".encode())
+    pairs = sasl.tokens.extensions if sasl.tokens is not None else ()
+    extensions = "".join(f"\x01{name}={value}" for name, value in pairs)
+    try:
+        reply = await exchange(f"n,,\x01auth=Bearer {token}{extensions}\x01\x01".encode())
+    except Denied:
+        if sasl.aws is None:
+            raise
+        reply = b"no"
     if reply:
         bearer.forget(token)
+        if sasl.aws is not None:
+            raise _not_iam(label)
         # A refusal comes as an answer, which wants to be acknowledged before the broker ends the login.
         raise Denied(
             "log in",
@@ -56,6 +66,26 @@ async def _bearer(sasl: Sasl, exchange: Exchange, bearer: Bearer, label: str) ->
             answer="the token was not accepted",
             next_step="check `scopes`, `oauthTokenEndpointUri` and what the brokers demand of a token",
         )
+
+
+async def _iam(exchange: Exchange, bearer: Bearer, label: str, host: str) -> None:
+    payload = await bearer.token(host)
+    try:
+        reply = await exchange(payload.encode())
+    except Denied:
+        bearer.forget(payload)
+        raise _not_iam(label) from None
+    if not reply.startswith(b"{"):
+        raise _strange(label)
+
+
+def _not_iam(label: str) -> Denied:
+    return Denied(
+        "log in",
+        on=label,
+        answer="the AWS identity was not accepted",
+        next_step="let it have kafka-cluster:Connect; check `awsRegion`, and this machine's clock",
+    )
 
 
 async def _scram(sasl: Sasl, exchange: Exchange, label: str) -> None:

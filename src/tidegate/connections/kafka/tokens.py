@@ -23,7 +23,7 @@ class Tokens:
         self._session: aiohttp.ClientSession | None = None
         self._tokens: http_tokens.Tokens | None = None
 
-    async def token(self) -> str:
+    async def token(self, host: str = "") -> str:
         """Denied, Unreachable, Malformed or Misconfigured where none is given."""
         if self._tokens is None:
             traffic, around = dialling.Traffic(), self._surroundings

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from tidegate.base.problems import Problem
-from tidegate.kit.identity import Identity, Provider
+from tidegate.kit.identity import AwsKeys, Identity, Provider, aws_identity
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, deprecated, setting
 from tidegate.kit.systems.http import read_url
@@ -22,15 +22,6 @@ _NAMES: dict[Service, str] = {
     "dynamodb": "DynamoDB",
     "streams.dynamodb": "DynamoDB Streams",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AwsKeys:
-    """An access key; `session_token` comes with temporary ones."""
-
-    access_key_id: str = field(repr=False)
-    secret_access_key: str = field(default="", repr=False)
-    session_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +124,6 @@ class CloudwatchSeries:
     account: str = ""
 
 
-def with_role(identity: Identity, role_arn: str) -> Identity:
-    """The identity, in the role that a parameter names where the authentication names none."""
-    if identity.role_arn or not role_arn:
-        return identity
-    return replace(identity, role_arn=role_arn)
-
-
 @declared
 class AwsAccess(Polled):
     """The settings of an account; a subclass says which `service` it asks."""
@@ -200,17 +184,8 @@ class AwsAccess(Polled):
             yield Problem("identityOwner", f'"{self.identity_owner}" is taken for operator')
 
     def asks_as(self) -> Identity | None:
-        """The first of: the authentication's identity, the autoscaler's, a role. None: keys are used.
-
-        Source: KEDA, order of AWS credentials.
-        """
-        if self.identity is not None and self.identity.provider == "aws":
-            return with_role(self.identity, self.role_arn)
-        if self.identity_owner not in ("", "pod"):
-            return Identity("aws", owner="keda")
-        if self.identity is not None:
-            return self.identity
-        return Identity("aws", role_arn=self.role_arn) if self.role_arn else None
+        """None: keys are used."""
+        return aws_identity(self.identity, self.identity_owner, self.role_arn)
 
     def server(self) -> AwsServer:
         keys, identity = None, self.asks_as()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from tidegate.base.errors import Malformed
+from tidegate.kit.identity import AwsLogin
 from tidegate.kit.tls import Tls
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI", "AWS_MSK_IAM"]
@@ -24,13 +25,13 @@ class TokenEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Sasl:
-    """How to log in. `tokens` belongs to OAUTHBEARER, `region` to AWS_MSK_IAM."""
+    """How to log in. OAUTHBEARER has `tokens`, or `aws`, as AWS_MSK_IAM has."""
 
     mechanism: Mechanism
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     tokens: TokenEndpoint | None = None
-    region: str = ""
+    aws: AwsLogin | None = None
 
 
 @dataclass(frozen=True, slots=True)

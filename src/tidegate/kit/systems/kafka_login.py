@@ -25,6 +25,7 @@ class KafkaLogins(KafkaAccess):
         "oauthbearer",
         "gssapi",
     )
+    iam_mechanism: ClassVar[Mechanism] = "OAUTHBEARER"
 
     unsafe_ssl: bool = setting("unsafeSsl", doc="Accept any certificate and name.", default=False)
     sasl_token_provider: Literal["bearer", "aws_msk_iam"] = setting(
@@ -73,10 +74,8 @@ class KafkaLogins(KafkaAccess):
                 yield Problem("keytab", "exactly one of 'password' or 'keytab' must be provided")
 
     def made_sasl(self, mechanism: Mechanism) -> Sasl:
-        if mechanism == "AWS_MSK_IAM":
-            return Sasl(mechanism, region=self.aws_region)
         if mechanism != "OAUTHBEARER":
-            return Sasl(mechanism, self.username, self.password)
+            return KafkaAccess.made_sasl(self, mechanism)
         pairs = tuple((name, value) for name, _, value in (one.partition("=") for one in self.extensions))
         tokens = TokenEndpoint(self.token_uri, tuple(one for one in self.scopes if one), pairs)
         return Sasl(mechanism, self.username, self.password, tokens)

@@ -9,9 +9,18 @@ from typing import Any, ClassVar, Literal
 
 from tidegate.base.addresses import split_address
 from tidegate.base.problems import Problem
-from tidegate.kit.identity import Identity, Provider
+from tidegate.kit.identity import AwsKeys, AwsLogin, Identity, Provider, aws_identity
 from tidegate.kit.scaler import Measured, Polled
-from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
+from tidegate.kit.settings import (
+    AUTHENTICATION,
+    ENVIRONMENT,
+    METADATA,
+    activation,
+    declared,
+    deprecated,
+    setting,
+    target,
+)
 from tidegate.kit.systems.kafka import (
     GroupOffsets,
     KafkaServer,
@@ -55,7 +64,9 @@ class KafkaAccess(Polled):
     """
 
     mechanisms: ClassVar[tuple[str, ...]] = ()
+    iam_mechanism: ClassVar[Mechanism] = "AWS_MSK_IAM"
     identities: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks")
+    measured_with: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks")
 
     bootstrap_servers: tuple[str, ...] = setting(
         "bootstrapServers", doc="Brokers to ask first, each `host:port`.", sources=_ME
@@ -118,7 +129,16 @@ class KafkaAccess(Polled):
         sources=(AUTHENTICATION, ENVIRONMENT),
         secret=True,
     )
+    session_token: str = setting(
+        "awsSessionToken", doc="With temporary keys.", default="", sources=_A, secret=True
+    )
     role_arn: str = setting("awsRoleArn", doc="Role to assume, for MSK IAM.", default="", sources=_A)
+    identity_owner: str = deprecated(
+        "identityOwner",
+        message="'identityOwner' is deprecated and is removed in v3 - use podIdentity instead",
+        doc="`operator`: the autoscaler's own identity, for MSK IAM.",
+        default="",
+    )
     _server: KafkaServer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -138,7 +158,7 @@ class KafkaAccess(Polled):
         """The AWS identity that logs in, where one does and no keys are given."""
         if not self.is_iam():
             return None
-        return self.identity or (Identity("aws", role_arn=self.role_arn) if self.role_arn else None)
+        return aws_identity(self.identity, self.identity_owner, self.role_arn)
 
     def written_sasl(self) -> str:
         return self.sasl
@@ -243,12 +263,22 @@ class KafkaAccess(Polled):
                 yield Problem("awsRegion", "no awsRegion given", REQUIRED)
             if not self.speaks_tls():
                 yield Problem("tls", "TLS is required for AWS MSK authentication")
+            yield from self._bad_places()
             if self.asks_as() is None:
                 keys = {"awsAccessKeyID": self.access_key_id, "awsSecretAccessKey": self.secret_access_key}
                 for name in (name for name, value in keys.items() if not value):
                     yield Problem(name, f"{name} not found", REQUIRED)
         else:
             yield from self.bad_credentials(name)
+
+    def _bad_places(self) -> Iterator[Problem]:
+        """Whoever gets a token that the autoscaler's own identity has signed can use it at every cluster."""
+        identity = self.asks_as()
+        for address in self.bootstrap_servers:
+            host = address.rpartition(":")[0]
+            if identity is not None and identity.is_borrowed and host and not _OF_MSK.search(host):
+                message = f'"{host}" is no broker of MSK: the autoscaler\'s own identity goes to those alone'
+                yield Problem("bootstrapServers", message, "FieldValueNotSupported")
 
     def bad_credentials(self, name: str) -> Iterator[Problem]:
         """What the mechanism misses."""
@@ -265,8 +295,8 @@ class KafkaAccess(Polled):
         name = self.sasl_name()
         if name in MECHANISMS and self.written_sasl() != name:
             yield Problem("sasl", f"the proper spelling of this mechanism is {name}")
-        if self.is_iam() or name == "gssapi":
-            yield Problem("sasl", f"{_LATER['aws_msk_iam' if self.is_iam() else name]}; nothing is measured")
+        if name == "gssapi":
+            yield Problem("sasl", f"{_NO_KERBEROS}; nothing is measured")
         if name == "none" and (self.username or self.password):
             yield Problem("sasl", "username and password are not used: without sasl nobody logs in")
         if self.partition_limitation and not self.topics():
@@ -278,9 +308,16 @@ class KafkaAccess(Polled):
         return written if written in MECHANISMS else _KAFKAS_OWN.get(written.upper(), written)
 
     def made_sasl(self, mechanism: Mechanism) -> Sasl:
+        """`mechanism` is AWS_MSK_IAM wherever AWS's keys log in."""
         if mechanism == "AWS_MSK_IAM":
-            return Sasl(mechanism, region=self.aws_region)
+            return Sasl(self.iam_mechanism, aws=self.made_aws())
         return Sasl(mechanism, self.username, self.password)
+
+    def made_aws(self) -> AwsLogin:
+        identity, keys = self.asks_as(), None
+        if identity is None:
+            keys = AwsKeys(self.access_key_id, self.secret_access_key, self.session_token)
+        return AwsLogin(self.aws_region, keys, identity)
 
     def _made_server(self) -> KafkaServer:
         mechanism: Mechanism | None = "AWS_MSK_IAM" if self.is_iam() else MECHANISMS.get(self.sasl_name())
@@ -298,10 +335,8 @@ REQUIRED = "FieldValueRequired"
 _KAFKAS_OWN: dict[str, str] = {
     mechanism: name for name, mechanism in MECHANISMS.items() if name != "aws_msk_iam"
 }
-_LATER = {
-    "aws_msk_iam": "an AWS identity cannot log in yet, it comes later",
-    "gssapi": "Kerberos is not offered: it needs the system's libraries and a realm",
-}
+_NO_KERBEROS = "Kerberos is not offered: it needs the system's libraries and a realm"
+_OF_MSK = re.compile(r"\.kafka(-serverless)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$", re.ASCII)
 
 
 def partition_ranges(items: tuple[str, ...]) -> tuple[Range, ...]:
