@@ -167,7 +167,6 @@ AWS = {"secrets": [{"parameter": "p", "name": "n"}]}
     ("spec", "word"),
     [
         ({"gcpSecretManager": {"secrets": [{"parameter": "p", "id": "i"}]}}, "gcpSecretManager"),
-        ({"awsSecretManager": AWS}, "awsSecretManager"),
     ],
 )
 def test_a_source_that_is_not_offered_is_refused_by_name(spec, word, world, resolved):

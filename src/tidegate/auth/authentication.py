@@ -25,7 +25,7 @@ from tidegate.auth.identities import identity_of
 from tidegate.auth.lending import Lending, lending_of
 from tidegate.auth.lookup import named
 from tidegate.auth.scope import Scope
-from tidegate.auth.sources import azure_key_vault, oauth2, service_account_token, vault
+from tidegate.auth.sources import aws_secrets, azure_key_vault, oauth2, service_account_token, vault
 from tidegate.auth.sources.place import Found, Place, Waiting, Wanted
 from tidegate.base.errors import Misconfigured, TidegateError, Unsupported
 from tidegate.kit.identity import Identity
@@ -44,6 +44,7 @@ _KEYS_SHOWN = 8
 _FETCHED: tuple[tuple[str, str, Callable[[Place, Any], Iterator[Wanted | Found]]], ...] = (
     ("hashiCorpVault", "hashi_corp_vault", vault.wanted),
     ("azureKeyVault", "azure_key_vault", azure_key_vault.wanted),
+    ("awsSecretManager", "aws_secret_manager", aws_secrets.wanted),
     ("boundServiceAccountToken", "bound_service_account_token", service_account_token.wanted),
     ("oauth2", "oauth2", oauth2.wanted),
 )
@@ -165,7 +166,6 @@ def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
     """The field and the name of each source that this version cannot ask."""
     for word, is_used in (
         ("gcpSecretManager", spec.gcp_secret_manager),
-        ("awsSecretManager", spec.aws_secret_manager),
     ):
         if is_used:
             yield word, word

@@ -32,7 +32,11 @@ MANIFESTS = {
     for one in yaml.safe_load_all(block)
     if "kind" in one
 }
-AUTHENTICATIONS = [key for key in MANIFESTS if key[0].endswith("Authentication")]
+AUTHENTICATIONS = [
+    key
+    for key, one in MANIFESTS.items()
+    if key[0].endswith("Authentication") and "awsSecretManager" not in one["spec"]
+]
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": OWN_ID, "AWS_SECRET_ACCESS_KEY": OWN_SECRET}
 
 

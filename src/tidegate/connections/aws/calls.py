@@ -29,13 +29,14 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z.]{1,79}")
 
 _DENIED = re.compile(
     r"AccessDenied|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken"
-    r"|MissingAuthenticationToken|InvalidSecurity|NotAuthorized|OptInRequired|IncompleteSignature|InvalidSignature"
+    r"|MissingAuthenticationToken|InvalidSecurity|NotAuthorized|OptInRequired|IncompleteSignature|InvalidSignature|DecryptionFailure"
 )
 _EXPIRED = re.compile(r"ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId")
 _THROTTLED = re.compile(r"Throttl|TooManyRequests|LimitExceeded|ThroughputExceeded|OverLimit|SlowDown")
 _MISSING = re.compile(r"DoesNotExist|NonExistentQueue|ResourceNotFound|NotFound")
 _WRONG = re.compile(
-    r"Validation|InvalidParameter|InvalidArgument|InvalidAddress|MissingParameter|MissingRequired"
+    r"Validation|InvalidParameter|InvalidArgument|InvalidAddress|InvalidRequest|MissingParameter"
+    r"|MissingRequired"
 )
 
 _PREFIXES: dict[Service, tuple[str, str, str]] = {
@@ -44,6 +45,7 @@ _PREFIXES: dict[Service, tuple[str, str, str]] = {
     "kinesis": ("Kinesis_20131202", "1.1", "kinesis"),
     "dynamodb": ("DynamoDB_20120810", "1.0", "dynamodb"),
     "streams.dynamodb": ("DynamoDBStreams_20120810", "1.0", "dynamodb"),
+    "secretsmanager": ("secretsmanager", "1.1", "secretsmanager"),
 }
 """The target's prefix, the protocol's version, and the name that is signed."""
 

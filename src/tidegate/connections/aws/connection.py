@@ -9,7 +9,7 @@ from typing import Any
 
 from tidegate.base.errors import Denied, TidegateError, Unsupported
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.aws import dynamodb, kinesis, sqs
+from tidegate.connections.aws import dynamodb, kinesis, secrets, sqs
 from tidegate.connections.aws.calls import Calls
 from tidegate.connections.aws.cloudwatch import Metrics
 from tidegate.kit.question import Question
@@ -19,6 +19,7 @@ from tidegate.kit.systems.aws import (
     DynamodbQuery,
     DynamodbStreamShards,
     KinesisShards,
+    SecretVersion,
     Service,
     SqsQueue,
 )
@@ -34,7 +35,12 @@ LOGIN_S = 15.0
 """What the way to an identity's keys may take."""
 
 
-_SIMPLE: dict[type, Any] = {SqsQueue: sqs, KinesisShards: kinesis, DynamodbQuery: dynamodb}
+_SIMPLE: dict[type, Any] = {
+    SqsQueue: sqs,
+    KinesisShards: kinesis,
+    DynamodbQuery: dynamodb,
+    SecretVersion: secrets,
+}
 
 
 class AwsConnection:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.aws.places import AwsPlaces
 from tidegate.connections.grants import Granted, Grants
 from tidegate.kit.identity import AnyIdentity, AwsKeys, Identity
 
@@ -63,6 +64,11 @@ class Identities:
         self._ground = ground
         self._clouds: dict[str, Cloud] = {}
         self._grants: Grants[tuple[AnyIdentity, str], Any] = Grants(self._granted)
+
+    @property
+    def aws_places(self) -> AwsPlaces:
+        """Where AWS is, as this program's environment says."""
+        return AwsPlaces(self._ground.environment)
 
     @property
     def fetches(self) -> int:

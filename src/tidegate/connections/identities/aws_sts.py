@@ -18,7 +18,7 @@ from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError
 from tidegate.base.times import parse_time
 from tidegate.connections.addresses import ANYWHERE
 from tidegate.connections.aws.clocks import clock_fault
-from tidegate.connections.aws.regions import is_region
+from tidegate.connections.aws.places import AwsPlaces, is_region
 from tidegate.connections.grants import Granted
 from tidegate.connections.http.answer import Response
 from tidegate.connections.http.client import HttpClient
@@ -28,14 +28,13 @@ from tidegate.kit.identity import AwsKeys
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.picking.xmlpath import read_xml
 from tidegate.kit.systems.aws import domain
-from tidegate.kit.systems.http import HttpRequest, HttpServer, encoded, read_url
+from tidegate.kit.systems.http import HttpRequest, HttpServer, encoded
 
 AUDIENCE = "sts.amazonaws.com"
 LIFE_S = 3600
 SESSION = "KEDA"
 """The name of the session, in CloudTrail and in policies that name it: as KEDA calls it."""
 
-_ENDPOINTS = ("AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")
 _CODE = re.compile(r"[A-Za-z][A-Za-z.]{1,79}")
 _LIMIT_BYTES = 256 << 10
 _REST_S = 5.0
@@ -78,8 +77,7 @@ class Sts:
     """STS of every region that is asked for: one session each."""
 
     def __init__(self, ground: Ground) -> None:
-        environment = ground.environment
-        self._given = next((environment[name] for name in _ENDPOINTS if environment.get(name)), "")
+        self._places = AwsPlaces(ground.environment)
         # The administrator says where STS is, never a manifest.
         self._surroundings = replace(ground.surroundings, policy=ANYWHERE)
         self._clients: dict[str, HttpClient] = {}
@@ -116,12 +114,7 @@ class Sts:
         if region not in self._clients:
             if not is_region(region):
                 raise Misconfigured(attempted, answer="awsRegion is no region's name", next_step="correct it")
-            origin = f"https://sts.{region}.{domain(region)}"
-            if self._given:
-                try:
-                    origin = read_url(self._given).origin
-                except ValueError as error:
-                    raise Misconfigured(attempted, answer=f"its AWS_ENDPOINT_URL {error}") from error
+            origin = self._places.endpoint("STS") or f"https://sts.{region}.{domain(region)}"
             server = HttpServer(origin, name="STS", follows_redirects=False)
             self._clients[region] = HttpClient(server, self._surroundings)
         return self._clients[region]

@@ -19,7 +19,7 @@ from botocore.credentials import Credentials
 from tidegate.base.errors import Misconfigured
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.aws.login import Login
-from tidegate.connections.aws.regions import is_region
+from tidegate.connections.aws.places import is_region
 from tidegate.kit.identity import AwsKeys, AwsLogin
 from tidegate.kit.systems.kafka import Mechanism
 

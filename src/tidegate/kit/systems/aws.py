@@ -12,7 +12,7 @@ from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, deprecated, setting
 from tidegate.kit.systems.http import read_url
 
-Service = Literal["sqs", "monitoring", "kinesis", "dynamodb", "streams.dynamodb"]
+Service = Literal["sqs", "monitoring", "kinesis", "dynamodb", "streams.dynamodb", "secretsmanager"]
 """As the regional endpoints are called."""
 
 _NAMES: dict[Service, str] = {
@@ -21,13 +21,18 @@ _NAMES: dict[Service, str] = {
     "kinesis": "Kinesis",
     "dynamodb": "DynamoDB",
     "streams.dynamodb": "DynamoDB Streams",
+    "secretsmanager": "Secrets Manager",
 }
+_OWN_REGION = "the autoscaler's region"
+
+WHOLE = "SecretString"
+"""The one key of a secret that is not read as an object."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwsServer:
     """One service of one region, asked with one key or as one identity. `endpoint`: an origin instead of the
-    region's."""
+    region's. `region` "": the autoscaler's own."""
 
     system: ClassVar[str] = "aws"
 
@@ -39,7 +44,7 @@ class AwsServer:
 
     def label(self) -> str:
         where = f" ({self.endpoint})" if self.endpoint else ""
-        return f"{_NAMES[self.service]} in {self.region}{where}"
+        return f"{_NAMES[self.service]} in {self.region or _OWN_REGION}{where}"
 
     def origin(self) -> str:
         """Where requests go: `scheme://host[:port]`."""
@@ -122,6 +127,21 @@ class CloudwatchSeries:
     end_s: int
     length_s: int
     account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """A secret: `Fetched`, its text under `WHOLE`, or with `is_object` the members of the JSON object."""
+
+    server: AwsServer
+    name: str
+    version_id: str = ""
+    version_stage: str = ""
+    is_object: bool = False
+
+    def label(self) -> str:
+        version = self.version_id or self.version_stage
+        return f"awsSecretManager {self.name}{f' ({version})' if version else ''}"
 
 
 @declared
