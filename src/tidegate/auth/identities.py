@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/associate-service-accou
 
 from __future__ import annotations
 
+from tidegate.api.triggerauthentication import ALLOWED_NAMESPACES
 from tidegate.api.vaults import PodIdentity
 from tidegate.auth.lending import Lending
 from tidegate.auth.lookup import named
@@ -14,6 +15,8 @@ from tidegate.kit.identity import Identity
 from tidegate.kube.resource import SERVICE_ACCOUNTS
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+READ_ANNOTATIONS = (ROLE_ANNOTATION, ALLOWED_NAMESPACES)
+"""Annotations of ServiceAccounts and ClusterTriggerAuthentications on which what is resolved depends."""
 
 
 def identity_of(scope: Scope, about: str, given: PodIdentity | None, lending: Lending) -> Identity | None:

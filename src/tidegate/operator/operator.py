@@ -49,7 +49,7 @@ from tidegate.operator.reconcile import authentication_events
 from tidegate.operator.reconcile.authentication_events import AuthenticationEvents
 from tidegate.operator.reconcile.refusals import Refusals
 from tidegate.operator.reconcile.steps import Steps, Tools
-from tidegate.operator.reconcile.tracker import Key, Tracked
+from tidegate.operator.reconcile.tracker import Key, Tracked, is_same_but_for_status
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 from tidegate.operator.scaledjob.reconcile import ScaledJobReconciler
 from tidegate.operator.scaledobject.external_metrics import ExternalMetrics
@@ -385,14 +385,6 @@ def trouble(error: Exception) -> Trouble:
     if isinstance(error, ApiError) and error.is_of_ending_namespace:
         return Trouble(logging.DEBUG)
     return Trouble(logging.WARNING, is_outage=may_pass(error) and not is_refusal(error))
-
-
-def is_same_but_for_status(old: Any, new: Any) -> bool:
-    """Whether an untyped object says the same as before to those who read it."""
-    if old is None or new is None:
-        return False
-    keys = (old.keys() | new.keys()) - {"metadata", "status"}
-    return all(old.get(key) == new.get(key) for key in keys)
 
 
 def name_of(one: Any) -> str:

@@ -119,6 +119,7 @@ async def measured(
     async def ask(one: TriggerPlan) -> tuple[Answer, Reading | None]:
         async with turn:
             sources = sorted(filter(None, map(fetched.told, made.wanted.get(one.index, ()))))
+            sources += filter(None, [_identity(one)])
             trigger = f"{one.index}: {one.trigger.type}"
             return await _asked(replace(about, trigger=trigger, sources=tuple(sources)), made, one, cluster)
 
@@ -138,6 +139,16 @@ async def measured(
     if made.review.composite is not None:
         answers.append(_composed(object, about, made.review.composite, views, summary))
     return answers
+
+
+def _identity(one: TriggerPlan) -> str:
+    """As whom the trigger asks, "" where no identity of a cloud does."""
+    identity = one.scaler.asks_as() if one.scaler is not None else None
+    if identity is None:
+        return ""
+    if identity.service_account:
+        return f"the {identity.label()}, as ServiceAccount {identity.service_account} or by your own login"
+    return f"the {identity.label()}, by your own login"
 
 
 async def planned(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tidegate.auth.identities import READ_ANNOTATIONS
 from tidegate.base.errors import Failure
 from tidegate.core.values import Decision, Memory, Reading, Seen
 from tidegate.kube.resource import Resource
@@ -193,3 +194,14 @@ def _depends(plan: Plan) -> Iterator[Hashable]:
     """The objects and the questions that a plan was made of."""
     yield from plan.read
     yield from plan.questions
+
+
+def is_same_but_for_status(old: Any, new: Any) -> bool:
+    """Whether an untyped object says the same as before to those who read it."""
+    if old is None or new is None:
+        return False
+    keys = (old.keys() | new.keys()) - {"metadata", "status"}
+    if any(old.get(key) != new.get(key) for key in keys):
+        return False
+    before, after = (one["metadata"].get("annotations") or {} for one in (old, new))
+    return all(before.get(key) == after.get(key) for key in READ_ANNOTATIONS)
