@@ -49,7 +49,19 @@ class AwsFake:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         signed = Signed(request.method, str(request.url), headers, await request.read())
+        if request.path.endswith("/api/v1/query"):
+            return self._prometheus(signed)
         return self._sqs(signed) if "x-amz-target" in headers else self._sts(signed)
+
+    def _prometheus(self, signed: Signed) -> web.Response:
+        """Amazon's service for Prometheus: the value 7 for whoever signs right."""
+        code = self._refusal(signed, "aps")
+        if code:
+            said = {"message": f"{code} {dict(signed.headers)}"}
+            told = {"x-amzn-ErrorType": f"{code}:http://internal.amazon.com/"} | dict(self._date())
+            return web.json_response(said, status=403, headers=told)
+        result = [{"metric": {}, "value": [1, "7"]}]
+        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": result}})
 
     def _sts(self, signed: Signed) -> web.Response:
         form = dict(parse_qsl(signed.body.decode()))
@@ -69,21 +81,23 @@ class AwsFake:
         return self._said(_XML.format(op=form["Action"], **told), 200)
 
     def _sqs(self, signed: Signed) -> web.Response:
-        id = key_id(signed)
-        self.asked.append(id)
-        code = ""
-        if abs(self.late_s) > 300:
-            code = "SignatureDoesNotMatch"
-        elif id in self.dead or not self._is_right(signed, "sqs"):
-            code = "ExpiredToken"
-        elif id in self.denied:
-            code = "AccessDenied"
+        code = self._refusal(signed, "sqs")
         if code:
             said = {"__type": f"com.amazonaws.sqs#{code}", "message": f"{code} {dict(signed.headers)}"}
             return web.json_response(said, status=403, headers=self._date())
         names = ("", "NotVisible", "Delayed")
         counts = {f"ApproximateNumberOfMessages{name}": "7" for name in names}
         return web.json_response({"Attributes": counts}, headers=self._date())
+
+    def _refusal(self, signed: Signed, service: str) -> str:
+        """A code, "" where there is none."""
+        id = key_id(signed)
+        self.asked.append(id)
+        if abs(self.late_s) > 300:
+            return "SignatureDoesNotMatch"
+        if id in self.dead or not self._is_right(signed, service):
+            return "ExpiredToken"
+        return "AccessDenied" if id in self.denied else ""
 
     def _is_right(self, signed: Signed, service: str) -> bool:
         secret = self.secrets.get(key_id(signed))

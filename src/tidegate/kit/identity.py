@@ -118,6 +118,14 @@ class AwsLogin:
     identity: Identity | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AwsSignature:
+    """Requests of a server are signed for this service of AWS (`aps`)."""
+
+    service: str
+    login: AwsLogin
+
+
 def aws_identity(named: Identity | None, owner: str, role_arn: str) -> Identity | None:
     """Who asks AWS, the first of: the authentication's identity, the autoscaler's (`owner`, which is the
     metadata's `identityOwner`), the workload's by aws-eks, a role. None: keys are used.

@@ -31,7 +31,7 @@ _DENIED = re.compile(
     r"AccessDenied|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken"
     r"|MissingAuthenticationToken|InvalidSecurity|NotAuthorized|OptInRequired|IncompleteSignature|InvalidSignature|DecryptionFailure"
 )
-_EXPIRED = re.compile(r"ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId")
+EXPIRED = re.compile(r"ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId")
 _THROTTLED = re.compile(r"Throttl|TooManyRequests|LimitExceeded|ThroughputExceeded|OverLimit|SlowDown")
 _MISSING = re.compile(r"DoesNotExist|NonExistentQueue|ResourceNotFound|NotFound")
 _WRONG = re.compile(
@@ -174,7 +174,7 @@ def refusal(
         step = "check the key, its rights and the region"
         if server.identity is not None:
             step = f"check the rights of the {server.identity.label()}, and the region"
-        kind = Expired if _EXPIRED.search(code) else Denied
+        kind = Expired if EXPIRED.search(code) else Denied
         return kind(attempted, on=on, answer=answer, next_step=step)
     if _THROTTLED.search(code):
         return Unreachable(

@@ -27,6 +27,7 @@ from tidegate.kit.tls import Tls
 if TYPE_CHECKING:
     import aiohttp
 
+    from tidegate.connections.aws.request_signature import RequestSignature
     from tidegate.connections.http.held_token import HeldToken
     from tidegate.connections.http.tokens import Tokens
 
@@ -83,6 +84,7 @@ class HttpClient:
         self._elsewhere: Any = None
         self._tokens: Tokens | None = None
         self._held = self._held_token()
+        self._aws = self._aws_signature()
         self._traffic: Any = None
 
     @property
@@ -104,12 +106,17 @@ class HttpClient:
         async with self._turns:
             # Fetching a token takes its own time, not the server's.
             token = await self._held.token() if self._held is not None else ""
+            if self._aws is not None:
+                self._sign = await self._aws.ready()
             try:
                 response = await self._bounded(request)
             except failures.Cut:
                 response = await self._bounded(request)
             if response.status == 401 and self._held is not None and self._held.forget(token):
                 await self._held.token()
+                response = await self._bounded(request)
+            if response.status == 403 and self._aws is not None and self._aws.may_renew(response):
+                self._sign = await self._aws.ready()
                 response = await self._bounded(request)
             return response
 
@@ -212,6 +219,8 @@ class HttpClient:
             body = await read_body(response, request)
             if self._tokens is not None or self._held is not None:
                 body = _without(body, headers.get("Authorization", "").removeprefix("Bearer "))
+            if self._aws is not None:
+                body = _without(body, self._aws.session_token)
             return Response(response.status, response.headers, body)
 
     async def _headers(self, request: HttpRequest) -> dict[str, str]:
@@ -237,6 +246,10 @@ class HttpClient:
         target = request.target()
         if self.server.login.query:
             target = _with_query(target, dict(self.server.login.query))
+        if self.server.login.signature is not None:
+            # What is signed is what AWS reads: blanks are %20 to it.
+            path, mark, query = target.partition("?")
+            target = f"{path}{mark}{query.replace('+', '%20')}"
         return f"{self.server.origin}{target if target.startswith('/') else '/' + target}"
 
     def _next(self, request: HttpRequest, hop: _Hop, status: int, location: str) -> _Hop:
@@ -273,6 +286,13 @@ class HttpClient:
 
         plain = replace(tls, cert="", key="", key_password="") if tls is not None else Tls()
         return await shared_context(tls or plain, policy), await shared_context(plain, policy)
+
+    def _aws_signature(self) -> RequestSignature | None:
+        if self.server.login.signature is None:
+            return None
+        from tidegate.connections.aws.request_signature import RequestSignature
+
+        return RequestSignature(self.server, self._surroundings)
 
     def _held_token(self) -> HeldToken | None:
         if self.server.login.token is None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-from tidegate.kit.identity import IdentityToken
+from tidegate.kit.identity import AwsSignature, IdentityToken
 from tidegate.kit.picking.pick import Pick
 from tidegate.kit.tls import Tls
 
@@ -48,13 +48,14 @@ class OAuthClient:
 @dataclass(frozen=True, slots=True)
 class HttpLogin:
     """What proves who we are, beside a TLS certificate: headers (`basic`, `bearer`, a key), query
-    parameters, a token to be fetched: of an OAuth2 client, or of a cloud's identity. None of it is ever sent
-    to another origin."""
+    parameters, a token to be fetched: of an OAuth2 client, or of a cloud's identity; or a signature. None of
+    it is ever sent to another origin."""
 
     headers: Pairs = field(default=(), repr=False)
     query: Pairs = field(default=(), repr=False)
     oauth: OAuthClient | None = None
     token: IdentityToken | None = None
+    signature: AwsSignature | None = None
 
     def fetches_in_tls(self) -> bool:
         """Whether its token comes by https: `tls` is for that, too, whatever the server itself speaks."""
