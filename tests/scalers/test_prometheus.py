@@ -145,8 +145,6 @@ def test_what_counts_as_nothing_is_the_users_choice(
 @pytest.mark.parametrize(
     ("metadata", "auth", "env", "identity"),
     [
-        ({"awsRegion": "eu-west-1"}, {}, {}, "an AWS signature"),
-        ({}, {"awsRegion": "eu-west-1"}, {}, "an AWS signature"),
         ({}, {"GoogleApplicationCredentials": "{}"}, {}, "a Google service account"),
         ({"credentialsFromEnv": "G"}, {}, {"G": "{}"}, "a Google service account"),
         ({"credentialsFromEnvFile": "G"}, {}, {}, "a Google service account"),

@@ -164,9 +164,7 @@ def _fetched(place: Place, spec: TriggerAuthenticationSpec) -> Iterator[Found]:
 
 def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
     """The field and the name of each source that this version cannot ask."""
-    for word, is_used in (
-        ("gcpSecretManager", spec.gcp_secret_manager),
-    ):
+    for word, is_used in (("gcpSecretManager", spec.gcp_secret_manager),):
         if is_used:
             yield word, word
 

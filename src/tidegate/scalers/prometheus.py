@@ -42,9 +42,11 @@ spec:
     key: token
 ```
 
-An Azure Monitor workspace is asked as an identity, at its own query endpoint: see
-[Azure identities](../authentication/azure.md). Amazon's managed service (`awsRegion`) and Google's
-(`GoogleApplicationCredentials`, `credentialsFromEnv`) are not asked by this version: such a trigger says so.
+With `awsRegion` queries are signed for Amazon's managed service, with keys or an identity as for every AWS
+trigger ([AWS identities](../authentication/aws.md)); `serverAddress` is the workspace's URL without
+`/api/v1/query`. An Azure Monitor workspace is asked as an identity, at its own query endpoint: see
+[Azure identities](../authentication/azure.md). Google's managed service (`GoogleApplicationCredentials`,
+`credentialsFromEnv`) is not asked by this version: such a trigger says so.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 """

@@ -13,7 +13,6 @@ from tidegate.kit.identity import Identity, IdentityToken, Provider
 from tidegate.kit.settings import (
     AUTHENTICATION,
     ENVIRONMENT,
-    METADATA,
     Duration,
     KeyValue,
     declared,
@@ -22,16 +21,17 @@ from tidegate.kit.settings import (
 from tidegate.kit.systems.azure_api import sdk_cloud, sdk_cloud_problems
 from tidegate.kit.systems.azure_clouds import endpoint_problems, is_private, scope_of
 from tidegate.kit.systems.http import HttpLogin, HttpRequest, header_problem, read_url
+from tidegate.kit.systems.prometheus_aws import AmazonAccess
 from tidegate.kit.tls import Tls
 
 
 @declared
-class PrometheusAccess(HttpAccess):
+class PrometheusAccess(AmazonAccess):
     """Whom a trigger asks in PromQL."""
 
     product: ClassVar[str] = "Prometheus"
-    identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
-    measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
+    identities: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks", "azure-workload")
+    measured_with: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks", "azure-workload")
 
     server_address: str = setting("serverAddress", doc="Base URL; `/api/v1/query` is added.", hidden=True)
     namespace: str = setting("namespace", doc="Sent as the parameter `namespace`.", default="")
@@ -43,9 +43,6 @@ class PrometheusAccess(HttpAccess):
         "unsafeSsl", doc="Accept any certificate; not beside `ca` or mode `tls`.", default=False
     )
     timeout: Duration = setting("timeout", doc="Bound of a request; 3 s without it.", default=0.0)
-    aws_region: str = setting(
-        "awsRegion", doc="Region of a workspace at Amazon.", default="", sources=(METADATA, AUTHENTICATION)
-    )
     cloud: str = setting("cloud", doc="Azure's cloud, where a workload identity asks.", default="")
     azure_resource: str = setting(
         "azureManagedPrometheusResourceURL",
@@ -69,7 +66,9 @@ class PrometheusAccess(HttpAccess):
 
     def tls(self) -> Tls:
         is_pinned = bool(self.auth_modes) and ("tls" in self.auth_modes or bool(self.ca))
-        return self.tls_of(is_verified=is_pinned or self._is_of_azure() or not self.unsafe_ssl)
+        # Whoever could read a signature or a token could use it.
+        is_proved = self._is_of_azure() or self.signature() is not None
+        return self.tls_of(is_verified=is_pinned or is_proved or not self.unsafe_ssl)
 
     def timeout_s(self) -> float | None:
         return self.timeout or None
@@ -84,11 +83,15 @@ class PrometheusAccess(HttpAccess):
             )
         if self._is_of_azure():
             yield from self._azure_problems()
+        yield from self.aws_problems()
         yield from HttpAccess.check(self)
 
+    def notices(self) -> Iterator[Problem]:
+        yield from self.aws_notices()
+
     def login(self, given: HttpLogin = HttpLogin()) -> HttpLogin:  # noqa: B008
-        """An identity's token, where one asks."""
-        made = HttpAccess.login(self, given)
+        """An identity's token, where one asks; or a signature."""
+        made = AmazonAccess.login(self, given)
         identity = self._azure_identity()
         if identity is None:
             return made
@@ -119,8 +122,6 @@ class PrometheusAccess(HttpAccess):
         """Whose identity the server wants, "" for none; a login by `authModes` comes before it."""
         if self.auth_modes:
             return ""
-        if self.aws_region:
-            return "an AWS signature"
         return "a Google service account" if self.google_credentials or self.google_credentials_file else ""
 
     def _is_of_azure(self) -> bool:
