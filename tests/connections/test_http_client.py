@@ -10,7 +10,8 @@ from aiohttp import web
 from parts import faults
 from parts.http_server import answering, says
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.http.client import HttpClient, Outgoing
+from tidegate.connections.http.client import HttpClient
+from tidegate.connections.http.outgoing import Outgoing
 from tidegate.kit.systems.http import HttpRequest, HttpServer
 from tidegate.kit.tls import Tls
 

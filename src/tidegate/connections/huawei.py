@@ -12,7 +12,8 @@ import msgspec
 
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.http import failures
-from tidegate.connections.http.client import HttpClient, Outgoing
+from tidegate.connections.http.client import HttpClient
+from tidegate.connections.http.outgoing import Outgoing
 from tidegate.connections.http.packs import Found, PackedConnection, Spoilt
 from tidegate.kit.picking.gjson import read_json
 from tidegate.kit.picking.pick import Unpicked

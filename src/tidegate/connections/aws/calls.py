@@ -16,6 +16,7 @@ import msgspec
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.aws.clocks import clock_fault
+from tidegate.connections.aws.error_codes import EXPIRED, error_code
 from tidegate.connections.aws.login import Login, Signer
 from tidegate.connections.http.answer import Response
 from tidegate.connections.http.client import HttpClient
@@ -25,13 +26,10 @@ from tidegate.kit.identity import AwsKeys, AwsLogin
 from tidegate.kit.systems.aws import AwsServer, Service
 from tidegate.kit.systems.http import HttpRequest, HttpServer
 
-_CODE = re.compile(r"[A-Za-z][A-Za-z.]{1,79}")
-
 _DENIED = re.compile(
     r"AccessDenied|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken"
     r"|MissingAuthenticationToken|InvalidSecurity|NotAuthorized|OptInRequired|IncompleteSignature|InvalidSignature|DecryptionFailure"
 )
-EXPIRED = re.compile(r"ExpiredToken|InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId")
 _THROTTLED = re.compile(r"Throttl|TooManyRequests|LimitExceeded|ThroughputExceeded|OverLimit|SlowDown")
 _MISSING = re.compile(r"DoesNotExist|NonExistentQueue|ResourceNotFound|NotFound")
 _WRONG = re.compile(
@@ -152,14 +150,6 @@ class Calls:
         error = refusal(call.attempted, self._server, code, response.headers)
         error.excerpt = excerpt(response.body, _secrets(self._signer.keys))
         return error
-
-
-def error_code(response: Response, body: Any) -> str:
-    """The service's code for it, "" where there is none: `QueueDoesNotExist`."""
-    told = body.get("__type") if isinstance(body, dict) else ""
-    text = told if isinstance(told, str) and told else response.headers.get("X-Amzn-ErrorType", "")
-    code = text.rpartition("#")[2].partition(":")[0]
-    return code if _CODE.fullmatch(code) else ""
 
 
 def refusal(

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.http.client import Outgoing
+from tidegate.connections.http.outgoing import Outgoing
 from tidegate.kit.identity import AwsKeys, AwsLogin
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tidegate.base.errors import Denied, Misconfigured
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.aws.calls import EXPIRED, error_code
 from tidegate.connections.aws.clocks import clock_fault
+from tidegate.connections.aws.error_codes import EXPIRED, error_code
 from tidegate.connections.aws.login import Login, Signer
 from tidegate.connections.aws.places import is_region
 from tidegate.connections.http import failures

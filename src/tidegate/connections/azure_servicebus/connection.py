@@ -16,8 +16,9 @@ from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.azure_servicebus.entries import Counts, read_entries
 from tidegate.connections.http.answer import Response
-from tidegate.connections.http.client import HttpClient, Outgoing
+from tidegate.connections.http.client import HttpClient
 from tidegate.connections.http.connection import LARGE_BYTES, Sending
+from tidegate.connections.http.outgoing import Outgoing
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.question import Question
 from tidegate.kit.systems.azure_servicebus import ActiveMessages, AllActiveMessages, ServiceBusServer

@@ -18,9 +18,10 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http.answer import Response
-from tidegate.connections.http.client import HttpClient, Outgoing
+from tidegate.connections.http.client import HttpClient
 from tidegate.connections.http.connection import Sending
 from tidegate.connections.http.failures import phrase
+from tidegate.connections.http.outgoing import Outgoing
 from tidegate.kit.systems.azure_storage import StorageServer
 from tidegate.kit.systems.http import LIMIT_BYTES, HttpLogin, HttpRequest, HttpServer
 

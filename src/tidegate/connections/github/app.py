@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from tidegate.base.errors import Malformed, Misconfigured, TidegateError
-from tidegate.connections.http.client import HttpClient, Outgoing
+from tidegate.connections.http.client import HttpClient
 from tidegate.connections.http.failures import refusal
+from tidegate.connections.http.outgoing import Outgoing
 from tidegate.kit.systems.github import GithubApp
 from tidegate.kit.systems.http import HttpRequest
 

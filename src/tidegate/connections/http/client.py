@@ -11,8 +11,8 @@ and returns the headers to add.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -20,6 +20,7 @@ from tidegate.base.errors import Malformed, Misconfigured, TidegateError
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response, read_body
+from tidegate.connections.http.outgoing import Outgoing, Sign
 from tidegate.connections.tls_policy import USUAL
 from tidegate.kit.systems.http import HttpRequest, HttpServer, bearer, encoded, header_problem, read_url
 from tidegate.kit.tls import Tls
@@ -37,19 +38,6 @@ CONCURRENCY = 16
 _HOPS = 10
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _WITH_BODY = (307, 308)
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A request as it is sent: what a signature must cover. `url` is whole and encoded."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-
-
-Sign = Callable[[Outgoing], Awaitable[Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
