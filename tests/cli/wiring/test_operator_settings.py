@@ -93,6 +93,12 @@ def test_own_and_metadata_addresses_are_refused_until_they_are_allowed(address: 
     surroundings(settings({"--allow-address": address}), {}).policy.check(address)
 
 
+def test_the_own_identity_is_lent_to_nobody_until_namespaces_are_named() -> None:
+    assert options(settings()).lends_identity == ()
+    assert options(settings({"--lend-identity": "shop, bakery"})).lends_identity == ("shop", "bakery")
+    assert options(settings(TIDEGATE_LEND_IDENTITY="*")).lends_identity == ("*",)
+
+
 def test_proxies_are_those_of_the_environment() -> None:
     made = surroundings(settings(), {"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".svc"})
     assert made.proxy_of("https://example.org/") == "http://proxy:3128"
