@@ -160,7 +160,7 @@ def test_restricted_access_reads_secrets_of_the_cluster_namespace_only(world, re
     assert resolved("x", options=restricted).params == {"p": "cluster", "q": "settings"}
 
 
-AWS = {"secrets": [{"parameter": "p", "name": "n"}]}
+GOOGLE = {"secrets": [{"parameter": "p", "id": "i"}]}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_an_identity_comes_with_the_parameters(world, resolved):
 
 
 def test_what_is_not_offered_outweighs_what_is_missing(world, resolved):
-    world.authentication("x", {"awsSecretManager": AWS, "secretTargetRef": [ref("p", "gone", "k")]})
+    world.authentication("x", {"gcpSecretManager": GOOGLE, "secretTargetRef": [ref("p", "gone", "k")]})
     failure = resolved("x")
     assert failure.kind == "Unsupported"
     assert "there is no Secret shop/gone" in failure.message
