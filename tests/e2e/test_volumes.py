@@ -96,3 +96,37 @@ def test_a_pod_waits_for_a_claim_that_no_volume_fits_and_says_so(up: Up) -> None
     up.until("it says why", lambda: told in up.kubectl("describe", "pod", "waits"))
     assert (phase(up, "pod", "waits"), phase(up, "pvc", "none")) == ("Pending", "Pending")
     assert "no persistent volumes available for this claim" in up.kubectl("describe", "pvc", "none")
+
+
+LIVE = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {one: "1", two: "1"}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: sees}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+    - name: c
+      image: busybox
+      command: [sh, -c, "trap exit TERM; while :; do sleep 0.1; done"]
+      volumeMounts:
+        - {name: settings, mountPath: /settings}
+        - {name: settings, mountPath: /alone/one, subPath: one}
+  volumes: [{name: settings, configMap: {name: settings}}]
+"""
+
+
+def test_a_running_pod_sees_all_of_a_change_but_in_a_part_that_is_mounted_alone(up: Up) -> None:
+    up.kubectl("apply", "-f", "-", stdin=LIVE)
+    up.kubectl("wait", "--for=condition=Ready", "pod/sees", "--timeout=30s")
+    look = ("exec", "sees", "--", "sh", "-c")
+    assert up.kubectl(*look, "cat /settings/one /settings/two /alone/one").strip() == "111"
+    before = up.kubectl(*look, "readlink /settings/..data")
+    up.kubectl("patch", "configmap", "settings", "-p", '{"data": {"one": "2", "two": "2"}}')
+    up.until("it is seen", lambda: up.kubectl(*look, "cat /settings/one /settings/two").strip() == "22")
+    assert up.kubectl(*look, "cat /alone/one").strip() == "1"
+    assert up.kubectl(*look, "readlink /settings/..data") != before

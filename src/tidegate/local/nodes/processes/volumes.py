@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from tidegate.local.nodes.processes.instance import Bind, Instance
 
 FILE_MODE = 0o644
 Claimed = str | Mapping[str, Any]
+# As a kubelet has it: programs that wait for a change watch this name.
+_DATA, _VERSION = "..data", "..version-"
 # Keys of a volume's spec that say nothing about where its content is.
 _ABOUT = (
     "accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity", "persistentVolumeReclaimPolicy",
@@ -168,24 +171,56 @@ def _downward(item: Mapping[str, Any], pod: Mapping[str, Any], refers: Refers) -
 
 
 def write_files(place: Path, files: Mapping[str, File]) -> None:
-    """Makes the directory hold exactly these files; readers see the old or the new content, never half."""
+    """Makes the directory hold exactly these files, all at once, as a kubelet does.
+
+    They lie in a folder of their own, to which `..data` leads, and each name in the volume leads through it:
+    one rename changes all of them, and a server killed anywhere leaves the old ones or the new.
+    """
     place.mkdir(parents=True, exist_ok=True)
-    wanted = set()
-    for name, (content, mode) in files.items():
+    for name in files:
         if name.startswith("/") or ".." in name.split("/"):
             raise Unmountable(f"path {name} leaves its volume")
-        file = place / name
-        wanted.add(file)
-        if file.is_file() and file.stat().st_mode & 0o777 == mode and file.read_bytes() == content:
-            continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_name(f".{file.name}.new")
-        fresh.unlink(missing_ok=True)
-        fresh.write_bytes(content)
-        fresh.chmod(mode)
-        os.replace(fresh, file)
-    for file in [path for path in place.rglob("*") if not path.is_dir() and path not in wanted]:
-        file.unlink()
+    link = place / _DATA
+    if not _holds(link, files):
+        fresh = Path(tempfile.mkdtemp(prefix=_VERSION, dir=place))
+        fresh.chmod(0o755)
+        for name, (content, mode) in files.items():
+            file = fresh / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+            file.chmod(mode)
+        _lead(link, fresh.name)
+    names = {name.split("/")[0] for name in files}
+    for name in names:
+        _lead(place / name, f"{_DATA}/{name}")
+    kept = {_DATA, os.readlink(link), *names}
+    for left in [one for one in place.iterdir() if one.name not in kept]:
+        remove(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+
+
+def _lead(link: Path, target: str) -> None:
+    """Lets a link lead to `target`, in one step."""
+    if link.is_symlink() and os.readlink(link) == target:
+        return
+    if link.is_dir() and not link.is_symlink():
+        # Of an older version of this program, which kept the files themselves here.
+        remove(link)
+    fresh = link.with_name(f"..{link.name.lstrip('.')}_tmp")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
+
+
+def _holds(link: Path, files: Mapping[str, File]) -> bool:
+    """Whether the folder that `link` leads to has exactly these files."""
+    if not link.is_dir():
+        return False
+    there = {str(one.relative_to(link)): one for one in link.rglob("*") if not one.is_dir()}
+    # `fsGroup` lets the group read what the mode does not.
+    return there.keys() == files.keys() and all(
+        (file.stat().st_mode ^ mode) & 0o777 & ~0o040 == 0 and file.read_bytes() == content
+        for file, (content, mode) in ((there[name], files[name]) for name in files)
+    )
 
 
 def binds(container: Mapping[str, Any], volumes: Mapping[str, Path], env: Mapping[str, str]) -> list[Bind]:
@@ -202,7 +237,8 @@ def binds(container: Mapping[str, Any], volumes: Mapping[str, Path], env: Mappin
                 raise Unmountable(f"subPath {below} leaves its volume")
             if not inner.exists():
                 inner.mkdir(parents=True)
-            source = inner
+            # A file of a ConfigMap is mounted as it is now: what comes later is not seen, as on a cluster.
+            source = inner.resolve() if inner.is_symlink() else inner
         target = wanted["mountPath"]
         result.append(
             Bind(
