@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import select
+import struct
 import subprocess
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -143,3 +148,87 @@ def test_a_forward_ends_with_its_pod(up: Up, version: str) -> None:
         assert process.stdout.readline().startswith(b"Forwarding")
         run(up, version, "delete", "pod", "short", "--grace-period=0", "--force")
         assert process.wait(20) == 1
+
+
+@contextmanager
+def terminal(up: Up, version: str, *words: str) -> Iterator[Callable[[str, str], str]]:
+    """kubectl in a terminal of 33 rows and 101 columns: what is typed, and what is waited for."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+    environment = {**os.environ, "KUBECONFIG": str(up.kubeconfig)}
+    process = subprocess.Popen([version, *words], stdin=slave, stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+
+    def exchange(typed: str, awaited: str) -> str:
+        os.write(master, typed.encode())
+        told, deadline = "", time.monotonic() + 30
+        while awaited not in told:
+            ready, _, _ = select.select([master], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"{awaited!r} does not come after {told!r}"
+            told += os.read(master, 4096).decode(errors="replace")
+        return told
+
+    try:
+        yield exchange
+        process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+def test_a_pod_is_run_with_an_input(up: Up, version: str) -> None:
+    words = (
+        "run",
+        "sorter",
+        "--rm",
+        "-i",
+        "--quiet",
+        "--restart=Never",
+        "--image=busybox",
+        "--command",
+        "--",
+    )
+    assert run(up, version, *words, "sort", stdin=b"b\nc\na\n").startswith(b"a\nb\nc\n")
+    assert "sorter" not in up.kubectl("get", "pods", "-o", "name")
+
+
+def test_a_pod_is_run_with_a_terminal(up: Up, version: str) -> None:
+    words = ("run", "shell", "--rm", "-it", "--restart=Never", "--image=busybox", "--command", "--", "sh")
+    with terminal(up, version, *words) as exchange:
+        exchange("\n", "# " if os.geteuid() == 0 else "$ ")
+        exchange("stty size; echo $((40 + 2))\n", "\n42")
+        assert "33 101" in exchange("stty size; tty\n", "/dev/pts")
+        exchange("exit\n", "deleted")
+    assert "shell" not in up.kubectl("get", "pods", "-o", "name")
+
+
+def test_an_input_outlives_the_server_and_who_typed(up: Up) -> None:
+    manifest = """
+    {apiVersion: v1, kind: Pod, metadata: {name: reader}, spec: {containers: [
+      {name: c, image: busybox, stdin: true, command: [sh, -c, "while read word; do echo got $word; done"]}]}}
+    """
+    path = up.folder.parent / "reader.yaml"
+    path.write_text(manifest)
+    up.kubectl("apply", "-f", str(path))
+    up.kubectl("wait", "--for=condition=Ready", "pod/reader", "--timeout=30s")
+
+    def typed(word: str) -> None:
+        command = ["kubectl", "--kubeconfig", str(up.kubeconfig), "attach", "-i", "reader"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(f"{word}\n".encode())
+            process.stdin.flush()
+            assert process.stdout.readline().decode().endswith(f"got {word}\n")
+            process.kill()
+
+    typed("one")
+    up.kill()
+    up.start()
+    up.until(
+        "it is found again", lambda: "here" in up.kubectl("exec", "reader", "--", "echo", "here", check=False)
+    )
+    typed("two")
+    assert up.kubectl("logs", "reader") == "got one\ngot two\n"
+    up.kubectl("delete", "pod", "reader", "--grace-period=1")

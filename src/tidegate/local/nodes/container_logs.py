@@ -203,8 +203,13 @@ class Stamper:
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode() + line
 
 
-async def read(instance: Instance, options: LogOptions, clock: Clock) -> AsyncIterator[bytes]:
-    """The log of one instance. With `follow` it ends when the instance has ended and all is read."""
+async def read(
+    instance: Instance, options: LogOptions, clock: Clock, start: int | None = None
+) -> AsyncIterator[bytes]:
+    """The log of one instance. With `follow` it ends when the instance has ended and all is read.
+
+    From the byte `start` on, or from where the options say.
+    """
     try:
         file = instance.log.open("rb")
     except FileNotFoundError:
@@ -213,8 +218,9 @@ async def read(instance: Instance, options: LogOptions, clock: Clock) -> AsyncIt
     # What is written meanwhile makes no tail longer.
     lines = options.tail_lines if not options.follow else None
     with file:
-        # On a thread: a long tail, or a log without line ends, is read in whole.
-        start = await asyncio.to_thread(begin, file, instance.path, options, clock.now().timestamp())
+        if start is None:
+            # On a thread: a long tail, or a log without line ends, is read in whole.
+            start = await asyncio.to_thread(begin, file, instance.path, options, clock.now().timestamp())
         file.seek(start)
         stamper = Stamper(start, _moments(instance, clock)) if options.timestamps else None
         async for chunk, offset in _chunks(file, instance, options.follow, clock):

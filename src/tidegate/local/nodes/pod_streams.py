@@ -53,8 +53,12 @@ class Streams:
         """See `PodStreams.attach`."""
         pod = self._pod(namespace, name)
         self._inside(pod, container)
-        instance = self._instance(pod, _named(pod, container), False)
-        return await attaching.attach(instance, command, self._context.clock)
+        wanted = container or pod["spec"]["containers"][0]["name"]
+        specs = [*pod["spec"]["containers"], *(pod["spec"].get("initContainers") or [])]
+        spec = next(one for one in specs if one["name"] == wanted)
+        instance = self._instance(pod, wanted, False)
+        is_once = bool(spec.get("stdinOnce"))
+        return await attaching.attach(instance, command, self._context.clock, is_once=is_once)
 
     async def connect(self, namespace: str, name: str, port: int) -> Ends:
         """See `PodStreams.connect`."""

@@ -77,20 +77,20 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     env[UID_VARIABLE] = metadata["uid"]
     env[NODE_VARIABLE] = context.node_id
     env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
-    hostname = pod_names(pod).kernel
-    hidden = [str(place) for place in context.hidden]
     return Plan(
         words,
         env,
         cwd or "/",
-        hostname,
+        pod_names(pod).kernel,
         wanted,
         context.view,
-        hidden,
+        [str(place) for place in context.hidden],
         bool((container.get("securityContext") or {}).get("privileged")),
         has_network(context, pod),
         runs_as,
         _group(context, pod, container, number),
+        has_input=bool(container.get("stdin")),
+        has_tty=bool(container.get("tty")),
     )
 
 

@@ -6,6 +6,7 @@
         claim    who runs it: the launcher's process, or "server" for nobody, ever
         log      standard output and error, written by the process itself
         failed   why the launcher could not become the command
+        input    a pipe for what somebody who attaches types (frames, see `launch/relay.py`), where it has one
         message  what the program leaves for the container's status
         exit     the exit code, written by the shell that waits for the command, into room kept for it
         lost     the server ended it together with itself: not a failure
@@ -43,6 +44,7 @@ LAUNCHER = Path(__file__).with_name("launch")
 SHIM = 'trap : TERM INT HUP; "$@"; echo $? 1<>"$0/exit"'
 NO_EXIT = b"-" * 8
 SERVER = "server"
+INPUT = "input"
 CLAIM_WORDS = 6
 HEAD = ("cgroup", "user", "group", "groups")
 KILLED = 137
@@ -97,6 +99,8 @@ class Plan:
     has_network: bool = False
     run_as: RunAs = field(default_factory=RunAs)
     group: str = ""
+    has_input: bool = False
+    has_tty: bool = False
 
     @property
     def is_private(self) -> bool:
@@ -108,7 +112,7 @@ class Plan:
         words += self.run_as.words()
         words += ["private"] * self.is_private + ["memory"] * self.view.is_in_memory
         words += ["view", self.view.kind] + ["privileged"] * self.is_privileged
-        words += ["network"] * self.has_network
+        words += ["network"] * self.has_network + ["input"] * self.has_input + ["tty"] * self.has_tty
         for place in self.view.places:
             words += ["place", place]
         for place in self.hidden:
@@ -286,6 +290,10 @@ class Instance:
         """What the container wrote outside its volumes: of no use to anybody once it has ended."""
         return self.path / "fs"
 
+    @property
+    def input(self) -> Path:
+        return self.path / INPUT
+
     def mark_lost(self) -> None:
         """What ends from now on ends because the server wants it, not by its own fault."""
         (self.path / "lost").touch()
@@ -344,6 +352,9 @@ def write(folder: Path, number: int, plan: Plan, record: Record) -> Instance:
         # Not one bare write: a disk that is nearly full takes a part, and half a plan is another plan.
         with open(os.open(fresh / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
+    if plan.has_input or plan.has_tty:
+        with suppress(FileExistsError):
+            os.mkfifo(fresh / INPUT, 0o600)
     # Whoever the program runs as may write it; nobody else can reach it.
     (fresh / last_words.FILE).chmod(0o666)
     os.rename(fresh, folder / str(number))

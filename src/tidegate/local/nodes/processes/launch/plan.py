@@ -23,6 +23,7 @@ class Plan:
         self.binds: list[tuple[bytes, bytes, bytes]] = []
         self.cwd = self.hostname = b""
         self.is_private = self.is_in_memory = self.is_privileged = self.has_network = False
+        self.has_input = self.has_tty = False
         self.view = b"shared"
         self.places: list[bytes] = []
         self.hidden: list[bytes] = []
@@ -59,3 +60,7 @@ class Plan:
                 self.is_privileged = True
             elif word == b"network":
                 self.has_network = True
+            elif word == b"input":
+                self.has_input = True
+            elif word == b"tty":
+                self.has_tty = True

@@ -51,6 +51,11 @@ def run(instance: bytes) -> int:
     if plan.identity[0]:
         os.fchown(log, plan.identity[0][0], -1)  # who opens /dev/stdout opens this file
     os.close(log)
+    given = None
+    if plan.has_input or plan.has_tty:
+        from relay import Input
+
+        given = Input(instance + b"/input", plan.has_tty, plan.identity[0])
     try:
         group = os.open(plan.group + b"/cgroup.procs", os.O_WRONLY) if plan.group else None
         has_joined_user = plan.has_network and enter_network()
@@ -63,6 +68,10 @@ def run(instance: bytes) -> int:
             told = f"working directory {plan.cwd.decode(errors='replace')}: {error.strerror}"
             raise CannotStart("StartError", told) from error
         program = find_program(plan.args[0], plan.env.get(b"PATH", os.defpath.encode()))
+        if given is not None and not given.become_command():
+            for fd in (STATUS_FD, NETWORK_FD, ROUTER_FD)[: 3 if plan.has_network else 1]:
+                os.close(fd)
+            return given.relay()
         if group is not None:
             # As late as can be: this interpreter needs more than a small limit has.
             enter_group(group)
