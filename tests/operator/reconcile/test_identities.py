@@ -1,4 +1,4 @@
-"""An identity that nothing can log in with yet makes its trigger unknown, and says so; the others go on."""
+"""An identity that may not be used makes its trigger unknown, and says so; what lends one wakes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tidegate.kube.resource import (
 DATABASE = {
     "type": "postgresql",
     "metadata": {
-        "host": "db",
+        "host": "db.postgres.database.azure.com",
         "port": "5432",
         "userName": "u",
         "dbName": "d",
@@ -39,7 +39,7 @@ async def test_a_trigger_with_an_identity_is_unknown_and_says_so_while_its_neigh
     await clock.sleep(5)
     status, _, message = cluster.condition(SCALED_OBJECTS, "web", "Ready")
     assert status == "False"
-    assert "cannot log in with the azure-workload identity client-7 yet" in message
+    assert "the azure-workload identity client-7 rests on the autoscaler's own credentials" in message
     assert cluster.replicas() == 1
 
 
