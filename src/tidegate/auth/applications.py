@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tidegate.api.vaults import AzureServicePrincipal, SecretValue
 from tidegate.auth.sources.place import Place
 from tidegate.base.errors import Misconfigured
+from tidegate.base.problems import Problem
 from tidegate.kit.identity import Identity, ServicePrincipal
 from tidegate.kit.systems.azure_clouds import cloud_of, cloud_problems, endpoint_problems, is_private
 
 
 def application_of(place: Place, given: AzureServicePrincipal) -> Identity:
     """The application, in the place of an identity. Misconfigured where it lacks something."""
-    attempted = f"resolve azureServicePrincipal of {place.about}"
-    cloud, endpoint = given.cloud or "", given.active_directory_endpoint or ""
-    for problem in (
-        *cloud_problems(cloud, activeDirectoryEndpoint=endpoint),
-        *endpoint_problems("activeDirectoryEndpoint", endpoint),
-    ):
+    for problem in problems_of(given):
+        attempted = f"resolve azureServicePrincipal of {place.about}"
         raise Misconfigured(attempted, answer=f"{problem.path}: {problem.message}")
-    if (given.client_secret is None) == (given.client_certificate is None):
-        answer = "either clientSecret or clientCertificate is expected"
-        raise Misconfigured(attempted, answer=answer, next_step="give one of them")
+    cloud, endpoint = given.cloud or "", given.active_directory_endpoint or ""
 
     def text(value: SecretValue | None, what: str) -> str:
         return place.secret(value, what).strip() if value is not None else ""
@@ -35,3 +32,13 @@ def application_of(place: Place, given: AzureServicePrincipal) -> Identity:
         endpoint if is_private(cloud) else login,
     )
     return Identity("azure-workload", application=application)
+
+
+def problems_of(given: AzureServicePrincipal) -> Iterator[Problem]:
+    """What keeps any such application from logging in; paths are its fields."""
+    cloud, endpoint = given.cloud or "", given.active_directory_endpoint or ""
+    yield from cloud_problems(cloud, activeDirectoryEndpoint=endpoint)
+    yield from endpoint_problems("activeDirectoryEndpoint", endpoint)
+    if (given.client_secret is None) == (given.client_certificate is None):
+        message = "either clientSecret or clientCertificate is expected"
+        yield Problem("clientSecret", message, "FieldValueRequired")

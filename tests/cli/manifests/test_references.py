@@ -188,6 +188,49 @@ def test_admission_warns_of_sources_that_this_version_has_not() -> None:
     )
 
 
+AZURE_VAULT = (
+    "azureKeyVault: {{vaultUri: '{uri}', secrets: [{{parameter: password, name: redis}}], "
+    "credentials: {{clientId: c, tenantId: t, clientSecret: "
+    "{{valueFrom: {{secretKeyRef: {{name: keys, key: password}}}}}}}}{more}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("uri", "more", "expected"),
+    [
+        ("https://shop.vault.azure.net", "", ""),
+        ("https://shop.vault.azure.cn", ", cloud: {type: AzureChinaCloud}", ""),
+        ("https://shop.vault.azure.cn", "", "vaultUri is no https URL of a host below vault.azure.net"),
+        (
+            "https://shop.vault.azure.net",
+            ", cloud: {type: Moon}",
+            "no cloud environment matching the name Moon",
+        ),
+        ("https://shop.vault.azure.net", ", podIdentity: {provider: gcp}", "does not support pod identity"),
+    ],
+)
+def test_a_key_vault_that_nobody_could_ask_is_told(uri: str, more: str, expected: str) -> None:
+    lines = told(authentication(AZURE_VAULT.format(uri=uri, more=more)), SECRET)
+    assert [line.split(": ")[1] for line in lines] == ["spec.azureKeyVault"] * bool(expected)
+    assert expected in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        (", clientSecret: {valueFrom: {secretKeyRef: {name: keys, key: password}}}", ""),
+        ("", "spec.azureServicePrincipal.clientSecret"),
+        (
+            ", cloud: Private, clientSecret: {valueFrom: {secretKeyRef: {name: keys, key: password}}}",
+            "spec.azureServicePrincipal.activeDirectoryEndpoint",
+        ),
+    ],
+)
+def test_an_application_that_could_not_log_in_is_told(more: str, path: str) -> None:
+    lines = told(authentication(f"azureServicePrincipal: {{clientId: c, tenantId: t{more}}}"), SECRET)
+    assert [line.split(": ")[1] for line in lines] == ([path] if path else [])
+
+
 VAULT = (
     "hashiCorpVault: {{address: '{address}', authentication: {how}, {more}"
     "secrets: [{{parameter: password, path: {path}, key: k, type: '{type}'{pki}}}]}}"

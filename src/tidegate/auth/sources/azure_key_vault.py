@@ -23,6 +23,7 @@ _CREDENTIALS = "clientID, tenantID and clientSecret are expected when not using 
 def wanted(place: Place, source: AzureKeyVault) -> Iterator[Wanted | Found]:
     """One question for each secret. One of the five where the vault cannot be asked."""
     attempted = f"resolve azureKeyVault of {place.about}"
+    checked(source, attempted)
     resource, authority = _cloud(source.cloud, attempted)
     origin, base = _vault(source.vault_uri, resource, attempted)
     identity = _identity(place, source, authority, attempted)
@@ -31,20 +32,27 @@ def wanted(place: Place, source: AzureKeyVault) -> Iterator[Wanted | Found]:
         yield Wanted(secret.parameter, VaultSecret(server, secret.name, secret.version or ""), VALUE)
 
 
-def _identity(place: Place, source: AzureKeyVault, authority: str, attempted: str) -> AnyIdentity:
-    """Who asks the vault: its own application, or an identity that was lent."""
+def checked(source: AzureKeyVault, attempted: str) -> None:
+    """Misconfigured or Unsupported where nobody could ask such a vault, whoever lends what."""
+    resource, _ = _cloud(source.cloud, attempted)
+    _vault(source.vault_uri, resource, attempted)
     provider = source.pod_identity.provider if source.pod_identity is not None else "none"
-    if provider == "none":
-        given = source.credentials
-        if given is None or not (given.client_id and given.tenant_id):
-            raise Misconfigured(attempted, answer=_CREDENTIALS, next_step="give credentials or podIdentity")
-        secret = place.secret(given.client_secret, "the client secret")
-        return ServicePrincipal(given.client_id, given.tenant_id, secret.strip(), authority_host=authority)
-    if provider != "azure-workload":
+    given = source.credentials
+    if provider == "none" and (given is None or not (given.client_id and given.tenant_id)):
+        raise Misconfigured(attempted, answer=_CREDENTIALS, next_step="give credentials or podIdentity")
+    if provider not in ("none", "azure-workload"):
         answer = f"key vault does not support pod identity provider {provider}"
         raise Unsupported(attempted, answer=answer, next_step="use azure-workload")
+
+
+def _identity(place: Place, source: AzureKeyVault, authority: str, attempted: str) -> AnyIdentity:
+    """Who asks the vault: its own application, or an identity that was lent."""
     identity = identity_of(place.scope, place.about, source.pod_identity, place.lending)
-    assert identity is not None
+    if identity is None:
+        given = source.credentials
+        assert given is not None
+        secret = place.secret(given.client_secret, "the client secret")
+        return ServicePrincipal(given.client_id, given.tenant_id, secret.strip(), authority_host=authority)
     refused = place.lending.refusal(identity, attempted)
     if refused is not None:
         raise refused

@@ -23,7 +23,7 @@ from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.base.spelling import hint, nearest
 from tidegate.cli.manifests.lookup import as_stored
-from tidegate.cli.manifests.sources import vault_problems
+from tidegate.cli.manifests.sources import application_problems, key_vault_problems, vault_problems
 from tidegate.kube.resource import Resource
 from tidegate.local.apiserver.validation.fields import prune_template
 from tidegate.review.notices.annotations import allowed_namespaces_notices
@@ -138,6 +138,10 @@ def of_authentication(object: TriggerAuthentication | ClusterTriggerAuthenticati
     found.notices += allowed_namespaces_notices(object)
     if object.spec.hashi_corp_vault is not None:
         found.problems += vault_problems(object.spec.hashi_corp_vault)
+    if object.spec.azure_key_vault is not None:
+        found.problems += key_vault_problems(object.spec.azure_key_vault)
+    if object.spec.azure_service_principal is not None:
+        found.problems += application_problems(object.spec.azure_service_principal)
     if isinstance(object, ClusterTriggerAuthentication):
         return found
     for field, kind in (("secretTargetRef", "Secret"), ("configMapTargetRef", "ConfigMap")):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from tidegate.api.vaults import HashiCorpVault
+from tidegate.api.vaults import AzureKeyVault, AzureServicePrincipal, HashiCorpVault
+from tidegate.auth import applications
+from tidegate.auth.sources import azure_key_vault
+from tidegate.base.errors import TidegateError
 from tidegate.base.problems import Problem
 from tidegate.kit.systems.http import read_url
 
@@ -34,3 +38,17 @@ def vault_problems(vault: HashiCorpVault) -> Iterator[Problem]:
             )
         if secret.pki_data is not None and secret.type != "pki":
             yield Problem(f"{path}.pkiData", "has no effect without `type: pki`")
+
+
+def key_vault_problems(source: AzureKeyVault) -> Iterator[Problem]:
+    """What keeps any Key Vault from being asked."""
+    try:
+        azure_key_vault.checked(source, "")
+    except TidegateError as error:
+        yield Problem("spec.azureKeyVault", error.answer)
+
+
+def application_problems(given: AzureServicePrincipal) -> Iterator[Problem]:
+    """What keeps any application of Azure from logging in."""
+    for problem in applications.problems_of(given):
+        yield replace(problem, path=f"spec.azureServicePrincipal.{problem.path}")
