@@ -309,6 +309,37 @@ async def test_what_is_no_token_is_malformed(body: object, status: int, token_fi
         assert isinstance(error, Malformed)
 
 
+@pytest.mark.parametrize("said", [0.4, "0.4"])
+async def test_a_token_of_a_short_life_is_replaced_when_it_ends(said: object, token_file: Path) -> None:
+    count = 0
+
+    async def numbered(request: web.Request) -> web.StreamResponse:
+        nonlocal count
+        count += 1
+        return web.json_response({"access_token": f"token-{count}", "expires_in": said})
+
+    async with entra() as fake, answering(numbered, tls=fake.tls()) as other:
+        environment = fake.environment(str(token_file)) | {"AZURE_AUTHORITY_HOST": other.origin}
+        async with fake.logging_in(environment) as around:
+            assert around.identities is not None
+            assert await around.identities.token(WORKLOAD, VAULT) == "token-1"
+            await asyncio.sleep(0.5)
+            assert await around.identities.token(WORKLOAD, VAULT) == "token-2"
+
+
+@pytest.mark.parametrize("said", [-5, 0, None, "Infinity", "NaN"])
+async def test_an_end_that_cannot_be_is_no_end_at_once(said: object, token_file: Path) -> None:
+    async with entra() as fake:
+        body = {"access_token": "token-1"} | ({"expires_in": said} if said is not None else {})
+        async with answering(says(body), tls=fake.tls()) as other:
+            environment = fake.environment(str(token_file)) | {"AZURE_AUTHORITY_HOST": other.origin}
+            async with fake.logging_in(environment) as around:
+                assert around.identities is not None
+                for _ in range(3):
+                    assert await around.identities.token(WORKLOAD, VAULT) == "token-1"
+                assert len(other.requests) == 1
+
+
 async def test_nobody_there_is_unreachable(token_file: Path) -> None:
     async with entra() as fake:
         environment = fake.environment(str(token_file)) | {"AZURE_AUTHORITY_HOST": "https://127.0.0.1:1"}

@@ -75,7 +75,10 @@ CLOUDS: Mapping[str, Cloud] = {
 }
 """By its folded name."""
 
-LOGINS = frozenset(cloud.login for cloud in CLOUDS.values()) | {"https://login.partner.microsoftonline.cn"}
+CHINA_PARTNER = "https://login.partner.microsoftonline.cn"
+"""The other name of who issues tokens in China."""
+
+LOGINS = frozenset(cloud.login for cloud in CLOUDS.values()) | {CHINA_PARTNER}
 """Who may be shown what proves the autoscaler's own identity."""
 
 _STACK = "azurestackcloud"

@@ -22,7 +22,7 @@ from tidegate.connections.identities.azure.certificates import assertion
 from tidegate.connections.identities.azure.command_line import az_token
 from tidegate.connections.identities.azure.exchange import Asked, Exchange, Proof
 from tidegate.kit.identity import Identity, ServicePrincipal
-from tidegate.kit.systems.azure_clouds import CHINA, GOVERNMENT, LOGINS, PUBLIC
+from tidegate.kit.systems.azure_clouds import CHINA, CHINA_PARTNER, GOVERNMENT, LOGINS, PUBLIC
 from tidegate.kit.systems.http import read_url
 
 TOKEN_FILE = "AZURE_FEDERATED_TOKEN_FILE"
@@ -32,7 +32,11 @@ AUTHORITY_HOST = "AZURE_AUTHORITY_HOST"
 
 # Whom a ServiceAccount's token must be for. Source: Microsoft, "Workload identity federation".
 _EXCHANGE = "api://AzureADTokenExchange"
-_EXCHANGES = {GOVERNMENT.login: f"{_EXCHANGE}USGov", CHINA.login: f"{_EXCHANGE}China"}
+_EXCHANGES = {
+    GOVERNMENT.login: f"{_EXCHANGE}USGov",
+    CHINA.login: f"{_EXCHANGE}China",
+    CHINA_PARTNER: f"{_EXCHANGE}China",
+}
 
 _TOKEN_BYTES = 64 << 10
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
