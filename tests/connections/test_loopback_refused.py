@@ -60,6 +60,7 @@ from tidegate.kit.systems.signalflow import Program, SignalflowServer
 from tidegate.kit.systems.solarwinds import Measurement, SolarwindsServer
 from tidegate.kit.systems.sumologic import SumoLogs, SumoServer
 from tidegate.kit.systems.temporal import QueueBacklog, TemporalServer
+from tidegate.kit.systems.vault import TokenLogin, VaultRead, VaultServer
 from tidegate.kit.tls import Tls
 
 KEY = base64.b64encode(b"key").decode()
@@ -74,7 +75,7 @@ def _key() -> str:
 
 
 # These are asked over the autoscaler's own connection to Kubernetes.
-NOT_DIALLED = {"kubernetes"}
+NOT_DIALLED = {"kubernetes", "service_accounts"}
 
 QUESTIONS: dict[str, Callable[[str, int], Question]] = {
     "aws": lambda host, port: SqsQueue(
@@ -195,6 +196,9 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
     "temporal": lambda host, port: QueueBacklog(
         TemporalServer(f"{host}:{port}"), "default", "jobs", "workflow"
     ),
+    "vault": lambda host, port: VaultRead(
+        VaultServer(f"http://{host}:{port}", TokenLogin("token")), "secret/data/redis"
+    ),
 }
 
 
@@ -226,6 +230,7 @@ METADATA = "169.254.169.254"
 NAMING = {
     "redis, a cluster": f"*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$15\r\n{METADATA}\r\n:80\r\n",
     "redis, sentinels": f"*2\r\n$15\r\n{METADATA}\r\n$2\r\n80\r\n",
+    "vault": f"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{METADATA}/\r\nContent-Length: 0\r\n\r\n",
 }
 
 
