@@ -15,11 +15,12 @@ from parts.http_server import answering, says
 from parts.openbao_server import OpenBao
 from parts.proxy import Proxy
 from parts.server_process import Servers
-from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
+from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.vault import connect
 from tidegate.connections.vault.connection import VaultConnection
 from tidegate.kit.fetched import Fetched
+from tidegate.kit.systems.kubernetes import PodCount
 from tidegate.kit.systems.vault import TokenLogin, VaultIssue, VaultRead, VaultServer
 from tidegate.kit.tls import Tls
 
@@ -121,6 +122,12 @@ async def test_a_path_with_nothing_to_read_fails_alone_and_says_why(
     assert isinstance(answers[0], Fetched)
     assert isinstance(answers[1], Misconfigured)
     assert told in str(answers[1])
+
+
+async def test_a_question_to_another_system_fails_alone(bao: OpenBao, vault: Make) -> None:
+    answers = await vault(bao.url, bao.root).answer([PodCount("shop", "app=web"), read("old/redis")])
+    assert isinstance(answers[0], Unsupported)
+    assert isinstance(answers[1], Fetched)
 
 
 async def test_a_deleted_version_is_told_as_such(bao: OpenBao, vault: Make) -> None:

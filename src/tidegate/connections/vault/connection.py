@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tidegate.base.errors import TidegateError, Unreachable
+from tidegate.base.errors import TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.vault.answers import attempted, refusal, texts_of
 from tidegate.connections.vault.calls import WHOLE, Calls, Reply
@@ -110,7 +110,9 @@ class VaultConnection:
         found = await asyncio.gather(*(self._one(one, token) for one in questions))
         asked.update(zip(questions, found, strict=True))
 
-    async def _one(self, question: _Asked, token: Token) -> Fetched | Reply | TidegateError:
+    async def _one(self, question: Any, token: Token) -> Fetched | Reply | TidegateError:
+        if not isinstance(question, VaultRead | VaultIssue):
+            return Unsupported(f"answer {type(question).__name__}", on=self._server.label())
         async with self._turn:
             if self._troubles:
                 return self._troubles[0]
