@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import email.utils
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -168,13 +170,13 @@ async def test_a_token_that_is_revoked_later_is_noticed(bao: OpenBao, vault: Mak
 
 async def test_a_token_that_ends_soon_is_looked_at_and_renewed_before(bao: OpenBao, vault: Make) -> None:
     bao.policy("old-only", "old/*")
-    token = bao.new_token("old-only", ttl="3s", explicit_max_ttl="1h", renewable=True)
+    token = bao.new_token("old-only", ttl="8s", explicit_max_ttl="1h", renewable=True)
     adapter = vault(bao.url, token)
     (answer,) = await adapter.answer([read("old/redis")])
     assert answer.life_s is None
-    assert answer.look_s <= 1.5
-    for _ in range(8):
-        await asyncio.sleep(0.6)
+    assert answer.look_s <= 4
+    for _ in range(9):
+        await asyncio.sleep(1.0)
         (answer,) = await adapter.answer([read("old/redis")])
         assert isinstance(answer, Fetched)
 
@@ -211,6 +213,22 @@ async def test_a_certificate_is_one_for_all_its_keys_and_stays_until_it_is_soon_
     (unknown,) = await adapter.answer([VaultIssue(NOBODY, "pki/issue/none")])
     assert isinstance(unknown, Misconfigured)
     assert "check that the path is a role's" in str(unknown)
+
+
+@pytest.mark.parametrize("skew_s", [-600, 600])
+async def test_a_certificate_ends_by_the_clock_of_who_made_it(vault: Make, skew_s: int) -> None:
+    there_s = time.time() + skew_s
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        headers = {"Date": email.utils.formatdate(there_s, usegmt=True)}
+        if request.path.endswith("lookup-self"):
+            return web.json_response({"data": {"ttl": 0, "renewable": False}}, headers=headers)
+        made = {"certificate": "c", "expiration": int(there_s) + 3_600}
+        return web.json_response({"data": made}, headers=headers)
+
+    async with answering(answer) as server:
+        (found,) = await vault(server.origin, SECRET).answer([VaultIssue(NOBODY, "pki/issue/web")])
+    assert 3_590 < found.life_s < 3_610
 
 
 async def test_forty_paths_are_forty_requests_and_a_look_at_the_token(

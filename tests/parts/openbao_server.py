@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from parts.server_process import ServerProcess
 from parts.servers import program
+from parts.waiting import wait_until
 
 CREDENTIALS = "database/creds/reader"
 
@@ -79,6 +82,14 @@ class OpenBao(ServerProcess):
 
     def mount(self, path: str, type: str, **options: str) -> None:
         self.ask("POST", f"sys/mounts/{path}", {"type": type, "options": options or None})
+        if options.get("version") == "2":
+            # It refuses all until it has made itself ready for versions.
+            wait_until(lambda: self._is_there(f"{path}/config"), f"{path} takes versions", 20.0)
+
+    def _is_there(self, path: str) -> bool:
+        with suppress(urllib.error.HTTPError):
+            return bool(self.ask("GET", path))
+        return False
 
     def new_token(self, *policies: str, **how: Any) -> str:
         """A new token with these policies."""

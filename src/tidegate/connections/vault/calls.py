@@ -8,6 +8,8 @@ Source: https://developer.hashicorp.com/vault/api-docs#http-status-codes
 
 from __future__ import annotations
 
+import email.utils
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,10 +38,11 @@ WHOLE = (Sealed, failures.Down, failures.Silent)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`body` is {} where there is none."""
+    """`body` is {} where there is none; `now_s` is what the Vault's clock says, or ours where it does not."""
 
     status: int
     body: dict[str, Any] = field(repr=False)
+    now_s: float
     error: TidegateError | None = None
     """What the status means, where it is none of success."""
 
@@ -162,8 +165,9 @@ def _reply(response: Response, request: HttpRequest) -> Reply:
                 answer="the answer is no JSON object",
                 next_step=_STRANGE,
             )
-        return Reply(response.status, body)
-    reply = Reply(response.status, body if isinstance(body, dict) else {}, _refusal(response, request))
+        return Reply(response.status, body, _now_s(response))
+    body = body if isinstance(body, dict) else {}
+    reply = Reply(response.status, body, _now_s(response), _refusal(response, request))
     if response.status == 503 and reply.says("sealed"):
         step = "unseal it"
         raise Sealed(request.title(), on=request.server.label(), answer="it is sealed", next_step=step)
@@ -176,6 +180,14 @@ def _reply(response: Response, request: HttpRequest) -> Reply:
     if isinstance(reply.error, Unreachable) and reply.error.retry_after_s is not None:
         raise reply.error
     return reply
+
+
+def _now_s(response: Response) -> float:
+    """Clocks of machines differ: the end of a certificate is told by the clock of who made it."""
+    try:
+        return email.utils.parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return time.time()
 
 
 def _refusal(response: Response, request: HttpRequest) -> TidegateError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -180,7 +179,7 @@ def _life_s(question: _Asked, reply: Reply) -> float | None:
     ends = reply.part("data").get("expiration") if isinstance(question, VaultIssue) else None
     if not isinstance(ends, int | float):
         return None
-    rest_s = ends - time.time()
+    rest_s = ends - reply.now_s
     return rest_s if rest_s > 0 else None
 
 
