@@ -22,6 +22,14 @@ META = "V1ObjectMeta"
 PLAIN_DESCRIPTION = (
     "The fields and types of this built-in kind; see the Kubernetes reference for their meaning."
 )
+# What the fields mean that every object has.
+TOP = {
+    "apiVersion": "Version of the schema of this object.",
+    "kind": "Kind of this object.",
+    "metadata": "Name, namespace, labels, annotations, owners: what every object has.",
+    "spec": "What is wanted.",
+    "status": "What is.",
+}
 Body = dict[str, Any]
 
 _PLAIN: dict[str, Body] = {
@@ -80,7 +88,7 @@ def document(kinds: Iterable[Kind]) -> Body:
             schemas[name] = _custom_schema(kind)
         else:
             name = type_name(root)
-            schemas[name] = _struct(root) | {
+            schemas[name] = _root(root) | {
                 "description": PLAIN_DESCRIPTION,
                 "x-kubernetes-group-version-kind": [_gvk(kind)],
             }
@@ -117,10 +125,22 @@ def _custom_schema(kind: Kind) -> Body:
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},
         **(schema.get("properties") or {}),
-        "metadata": _ref(META),
+        "metadata": _told("metadata", _ref(META)),
     }
     schema["x-kubernetes-group-version-kind"] = [_gvk(kind)]
     return schema
+
+
+def _root(type: str) -> Body:
+    """A kind of Kubernetes' own: what its top fields are for is told, and nothing below."""
+    fields = {name: _told(name, _schema(text)) for name, text in _types()[type].items()}
+    return {"type": "object", "properties": fields}
+
+
+def _told(name: str, schema: Body) -> Body:
+    if name not in TOP:
+        return schema
+    return {"description": TOP[name], **({"allOf": [schema]} if "$ref" in schema else schema)}
 
 
 def _struct(type: str) -> Body:

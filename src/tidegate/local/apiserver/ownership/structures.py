@@ -63,12 +63,18 @@ class Items:
 Node = Leaf | Guess | Map | Items
 LEAF, GUESS = Leaf(), Guess()
 _ENVELOPE: tuple[str, ...] = ("apiVersion", "kind")
+# By storage key and version, with the schema it was made of: one for each version of a definition.
+_CUSTOM: dict[tuple[str, str], tuple[Any, Node]] = {}
 
 
 def structure_of(kind: Kind) -> Node:
     """The structure of the objects of a kind, in the version that the kind has."""
     if kind.is_custom:
-        return _custom(kind)
+        place = (kind.key, kind.resource.version)
+        known = _CUSTOM.get(place)
+        if known is None or known[0] is not kind.schema:
+            known = _CUSTOM[place] = (kind.schema, _custom(kind))
+        return known[1]
     resource = kind.resource
     key = ".".join(filter(None, (resource.plural, resource.group, resource.version)))
     root = _table()[0].get(key)
