@@ -70,7 +70,7 @@ def test_a_folder_that_an_administrator_gives_is_used_and_kept(tmp_path: Path) -
     (place / "old").write_text("a book")
     try:
         up.kubectl("apply", "-f", "-", stdin=MANIFEST.format(place=place))
-        up.kubectl("wait", "--for=condition=Ready", "pod/reader", "--timeout=30s")
+        up.kubectl("wait", "--for=condition=Ready", "pod/reader", "--timeout=60s")
         up.until("the pod has written", lambda: (place / "new").exists())
         assert (place / "new").read_text() == "a book"
         told = up.kubectl("exec", "reader", "--", "sh", "-c", "echo x > /only-read/x", check=False)
@@ -122,7 +122,7 @@ spec:
 
 def test_a_running_pod_sees_all_of_a_change_but_in_a_part_that_is_mounted_alone(up: Up) -> None:
     up.kubectl("apply", "-f", "-", stdin=LIVE)
-    up.kubectl("wait", "--for=condition=Ready", "pod/sees", "--timeout=30s")
+    up.kubectl("wait", "--for=condition=Ready", "pod/sees", "--timeout=60s")
     look = ("exec", "sees", "--", "sh", "-c")
     assert up.kubectl(*look, "cat /settings/one /settings/two /alone/one").strip() == "111"
     before = up.kubectl(*look, "readlink /settings/..data")
