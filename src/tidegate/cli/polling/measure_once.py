@@ -146,6 +146,8 @@ def _identity(one: TriggerPlan) -> str:
     identity = one.scaler.asks_as() if one.scaler is not None else None
     if identity is None:
         return ""
+    if identity.application is not None:
+        return f"the {identity.label()}, by its own secret or certificate"
     if identity.service_account:
         return f"the {identity.label()}, as ServiceAccount {identity.service_account} or by your own login"
     return f"the {identity.label()}, by your own login"
