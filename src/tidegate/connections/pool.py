@@ -24,6 +24,7 @@ _NO_SYSTEMS = frozenset(
         "adapter",
         "addresses",
         "causes",
+        "claims",
         "grants",
         "grpc_channel",
         "grpc_health",

@@ -16,7 +16,9 @@ from typing import ClassVar
 
 from tidegate.base.errors import Malformed
 from tidegate.base.problems import Problem
+from tidegate.core.claims.wishes import Wishes
 from tidegate.core.values import MetricSpec, ResourceMetric
+from tidegate.kit.claiming import Source
 from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.question import Ask, Question
 from tidegate.kit.settings import declared, role_name, role_value
@@ -138,6 +140,10 @@ class Polled(Scaler):
 
     async def measure(self, ask: Ask, now: datetime) -> Measured | float:
         raise NotImplementedError
+
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        """What messages are claimed from for Jobs of their own; None: this cannot be claimed from."""
+        return None
 
 
 @declared

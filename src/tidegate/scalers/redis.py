@@ -56,10 +56,13 @@ from datetime import datetime
 from typing import ClassVar
 
 from tidegate.base.names import normalize
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import count
+from tidegate.kit.claiming import Source
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.redis import Mode, RedisAccess, RedisLength
+from tidegate.kit.systems.redis_claims import RedisListSource
 
 
 @declared
@@ -82,11 +85,17 @@ class RedisList(RedisAccess):
         question = RedisLength(self.server(), self.list_name)
         return count(await ask(question), question)
 
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        return RedisListSource(self.server(), self.list_name, wishes.end, wishes.dead_letter)
+
 
 @declared
 class RedisClusterList(RedisList):
     types: ClassVar[tuple[str, ...]] = ("redis-cluster",)
     mode: ClassVar[Mode] = "cluster"
+
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        return None
 
 
 @declared

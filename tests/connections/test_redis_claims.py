@@ -1,0 +1,282 @@
+"""Claims from a real Redis: each step whole or not at all, whatever is cut, repeated or refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from parts.proxy import Proxy
+from parts.redis_servers import RedisProcess
+from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unreachable
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.claims.writers import Writers
+from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
+from tidegate.kit.claiming import Command, Deliveries, Done, Renewals
+from tidegate.kit.systems.redis import Login, RedisServer
+from tidegate.kit.systems.redis_claims import RedisListSource
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("redis-claims")]
+
+PASSWORD = "hunter2-hunter2"
+OWN = "{jobs}:tidegate:"
+
+
+@pytest.fixture(scope="module")
+def server(start_redis: Callable[..., RedisProcess]) -> RedisProcess:
+    return start_redis()
+
+
+class Claimant:
+    """Claims in the name of `holder`, in commands of its own."""
+
+    def __init__(self, address: str, holder: str = "one", **fields: Any) -> None:
+        self.writers = Writers(Surroundings(timeout_s=3.0))
+        login = fields.pop("login", Login())
+        self.lease_s = fields.pop("lease_s", 60.0)
+        self.source = RedisListSource(RedisServer((address,), login=login), "jobs", **fields)
+        self.holder = holder
+        self.nonces = iter(range(10_000))
+
+    async def ask(self, *asks: Ask, known: tuple[str, ...] = ()) -> list[Any]:
+        commands = [
+            Command(self.source, self.holder, self.lease_s, one, known, f"{self.holder}{next(self.nonces)}")
+            for one in asks
+        ]
+        return list(await self.writers.carry_out("user", commands))
+
+    async def take(self, maximum: int, *known: str) -> Deliveries:
+        (found,) = await self.ask(Take(maximum), known=known)
+        assert isinstance(found, Deliveries), found
+        return found
+
+
+@pytest.fixture
+async def claimant(server: RedisProcess) -> AsyncIterator[Callable[..., Claimant]]:
+    """Makes claimants of an empty Redis."""
+    server.call("FLUSHALL")
+    made: list[Claimant] = []
+
+    def make(holder: str = "one", address: str = "", **fields: Any) -> Claimant:
+        made.append(Claimant(address or server.address, holder, **fields))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.writers.close()
+
+
+def stored(server: RedisProcess) -> dict[str, int]:
+    """Every key of ours beside the list, and how much is in it."""
+    sizes = {"leases": "ZCARD", "waiting": "ZCARD", "bodies": "HLEN", "holders": "HLEN", "ended": "HLEN"}
+    counts = {name: server.call(size, OWN + name) for name, size in sizes.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+async def test_messages_are_claimed_in_order_whatever_their_bytes(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    bodies = [b"one", b"\x00\xff", "ü$(PATH)".encode(), b"", b"x" * 100_000]
+    server.call("RPUSH", "jobs", *bodies)
+    one = claimant()
+    first = await one.take(3)
+    assert [item.body for item in first.items] == bodies[:3]
+    assert [item.finished for item in first.items] == [0, 0, 0]
+    assert (await one.take(3, *(item.id for item in first.items))).items == ()
+    rest = await one.take(10, *(item.id for item in first.items))
+    assert [item.body for item in rest.items] == bodies[3:]
+    assert server.call("EXISTS", "jobs") == 0
+    assert stored(server) == {"leases": 5, "bodies": 5, "holders": 5}
+
+
+async def test_the_tail_is_claimed_from_where_it_was_asked_for(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a", "b", "c")
+    one = claimant(end="tail")
+    taken = await one.take(2)
+    assert [item.body for item in taken.items] == [b"c", b"b"]
+    await one.ask(GiveBack(tuple(item.id for item in taken.items)))
+    assert server.call("LRANGE", "jobs", 0, -1) == [b"a", b"c", b"b"]
+
+
+async def test_who_knows_nothing_is_told_what_it_holds_and_gets_nothing_else(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a", "b", "c")
+    taken = await claimant().take(2)
+    again = await claimant().take(0)
+    assert {(one.id, one.body) for one in again.items} == {(one.id, one.body) for one in taken.items}
+    assert (await claimant("two").take(0)).items == ()
+    assert server.call("LLEN", "jobs") == 1
+
+
+async def test_a_message_that_was_acknowledged_is_gone_and_again_changes_nothing(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    assert await one.ask(Acknowledge(item.id, "job"), Acknowledge(item.id, "job")) == [Done(), Done()]
+    assert stored(server) == {}
+    assert server.call("DBSIZE") == 0
+
+
+async def test_a_released_message_comes_back_when_it_is_due_with_its_count(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    assert await one.ask(Release(item.id, 1, 0.3, "job")) == [Done()]
+    early = await one.take(1)
+    assert early.items == ()
+    assert early.retry_s is not None
+    assert 0 < early.retry_s <= 0.3
+    await asyncio.sleep(0.35)
+    (again,) = (await one.take(1)).items
+    assert (again.id, again.body, again.finished) == (item.id, b"a", 1)
+    # A release that comes late, of an attempt that was counted, takes nothing from the next one.
+    assert await one.ask(Release(item.id, 1, 0.0, "job")) == [Done()]
+    assert stored(server) == {"leases": 1, "bodies": 1, "holders": 1, "ended": 1}
+
+
+async def test_a_lease_that_ends_gives_the_message_to_another_and_the_first_is_told(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a", "b")
+    one, two = claimant(lease_s=0.2), claimant("two")
+    taken = await one.take(2)
+    assert (await two.take(5)).items == ()
+    await asyncio.sleep(0.25)
+    # Nobody has taken it yet: the first still has it, and may go on.
+    assert await one.ask(Renew((taken.items[0].id,))) == [Renewals()]
+    (other,) = (await two.take(5)).items
+    assert other.id == taken.items[1].id
+    assert await one.ask(Renew((other.id,)), Acknowledge(other.id, ""), Release(other.id, 1, 0, "")) == [
+        Renewals((other.id,)),
+        Done(is_elsewhere=True),
+        Done(is_elsewhere=True),
+    ]
+    assert server.call("HGET", OWN + "holders", other.id) == b"two"
+
+
+async def test_dead_letters_go_to_the_list_that_was_named_or_to_one_beside(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a", "b")
+    one, two = claimant(), claimant("two", dead_letter="bad")
+    (first,), (second,) = (await one.take(1)).items, (await two.take(1)).items
+    await one.ask(DeadLetter(first.id, 5, "", "why"))
+    await two.ask(DeadLetter(second.id, 5, "", "why"), DeadLetter(second.id, 5, "", "why"))
+    assert server.call("LRANGE", OWN + "dead", 0, -1) == [b"a"]
+    assert server.call("LRANGE", "bad", 0, -1) == [b"b"]
+    assert stored(server) == {}
+
+
+async def test_what_is_given_back_stands_where_it_was_and_others_claims_stay(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a", "b", "c", "d")
+    one, two = claimant(), claimant("two")
+    taken = (await one.take(2)).items
+    await one.ask(Release(taken[0].id, 1, 60.0, "job"))
+    (other,) = (await two.take(1)).items
+    await one.ask(GiveBack((taken[1].id, other.id)))
+    # Somebody else claims here: what was released is theirs as well.
+    assert server.call("LRANGE", "jobs", 0, -1) == [b"b", b"d"]
+    await two.ask(Acknowledge(other.id, "job"))
+    await one.ask(GiveBack(()))
+    assert server.call("LRANGE", "jobs", 0, -1) == [b"a", b"b", b"d"]
+    assert stored(server) == {}
+
+
+@pytest.mark.parametrize("key", ["jobs", "bad"])
+async def test_a_key_that_is_no_list_is_told_and_nothing_is_done(
+    server: RedisProcess, claimant: Callable[..., Claimant], key: str
+) -> None:
+    one = claimant(dead_letter="bad")
+    if key == "bad":
+        server.call("RPUSH", "jobs", "a")
+        (item,) = (await one.take(1)).items
+    server.call("SET", key, "text")
+    before = server.call("DBSIZE")
+    asked: Ask = Take(1) if key == "jobs" else DeadLetter(item.id, 5, "", "why")
+    (error,) = await one.ask(asked)
+    assert isinstance(error, Misconfigured)
+    assert f"the key {key} holds something else than a list" in str(error)
+    assert server.call("DBSIZE") == before
+
+
+async def test_a_thousand_claims_are_renewed_in_one_round_trip(
+    server: RedisProcess, claimant: Callable[..., Claimant], proxy_for: Callable[[int], Awaitable[Proxy]]
+) -> None:
+    server.call("RPUSH", "jobs", *range(1000))
+    proxy = await proxy_for(server.port)
+    one = claimant(address=proxy.address)
+    ids: tuple[str, ...] = ()
+    while len(ids) < 1000:
+        ids += tuple(item.id for item in (await one.take(1000, *ids)).items)
+    before = proxy.turns
+    assert await one.ask(Renew(ids)) == [Renewals()]
+    await one.ask(*(Acknowledge(id, "job") for id in ids[:20]))
+    assert proxy.turns == before + 2
+    assert proxy.connections == 1
+    assert stored(server) == {"leases": 980, "bodies": 980, "holders": 980}
+
+
+async def test_an_answer_that_was_cut_off_loses_no_message(
+    server: RedisProcess, claimant: Callable[..., Claimant], proxy_for: Callable[[int], Awaitable[Proxy]]
+) -> None:
+    server.call("RPUSH", "jobs", "a", "b", "c")
+    proxy = await proxy_for(server.port)
+    one = claimant(address=proxy.address)
+    await one.take(0)
+    proxy.cut_after = 5
+    with pytest.raises(Unreachable):
+        await one.ask(Take(2))
+    proxy.cut_after = None
+    assert sorted(item.body for item in (await one.take(2)).items) == [b"a", b"b"]
+    assert server.call("LLEN", "jobs") == 1
+
+
+async def test_a_user_who_may_not_write_is_told_and_nothing_else_is(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a")
+    server.call("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+type", "+llen", "+eval")
+    (error,) = await claimant(login=Login("reader", PASSWORD)).ask(Take(1))
+    assert isinstance(error, Denied)
+    assert "let the user run EVAL" in str(error)
+    with pytest.raises(TidegateError) as refused:
+        await claimant(login=Login("reader", "wrong-wrong")).ask(Take(1))
+    assert "wrong-wrong" not in str(refused.value)
+    assert server.call("LLEN", "jobs") == 1
+
+
+async def test_a_server_that_comes_back_is_asked_again(start_redis: Callable[..., RedisProcess]) -> None:
+    server = start_redis()
+    one = Claimant(server.address)
+    try:
+        server.call("RPUSH", "jobs", "a")
+        await one.take(1)
+        server.kill()
+        with pytest.raises(Unreachable):
+            await one.ask(Take(1))
+        server.start()
+        server.call("RPUSH", "jobs", "b")
+        assert [item.body for item in (await one.take(1)).items] == [b"b"]
+    finally:
+        await one.writers.close()
+
+
+async def test_writers_are_kept_while_somebody_claims(claimant: Callable[..., Claimant]) -> None:
+    one = claimant()
+    await one.take(0)
+    assert len(one.writers) == 1
+    await one.writers.leave("another")
+    assert len(one.writers) == 1
+    await one.writers.leave("user")
+    assert len(one.writers) == 0
