@@ -25,7 +25,16 @@ def job_name(name: str, uid: str, round: int, ordinal: int) -> str:
 
     A DNS label of at most 63 characters: `name` cut to 52, then `-` and 10 characters of a hash.
     """
-    digest = hashlib.sha256(f"{uid}/{round}/{ordinal}".encode()).digest()
+    return _hashed(name, f"{uid}/{round}/{ordinal}")
+
+
+def task_name(name: str, uid: str, message: str, attempt: int) -> str:
+    """The name of the Job of one message and attempt, as that of a Job of a round."""
+    return _hashed(name, f"{uid}/claimed/{message}/{attempt}")
+
+
+def _hashed(name: str, identity: str) -> str:
+    digest = hashlib.sha256(identity.encode()).digest()
     number = int.from_bytes(digest[:12], "big")
     letters = []
     for _ in range(10):

@@ -105,11 +105,13 @@ class Polled(Scaler):
     `is_consumed`: workers take away what is counted, each of them some of it, as from a list. Then a Job
     that succeeds may be followed by the next at once; otherwise that would never end.
     `default_metric_type` is what a trigger means that has no `metricType`.
+    `is_claimable`: its messages may be claimed, one Job for each (`claim_source`).
     `cost` says what a round of many triggers costs their server, `tested_against` which server, emulator or
     fake stands behind the tests, with its version: both are shown on the page.
     """
 
     is_consumed: ClassVar[bool] = False
+    is_claimable: ClassVar[bool] = False
     default_metric_type: ClassVar[str] = ""
     cost: ClassVar[str] = ""
     tested_against: ClassVar[str] = ""
@@ -142,7 +144,7 @@ class Polled(Scaler):
         raise NotImplementedError
 
     def claim_source(self, wishes: Wishes) -> Source | None:
-        """What messages are claimed from for Jobs of their own; None: this cannot be claimed from."""
+        """What messages are claimed from, where `is_claimable`; None: this cannot be claimed from."""
         return None
 
 

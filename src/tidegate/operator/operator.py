@@ -50,6 +50,8 @@ from tidegate.operator.reconcile.authentication_events import AuthenticationEven
 from tidegate.operator.reconcile.refusals import Refusals
 from tidegate.operator.reconcile.steps import Steps, Tools
 from tidegate.operator.reconcile.tracker import Key, Tracked, is_same_but_for_status
+from tidegate.operator.scaledjob.claims.claiming import MayClaim
+from tidegate.operator.scaledjob.claims.work import ClaimedWork
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 from tidegate.operator.scaledjob.reconcile import ScaledJobReconciler
 from tidegate.operator.scaledobject.external_metrics import ExternalMetrics
@@ -79,12 +81,13 @@ class Reconciler(Protocol):
 class Stance:
     """How an operator stands to its cluster: the folder that keeps what changed (None: only memory does);
     with `is_shadow` it stands beside a KEDA, and changes nothing; `reach` says which objects it follows.
-    `cluster_name` is for CloudEvents."""
+    `cluster_name` is for CloudEvents; `claims` says where messages may be claimed."""
 
     history: Path | None = None
     is_shadow: bool = False
     reach: Reach = field(default_factory=Reach)
     cluster_name: str = "kubernetes-default"
+    claims: MayClaim = field(default_factory=MayClaim)
 
 
 class Operator:
@@ -133,7 +136,8 @@ class Operator:
         self.steps.watcher = self.shadow or self.steps.watcher
         self._scaled_objects = ScaledObjectReconciler(self.steps)
         self.external_metrics = ExternalMetrics(self.steps, self._scaled_objects)
-        self._scaled_jobs = ScaledJobReconciler(self.steps)
+        self._claims = ClaimedWork(self.steps, surroundings, stance.claims)
+        self._scaled_jobs = ScaledJobReconciler(self.steps, self._claims)
         self._authentications = AuthenticationEvents(self.informers, writer)
         self._refusals = Refusals(self.steps)
         self._is_acting = False
@@ -151,18 +155,21 @@ class Operator:
         """Follows the cluster until cancelled; acts once `leads` has returned. A crash at any point loses
         nothing that matters.
         """
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.informers.run())
-            await self.informers.settled()
-            if leads is not None:
-                await leads()
-            self._is_acting = True
-            tasks.create_task(self.steps.writer.events.run())
-            tasks.create_task(self.rounds.run())
-            tasks.create_task(self.fetching.run())
-            tasks.create_task(self.queue.run(WORKERS))
-            if self._sources is not None:
-                tasks.create_task(self._sources.run())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.informers.run())
+                await self.informers.settled()
+                if leads is not None:
+                    await leads()
+                self._is_acting = True
+                tasks.create_task(self.steps.writer.events.run())
+                tasks.create_task(self.rounds.run())
+                tasks.create_task(self.fetching.run())
+                tasks.create_task(self.queue.run(WORKERS))
+                if self._sources is not None:
+                    tasks.create_task(self._sources.run())
+        finally:
+            await self._claims.close()
 
     def lacks(self) -> Iterable[str]:
         """What keeps it from working, in words; nothing where it works."""
@@ -346,6 +353,8 @@ class Operator:
             return
         if new is not None:
             tracked.expectations.observed(new["metadata"]["name"])
+        if tracked.claims is not None:
+            self._again(tracked.key, 0.0)
         was_running = old is not None and not finished_as(old)
         if was_running and (new is None or finished_as(new)):
             self._scaled_jobs.ended(tracked, finished_as(new))

@@ -25,6 +25,7 @@ from tidegate.kit.settings import METADATA, settings_of
 from tidegate.review.manifest import review
 from tidegate.review.next_steps import with_next_step
 from tidegate.review.notices.annotations import allowed_namespaces_notices, annotation_notices
+from tidegate.review.notices.claims import claim_notices, claim_refusals
 from tidegate.review.notices.event_sources import event_source_notices
 from tidegate.review.notices.likely_mistakes import likely_mistakes
 from tidegate.review.scaling_modifiers import formula_problems
@@ -74,7 +75,8 @@ def judge(new: Object | None, old: Object | None, beyond: Beyond) -> Verdict:
     if not isinstance(object, ScaledObject | ScaledJob):
         return Verdict(warnings=_texts(beyond.of_authentication(object)))
     if isinstance(object, ScaledJob):
-        return Verdict(warnings=_texts(remarks(object, beyond)))
+        refused = tuple(claim_refusals(object))
+        return Verdict(refused, () if refused else _texts(remarks(object, beyond)))
     refused = tuple(formula_problems(object))
     return Verdict(refused, () if refused else _texts(remarks(object, beyond)), object)
 
@@ -119,7 +121,7 @@ def _of_new_annotations(new: Object, old: Object) -> list[str]:
     except TidegateError:
         return []
     if isinstance(object, ScaledObject | ScaledJob):
-        told = annotation_notices(object)
+        told = iter((*annotation_notices(object), *claim_notices(object)))
     elif isinstance(object, TriggerAuthentication | ClusterTriggerAuthentication):
         told = allowed_namespaces_notices(object)
     else:

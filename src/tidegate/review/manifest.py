@@ -28,6 +28,7 @@ from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Described, Native, Polled, Scaler, Scope
 from tidegate.review.metric_targets import target_problem
+from tidegate.review.notices.claims import claim_notices
 from tidegate.review.notices.other_names import other_names
 from tidegate.review.notices.resource_requests import request_notices
 from tidegate.review.notices.without_effect import without_effect
@@ -136,6 +137,7 @@ def review(
                 notices += request_notices(object, plan.index, plan.resource, template)
     notices += other_names(object)
     notices += without_effect(object)
+    notices += claim_notices(object)
     return Review(_short(problems), tuple(plans), _short(notices), composite)
 
 

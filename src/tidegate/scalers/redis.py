@@ -69,6 +69,7 @@ from tidegate.kit.systems.redis_claims import RedisListSource
 class RedisList(RedisAccess):
     types: ClassVar[tuple[str, ...]] = ("redis",)
     is_consumed: ClassVar[bool] = True
+    is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "one round trip for all keys of a server (of each node of a cluster), one connection"
     )
@@ -86,16 +87,16 @@ class RedisList(RedisAccess):
         return count(await ask(question), question)
 
     def claim_source(self, wishes: Wishes) -> Source | None:
+        if not self.is_claimable:
+            return None
         return RedisListSource(self.server(), self.list_name, wishes.end, wishes.dead_letter)
 
 
 @declared
 class RedisClusterList(RedisList):
     types: ClassVar[tuple[str, ...]] = ("redis-cluster",)
+    is_claimable: ClassVar[bool] = False
     mode: ClassVar[Mode] = "cluster"
-
-    def claim_source(self, wishes: Wishes) -> Source | None:
-        return None
 
 
 @declared

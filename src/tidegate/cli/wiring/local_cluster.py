@@ -61,6 +61,7 @@ from tidegate.local.nodes.processes.machine_view import Host, own_places
 from tidegate.local.objects import Objects
 from tidegate.operator.explain.asked import asked
 from tidegate.operator.operator import Operator, Stance
+from tidegate.operator.scaledjob.claims.claiming import EVERYWHERE
 from tidegate.runtime.clock import Clock, SystemClock
 from tidegate.runtime.proxies import environment_proxy
 from tidegate.runtime.settings import Listen as PlainListen
@@ -131,7 +132,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             clock,
             await stack.enter_async_context(with_identities(plain, os.environ, client)),
             _options(settings),
-            stance=Stance(settings.data_dir / "history"),
+            stance=Stance(settings.data_dir / "history", claims=EVERYWHERE),
         )
         metrics.operator, metrics.node = operator, node
         endpoint = api_endpoint(network, server.url)

@@ -48,6 +48,7 @@ from tidegate.kube.transport import always
 from tidegate.operator.certificates.rotation import Rotation
 from tidegate.operator.cluster.informers import Reach
 from tidegate.operator.operator import Operator, Stance
+from tidegate.operator.scaledjob.claims.claiming import MayClaim
 from tidegate.runtime.clock import SystemClock
 from tidegate.runtime.proxies import environment_proxy
 
@@ -97,6 +98,7 @@ async def running(
                 is_shadow=settings.is_shadow,
                 reach=reach(settings),
                 cluster_name=settings.cluster_name,
+                claims=MayClaim(frozenset(settings.claim_namespaces)),
             ),
         )
         await stack.enter_async_context(telling(operator, settings, lease, environment))

@@ -223,6 +223,14 @@ class OperatorSettings(LogSettings, TlsSettings, CertificateSettings, ExtensionS
         about="stand beside a running KEDA: measure and decide, change nothing, and tell what would differ; "
         "its Lease is `shadow.tidegate.dev` unless another is named",
     )
+    claim_namespaces: tuple[str, ...] = own(
+        TEXT,
+        flag="--allow-claims",
+        is_repeated=True,
+        fate="ours",
+        about="namespaces whose ScaledJobs may claim messages, which takes them off a broker; `*` for all; "
+        "may be given several times",
+    )
     shadow_address: Listen = own(
         LISTEN,
         "127.0.0.1:8082",

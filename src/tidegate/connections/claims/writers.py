@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import tidegate.connections.claims
@@ -35,11 +35,15 @@ class Writer(Protocol):
         """Safe when never opened, and safe twice."""
 
 
-class Writers:
-    """One writer per server value; `user` is whoever claims."""
+Connect = Callable[[Server, Surroundings], Writer]
 
-    def __init__(self, surroundings: Surroundings) -> None:
+
+class Writers:
+    """One writer per server value, made by `connect`; `user` is whoever claims."""
+
+    def __init__(self, surroundings: Surroundings, connect: Connect | None = None) -> None:
         self._surroundings = surroundings
+        self._connect = connect or connected
         self._kept: dict[Server, Writer] = {}
         self._users: dict[str, Server] = {}
 
@@ -54,7 +58,7 @@ class Writers:
             self._users[user] = server
         writer = self._kept.get(server)
         if writer is None:
-            writer = self._kept[server] = _connect(server, self._surroundings)
+            writer = self._kept[server] = self._connect(server, self._surroundings)
         return await writer.carry_out(commands)
 
     async def leave(self, user: str) -> None:
@@ -73,7 +77,8 @@ class Writers:
             await writer.close()
 
 
-def _connect(server: Server, surroundings: Surroundings) -> Writer:
+def connected(server: Server, surroundings: Surroundings) -> Writer:
+    """The writer of the server's system, which touches no network yet. Unsupported where there is none."""
     if server.system not in systems():
         raise Unsupported("claim messages", on=server.label(), answer=f"{server.system} has no claims here")
     module = importlib.import_module(f"{tidegate.connections.claims.__name__}.{server.system}")

@@ -40,7 +40,8 @@ def cleanup(
     object: ScaledJob, views: tuple[JobView, ...], asked: tuple[Asked, ...], now: datetime
 ) -> Cleanup:
     """The deletions of a decision: the rollout first, then the history of what is left."""
-    staying = tuple(one for one in views if not one.is_ending)
+    # One that a broker still has to hear of cannot go.
+    staying = tuple(one for one in views if not one.is_ending and not one.is_guarded)
     old = outdated(object, staying)
     leaving = {one.name for one in old}
     others = tuple(one for one in staying if one.name not in leaving)

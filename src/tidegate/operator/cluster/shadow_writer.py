@@ -49,6 +49,9 @@ class ShadowWriter(Writer):
     ) -> None:
         """KEDA and its HPA set the count."""
 
+    async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
+        return {}
+
     async def create_hpa(self, namespace: str, body: Object) -> Object:
         self._wanted_hpas[namespace, body["metadata"]["name"]] = body
         return {}

@@ -102,6 +102,10 @@ class Writer:
             patch["metadata"] = {"resourceVersion": scale["metadata"]["resourceVersion"]}
         await self.client.patch(target, namespace, name, patch, subresource="scale")
 
+    async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
+        """The object as it is stored; {} of a writer that writes nothing."""
+        return await self.client.create(resource, namespace, body)
+
     async def create_hpa(self, namespace: str, body: Object) -> Object:
         """The HPA as it is stored; {} of a writer that writes nothing."""
         return await self.client.create(HPAS, namespace, body)

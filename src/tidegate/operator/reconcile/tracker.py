@@ -12,6 +12,7 @@ from tidegate.base.errors import Failure
 from tidegate.core.values import Decision, Memory, Reading, Seen
 from tidegate.kube.resource import Resource
 from tidegate.operator.history.object_state import ObjectState
+from tidegate.operator.reconcile.claim_state import ClaimState
 from tidegate.operator.reconcile.expectations import Expectations
 from tidegate.operator.reconcile.trigger_plan import Plan
 
@@ -59,7 +60,8 @@ class Tracked:
     counts before and after, and when. `refusal` is what the API server last refused, until a reconcile goes
     through; `refused_jobs` that of its Jobs, until some are created or the object changes. `errors` are its
     failures that nobody counts any more: of triggers that are no longer measured, of reconciles, and of the
-    polls that it did not get while it was wrong; `wrong_since` (monotonic) is since when it is.
+    polls that it did not get while it was wrong; `wrong_since` (monotonic) is since when it is. `claims` are
+    those of a ScaledJob that claims, or did.
     """
 
     key: Key
@@ -92,6 +94,7 @@ class Tracked:
     refused_jobs: RefusedJobs | None = None
     errors: int = 0
     wrong_since: float | None = None
+    claims: ClaimState | None = None
 
     def as_written(self, object: Any) -> Any:
         """The object, or as our own last write left it where that came after it."""

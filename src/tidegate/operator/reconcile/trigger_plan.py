@@ -20,6 +20,7 @@ from tidegate.auth.lookup import Lookup
 from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.problems import join
+from tidegate.core.claims.wishes import CLAIM, HELD
 from tidegate.core.values import MetricSpec, Reading, TriggerView
 from tidegate.kit.fetched import SourceQuestion
 from tidegate.kit.identity import not_offered
@@ -261,5 +262,10 @@ def basis(object: ScaledObject | ScaledJob, template: Object | Failure | None) -
 
     A generation knows nothing of annotations.
     """
-    ours = {key: text for key, text in object.metadata.annotations.items() if key.startswith(PREFIX)}
+    prefixes = (PREFIX, CLAIM)
+    ours = {
+        key: text
+        for key, text in object.metadata.annotations.items()
+        if key.startswith(prefixes) and key != HELD
+    }
     return (object.metadata.uid, object.metadata.generation, ours, template)

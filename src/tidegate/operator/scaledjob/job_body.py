@@ -10,6 +10,7 @@ from typing import Any
 from tidegate import __version__
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.names import job_name
+from tidegate.core.claims.wishes import HELD
 from tidegate.core.control_annotations import ROUND
 
 Object = dict[str, Any]
@@ -20,7 +21,7 @@ EXCLUDED_LABELS = "scaledjob.keda.sh/job-excluded-labels"
 ORDINAL = "tidegate.dev/ordinal"
 TEMPLATE = "tidegate.dev/template"
 # Of no meaning on a Job, or large.
-NOT_COPIED = {ROUND, TEMPLATE, "kubectl.kubernetes.io/last-applied-configuration"}
+NOT_COPIED = {ROUND, TEMPLATE, HELD, "kubectl.kubernetes.io/last-applied-configuration"}
 
 
 def bodies(owner: ScaledJob, spec: Object, round: int, count: int, model: str = "") -> list[Object]:

@@ -19,6 +19,7 @@ from tidegate.core import memory, messages
 from tidegate.core.control_annotations import PAUSED, ROUND, is_set
 from tidegate.core.reasons import Code
 from tidegate.core.scaledjob import pacing
+from tidegate.core.scaledjob.claimed import with_claims
 from tidegate.core.scaledjob.cleanup import REFUSED_FOR, refusals
 from tidegate.core.scaledjob.decide import decide_scaled_job
 from tidegate.core.values import Action, CreateJobs, Decision, DeleteJobs, EmitEvent, NoTemplate
@@ -26,10 +27,12 @@ from tidegate.kube.resource import JOBS, SCALED_JOBS, ApiError
 from tidegate.operator.cluster.writer import Place
 from tidegate.operator.reconcile.expectations import UNSEEN_S
 from tidegate.operator.reconcile.reconciler import KindReconciler
-from tidegate.operator.reconcile.steps import Steps
+from tidegate.operator.reconcile.steps import FINALIZER, Steps
 from tidegate.operator.reconcile.tracker import RefusedJobs, Tracked, with_refusals
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledjob import job_body, snapshot
+from tidegate.operator.scaledjob.claims.claiming import may_have_claims
+from tidegate.operator.scaledjob.claims.work import ClaimedWork
 from tidegate.operator.scaledjob.job_template import Template, template_of
 from tidegate.operator.scaledjob.pending_jobs import PendingJobs
 
@@ -37,15 +40,19 @@ log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 
+# How often an object that is going looks whether its claims have ended; their Jobs tell it before.
+AGAIN_S = 5.0
+
 
 class ScaledJobReconciler(KindReconciler[ScaledJob]):
     """Reconciles ScaledJobs."""
 
     resource = SCALED_JOBS
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps, claims: ClaimedWork) -> None:
         super().__init__(steps)
         self.pending = PendingJobs(steps.informers)
+        self.claims = claims
 
     def marks(self, object: ScaledJob) -> tuple[Mapping[str, str], Mapping[str, str]]:
         return {}, {}
@@ -65,7 +72,10 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
             await self._tick(tracked, object.spec.polling_s)
         await self.steps.references.remove(place, object)
         check = template if isinstance(template, Failure) else _check(tracked, object, plan)
-        decision = await self._decided(tracked, object, template, check)
+        if self.claims.concerns(tracked, object, None if isinstance(template, Failure) else template.pods):
+            decision = await self._claimed(tracked, object, template, check)
+        else:
+            decision = await self._decided(tracked, object, template, check)
         await self._carry_out(tracked, object, template, decision)
         await self.steps.references.add(place, object.spec.triggers)
 
@@ -103,6 +113,49 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
             tracked.moments = self._moments(tracked)
             decision = decide()
         return decision
+
+    async def _claimed(
+        self, tracked: Tracked, object: ScaledJob, template: Template | NoTemplate, check: Failure | None
+    ) -> Decision:
+        """The decision where messages are claimed, or were. Nothing is counted against a queue."""
+        model = template.uid if isinstance(template, Template) else ""
+        jobs = partial(self._snapshot, tracked, model)
+        claims, problem = await self.claims.step(tracked, object, template, jobs)
+        if problem is not None and problem.message:
+            texts = [check.message] if check is not None else []
+            check = Failure(problem.kind, "; ".join([*texts, problem.message]))
+        views, now = self.steps.views(tracked), self.steps.clock.now()
+        object = self.steps.newest(tracked, object)
+        decision = decide_scaled_job(object, jobs(), views, tracked.memory, now, check)
+        if tracked.claims is None and not problem and not claims.reasons:
+            # It claims no more: the next decision counts.
+            self.steps.again(tracked.key, 0.0)
+        return with_claims(decision, claims, tracked.memory)
+
+    async def finalize(self, place: Place, object: ScaledJob) -> None:
+        """Claims come to their end before the object does."""
+        pods = object.spec.job_target_ref.template
+        key = (place.resource, place.namespace, place.name)
+        tracked = self.steps.tracker.by_key.get(key)
+        may_claim = may_have_claims(object) and FINALIZER in object.metadata.finalizers
+        if tracked is None and may_claim:
+            tracked = self.steps.track(key, object)
+        if tracked is not None and may_claim and not self.steps.writer.is_shadow:
+            await self.steps.planned(tracked, object, pods, object.spec.env_source_container_name)
+            if not await self._is_wound_down(tracked, object):
+                return
+        await super().finalize(place, object)
+
+    async def _is_wound_down(self, tracked: Tracked, object: ScaledJob) -> bool:
+        """Whether nothing of its claims is left. What cannot be told to its broker any more goes untold."""
+        template = template_of(self.steps.informers, object)
+        decision, _ = await self.claims.step(tracked, object, template, partial(self._snapshot, tracked))
+        if tracked.claims is None and not decision.is_over:
+            await self.claims.free_all(tracked)
+            return True
+        if not decision.is_over:
+            self.steps.again(tracked.key, AGAIN_S)
+        return decision.is_over
 
     def _moments(self, tracked: Tracked) -> tuple[datetime | None, ...]:
         """Of which moments the readings are that the decision is made on."""

@@ -15,6 +15,7 @@ from tidegate.kube.resource import JOBS
 from tidegate.operator.cluster.informers import Informers
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.reconcile.expectations import Expectations
+from tidegate.operator.scaledjob.claims.task_job import is_guarded, task_of
 from tidegate.operator.scaledjob.job_body import GENERATION, OWNER_LABEL, TEMPLATE
 from tidegate.operator.scaledjob.pending_jobs import PendingJobs
 
@@ -55,7 +56,17 @@ def view_of(job: Object, is_pending: Callable[[Object], bool], model: str = "") 
         created_at=_moment(metadata.get("creationTimestamp")),
         is_ending=bool(metadata.get("deletionTimestamp")),
         is_replaced=bool(model) and annotations.get(TEMPLATE, model) != model,
+        task=task_of(job),
+        is_guarded=is_guarded(job),
+        ended_at=_failed_at(status) if done == "Failed" else None,
     )
+
+
+def _failed_at(status: Object) -> datetime | None:
+    moments = (
+        one.get("lastTransitionTime") for one in status.get("conditions") or () if one.get("type") == "Failed"
+    )
+    return _moment(next(moments, None))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -3,6 +3,11 @@
 {{- if .Values.shadow.enabled }}
 - --shadow
 {{- end }}
+{{- if and .Values.claims.enabled (not .Values.shadow.enabled) }}
+{{- range .Values.claims.namespaces | default (list "*") }}
+- --allow-claims={{ . }}
+{{- end }}
+{{- end }}
 - --leader-elect
 - --leader-election-id={{ include "tidegate.lease" . }}
 - --zap-log-level={{ .Values.logging.operator.level }}

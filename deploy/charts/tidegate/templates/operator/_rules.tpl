@@ -30,7 +30,13 @@
   verbs: [list, watch, create, update, delete]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, delete]
+  verbs: [get, list, watch, create, delete{{ if .Values.claims.enabled }}, patch{{ end }}]
+{{- if .Values.claims.enabled }}
+# A message that no variable can hold comes to its Job as a file.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+{{- end }}
 - apiGroups: [""]
   resources: [pods, configmaps]
   verbs: [list, watch]

@@ -1,0 +1,25 @@
+"""What the operator knows of a ScaledJob's claims. Lost with the process; broker and Jobs tell it again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tidegate.core.claims.values import ClaimDecision, ClaimMemory
+from tidegate.kit.claiming import Delivery, Source
+
+
+@dataclass(slots=True)
+class ClaimState:
+    """`bodies` are those of messages whose Job is still to be made, `told` problems that were told.
+
+    `is_marked`: the object carries our mark that it may have claims. `counts` are what was done, for metrics.
+    """
+
+    source: Source
+    memory: ClaimMemory = field(default_factory=ClaimMemory)
+    bodies: dict[str, Delivery] = field(default_factory=dict)
+    decision: ClaimDecision | None = None
+    told: frozenset[str] = frozenset()
+    is_marked: bool = False
+    counts: Counter[str] = field(default_factory=Counter)

@@ -1,0 +1,58 @@
+"""Claimed work as a manifest shows it: what is refused, what is warned of.
+
+Refused is what would put a stranger's text into a command, where the object asks for claims. All else is
+told: the operator claims nothing then, and says so, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidegate import scalers
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.api.scaledobject import ScaledObject
+from tidegate.base.problems import Problem
+from tidegate.core.claims.expansion import expansion_problems
+from tidegate.core.claims.wishes import CLAIM, PREFIX, wish_problems, wishes_of
+from tidegate.kit.scaler import Polled
+
+_PATH = f"metadata.annotations.{CLAIM}"
+
+
+def claim_refusals(object: ScaledJob) -> Iterator[Problem]:
+    """What no admission lets pass of an object that claims."""
+    if wishes_of(object.metadata.annotations).claim:
+        yield from expansion_problems(object.spec.job_target_ref.template)
+
+
+def claim_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
+    """What is odd about the annotations of claimed work."""
+    annotations = object.metadata.annotations
+    ours = [key for key in annotations if key == CLAIM or key.startswith(f"{PREFIX}-")]
+    if isinstance(object, ScaledObject):
+        for key in ours:
+            yield Problem(f"metadata.annotations.{key}", "has no effect: only ScaledJobs claim messages")
+        return
+    yield from wish_problems(annotations)
+    wishes = wishes_of(annotations)
+    if not wishes.claim:
+        if CLAIM not in annotations and ours:
+            yield Problem(f"metadata.annotations.{ours[0]}", f'has no effect without {CLAIM}: "true"')
+        return
+    yield from _of_claiming(object)
+
+
+def _of_claiming(object: ScaledJob) -> Iterator[Problem]:
+    triggers = object.spec.triggers
+    if len(triggers) != 1:
+        yield Problem(_PATH, f"nothing is claimed: there are {len(triggers)} triggers, leave one")
+    for trigger in triggers[:1]:
+        kind = scalers.find(trigger.type)
+        if kind is not None and not (issubclass(kind, Polled) and kind.is_claimable):
+            text = (
+                f"nothing is claimed: {trigger.type} cannot be claimed from, see docs/claims.md for what can"
+            )
+            yield Problem(_PATH, text, "FieldValueNotSupported")
+    if object.spec.min_replica_count:
+        text = f"{object.spec.min_replica_count} has no effect: a claimed Job needs a message"
+        yield Problem("spec.minReplicaCount", text)

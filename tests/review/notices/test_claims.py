@@ -1,0 +1,90 @@
+"""Claimed work in a manifest: what is refused, and what is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from parts.decisions import scaled_job
+from tidegate.api.decode import decode
+from tidegate.api.scaledjob import ScaledJob
+from tidegate.review.judge import Beyond, judge
+from tidegate.review.notices.claims import claim_notices
+
+NOTHING = Beyond(lambda one: (), lambda one: (), lambda one: ())
+CLAIM = "tidegate.dev/claim"
+
+
+def manifest(*triggers: Any, annotations: dict[str, str], command: list[str], **spec: Any) -> dict[str, Any]:
+    redis = {"type": "redis", "metadata": {"address": "redis:6379", "listName": "jobs"}}
+    container = {"name": "c", "image": "i", "command": command}
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledJob",
+        "metadata": {"name": "crunch", "namespace": "shop", "annotations": annotations},
+        "spec": {
+            "jobTargetRef": {"template": {"spec": {"containers": [container], "restartPolicy": "Never"}}},
+            "triggers": list(triggers or (redis,)),
+            **spec,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("claim", "command", "is_refused"),
+    [
+        ("true", ["sh", "-c", "work $(KEDA_TASK_DATA)"], True),
+        ("true", ["sh", "-c", 'work "$KEDA_TASK_DATA"'], False),
+        # nothing puts a message there
+        ("false", ["sh", "-c", "work $(KEDA_TASK_DATA)"], False),
+    ],
+)
+def test_a_messages_text_in_a_command_is_refused_where_it_would_come(
+    claim: str, command: list[str], is_refused: bool
+) -> None:
+    verdict = judge(manifest(annotations={CLAIM: claim}, command=command), None, NOTHING)
+    assert bool(verdict.problems) == is_refused
+    if is_refused:
+        (problem,) = verdict.problems
+        assert problem.path == "spec.jobTargetRef.template.spec.containers[0].command[2]"
+        assert '"$KEDA_TASK_DATA" in double quotes' in problem.message
+
+
+CRON = {
+    "type": "cron",
+    "metadata": {"timezone": "UTC", "start": "0 0 * * *", "end": "1 0 * * *", "desiredReplicas": "1"},
+}
+
+
+@pytest.mark.parametrize(
+    ("triggers", "annotations", "spec", "told"),
+    [
+        ((), {CLAIM: "true"}, {}, []),
+        ((), {}, {}, []),
+        ((), {CLAIM: "yes"}, {}, ['"yes" is neither "true" nor "false"']),
+        ((), {f"{CLAIM}-attempts": "3"}, {}, ['has no effect without tidegate.dev/claim: "true"']),
+        ((), {CLAIM: "true", f"{CLAIM}-lease": "x"}, {}, ["no whole number from 3 to 43200"]),
+        ((CRON,), {CLAIM: "true"}, {}, ["cron cannot be claimed from"]),
+        ((CRON, CRON), {CLAIM: "true"}, {}, ["there are 2 triggers", "cron cannot be claimed from"]),
+        ((), {CLAIM: "true"}, {"minReplicaCount": 1}, ["1 has no effect: a claimed Job needs a message"]),
+    ],
+)
+def test_what_does_nothing_is_told(
+    triggers: tuple[Any, ...], annotations: dict[str, str], spec: dict[str, Any], told: list[str]
+) -> None:
+    object = decode(manifest(*triggers, annotations=annotations, command=["work"], **spec))
+    assert isinstance(object, ScaledJob)
+    found = [str(one) for one in claim_notices(object)]
+    assert len(found) == len(told)
+    assert all(part in text for part, text in zip(told, found, strict=True))
+
+
+def test_an_edit_of_the_annotation_alone_is_told_as_well() -> None:
+    old = manifest(CRON, annotations={}, command=["work"])
+    new = manifest(CRON, annotations={CLAIM: "true"}, command=["work"])
+    assert any("cron cannot be claimed from" in text for text in judge(new, old, NOTHING).warnings)
+
+
+def test_a_scaled_job_without_annotations_has_no_notices() -> None:
+    assert not list(claim_notices(scaled_job({})))
