@@ -22,6 +22,7 @@ PROGRAMS = ROOT / "examples" / "programs"
 EXAMPLE_PROGRAMS = {
     "ci-runners/00-programs.yaml": ("runner-programs", ("small_github.py", "run_job.py", "queue_jobs.py")),
     "csv-pipeline/03-programs.yaml": ("csv-programs", ("redis_lite.py", "generate.py", "process.py")),
+    "csv-claimed/03-programs.yaml": ("claimed-programs", ("redis_lite.py", "generate.py", "sum_file.py")),
     "own-metrics/00-programs.yaml": ("shop-programs", ("small_shop.py", "shop_work.py", "shop_add.py")),
     "rabbitmq-jobs/00-programs.yaml": ("rabbitmq-programs", ("amqp_lite.py", "consume.py", "publish.py")),
     "rabbitmq-workers/00-programs.yaml": ("media-programs", ("amqp_lite.py", "consume.py", "publish.py")),

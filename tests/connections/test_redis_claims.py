@@ -14,7 +14,7 @@ from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unreachab
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.writers import Writers
 from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
-from tidegate.kit.claiming import Command, Deliveries, Done, Renewals
+from tidegate.kit.systems.claims import Command, Deliveries, Done, Renewals
 from tidegate.kit.systems.redis import Login, RedisServer
 from tidegate.kit.systems.redis_claims import RedisListSource
 

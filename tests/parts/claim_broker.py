@@ -13,8 +13,8 @@ from tidegate.base.errors import TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.writers import Writer
 from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
-from tidegate.kit.claiming import Command, Deliveries, Delivery, Done, Renewals, Result
 from tidegate.kit.question import Server
+from tidegate.kit.systems.claims import Command, Deliveries, Delivery, Done, Renewals, Result
 from tidegate.kube.resource import JOBS
 from tidegate.operator.operator import Operator, Stance
 from tidegate.operator.scaledjob.claims.claiming import MayClaim

@@ -18,10 +18,10 @@ from tidegate.base.errors import Malformed
 from tidegate.base.problems import Problem
 from tidegate.core.claims.wishes import Wishes
 from tidegate.core.values import MetricSpec, ResourceMetric
-from tidegate.kit.claiming import Source
 from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.question import Ask, Question
 from tidegate.kit.settings import declared, role_name, role_value
+from tidegate.kit.systems.claims import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,9 @@ from typing import ClassVar
 from tidegate.base.names import normalize
 from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import count
-from tidegate.kit.claiming import Source
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
+from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.redis import Mode, RedisAccess, RedisLength
 from tidegate.kit.systems.redis_claims import RedisListSource
 

@@ -9,7 +9,7 @@ from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.writers import Writer
 from tidegate.core.claims.values import Renew, Take
-from tidegate.kit.claiming import Command, Deliveries, Delivery, Done, Renewals, Result
+from tidegate.kit.systems.claims import Command, Deliveries, Delivery, Done, Renewals, Result
 from tidegate.kit.systems.redis import RedisServer
 from tidegate.kit.systems.redis_claims import RedisListSource
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from tidegate.connections.redis.link import Command as Sent
 from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
-from tidegate.kit.claiming import Command
+from tidegate.kit.systems.claims import Command
 from tidegate.kit.systems.redis_claims import RedisListSource
 
 BATCH = 200

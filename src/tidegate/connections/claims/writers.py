@@ -10,8 +10,8 @@ from typing import Protocol
 import tidegate.connections.claims
 from tidegate.base.errors import TidegateError, Unsupported
 from tidegate.connections.adapter import Surroundings
-from tidegate.kit.claiming import Command, Result
 from tidegate.kit.question import Server
+from tidegate.kit.systems.claims import Command, Result
 
 # Modules that are no system, one a line.
 _NO_SYSTEMS = frozenset(

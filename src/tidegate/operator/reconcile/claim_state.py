@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tidegate.core.claims.values import ClaimDecision, ClaimMemory
-from tidegate.kit.claiming import Delivery, Source
+from tidegate.kit.systems.claims import Delivery, Source
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from tidegate.core.claims.values import (
     Take,
     Taken,
 )
-from tidegate.kit.claiming import Command, Deliveries, Renewals, Result
+from tidegate.kit.systems.claims import Command, Deliveries, Renewals, Result
 from tidegate.operator.reconcile.claim_state import ClaimState
 from tidegate.runtime.clock import Clock
 

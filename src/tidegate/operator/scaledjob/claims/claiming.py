@@ -14,8 +14,8 @@ from tidegate.core.claims.values import Policy
 from tidegate.core.claims.wishes import CLAIM, HELD, Wishes, wishes_of
 from tidegate.core.control_annotations import PAUSED, is_set
 from tidegate.core.scaledjob.job_count import range_of
-from tidegate.kit.claiming import Source
 from tidegate.kit.scaler import Polled
+from tidegate.kit.systems.claims import Source
 from tidegate.operator.reconcile.trigger_plan import Plan
 
 Object = dict[str, Any]

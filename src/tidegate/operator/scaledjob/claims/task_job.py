@@ -16,7 +16,7 @@ from tidegate.core.claims.expansion import doubled
 from tidegate.core.claims.wishes import Wishes
 from tidegate.core.control_annotations import ROUND
 from tidegate.core.values import Task
-from tidegate.kit.claiming import Delivery
+from tidegate.kit.systems.claims import Delivery
 from tidegate.operator.scaledjob import job_body
 
 Object = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The commands of claimed work: the only values of this room that change anything at a server.
+"""The commands of claimed work: the only values of kit that change anything at a server.
 
 A source is a frozen value that names its server and what messages are claimed from; its commands are carried
 out by `tidegate.connections.claims.<system>`, one list per server, for a ScaledJob that claims and for nobody
