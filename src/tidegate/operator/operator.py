@@ -34,7 +34,13 @@ from tidegate.measure.fetching import Fetching
 from tidegate.measure.rounds import Rounds
 from tidegate.operator.cloudevents.sources import KINDS as SOURCES
 from tidegate.operator.cloudevents.sources import Sources, World
-from tidegate.operator.cluster.informers import OURS, Informers, Reach, namespace_of
+from tidegate.operator.cluster.informers import (
+    OURS,
+    Informers,
+    Reach,
+    name_of,
+    namespace_of,
+)
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.cluster.kubernetes_answers import KubernetesAnswers
 from tidegate.operator.cluster.shadow_writer import ShadowWriter
@@ -51,7 +57,6 @@ from tidegate.operator.reconcile.refusals import Refusals
 from tidegate.operator.reconcile.steps import Steps, Tools
 from tidegate.operator.reconcile.tracker import Key, Tracked, is_same_but_for_status
 from tidegate.operator.scaledjob.claims.claiming import MayClaim
-from tidegate.operator.scaledjob.claims.work import ClaimedWork
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 from tidegate.operator.scaledjob.reconcile import ScaledJobReconciler
 from tidegate.operator.scaledobject.external_metrics import ExternalMetrics
@@ -136,8 +141,7 @@ class Operator:
         self.steps.watcher = self.shadow or self.steps.watcher
         self._scaled_objects = ScaledObjectReconciler(self.steps)
         self.external_metrics = ExternalMetrics(self.steps, self._scaled_objects)
-        self._claims = ClaimedWork(self.steps, surroundings, stance.claims)
-        self._scaled_jobs = ScaledJobReconciler(self.steps, self._claims)
+        self._scaled_jobs = ScaledJobReconciler(self.steps, surroundings, stance.claims)
         self._authentications = AuthenticationEvents(self.informers, writer)
         self._refusals = Refusals(self.steps)
         self._is_acting = False
@@ -169,7 +173,7 @@ class Operator:
                 if self._sources is not None:
                     tasks.create_task(self._sources.run())
         finally:
-            await self._claims.close()
+            await self._scaled_jobs.claims.close()
 
     def lacks(self) -> Iterable[str]:
         """What keeps it from working, in words; nothing where it works."""
@@ -353,8 +357,7 @@ class Operator:
             return
         if new is not None:
             tracked.expectations.observed(new["metadata"]["name"])
-        if tracked.claims is not None:
-            self._again(tracked.key, 0.0)
+        self._scaled_jobs.heard(tracked)
         was_running = old is not None and not finished_as(old)
         if was_running and (new is None or finished_as(new)):
             self._scaled_jobs.ended(tracked, finished_as(new))
@@ -394,8 +397,3 @@ def trouble(error: Exception) -> Trouble:
     if isinstance(error, ApiError) and error.is_of_ending_namespace:
         return Trouble(logging.DEBUG)
     return Trouble(logging.WARNING, is_outage=may_pass(error) and not is_refusal(error))
-
-
-def name_of(one: Any) -> str:
-    """The name of a typed or an untyped object."""
-    return str(one["metadata"]["name"]) if isinstance(one, Mapping) else str(one.metadata.name)

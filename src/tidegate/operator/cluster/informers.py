@@ -351,3 +351,8 @@ def namespace_of(one: Mapping[str, Any] | Any) -> str:
     if isinstance(one, Mapping):
         return str(one["metadata"].get("namespace", ""))
     return one.metadata.namespace or ""
+
+
+def name_of(one: Any) -> str:
+    """The name of a typed or an untyped object."""
+    return str(one["metadata"]["name"]) if isinstance(one, Mapping) else str(one.metadata.name)

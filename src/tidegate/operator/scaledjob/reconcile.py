@@ -15,6 +15,7 @@ from typing import Any
 
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.base.errors import Failure, TidegateError
+from tidegate.connections.adapter import Surroundings
 from tidegate.core import memory, messages
 from tidegate.core.control_annotations import PAUSED, ROUND, is_set
 from tidegate.core.reasons import Code
@@ -31,7 +32,7 @@ from tidegate.operator.reconcile.steps import FINALIZER, Steps
 from tidegate.operator.reconcile.tracker import RefusedJobs, Tracked, with_refusals
 from tidegate.operator.reconcile.trigger_plan import Plan
 from tidegate.operator.scaledjob import job_body, snapshot
-from tidegate.operator.scaledjob.claims.claiming import may_have_claims
+from tidegate.operator.scaledjob.claims.claiming import MayClaim, may_have_claims
 from tidegate.operator.scaledjob.claims.work import ClaimedWork
 from tidegate.operator.scaledjob.job_template import Template, template_of
 from tidegate.operator.scaledjob.pending_jobs import PendingJobs
@@ -49,10 +50,10 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
 
     resource = SCALED_JOBS
 
-    def __init__(self, steps: Steps, claims: ClaimedWork) -> None:
+    def __init__(self, steps: Steps, surroundings: Surroundings, may_claim: MayClaim) -> None:
         super().__init__(steps)
         self.pending = PendingJobs(steps.informers)
-        self.claims = claims
+        self.claims = ClaimedWork(steps, surroundings, may_claim)
 
     def marks(self, object: ScaledJob) -> tuple[Mapping[str, str], Mapping[str, str]]:
         return {}, {}
@@ -78,6 +79,11 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
             decision = await self._decided(tracked, object, template, check)
         await self._carry_out(tracked, object, template, decision)
         await self.steps.references.add(place, object.spec.triggers)
+
+    def heard(self, tracked: Tracked) -> None:
+        """Something has changed about a Job: claims look at how it is."""
+        if tracked.claims is not None:
+            self.steps.again(tracked.key, 0.0)
 
     def ended(self, tracked: Tracked, how: str) -> None:
         """A Job has ended: Complete, Failed or deleted (""). It wakes where that starts no endless row."""
