@@ -1,17 +1,25 @@
-"""Claimed work as a user runs it: the example as it stands."""
+"""Claimed work as a user runs it: the example, and kill -9 of `tidegate up` at each of its steps."""
 
 from __future__ import annotations
 
+import json
+import socket
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
 
+from parts.redis_servers import starting
 from parts.up import ROOT, Up, needs_redis
 from tidegate.cli.demo import pipeline_check
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
 EXAMPLES = ROOT / "examples"
+OWN = "{jobs}:tidegate:"
 
 
 def runs(folder: Path) -> list[list[str]]:
@@ -54,3 +62,170 @@ def test_every_file_of_the_claimed_pipeline_is_summed_once_and_a_bad_name_is_put
     up.until(
         "no Job is left", lambda: up.get("jobs", "-l", "scaledjob.keda.sh/name=csv-summer")["items"] == []
     )
+
+
+WORKER = """
+set -eu
+note() { echo "$(date +%s.%N) $1 $KEDA_TASK_DATA $KEDA_TASK_ID $KEDA_TASK_ATTEMPT" >> /data/runs.log; }
+note begins
+sleep 0.3
+case "$KEDA_TASK_DATA" in
+  poison) note fails; exit 1 ;;
+  shaky*) if [ "$KEDA_TASK_ATTEMPT" = 1 ]; then note fails; kill -9 $$; fi ;;
+esac
+note ends
+"""
+# One that fails twice before its end waits for five seconds in between.
+MESSAGES = [*(f"plain-{number}" for number in range(20)), "shaky-0", "shaky-1", "poison"]
+KILLS = [(number, mode) for number in range(1, 7) for mode in ("before", "after")]
+
+
+def manifests(address: str) -> str:
+    return f"""
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: log}}
+spec: {{accessModes: [ReadWriteMany], resources: {{requests: {{storage: 1Gi}}}}}}
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledJob
+metadata:
+  name: killed
+  annotations:
+    tidegate.dev/claim: "true"
+    tidegate.dev/claim-attempts: "2"
+    tidegate.dev/claim-dead-letter: bad
+spec:
+  pollingInterval: 1
+  maxReplicaCount: 3
+  successfulJobsHistoryLimit: 2
+  jobTargetRef:
+    backoffLimit: 0
+    ttlSecondsAfterFinished: 0
+    template:
+      spec:
+        restartPolicy: Never
+        containers:
+          - name: worker
+            image: busybox
+            command: [sh, -c, {json.dumps(WORKER)}]
+            volumeMounts: [{{name: log, mountPath: /data}}]
+        volumes: [{{name: log, persistentVolumeClaim: {{claimName: log}}}}]
+  triggers:
+    - type: redis
+      metadata: {{address: "{address}", listName: jobs}}
+"""
+
+
+class Killer:
+    """Between a `tidegate up` and its Redis: ends the process at its n-th command that claims, before the
+    server has heard of it, or after it has done it and before its answer arrives.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.lock = threading.Lock()
+        self.seen = 0
+        self.plan: tuple[int, str] | None = None
+        self.kill: Callable[[], None] = lambda: None
+        self.killed = threading.Event()
+        self.sockets = [self.listener]
+        self.threads = [threading.Thread(target=self._accept, daemon=True)]
+        self.threads[0].start()
+
+    def close(self) -> None:
+        """Nothing of it is left."""
+        for one in self.sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join(10)
+        for one in self.sockets:
+            one.close()
+
+    def aim(self, number: int, mode: str) -> None:
+        with self.lock:
+            self.seen, self.plan = 0, (number, mode)
+            self.killed.clear()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.target))
+                self.sockets += [client, server]
+                gate = threading.Event()
+                gate.set()
+                for source, sink, is_client in ((client, server, True), (server, client, False)):
+                    arguments = (source, sink, gate, is_client)
+                    self.threads.append(threading.Thread(target=self._pass, args=arguments, daemon=True))
+                    self.threads[-1].start()
+
+    def _pass(
+        self, source: socket.socket, sink: socket.socket, gate: threading.Event, is_client: bool
+    ) -> None:
+        with suppress(OSError):
+            while piece := source.recv(2**20):
+                if not is_client:
+                    # After a shot nothing of the server's arrives any more.
+                    if not gate.is_set():
+                        break
+                elif (mode := self._shot(piece)) is not None:
+                    gate.clear()
+                    if mode == "after":
+                        sink.sendall(piece)
+                        time.sleep(0.2)
+                    self.kill()
+                    self.killed.set()
+                    break
+                sink.sendall(piece)
+        for one in (source, sink):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _shot(self, piece: bytes) -> str | None:
+        """How the process is to end now, where the command that is aimed at is in it."""
+        with self.lock:
+            self.seen += piece.count(b":tidegate:leases")
+            if self.plan is None or self.seen < self.plan[0]:
+                return None
+            mode, self.plan = self.plan[1], None
+            return mode
+
+
+@pytest.mark.xdist_group("claims-killed")
+def test_kill_9_between_each_two_steps_loses_and_doubles_no_message(up: Up) -> None:
+    needs_redis()
+    with starting() as start, ExitStack() as stack:
+        server = start()
+        killer = stack.enter_context(closing(Killer(server.port)))
+        killer.kill = up.kill
+        up.kubectl("apply", "-f", "-", stdin=manifests(killer.address))
+        folder = up.folder / "node" / "volumes" / up.get("pvc", "log")["metadata"]["uid"]
+        waiting = MESSAGES.copy()
+        for number, mode in KILLS:
+            killer.aim(number, mode)
+            server.call("RPUSH", "jobs", *waiting[:2])
+            del waiting[:2]
+            assert killer.killed.wait(60), f"no step {number}"
+            up.start()
+        server.call("RPUSH", "jobs", *waiting) if waiting else None
+        up.until("everything has ended", lambda: server.call("HLEN", OWN + "bodies") == 0, 120)
+        up.until("no Job is held", lambda: held(up) == [])
+        lines = runs(folder)
+        assert overlapping(lines) == []
+        begun = Counter(name for _, what, name, *_ in lines if what == "begins")
+        ended = Counter(name for _, what, name, *_ in lines if what == "ends")
+        assert begun == {name: 2 if name in ("poison", "shaky-0", "shaky-1") else 1 for name in MESSAGES}
+        assert ended == {name: 1 for name in MESSAGES if name != "poison"}
+        assert server.call("LRANGE", "bad", 0, -1) == [b"poison"]
+        assert server.call("LLEN", "jobs") == 0
+        assert set(server.call("KEYS", "*")) <= {b"bad"}
+
+
+def held(up: Up) -> list[str]:
+    """Jobs that our finalizer keeps."""
+    jobs = up.get("jobs", "-l", "scaledjob.keda.sh/name=killed")["items"]
+    return [one["metadata"]["name"] for one in jobs if one["metadata"].get("finalizers")]

@@ -74,6 +74,7 @@ OBJECT = {
         "leading": TEXT,
         "conditions": [{"type": TEXT, "status": TEXT, "reason": TEXT, "message": TEXT}],
     },
+    "claims": None,
     "rivals": [{"kind": TEXT, "name": TEXT}],
     "due": TEXT,
     "history": [{**LINE, "reasons": []}],

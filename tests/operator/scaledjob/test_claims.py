@@ -13,6 +13,7 @@ import pytest
 from parts import virtualtime
 from parts.claim_broker import ClaimCluster, claiming
 from parts.cluster import redis
+from tidegate.cli.output.explanation import lines
 from tidegate.core.claims.values import Acknowledge, Renew, Take
 from tidegate.kube.resource import JOBS, SCALED_JOBS
 from tidegate.operator.scaledjob.claims.claiming import EVERYWHERE, MayClaim
@@ -191,6 +192,46 @@ async def test_locally_a_template_that_mentions_the_message_asks_for_it(
     await cluster.scaled_job(pollingInterval=5, jobTargetRef=target)
     await clock.sleep(10)
     assert cluster.carried() == ["a"]
+
+
+@claimed(EVERYWHERE)
+async def test_locally_what_cannot_be_claimed_is_counted_as_before_and_told(
+    clock: Any, cluster: ClaimCluster
+) -> None:
+    cluster.push("a")
+    container = {"name": "c", "image": "i", "command": ["sh", "-c", 'work "$KEDA_TASK_DATA"']}
+    target = {"template": {"spec": {"containers": [container]}}}
+    await cluster.scaled_job(
+        "crunch", {**redis(), "type": "redis-cluster"}, pollingInterval=5, jobTargetRef=target
+    )
+    await clock.sleep(10)
+    assert len(cluster.found()) == 1
+    assert cluster.broker.commands == []
+    assert any("KEDA_TASK_DATA stays empty" in text for _, _, text, _ in cluster.events("crunch"))
+
+
+@claimed()
+async def test_explain_and_metrics_tell_what_is_held(clock: Any, cluster: ClaimCluster) -> None:
+    cluster.push("a", "b", "c", "d")
+    await cluster.claiming_job()
+    await clock.sleep(10)
+    await cluster.finish(cluster.found()[0]["metadata"]["name"])
+    await clock.sleep(30)
+    found = await cluster.operator.explain(SCALED_JOBS, "shop", "crunch")
+    claims = found["claims"]
+    assert (claims["source"], claims["held"]) == ("list jobs of Redis redis:6379", 3)
+    names = {one["metadata"]["name"] for one in cluster.found()}
+    assert all(
+        one["attempt"] == 1 and one["job"] in names and one["age_s"] > 20 for one in claims["messages"]
+    )
+    assert found["outlook"] == []
+    text = "\n".join(lines(found, has_history=False))
+    assert "claimed from list jobs of Redis redis:6379: 3 messages" in text
+    assert f"{claims['messages'][0]['id']}: Job " in text
+    told = {one.family.name: one.samples for one in await cluster.operator.figures().gather()}
+    assert told["tidegate_claims_held"] == {("shop", "crunch"): 3.0}
+    assert told["tidegate_claims_total"]["shop", "crunch", "claimed"] == 4.0
+    assert told["tidegate_claims_total"]["shop", "crunch", "acknowledged"] == 1.0
 
 
 @claimed()

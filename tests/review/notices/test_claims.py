@@ -80,6 +80,14 @@ def test_what_does_nothing_is_told(
     assert all(part in text for part, text in zip(told, found, strict=True))
 
 
+@pytest.mark.parametrize(("triggers", "is_told"), [((), False), ((CRON,), True)])
+def test_jobs_that_read_a_message_which_nobody_brings_are_told(triggers: Any, is_told: bool) -> None:
+    command = ["sh", "-c", 'work "$KEDA_TASK_DATA"']
+    object = decode(manifest(*triggers, annotations={}, command=command))
+    assert isinstance(object, ScaledJob)
+    assert any("stays empty" in one.message for one in claim_notices(object)) == is_told
+
+
 def test_an_edit_of_the_annotation_alone_is_told_as_well() -> None:
     old = manifest(CRON, annotations={}, command=["work"])
     new = manifest(CRON, annotations={CLAIM: "true"}, command=["work"])

@@ -48,6 +48,8 @@ def _plain(found: Entry, now: datetime, *, has_history: bool) -> Iterator[str]:
         yield f"  {number}. {reason['text']}  [{reason['code']}]"
     if found["hpa"]:
         yield from _hpa(found, found["hpa"], now)
+    if found["claims"]:
+        yield from _claims(found["claims"])
     for rival in found["rivals"]:
         yield ""
         yield (
@@ -216,6 +218,20 @@ def _hpa(found: Entry, hpa: Entry, now: datetime) -> Iterator[str]:
     looked = f" (looked {_far(hpa['lookedAt'], now)})" if hpa["lookedAt"] else ""
     yield f"the HPA {hpa['name']}{does}{looked}" + (":" if told else "")
     yield from told
+
+
+def _claims(claims: Entry) -> Iterator[str]:
+    """What is claimed, message by message."""
+    yield ""
+    held = counted(claims["held"], "message") if claims["isKnown"] else "not known yet how many messages"
+    yield f"claimed from {claims['source']}: {held}"
+    for one in claims["messages"]:
+        job = f"Job {one['job']}" if one["job"] else "no Job yet"
+        yield f"  {one['id']}: {job}, attempt {one['attempt']}, claimed {_ago(one['age_s'])}"
+    if claims["held"] > len(claims["messages"]):
+        yield f"  and {claims['held'] - len(claims['messages'])} more"
+    if claims["failure"]:
+        yield f"  {claims['failure']}"
 
 
 def _outlook(found: Entry) -> Iterator[str]:

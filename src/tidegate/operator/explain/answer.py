@@ -22,6 +22,7 @@ from tidegate.core.triggers.summary import summary_of
 from tidegate.core.values import Decision, HpaView, ResourceUse, Seen
 from tidegate.kube.resource import HPAS, SCALED_OBJECTS
 from tidegate.operator.explain import triggers as explained_triggers
+from tidegate.operator.explain.claims import claims
 from tidegate.operator.explain.hpa import told_by
 from tidegate.operator.explain.triggers import Entry, Subject
 from tidegate.operator.explain.workers import Workers
@@ -63,6 +64,7 @@ def explained(
         "notices": tracked.plan.notices_of(None) if tracked.plan is not None else [],
         "reasons": [reason_values(one) for one in decision.reasons] if decision else [],
         "hpa": subject.hpa.entry(_leading(triggers, formula)) if subject.hpa is not None else None,
+        "claims": claims(subject),
         "rivals": _rivals(subject),
         "outlook": [_prospect(one) for one in prospects],
         "due": _due(decision, prospects),
@@ -141,7 +143,8 @@ def _rivals(subject: Subject) -> list[Entry]:
 def _outlook(subject: Subject) -> tuple[Prospect, ...]:
     """What would change the number."""
     tracked, object, views = subject.tracked, subject.object, subject.views
-    if tracked.plan is None:
+    if tracked.plan is None or tracked.claims is not None:
+        # Nothing is counted where messages are claimed.
         return ()
     views = tracked.plan.foreseen(views, subject.now)
     if isinstance(object, ScaledJob):

@@ -129,6 +129,10 @@ class Figures:
         found[known.JOB_ERRORS if is_job else known.OBJECT_ERRORS].set(errors, namespace, name)
         if not is_job:
             found[known.OBJECT_PAUSED].set(float(is_paused(object)), namespace, name)
+        if tracked.claims is not None:
+            for outcome, count in tracked.claims.counts.items():
+                found[known.CLAIMS].set(float(count), namespace, name, outcome)
+            found[known.CLAIMS_HELD].set(float(len(tracked.claims.memory.held)), namespace, name)
         late_s = lateness_of(self._steps, tracked)
         if late_s is not None:
             kind = "scaledjob" if is_job else "scaledobject"

@@ -12,7 +12,7 @@ from tidegate import scalers
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.problems import Problem
-from tidegate.core.claims.expansion import expansion_problems
+from tidegate.core.claims.expansion import DATA, expansion_problems, mentions
 from tidegate.core.claims.wishes import CLAIM, PREFIX, wish_problems, wishes_of
 from tidegate.kit.scaler import Polled
 
@@ -36,10 +36,27 @@ def claim_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
     yield from wish_problems(annotations)
     wishes = wishes_of(annotations)
     if not wishes.claim:
+        yield from _of_empty_messages(object)
         if CLAIM not in annotations and ours:
             yield Problem(f"metadata.annotations.{ours[0]}", f'has no effect without {CLAIM}: "true"')
         return
     yield from _of_claiming(object)
+
+
+def can_claim(object: ScaledJob) -> bool:
+    """Whether it has a single trigger, and one of a type whose messages can be claimed."""
+    if len(object.spec.triggers) != 1:
+        return False
+    kind = scalers.find(object.spec.triggers[0].type)
+    return kind is not None and issubclass(kind, Polled) and kind.is_claimable
+
+
+def _of_empty_messages(object: ScaledJob) -> Iterator[Problem]:
+    """Jobs that read a message which nothing puts there. What can claim may do so, in local mode unasked."""
+    if not can_claim(object) and mentions(object.spec.job_target_ref.template):
+        types = ", ".join(dict.fromkeys(one.type for one in object.spec.triggers))
+        text = f"{DATA} stays empty in its Jobs: messages of {types} are not claimed, see docs/claims.md"
+        yield Problem("spec.jobTargetRef.template", text)
 
 
 def _of_claiming(object: ScaledJob) -> Iterator[Problem]:

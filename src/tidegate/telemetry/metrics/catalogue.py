@@ -168,6 +168,17 @@ ACTIONS = Family(
     "What was done: targets `scaled` between zero and one, `jobs_created`, `jobs_deleted`, `hpas_deleted`.",
     "ours",
 )
+CLAIMS = Family(
+    "tidegate_claims_total",
+    "counter",
+    ("namespace", "scaledJob", "outcome"),
+    "What became of claimed messages: `claimed`, `renewed`, `acknowledged`, `released` (a Job failed), "
+    "`dead_lettered`, `given_back`, `lost` (somebody else holds it), `failed` (the broker did not do it).",
+    "ours",
+)
+CLAIMS_HELD = Family(
+    "tidegate_claims_held", "gauge", ("namespace", "scaledJob"), "Messages that are held.", "ours"
+)
 HPA_QUESTIONS = Family(
     "tidegate_external_metric_questions_total",
     "counter",
@@ -365,6 +376,8 @@ OURS = (
     FALLBACK,
     DECISIONS,
     ACTIONS,
+    CLAIMS,
+    CLAIMS_HELD,
     HPA_QUESTIONS,
     WAKE_UPS,
     PUSHES,

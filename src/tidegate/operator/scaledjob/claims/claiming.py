@@ -17,6 +17,7 @@ from tidegate.core.scaledjob.job_count import range_of
 from tidegate.kit.scaler import Polled
 from tidegate.kit.systems.claims import Source
 from tidegate.operator.reconcile.trigger_plan import Plan
+from tidegate.review.notices.claims import can_claim
 
 Object = dict[str, Any]
 
@@ -60,7 +61,7 @@ def is_asked_for(object: ScaledJob, template: Object | None, may: MayClaim) -> b
         # It says something, and nobody knows what: nothing is counted that was meant to be claimed.
         return True
     if claim is None:
-        return may.is_implied and mentions(template)
+        return may.is_implied and can_claim(object) and mentions(template)
     return claim
 
 

@@ -63,7 +63,6 @@ class Starting:
             text = f"Failed to create job {general}: {said.replace(name, general)}"
             await self.steps.writer.event(place, EmitEvent("Warning", "KEDAJobCreateFailed", text))
         if made.created:
-            state.counts["jobs"] += len(made.created)
             text = f"Created {len(made.created)} jobs"
             await self.steps.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))
         for body in bodies:
