@@ -30,6 +30,11 @@ from tidegate.kit.systems import kafka, rabbitmq, redis, sql
 from tidegate.kit.systems.aws import AwsServer, SqsQueue
 from tidegate.kit.systems.azure import Namespace
 from tidegate.kit.systems.azure_eventhub import EventHubServer, HubPositions
+from tidegate.kit.systems.azure_explorer import ExplorerQuery, ExplorerServer
+from tidegate.kit.systems.azure_insights import InsightsMetric, InsightsServer
+from tidegate.kit.systems.azure_keyvault import KeyVaultServer, VaultSecret
+from tidegate.kit.systems.azure_logs import LogQuery, LogsServer
+from tidegate.kit.systems.azure_monitor import MetricPoint, MonitorServer
 from tidegate.kit.systems.azure_servicebus import ActiveMessages, ServiceBusServer
 from tidegate.kit.systems.azure_storage import QueueMessages, StorageServer
 from tidegate.kit.systems.beanstalkd import BeanstalkdServer, TubeJobs
@@ -78,6 +83,15 @@ def _key() -> str:
 NOT_DIALLED = {"kubernetes", "service_accounts"}
 
 QUESTIONS: dict[str, Callable[[str, int], Question]] = {
+    "azure_explorer": lambda host, port: ExplorerQuery(ExplorerServer(f"http://{host}:{port}"), "db", "T"),
+    "azure_insights": lambda host, port: InsightsMetric(
+        InsightsServer(f"http://{host}:{port}"), "app", "requests/count", "sum", "PT5M"
+    ),
+    "azure_keyvault": lambda host, port: VaultSecret(KeyVaultServer(f"http://{host}:{port}"), "redis"),
+    "azure_logs": lambda host, port: LogQuery(LogsServer(f"http://{host}:{port}"), "workspace", "T"),
+    "azure_monitor": lambda host, port: MetricPoint(
+        MonitorServer(f"http://{host}:{port}"), "/subscriptions/s", "Microsoft.Web/sites", "Requests", "Total"
+    ),
     "aws": lambda host, port: SqsQueue(
         AwsServer("sqs", "eu-west-1", AwsKeys("id", "key"), f"http://{host}:{port}"), "jobs"
     ),
@@ -210,7 +224,8 @@ def every_system() -> set[str]:
         for one in pkgutil.iter_modules(rooms.__path__)
     ]
     servers = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
-    return {one.system for one in servers if isinstance(vars(one).get("system"), str)}
+    # A base that several servers share has none.
+    return {one.system for one in servers if isinstance(vars(one).get("system"), str) and one.system}
 
 
 def test_each_system_is_in_the_table() -> None:
