@@ -160,23 +160,6 @@ def test_restricted_access_reads_secrets_of_the_cluster_namespace_only(world, re
     assert resolved("x", options=restricted).params == {"p": "cluster", "q": "settings"}
 
 
-GOOGLE = {"secrets": [{"parameter": "p", "id": "i"}]}
-
-
-@pytest.mark.parametrize(
-    ("spec", "word"),
-    [
-        ({"gcpSecretManager": {"secrets": [{"parameter": "p", "id": "i"}]}}, "gcpSecretManager"),
-    ],
-)
-def test_a_source_that_is_not_offered_is_refused_by_name(spec, word, world, resolved):
-    world.secret("s", k="v")
-    world.authentication("x", {**spec, "secretTargetRef": [ref("p", "s", "k")]})
-    failure = resolved("x")
-    assert failure.kind == "Unsupported"
-    assert f"TriggerAuthentication shop/x: {word} is not supported" in failure.message
-
-
 def test_pod_identity_none_is_nothing(world, resolved):
     world.authentication("x", {"podIdentity": {"provider": "none"}})
     assert resolved("x").params == {}
@@ -193,13 +176,6 @@ def test_an_identity_comes_with_the_parameters(world, resolved):
     azure = {"provider": "azure-workload", "identityId": "i", "identityTenantId": "t"}
     world.authentication("y", {"podIdentity": azure})
     assert resolved("y").identity == Identity("azure-workload", client_id="i", tenant_id="t")
-
-
-def test_what_is_not_offered_outweighs_what_is_missing(world, resolved):
-    world.authentication("x", {"gcpSecretManager": GOOGLE, "secretTargetRef": [ref("p", "gone", "k")]})
-    failure = resolved("x")
-    assert failure.kind == "Unsupported"
-    assert "there is no Secret shop/gone" in failure.message
 
 
 def test_an_authentication_that_does_not_fit_its_kind_says_so(world, resolved):

@@ -32,7 +32,8 @@ from tidegate.kit import reading
 from tidegate.kit.identity import Identity, IdentityToken
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
-from tidegate.kit.systems.gcp import GcpServer, NewestPoint, read_account
+from tidegate.kit.systems.gcp import GcpServer, read_account
+from tidegate.kit.systems.gcp_monitoring import NewestPoint
 from tidegate.kit.systems.http import HttpLogin, HttpServer
 
 SIZE = "pubsub.googleapis.com/subscription/num_undelivered_messages"
@@ -313,6 +314,25 @@ async def test_a_token_of_an_identity_that_is_refused_is_replaced_in_the_same_ro
             cloud.revoked.update(cloud.tokens)
             assert (await one_round([as_identity(fake, "orders")], **around)).values == [4]
     assert len(cloud.tokens) == 2
+
+
+async def test_triggers_on_google_s_managed_prometheus_share_the_token_too(tmp_path: Path) -> None:
+    async with as_program(tmp_path) as (cloud, fake, around):
+        cloud.promql = {f"q{number}": number for number in range(20)}
+        address = f"https://monitoring.googleapis.com:{fake.port}/v1/projects/p/location/global/prometheus"
+        triggers = []
+        for number in range(1000):
+            texts = {"serverAddress": address, "query": f"q{number % 20}", "threshold": "1"}
+            kind: Any = scalers.find("prometheus")
+            sources = Sources(texts, {}, {}, identity=Identity("gcp"))
+            trigger = Trigger(type="prometheus", metadata=texts)
+            triggers.append(reading.build(kind, trigger, sources, Scope("shop")))
+        round = await one_round(triggers, **around)
+        assert round.values == [number % 20 for number in range(1000)]
+        assert len(fake.requests) == 21, "a token, and each query once"
+        cloud.revoked.update(cloud.tokens)
+        assert (await one_round(triggers[:1], **around)).values == [0]
+        assert len(cloud.tokens) == 2, "a token that is refused is replaced at once"
 
 
 async def test_a_token_of_an_identity_is_shown_to_no_stranger(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ from tidegate.kit.systems.elastic_forecast import Forecast, ForecastServer
 from tidegate.kit.systems.elasticsearch import Search, SearchServer
 from tidegate.kit.systems.etcd import EtcdServer, EtcdValue
 from tidegate.kit.systems.external import Caller, ExternalServer, ExternalSpecs
-from tidegate.kit.systems.gcp import GcpServer, NewestPoint
+from tidegate.kit.systems.gcp import GcpServer
+from tidegate.kit.systems.gcp_monitoring import NewestPoint
 from tidegate.kit.systems.github import GithubJobs, GithubServer
 from tidegate.kit.systems.graphite import GraphiteServer, LatestPoint
 from tidegate.kit.systems.http import HttpLogin, HttpQuestion, HttpRequest, HttpServer, OAuthClient

@@ -27,7 +27,7 @@ SCOPE = "https://www.googleapis.com/auth/monitoring.read"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 _FILTER = re.compile(
-    r'metric\.type = "(?P<metric>[^"]+)" AND resource\.type = "(?P<resource>\w+)"'
+    r'metric\.type = "(?P<metric>[^"]+)"(?: AND resource\.type = "(?P<resource>\w+)")?'
     r' AND resource\.labels\.project_id = "(?P<project>[^"]+)"'
     r' AND resource\.labels\.(?P<label>\w+) = (?:one_of\((?P<many>[^)]+)\)|"(?P<one>[^"]+)")'
 )
@@ -72,8 +72,9 @@ def key_file(origin: str, **fields: Any) -> str:
 class FakeGoogle:
     """`points` by project, metric type and resource's name: (age in seconds, typed value), the newest first.
 
-    `reduced` are those of the query language, by the reducer too. `page` is how many series a page has,
-    `errors` are told beside what was found, `life_s` how long a token lives.
+    `filtered` are the pages of a whole filter. `reduced` are those of the query language, by the reducer too.
+    `page` is how many series a page has, `errors` are told beside what was found, `life_s` how long a token
+    lives.
     """
 
     points: dict[tuple[str, str, str], list[tuple[float, Any]]] = field(default_factory=dict)
@@ -87,6 +88,8 @@ class FakeGoogle:
     revoked: set[str] = field(default_factory=set)
     claims: list[Any] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    promql: dict[str, float] = field(default_factory=dict)
+    filtered: dict[str, list[Any]] = field(default_factory=dict)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/token":
@@ -96,6 +99,10 @@ class FakeGoogle:
             return error(401, "UNAUTHENTICATED", f"the token {token} is not valid")
         if self.status != 200:
             return error(self.status, "UNAVAILABLE", "as the test says")
+        if request.path.endswith("/prometheus/api/v1/query"):
+            value = [time.time(), str(self.promql[request.query["query"]])]
+            told = {"resultType": "vector", "result": [{"metric": {}, "value": value}]}
+            return web.json_response({"status": "success", "data": told})
         found = re.fullmatch(r"/v3/projects/([^/]+)/timeSeries(:query)?", request.path)
         if found is None:
             return error(404, "NOT_FOUND", "no such method")
@@ -126,6 +133,11 @@ class FakeGoogle:
         text = request.query["filter"]
         assert len(text) <= 2048
         self.seen.append(text)
+        if text in self.filtered:
+            page = int(request.query.get("pageToken", 0))
+            pages = self.filtered[text]
+            more = {"nextPageToken": str(page + 1)} if page + 1 < len(pages) else {}
+            return web.json_response({**pages[page], **more})
         found = _FILTER.fullmatch(text)
         if found is None:
             return error(400, "INVALID_ARGUMENT", "the filter cannot be read")

@@ -15,7 +15,8 @@ from tidegate.kit.identity import Identity, ServiceAccount
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
-from tidegate.kit.systems.gcp import GcpServer, NewestPoint
+from tidegate.kit.systems.gcp import GcpServer
+from tidegate.kit.systems.gcp_monitoring import NewestPoint
 from tidegate.testing.sheets import Sample
 
 KEY_FILE = {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
-from tidegate.base.errors import Malformed, Unsupported
+from tidegate.base.errors import Malformed
 from tidegate.kit import reading
+from tidegate.kit.identity import Identity, IdentityToken, ServiceAccount
 from tidegate.kit.picking.gjson import Json
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
@@ -29,12 +31,15 @@ BASE = {"serverAddress": "http://prometheus:9090", "query": "up", "threshold": "
 
 
 def build(
-    metadata: dict[str, str], auth: dict[str, str] | None = None, env: dict[str, str] | None = None
+    metadata: dict[str, str],
+    auth: dict[str, str] | None = None,
+    env: dict[str, str] | None = None,
+    identity: Identity | None = None,
 ) -> Any:
     texts = {**BASE, **metadata}
     kind = scalers.find("prometheus")
     assert kind is not None
-    sources = Sources(texts, env or {}, auth or {})
+    sources = Sources(texts, env or {}, auth or {}, identity=identity)
     return reading.build(kind, Trigger(type="prometheus", metadata=texts), sources, Scope("shop"))
 
 
@@ -142,21 +147,62 @@ def test_what_counts_as_nothing_is_the_users_choice(
             assert value(body, ignoreNullValues=ignore) == expected
 
 
+# --- Google's managed service
+
+MANAGED = {"serverAddress": "https://monitoring.googleapis.com/v1/projects/p/location/global/prometheus"}
+GOOGLE = Identity("gcp")
+KEY = json.dumps({"type": "service_account", "client_email": "me@p", "private_key": "hunter2"})
+ACCOUNT = ServiceAccount("me@p", "hunter2")
+SCOPE = "https://www.googleapis.com/auth/monitoring.read"
+
+
 @pytest.mark.parametrize(
-    ("metadata", "auth", "env", "identity"),
+    ("metadata", "auth", "env", "identity", "token"),
     [
-        ({}, {"GoogleApplicationCredentials": "{}"}, {}, "a Google service account"),
-        ({"credentialsFromEnv": "G"}, {}, {"G": "{}"}, "a Google service account"),
-        ({"credentialsFromEnvFile": "G"}, {}, {}, "a Google service account"),
+        ({}, {}, {}, GOOGLE, IdentityToken(GOOGLE, SCOPE)),
+        ({}, {"GoogleApplicationCredentials": KEY}, {}, GOOGLE, IdentityToken(GOOGLE, SCOPE)),
+        ({}, {"GoogleApplicationCredentials": KEY}, {}, None, IdentityToken(ACCOUNT, SCOPE)),
+        ({"credentialsFromEnv": "G"}, {}, {"G": KEY}, None, IdentityToken(ACCOUNT, SCOPE)),
+        ({}, {}, {}, None, None),
     ],
 )
-def test_a_server_that_wants_an_identity_is_not_asked_and_told(
-    metadata: dict[str, str], auth: dict[str, str], env: dict[str, str], identity: str
+def test_google_s_service_is_asked_with_a_token(
+    metadata: dict[str, str],
+    auth: dict[str, str],
+    env: dict[str, str],
+    identity: Identity | None,
+    token: IdentityToken | None,
 ) -> None:
-    with pytest.raises(Unsupported, match=f"requests with {identity} are not offered yet"):
-        asked(build(metadata, auth, env))
-    signed_in = build({**metadata, "authModes": "bearer"}, {**auth, "token": "t"}, env)
+    scaler = build({**MANAGED, **metadata, "unsafeSsl": "true"}, auth, env, identity)
+    server = asked(scaler).server
+    assert server.login == HttpLogin(token=token)
+    assert server.tls.is_verified == (token is not None), "whoever reads a token may use it"
+
+
+def test_a_login_by_modes_comes_before_a_key_and_not_beside_an_identity() -> None:
+    signed_in = build({"authModes": "bearer"}, {"token": "t", "GoogleApplicationCredentials": KEY})
     assert asked(signed_in).server.login == HttpLogin((("Authorization", "Bearer t"),))
+    (problem,) = build({**MANAGED, "authModes": "bearer"}, {"token": "t"}, identity=GOOGLE)
+    assert (problem.path, problem.message) == (
+        "authModes",
+        "pod identity cannot be enabled with other auth types",
+    )
+
+
+def test_an_identity_s_token_goes_to_google_alone() -> None:
+    for address in ("http://prometheus:9090", "https://monitoring.googleapis.com.example/v1"):
+        (problem,) = build({"serverAddress": address}, identity=GOOGLE)
+        assert problem.path == "serverAddress"
+        assert "googleapis.com alone" in problem.message
+        assert not isinstance(build({"serverAddress": address}, {"GoogleApplicationCredentials": KEY}), tuple)
+
+
+def test_a_key_that_is_none_and_a_file_of_the_autoscaler_s_are_told() -> None:
+    (problem,) = build(MANAGED, {"GoogleApplicationCredentials": "hunter2"})
+    assert problem.path == "GoogleApplicationCredentials"
+    assert "hunter2" not in problem.message
+    (problem,) = build({**MANAGED, "credentialsFromEnvFile": "G"})
+    assert problem.path == "credentialsFromEnvFile"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 Order: env, configMapTargetRef, secretTargetRef, then the sources that are fetched, as `_FETCHED` lists them;
 a later one overwrites an equal parameter, also one that is missing there. With filePath the file is all there
-is. Sources that are not offered are refused by name.
+is.
 """
 
 from __future__ import annotations
@@ -25,9 +25,16 @@ from tidegate.auth.identities import identity_of
 from tidegate.auth.lending import Lending, lending_of
 from tidegate.auth.lookup import named
 from tidegate.auth.scope import Scope
-from tidegate.auth.sources import aws_secrets, azure_key_vault, oauth2, service_account_token, vault
+from tidegate.auth.sources import (
+    aws_secrets,
+    azure_key_vault,
+    gcp_secrets,
+    oauth2,
+    service_account_token,
+    vault,
+)
 from tidegate.auth.sources.place import Found, Place, Waiting, Wanted
-from tidegate.base.errors import Misconfigured, TidegateError, Unsupported
+from tidegate.base.errors import Misconfigured, TidegateError
 from tidegate.kit.identity import Identity
 from tidegate.kube.resource import (
     CLUSTER_TRIGGER_AUTHENTICATIONS,
@@ -37,13 +44,13 @@ from tidegate.kube.resource import (
     Resource,
 )
 
-_OFFERED = "secretTargetRef, configMapTargetRef, env or filePath"
 _KINDS = (None, "", "TriggerAuthentication", "ClusterTriggerAuthentication")
 _KEYS_SHOWN = 8
 
 _FETCHED: tuple[tuple[str, str, Callable[[Place, Any], Iterator[Wanted | Found]]], ...] = (
     ("hashiCorpVault", "hashi_corp_vault", vault.wanted),
     ("azureKeyVault", "azure_key_vault", azure_key_vault.wanted),
+    ("gcpSecretManager", "gcp_secret_manager", gcp_secrets.wanted),
     ("awsSecretManager", "aws_secret_manager", aws_secrets.wanted),
     ("boundServiceAccountToken", "bound_service_account_token", service_account_token.wanted),
     ("oauth2", "oauth2", oauth2.wanted),
@@ -80,7 +87,7 @@ def parameters_of(scope: Scope, trigger: Trigger, errors: list[TidegateError]) -
         errors.append(error)
         return Parameters()
     spec, lending = named_one.spec, lending_of(scope, named_one)
-    found = dict(_values(scope, ref, spec, lending, errors))
+    found = dict(_values(scope, ref, spec, lending))
     errors += (value for value in found.values() if isinstance(value, TidegateError))
     params = {parameter: value for parameter, value in found.items() if isinstance(value, str)}
     waiting = dict.fromkeys(value.text for value in found.values() if isinstance(value, Waiting))
@@ -129,13 +136,9 @@ def _values(
     ref: AuthenticationRef,
     spec: TriggerAuthenticationSpec,
     lending: Lending,
-    errors: list[TidegateError],
 ) -> Iterator[Found]:
     at = _place(scope, ref, lending)
     about, place, secrets = at.about, at.namespace, at.secrets
-    for _, word in not_offered(spec):
-        step = f"use {_OFFERED}"
-        errors.append(Unsupported(f"resolve {about}", answer=f"{word} is not supported", next_step=step))
     if spec.file_path:
         yield from _from_file(scope, ref, spec.file_path)
         return
@@ -160,13 +163,6 @@ def _fetched(place: Place, spec: TriggerAuthenticationSpec) -> Iterator[Found]:
         except TidegateError as error:
             # Without its credential nothing of it can be had; the others are read all the same.
             yield word, error
-
-
-def not_offered(spec: TriggerAuthenticationSpec) -> Iterator[tuple[str, str]]:
-    """The field and the name of each source that this version cannot ask."""
-    for word, is_used in (("gcpSecretManager", spec.gcp_secret_manager),):
-        if is_used:
-            yield word, word
 
 
 def _from_env(scope: Scope, about: str, variable: EnvRef) -> str | TidegateError:

@@ -42,7 +42,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar
 
-from tidegate.base.errors import Malformed
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
 from tidegate.kit.answers import number
@@ -58,8 +57,8 @@ from tidegate.kit.settings import (
     setting,
     target,
 )
-from tidegate.kit.systems.gcp import GcpAccess, NewestPoint, Service
 from tidegate.kit.systems.gcp_metrics import reducer, snake_case
+from tidegate.kit.systems.gcp_monitoring import MonitoringAccess, NewestPoint, not_found
 
 _ME = (METADATA, ENVIRONMENT)
 _WHOLE = re.compile(r"projects/([a-z][a-zA-Z0-9-]*[a-zA-Z0-9])/(subscription|topic)s/([^/]*)")
@@ -69,9 +68,8 @@ _RENAMED = {"SubscriptionSize": "NumUndeliveredMessages"}
 
 
 @declared
-class GcpPubsub(GcpAccess):
+class GcpPubsub(MonitoringAccess):
     types: ClassVar[tuple[str, ...]] = ("gcp-pubsub",)
-    service: ClassVar[Service] = "monitoring"
     cost: ClassVar[str] = (
         "one call for some 60 names of a project and metric, 16 at a time; woken at most every 30 s"
     )
@@ -95,7 +93,7 @@ class GcpPubsub(GcpAccess):
     )
 
     def check(self) -> Iterator[Problem]:
-        yield from GcpAccess.check(self)
+        yield from MonitoringAccess.check(self)
         kind, written, account = self._kind(), self._written(), self.account()
         project, found, name = self._parts(account)
         if bool(self.subscription_name) == bool(self.topic_name):
@@ -126,9 +124,8 @@ class GcpPubsub(GcpAccess):
         if found is None and self.value_if_null is not None:
             return self.value_if_null
         if found is None:
-            answer = f"could not find stackdriver metric {metric} of {name} in the last {horizon_s:g} s"
-            step = "raise `timeHorizon`, or set `valueIfNull`"
-            raise Malformed("read the metric", on=question.server.label(), answer=answer, next_step=step)
+            what = f"{metric} of {name} in the last {horizon_s:g} s"
+            raise not_found(question, what, "raise `timeHorizon`, or set `valueIfNull`")
         return number(found, question)
 
     def _kind(self) -> str:

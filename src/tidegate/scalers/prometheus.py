@@ -45,8 +45,30 @@ spec:
 With `awsRegion` queries are signed for Amazon's managed service, with keys or an identity as for every AWS
 trigger ([AWS identities](../authentication/aws.md)); `serverAddress` is the workspace's URL without
 `/api/v1/query`. An Azure Monitor workspace is asked as an identity, at its own query endpoint: see
-[Azure identities](../authentication/azure.md). Google's managed service (`GoogleApplicationCredentials`,
-`credentialsFromEnv`) is not asked by this version: such a trigger says so.
+[Azure identities](../authentication/azure.md).
+
+Google's managed service wants a token: with `podIdentity: gcp` that of the autoscaler's own identity, which
+goes to googleapis.com alone, or that of a service account whose key `GoogleApplicationCredentials` or
+`credentialsFromEnv` holds: see [Google Cloud](../authentication/gcp.md). Either is a Monitoring Viewer:
+
+```yaml
+triggers:
+- type: prometheus
+  metadata:
+    serverAddress: https://monitoring.googleapis.com/v1/projects/shop-prod/location/global/prometheus
+    query: sum(pubsub_googleapis_com:subscription_num_undelivered_messages{subscription_id="orders"})
+    threshold: "10"
+  authenticationRef:
+    name: google
+---
+apiVersion: keda.sh/v1alpha1
+kind: TriggerAuthentication
+metadata:
+  name: google
+spec:
+  podIdentity:
+    provider: gcp
+```
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 """

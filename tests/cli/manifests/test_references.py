@@ -5,13 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from tidegate.cli.commands.validate import command
-from tidegate.cli.manifests.admission import admit
-from tidegate.kube.resource import TRIGGER_AUTHENTICATIONS
-from tidegate.local.apiserver.kinds import Kind
 
 ROOT = Path(__file__).parents[3]
 
@@ -120,14 +116,10 @@ def test_names_that_are_near_others_of_the_files_are_told() -> None:
     assert line.endswith('the files have no Secret "kyes"; did you mean "keys"?')
 
 
-def test_keys_and_sources_that_there_are_not() -> None:
-    wrong = authentication(
-        "secretTargetRef: [{parameter: password, name: keys, key: pasword}], podIdentity: {provider: gcp}"
-    )
+def test_keys_that_there_are_not() -> None:
+    wrong = authentication("secretTargetRef: [{parameter: password, name: keys, key: pasword}]")
     never = "(admitted, but triggers that refer to it never scale)"
     assert sorted(told(wrong, SECRET)) == [
-        "error: spec.podIdentity.provider: this version cannot log in with gcp identities yet; "
-        f"use keys until it can {never}",
         'error: spec.secretTargetRef[0].key: Secret "keys" has no key "pasword" (it has: password, user); '
         f'did you mean "password"? {never}',
     ]
@@ -175,17 +167,6 @@ def test_only_the_first_of_several_servers_is_asked() -> None:
         "warning: spec.triggers[0].metadata.address: only the first of the servers is asked"
     )
     assert told(scaled("").replace("'r:1'", "'r:1,'")) == []
-
-
-def test_admission_warns_of_sources_that_this_version_has_not() -> None:
-    [body] = yaml.safe_load_all(authentication("podIdentity: {provider: gcp}"))
-    assert admit("CREATE", Kind(TRIGGER_AUTHENTICATIONS), body, None) == (
-        (),
-        [
-            "spec.podIdentity.provider: this version cannot log in with gcp identities yet; "
-            "use keys until it can"
-        ],
-    )
 
 
 AZURE_VAULT = (

@@ -16,7 +16,6 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.triggerauthentication import ClusterTriggerAuthentication, TriggerAuthentication
 from tidegate.api.triggers import AuthenticationRef
 from tidegate.api.validation.triggers import part
-from tidegate.auth.authentication import not_offered
 from tidegate.auth.environment import container_environment, find_container
 from tidegate.auth.lookup import Reader
 from tidegate.base.errors import TidegateError
@@ -126,15 +125,8 @@ def _variables(object: ScaledObject | ScaledJob, template: Object, shown: Shown)
 
 
 def of_authentication(object: TriggerAuthentication | ClusterTriggerAuthentication, shown: Shown) -> Findings:
-    """Sources that this version does not offer, and keys that the Secrets of the files have not."""
+    """Keys that the Secrets of the files have not, and what is told of the sources that are fetched."""
     found = Findings([], [])
-    identity = object.spec.pod_identity
-    if identity is not None and identity.provider not in ("none", "aws", "aws-eks", "azure-workload"):
-        text = f"this version cannot log in with {identity.provider} identities yet; use keys until it can"
-        found.problems.append(Problem("spec.podIdentity.provider", text, "FieldValueNotSupported"))
-    for field, word in not_offered(object.spec):
-        text = f"{word} is not supported; use secretTargetRef, configMapTargetRef, env or filePath"
-        found.problems.append(Problem(f"spec.{field}", text, "FieldValueNotSupported"))
     found.notices += allowed_namespaces_notices(object)
     if object.spec.hashi_corp_vault is not None:
         found.problems += vault_problems(object.spec.hashi_corp_vault)

@@ -1,7 +1,8 @@
 """Google Cloud: REST calls as a service account, or as an identity.
 
 `calls.py` sends calls, with tokens of `connections/identities`, and says what their errors mean,
-`monitoring.py` knows the calls of Cloud Monitoring, `connection.py` is the adapter.
+`connection.py` is the adapter. Each service has its calls: `monitoring.py` and `filters.py`, `secrets.py`,
+`spanner.py`, `storage.py`.
 """
 
 from __future__ import annotations

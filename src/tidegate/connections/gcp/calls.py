@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -19,12 +19,28 @@ from tidegate.connections.http.client import HttpClient
 from tidegate.connections.http.connection import Sending
 from tidegate.connections.http.failures import excerpt, phrase
 from tidegate.kit.identity import IdentityToken
-from tidegate.kit.systems.gcp import GcpServer, Service
+from tidegate.kit.systems.gcp import MONITORING_READ, GcpServer, Service
 from tidegate.kit.systems.http import HttpLogin, HttpRequest, HttpServer, Pairs
 
-SCOPES: dict[Service, str] = {"monitoring": "https://www.googleapis.com/auth/monitoring.read"}
+SCOPES: dict[Service, str] = {
+    "monitoring": MONITORING_READ,
+    "secretmanager": "https://www.googleapis.com/auth/cloud-platform",
+    "spanner": "https://www.googleapis.com/auth/spanner.data",
+    "storage": "https://www.googleapis.com/auth/devstorage.read_only",
+}
 
-_RIGHTS: dict[Service, str] = {"monitoring": "give the account the role Monitoring Viewer in the project"}
+_RIGHTS: dict[Service, str] = {
+    "monitoring": "give the account the role Monitoring Viewer in the project",
+    "secretmanager": "give the account the role Secret Manager Secret Accessor on the secret",
+    "spanner": "give the account the role Cloud Spanner Database Reader on the database",
+    "storage": "give the account the role Storage Object Viewer on the bucket",
+}
+_MISSING: dict[Service, str] = {
+    "monitoring": "check the names of project and metric",
+    "secretmanager": "check the names of project and secret, and the version",
+    "spanner": "check the names of project, instance and database",
+    "storage": "check the name of the bucket",
+}
 _STATUS = re.compile(r"[A-Z][A-Z_]{1,40}")
 
 
@@ -36,6 +52,11 @@ class Call:
     query: Pairs = ()
     body: bytes = b""
     attempted: str = ""
+
+    def with_query(self, name: str, value: str) -> Call:
+        """The same call, with another value of that parameter."""
+        rest = tuple(pair for pair in self.query if pair[0] != name)
+        return replace(self, query=(*rest, (name, value)))
 
 
 class Calls:
@@ -65,6 +86,10 @@ class Calls:
         if self._identities is None or self._server.identity is None:
             raise Misconfigured("find the project", on=self._server.label(), answer="no project is named")
         return await self._identities.project(self._server.identity)
+
+    @property
+    def label(self) -> str:
+        return self._server.label()
 
     def strange(self, attempted: str, answer: str) -> Malformed:
         return Malformed(attempted, on=self._server.label(), answer=answer)
@@ -107,5 +132,5 @@ class Calls:
             return Denied(attempted, on=on, answer=answer, next_step="check the account's key")
         if status == 403:
             return Denied(attempted, on=on, answer=answer, next_step=_RIGHTS[self._server.service])
-        step = "check the trigger's parameters" if status == 400 else "check the names of project and metric"
+        step = "check the trigger's parameters" if status == 400 else _MISSING[self._server.service]
         return Misconfigured(attempted, on=on, answer=answer, next_step=step)

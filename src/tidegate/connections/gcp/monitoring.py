@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from tidegate.base.errors import TidegateError, Unreachable
 from tidegate.connections.gcp.calls import Call, Calls
-from tidegate.kit.systems.gcp import NewestPoint
+from tidegate.connections.gcp.points import at, incomplete, list_of, no_number, number, stamp, text
+from tidegate.kit.systems.gcp_monitoring import NewestPoint
 
 NAMES_CHARS = 1500
 """So long the names in a filter may be together: a filter has some 2,000 characters."""
@@ -69,6 +70,27 @@ class Monitoring:
 
     async def values(self, questions: Sequence[NewestPoint]) -> dict[NewestPoint, Value]:
         """The newest value of each; raises what `Calls.send` raises."""
+        placed = await self._placed(questions)
+        found = await self._found([one for one in placed.values() if isinstance(one, NewestPoint)])
+        return {
+            one: found[there] if isinstance(there, NewestPoint) else there for one, there in placed.items()
+        }
+
+    async def _placed(
+        self, questions: Sequence[NewestPoint]
+    ) -> dict[NewestPoint, NewestPoint | TidegateError]:
+        """Those that name no project, in that of the identity that asks."""
+        placed: dict[NewestPoint, NewestPoint | TidegateError] = {one: one for one in questions}
+        homeless = [one for one in placed if not one.project]
+        if homeless:
+            try:
+                project = await self._calls.project()
+            except TidegateError as error:
+                return placed | dict.fromkeys(homeless, error)
+            placed |= {one: replace(one, project=project) for one in homeless}
+        return placed
+
+    async def _found(self, questions: Sequence[NewestPoint]) -> dict[NewestPoint, Value]:
         now_s = time.time()
         groups = list(grouped(questions))
         found: dict[Group, dict[str, _Found]] = {group: {} for group in groups}
@@ -87,7 +109,7 @@ class Monitoring:
                         found[group].setdefault(name, point)
                 except ValueError:
                     errors[group] = self._calls.strange(group.attempted, "its list is of another shape")
-                if told := _incomplete(answer):
+                if told := incomplete(answer):
                     errors.setdefault(group, self._partial(group, told))
                 if token := answer.get("nextPageToken"):
                     following[_page(call, str(token))] = group
@@ -109,11 +131,10 @@ class Monitoring:
             return error
         if point.at_s < now_s - question.horizon_s:
             return None
-        value = _number(point.value)
+        value = number(point.value)
         if value is None:
-            kinds = ", ".join(point.value) if isinstance(point.value, Mapping) else "nothing"
-            answer = f"its newest point is no number but {kinds[:60]}"
-            return self._calls.strange(f"read {question.metric} of {question.name}", answer)
+            attempted = f"read {question.metric} of {question.name}"
+            return self._calls.strange(attempted, no_number(point.value))
         return value
 
     def _partial(self, group: Group, count: int) -> TidegateError:
@@ -149,16 +170,17 @@ def _call(group: Group, now_s: float) -> Call:
 
 def _list(group: Group, now_s: float) -> Call:
     first = group.first
-    quoted = [f'"{name}"' for name in group.names]
+    quoted = [text(name) for name in group.names]
     wanted = quoted[0] if len(quoted) == 1 else f"one_of({', '.join(quoted)})"
+    of_type = f' AND resource.type = "{first.resource}"' if first.resource else ""
     filter = (
-        f'metric.type = "{first.metric}" AND resource.type = "{first.resource}"'
+        f'metric.type = "{first.metric}"{of_type}'
         f' AND resource.labels.project_id = "{first.project}" AND resource.labels.{first.label} = {wanted}'
     )
     query = (
         ("filter", filter),
-        ("interval.startTime", _stamp(now_s - group.length_s)),
-        ("interval.endTime", _stamp(now_s)),
+        ("interval.startTime", stamp(now_s - group.length_s)),
+        ("interval.endTime", stamp(now_s)),
         ("view", "FULL"),
         ("pageSize", _POINTS),
     )
@@ -183,61 +205,19 @@ def _page(call: Call, token: str) -> Call:
     """The same call for its next page."""
     if call.body:
         return replace(call, body=msgspec.json.encode({**msgspec.json.decode(call.body), "pageToken": token}))
-    query = tuple(pair for pair in call.query if pair[0] != "pageToken")
-    return replace(call, query=(*query, ("pageToken", token)))
+    return call.with_query("pageToken", token)
 
 
 def _points(group: Group, answer: Any) -> Iterator[tuple[str, _Found]]:
     """The newest point of each series that has any, by its resource's name. ValueError: another shape."""
-    for series in _list_of(answer, "timeSeriesData" if group.first.reducer else "timeSeries"):
+    for series in list_of(answer, "timeSeriesData" if group.first.reducer else "timeSeries"):
         if group.first.reducer:
-            name, points = _at(series, "labelValues", 0, "stringValue"), _at(series, "pointData")
+            name, points = at(series, "labelValues", 0, "stringValue"), at(series, "pointData")
         else:
-            name, points = _at(series, "resource", "labels", group.first.label), _at(series, "points")
+            name, points = at(series, "resource", "labels", group.first.label), at(series, "points")
         if not isinstance(name, str) or not isinstance(points or [], list):
             raise ValueError("a series without a name or points")
         if points:
-            end = _at(points[0], "timeInterval" if group.first.reducer else "interval", "endTime")
-            value = _at(points[0], "values", 0) if group.first.reducer else _at(points[0], "value")
+            end = at(points[0], "timeInterval" if group.first.reducer else "interval", "endTime")
+            value = at(points[0], "values", 0) if group.first.reducer else at(points[0], "value")
             yield name, _Found(datetime.fromisoformat(str(end)).timestamp(), value)
-
-
-def _incomplete(answer: Any) -> int:
-    """How many errors the answer tells of beside what it found."""
-    errors = answer.get("executionErrors") or answer.get("partialErrors")
-    return len(errors) if isinstance(errors, list) else int(bool(errors))
-
-
-def _number(value: Any) -> float | None:
-    """A double, or an integer, which JSON has as a text."""
-    if not isinstance(value, Mapping):
-        return None
-    double, integer = value.get("doubleValue"), value.get("int64Value")
-    if isinstance(double, int | float) and not isinstance(double, bool):
-        return float(double) if math.isfinite(double) else None
-    text = str(integer) if type(integer) in (int, str) else ""
-    return (
-        float(int(text)) if text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 21 else None
-    )
-
-
-def _list_of(answer: Any, name: str) -> Sequence[Any]:
-    """What an answer lists: JSON leaves out what is empty. ValueError where it is no list."""
-    found = answer.get(name)
-    if not isinstance(found or [], list):
-        raise ValueError(f"no list of {name}")
-    return found or []
-
-
-def _at(tree: Any, *path: str | int) -> Any:
-    """What the path leads to in JSON, None where it leads nowhere."""
-    for step in path:
-        if isinstance(step, int):
-            tree = tree[step] if isinstance(tree, list) and step < len(tree) else None
-        else:
-            tree = tree.get(step) if isinstance(tree, Mapping) else None
-    return tree
-
-
-def _stamp(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

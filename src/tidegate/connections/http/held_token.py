@@ -39,10 +39,11 @@ class HeldToken:
 
     async def token(self) -> str:
         """A token that is good now, or the error that says why there is none. Never for a server that
-        would read it in clear text, nor one of Google's for anybody else: whoever has it may use it."""
+        would read it in clear text, nor one of Google's for anybody else: whoever has it may use it. An
+        account's own key is its owner's, who may send its tokens anywhere."""
         identity = self._login.identity
-        is_foreign = isinstance(identity, Identity) and identity.provider == "gcp"
-        if is_foreign and not is_google(self._server.origin):
+        is_googles = isinstance(identity, Identity) and identity.provider == "gcp"
+        if is_googles and not is_google(self._server.origin):
             raise Misconfigured(
                 f"log in with the {identity.label()}",
                 on=self._server.label(),

@@ -1,4 +1,4 @@
-"""Google Cloud: who asks which service, what is asked of Monitoring, and the settings of an account."""
+"""Google Cloud: who asks which service, and the settings of an account."""
 
 from __future__ import annotations
 
@@ -15,12 +15,23 @@ from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, declared, setting
 from tidegate.kit.systems.http import read_url
 
-Service = Literal["monitoring"]
+Service = Literal["monitoring", "secretmanager", "spanner", "storage"]
 """As `<service>.googleapis.com` is called."""
+
+MONITORING_READ = "https://www.googleapis.com/auth/monitoring.read"
+"""The scope of tokens that read metrics."""
 
 PROJECT = re.compile(r"[a-z0-9][a-zA-Z0-9.:-]*")
 
-_NAMES: dict[Service, str] = {"monitoring": "Google Cloud Monitoring"}
+GOOGLE = Identity("gcp")
+"""The autoscaler's own, whatever else an authentication says of it."""
+
+_NAMES: dict[Service, str] = {
+    "monitoring": "Google Cloud Monitoring",
+    "secretmanager": "Google Secret Manager",
+    "spanner": "Google Cloud Spanner",
+    "storage": "Google Cloud Storage",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +54,6 @@ class GcpServer:
     def origin(self) -> str:
         """Where requests go: `scheme://host[:port]`."""
         return self.endpoint or f"https://{self.service}.googleapis.com"
-
-
-@dataclass(frozen=True, slots=True)
-class NewestPoint:
-    """The newest value of a resource's metric in the last `horizon_s`: a float, None for none at all.
-
-    Without a `project` it is in that of the identity that asks. The resource is of type `resource`
-    (`pubsub_topic`), its label `label` (`topic_id`) says `name`.
-    `reducer` makes one number of what a point holds, in Monitoring's query language, such as
-    `percentile(value, 99)`; without it a point is its own value. Of several series the first counts.
-    """
-
-    server: GcpServer
-    project: str
-    metric: str
-    resource: str
-    label: str
-    name: str
-    horizon_s: float
-    reducer: str = ""
 
 
 def is_google(origin: str) -> bool:
@@ -118,20 +109,21 @@ class GcpAccess(Polled):
         doc="Refused: files of the autoscaler are not read for a trigger.",
         default="",
     )
-    endpoint: str = setting(
-        "monitoringEndpoint",
-        doc="URL that stands in for `https://monitoring.googleapis.com`: private endpoints, proxies.",
-        default="",
-    )
     _server: GcpServer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """What cannot be read is a problem of `check`; nobody is asked until then."""
+        _, written = self.endpoint_setting()
         try:
-            endpoint = read_url(self.endpoint).origin if self.endpoint else ""
+            endpoint = read_url(written).origin if written else ""
         except ValueError:
             endpoint = ""
-        object.__setattr__(self, "_server", GcpServer(self.service, self.account(), endpoint, self.asks_as()))
+        identity = GOOGLE if self.asks_as() is not None else None
+        object.__setattr__(self, "_server", GcpServer(self.service, self.account(), endpoint, identity))
+
+    def endpoint_setting(self) -> tuple[str, str]:
+        """The name of the setting with a URL that stands in for the service's own, and that URL."""
+        raise NotImplementedError
 
     def account(self) -> ServiceAccount | None:
         """The account that asks; None where an identity does, and where the key cannot be read."""
@@ -147,15 +139,16 @@ class GcpAccess(Polled):
         return self._server
 
     def check(self) -> Iterator[Problem]:
-        if self.endpoint:
+        place, endpoint = self.endpoint_setting()
+        if endpoint:
             try:
-                read_url(self.endpoint)
+                read_url(endpoint)
             except ValueError as error:
-                yield Problem("monitoringEndpoint", f'"{self.endpoint}" {error}')
+                yield Problem(place, f'"{endpoint}" {error}')
         if self.asks_as() is not None:
-            if self.endpoint and not is_google(self._server.origin()):
+            if endpoint and not is_google(self._server.origin()):
                 message = "an identity's token goes to googleapis.com alone, over https"
-                yield Problem("monitoringEndpoint", message, "FieldValueNotSupported")
+                yield Problem(place, message, "FieldValueNotSupported")
             return
         name = "GoogleApplicationCredentials"
         if self.credentials:

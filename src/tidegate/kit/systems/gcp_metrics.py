@@ -1,4 +1,4 @@
-"""Names of Cloud Monitoring's metrics and reducers, made of what triggers call them."""
+"""Names of Cloud Monitoring's metrics, aligners and reducers, made of what triggers call them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,21 @@ def reducer(aggregation: str) -> str:
         return f"{aggregation}(value)"
     found = _PERCENTILE.fullmatch(aggregation)
     return f"percentile(value, {found[1]})" if found else ""
+
+
+_SHARES = ("percentile_99", "percentile_95", "percentile_50", "percentile_05")
+
+ALIGNERS = (
+    *("none", "delta", "rate", "interpolate", "next_older", "min", "max", "mean", "count", "sum", "stddev"),
+    *("count_true", "count_false", "fraction_true", *_SHARES, "percent_change"),
+)
+REDUCERS = (
+    *("none", "mean", "min", "max", "sum", "stddev", "count"),
+    *("count_true", "count_false", "fraction_true", *_SHARES),
+)
+"""As triggers call them, in any case."""
+
+
+def enum_name(prefix: str, known: tuple[str, ...], name: str) -> str:
+    """`rate` as `ALIGN_RATE`, "" for what is none."""
+    return f"{prefix}_{name.upper()}" if name.lower() in known else ""

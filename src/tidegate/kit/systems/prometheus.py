@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from tidegate.base.errors import Unsupported
 from tidegate.base.problems import Problem
 from tidegate.kit.httpaccess import HttpAccess
-from tidegate.kit.identity import Identity, IdentityToken, Provider
+from tidegate.kit.identity import IdentityToken, Provider
 from tidegate.kit.settings import (
     AUTHENTICATION,
     ENVIRONMENT,
@@ -20,6 +19,7 @@ from tidegate.kit.settings import (
 )
 from tidegate.kit.systems.azure_api import sdk_cloud, sdk_cloud_problems
 from tidegate.kit.systems.azure_clouds import endpoint_problems, is_private, scope_of
+from tidegate.kit.systems.gcp import MONITORING_READ, is_google, read_account
 from tidegate.kit.systems.http import HttpLogin, HttpRequest, header_problem, read_url
 from tidegate.kit.systems.prometheus_aws import AmazonAccess
 from tidegate.kit.tls import Tls
@@ -30,8 +30,8 @@ class PrometheusAccess(AmazonAccess):
     """Whom a trigger asks in PromQL."""
 
     product: ClassVar[str] = "Prometheus"
-    identities: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks", "azure-workload")
-    measured_with: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks", "azure-workload")
+    identities: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks", "azure-workload", "gcp")
+    measured_with: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks", "azure-workload", "gcp")
 
     server_address: str = setting("serverAddress", doc="Base URL; `/api/v1/query` is added.", hidden=True)
     namespace: str = setting("namespace", doc="Sent as the parameter `namespace`.", default="")
@@ -58,7 +58,9 @@ class PrometheusAccess(AmazonAccess):
         secret=True,
     )
     google_credentials_file: str = setting(
-        "credentialsFromEnvFile", doc="Variable with the path of that JSON.", default=""
+        "credentialsFromEnvFile",
+        doc="Refused: files of the autoscaler are not read for a trigger.",
+        default="",
     )
 
     def address(self) -> tuple[str, str]:
@@ -67,7 +69,7 @@ class PrometheusAccess(AmazonAccess):
     def tls(self) -> Tls:
         is_pinned = bool(self.auth_modes) and ("tls" in self.auth_modes or bool(self.ca))
         # Whoever could read a signature or a token could use it.
-        is_proved = self._is_of_azure() or self.signature() is not None
+        is_proved = self._is_of_azure() or self.signature() is not None or self._token() is not None
         return self.tls_of(is_verified=is_pinned or is_proved or not self.unsafe_ssl)
 
     def timeout_s(self) -> float | None:
@@ -83,6 +85,7 @@ class PrometheusAccess(AmazonAccess):
             )
         if self._is_of_azure():
             yield from self._azure_problems()
+        yield from self._google_problems()
         yield from self.aws_problems()
         yield from HttpAccess.check(self)
 
@@ -91,21 +94,26 @@ class PrometheusAccess(AmazonAccess):
 
     def login(self, given: HttpLogin = HttpLogin()) -> HttpLogin:  # noqa: B008
         """An identity's token, where one asks; or a signature."""
-        made = AmazonAccess.login(self, given)
-        identity = self._azure_identity()
-        if identity is None:
-            return made
-        return replace(made, token=IdentityToken(identity, scope_of(self._azure_audience())))
+        made, token = AmazonAccess.login(self, given), self._token()
+        return made if token is None else replace(made, token=token)
+
+    def _token(self) -> IdentityToken | None:
+        """Whose token requests carry; a login by `authModes` comes before it, a signature too."""
+        identity = self.identity
+        if self.auth_modes or self.signature() is not None:
+            return None
+        if self._is_of_azure() and identity is not None:
+            return IdentityToken(identity, scope_of(self._azure_audience()))
+        if identity is not None:
+            return IdentityToken(identity, MONITORING_READ) if identity.provider == "gcp" else None
+        try:
+            account = read_account(self.google_credentials) if self.google_credentials else None
+        except ValueError:
+            account = None
+        return IdentityToken(account, MONITORING_READ) if account is not None else None
 
     def query_request(self, query: str) -> HttpRequest:
-        """The instant query. Unsupported where the server wants an identity that we cannot prove yet."""
-        if identity := self._identity():
-            raise Unsupported(
-                "run the query",
-                on=self.server().label(),
-                answer=f"requests with {identity} are not offered yet; they come with a later version",
-                next_step="ask through a proxy that signs in, with authModes",
-            )
+        """The instant query."""
         parameters = [("query", query)]
         if self.namespace:
             parameters.append(("namespace", self.namespace))
@@ -118,18 +126,26 @@ class PrometheusAccess(AmazonAccess):
             attempted="run the query",
         )
 
-    def _identity(self) -> str:
-        """Whose identity the server wants, "" for none; a login by `authModes` comes before it."""
-        if self.auth_modes:
-            return ""
-        return "a Google service account" if self.google_credentials or self.google_credentials_file else ""
+    def _google_problems(self) -> Iterator[Problem]:
+        if self.identity is not None:
+            if self.identity.provider == "gcp" and self.auth_modes:
+                yield Problem("authModes", "pod identity cannot be enabled with other auth types")
+            elif self.identity.provider == "gcp" and not is_google(self.server().origin):
+                message = "a Google identity's token goes to https://….googleapis.com alone"
+                yield Problem("serverAddress", message, "FieldValueNotSupported")
+        elif self.auth_modes:
+            return
+        elif self.google_credentials:
+            try:
+                read_account(self.google_credentials)
+            except ValueError as error:
+                yield Problem("GoogleApplicationCredentials", f"its value {error}")
+        elif self.google_credentials_file:
+            message = "is not offered: files of the autoscaler are not read for a trigger"
+            yield Problem("credentialsFromEnvFile", message, "FieldValueNotSupported")
 
     def _is_of_azure(self) -> bool:
         return self.identity is not None and self.identity.provider == "azure-workload"
-
-    def _azure_identity(self) -> Identity | None:
-        """The identity that asks; a login by `authModes` comes before it, and is refused beside it."""
-        return self.identity if self._is_of_azure() and not self.auth_modes else None
 
     def _azure_audience(self) -> str:
         return self.azure_resource if is_private(self.cloud) else sdk_cloud(self.cloud).prometheus

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -26,6 +26,9 @@ UNSAID_S = 300.0
 
 LONGEST_S = 3600.0
 """Google's tokens live an hour; what a clock that is wrong makes of it is no longer."""
+
+PATIENCE = 3.0
+"""A token may take so many times as long as another answer: on GKE the first one of a pod takes seconds."""
 
 LIMIT_BYTES = 256 << 10
 _CODE = re.compile(r"[A-Za-z_]{1,40}")
@@ -56,7 +59,7 @@ async def exchanged(sent: Sent, purpose: Purpose, surroundings: Surroundings, na
     The connection is not kept: a token is fetched once an hour.
     """
     request = request_of(sent, purpose, name)
-    client = HttpClient(request.server, surroundings)
+    client = patient_client(request, surroundings)
     try:
         response = await client.send(request)
     finally:
@@ -64,6 +67,10 @@ async def exchanged(sent: Sent, purpose: Purpose, surroundings: Surroundings, na
     if response.status >= 300:
         raise refused(response, request, purpose, sent.secrets)
     return response
+
+
+def patient_client(request: HttpRequest, surroundings: Surroundings) -> HttpClient:
+    return HttpClient(request.server, replace(surroundings, timeout_s=surroundings.timeout_s * PATIENCE))
 
 
 def request_of(sent: Sent, purpose: Purpose, name: str = "") -> HttpRequest:

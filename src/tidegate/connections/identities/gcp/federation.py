@@ -19,12 +19,13 @@ from typing import Any
 import google.auth.exceptions
 import google.auth.transport
 
-from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unsupported
+from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.grants import Granted
 from tidegate.connections.http.answer import Response
 from tidegate.connections.http.failures import excerpt
 from tidegate.connections.identities.gcp.exchange import (
+    PATIENCE,
     UNSAID_S,
     Purpose,
     Sent,
@@ -55,7 +56,7 @@ async def federation_grant(info: Mapping[str, Any], scope: str, surroundings: Su
 
     def send(sent: Sent) -> Response:
         asked = asyncio.run_coroutine_threadsafe(exchanged(sent, purpose, surroundings), loop)
-        return asked.result(surroundings.timeout_s * _EXCHANGES)
+        return asked.result(surroundings.timeout_s * PATIENCE * _EXCHANGES)
 
     return await asyncio.to_thread(_refreshed, info, scope, purpose, _Through(send))
 
@@ -72,6 +73,8 @@ def _refreshed(info: Mapping[str, Any], scope: str, purpose: Purpose, through: A
         if through.has_answer:
             raise Malformed(purpose.attempted, answer="what came back holds no token") from None
         raise _unusable(error, purpose, through) from None
+    except TimeoutError:
+        raise Unreachable(purpose.attempted, answer="no answer in time") from None
     except OSError as error:
         answer = f"a file of it cannot be read ({error.strerror or type(error).__name__})"
         raise Misconfigured(purpose.attempted, answer=answer) from None

@@ -15,8 +15,14 @@ from tidegate.base.errors import Denied, Misconfigured
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.grants import Granted
 from tidegate.connections.http.answer import Response
-from tidegate.connections.http.client import HttpClient
-from tidegate.connections.identities.gcp.exchange import Purpose, Sent, refused, request_of, token_of
+from tidegate.connections.identities.gcp.exchange import (
+    Purpose,
+    Sent,
+    patient_client,
+    refused,
+    request_of,
+    token_of,
+)
 from tidegate.kit.identity import ServiceAccount
 from tidegate.kit.systems.http import encoded
 
@@ -31,7 +37,7 @@ async def key_grant(account: ServiceAccount, scope: str, surroundings: Surroundi
     purpose = Purpose(f"get an access token for {account.email}", "check that the account and its key exist")
     first = await _sent(account, scope, int(time.time()))
     request = request_of(first, purpose, "Google's token server")
-    client = HttpClient(request.server, surroundings)
+    client = patient_client(request, surroundings)
     try:
         response = await client.send(request)
         skew_s = _skew_s(response) if response.status == 400 else 0
