@@ -30,6 +30,9 @@ _PACKAGES = {
     "rbac.authorization.k8s.io": "rbac/v1",
     "coordination.k8s.io": "coordination/v1",
     "discovery.k8s.io": "discovery/v1",
+    "networking.k8s.io": "networking/v1",
+    "storage.k8s.io": "storage/v1",
+    "scheduling.k8s.io": "scheduling/v1",
     "authentication.k8s.io": "authentication/v1",
     "authorization.k8s.io": "authorization/v1",
 }
