@@ -249,8 +249,8 @@ async def test_openapi_v2_is_an_empty_document(served: Served) -> None:
         ("GET", f"{MAPS}?limit=ten", 400, "BadRequest"),
         ("GET", f"{MAPS}?labelSelector=a%3D%3D%3Db", 400, "BadRequest"),
         ("GET", f"{MAPS}?continue=nonsense", 400, "BadRequest"),
-        ("GET", "/api/v1/namespaces/default/pods/p/portforward", 501, "NotImplemented"),
-        ("POST", "/api/v1/namespaces/default/pods/p/attach", 501, "NotImplemented"),
+        ("GET", "/api/v1/namespaces/default/pods/p/portforward", 404, "NotFound"),
+        ("POST", "/api/v1/namespaces/default/pods/p/attach", 404, "NotFound"),
     ],
 )
 async def test_a_refusal_is_a_status(served: Served, method: str, path: str, code: int, reason: str) -> None:
