@@ -1,4 +1,4 @@
-"""Names of trigger types that are none: spellings seen in the wild, and types that are not offered yet."""
+"""Names of trigger types that are none: spellings seen in the wild."""
 
 from __future__ import annotations
 
@@ -72,34 +72,11 @@ SPELLINGS = {
 }
 """Folded, by what was meant."""
 
-KEDA_TYPES = frozenset(
-    {
-        "activemq", "apache-kafka", "arangodb", "artemis-queue", "aws-cloudwatch", "aws-dynamodb",
-        "aws-dynamodb-streams", "aws-kinesis-stream", "aws-sqs-queue", "azure-app-insights", "azure-blob",
-        "azure-data-explorer", "azure-eventhub", "azure-log-analytics", "azure-monitor", "azure-pipelines",
-        "azure-queue", "azure-servicebus", "beanstalkd", "cassandra", "clickhouse", "couchdb", "cpu", "cron",
-        "datadog", "dynatrace", "elastic-forecast", "elasticsearch", "etcd", "external", "external-push",
-        "forgejo-runner", "gcp-cloudtasks", "gcp-pubsub", "gcp-spanner", "gcp-stackdriver", "gcp-storage",
-        "github-runner", "graphite", "huawei-cloudeye", "ibmmq", "influxdb", "kafka", "kubernetes-resource",
-        "kubernetes-workload", "liiklus", "loki", "memory", "metrics-api", "mongodb", "mssql", "mysql",
-        "nats-jetstream", "new-relic", "nsq", "opensearch", "openstack-metric", "openstack-swift",
-        "postgresql", "predictkube", "prometheus", "pulsar", "rabbitmq", "redis", "redis-cluster",
-        "redis-cluster-streams", "redis-sentinel", "redis-sentinel-streams", "redis-streams",
-        "selenium-grid", "solace-direct-messaging", "solace-event-queue", "solarwinds", "solr", "splunk",
-        "splunk-observability", "sumologic", "temporal",
-    }
-)  # fmt: skip
-"""Every trigger type that KEDA reads."""
-
 
 def meant(trigger_type: str) -> str:
-    """What to say after a type that there is not: what was meant, or that it is to come. Begins with "; "."""
+    """What to say after a type that there is not: what was meant, or where the list is. Begins with "; "."""
     written = trigger_type.strip().casefold().replace("_", "-").replace(" ", "-")
-    known = (SPELLINGS.get(written), written, nearest(written, KEDA_TYPES, is_slip=True))
-    found = next((one for one in known if one in KEDA_TYPES), None)
-    if found is None:
-        return "; `tidegate triggers` lists the types that there are"
-    is_offered = scalers.find(found) is not None
-    if found == trigger_type:
-        return "" if is_offered else "; KEDA has this type, and this version of Tidegate does not yet"
-    return f'; did you mean "{found}"?' + ("" if is_offered else " This version does not have it yet")
+    types = scalers.types()
+    known = (SPELLINGS.get(written), written, nearest(written, types, is_slip=True))
+    found = next((one for one in known if one in types), None)
+    return f'; did you mean "{found}"?' if found else "; `tidegate triggers` lists the types that there are"

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from tidegate import scalers
 from tidegate.base.errors import Misconfigured
 from tidegate.cli.commands.triggers import command
-from tidegate.scalers.spellings import KEDA_TYPES, SPELLINGS, meant
+from tidegate.scalers.spellings import meant
 
 
 def said(*arguments: str) -> str:
@@ -79,19 +79,3 @@ def test_a_type_that_there_is_not_is_an_error_with_a_next_step() -> None:
 )
 def test_what_was_meant_is_guessed_where_it_is_plain(written: str, hint: str) -> None:
     assert meant(written) == hint
-
-
-def test_a_type_of_keda_that_is_still_to_come_is_called_so() -> None:
-    missing = sorted(KEDA_TYPES - set(scalers.types()))
-    for name in missing:
-        assert meant(name) == "; KEDA has this type, and this version of Tidegate does not yet"
-
-
-def test_every_spelling_means_a_type_that_keda_has_and_is_none_itself() -> None:
-    assert set(SPELLINGS.values()) <= KEDA_TYPES
-    assert not set(SPELLINGS) & KEDA_TYPES
-    assert len(KEDA_TYPES) == 78
-
-
-def test_no_type_is_read_that_keda_does_not_have() -> None:
-    assert set(scalers.types()) <= KEDA_TYPES
