@@ -242,6 +242,33 @@ async def test_an_answer_that_was_cut_off_loses_no_message(
     assert server.call("LLEN", "jobs") == 1
 
 
+async def test_a_claim_that_is_repeated_takes_what_has_come_meanwhile_and_loses_nothing(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a", "b")
+    one = claimant()
+    command = Command(one.source, "one", 60.0, Take(5), (), "nonce")
+    (first,) = await one.writers.carry_out("user", [command])
+    server.call("RPUSH", "jobs", "c", "d")
+    (again,) = await one.writers.carry_out("user", [command])
+    assert isinstance(first, Deliveries)
+    assert isinstance(again, Deliveries)
+    assert sorted(item.body for item in again.items) == [b"a", b"b", b"c", b"d"]
+    assert {(item.id, item.body) for item in first.items} < {(item.id, item.body) for item in again.items}
+    assert len({item.id for item in again.items}) == 4
+    assert stored(server) == {"leases": 4, "bodies": 4, "holders": 4}
+
+
+async def test_a_release_that_is_repeated_is_the_same_release(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    assert await one.ask(Release(item.id, 1, 60, "job"), Release(item.id, 1, 60, "job")) == [Done(), Done()]
+    assert stored(server) == {"waiting": 1, "bodies": 1, "ended": 1}
+
+
 async def test_a_user_who_may_not_write_is_told_and_nothing_else_is(
     server: RedisProcess, claimant: Callable[..., Claimant]
 ) -> None:

@@ -97,9 +97,13 @@ local count = 0
 while ours < maximum and not is_full() do
   local body = redis.call(pop, list)
   if not body then break end
-  count = count + 1
   ours = ours + 1
-  local id = nonce .. '-' .. count
+  local id
+  repeat
+    -- Who asks again, since the answer was cut off, must not give an identity twice.
+    count = count + 1
+    id = nonce .. '-' .. count
+  until redis.call('HEXISTS', bodies, id) == 0
   redis.call('HSET', bodies, id, body)
   give(id)
 end
@@ -138,7 +142,9 @@ RELEASE = (
     + """
 local id, number = ARGV[2], tonumber(ARGV[3])
 local found = whose(id)
-if found ~= 1 or tonumber(redis.call('HGET', ended, id) or '0') >= number then return found end
+local is_told = tonumber(redis.call('HGET', ended, id) or '0') >= number
+if is_told and not redis.call('HGET', holders, id) then return 1 end
+if found ~= 1 or is_told then return found end
 redis.call('HSET', ended, id, number)
 redis.call('HDEL', holders, id)
 redis.call('ZREM', leases, id)
