@@ -67,7 +67,10 @@ def test_each_form_is_read(text: str, server: dict[str, Any]) -> None:
         ("server=db;encrypt=hunter2", "a value of encrypt that is not true or false"),
         ("server=db;encrypt=strict", "is strict, which comes later"),
         ("server=db;TrustServerCertificate=hunter2", "TrustServerCertificate that is not true or false"),
-        ("server=db;fedauth=ActiveDirectoryDefault", "logs in with an identity, which comes later"),
+        (
+            "server=db;fedauth=ActiveDirectoryDefault",
+            "leave `fedauth` out and name the identity in podIdentity",
+        ),
         ("server=db;Integrated Security=SSPI", "logs in with an identity"),
         ("server=db;certificate=/etc/hunter2", "`certificate`, which is not offered"),
     ],

@@ -48,7 +48,8 @@ def _plain(found: Entry, now: datetime, *, has_history: bool) -> Iterator[str]:
         yield f"  {number}. {reason['text']}  [{reason['code']}]"
     if found["hpa"]:
         yield from _hpa(found, found["hpa"], now)
-    if found["claims"]:
+    # An operator of an earlier version says nothing of claims.
+    if found.get("claims"):
         yield from _claims(found["claims"])
     for rival in found["rivals"]:
         yield ""
