@@ -329,8 +329,8 @@ RULES = (
         when=_has("credentialsFromEnvFile"),
     ),
     TriggerRule(
-        ("gcp-pubsub",),
-        "`gcp-pubsub`: a series without a point in the horizon counts as no series.",
+        ("gcp-pubsub", "gcp-cloudtasks", "gcp-stackdriver"),
+        "`gcp-pubsub`, `gcp-cloudtasks`, `gcp-stackdriver`: a series without a point counts as no series.",
         "a series without a point counts as none (valueIfNull); KEDA takes it for 0",
         "valueIfNull",
     ),
