@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
+from msgspec.structs import replace
 
 from parts.control_plane import ADMIN_TOKEN, ControlPlane
 from parts.http_server import answering
@@ -20,7 +21,8 @@ from parts.server_process import Servers
 from tidegate.api.decode import decode
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation.triggerauthentication import authentication_problems
-from tidegate.auth.resolve import Options, Resolved, resolve
+from tidegate.auth.files import ParameterFiles
+from tidegate.auth.resolve import Options, Resolved, Unresolved, resolve
 from tidegate.cli.polling.fetched_once import FetchedOnce
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.grants import Granted
@@ -88,13 +90,32 @@ async def parameters(found: dict[str, Any], name: str, surroundings: Surrounding
     return resolved.params
 
 
-@pytest.mark.parametrize("page", ["vault.md", "service-account-token.md", "oauth2.md"])
+@pytest.mark.parametrize("page", ["vault.md", "service-account-token.md", "oauth2.md", "files.md"])
 def test_the_pages_hold_authentications_that_no_webhook_refuses(page: str) -> None:
     found = manifests(page)
     assert found
     for body in found.values():
         decode(body)
         assert list(authentication_problems(body)) == []
+
+
+def test_the_file_of_the_page_gives_its_parameters_and_says_what_is_wrong_until_then(tmp_path: Path) -> None:
+    found = manifests("files.md")
+    (shown,) = re.findall(r"^```json\n(.*?)^```", (PAGES / "files.md").read_text(), re.MULTILINE | re.DOTALL)
+    trigger = scaled("broker", {"type": "redis", "metadata": {}}).spec.triggers[0]
+    assert trigger.authentication_ref is not None
+    of_cluster = replace(
+        trigger, authentication_ref=replace(trigger.authentication_ref, kind="ClusterTriggerAuthentication")
+    )
+    options = Options(files=ParameterFiles(tmp_path))
+    missing = resolve(World(found), "shop", of_cluster, None, "", options)
+    assert isinstance(missing, Unresolved)
+    assert "team/broker.json" in missing.message
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team/broker.json").write_text(shown)
+    resolved = resolve(World(found), "shop", of_cluster, None, "", options)
+    assert isinstance(resolved, Resolved), resolved
+    assert resolved.params == {"username": "worker", "password": "s3cret"}
 
 
 @pytest.fixture(scope="module")
