@@ -87,11 +87,16 @@ async def test_a_server_without_tls_that_is_asked_with_is_asked_again(machine: M
     assert server.paths() == ["/"]
 
 
+def has_begun(marks: Path) -> bool:
+    """Whether a hook has written its line: the file is there a moment before."""
+    return marks.exists() and marks.read_text().endswith("\n")
+
+
 async def test_pre_stop_comes_before_term(machine: Machine, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     lifecycle = {"preStop": shell(f"echo hook >> {marks}")}
     await machine.apply("a", "sh", "-c", WAITS.format(marks=marks), container={"lifecycle": lifecycle})
-    await until(marks.exists)
+    await until(lambda: has_begun(marks))
     await machine.objects.delete(PODS, "default", "a")
     await machine.gone("a")
     assert marks.read_text().split() == ["up", "hook", "term"]
@@ -101,7 +106,7 @@ async def test_a_failed_pre_stop_is_told_and_the_end_goes_on(machine: Machine, t
     marks = tmp_path / "marks"
     lifecycle = {"preStop": {"httpGet": {"port": 1}}}
     await machine.apply("a", "sh", "-c", WAITS.format(marks=marks), container={"lifecycle": lifecycle})
-    await until(marks.exists)
+    await until(lambda: has_begun(marks))
     await machine.objects.delete(PODS, "default", "a")
     await machine.gone("a")
     assert marks.read_text().split() == ["up", "term"]
@@ -115,7 +120,7 @@ async def test_a_hook_that_takes_the_whole_grace_leaves_time_for_term(
     container = {"lifecycle": {"preStop": {"sleep": {"seconds": 60}}}}
     command = WAITS.replace("echo term", "sleep 0.5; echo term").format(marks=marks)
     await machine.apply("a", "sh", "-c", command, container=container, terminationGracePeriodSeconds=1)
-    await until(marks.exists)
+    await until(lambda: has_begun(marks))
     await machine.objects.delete(PODS, "default", "a")
     await machine.gone("a")
     assert marks.read_text().split() == ["up", "term"]
@@ -129,7 +134,7 @@ async def test_no_hook_runs_where_there_is_no_grace(machine: Machine, tmp_path: 
         "a", "sh", "-c", WAITS.format(marks=marks), container={"lifecycle": lifecycle},
         terminationGracePeriodSeconds=0,
     )  # fmt: skip
-    await until(marks.exists)
+    await until(lambda: has_begun(marks))
     await machine.objects.delete(PODS, "default", "a")
     await machine.gone("a")
     await until(lambda: not processes(uid))
@@ -179,7 +184,7 @@ async def test_a_server_that_dies_in_the_middle_of_a_hook_runs_it_once(
     lifecycle = {"postStart": shell(f"echo hook >> {marks}; sleep 60")}
     await doomed.create(pod("a", "sleep", "60", container={"lifecycle": lifecycle}))
     doomed.serve()
-    await until(marks.exists)
+    await until(lambda: has_begun(marks))
     await doomed.kill()
     machine = doomed.again()
     await machine.phase("a", "Running")
@@ -199,7 +204,7 @@ async def test_the_next_server_goes_on_with_what_is_left_of_the_grace(doomed: Do
     instance = doomed.folder / "state" / "pods" / uid / "c" / "0"
     await doomed.delete("a")
     doomed.serve()
-    await until(marks.exists)
+    await until(lambda: has_begun(marks))
     await doomed.kill()
     before = Life.read(instance)
     assert before.pre_stop_at
