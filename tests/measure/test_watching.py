@@ -61,6 +61,24 @@ async def test_a_watch_that_is_lost_is_opened_again_later_and_later(clock, round
 
 
 @lived(a=1)
+async def test_whether_a_server_tells_of_changes_is_known_at_each_moment(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    rounds.follow(("v", 0), Count("a"), interval_s=HOUR_S)
+    await clock.sleep(0.5)
+    assert rounds.is_watched(("u", 0))
+    assert not rounds.is_watched(("v", 0))
+    assert not rounds.is_watched(("nobody", 0))
+    world.ends["a"].set_exception(Unreachable("watch"))
+    await clock.sleep(0.05)
+    assert not rounds.is_watched(("u", 0))
+    await clock.sleep(3)
+    assert rounds.is_watched(("u", 0))
+    world.ends["a"].set_exception(Unsupported("watch"))
+    await clock.sleep(HOUR_S)
+    assert not rounds.is_watched(("u", 0))
+
+
+@lived(a=1)
 async def test_a_watch_that_has_worked_comes_back_soon(clock, rounds, world):
     rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
     await clock.sleep(0.5)

@@ -172,6 +172,11 @@ class Rounds:
         """Every server that is connected now, with what was sent to it when it comes to it; in no order."""
         return self._serving.servers()
 
+    def is_watched(self, key: TriggerKey) -> bool:
+        """Whether the trigger's server tells of changes now: then it is measured between polls, too."""
+        followed = self._followed.get(key)
+        return followed is not None and self._watching.is_watched(followed)
+
     def next_poll(self, key: TriggerKey) -> NextPoll | None:
         """When it is measured next; None where nobody knows: not followed, not seated yet, never again."""
         followed = self._followed.get(key)

@@ -27,10 +27,11 @@ _FIRST_S, _LONGEST_S = 2.0, 60.0
 
 @dataclass(slots=True)
 class _Watch:
-    """One open watch, and who is woken by it."""
+    """One watch, and who is woken by it. `is_open`: the server was asked and has not ended it."""
 
     members: dict[Followed, None] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
+    is_open: bool = False
 
 
 class Watching:
@@ -71,6 +72,12 @@ class Watching:
             if watch.task is not None:
                 watch.task.cancel()
 
+    def is_watched(self, followed: Followed) -> bool:
+        """Whether its server would tell of a change now."""
+        question = watched_by(followed)
+        watch = self._watches.get(question) if question is not None else None
+        return watch is not None and watch.is_open
+
     async def _keep(self, question: Question, watch: _Watch) -> None:
         """Opens the watch again and again: 2, 4 … 60 s after what failed, 2 s after what has worked."""
         strikes = 0
@@ -87,6 +94,7 @@ class Watching:
                 adapter = self._adapter(question.server)
                 if not isinstance(adapter, Watchable):
                     return
+                watch.is_open = True
                 await adapter.watch(question, pushed)
                 strikes = 0
             except Unsupported as error:
@@ -100,6 +108,8 @@ class Watching:
                 strikes += 1
                 if strikes == 1:
                     log.error("watch failed unexpectedly", exc_info=error)
+            finally:
+                watch.is_open = False
             await self._clock.sleep(pause_s(question, strikes))
 
 

@@ -252,6 +252,12 @@ def test_a_pause_is_told_with_its_annotation_and_the_last_value() -> None:
     assert "the last 54 Jobs failed: StartError: no such file" in text
 
 
+def test_a_trigger_whose_server_tells_of_changes_is_called_so() -> None:
+    assert ", read 0.4 s ago, woken by its server, next poll in " in told(triggers=[trigger(isPushed=True)])
+    assert "woken" not in told(triggers=[trigger(isPushed=False)])
+    assert "woken" not in told(triggers=[trigger()])
+
+
 def test_an_old_reading_has_its_age_in_minutes() -> None:
     assert "inactive, read 10 min ago," in told(triggers=[trigger(age_s=591.0)])
 

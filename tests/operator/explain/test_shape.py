@@ -32,6 +32,7 @@ TRIGGER = {
     "pollingInterval": NUMBER,
     "nextPoll": TEXT,
     "isHeld": TRUTH,
+    "isPushed": TRUTH,
     "notices": [],
 }
 CRON = {**TRIGGER, "pollingInterval": None, "name": None}

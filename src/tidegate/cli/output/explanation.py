@@ -134,6 +134,9 @@ def _state(found: Entry, trigger: Entry, now: datetime) -> Iterator[str]:
         yield f"failed {_ago(trigger['age_s'])}{row}"
     elif not is_clock:
         yield f"read {_ago(trigger['age_s'])}"
+    # An operator of an earlier version says nothing of pushes.
+    if trigger.get("isPushed"):
+        yield "woken by its server"
     if trigger["nextPoll"] is not None:
         far = _far(trigger["nextPoll"], now)
         if is_clock:

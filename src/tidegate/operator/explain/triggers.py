@@ -138,13 +138,14 @@ def _read_at(subject: Subject, reading: Reading | None, *, is_native: bool) -> s
 
 
 def _next(subject: Subject, index: int) -> Entry:
-    """When it is measured next, and whether its server is left alone till then."""
-    due = subject.steps.rounds.next_poll((subject.tracked.uid, index))
+    """When it is measured next, whether its server is left alone till then, and tells of changes."""
+    rounds, key = subject.steps.rounds, (subject.tracked.uid, index)
+    due, is_pushed = rounds.next_poll(key), rounds.is_watched(key)
     if due is None:
-        return {"nextPoll": None, "isHeld": False}
+        return {"nextPoll": None, "isHeld": False, "isPushed": is_pushed}
     # To the nearest second: an edge at the full minute must not be told as one second before it.
     moment = subject.now + timedelta(seconds=due.rest_s + 0.5)
-    return {"nextPoll": format_time(moment), "isHeld": due.is_held}
+    return {"nextPoll": format_time(moment), "isHeld": due.is_held, "isPushed": is_pushed}
 
 
 def _metrics(
