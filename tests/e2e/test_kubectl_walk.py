@@ -116,7 +116,7 @@ def walk(served: Served, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
     assert created.code == 0, created.text
     status = "jsonpath={.items[*].status.phase}"
     up.until("the claim is bound", made.is_so("get", "pvc", "disk", "-o", "yaml", wanted="phase: Bound"))
-    up.until("pods run", lambda: made("get", "pods", "-o", status).text.count("Running") == 3)
+    up.until("pods run", lambda: made("get", "pods", "-o", status).text.count("Running") == 5)
     condition = "jsonpath={.items[*].status.conditions[*].type}"
     up.until("Jobs end", lambda: made("get", "jobs", "-o", condition).text.count("Complete") == 2)
     up.until("Jobs fail", made.is_so("get", "jobs", "-o", condition, wanted="Failed"))
@@ -231,8 +231,6 @@ def test_what_is_not_served_is_refused_in_words(walk: Kubectl) -> None:
     walk.expect("debug", "job/done", "--image=tool", code=1, text="not supported by debug")
     walk.expect("describe", "pod", "copy")
     for words in (
-        ("attach", "alone"),
-        ("port-forward", "alone", "8080"),
         ("top", "pod", "nosuch"),
         ("create", "token", "nobody"),
         ("auth", "can-i", "get", "pods", "--as", "ann"),
@@ -258,7 +256,7 @@ def test_a_node_that_is_cordoned_takes_no_pods(walk: Kubectl) -> None:
     walk.expect("get", "node", "local", text="Ready,SchedulingDisabled")
     walk.expect("run", "late", "--image=tool", "--command", "--", "sleep", "600")
     walk.up.until("it says why", walk.is_so("describe", "pod", "late", wanted="1 node(s) were unschedulable"))
-    walk.expect("drain", "local", "--dry-run=client", "--force")
+    walk.expect("drain", "local", "--dry-run=client", "--force", "--ignore-daemonsets")
     walk.expect("uncordon", "local", text="uncordoned")
     walk.expect("wait", "--for=condition=Ready", "pod/late", "--timeout=30s")
     walk.expect("taint", "node", "local", "team=a:NoSchedule")

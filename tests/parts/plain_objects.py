@@ -29,7 +29,11 @@ spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}
 apiVersion: v1
 kind: PersistentVolume
 metadata: {{name: own}}
-spec: {{accessModes: [ReadWriteOnce], capacity: {{storage: 1Gi}}, hostPath: {{path: /tmp}}}}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {{storage: 1Gi}}
+  storageClassName: of-nobody
+  hostPath: {{path: /tmp}}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -47,6 +51,56 @@ spec:
   template:
     metadata: {{labels: {{app: held}}}}
     spec: {{containers: [{{name: c, image: nothing.example/known}}]}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{name: rows}}
+spec:
+  serviceName: rows
+  selector: {{matchLabels: {{app: rows}}}}
+  template: {{metadata: {{labels: {{app: rows}}}}, spec: {_SLEEP}}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: each}}
+spec:
+  selector: {{matchLabels: {{app: each}}}}
+  template: {{metadata: {{labels: {{app: each}}}}, spec: {_SLEEP}}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {{name: yearly}}
+spec: {{schedule: 0 0 1 1 *, jobTemplate: {{spec: {{template: {{spec: {_DONE}}}}}}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {{name: shop}}
+spec: {{defaultBackend: {{service: {{name: nobody, port: {{number: 80}}}}}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: all}}
+spec: {{podSelector: {{}}}}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {{name: slow}}
+provisioner: nobody.example/slow
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {{name: first}}
+value: 7
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {{name: bounds}}
+spec: {{limits: [{{type: Container, default: {{cpu: 100m}}}}]}}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {{name: least}}
+spec: {{hard: {{pods: "50"}}}}
 ---
 apiVersion: apps/v1
 kind: ReplicaSet
