@@ -14,15 +14,19 @@ NAMES = ("of-compared-small", "of-compared-big", "of-compared-labelled", "of-com
 CLAIMS = ("any", "labelled", "meant", "named", "too-much", "by-a-name-that-is-not-there")
 
 
+# No claim of another test wants it: a volume of these may not be taken by any that waits elsewhere.
+MODES = ["ReadWriteMany"]
+
+
 def volume(name: str, **spec: Any) -> dict[str, Any]:
     labels = {"kind": "shelf"} if name.endswith("labelled") else {}
-    plain = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/tmp"}}
+    plain = {"accessModes": MODES, "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/tmp"}}
     metadata = {"name": name, "labels": labels}
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": {**plain, **spec}}
 
 
 def claim(name: str, size: str = "1Gi", **spec: Any) -> dict[str, Any]:
-    wanted = {"storageClassName": "", "accessModes": ["ReadWriteOnce"], **spec}
+    wanted = {"storageClassName": "", "accessModes": MODES, **spec}
     wanted["resources"] = {"requests": {"storage": size}}
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": wanted}
 
