@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.error import HTTPError
 
 from parts.server_process import ServerProcess
 from parts.servers import program
@@ -132,7 +133,11 @@ class Graphite:
         for name, value in points.items():
 
             def is_there(name: str = name, value: float = value) -> bool:
-                series = self.web.render(name)
+                try:
+                    series = self.web.render(name)
+                except HTTPError:
+                    # It has found the file that is being made, and cannot read it yet.
+                    return False
                 return bool(series) and any(point[0] == value for point in series[0]["datapoints"])
 
             wait_until(is_there, f"{name} is rendered", 15)
