@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tidegate.base.selectors import Selector
+from tidegate.base.selectors import Selector, from_label_selector
 from tidegate.kube.resource import Resource
 from tidegate.local.objects import Change, Object, Objects
 
@@ -75,6 +75,20 @@ async def claim(
         refs = [*references(orphan), reference(owner_resource, owner)]
         mine.append(await _write_references(objects, resource, orphan, refs))
     return mine
+
+
+def adopters(objects: Objects, resource: Resource, orphan: Object) -> list[Object]:
+    """The objects of this kind whose selector matches something that nobody controls. Without labels nobody
+    looks for it, as in Kubernetes."""
+    metadata = orphan["metadata"]
+    labels = metadata.get("labels")
+    if not labels or controller_of(orphan) is not None:
+        return []
+    return [
+        one
+        for one in objects.list(resource, metadata["namespace"])
+        if from_label_selector(one["spec"].get("selector")).matches(labels)
+    ]
 
 
 def _orphans(objects: Objects, resource: Resource, owner: Object, selector: Selector) -> Iterable[Object]:

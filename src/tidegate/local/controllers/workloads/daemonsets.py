@@ -18,9 +18,9 @@ from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import (
+    adopters,
     claim,
     controlled,
-    controller_of,
     controllers_in,
     is_deleting,
     key_of,
@@ -65,19 +65,9 @@ class DaemonSets:
                 return ()
             return [key_of(one) for one in self.objects.list(DAEMON_SETS)]
         keys = controllers_in(change, DAEMON_SETS.kind)
-        if change.type != "DELETED" and controller_of(change.object) is None:
-            keys |= self._adopters(change.object)
+        if change.type != "DELETED":
+            keys |= {key_of(one) for one in adopters(self.objects, DAEMON_SETS, change.object)}
         return keys
-
-    def _adopters(self, orphan: Object) -> set[Name]:
-        labels = orphan["metadata"].get("labels")
-        if not labels:
-            return set()
-        return {
-            key_of(one)
-            for one in self.objects.list(DAEMON_SETS, orphan["metadata"]["namespace"])
-            if from_label_selector(one["spec"].get("selector")).matches(labels)
-        }
 
     async def reconcile(self, key: Name) -> float | None:
         found = self.objects.get(DAEMON_SETS, *key)

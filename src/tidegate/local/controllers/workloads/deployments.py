@@ -10,9 +10,9 @@ from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import (
+    adopters,
     claim,
     controlled,
-    controller_of,
     controllers_in,
     is_deleting,
     key_of,
@@ -41,18 +41,10 @@ class Deployments:
         if change.resource == DEPLOYMENTS:
             return [key_of(change.object)]
         if change.resource == REPLICA_SETS:
-            return controllers_in(change, "Deployment") or self._adopters(change.object)
+            return controllers_in(change, "Deployment") or {
+                key_of(one) for one in adopters(self.objects, DEPLOYMENTS, change.object)
+            }
         return self._waiting_for(change) if change.type == "DELETED" else []
-
-    def _adopters(self, replica_set: Object) -> set[Name]:
-        if controller_of(replica_set) is not None:
-            return set()
-        metadata = replica_set["metadata"]
-        return {
-            key_of(one)
-            for one in self.objects.list(DEPLOYMENTS, metadata["namespace"])
-            if from_label_selector(one["spec"].get("selector")).matches(metadata.get("labels") or {})
-        }
 
     def _waiting_for(self, change: Change) -> set[Name]:
         """The Deployment that may wait for the last old Pod to vanish."""

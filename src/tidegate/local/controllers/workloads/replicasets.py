@@ -13,9 +13,9 @@ from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events
 from tidegate.local.controllers.owner_references import (
+    adopters,
     claim,
     controlled,
-    controller_of,
     controllers_in,
     is_deleting,
     key_of,
@@ -53,19 +53,9 @@ class ReplicaSets:
         if change.resource == REPLICA_SETS:
             return [key_of(change.object)]
         keys = controllers_in(change, "ReplicaSet")
-        if change.type != "DELETED" and controller_of(change.object) is None:
-            keys |= self._adopters(change.object)
+        if change.type != "DELETED":
+            keys |= {key_of(one) for one in adopters(self.objects, REPLICA_SETS, change.object)}
         return keys
-
-    def _adopters(self, pod: Object) -> set[Name]:
-        labels = pod["metadata"].get("labels")
-        if not labels:
-            return set()
-        return {
-            key_of(one)
-            for one in self.objects.list(REPLICA_SETS, pod["metadata"]["namespace"])
-            if from_label_selector(one["spec"].get("selector")).matches(labels)
-        }
 
     async def reconcile(self, key: Name) -> float | None:
         found = self.objects.get(REPLICA_SETS, *key)

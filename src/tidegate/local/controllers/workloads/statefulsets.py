@@ -18,6 +18,7 @@ from tidegate.local.controllers import conditions, pod_control
 from tidegate.local.controllers.controller import Name
 from tidegate.local.controllers.events import Events, is_ending_namespace
 from tidegate.local.controllers.owner_references import (
+    adopters,
     claim,
     controlled,
     controller_of,
@@ -75,12 +76,10 @@ class StatefulSets:
                 yield key_of(found)
 
     def _adopters(self, change: Change) -> set[Name]:
-        metadata = change.object["metadata"]
         return {
             key_of(one)
-            for one in self.objects.list(STATEFUL_SETS, metadata["namespace"])
-            if from_label_selector(one["spec"].get("selector")).matches(metadata.get("labels") or {})
-            and (change.resource != PODS or ordinal_of(one, change.object) is not None)
+            for one in adopters(self.objects, STATEFUL_SETS, change.object)
+            if change.resource != PODS or ordinal_of(one, change.object) is not None
         }
 
     async def reconcile(self, key: Name) -> float | None:
