@@ -24,7 +24,7 @@ ROLE_VARIABLE = "TIDEGATE_ROLE"
 # A flag of the kernel's (PF_KTHREAD), in field 9 of /proc/<pid>/stat.
 KERNEL_THREAD = 0x00200000
 # How long a process may take from one program to the next before it counts as one without variables.
-BETWEEN_PROGRAMS_S = (0.0002, 0.001, 0.005, 0.02)
+BETWEEN_PROGRAMS_S = (0.0002, 0.001, 0.005, 0.02, 0.05, 0.1)
 
 
 def started_at(pid: int) -> int | None:
@@ -123,16 +123,15 @@ def marked(node_id: str) -> Iterator[tuple[int, dict[str, str]]]:
 def variables_of(pid: int) -> bytes:
     """What a process was started with, as in /proc; nothing where nobody may know.
 
-    Between two programs (in an exec) it seems to have neither words nor variables: it is looked at again. One
-    that has words and no variables is believed at the third look, and a thread of the kernel at once.
+    Between two programs (in an exec) a process has no place for variables: it is looked at again. One that
+    has a place with nothing in it was started without any.
     """
-    place, looks = Path(f"/proc/{pid}"), 0
+    place = Path(f"/proc/{pid}")
     for wait_s in (*BETWEEN_PROGRAMS_S, 0.0):
         try:
             if environ := (place / "environ").read_bytes():
                 return environ
-            looks += bool((place / "cmdline").read_bytes())
-            if looks > 2 or not _is_program(place):
+            if not _is_between_programs(place):
                 break
         except OSError:
             break
@@ -140,9 +139,18 @@ def variables_of(pid: int) -> bytes:
     return b""
 
 
-def _is_program(place: Path) -> bool:
+def _is_between_programs(place: Path) -> bool:
+    """Whether variables may appear yet.
+
+    The kernel sets their bounds (fields 50 and 51 of /proc/<pid>/stat) and then the begin of the code (26).
+    Bounds are equal while the variables are being counted, too. Where all are set and differ, the process was
+    between two programs when its variables were read.
+    """
     fields = (place / "stat").read_bytes().rpartition(b")")[2].split()
-    return fields[0] not in (b"Z", b"X") and not int(fields[6]) & KERNEL_THREAD
+    if fields[0] in (b"Z", b"X") or int(fields[6]) & KERNEL_THREAD:
+        return False
+    code, begin, end = int(fields[23]), int(fields[47]), int(fields[48])
+    return code == 0 or begin != end
 
 
 def kill(pid: int, node_id: str) -> None:
