@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 # Tests run side by side: two workers suit two cores, CI and laptops alike.
 JOBS ?= 2
 
-.PHONY: help demo test test-all check bench bench-cluster generate format clean tools servers
+.PHONY: help demo test test-all check lint bench bench-cluster generate format clean tools servers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,11 +29,13 @@ test-all: $(VENV)/.test tools ## the same with the servers that are slow to fetc
 	@$(BIN)/pytest -q -n $(JOBS) --dist loadgroup
 
 # Layers, budgets and generated files are held by tests/repo.
-check: $(VENV)/.test ## format, lint, types, layers, generated files, unit tests; a few minutes
+check: lint ## format, lint, types, layers, generated files, unit tests; a few minutes
+	@$(BIN)/python -m pytest -q -n $(JOBS) --hypothesis-profile=quick -m "not real and not e2e"
+
+lint: $(VENV)/.test ## format, lint, types: what of `make check` is not a test
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/ruff check -q .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q -n $(JOBS) --hypothesis-profile=quick -m "not real and not e2e"
 
 bench: $(VENV)/.test ## measure, and write a table to bench/results/
 	@$(BIN)/python -m bench
