@@ -9,7 +9,14 @@ from typing import ClassVar, Literal
 from tidegate.base.problems import Problem
 from tidegate.kit.identity import AwsKeys, Identity, Provider, aws_identity
 from tidegate.kit.scaler import Polled
-from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, deprecated, setting
+from tidegate.kit.settings import AUTHENTICATION, METADATA, declared, setting
+from tidegate.kit.systems.aws_keys import (
+    access_key_setting,
+    owner_setting,
+    role_setting,
+    secret_key_setting,
+    session_token_setting,
+)
 from tidegate.kit.systems.http import read_url
 
 Service = Literal["sqs", "monitoring", "kinesis", "dynamodb", "streams.dynamodb", "secretsmanager"]
@@ -160,31 +167,13 @@ class AwsAccess(Polled):
         doc="URL that stands in for the region's endpoint: emulators, VPC endpoints.",
         default="",
     )
-    identity_owner: str = deprecated(
-        "identityOwner",
-        message="'identityOwner' is deprecated and is removed in v3 - use podIdentity instead",
-        doc="`operator`: the autoscaler's own identity; `pod`: what the authentication gives.",
-        default="",
+    identity_owner: str = owner_setting(
+        "`operator`: the autoscaler's own identity; `pod`: what the authentication gives."
     )
-    access_key_id: str = setting(
-        "awsAccessKeyID",
-        "awsAccessKeyId",
-        doc="Access key.",
-        default="",
-        sources=(AUTHENTICATION, METADATA, ENVIRONMENT),
-        hidden=True,
-    )
-    secret_access_key: str = setting(
-        "awsSecretAccessKey",
-        doc="Its secret.",
-        default="",
-        sources=(AUTHENTICATION, ENVIRONMENT),
-        secret=True,
-    )
-    session_token: str = setting(
-        "awsSessionToken", doc="With temporary keys.", default="", sources=(AUTHENTICATION,), secret=True
-    )
-    role_arn: str = setting("awsRoleArn", doc="Role to assume.", default="", sources=(AUTHENTICATION,))
+    access_key_id: str = access_key_setting()
+    secret_access_key: str = secret_key_setting()
+    session_token: str = session_token_setting()
+    role_arn: str = role_setting()
 
     def check(self) -> Iterator[Problem]:
         if self.aws_endpoint:

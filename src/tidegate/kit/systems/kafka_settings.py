@@ -17,9 +17,15 @@ from tidegate.kit.settings import (
     METADATA,
     activation,
     declared,
-    deprecated,
     setting,
     target,
+)
+from tidegate.kit.systems.aws_keys import (
+    access_key_setting,
+    owner_setting,
+    role_setting,
+    secret_key_setting,
+    session_token_setting,
 )
 from tidegate.kit.systems.kafka import (
     GroupOffsets,
@@ -114,31 +120,11 @@ class KafkaAccess(Polled):
     username: str = setting("username", doc="User.", default="", sources=_A, secret=True)
     password: str = setting("password", doc="Password.", default="", sources=_A, secret=True)
     aws_region: str = setting("awsRegion", doc="Region, for MSK IAM.", default="")
-    access_key_id: str = setting(
-        "awsAccessKeyID",
-        "awsAccessKeyId",
-        doc="Access key, for MSK IAM.",
-        default="",
-        sources=(AUTHENTICATION, METADATA, ENVIRONMENT),
-        hidden=True,
-    )
-    secret_access_key: str = setting(
-        "awsSecretAccessKey",
-        doc="Its secret.",
-        default="",
-        sources=(AUTHENTICATION, ENVIRONMENT),
-        secret=True,
-    )
-    session_token: str = setting(
-        "awsSessionToken", doc="With temporary keys.", default="", sources=_A, secret=True
-    )
-    role_arn: str = setting("awsRoleArn", doc="Role to assume, for MSK IAM.", default="", sources=_A)
-    identity_owner: str = deprecated(
-        "identityOwner",
-        message="'identityOwner' is deprecated and is removed in v3 - use podIdentity instead",
-        doc="`operator`: the autoscaler's own identity, for MSK IAM.",
-        default="",
-    )
+    access_key_id: str = access_key_setting(", for MSK IAM")
+    secret_access_key: str = secret_key_setting()
+    session_token: str = session_token_setting()
+    role_arn: str = role_setting(", for MSK IAM")
+    identity_owner: str = owner_setting("`operator`: the autoscaler's own identity, for MSK IAM.")
     _server: KafkaServer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,14 @@ from dataclasses import replace
 from tidegate.base.problems import Problem
 from tidegate.kit.httpaccess import HttpAccess
 from tidegate.kit.identity import AwsKeys, AwsLogin, AwsSignature, Identity, aws_identity
-from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, deprecated, setting
+from tidegate.kit.settings import AUTHENTICATION, METADATA, declared, setting
+from tidegate.kit.systems.aws_keys import (
+    access_key_setting,
+    owner_setting,
+    role_setting,
+    secret_key_setting,
+    session_token_setting,
+)
 from tidegate.kit.systems.http import HttpLogin
 
 SERVICE = "aps"
@@ -24,31 +31,11 @@ class AmazonAccess(HttpAccess):
     aws_region: str = setting(
         "awsRegion", doc="Region of a workspace at Amazon.", default="", sources=(METADATA, AUTHENTICATION)
     )
-    access_key_id: str = setting(
-        "awsAccessKeyID",
-        "awsAccessKeyId",
-        doc="Access key, with `awsRegion`.",
-        default="",
-        sources=(AUTHENTICATION, METADATA, ENVIRONMENT),
-        hidden=True,
-    )
-    secret_access_key: str = setting(
-        "awsSecretAccessKey",
-        doc="Its secret.",
-        default="",
-        sources=(AUTHENTICATION, ENVIRONMENT),
-        secret=True,
-    )
-    session_token: str = setting(
-        "awsSessionToken", doc="With temporary keys.", default="", sources=_A, secret=True
-    )
-    role_arn: str = setting("awsRoleArn", doc="Role to assume, with `awsRegion`.", default="", sources=_A)
-    identity_owner: str = deprecated(
-        "identityOwner",
-        message="'identityOwner' is deprecated and is removed in v3 - use podIdentity instead",
-        doc="`operator`: the autoscaler's own identity, with `awsRegion`.",
-        default="",
-    )
+    access_key_id: str = access_key_setting(", with `awsRegion`")
+    secret_access_key: str = secret_key_setting()
+    session_token: str = session_token_setting()
+    role_arn: str = role_setting(", with `awsRegion`")
+    identity_owner: str = owner_setting("`operator`: the autoscaler's own identity, with `awsRegion`.")
 
     def asks_as(self) -> Identity | None:
         signature = self.signature()
