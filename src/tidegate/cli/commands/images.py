@@ -102,6 +102,7 @@ def try_image(image: str, args: tuple[str, ...], data_dir: Path, output: str) ->
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Where COPY finds files; default: the Dockerfile's folder.",
 )
+@click.option("--target", default="", metavar="STAGE", help="The Dockerfile's stage; default: the last.")
 @click.option("--build-arg", "arguments", multiple=True, metavar="NAME=VALUE", help="For an ARG; repeatable.")
 @click.option("--env", "variables", multiple=True, metavar="NAME=VALUE", help="Repeatable.")
 @click.option("--workdir", default="", help="Where the command starts.")
@@ -111,20 +112,22 @@ def add(
     data_dir: Path,
     dockerfile: Path | None,
     context: Path | None,
+    target: str,
     arguments: tuple[str, ...],
     variables: tuple[str, ...],
     workdir: str,
 ) -> None:
     """Say what IMAGE runs: a command of this machine, or what its Dockerfile says.
 
-    Read of a Dockerfile are FROM, WORKDIR, COPY, ENV, ARG, `RUN pip install …`, ENTRYPOINT and CMD.
+    Read of a Dockerfile are FROM, WORKDIR, COPY, ENV, ARG, `RUN pip install …`, ENTRYPOINT and CMD,
+    of its last stage or of --target. System packages are named, not installed.
     """
     from tidegate.local.nodes.images.table import Entry
 
     if bool(words) == (dockerfile is not None):
         raise click.UsageError("give either a command after -- or --dockerfile FILE")
     if dockerfile is not None:
-        entry = _built(image, data_dir, dockerfile, context or dockerfile.parent, _pairs(arguments))
+        entry = _built(image, data_dir, dockerfile, context or dockerfile.parent, target, _pairs(arguments))
     else:
         names = (image,) if ":" in image.rpartition("/")[2] else (image, f"{image}:*")
         entry = Entry(names, tuple(words), env=_pairs(variables), working_dir=workdir)
@@ -184,12 +187,14 @@ def _here(entry: Entry) -> str:
     return found or "missing: " + (" or ".join(installing(entry.packages)) or "install it")
 
 
-def _built(image: str, data_dir: Path, dockerfile: Path, context: Path, given: dict[str, str]) -> Entry:
+def _built(
+    image: str, data_dir: Path, dockerfile: Path, context: Path, target: str, given: dict[str, str]
+) -> Entry:
     from tidegate.local.nodes.images import build
     from tidegate.local.nodes.images import dockerfile as reader
     from tidegate.local.nodes.images.machine_python import cache_of, find_python
 
-    recipe = reader.read(dockerfile.read_text("utf-8"), str(dockerfile), given)
+    recipe = reader.read(dockerfile.read_text("utf-8"), str(dockerfile), given, target)
     base = _images(data_dir).entry(recipe.base)
     python = find_python(os.environ, cache_of(os.environ)).program or sys.executable
     build.entry(image, recipe, base, ())  # what is missing is told before anything is made

@@ -52,7 +52,9 @@ CMD ["--verbose"]
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("RUN apt update && apt install -y curl", "RUN apt update && apt install -y curl: only"),
+        ("RUN apt update && make all", "RUN apt update && make all: only"),
+        ("RUN apt install -y curl > /dev/null", "only `pip install …` is run"),
+        ("RUN rm -rf /srv", "only `pip install …` is run"),
         ('RUN pip install "$(cat list)"', "only `pip install …` is run"),
         ("RUN pip install (x)", "only `pip install …` is run"),
         ("RUN pip install x &&", "only `pip install …` is run"),
@@ -65,8 +67,7 @@ CMD ["--verbose"]
         ("RUN pip install -e .", "-e would install elsewhere"),
         ("RUN pip install --target=/x y", "--target=/x would install elsewhere"),
         ("RUN <<EOF", "RUN <<EOF: only"),
-        ("FROM scratch", "a second FROM (scratch)"),
-        ("COPY --from=base /a /b", "COPY --from=base is not read"),
+        ("COPY --from=base /a /b", "COPY --from=base is not read: nothing is built; name what runs"),
         ("COPY ../secret /b", "only files beside the Dockerfile"),
         ("COPY a/../../secret /b", "only files beside the Dockerfile"),
         ("COPY one", "COPY needs a source and a target"),
@@ -139,3 +140,51 @@ def test_arguments_come_from_outside_and_path_keeps_what_comes_first() -> None:
 
 def test_another_escape_character_continues_lines() -> None:
     assert read("# escape=`\nFROM x\nENV A=1 `\n B=2", "Dockerfile").env == {"A": "1", "B": "2"}
+
+
+STAGES = """\
+ARG VERSION=3.12
+FROM python:$VERSION AS base
+ENV A=1
+WORKDIR /srv
+COPY requirements.txt .
+FROM golang AS builder
+RUN go build ./...
+FROM base AS dev
+ENV A=2
+CMD ["python", "dev.py"]
+FROM Base AS final
+COPY . .
+CMD ["python", "app.py"]
+"""
+
+
+def test_the_last_stage_is_read_with_those_it_is_built_on_and_no_other() -> None:
+    found = read(STAGES, "Dockerfile")
+    assert (found.base, found.env, found.command) == ("python:3.12", {"A": "1"}, ("python", "app.py"))
+    assert found.steps == [Copy(5, ("requirements.txt",), "/srv/"), Copy(12, (".",), "/srv/")]
+
+
+def test_a_stage_that_is_named_is_read_alone() -> None:
+    found = read(STAGES, "Dockerfile", target="Dev")
+    assert (found.env, found.command, len(found.steps)) == ({"A": "2"}, ("python", "dev.py"), 1)
+    with pytest.raises(Misconfigured, match=r"line 7: RUN go build"):
+        read(STAGES, "Dockerfile", target="builder")
+    with pytest.raises(Misconfigured, match="no stage is called other"):
+        read(STAGES, "Dockerfile", target="other")
+
+
+def test_system_packages_and_users_are_told_and_their_caches_are_not_missed() -> None:
+    found = recipe(
+        "RUN apt-get update && apt-get install -y --no-install-recommends -t stable curl jq"
+        " && rm -rf /var/lib/apt/lists/*",
+        "RUN apk add --no-cache --virtual .build gcc && set -eux && adduser -D acme",
+        "RUN pip install x && rm -rf /root/.cache",
+    )
+    assert found.steps == [Pip(4, ("x",), "/")]
+    assert [one.partition(" installs ")[2] or one for one in found.notices] == [
+        "nothing here: see that this machine has curl jq",
+        "nothing here: see that this machine has gcc",
+        "line 3: RUN adduser -D acme has no effect: the container runs as its securityContext says, "
+        "else as Tidegate does",
+    ]

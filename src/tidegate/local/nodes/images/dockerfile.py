@@ -1,8 +1,9 @@
 """What a Dockerfile says, where no image is built: files to copy, packages of Python, words to run. Pure.
 
-Read are FROM (one), WORKDIR, COPY and ADD of local files, ENV, ARG, `RUN pip install …`, ENTRYPOINT, CMD;
-EXPOSE, LABEL and the like mean nothing to a process. Everything else is refused with its line, because a
-program without what it needs would fail later and elsewhere.
+Read are FROM, WORKDIR, COPY and ADD of local files, ENV, ARG, `RUN pip install …`, ENTRYPOINT, CMD; EXPOSE,
+LABEL and the like mean nothing to a process, and system packages are told. Everything else is refused with
+its line, because a program without what it needs would fail later and elsewhere. Of several stages the last
+counts, or the one that is named, with those it is built on; what the others say is not looked at.
 
 Read by ourselves: the published readers leave out lines that they do not know and take `${NAME:-text}` for
 nothing. Source: https://docs.docker.com/reference/dockerfile/
@@ -10,17 +11,20 @@ nothing. Source: https://docs.docker.com/reference/dockerfile/
 
 from __future__ import annotations
 
+import copy
 import json
 import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tidegate.base.errors import Misconfigured
+from tidegate.local.nodes.images.left_out import left_out
 
 ESCAPE = re.compile(r"\s*#\s*escape\s*=\s*(\\|`)\s*$", re.IGNORECASE)
 VARIABLE = re.compile(r"\\\$|\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))")
+READ = ("FROM", "ARG", "ENV", "WORKDIR", "COPY", "ADD", "RUN", "ENTRYPOINT", "CMD")
 WORDLESS = ("EXPOSE", "LABEL", "MAINTAINER")
 NO_EFFECT = {
     "HEALTHCHECK": "no effect, as in Kubernetes: give the container probes",
@@ -55,6 +59,8 @@ class Pip:
 
 @dataclass(slots=True)
 class Recipe:
+    """One stage, with all of the stages that it is built on."""
+
     base: str = ""
     steps: list[Copy | Pip] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
@@ -64,15 +70,18 @@ class Recipe:
     notices: list[str] = field(default_factory=list)
 
 
-def read(text: str, where: str, arguments: Mapping[str, str] | None = None) -> Recipe:
-    """The recipe; `arguments` are values for ARG. Raises `Misconfigured` with all lines that are not read."""
+def read(text: str, where: str, arguments: Mapping[str, str] | None = None, target: str = "") -> Recipe:
+    """The recipe of the stage called `target`, the last one without it; `arguments` are values for ARG.
+
+    Raises `Misconfigured` with all lines that are not read.
+    """
     reader = _Reader(dict(arguments or {}))
     for number, name, rest in instructions(text):
         reader.take(number, name, rest)
-    reader.end()
-    if reader.problems:
-        raise Misconfigured("read the Dockerfile", on=where, answer="; ".join(reader.problems))
-    return reader.recipe
+    stage = reader.stage_of(target)
+    if stage.problems:
+        raise Misconfigured("read the Dockerfile", on=where, answer="; ".join(stage.problems))
+    return stage.recipe
 
 
 def instructions(text: str) -> Iterator[tuple[int, str, str]]:
@@ -128,24 +137,34 @@ def _commands(line: str) -> list[list[str]]:
     return found
 
 
+@dataclass(slots=True)
+class _Stage:
+    """What is read of a stage: `values` is what its variables stand for."""
+
+    name: str = ""
+    recipe: Recipe = field(default_factory=Recipe)
+    problems: list[str] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+
+
 class _Reader:
     def __init__(self, arguments: dict[str, str]) -> None:
-        self.recipe = Recipe()
-        self.problems: list[str] = []
         self._arguments = arguments
-        self._values: dict[str, str] = {}
+        # Before the first FROM there are values of ARG alone, and all stages see them.
+        self._first = self._stage = _Stage()
+        self._stages: list[_Stage] = []
 
     def take(self, number: int, name: str, rest: str) -> None:
-        read = getattr(self, f"_{name.lower()}", None) if name.isalpha() else None
+        read = getattr(self, f"_{name.lower()}", None) if name.isalpha() and name in READ else None
         if name in NO_EFFECT:
-            self.recipe.notices.append(f"line {number}: {name} has {NO_EFFECT[name]}")
+            self._stage.recipe.notices.append(f"line {number}: {name} has {NO_EFFECT[name]}")
         elif name in WORDLESS:
             return
-        elif read is None or name in ("TAKE", "END"):
+        elif read is None:
             self._refuse(number, f"{name} is not read")
         elif not rest:
             self._refuse(number, f"{name} says nothing")
-        elif not self.recipe.base and name not in ("FROM", "ARG"):
+        elif not self._stages and name not in ("FROM", "ARG"):
             self._refuse(number, f"{name} before FROM")
         else:
             try:
@@ -153,41 +172,49 @@ class _Reader:
             except ValueError as error:
                 self._refuse(number, f"{name} cannot be read: {error}")
 
-    def end(self) -> None:
-        if not self.recipe.base:
-            self.problems.append("no FROM")
+    def stage_of(self, target: str) -> _Stage:
+        found = [one for one in self._stages if not target or one.name == target.lower()]
+        if found:
+            return found[-1]
+        self._first.problems.append(f"no stage is called {target}" if self._stages else "no FROM")
+        return self._first
 
     def _refuse(self, number: int, why: str) -> None:
-        self.problems.append(f"line {number}: {why}")
+        self._stage.problems.append(f"line {number}: {why}")
 
     def _from(self, number: int, rest: str) -> None:
-        words = [word for word in self._expanded(rest).split() if not word.startswith("--")]
-        if self.recipe.base:
-            self._refuse(number, f"a second FROM ({words[0]}): builds of several stages are not read")
-        self.recipe.base = self.recipe.base or words[0]
+        words = [word for word in expand(rest, self._first.values).split() if not word.startswith("--")]
+        base, name = words[0], words[2].lower() if len(words) == 3 and words[1].upper() == "AS" else ""
+        under = next((one for one in reversed(self._stages) if one.name and one.name == base.lower()), None)
+        if under is not None:
+            self._stage = replace(copy.deepcopy(under), name=name)
+        else:
+            problems, values = list(self._first.problems), dict(self._first.values)
+            self._stage = _Stage(name, Recipe(base), problems, values)
+        self._stages.append(self._stage)
 
     def _arg(self, number: int, rest: str) -> None:
         for word in shlex.split(rest):
             name, equals, default = word.partition("=")
             if not equals and name not in self._arguments:
                 self._refuse(number, f"ARG {name} has no value: give one by --build-arg {name}=…")
-            self._values[name] = self._arguments.get(name, self._expanded(default))
+            self._stage.values[name] = self._arguments.get(name, self._expanded(default))
 
     def _env(self, number: int, rest: str) -> None:
         words = shlex.split(rest.replace("\\$", "\\\\$"))
         if "=" not in words[0]:
             words = [f"{words[0]}={rest.split(None, 1)[1] if len(words) > 1 else ''}"]
-        found = dict(self._values)
+        found = dict(self._stage.values)
         for word in words:
             name, equals, value = word.partition("=")
             if not equals:
                 return self._refuse(number, f"ENV: {word} has no value")
-            self.recipe.env[name] = self._values[name] = expand(value, found)
+            self._stage.recipe.env[name] = self._stage.values[name] = expand(value, found)
         return None
 
     def _workdir(self, _: int, rest: str) -> None:
-        place = posixpath.join(self.recipe.working_dir, self._expanded(rest).strip("\"'"))
-        self.recipe.working_dir = posixpath.normpath(place)
+        place = posixpath.join(self._stage.recipe.working_dir, self._expanded(rest).strip("\"'"))
+        self._stage.recipe.working_dir = posixpath.normpath(place)
 
     def _copy(self, number: int, rest: str, name: str = "COPY") -> None:
         rest = self._flags(number, name, rest)
@@ -199,10 +226,12 @@ class _Reader:
         bad += [one for one in sources if ".." in posixpath.normpath(one.lstrip("/")).split("/")[:1]]
         if bad:
             return self._refuse(number, f"{name} of {bad[0]}: only files beside the Dockerfile are copied")
-        place = posixpath.join(self.recipe.working_dir, target)
+        place = posixpath.join(self._stage.recipe.working_dir, target)
         slash = "/" if target.endswith(("/", "/.")) or target == "." or len(sources) > 1 else ""
         place = posixpath.normpath(place).rstrip("/") + slash
-        self.recipe.steps.append(Copy(number, tuple(one.lstrip("/") or "." for one in sources), place or "/"))
+        self._stage.recipe.steps.append(
+            Copy(number, tuple(one.lstrip("/") or "." for one in sources), place or "/")
+        )
         return None
 
     def _add(self, number: int, rest: str) -> None:
@@ -216,21 +245,28 @@ class _Reader:
         words = self._words(rest)
         line = shlex.join(words) if words else rest
         for part in _commands(line):
-            if not PIP.match("\0".join(part)) or any(SHELL_SIGNS.fullmatch(word) for word in part):
+            is_plain = not any(SHELL_SIGNS.fullmatch(word) for word in part)
+            told = left_out(part) if is_plain else None
+            if told is not None:
+                self._stage.recipe.notices += (
+                    [f"line {number}: RUN {shlex.join(part)} {told}"] if told else []
+                )
+                continue
+            if not is_plain or not PIP.match("\0".join(part)):
                 return self._refuse(number, f"RUN {line}: only `pip install …` is run")
             args = tuple(self._expanded(word) for word in part[part.index("install") + 1 :])
             away = [word for word in args if word.partition("=")[0] in ELSEWHERE]
             if away:
                 return self._refuse(number, f"RUN {line}: {away[0]} would install elsewhere")
-            self.recipe.steps.append(Pip(number, args, self.recipe.working_dir))
+            self._stage.recipe.steps.append(Pip(number, args, self._stage.recipe.working_dir))
         return None
 
     def _entrypoint(self, _: int, rest: str) -> None:
         # As Docker has it: a new entrypoint forgets the command of the base, never that of the same file.
-        self.recipe.entrypoint = self._line(rest)
+        self._stage.recipe.entrypoint = self._line(rest)
 
     def _cmd(self, _: int, rest: str) -> None:
-        self.recipe.command = self._line(rest)
+        self._stage.recipe.command = self._line(rest)
 
     def _line(self, rest: str) -> tuple[str, ...]:
         return tuple(self._words(rest) or ("/bin/sh", "-c", rest))
@@ -251,8 +287,9 @@ class _Reader:
             rest = rest.strip()
             kind = flag[2:].partition("=")[0]
             if kind not in IGNORED_FLAGS:
-                self._refuse(number, f"{name} {flag} is not read")
+                why = "nothing is built; name what runs by `tidegate images add IMAGE -- COMMAND`"
+                self._refuse(number, f"{name} {flag} is not read" + (f": {why}" if kind == "from" else ""))
         return rest
 
     def _expanded(self, text: str) -> str:
-        return expand(text, self._values)
+        return expand(text, self._stage.values)
