@@ -69,6 +69,15 @@ def test_a_source_that_is_not_there_is_told_and_what_was_made_before_stays(
     assert (tmp_path / "image" / "acme" / "main.py").exists()
 
 
+def test_folders_are_made_and_files_made_runnable(context: Path, tmp_path: Path) -> None:
+    lines = ["WORKDIR /acme", "COPY main.py .", "RUN mkdir -p /acme-logs/a && chmod +x main.py", 'CMD ["x"]']
+    made(context, tmp_path / "image", *lines)
+    assert (tmp_path / "image" / "acme-logs" / "a").is_dir()
+    assert os.access(tmp_path / "image" / "acme" / "main.py", os.X_OK)
+    with pytest.raises(Misconfigured, match="line 2: /usr/bin/env was not copied before"):
+        made(context, tmp_path / "image", "RUN chmod +x /usr/bin/env", 'CMD ["x"]')
+
+
 def test_a_failing_pip_says_its_line_and_its_words(context: Path, tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"(?s)of line 2 .*requirement no-such-thing"):
         made(context, tmp_path / "image", "RUN pip install --no-index no-such-thing", 'CMD ["x"]')

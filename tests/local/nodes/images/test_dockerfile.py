@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidegate.base.errors import Misconfigured
-from tidegate.local.nodes.images.dockerfile import Copy, Pip, Recipe, expand, read
+from tidegate.local.nodes.images.dockerfile import Copy, Folders, Pip, Recipe, Runnable, expand, read
 
 
 def recipe(*lines: str, **arguments: str) -> Recipe:
@@ -53,16 +53,18 @@ CMD ["--verbose"]
     ("line", "told"),
     [
         ("RUN apt update && make all", "RUN apt update && make all: only"),
-        ("RUN apt install -y curl > /dev/null", "only `pip install …` is run"),
-        ("RUN rm -rf /srv", "only `pip install …` is run"),
-        ('RUN pip install "$(cat list)"', "only `pip install …` is run"),
-        ("RUN pip install (x)", "only `pip install …` is run"),
-        ("RUN pip install x &&", "only `pip install …` is run"),
+        ("RUN apt install -y curl > /dev/null", "only `pip install …`, `mkdir` and `chmod +x` are run"),
+        ("RUN mkdir -m 700 /srv", "only `pip install …`, `mkdir` and `chmod +x` are run"),
+        ("RUN chmod -R +x /srv", "only `pip install …`, `mkdir` and `chmod +x` are run"),
+        ("RUN rm -rf /srv", "only `pip install …`, `mkdir` and `chmod +x` are run"),
+        ('RUN pip install "$(cat list)"', "only `pip install …`, `mkdir` and `chmod +x` are run"),
+        ("RUN pip install (x)", "only `pip install …`, `mkdir` and `chmod +x` are run"),
+        ("RUN pip install x &&", "only `pip install …`, `mkdir` and `chmod +x` are run"),
         ("RUN pip install x; rm -rf /", "line 2: RUN pip install x; rm -rf /: only"),
-        ("RUN pip install $(cat list)", "only `pip install …` is run"),
-        ("RUN pip install x > log", "only `pip install …` is run"),
-        ("RUN pip install x & sleep 1", "only `pip install …` is run"),
-        ("RUN pip installer", "only `pip install …` is run"),
+        ("RUN pip install $(cat list)", "only `pip install …`, `mkdir` and `chmod +x` are run"),
+        ("RUN pip install x > log", "only `pip install …`, `mkdir` and `chmod +x` are run"),
+        ("RUN pip install x & sleep 1", "only `pip install …`, `mkdir` and `chmod +x` are run"),
+        ("RUN pip installer", "only `pip install …`, `mkdir` and `chmod +x` are run"),
         ('RUN ["make", "all"]', "RUN make all: only"),
         ("RUN pip install -e .", "-e would install elsewhere"),
         ("RUN pip install --target=/x y", "--target=/x would install elsewhere"),
@@ -188,3 +190,10 @@ def test_system_packages_and_users_are_told_and_their_caches_are_not_missed() ->
         "line 3: RUN adduser -D acme has no effect: the container runs as its securityContext says, "
         "else as Tidegate does",
     ]
+
+
+def test_folders_are_made_and_copied_files_made_runnable() -> None:
+    found = recipe("WORKDIR /srv", "RUN mkdir -p logs /data/$X && chmod +x ./start.sh", "RUN mkdir a")
+    assert found.steps == [
+        Folders(3, ("/srv/logs", "/data")), Runnable(3, ("/srv/start.sh",)), Folders(4, ("/srv/a",))
+    ]  # fmt: skip

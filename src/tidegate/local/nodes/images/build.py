@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tidegate.base.errors import Misconfigured
-from tidegate.local.nodes.images.dockerfile import Copy, Pip, Recipe
+from tidegate.local.nodes.images.dockerfile import Copy, Folders, Pip, Recipe, Runnable
 from tidegate.local.nodes.images.table import Entry, File
 
 PREFIX = "/opt/tidegate-image"
@@ -35,12 +35,18 @@ def build(
     fresh.mkdir(parents=True)
     ignored = _ignored(context)
     for step in recipe.steps:
-        if isinstance(step, Copy):
-            tell(f"line {step.line}: copy {' '.join(step.sources)} to {step.target}")
-            _copy(step, context, fresh, ignored)
-        else:
-            tell(f"line {step.line}: pip install {' '.join(step.args)}")
-            _pip(step, fresh, python)
+        match step:
+            case Copy():
+                tell(f"line {step.line}: copy {' '.join(step.sources)} to {step.target}")
+                _copy(step, context, fresh, ignored)
+            case Pip():
+                tell(f"line {step.line}: pip install {' '.join(step.args)}")
+                _pip(step, fresh, python)
+            case Folders():
+                for target in step.targets:
+                    _below(fresh, target).mkdir(parents=True, exist_ok=True)
+            case Runnable():
+                _make_runnable(step, fresh)
     _below(fresh, recipe.working_dir).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
@@ -105,6 +111,15 @@ def _place(source: Path, target: Path) -> None:
     if target.is_symlink() or target.exists():
         target.unlink()
     shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _make_runnable(step: Runnable, root: Path) -> None:
+    for target in step.targets:
+        file = _below(root, target)
+        if not file.is_file():
+            on, answer = f"line {step.line}", f"{target} was not copied before"
+            raise Misconfigured("make a file of the Dockerfile runnable", on=on, answer=answer)
+        file.chmod(file.stat().st_mode | 0o111)
 
 
 def _sources(step: Copy, context: Path, pattern: str) -> list[Path]:

@@ -57,12 +57,31 @@ class Pip:
     cwd: str
 
 
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Folders that the image has."""
+
+    line: int
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """Files that were copied and may be run."""
+
+    line: int
+    targets: tuple[str, ...]
+
+
+Step = Copy | Pip | Folders | Runnable
+
+
 @dataclass(slots=True)
 class Recipe:
     """One stage, with all of the stages that it is built on."""
 
     base: str = ""
-    steps: list[Copy | Pip] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     working_dir: str = "/"
     entrypoint: tuple[str, ...] = ()
@@ -145,6 +164,10 @@ class _Stage:
     recipe: Recipe = field(default_factory=Recipe)
     problems: list[str] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
+
+
+def _flags(words: list[str]) -> list[str]:
+    return [word for word in words if word.startswith("-")]
 
 
 class _Reader:
@@ -252,14 +275,33 @@ class _Reader:
                     [f"line {number}: RUN {shlex.join(part)} {told}"] if told else []
                 )
                 continue
-            if not is_plain or not PIP.match("\0".join(part)):
-                return self._refuse(number, f"RUN {line}: only `pip install …` is run")
-            args = tuple(self._expanded(word) for word in part[part.index("install") + 1 :])
-            away = [word for word in args if word.partition("=")[0] in ELSEWHERE]
-            if away:
+            step = self._step(number, part) if is_plain else None
+            if step is None:
+                return self._refuse(
+                    number, f"RUN {line}: only `pip install …`, `mkdir` and `chmod +x` are run"
+                )
+            if isinstance(step, Pip) and (
+                away := [one for one in step.args if one.partition("=")[0] in ELSEWHERE]
+            ):
                 return self._refuse(number, f"RUN {line}: {away[0]} would install elsewhere")
-            self._stage.recipe.steps.append(Pip(number, args, self._stage.recipe.working_dir))
+            self._stage.recipe.steps.append(step)
         return None
+
+    def _step(self, number: int, part: list[str]) -> Step | None:
+        words = [self._expanded(word) for word in part]
+        if PIP.match("\0".join(part)):
+            return Pip(number, tuple(words[part.index("install") + 1 :]), self._stage.recipe.working_dir)
+        makes = (
+            bool(part) and part[0] == "mkdir" and all(word in ("-p", "-v", "-pv") for word in _flags(part))
+        )
+        runs = part[:2] == ["chmod", "+x"] and not _flags(part)
+        if not (makes or runs):
+            return None
+        places = [word for word in words[1 if makes else 2 :] if not word.startswith("-")]
+        targets = tuple(
+            posixpath.normpath(posixpath.join(self._stage.recipe.working_dir, one)) for one in places
+        )
+        return Folders(number, targets) if makes else Runnable(number, targets)
 
     def _entrypoint(self, _: int, rest: str) -> None:
         # As Docker has it: a new entrypoint forgets the command of the base, never that of the same file.

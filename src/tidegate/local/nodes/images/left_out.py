@@ -15,7 +15,7 @@ _INSTALLERS = {
 }
 _WITH_A_VALUE = ("-t", "--virtual", "--repository", "-X", "-o", "-c")
 _USERS = ("useradd", "adduser", "groupadd", "addgroup", "usermod", "chown", "chgrp")
-_CACHES = ("/var/lib/apt/lists", "/var/cache", "/tmp", "/var/tmp", "/root/.cache")
+_CACHES = ("/var/lib/apt/lists", "/var/cache", "/tmp", "/var/tmp", "/root/.cache", "/etc/apt")
 
 
 def left_out(words: Sequence[str]) -> str | None:
