@@ -1,8 +1,7 @@
-"""Claims from a real Redis: each step whole or not at all, whatever is cut, repeated or refused."""
+"""Lists of a real Redis that are claimed from: what the laws of all sources do not say."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unreachab
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.writers import Writers
 from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
-from tidegate.kit.systems.claims import Command, Deliveries, Done, Renewals
+from tidegate.kit.systems.claims import Command, Deliveries, Renewals
 from tidegate.kit.systems.redis import Login, RedisServer
 from tidegate.kit.systems.redis_claims import RedisListSource
 
@@ -102,67 +101,6 @@ async def test_the_tail_is_claimed_from_where_it_was_asked_for(
     assert server.call("LRANGE", "jobs", 0, -1) == [b"a", b"c", b"b"]
 
 
-async def test_who_knows_nothing_is_told_what_it_holds_and_gets_nothing_else(
-    server: RedisProcess, claimant: Callable[..., Claimant]
-) -> None:
-    server.call("RPUSH", "jobs", "a", "b", "c")
-    taken = await claimant().take(2)
-    again = await claimant().take(0)
-    assert {(one.id, one.body) for one in again.items} == {(one.id, one.body) for one in taken.items}
-    assert (await claimant("two").take(0)).items == ()
-    assert server.call("LLEN", "jobs") == 1
-
-
-async def test_a_message_that_was_acknowledged_is_gone_and_again_changes_nothing(
-    server: RedisProcess, claimant: Callable[..., Claimant]
-) -> None:
-    server.call("RPUSH", "jobs", "a")
-    one = claimant()
-    (item,) = (await one.take(1)).items
-    assert await one.ask(Acknowledge(item.id, "job"), Acknowledge(item.id, "job")) == [Done(), Done()]
-    assert stored(server) == {}
-    assert server.call("DBSIZE") == 0
-
-
-async def test_a_released_message_comes_back_when_it_is_due_with_its_count(
-    server: RedisProcess, claimant: Callable[..., Claimant]
-) -> None:
-    server.call("RPUSH", "jobs", "a")
-    one = claimant()
-    (item,) = (await one.take(1)).items
-    assert await one.ask(Release(item.id, 1, 0.3, "job")) == [Done()]
-    early = await one.take(1)
-    assert early.items == ()
-    assert early.retry_s is not None
-    assert 0 < early.retry_s <= 0.3
-    await asyncio.sleep(0.35)
-    (again,) = (await one.take(1)).items
-    assert (again.id, again.body, again.finished) == (item.id, b"a", 1)
-    # A release that comes late, of an attempt that was counted, takes nothing from the next one.
-    assert await one.ask(Release(item.id, 1, 0.0, "job")) == [Done()]
-    assert stored(server) == {"leases": 1, "bodies": 1, "holders": 1, "ended": 1}
-
-
-async def test_a_lease_that_ends_gives_the_message_to_another_and_the_first_is_told(
-    server: RedisProcess, claimant: Callable[..., Claimant]
-) -> None:
-    server.call("RPUSH", "jobs", "a", "b")
-    one, two = claimant(lease_s=0.2), claimant("two")
-    taken = await one.take(2)
-    assert (await two.take(5)).items == ()
-    await asyncio.sleep(0.25)
-    # Nobody has taken it yet: the first still has it, and may go on.
-    assert await one.ask(Renew((taken.items[0].id,))) == [Renewals()]
-    (other,) = (await two.take(5)).items
-    assert other.id == taken.items[1].id
-    assert await one.ask(Renew((other.id,)), Acknowledge(other.id, ""), Release(other.id, 1, 0, "")) == [
-        Renewals((other.id,)),
-        Done(is_elsewhere=True),
-        Done(is_elsewhere=True),
-    ]
-    assert server.call("HGET", OWN + "holders", other.id) == b"two"
-
-
 async def test_dead_letters_go_to_the_list_that_was_named_or_to_one_beside(
     server: RedisProcess, claimant: Callable[..., Claimant]
 ) -> None:
@@ -225,48 +163,6 @@ async def test_a_thousand_claims_are_renewed_in_one_round_trip(
     assert proxy.turns == before + 2
     assert proxy.connections == 1
     assert stored(server) == {"leases": 980, "bodies": 980, "holders": 980}
-
-
-async def test_an_answer_that_was_cut_off_loses_no_message(
-    server: RedisProcess, claimant: Callable[..., Claimant], proxy_for: Callable[[int], Awaitable[Proxy]]
-) -> None:
-    server.call("RPUSH", "jobs", "a", "b", "c")
-    proxy = await proxy_for(server.port)
-    one = claimant(address=proxy.address)
-    await one.take(0)
-    proxy.cut_after = 5
-    with pytest.raises(Unreachable):
-        await one.ask(Take(2))
-    proxy.cut_after = None
-    assert sorted(item.body for item in (await one.take(2)).items) == [b"a", b"b"]
-    assert server.call("LLEN", "jobs") == 1
-
-
-async def test_a_claim_that_is_repeated_takes_what_has_come_meanwhile_and_loses_nothing(
-    server: RedisProcess, claimant: Callable[..., Claimant]
-) -> None:
-    server.call("RPUSH", "jobs", "a", "b")
-    one = claimant()
-    command = Command(one.source, "one", 60.0, Take(5), (), "nonce")
-    (first,) = await one.writers.carry_out("user", [command])
-    server.call("RPUSH", "jobs", "c", "d")
-    (again,) = await one.writers.carry_out("user", [command])
-    assert isinstance(first, Deliveries)
-    assert isinstance(again, Deliveries)
-    assert sorted(item.body for item in again.items) == [b"a", b"b", b"c", b"d"]
-    assert {(item.id, item.body) for item in first.items} < {(item.id, item.body) for item in again.items}
-    assert len({item.id for item in again.items}) == 4
-    assert stored(server) == {"leases": 4, "bodies": 4, "holders": 4}
-
-
-async def test_a_release_that_is_repeated_is_the_same_release(
-    server: RedisProcess, claimant: Callable[..., Claimant]
-) -> None:
-    server.call("RPUSH", "jobs", "a")
-    one = claimant()
-    (item,) = (await one.take(1)).items
-    assert await one.ask(Release(item.id, 1, 60, "job"), Release(item.id, 1, 60, "job")) == [Done(), Done()]
-    assert stored(server) == {"waiting": 1, "bodies": 1, "ended": 1}
 
 
 async def test_a_user_who_may_not_write_is_told_and_nothing_else_is(

@@ -147,6 +147,10 @@ class Polled(Scaler):
         """What messages are claimed from, where `is_claimable`; None: this cannot be claimed from."""
         return None
 
+    def claim_problem(self, wishes: Wishes) -> str:
+        """What its settings lack to be claimed from, and what to do; "" where that is nothing."""
+        return ""
+
 
 @declared
 class Passing(Polled):

@@ -137,7 +137,7 @@ def review(
                 notices += request_notices(object, plan.index, plan.resource, template)
     notices += other_names(object)
     notices += without_effect(object)
-    notices += claim_notices(object)
+    notices += claim_notices(object, plans[0].scaler if plans else None)
     return Review(_short(problems), tuple(plans), _short(notices), composite)
 
 

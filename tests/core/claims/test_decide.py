@@ -287,3 +287,8 @@ def test_what_was_released_is_asked_for_when_it_is_due() -> None:
 def test_messages_that_others_lost_are_looked_for_once_a_minute() -> None:
     assert not decide(known(), now_s=59).actions
     assert list(decide(known(), now_s=60).actions) == [Take(3)]
+
+
+def test_a_message_that_somebody_has_removed_is_held_no_more() -> None:
+    memory = answers.answered(known(message("a"), message("b")), Take(3), Taken(gone=("a",)), START, START)
+    assert [one.id for one in memory.held] == ["b"]

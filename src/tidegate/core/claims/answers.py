@@ -81,7 +81,7 @@ def freed(memory: ClaimMemory, job: str) -> ClaimMemory:
 def _taken(
     memory: ClaimMemory, ask: Take, answer: Taken, read: datetime | None, now: datetime
 ) -> ClaimMemory:
-    known = {one.id for one in answer.messages}
+    known = {one.id for one in answer.messages} | set(answer.gone)
     held = (*(one for one in memory.held if one.id not in known), *answer.messages)
     if not memory.is_resumed:
         # All that is ours comes first, as often as it does not fit.

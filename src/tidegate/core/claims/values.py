@@ -211,12 +211,13 @@ class ClaimDecision:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """The messages that came, without their bodies. `has_more`: there are others of ours that did not fit.
-    `retry` is when the next released message is due.
+    `retry` is when the next released message is due. `gone` are those that somebody else has removed.
     """
 
     messages: tuple[Message, ...] = ()
     has_more: bool = False
     retry: datetime | None = None
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

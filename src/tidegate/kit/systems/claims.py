@@ -57,11 +57,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """What came of a `Take`. `has_more`: the answer was full. `retry_s`: till a released one is due."""
+    """What came of a `Take`. `has_more`: the answer was full. `retry_s`: till a released one is due.
+
+    `gone` are identities of claimed messages whose bodies somebody else has removed: no Job can carry them.
+    """
 
     items: tuple[Delivery, ...] = ()
     has_more: bool = False
     retry_s: float | None = None
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

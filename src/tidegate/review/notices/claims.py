@@ -14,7 +14,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.problems import Problem
 from tidegate.core.claims.expansion import DATA, expansion_problems, mentions
 from tidegate.core.claims.wishes import CLAIM, PREFIX, wish_problems, wishes_of
-from tidegate.kit.scaler import Polled
+from tidegate.kit.scaler import Polled, Scaler
 
 _PATH = f"metadata.annotations.{CLAIM}"
 
@@ -25,8 +25,10 @@ def claim_refusals(object: ScaledJob) -> Iterator[Problem]:
         yield from expansion_problems(object.spec.job_target_ref.template)
 
 
-def claim_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
-    """What is odd about the annotations of claimed work."""
+def claim_notices(object: ScaledObject | ScaledJob, scaler: Scaler | None = None) -> Iterator[Problem]:
+    """What is odd about the annotations of claimed work. `scaler` is that of the first trigger, where it is
+    known.
+    """
     annotations = object.metadata.annotations
     ours = [key for key in annotations if key == CLAIM or key.startswith(f"{PREFIX}-")]
     if isinstance(object, ScaledObject):
@@ -36,24 +38,34 @@ def claim_notices(object: ScaledObject | ScaledJob) -> Iterator[Problem]:
     yield from wish_problems(annotations)
     wishes = wishes_of(annotations)
     if not wishes.claim:
-        yield from _of_empty_messages(object)
+        yield from _of_empty_messages(object, scaler)
         if CLAIM not in annotations and ours:
             yield Problem(f"metadata.annotations.{ours[0]}", f'has no effect without {CLAIM}: "true"')
         return
     yield from _of_claiming(object)
+    if lacking := _lacking(object, scaler):
+        yield Problem(_PATH, f"nothing is claimed: {lacking}")
 
 
-def can_claim(object: ScaledJob) -> bool:
-    """Whether it has a single trigger, and one of a type whose messages can be claimed."""
+def can_claim(object: ScaledJob, scaler: Scaler | None = None) -> bool:
+    """Whether it has a single trigger, of a type whose messages can be claimed, and with the settings that
+    this takes, where they are known.
+    """
     if len(object.spec.triggers) != 1:
         return False
     kind = scalers.find(object.spec.triggers[0].type)
-    return kind is not None and issubclass(kind, Polled) and kind.is_claimable
+    is_claimable = kind is not None and issubclass(kind, Polled) and kind.is_claimable
+    return is_claimable and not _lacking(object, scaler)
 
 
-def _of_empty_messages(object: ScaledJob) -> Iterator[Problem]:
+def _lacking(object: ScaledJob, scaler: Scaler | None) -> str:
+    wishes = wishes_of(object.metadata.annotations)
+    return scaler.claim_problem(wishes) if isinstance(scaler, Polled) else ""
+
+
+def _of_empty_messages(object: ScaledJob, scaler: Scaler | None) -> Iterator[Problem]:
     """Jobs that read a message which nothing puts there. What can claim may do so, in local mode unasked."""
-    if not can_claim(object) and mentions(object.spec.job_target_ref.template):
+    if not can_claim(object, scaler) and mentions(object.spec.job_target_ref.template):
         types = ", ".join(dict.fromkeys(one.type for one in object.spec.triggers))
         text = f"{DATA} stays empty in its Jobs: messages of {types} are not claimed, see docs/claims.md"
         yield Problem("spec.jobTargetRef.template", text)

@@ -76,7 +76,7 @@ def _answer(state: ClaimState, result: Result | TidegateError, sent_at: datetime
         state.bodies.update((one.id, one) for one in result.items)
         messages = tuple(Message(one.id, until, sent_at, one.finished, len(one.body)) for one in result.items)
         retry = sent_at + timedelta(seconds=result.retry_s) if result.retry_s is not None else None
-        return Taken(messages, result.has_more, retry)
+        return Taken(messages, result.has_more, retry, result.gone)
     if isinstance(result, Renewals):
         return Renewed(until, result.lost)
     return Settled(result.is_elsewhere)

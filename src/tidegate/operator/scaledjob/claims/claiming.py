@@ -53,7 +53,7 @@ class Claiming:
     is_final: bool = True
 
 
-def is_asked_for(object: ScaledJob, template: Object | None, may: MayClaim) -> bool:
+def is_asked_for(object: ScaledJob, template: Object | None, may: MayClaim, plan: Plan | None = None) -> bool:
     """Whether the object asks for claimed work."""
     annotations: Mapping[str, str] = object.metadata.annotations
     claim = wishes_of(annotations).claim
@@ -61,7 +61,8 @@ def is_asked_for(object: ScaledJob, template: Object | None, may: MayClaim) -> b
         # It says something, and nobody knows what: nothing is counted that was meant to be claimed.
         return True
     if claim is None:
-        return may.is_implied and can_claim(object) and mentions(template)
+        scaler = plan.review.triggers[0].scaler if plan is not None and plan.review.triggers else None
+        return may.is_implied and can_claim(object, scaler) and mentions(template)
     return claim
 
 
@@ -92,6 +93,9 @@ def claiming_of(object: ScaledJob, template: Object | None, plan: Plan, may: May
     if scaler is None or 0 in plan.failures:
         # The plan tells what is wrong with it.
         return Claiming(wishes, problem=Failure("Misconfigured", ""), is_final=False)
+    lacking = scaler.claim_problem(wishes) if isinstance(scaler, Polled) else ""
+    if lacking:
+        return Claiming(wishes, problem=Failure("Misconfigured", f"cannot claim messages: {lacking}"))
     source = scaler.claim_source(wishes) if isinstance(scaler, Polled) else None
     if source is None:
         text = f"{scaler.type} cannot be claimed from"

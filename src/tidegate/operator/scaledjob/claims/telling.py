@@ -11,6 +11,7 @@ from tidegate.core.claims.values import (
     Release,
     Renewed,
     Settled,
+    Taken,
     Unguard,
 )
 from tidegate.core.reasons import Code
@@ -50,6 +51,9 @@ async def answered(writer: Writer, place: Place, state: ClaimState, ask: Ask, an
         lost = answer.lost
     elif isinstance(answer, Settled) and answer.is_elsewhere and hasattr(ask, "id"):
         lost = (ask.id,)
+    for id in answer.gone if isinstance(answer, Taken) else ():
+        text = f"message {id} is gone: it was removed from its source before a Job of it had succeeded"
+        await writer.event(place, EmitEvent("Warning", "ClaimGone", text))
     for id in lost:
         text = f"the lease of message {id} was lost: somebody else may work on it, too"
         await writer.event(place, EmitEvent("Warning", "ClaimLost", text))

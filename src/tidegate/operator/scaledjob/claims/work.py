@@ -80,7 +80,9 @@ class ClaimedWork:
         if self.steps.writer.is_shadow:
             return False
         return (
-            tracked.claims is not None or may_have_claims(object) or is_asked_for(object, template, self.may)
+            tracked.claims is not None
+            or may_have_claims(object)
+            or is_asked_for(object, template, self.may, tracked.plan)
         )
 
     async def step(
@@ -92,7 +94,9 @@ class ClaimedWork:
         assert tracked.plan is not None
         pods = template.pods if isinstance(template, Template) else None
         claiming = claiming_of(object, pods, tracked.plan, self.may)
-        is_wanted = is_asked_for(object, pods, self.may) or (pods is None and tracked.claims is not None)
+        is_wanted = is_asked_for(object, pods, self.may, tracked.plan) or (
+            pods is None and tracked.claims is not None
+        )
         is_leaving = bool(object.metadata.deletion_timestamp) or not is_wanted
         problem = claiming.problem if not is_leaving else None
         state = tracked.claims

@@ -1,0 +1,242 @@
+"""The laws of claimed work, at the real server of every source that messages are claimed from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from parts.claim_life import POISON, Fate, Life
+from parts.claim_sources import SOURCES, ClaimSource
+from parts.proxy import Proxy
+from tidegate.base.errors import Unreachable
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.claims.writers import Writers
+from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
+from tidegate.kit.systems.claims import Command, Deliveries, Done, Renewals
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("claim-laws")]
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def started(request: pytest.FixtureRequest) -> Iterator[ClaimSource]:
+    with SOURCES[request.param]() as source:
+        yield source
+
+
+@pytest.fixture
+def source(started: ClaimSource) -> ClaimSource:
+    started.empty()
+    return started
+
+
+class Claimant:
+    """Claims in the name of `holder`, over a connection of its own."""
+
+    def __init__(self, source: ClaimSource, holder: str, address: str, lease_s: float) -> None:
+        self.writers = Writers(Surroundings(timeout_s=3.0))
+        self.source = source.source(address or f"127.0.0.1:{source.port}")
+        self.holder = holder
+        self.lease_s = lease_s
+        self.nonces = iter(range(10_000))
+
+    def command(self, ask: Ask, *known: str) -> Command:
+        nonce = f"{self.holder}{next(self.nonces)}"
+        return Command(self.source, self.holder, self.lease_s, ask, known, nonce)
+
+    async def ask(self, *asks: Ask, known: tuple[str, ...] = ()) -> list[Any]:
+        return list(await self.writers.carry_out("user", [self.command(one, *known) for one in asks]))
+
+    async def take(self, maximum: int, *known: str) -> Deliveries:
+        (found,) = await self.ask(Take(maximum), known=known)
+        assert isinstance(found, Deliveries), found
+        return found
+
+
+@pytest.fixture
+async def claimant(source: ClaimSource) -> AsyncIterator[Callable[..., Claimant]]:
+    made: list[Claimant] = []
+
+    def make(holder: str = "one", address: str = "", lease_s: float = 60.0) -> Claimant:
+        made.append(Claimant(source, holder, address, lease_s))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.writers.close()
+
+
+def bodies(found: Deliveries) -> list[bytes]:
+    return [one.body for one in found.items]
+
+
+async def test_messages_come_in_order_and_no_more_than_were_asked_for(
+    source: ClaimSource, claimant: Callable[..., Claimant]
+) -> None:
+    source.push(b"a", "ü$(PATH)".encode(), b"c")
+    one = claimant()
+    first = await one.take(2)
+    assert bodies(first) == [b"a", "ü$(PATH)".encode()]
+    assert [item.finished for item in first.items] == [0, 0]
+    ids = [item.id for item in first.items]
+    assert (await one.take(2, *ids)).items == ()
+    assert source.unclaimed() == [b"c"]
+    assert bodies(await one.take(9, *ids)) == [b"c"]
+    assert (source.unclaimed(), source.kept()) == ([], 3)
+
+
+async def test_who_comes_anew_is_told_what_it_holds_and_nobody_else_is(
+    source: ClaimSource, claimant: Callable[..., Claimant]
+) -> None:
+    source.push(b"a", b"b", b"c")
+    one = claimant()
+    taken = await one.take(2)
+    await one.writers.close()
+    again = await claimant().take(0)
+    assert {(item.id, item.body) for item in again.items} == {(item.id, item.body) for item in taken.items}
+    assert (await claimant("two").take(0)).items == ()
+    assert source.unclaimed() == [b"c"]
+
+
+async def test_what_was_acknowledged_is_gone_and_again_changes_nothing(
+    source: ClaimSource, claimant: Callable[..., Claimant]
+) -> None:
+    source.push(b"a", b"b")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    assert await one.ask(Acknowledge(item.id, "job"), Acknowledge(item.id, "job")) == [Done(), Done()]
+    assert await one.ask(Acknowledge(item.id, "job"), Release(item.id, 1, 0.0, "job")) == [Done(), Done()]
+    assert (source.unclaimed(), source.kept(), source.dead()) == ([b"b"], 0, [])
+
+
+async def test_what_was_released_comes_back_when_it_is_due_with_its_count(
+    source: ClaimSource, claimant: Callable[..., Claimant]
+) -> None:
+    source.push(b"a")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    assert await one.ask(Release(item.id, 1, 0.3, "job"), Release(item.id, 1, 0.3, "job")) == [Done(), Done()]
+    early = await one.take(1)
+    assert early.items == ()
+    assert early.retry_s is not None
+    assert 0 < early.retry_s <= 0.3
+    await asyncio.sleep(0.35)
+    (again,) = (await one.take(1)).items
+    assert (again.id, again.body, again.finished) == (item.id, b"a", 1)
+    # A release that comes late, of an attempt that was counted, takes nothing from the next one.
+    assert await one.ask(Release(item.id, 1, 0.0, "job")) == [Done()]
+    assert (await one.take(1, again.id)).items == ()
+    assert await one.ask(Renew((again.id,))) == [Renewals()]
+    assert source.kept() == 1
+
+
+async def test_a_lease_that_ends_gives_the_message_to_another_and_the_first_is_told(
+    source: ClaimSource, claimant: Callable[..., Claimant]
+) -> None:
+    if not source.keeps_leases:
+        return
+    source.push(b"a", b"b")
+    one, two = claimant(lease_s=0.2), claimant("two")
+    taken = await one.take(2)
+    assert (await two.take(5)).items == ()
+    await asyncio.sleep(0.25)
+    # Nobody has taken it yet: the first still has it, and may go on.
+    assert await claimant().ask(Renew((taken.items[0].id,))) == [Renewals()]
+    (other,) = (await two.take(5)).items
+    assert (other.id, other.body) == (taken.items[1].id, b"b")
+    assert await one.ask(Renew((other.id,)), Acknowledge(other.id, ""), Release(other.id, 1, 0, "")) == [
+        Renewals((other.id,)),
+        Done(is_elsewhere=True),
+        Done(is_elsewhere=True),
+    ]
+    assert await two.ask(Renew((other.id,))) == [Renewals()]
+
+
+async def test_a_dead_letter_is_put_aside_once(
+    source: ClaimSource, claimant: Callable[..., Claimant]
+) -> None:
+    source.push(b"a", b"b")
+    one = claimant()
+    first, second = (await one.take(2)).items
+    asked = DeadLetter(first.id, 2, "job", "2 Jobs have failed")
+    assert await one.ask(asked, asked) == [Done(), Done()]
+    assert (source.dead(), source.kept()) == ([b"a"], 1)
+    assert await one.ask(Renew((second.id,))) == [Renewals()]
+
+
+async def test_what_is_given_back_comes_again_and_others_claims_stay(
+    source: ClaimSource, claimant: Callable[..., Claimant]
+) -> None:
+    source.push(b"a", b"b", b"c", b"d")
+    one, two = claimant(), claimant("two")
+    first, second = (await one.take(2)).items
+    (other,) = (await two.take(1)).items
+    await one.ask(Release(first.id, 1, 60.0, "job"), GiveBack((second.id,)))
+    assert await two.ask(Renew((other.id,))) == [Renewals()]
+    assert await two.ask(Acknowledge(other.id, "job")) == [Done()]
+    await one.ask(GiveBack(()))
+    assert sorted(bodies(await claimant("three").take(9))) == [b"a", b"b", b"d"]
+
+
+async def test_an_answer_that_was_cut_off_loses_no_message(
+    source: ClaimSource, claimant: Callable[..., Claimant], proxy_for: Callable[[int], Awaitable[Proxy]]
+) -> None:
+    source.push(b"a", b"b", b"c")
+    proxy = await proxy_for(source.port)
+    one = claimant(address=proxy.address)
+    await one.take(0)
+    proxy.cut_after = 5
+    with pytest.raises(Unreachable):
+        await one.ask(Take(2))
+    proxy.cut_after = None
+    assert sorted(bodies(await one.take(2))) == [b"a", b"b"]
+    assert source.unclaimed() == [b"c"]
+
+
+async def test_a_claim_that_is_repeated_takes_what_has_come_meanwhile_and_loses_nothing(
+    source: ClaimSource, claimant: Callable[..., Claimant]
+) -> None:
+    source.push(b"a", b"b")
+    one = claimant()
+    command = one.command(Take(5))
+    (first,) = await one.writers.carry_out("user", [command])
+    source.push(b"c", b"d")
+    (again,) = await one.writers.carry_out("user", [command])
+    assert isinstance(first, Deliveries)
+    assert isinstance(again, Deliveries)
+    assert sorted(bodies(again)) == [b"a", b"b", b"c", b"d"]
+    assert {(item.id, item.body) for item in first.items} < {(item.id, item.body) for item in again.items}
+    assert len({item.id for item in again.items}) == 4
+    assert source.kept() == 4
+
+
+WORDS = [b"a", b"b", POISON, b"c"]
+STEPS = 20
+"""Commands of a whole life, and more."""
+
+
+async def lived(source: ClaimSource, fate: Fate) -> Life:
+    """A whole life, and what must be true at its end."""
+    source.empty()
+    source.push(*WORDS)
+    life = Life(source, f"127.0.0.1:{source.port}", fate)
+    await life.until_all_have_ended()
+    assert life.begun == {b"a": 1, b"b": 1, b"c": 1, POISON: 2}
+    assert life.ended == {b"a": 1, b"b": 1, b"c": 1, POISON: 0}
+    assert source.dead() == [POISON]
+    assert (source.unclaimed(), source.kept()) == ([], 0)
+    return life
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+async def test_who_dies_at_any_step_loses_and_doubles_nothing(source: ClaimSource, is_done: bool) -> None:
+    for number in range(1, STEPS):
+        fate = Fate(number, is_done)
+        await lived(source, fate)
+
+
+async def test_so_many_steps_are_a_whole_life(source: ClaimSource) -> None:
+    life = await lived(source, Fate())
+    assert 6 <= life.fate.steps < STEPS
