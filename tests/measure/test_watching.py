@@ -74,7 +74,7 @@ async def test_whether_a_server_tells_of_changes_is_known_at_each_moment(clock, 
     await clock.sleep(3)
     assert rounds.is_watched(("u", 0))
     world.ends["a"].set_exception(Unsupported("watch"))
-    await clock.sleep(HOUR_S)
+    await clock.sleep(60)
     assert not rounds.is_watched(("u", 0))
 
 
@@ -90,13 +90,62 @@ async def test_a_watch_that_has_worked_comes_back_soon(clock, rounds, world):
 
 
 @lived(a=1)
-async def test_a_server_that_offers_no_watch_is_asked_for_it_once(clock, rounds, world):
+async def test_a_server_that_offers_no_watch_is_asked_for_it_seldom(clock, rounds, world):
     rounds.follow(("u", 0), Watched("a"), interval_s=10)
     await clock.sleep(0.5)
-    world.ends["a"].set_exception(Unsupported("watch"))
-    await clock.sleep(HOUR_S)
-    assert len(world.watches) == 1
-    assert len(world.calls) > 300
+    for asked in range(1, 7):
+        world.ends["a"].set_exception(Unsupported("watch"))
+        await clock.sleep(440)
+        assert len(world.watches) == asked
+        assert rounds.why_unwatched(("u", 0)) == "cannot watch"
+        await clock.sleep(170)
+    assert len(world.watches) == 7
+    assert rounds.is_watched(("u", 0)), "somebody has switched it on"
+    assert rounds.why_unwatched(("u", 0)) == ""
+    assert len(world.calls) > 300, "polling goes on meanwhile"
+
+
+@lived(a=1)
+async def test_a_busy_server_wakes_once_a_second_and_the_last_push_is_not_lost(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(2)
+    asked = len(world.calls)
+    for _ in range(1000):
+        world.open_watches["a"]()
+        await clock.sleep(0.01)
+    world.stock["a"] = 7
+    world.open_watches["a"]()
+    await clock.sleep(1.1)
+    assert rounds.polled(("u", 0)).values == (7.0,)
+    assert 10 <= len(world.calls) - asked <= 12
+
+
+@lived(a=1, b=1)
+async def test_a_push_to_a_quiet_server_does_not_wait_for_the_grid(clock, rounds, world):
+    for n, article in enumerate("ab"):
+        rounds.follow(("u", n), Watched(article), interval_s=HOUR_S)
+    await clock.sleep(2.1)
+    pushed_at = clock.monotonic()
+    world.open_watches["a"]()
+    await clock.sleep(0.05)
+    world.open_watches["b"]()
+    await clock.sleep(0.5)
+    waits = [call.at - pushed_at for call in world.calls if call.at >= pushed_at]
+    assert waits[0] < 0.01
+    assert 0.249 < waits[1] < 0.27, "four calls a second at most"
+    assert len(waits) == 2
+
+
+@lived(a=1)
+async def test_a_push_does_not_shorten_the_rest_of_a_metered_server(clock, rounds, world):
+    world.wake_gap_s = 20.0
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(5)
+    asked_at = world.calls[-1].at
+    world.open_watches["a"]()
+    await clock.sleep(30)
+    assert len(world.calls) == 2
+    assert world.calls[-1].at - asked_at >= 20.0
 
 
 @lived(a=1)

@@ -101,4 +101,6 @@ class Watchable(Adapter, Protocol):
 
         Raises a `TidegateError` when it is lost, `Unsupported` where the server does not offer it. It runs
         beside `answer`, is cancelled when nobody wants it any more, and never opens itself again.
+
+        An adapter that knows when the server has taken a watch says so in `is_watching(question)` (optional).
         """

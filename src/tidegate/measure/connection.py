@@ -142,6 +142,10 @@ class Connection:
         earliest_s = max(now_s, self.asked_at + self.gap_s) if is_metered else now_s
         return next_aligned(earliest_s, self.origin, GRID_S)
 
+    def soon(self, now_s: float) -> float:
+        """When a push of now is served: at once, unless the server was asked within its gap."""
+        return max(now_s, self.asked_at + max(self.gap_s, GRID_S))
+
     def take_wanted(self, until_s: float) -> dict[Followed, bool]:
         """Those whose turn it is; of a metered server, not those that a poll has asked for meanwhile."""
         wanted, self.wanted = self.wanted, {}

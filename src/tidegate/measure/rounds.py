@@ -80,7 +80,7 @@ class Rounds:
         self._agenda = Agenda(self._alert.set)
         self._readings = Readings(clock, on_reading, on_kept)
         self._serving = Serving(clock, self._agenda, self._readings, connect, on_server, timeout_s)
-        self._watching = Watching(clock, self._serving.adapter, self._pushed)
+        self._watching = Watching(clock, self._agenda, self._serving.adapter, self._pushed)
 
     @property
     def counters(self) -> Counters:
@@ -176,6 +176,11 @@ class Rounds:
         """Whether the trigger's server tells of changes now: then it is measured between polls, too."""
         followed = self._followed.get(key)
         return followed is not None and self._watching.is_watched(followed)
+
+    def why_unwatched(self, key: TriggerKey) -> str:
+        """Why a server that could tell of changes does not; "" where it does, and of all others."""
+        followed = self._followed.get(key)
+        return self._watching.why_unwatched(followed) if followed is not None else ""
 
     def next_poll(self, key: TriggerKey) -> NextPoll | None:
         """When it is measured next; None where nobody knows: not followed, not seated yet, never again."""
@@ -281,9 +286,9 @@ class Rounds:
         self._watching.add(followed)
 
     def _pushed(self, followed: Followed) -> None:
-        """A push wakes its trigger as a change of its object would."""
+        """A push wakes its trigger as a change of its object would, and where nothing forbids it at once."""
         self.counters.pushes += 1
-        self._serving.want(followed, is_told=True)
+        self._serving.want(followed, is_told=True, is_urgent=True)
 
     def _first_questions(self, followed: Followed) -> tuple[tuple[Question, ...], Connection]:
         """What the trigger asks first, and of whom; nobody where it does not come so far."""

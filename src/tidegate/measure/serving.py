@@ -76,13 +76,14 @@ class Serving:
             connection.drop(followed)
             self.watch_idle(connection)
 
-    def want(self, followed: Followed, *, is_told: bool) -> None:
-        """Puts a seated trigger on its server's next slot."""
+    def want(self, followed: Followed, *, is_told: bool, is_urgent: bool = False) -> None:
+        """Puts a seated trigger on its server's next slot; an urgent one does not wait for the grid."""
         connection = self._seated.get(followed)
         if connection is not None:
             self._readings.counters.wake_ups += is_told
             connection.wanted[followed] = connection.wanted.get(followed, False) or is_told
-            self._plan_slot(connection, connection.slot(self._clock.monotonic()))
+            now_s = self._clock.monotonic()
+            self._plan_slot(connection, connection.soon(now_s) if is_urgent else connection.slot(now_s))
 
     def hold(self, followed: Followed, connection: Connection, is_told: bool) -> None:
         """Gives the trigger its server's failure unasked; it is asked again when the hold ends."""

@@ -258,6 +258,14 @@ def test_a_trigger_whose_server_tells_of_changes_is_called_so() -> None:
     assert "woken" not in told(triggers=[trigger()])
 
 
+def test_a_trigger_whose_server_could_tell_of_changes_says_why_it_does_not() -> None:
+    why = "cannot watch keys on Redis redis:6379: it may not"
+    assert f"\n     only polled: {why}\n" in told(triggers=[trigger(whyNotPushed=why)])
+    failed = trigger(whyNotPushed=why, failure="cannot connect", state="unknown")
+    assert "only polled" not in told(triggers=[failed])
+    assert "only polled" not in told(triggers=[trigger(whyNotPushed=None)])
+
+
 def test_an_old_reading_has_its_age_in_minutes() -> None:
     assert "inactive, read 10 min ago," in told(triggers=[trigger(age_s=591.0)])
 

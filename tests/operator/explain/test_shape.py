@@ -33,6 +33,7 @@ TRIGGER = {
     "nextPoll": TEXT,
     "isHeld": TRUTH,
     "isPushed": TRUTH,
+    "whyNotPushed": None,
     "notices": [],
 }
 CRON = {**TRIGGER, "pollingInterval": None, "name": None}

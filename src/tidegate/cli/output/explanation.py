@@ -109,6 +109,9 @@ def _trigger(found: Entry, trigger: Entry, now: datetime) -> Iterator[str]:
         yield f"     {_metric(found, trigger, metric)}"
     if trigger["failure"]:
         yield f"     {trigger['failure']}"
+    # What has failed for a poll as well is told above.
+    elif trigger.get("whyNotPushed"):
+        yield f"     only polled: {trigger['whyNotPushed']}"
     for text in trigger["notices"]:
         yield f"     {text}"
 

@@ -140,12 +140,13 @@ def _read_at(subject: Subject, reading: Reading | None, *, is_native: bool) -> s
 def _next(subject: Subject, index: int) -> Entry:
     """When it is measured next, whether its server is left alone till then, and tells of changes."""
     rounds, key = subject.steps.rounds, (subject.tracked.uid, index)
-    due, is_pushed = rounds.next_poll(key), rounds.is_watched(key)
+    due = rounds.next_poll(key)
+    pushes = {"isPushed": rounds.is_watched(key), "whyNotPushed": rounds.why_unwatched(key) or None}
     if due is None:
-        return {"nextPoll": None, "isHeld": False, "isPushed": is_pushed}
+        return {"nextPoll": None, "isHeld": False, **pushes}
     # To the nearest second: an edge at the full minute must not be told as one second before it.
     moment = subject.now + timedelta(seconds=due.rest_s + 0.5)
-    return {"nextPoll": format_time(moment), "isHeld": due.is_held, "isPushed": is_pushed}
+    return {"nextPoll": format_time(moment), "isHeld": due.is_held, **pushes}
 
 
 def _metrics(
