@@ -25,6 +25,7 @@ _NO_SYSTEMS = frozenset(
         "addresses",
         "causes",
         "claims",
+        "feeds",
         "grants",
         "grpc_channel",
         "grpc_health",
@@ -83,6 +84,11 @@ class Kept:
         if watch is None:
             raise Unsupported("watch", on=question.server.label(), answer="its connection cannot be watched")
         await watch(question, pushed)
+
+    def is_watching(self, question: Question) -> bool:
+        """Whether the server has taken the watch; of a system that does not say, True."""
+        is_watching = getattr(self.adapter, "is_watching", None)
+        return is_watching is None or bool(is_watching(question))
 
     async def close(self) -> None:
         self._forget(self)
