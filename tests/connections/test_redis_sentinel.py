@@ -10,10 +10,11 @@ import pytest
 
 from parts.redis_servers import RedisProcess
 from parts.waiting import wait_until
+from parts.watched import watched
 from tidegate.base.errors import Denied, Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.redis.single import SingleConnection
-from tidegate.kit.systems.redis import Login, RedisLength, RedisServer
+from tidegate.kit.systems.redis import Login, RedisChanges, RedisLength, RedisServer
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("redis-sentinel")]
 
@@ -115,6 +116,14 @@ async def test_both_logins_are_needed(trio: Trio, connect: Any, wrong: str, sett
     with pytest.raises(Denied, match=f"and `{setting}`") as caught:
         await connect(**{wrong: "hunter2-wrong"}).answer([QUESTION])
     assert "hunter2" not in str(caught.value)
+
+
+async def test_the_master_tells_of_changes(trio: Trio, connect: Any) -> None:
+    changes = RedisChanges(QUESTION.server, "mail")
+    async with watched(connect(), changes) as heard:
+        await heard.until_open()
+        trio.master.call("RPUSH", "mail", 1)
+        await heard.told(changes)
 
 
 @pytest.fixture

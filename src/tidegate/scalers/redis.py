@@ -47,6 +47,12 @@ spec:
     key: password
 ```
 
+A key is read as soon as it changes, not only at the next poll: Redis 6 and newer tell of it (`CLIENT
+TRACKING`), on one more connection for all triggers of a server. They say no more of a key until it was looked
+at again, which is at most once a second, however busy it is. Nothing has to be switched on. A trigger is only
+polled where the user may not do that (an ACL without `+client|tracking` and `+hello`), where a proxy does not
+know it or Redis is older, and for the keys of a cluster; `tidegate explain` says why.
+
 Source: https://redis.io/docs/latest/commands/llen/
 """
 
@@ -59,19 +65,21 @@ from tidegate.base.names import normalize
 from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import count
 from tidegate.kit.question import Ask
+from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.claims import Source
-from tidegate.kit.systems.redis import Mode, RedisAccess, RedisLength
+from tidegate.kit.systems.redis import Mode, RedisAccess, RedisChanges, RedisLength
 from tidegate.kit.systems.redis_claims import RedisListSource
 
 
 @declared
-class RedisList(RedisAccess):
+class RedisList(RedisAccess, Pushed):
     types: ClassVar[tuple[str, ...]] = ("redis",)
     is_consumed: ClassVar[bool] = True
     is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = (
-        "one round trip for all keys of a server (of each node of a cluster), one connection"
+        "one round trip for all keys of a server (of each node of a cluster), one connection; "
+        "one more connection over which the server tells of changes"
     )
     tested_against: ClassVar[str] = "Redis 6.2 and 7.0 (real)"
 
@@ -81,6 +89,9 @@ class RedisList(RedisAccess):
 
     def metric_name(self) -> str:
         return normalize(f"redis-{self.list_name}")
+
+    def watch(self) -> RedisChanges | None:
+        return RedisChanges(self.server(), self.list_name) if self.mode != "cluster" else None
 
     async def measure(self, ask: Ask, now: datetime) -> float:
         question = RedisLength(self.server(), self.list_name)

@@ -43,6 +43,9 @@ triggers:
 Where Redis cannot tell a lag (unread entries were deleted, or the group began in the middle), the entries
 are counted, up to 10,000. `activationLagCount` is the activation of all three.
 
+A stream is read as soon as entries are added, as lists are (see `redis`); not those of a cluster. What
+consumers read and acknowledge is seen at the next poll.
+
 Source: https://redis.io/docs/latest/commands/xinfo-groups/
 """
 
@@ -56,10 +59,12 @@ from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
 from tidegate.kit.answers import count
 from tidegate.kit.question import Ask, Question
+from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import activation, declared, setting
 from tidegate.kit.systems.redis import (
     Mode,
     RedisAccess,
+    RedisChanges,
     RedisStreamLag,
     RedisStreamLength,
     RedisStreamPending,
@@ -67,9 +72,12 @@ from tidegate.kit.systems.redis import (
 
 
 @declared
-class RedisStreams(RedisAccess):
+class RedisStreams(RedisAccess, Pushed):
     types: ClassVar[tuple[str, ...]] = ("redis-streams",)
-    cost: ClassVar[str] = "one round trip for all streams of a server (or node of a cluster), one connection"
+    cost: ClassVar[str] = (
+        "one round trip for all streams of a server (or node of a cluster), one connection; "
+        "one more connection over which the server tells of changes"
+    )
     tested_against: ClassVar[str] = "Redis 7.0 and 6.2 (real)"
 
     stream: str = setting("stream", doc="Key of the stream.")
@@ -100,6 +108,9 @@ class RedisStreams(RedisAccess):
         if not self.consumer_group:
             return "streamLength"
         return "lagCount" if self.lag_count else "pendingEntriesCount"
+
+    def watch(self) -> RedisChanges | None:
+        return RedisChanges(self.server(), self.stream) if self.mode != "cluster" else None
 
     async def measure(self, ask: Ask, now: datetime) -> float:
         question = self.question()

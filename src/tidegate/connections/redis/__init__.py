@@ -1,7 +1,7 @@
 """Redis: one connection per server (per node of a cluster), one round trip for a batch of keys.
 
 `link.py` is the wire, `lengths.py` and `streams.py` the questions on it, `single.py` and `cluster.py` the
-adapters.
+adapters; `tracking.py` is told of changes.
 """
 
 from __future__ import annotations

@@ -93,9 +93,13 @@ class Link:
     # What the settings of the login are called.
     login_settings: ClassVar[tuple[str, str]] = ("username", "password")
 
+    # The version of Redis' protocol that is spoken.
+    protocol: ClassVar[int] = 2
+
     def __init__(self, address: str, dialling: Dialling, login: Login, database: int = 0) -> None:
         host, port = split_address(address)
         dialled = dialling.resolve(host)
+        self.address = address
         self.label = f"Redis {address}" + (f" ({dialled})" if dialled != host else "")
         self._place = host, port
         self._has_password = bool(login.password)
@@ -107,7 +111,7 @@ class Link:
             db=database,
             username=login.username or None,
             password=login.password or None,
-            protocol=2,
+            protocol=self.protocol,
             driver_info=None,
             socket_timeout=None,
             socket_connect_timeout=dialling.timeout_s,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from tidegate.base.errors import TidegateError
+from tidegate.base.errors import TidegateError, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.feeds import Feed, Line
 from tidegate.connections.redis.keyed import Asked, KeyedConnection
 from tidegate.connections.redis.lengths import Elsewhere, Outcome, by_pairs, by_script, moved, reading
 from tidegate.connections.redis.link import Cut, Link
 from tidegate.connections.redis.sentinel import MasterLink, find_master
 from tidegate.connections.redis.streams import StreamQuestion, by_commands
 from tidegate.connections.redis.streams import reading as reading_stream
-from tidegate.kit.systems.redis import RedisServer
+from tidegate.connections.redis.tracking import TrackedKeys, TrackedLink
+from tidegate.kit.question import Question
+from tidegate.kit.systems.redis import RedisChanges, RedisServer
 
 RECHECK_S = 10.0
 """How long sentinels are believed. A master that they have replaced may not know it itself."""
@@ -34,8 +37,24 @@ class SingleConnection(KeyedConnection):
         self._recheck_s = recheck_s
         self._recheck_at = 0.0
         self._may_script = True
+        self._feed = Feed(self._open_line)
+        self._tracked = ""
+
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        """See `Watchable`: whether a key changes."""
+        if not isinstance(question, RedisChanges):
+            raise Unsupported(f"watch {type(question).__name__}", on=question.server.label())
+        await self._feed.watch(question.key, pushed)
+
+    def is_watching(self, question: Question) -> bool:
+        """Whether the server tells of this key's next change."""
+        return isinstance(question, RedisChanges) and self._feed.is_watching(question.key)
 
     async def close(self) -> None:
+        await self._feed.close()
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
         link, self._link = self._link, None
         if link is not None:
             await link.close()
@@ -73,7 +92,7 @@ class SingleConnection(KeyedConnection):
     async def _usable_link(self) -> Link:
         if self._link is not None and await self._link.is_clean() and await self._is_master_still():
             return self._link
-        await self.close()
+        await self._hang_up()
         server, dialling = self._server, await self._opening.dialling()
         link: Link
         if server.mode == "sentinel":
@@ -83,7 +102,24 @@ class SingleConnection(KeyedConnection):
             link = Link(server.addresses[0], dialling, server.login, server.database)
         await link.open()
         self._link, self._may_script = link, True
+        if self._tracked not in ("", link.address):
+            # What a master that was replaced says of its keys is of no use.
+            await self._feed.close()
         return link
+
+    async def _open_line(self) -> Line:
+        server, dialling = self._server, await self._opening.dialling()
+        is_sentinel = server.mode == "sentinel"
+        address = await find_master(server, self._opening) if is_sentinel else server.addresses[0]
+        link = TrackedLink(address, dialling, server.login, server.database)
+        await link.open()
+        try:
+            await link.track()
+        except BaseException:
+            await link.close()
+            raise
+        self._tracked = address
+        return TrackedKeys(link, dialling.timeout_s)
 
     async def _is_master_still(self) -> bool:
         """Whether the sentinels still name the node we talk to. If none answers, it stays."""

@@ -90,6 +90,14 @@ class RedisStreamLag:
     group: str
 
 
+@dataclass(frozen=True, slots=True)
+class RedisChanges:
+    """To be watched: whether the key changes, whatever kind it is of."""
+
+    server: RedisServer
+    key: str
+
+
 _MAE = (METADATA, AUTHENTICATION, ENVIRONMENT)
 _MEA = (METADATA, ENVIRONMENT, AUTHENTICATION)
 
