@@ -75,6 +75,7 @@ class Life:
     maximum: int = 2
     jobs: dict[str, JobView] = field(default_factory=dict)
     bodies: dict[str, bytes] = field(default_factory=dict)
+    receipts: dict[str, str] = field(default_factory=dict)
     begun: Counter[bytes] = field(default_factory=Counter)
     ended: Counter[bytes] = field(default_factory=Counter)
 
@@ -135,11 +136,25 @@ class Life:
         state = self.state
         started = {one.task.id for one in self.jobs.values() if one.task is not None}
         known = tuple(one.id for one in state.memory.held if one.id in state.bodies or one.id in started)
-        found = await self.broker.ask("holder", state, 60.0, asks, known) if asks else []
+        shown = self._receipts()
+        found = await self.broker.ask("holder", state, 60.0, asks, known, shown) if asks else []
         for ask, answer in zip(asks, found, strict=True):
             now = self.broker.clock.now()
             state.memory = answers.answered(state.memory, ask, answer, now, now)
         assert state.memory.trouble is None, state.memory.trouble
+        for message in state.memory.held:
+            if message.id in state.receipts:
+                self.receipts[f"{message.id}-{message.attempt}"] = state.receipts[message.id]
+        held = {one.id for one in state.memory.held}
+        state.receipts = {id: one for id, one in state.receipts.items() if id in held}
+
+    def _receipts(self) -> dict[str, str]:
+        """Those that stand on Jobs; before it is known what we hold, of those alone that go on."""
+        found = {}
+        for job in sorted(self.jobs.values(), key=lambda one: one.task.attempt if one.task else 0):
+            if job.task is not None and (self.state.memory.is_resumed or not job.is_finished):
+                found[job.task.id] = self.receipts.get(job.name, "")
+        return {id: receipt for id, receipt in found.items() if receipt}
 
     def _start(self, act: StartTask) -> None:
         name = f"{act.id}-{act.attempt}"

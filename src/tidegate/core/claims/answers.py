@@ -12,21 +12,27 @@ from tidegate.core.claims.values import (
     Acknowledge,
     Answer,
     Ask,
+    Awaited,
     ClaimMemory,
     DeadLetter,
     GiveBack,
     Release,
     Renew,
     Renewed,
+    Settled,
     Started,
     Take,
     Taken,
+    Tally,
     Trouble,
+    Waiting,
 )
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 # A Job that the API server refuses is tried again after this.
 REFUSED_FOR = timedelta(seconds=30)
+# An outcome that waits for its message is told again after this: it may be gone meanwhile.
+TOLD_AGAIN = timedelta(seconds=60)
 
 
 def answered(
@@ -51,7 +57,15 @@ def answered(
     if isinstance(ask, GiveBack):
         return replace(_without(memory, ask.ids), is_drained=True)
     assert isinstance(ask, Acknowledge | Release | DeadLetter)
-    return _settled(memory, ask, now)
+    if isinstance(answer, Awaited):
+        return _awaiting(_without(memory, (ask.id,)), ask.job, now)
+    assert isinstance(answer, Settled)
+    memory = _settled(memory, ask, now)
+    if isinstance(ask, Release) and answer.is_uncounted and ask.job in memory.settled:
+        return replace(memory, tallies=(*memory.tallies, Tally(ask.id, ask.job, now)))
+    if not isinstance(ask, Release):
+        return replace(memory, tallies=tuple(one for one in memory.tallies if one.id != ask.id))
+    return memory
 
 
 def troubled(memory: ClaimMemory, failure: Failure, now: datetime) -> ClaimMemory:
@@ -73,6 +87,12 @@ def refused(memory: ClaimMemory, now: datetime) -> ClaimMemory:
     return replace(memory, refused=now + REFUSED_FOR)
 
 
+def forgotten(memory: ClaimMemory, id: str) -> ClaimMemory:
+    """The memory once a message cannot go on, since nobody has its body: it comes again when its lease is
+    over."""
+    return _without(memory, (id,))
+
+
 def freed(memory: ClaimMemory, job: str) -> ClaimMemory:
     """The memory once our finalizer was taken off a Job."""
     return replace(memory, freed=memory.freed | {job}, settled=memory.settled - {job})
@@ -87,12 +107,16 @@ def _taken(
         # All that is ours comes first, as often as it does not fit.
         return replace(memory, held=held, is_resumed=not answer.has_more, retry=answer.retry)
     is_short = not answer.has_more and len(held) < ask.maximum
+    retry = answer.retry
+    if retry is None and memory.retry is not None and memory.retry > now:
+        # Some brokers do not say when what was released is due: we know of ours.
+        retry = memory.retry
     return replace(
         memory,
         held=held,
         looked=now,
         short=(read or now) if is_short else memory.short,
-        retry=answer.retry,
+        retry=retry,
         is_drained=False,
     )
 
@@ -115,6 +139,14 @@ def _settled(memory: ClaimMemory, ask: Acknowledge | Release | DeadLetter, now: 
         retry = min(memory.retry, due) if memory.retry is not None else due
         memory = replace(memory, retry=retry, is_drained=False)
     return memory
+
+
+def _awaiting(memory: ClaimMemory, job: str, now: datetime) -> ClaimMemory:
+    if not job:
+        return memory
+    since = next((one.since for one in memory.waiting if one.job == job), now)
+    others = (one for one in memory.waiting if one.job != job)
+    return replace(memory, waiting=(*others, Waiting(job, since, now + TOLD_AGAIN)))
 
 
 def _without(memory: ClaimMemory, ids: Iterable[str]) -> ClaimMemory:

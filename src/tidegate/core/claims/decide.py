@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from tidegate.base.errors import Failure
 from tidegate.base.times import format_time
-from tidegate.core.claims import breaker
+from tidegate.core.claims import breaker, outcomes
 from tidegate.core.claims.values import (
     Acknowledge,
     Act,
@@ -132,10 +132,14 @@ def delay_s(finished: int) -> float:
 def _present(memory: ClaimMemory, jobs: tuple[JobView, ...], now: datetime) -> ClaimMemory:
     """The memory without Jobs that are gone, and moments that are over."""
     guarded = {one.name for one in jobs if one.is_guarded}
+    tallies = tuple(one for one in memory.tallies if one.job in guarded)
     return replace(
         memory,
+        held=outcomes.counted(memory.held, jobs, tallies),
         settled=memory.settled & guarded,
         freed=memory.freed & guarded,
+        tallies=tallies,
+        waiting=tuple(one for one in memory.waiting if one.job in guarded),
         started=breaker.of_this_hour(memory.started, now),
     )
 
@@ -151,14 +155,22 @@ def _is_outcome(job: JobView, message: Message) -> bool:
 
 
 def _freed(world: World) -> tuple[Unguard, ...]:
-    """Jobs whose outcome the broker knows; those that somebody wants to be gone, where it never answers."""
-    found = []
+    """Jobs whose outcome the broker knows, or a later Job tells; those that somebody wants to be gone, where
+    it never answers.
+    """
+    found, latest = [], outcomes.latest(world.jobs)
     for job in _guarded(world.jobs):
         if job.name in world.memory.freed:
             continue
-        if job.name in world.memory.settled:
+        is_kept = not world.policy.is_ending and outcomes.is_tally(job, world.memory, world.now)
+        is_over = (job.is_finished or job.is_ending) and outcomes.is_superseded(job, latest)
+        if is_over or (job.name in world.memory.settled and not is_kept):
             found.append(Unguard(job.name))
-        elif world.is_given_up and (job.is_ending or world.policy.is_ending):
+        elif not (job.is_ending or world.policy.is_ending):
+            continue
+        elif outcomes.has_waited(job, world.memory, world.now, BROKER_WAIT):
+            found.append(Unguard(job.name, "its lease was lost, and it has not come again yet"))
+        elif world.is_given_up:
             trouble = world.memory.trouble
             assert trouble is not None
             found.append(Unguard(job.name, trouble.failure.message))
@@ -187,21 +199,25 @@ def _unfreed(world: World, freed: tuple[Unguard, ...]) -> list[JobView]:
 def _settled(world: World) -> _Part:
     """The outcome of each Job that has ended and whose broker has not heard of it."""
     actions: list[Act] = []
+    dates: list[datetime] = []
+    latest = outcomes.latest(world.jobs)
     for job in world.jobs:
         if job.task is None or job.name in world.memory.settled | world.memory.freed:
             continue
         message = world.memory.message(job.task.id)
         if message is None and not job.is_guarded:
             continue
-        if not job.is_finished and not job.is_ending:
+        if (not job.is_finished and not job.is_ending) or outcomes.is_superseded(job, latest):
             continue
-        if message is not None and job.task.attempt < message.attempt:
+        until = outcomes.waits_until(job, world.memory)
+        if message is None and until is not None and until > world.now:
+            dates.append(until)
+        elif message is None or job.task.attempt >= message.attempt:
+            actions.append(_outcome(world, job))
+        elif job.is_guarded:
             # It was counted, by us before a crash or by the broker.
-            if job.is_guarded:
-                actions.append(Release(job.task.id, job.task.attempt, 0.0, job.name))
-            continue
-        actions.append(_outcome(world, job))
-    return _Part(tuple(actions))
+            actions.append(Release(job.task.id, job.task.attempt, 0.0, job.name))
+    return _Part(tuple(actions), dates=tuple(dates))
 
 
 def _outcome(world: World, job: JobView) -> Act:

@@ -86,11 +86,34 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """A Job of message `id` that failed, and the only one to know that: its broker keeps no count. Its
+    message was released `at`.
+    """
+
+    id: str
+    job: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A Job whose outcome the broker cannot take before the message has come again; `since` when it was
+    told, and when it is told again unless the message comes first.
+    """
+
+    job: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimMemory:
     """What is known of an object's claims. Lost with the process; broker and Jobs tell it again.
 
     `is_resumed`: the broker has said what we hold. `settled` are Jobs whose outcome it has answered, `freed`
-    those whose finalizer was taken off since, both while they are seen with it. `looked` is when messages
+    those whose finalizer was taken off since, `tallies` and `waiting` those that have to stay meanwhile, all
+    while they are seen with it. `looked` is when messages
     were last asked for; at the reading `short` there were no more. `retry` is when a released one is due.
     `refused` is when a Job that was refused may be tried again. `is_drained`: what was released went back.
     """
@@ -99,6 +122,8 @@ class ClaimMemory:
     is_resumed: bool = False
     settled: frozenset[str] = frozenset()
     freed: frozenset[str] = frozenset()
+    tallies: tuple[Tally, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
     looked: datetime | None = None
     short: datetime | None = None
     retry: datetime | None = None
@@ -230,9 +255,17 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The broker has done it, now or before. `is_elsewhere`: the message was not ours any more."""
+    """The broker has done it, now or before. `is_elsewhere`: the message was not ours any more.
+    `is_uncounted`: it does not keep how many Jobs of the message have ended.
+    """
 
     is_elsewhere: bool = False
+    is_uncounted: bool = False
 
 
-Answer = Taken | Renewed | Settled | Failure
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Nothing was done: the broker knows the message, and us no more as who holds it. It comes again."""
+
+
+Answer = Taken | Renewed | Settled | Awaited | Failure

@@ -13,13 +13,17 @@ from tidegate.kit.systems.claims import Delivery, Source
 class ClaimState:
     """`bodies` are those of messages whose Job is still to be made, `told` problems that were told.
 
-    `is_marked`: the object carries our mark that it may have claims. `counts` are what was done, for metrics.
+    `receipts` are those of messages that are held, where their source gives any; `unwritten` are messages
+    whose Job does not carry the one of now yet. `is_marked`: the object carries our mark that it may have
+    claims. `counts` are what was done, for metrics.
     """
 
     source: Source
     memory: ClaimMemory = field(default_factory=ClaimMemory)
     bodies: dict[str, Delivery] = field(default_factory=dict)
     decision: ClaimDecision | None = None
+    receipts: dict[str, str] = field(default_factory=dict)
+    unwritten: set[str] = field(default_factory=set)
     told: frozenset[str] = frozenset()
     is_marked: bool = False
     counts: Counter[str] = field(default_factory=Counter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from tidegate.base.errors import Failure, TidegateError, Unreachable
@@ -14,6 +14,7 @@ from tidegate.core.claims.values import (
     Acknowledge,
     Answer,
     Ask,
+    Awaited,
     DeadLetter,
     GiveBack,
     Message,
@@ -24,7 +25,7 @@ from tidegate.core.claims.values import (
     Take,
     Taken,
 )
-from tidegate.kit.systems.claims import Command, Deliveries, Renewals, Result
+from tidegate.kit.systems.claims import Command, Deliveries, NotYet, Renewals, Result
 from tidegate.operator.reconcile.claim_state import ClaimState
 from tidegate.runtime.clock import Clock
 
@@ -42,11 +43,30 @@ class Broker:
         self.clock = clock
 
     async def ask(
-        self, holder: str, state: ClaimState, lease_s: float, asks: Sequence[Ask], known: tuple[str, ...]
+        self,
+        holder: str,
+        state: ClaimState,
+        lease_s: float,
+        asks: Sequence[Ask],
+        known: tuple[str, ...],
+        receipts: Mapping[str, str],
     ) -> list[Answer]:
-        """One answer per action. The bodies of messages that came are kept in `state`."""
+        """One answer per action. Bodies and receipts of messages that came are kept in `state`; `receipts`
+        are those that Jobs carry.
+        """
         sent_at = self.clock.now()
-        commands = [Command(state.source, holder, lease_s, one, known, secrets.token_hex(6)) for one in asks]
+        commands = [
+            Command(
+                state.source,
+                holder,
+                lease_s,
+                one,
+                known,
+                secrets.token_hex(6),
+                _shown(one, known, {**receipts, **state.receipts}),
+            )
+            for one in asks
+        ]
         results = await self._results(holder, commands)
         answers = []
         for ask, result in zip(asks, results, strict=True):
@@ -74,12 +94,35 @@ def _answer(state: ClaimState, result: Result | TidegateError, sent_at: datetime
         return Failure.of(result)
     if isinstance(result, Deliveries):
         state.bodies.update((one.id, one) for one in result.items)
-        messages = tuple(Message(one.id, until, sent_at, one.finished, len(one.body)) for one in result.items)
+        _keep(state, ((one.id, one.receipt) for one in result.items))
+        _keep(state, result.held)
+        messages = [Message(one.id, until, sent_at, one.finished, len(one.body)) for one in result.items]
+        messages += (Message(id, until, sent_at) for id, _ in result.held)
         retry = sent_at + timedelta(seconds=result.retry_s) if result.retry_s is not None else None
-        return Taken(messages, result.has_more, retry, result.gone)
+        return Taken(tuple(messages), result.has_more, retry, result.gone)
     if isinstance(result, Renewals):
+        _keep(state, result.receipts)
         return Renewed(until, result.lost)
-    return Settled(result.is_elsewhere)
+    if isinstance(result, NotYet):
+        return Awaited()
+    return Settled(result.is_elsewhere, result.is_uncounted)
+
+
+def _keep(state: ClaimState, receipts: Iterable[tuple[str, str]]) -> None:
+    """What a later command has to show, in this process and the next."""
+    for id, receipt in receipts:
+        if receipt and state.receipts.get(id) != receipt:
+            state.receipts[id] = receipt
+            state.unwritten.add(id)
+
+
+def _shown(ask: Ask, known: tuple[str, ...], receipts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The receipts that a command needs: those of its messages; who knows nothing yet shows all others."""
+    if isinstance(ask, Take):
+        ids = [id for id in receipts if id not in known] if not ask.maximum else []
+    else:
+        ids = [id for id in (ask.ids if isinstance(ask, Renew | GiveBack) else (ask.id,)) if id in receipts]
+    return tuple((id, receipts[id]) for id in ids)
 
 
 _COUNTED = {Acknowledge: "acknowledged", Release: "released", DeadLetter: "dead_lettered"}

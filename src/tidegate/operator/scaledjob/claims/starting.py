@@ -39,9 +39,14 @@ class Starting:
         wishes, bodies = wishes_of(object.metadata.annotations), list[Object]()
         for one in starts:
             delivery = state.bodies.get(one.id)
+            if delivery is None and one.id in state.receipts:
+                # Its source tells no body twice.
+                state.memory = answers.forgotten(state.memory, one.id)
+                continue
             if delivery is None:
                 state.memory = replace(state.memory, is_resumed=False)
                 continue
+            delivery = replace(delivery, receipt=state.receipts.get(one.id, ""))
             task = Task(one.id, one.attempt)
             bodies.append(task_job.job(object, template.spec, task, delivery, wishes, template.uid))
         if not bodies:

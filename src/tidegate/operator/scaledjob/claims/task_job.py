@@ -26,6 +26,7 @@ MESSAGE = "tidegate.dev/message"
 ATTEMPT = "tidegate.dev/attempt"
 MESSAGE_ID = "tidegate.dev/message-id"
 BY_FILE = "tidegate.dev/claimed-file"
+RECEIPT = "tidegate.dev/claim-receipt"
 
 LONGEST_VARIABLE = 32 * 1024
 """Bytes of a body that a variable carries; longer ones come as a file."""
@@ -51,6 +52,8 @@ def job(
     labels = {MESSAGE: task.id if is_label_value(task.id) else "", ATTEMPT: str(task.attempt)}
     metadata["labels"] |= labels
     metadata["annotations"] |= {MESSAGE_ID: task.id, **({BY_FILE: "true"} if is_file else {})}
+    if delivery.receipt:
+        metadata["annotations"][RECEIPT] = delivery.receipt
     template = made["spec"]["template"]
     template["metadata"]["labels"] |= labels
     pod = template["spec"]

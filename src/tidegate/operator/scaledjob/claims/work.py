@@ -48,6 +48,7 @@ from tidegate.operator.scaledjob.claims.claiming import (
     may_have_claims,
     policy_of,
 )
+from tidegate.operator.scaledjob.claims.receipts import Receipts
 from tidegate.operator.scaledjob.claims.starting import Starting
 from tidegate.operator.scaledjob.claims.task_job import FINALIZER, is_guarded
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
@@ -70,6 +71,7 @@ class ClaimedWork:
         self.broker = Broker(Writers(surroundings, may.connect), steps.clock)
         self.may = may
         self.starting = Starting(steps)
+        self.receipts = Receipts(steps)
 
     async def close(self) -> None:
         """Closes what writes to brokers; leases go on."""
@@ -162,10 +164,19 @@ class ClaimedWork:
         """What the broker is asked to do."""
         asks: list[Ask] = [one for one in decision.actions if not isinstance(one, StartTask | Unguard)]
         if asks:
-            found = await self.broker.ask(tracked.uid, state, policy.lease_s, asks, _known(state, jobs))
+            known, shown = _known(state, jobs), await self._receipts(tracked, state)
+            found = await self.broker.ask(tracked.uid, state, policy.lease_s, asks, known, shown)
             for ask, answer in zip(asks, found, strict=True):
                 state.memory = answers.answered(state.memory, ask, answer, read, self.steps.clock.now())
                 await telling.answered(self.steps.writer, self.steps.place(tracked), state, ask, answer)
+
+    async def _receipts(self, tracked: Tracked, state: ClaimState) -> dict[str, str]:
+        """The receipts that Jobs carry; before it is known what we hold, of those alone that go on."""
+        if state.memory.is_resumed:
+            return self.receipts.of(tracked)
+        shown = self.receipts.of(tracked, is_running=True)
+        gone = await self.receipts.drop_unfiled(tracked, state) if shown else ()
+        return {id: one for id, one in shown.items() if id not in gone}
 
     async def _change(
         self,
@@ -184,7 +195,10 @@ class ClaimedWork:
         starts = [one for one in decision.actions if isinstance(one, StartTask) and one.id in held]
         if starts and isinstance(template, Template):
             await self.starting.start(tracked, object, state, template, starts)
+        await self.receipts.write(tracked, object, state)
+        held = {one.id for one in state.memory.held}
         state.bodies = {id: one for id, one in state.bodies.items() if id in held}
+        state.receipts = {id: one for id, one in state.receipts.items() if id in held}
 
     async def _free(self, tracked: Tracked, action: Unguard) -> bool:
         """Takes our finalizer off a Job; whether it is off."""
