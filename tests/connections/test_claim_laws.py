@@ -183,6 +183,8 @@ async def test_what_is_given_back_comes_again_and_others_claims_stay(
 async def test_an_answer_that_was_cut_off_loses_no_message(
     source: ClaimSource, claimant: Callable[..., Claimant], proxy_for: Callable[[int], Awaitable[Proxy]]
 ) -> None:
+    if not source.is_behind_proxy:
+        return
     source.push(b"a", b"b", b"c")
     proxy = await proxy_for(source.port)
     one = claimant(address=proxy.address)

@@ -11,9 +11,13 @@ from parts.redis_servers import RedisProcess
 from parts.waiting import wait_until
 from tidegate.base.errors import Malformed, Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.claims.writers import Writers
 from tidegate.connections.redis.cluster import ClusterConnection, Slots, read_slots
 from tidegate.connections.redis.single import SingleConnection
-from tidegate.kit.systems.redis import RedisLength, RedisServer
+from tidegate.core.claims.values import Take
+from tidegate.kit.systems.claims import Command, Deliveries
+from tidegate.kit.systems.redis import Mode, RedisLength, RedisServer
+from tidegate.kit.systems.redis_claims import RedisListSource
 
 pytestmark = pytest.mark.xdist_group("redis-cluster")
 
@@ -69,6 +73,38 @@ async def connect() -> AsyncIterator[Callable[..., ClusterConnection]]:
 
 def lengths(*keys: str) -> list[RedisLength]:
     return [RedisLength(RedisServer(("any:1",), mode="cluster"), key) for key in keys]
+
+
+async def taken(address: str, mode: Mode, *keys: str) -> list[Any]:
+    """What comes of claims from these lists, asked for together."""
+    writers, server = Writers(Surroundings(timeout_s=5.0)), RedisServer((address,), mode=mode)
+    commands = [Command(RedisListSource(server, key), "one", 60.0, Take(5), (), "n") for key in keys]
+    try:
+        return list(await writers.carry_out("user", commands))
+    finally:
+        await writers.close()
+
+
+@pytest.mark.real
+async def test_messages_are_claimed_at_the_node_that_has_their_list(nodes: list[RedisProcess]) -> None:
+    lists = [f"{{{key}}}jobs" for key in KEYS]
+    for node, name in zip(nodes, lists, strict=True):
+        node.call("RPUSH", name, name)
+    found = await taken(nodes[0].address, "cluster", *lists)
+    assert [[item.body.decode() for item in one.items] for one in found] == [[name] for name in lists]
+    for node, name in zip(nodes, lists, strict=True):
+        assert node.call("HLEN", f"{name}:tidegate:bodies") == 1
+        node.call("DEL", *node.call("KEYS", f"{name}*"))
+
+
+@pytest.mark.real
+async def test_a_node_of_a_cluster_that_is_claimed_from_as_a_single_redis_says_so(
+    nodes: list[RedisProcess],
+) -> None:
+    elsewhere, here = await taken(nodes[0].address, "single", "{c}jobs", "{b}jobs")
+    assert isinstance(elsewhere, Misconfigured)
+    assert "use the trigger type redis-cluster" in str(elsewhere)
+    assert here == Deliveries()
 
 
 @pytest.mark.real

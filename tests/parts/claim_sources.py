@@ -7,20 +7,23 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from parts.redis_servers import RedisProcess, starting
+from parts.waiting import wait_until
 from tidegate.kit.systems.claims import Source
-from tidegate.kit.systems.redis import RedisServer
-from tidegate.kit.systems.redis_claims import RedisListSource
+from tidegate.kit.systems.redis import Mode, RedisServer
+from tidegate.kit.systems.redis_claims import RedisListSource, RedisStreamSource
 
 
 class ClaimSource(Protocol):
     """A place that messages are claimed from, at a server of our own.
 
     `port` is the server's. `keeps_leases`: a lease ends by itself, and another holder may take the message;
-    where it does not, what is held ends with the connection.
+    where it does not, what is held ends with the connection. `is_behind_proxy`: who is told a proxy's address
+    asks nobody else.
     """
 
     port: int
     keeps_leases: bool
+    is_behind_proxy: bool
 
     def empty(self) -> None:
         """Nothing is in it, and nothing beside it."""
@@ -40,28 +43,39 @@ class ClaimSource(Protocol):
         """How many messages are claimed, or were released and rest, by what the server says."""
 
 
-class RedisList:
+class InRedis:
+    """`mode` cluster: a cluster of one node, which tells its own address."""
+
     keeps_leases = True
 
-    def __init__(self, server: RedisProcess) -> None:
+    def __init__(self, server: RedisProcess, mode: Mode = "single") -> None:
         self.server = server
         self.port = server.port
+        self.mode: Mode = mode
+        self.is_behind_proxy = mode == "single"
+
+    def named(self, address: str) -> RedisServer:
+        return RedisServer((address,), mode=self.mode)
 
     def empty(self) -> None:
         self.server.call("FLUSHALL")
+
+
+class RedisList(InRedis):
+    bad = "{jobs}:bad"
 
     def push(self, *bodies: bytes) -> None:
         self.server.call("RPUSH", "jobs", *bodies)
 
     def source(self, address: str) -> Source:
-        return RedisListSource(RedisServer((address,)), "jobs", dead_letter="bad")
+        return RedisListSource(self.named(address), "jobs", dead_letter=self.bad)
 
     def unclaimed(self) -> list[bytes]:
         found: list[bytes] = self.server.call("LRANGE", "jobs", 0, -1)
         return found
 
     def dead(self) -> list[bytes]:
-        found: list[bytes] = self.server.call("LRANGE", "bad", 0, -1)
+        found: list[bytes] = self.server.call("LRANGE", self.bad, 0, -1)
         return found
 
     def kept(self) -> int:
@@ -73,11 +87,65 @@ class RedisList:
         return int(counts["bodies"])
 
 
-@contextmanager
-def redis_list() -> Iterator[ClaimSource]:
-    with starting() as start:
-        yield RedisList(start())
+class RedisStream(InRedis):
+    bad = "{orders}:bad"
+
+    def push(self, *bodies: bytes) -> None:
+        for body in bodies:
+            self.server.call("XADD", "orders", "*", "kind", "csv", "body", body)
+
+    def source(self, address: str) -> Source:
+        return RedisStreamSource(self.named(address), "orders", "workers", "body", self.bad)
+
+    def unclaimed(self) -> list[bytes]:
+        """The entries that the group has not read."""
+        groups = self._raw("XINFO", "GROUPS", "orders") if self.server.call("EXISTS", "orders") else []
+        last = groups[0][groups[0].index(b"last-delivered-id") + 1] if groups else b"0-0"
+        return self._bodies("orders", b"(" + last)
+
+    def dead(self) -> list[bytes]:
+        return self._bodies(self.bad, "-")
+
+    def kept(self) -> int:
+        pending = int(self._raw("XPENDING", "orders", "workers")[0])
+        sizes = {"leases": "ZCARD", "waiting": "ZCARD", "ended": "HLEN"}
+        own = "{orders}:tidegate:workers:"
+        counts = {name: self.server.call(size, own + name) for name, size in sizes.items()}
+        assert pending == counts["leases"] + counts["waiting"], (pending, counts)
+        assert counts["ended"] <= pending, (pending, counts)
+        return pending
+
+    def _bodies(self, key: str, first: Any) -> list[bytes]:
+        entries = self._raw("XRANGE", key, first, "+")
+        return [fields[fields.index(b"body") + 1] for _, fields in entries]
+
+    def _raw(self, *command: Any) -> Any:
+        """The reply as Redis gives it."""
+        return self.server.call("EVAL", "return redis.call(unpack(ARGV))", 0, *command)
 
 
-SOURCES: dict[str, Callable[[], Any]] = {"redis": redis_list}
+def in_redis(kind: Callable[[RedisProcess, Mode], InRedis], mode: Mode) -> Callable[[], Any]:
+    """Starts a Redis with such a source, as a context."""
+
+    @contextmanager
+    def started() -> Iterator[InRedis]:
+        with starting() as start:
+            if mode == "cluster":
+                server = start("--cluster-enabled", "yes")
+                server.call("CLUSTER", "ADDSLOTS", *range(16384))
+                ok = lambda: b"cluster_state:ok" in server.call("CLUSTER", "INFO")  # noqa: E731
+                wait_until(ok, "the cluster serves its slots", 20)
+            else:
+                server = start()
+            yield kind(server, mode)
+
+    return started
+
+
+SOURCES: dict[str, Callable[[], Any]] = {
+    "redis": in_redis(RedisList, "single"),
+    "redis-cluster": in_redis(RedisList, "cluster"),
+    "redis-streams": in_redis(RedisStream, "single"),
+    "redis-cluster-streams": in_redis(RedisStream, "cluster"),
+}
 """By the name of the trigger: how its server is started, a context."""

@@ -69,7 +69,7 @@ from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.redis import Mode, RedisAccess, RedisChanges, RedisLength
-from tidegate.kit.systems.redis_claims import RedisListSource
+from tidegate.kit.systems.redis_claims import RedisListSource, slot_problem
 
 
 @declared
@@ -98,15 +98,15 @@ class RedisList(RedisAccess, Pushed):
         return count(await ask(question), question)
 
     def claim_source(self, wishes: Wishes) -> Source | None:
-        if not self.is_claimable:
-            return None
         return RedisListSource(self.server(), self.list_name, wishes.end, wishes.dead_letter)
+
+    def claim_problem(self, wishes: Wishes) -> str:
+        return slot_problem(self.list_name, wishes.dead_letter) if self.mode == "cluster" else ""
 
 
 @declared
 class RedisClusterList(RedisList):
     types: ClassVar[tuple[str, ...]] = ("redis-cluster",)
-    is_claimable: ClassVar[bool] = False
     mode: ClassVar[Mode] = "cluster"
 
 

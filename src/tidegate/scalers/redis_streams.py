@@ -57,10 +57,12 @@ from typing import ClassVar
 
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import count
 from tidegate.kit.question import Ask, Question
 from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import activation, declared, setting
+from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.redis import (
     Mode,
     RedisAccess,
@@ -69,11 +71,13 @@ from tidegate.kit.systems.redis import (
     RedisStreamLength,
     RedisStreamPending,
 )
+from tidegate.kit.systems.redis_claims import RedisStreamSource, slot_problem
 
 
 @declared
 class RedisStreams(RedisAccess, Pushed):
     types: ClassVar[tuple[str, ...]] = ("redis-streams",)
+    is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "one round trip for all streams of a server (or node of a cluster), one connection; "
         "one more connection over which the server tells of changes"
@@ -121,6 +125,17 @@ class RedisStreams(RedisAccess, Pushed):
             return RedisStreamLength(self.server(), self.stream)
         kind = RedisStreamLag if self.lag_count else RedisStreamPending
         return kind(self.server(), self.stream, self.consumer_group)
+
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        group, dead_letter = self.consumer_group, wishes.dead_letter
+        return RedisStreamSource(self.server(), self.stream, group, wishes.field, dead_letter)
+
+    def claim_problem(self, wishes: Wishes) -> str:
+        if not self.consumer_group:
+            return "entries are claimed for a group, and none is named; give consumerGroup and lagCount"
+        if not self.lag_count:
+            return "without lagCount entries count that were read before, and none that is new; give lagCount"
+        return slot_problem(self.stream, wishes.dead_letter) if self.mode == "cluster" else ""
 
 
 @declared

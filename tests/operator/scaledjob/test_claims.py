@@ -18,6 +18,11 @@ from tidegate.core.claims.values import Acknowledge, Renew, Take
 from tidegate.kube.resource import JOBS, SCALED_JOBS
 from tidegate.operator.scaledjob.claims.claiming import EVERYWHERE, MayClaim
 
+# All entries of a stream count, and nothing takes them away.
+STREAM = {
+    "type": "redis-streams",
+    "metadata": {"address": "redis:6379", "stream": "jobs", "streamLength": "1"},
+}
 Story = Callable[[Any, ClaimCluster], Awaitable[None]]
 
 
@@ -142,7 +147,7 @@ def test_who_may_not_claim_is_told_what_is_missing_and_nothing_is_started(
         ((redis(), redis("more")), None, "there are 2 triggers"),
         (({"type": "cron", "metadata": {"timezone": "UTC", "start": "0 0 * * *", "end": "1 0 * * *",
                                         "desiredReplicas": "1"}},), None, "cron cannot be claimed from"),
-        (({**redis(), "type": "redis-cluster"},), None, "redis-cluster cannot be claimed from"),
+        ((STREAM,), None, "cannot claim messages: entries are claimed for a group, and none is named"),
         ((redis(),), ["sh", "-c", "work $(KEDA_TASK_DATA)"], "let the shell read it"),
     ],
 )  # fmt: skip
@@ -201,9 +206,7 @@ async def test_locally_what_cannot_be_claimed_is_counted_as_before_and_told(
     cluster.push("a")
     container = {"name": "c", "image": "i", "command": ["sh", "-c", 'work "$KEDA_TASK_DATA"']}
     target = {"template": {"spec": {"containers": [container]}}}
-    await cluster.scaled_job(
-        "crunch", {**redis(), "type": "redis-cluster"}, pollingInterval=5, jobTargetRef=target
-    )
+    await cluster.scaled_job("crunch", STREAM, pollingInterval=5, jobTargetRef=target)
     await clock.sleep(10)
     assert len(cluster.found()) == 1
     assert cluster.broker.commands == []

@@ -80,6 +80,47 @@ def test_what_does_nothing_is_told(
     assert all(part in text for part, text in zip(told, found, strict=True))
 
 
+def redis_trigger(type: str, **metadata: str) -> dict[str, Any]:
+    return {"type": type, "metadata": {"address": "redis:6379", **metadata}}
+
+
+@pytest.mark.parametrize(
+    ("trigger", "dead_letter", "told"),
+    [
+        (
+            redis_trigger("redis-streams", stream="orders"),
+            "",
+            "none is named; give consumerGroup and lagCount",
+        ),
+        (redis_trigger("redis-streams", stream="orders", consumerGroup="workers"), "", "give lagCount"),
+        (redis_trigger("redis-streams", stream="s", consumerGroup="w", lagCount="5"), "bad", ""),
+        (redis_trigger("redis-cluster-streams", stream="s", consumerGroup="w", lagCount="5"), "{s}:bad", ""),
+        (
+            redis_trigger("redis-cluster-streams", stream="s", consumerGroup="w", lagCount="5"),
+            "bad",
+            "name a key such as {s}:dead",
+        ),
+        (redis_trigger("redis-cluster", listName="jobs"), "", ""),
+        (redis_trigger("redis-cluster", listName="shop:{a}:jobs"), "bad", "name a key such as {a}:dead"),
+        (redis_trigger("redis-cluster", listName="shop:{a}:jobs"), "x{a}", ""),
+        (
+            redis_trigger("redis-cluster", listName="a{}b{c}"),
+            "",
+            "give it a name with a {tag}, or without braces",
+        ),
+        (redis_trigger("redis", listName="a{}b{c}"), "bad", ""),
+    ],
+)
+def test_what_a_triggers_settings_lack_to_be_claimed_from_is_told(
+    trigger: dict[str, Any], dead_letter: str, told: str
+) -> None:
+    annotations = {CLAIM: "true", **({f"{CLAIM}-dead-letter": dead_letter} if dead_letter else {})}
+    verdict = judge(manifest(trigger, annotations=annotations, command=["work"]), None, NOTHING)
+    assert not verdict.problems
+    found = [text for text in verdict.warnings if "nothing is claimed" in text]
+    assert [told in text for text in found] == ([True] if told else [])
+
+
 @pytest.mark.parametrize(("triggers", "is_told"), [((), False), ((CRON,), True)])
 def test_jobs_that_read_a_message_which_nobody_brings_are_told(triggers: Any, is_told: bool) -> None:
     command = ["sh", "-c", 'work "$KEDA_TASK_DATA"']

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from tidegate.connections.redis.link import Command as Sent
 from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
-from tidegate.kit.systems.claims import Command
+from tidegate.kit.systems.claims import Command, Delivery
 from tidegate.kit.systems.redis_claims import RedisListSource
 
 BATCH = 200
@@ -52,7 +52,7 @@ end
 TAKE = (
     _BEGIN
     + """
-if not is_list(list) then return redis.error_reply('NOLIST ' .. list) end
+if not is_list(list) then return redis.error_reply('WRONGKIND ' .. list) end
 local lease, maximum = tonumber(ARGV[2]), tonumber(ARGV[3])
 local most, size, nonce, pop = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local known, given, ours, bytes, more = {}, {}, 0, 0, 0
@@ -109,7 +109,7 @@ while ours < maximum and not is_full() do
 end
 local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')
 local retry = first[2] and math.max(0, first[2] - now) or -1
-return {more, retry, given}
+return {more, retry, given, {}}
 """
 )
 
@@ -156,7 +156,7 @@ return 1
 DEAD_LETTER = (
     _BEGIN
     + """
-if not is_list(dead) then return redis.error_reply('NOLIST ' .. dead) end
+if not is_list(dead) then return redis.error_reply('WRONGKIND ' .. dead) end
 local found = whose(ARGV[2])
 if found == 1 then
   redis.call('RPUSH', dead, redis.call('HGET', bodies, ARGV[2]))
@@ -169,7 +169,7 @@ return found
 GIVE_BACK = (
     _BEGIN
     + """
-if not is_list(list) then return redis.error_reply('NOLIST ' .. list) end
+if not is_list(list) then return redis.error_reply('WRONGKIND ' .. list) end
 local function back(id)
   local body = redis.call('HGET', bodies, id)
   if body then redis.call(ARGV[2], list, body) end
@@ -216,6 +216,10 @@ def sent(source: RedisListSource, command: Command) -> Sent:
             return _eval(source, DEAD_LETTER, (holder, id))
         case GiveBack(ids=ids):
             return _eval(source, GIVE_BACK, (holder, "RPUSH" if is_tail else "LPUSH", *ids))
+
+
+def delivery(id: bytes, body: bytes, ended: bytes) -> Delivery:
+    return Delivery(id.decode(), body, int(ended))
 
 
 def _eval(source: RedisListSource, script: str, arguments: Sequence[str | int]) -> Sent:

@@ -17,6 +17,7 @@ from tidegate.kit.systems.claims import Command, Result
 _NO_SYSTEMS = frozenset(
     {
         "redis_scripts",
+        "redis_stream_scripts",
         "writers",
     }
 )

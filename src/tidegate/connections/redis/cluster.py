@@ -59,7 +59,7 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind(Generic[Asked]):
+class Kind(Generic[Asked]):
     """What is asked for: by which key it is routed, how errors call it, how a node is asked."""
 
     key: Callable[[Asked], str]
@@ -84,15 +84,15 @@ class ClusterConnection(KeyedConnection):
         async def read(link: Link, asked: Sequence[str], is_asking: bool) -> list[Outcome]:
             return await by_pairs(link, asked, self._kinds, is_asking=is_asking)
 
-        return await self._routed(_Kind(str, reading, read), keys)
+        return await self._routed(Kind(str, reading, read), keys)
 
     async def _streams(self, questions: Sequence[StreamQuestion]) -> Sequence[int | TidegateError]:
         async def read(link: Link, asked: Sequence[StreamQuestion], is_asking: bool) -> list[Outcome]:
             return await by_commands(link, asked, is_asking=is_asking)
 
-        return await self._routed(_Kind(lambda one: one.key, reading_stream, read), questions)
+        return await self._routed(Kind(lambda one: one.key, reading_stream, read), questions)
 
-    async def _routed(self, kind: _Kind[Asked], items: Sequence[Asked]) -> Sequence[int | TidegateError]:
+    async def _routed(self, kind: Kind[Asked], items: Sequence[Asked]) -> Sequence[int | TidegateError]:
         outcomes: dict[Asked, Outcome] = {item: self._moving(kind.name(item)) for item in items}
         targets = self._placed(kind, await self._current_slots(), outcomes)
         failures: list[TidegateError] = []
@@ -125,7 +125,7 @@ class ClusterConnection(KeyedConnection):
         ]
 
     def _placed(
-        self, kind: _Kind[Asked], slots: Slots, outcomes: dict[Asked, Outcome]
+        self, kind: Kind[Asked], slots: Slots, outcomes: dict[Asked, Outcome]
     ) -> dict[_Target, list[Asked]]:
         """The items by the node to ask; those without one get their outcome at once."""
         targets: dict[_Target, list[Asked]] = {}
@@ -138,7 +138,7 @@ class ClusterConnection(KeyedConnection):
         return targets
 
     async def _ask(
-        self, kind: _Kind[Asked], target: _Target, items: Sequence[Asked]
+        self, kind: Kind[Asked], target: _Target, items: Sequence[Asked]
     ) -> list[Outcome] | TidegateError:
         """The outcomes of one node's items, or why the node gave none."""
         address, is_asking = target

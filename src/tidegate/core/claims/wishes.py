@@ -17,13 +17,14 @@ ATTEMPTS = f"{PREFIX}-attempts"
 BY = f"{PREFIX}-by"
 DEAD_LETTER = f"{PREFIX}-dead-letter"
 END = f"{PREFIX}-end"
+FIELD = f"{PREFIX}-field"
 HOURLY = f"{PREFIX}-jobs-per-hour"
 LEASE = f"{PREFIX}-lease"
 TOO_LARGE = f"{PREFIX}-too-large"
 # Written by us: the object has claims, or may have.
 HELD = "tidegate.dev/claims"
 
-_ALL = (CLAIM, ATTEMPTS, BY, DEAD_LETTER, END, HOURLY, LEASE, TOO_LARGE)
+_ALL = (CLAIM, ATTEMPTS, BY, DEAD_LETTER, END, FIELD, HOURLY, LEASE, TOO_LARGE)
 _WORDS: Mapping[str, tuple[str, ...]] = {
     CLAIM: ("true", "false"),
     BY: ("environment", "file"),
@@ -38,8 +39,9 @@ _NUMBERS: Mapping[str, tuple[int, int]] = {ATTEMPTS: (1, 1000), HOURLY: (1, 1_00
 class Wishes:
     """The annotations as values; one that cannot be read counts as its default, and is a problem.
 
-    `claim` None: it says nothing. `end` is the end of a list that messages are taken from. `by` says how a
-    body reaches its Job; those that no variable can carry come as a file anyway.
+    `claim` None: it says nothing. `end` is the end of a list that messages are taken from, `field` the one
+    of a stream's entries that is the body. `by` says how a body reaches its Job; those that no variable can
+    carry come as a file anyway.
     """
 
     claim: bool | None = None
@@ -49,6 +51,7 @@ class Wishes:
     dead_letter: str = ""
     by: Literal["environment", "file"] = "environment"
     end: Literal["head", "tail"] = "head"
+    field: str = ""
     too_large: TooLarge = "reference"
 
 
@@ -76,6 +79,7 @@ def wishes_of(annotations: Mapping[str, str] | None) -> Wishes:
         dead_letter=given.get(DEAD_LETTER, "").strip(),
         by="file" if word(BY) == "file" else "environment",
         end="tail" if word(END) == "tail" else "head",
+        field=given.get(FIELD, "").strip(),
         too_large="dead-letter" if word(TOO_LARGE) == "dead-letter" else "reference",
     )
 

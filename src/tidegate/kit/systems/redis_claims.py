@@ -1,4 +1,4 @@
-"""Lists of Redis as sources of claimed work: what is kept beside a list, under which keys."""
+"""Redis as a source of claimed work: lists and streams, and what is kept beside them under which keys."""
 
 from __future__ import annotations
 
@@ -6,9 +6,31 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from tidegate.core.claims.wishes import DEAD_LETTER
 from tidegate.kit.systems.redis import RedisServer
 
-_TAG = re.compile(r"\{[^}]+\}")
+_TAG = re.compile(r"[^{]*\{([^}]+)\}")
+
+
+def slotted(key: str) -> str:
+    """What says in which slot of a cluster a key is: what stands in its first braces, or all of it."""
+    found = _TAG.match(key)
+    return found[1] if found is not None else key
+
+
+def stem(key: str) -> str:
+    """What the names of keys beside `key` begin with; whatever follows, they are in its slot."""
+    return key if _TAG.match(key) else f"{{{key}}}"
+
+
+def slot_problem(key: str, dead_letter: str) -> str:
+    """Why the keys of a claim would not be in one slot of a cluster, and what to do; "" where they are."""
+    if slotted(stem(key)) != slotted(key):
+        return f'no key beside "{key}" can be in its slot: give it a name with a {{tag}}, or without braces'
+    if dead_letter and slotted(dead_letter) != slotted(key):
+        advice = f"{{{slotted(key)}}}:dead"
+        return f'"{dead_letter}" is not in the slot of "{key}": let {DEAD_LETTER} name a key such as {advice}'
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +51,33 @@ class RedisListSource:
         return f"list {self.keys()[-1]}"
 
     def keys(self) -> tuple[str, ...]:
-        """The list; leases, released messages, bodies, holders, counts of ended Jobs; dead letters.
-
-        All in one slot of a cluster, wherever the list is.
-        """
-        stem = self.key if _TAG.search(self.key) else f"{{{self.key}}}"
+        """The list; leases, released messages, bodies, holders, counts of ended Jobs; dead letters."""
         names = ("leases", "waiting", "bodies", "holders", "ended")
-        own = tuple(f"{stem}:tidegate:{name}" for name in names)
-        return (self.key, *own, self.dead_letter or f"{stem}:tidegate:dead")
+        own = tuple(f"{stem(self.key)}:tidegate:{name}" for name in names)
+        return (self.key, *own, self.dead_letter or f"{stem(self.key)}:tidegate:dead")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisStreamSource:
+    """Entries of the stream `key` for `group`, which is made where it is not there. `field` is the one whose
+    value is the body; "": all of them are. Dead letters are added to the stream `dead_letter`, or to one of
+    ours beside it.
+    """
+
+    server: RedisServer
+    key: str
+    group: str
+    field: str = ""
+    dead_letter: str = ""
+
+    def label(self) -> str:
+        return f"stream {self.key} of {self.server.label()}, group {self.group}"
+
+    def aside(self) -> str:
+        return f"stream {self.keys()[-1]}"
+
+    def keys(self) -> tuple[str, ...]:
+        """The stream; leases, released entries, counts of ended Jobs; dead letters."""
+        begin = f"{stem(self.key)}:tidegate:{self.group}"
+        own = tuple(f"{begin}:{name}" for name in ("leases", "waiting", "ended"))
+        return (self.key, *own, self.dead_letter or f"{begin}:dead")
