@@ -13,6 +13,7 @@ import yaml
 from tidegate import scalers
 from tidegate.api.schema import crds
 from tidegate.cli.wiring import settings_page
+from tidegate.local.apiserver.honoured import page as fields_page
 from tidegate.scalers import pages
 from tidegate.telemetry.metrics import page as metrics_page
 
@@ -155,6 +156,7 @@ def wanted() -> dict[Path, str]:
     files |= chart.render(crds.render())
     files |= {ROOT / path: text for path, text in pages.render().items()}
     files[ROOT / "docs" / "reference" / "settings.md"] = settings_page.render()
+    files[ROOT / "docs" / "reference" / "local-fields.md"] = fields_page.render()
     files[ROOT / "docs" / "reference" / "metrics.md"] = metrics_page.render()
     files[MONITORING / "prometheus-rule.yaml"] = prometheus_rule()
     files |= messages()

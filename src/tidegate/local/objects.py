@@ -14,6 +14,9 @@ from typing import Any, Literal, Protocol
 from tidegate.kube.resource import Resource
 
 Object = dict[str, Any]
+NODE = "local"
+"""The one node."""
+
 ENDED_ATTEMPTS = "tidegate.dev/ended-attempts"
 """A Job's annotation with what its status has counted; it is written with the status, and only so."""
 

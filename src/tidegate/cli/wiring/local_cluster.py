@@ -28,6 +28,7 @@ from tidegate.cli.cluster.identities import with_identities
 from tidegate.cli.cluster.vault_defaults import vault_defaults
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
+from tidegate.cli.wiring.local.foretold import Foretold
 from tidegate.cli.wiring.local.pod_network import (
     Kind,
     api_endpoint,
@@ -104,16 +105,16 @@ class Local:
 async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Local]:
     """A local cluster that serves; everything ends, in order, when the block is left."""
     clock = clock or SystemClock()
-    neighbours = Neighbours()
-    network, plane = await _opened(settings, clock, partial(admit, neighbours=neighbours))
+    neighbours, foretold = Neighbours(), Foretold()
+    network, plane = await _opened(settings, clock, [partial(admit, neighbours=neighbours), foretold])
     stack = AsyncExitStack()
     try:
         await define(plane.objects)
         neighbours.follow(plane.objects)
-        added = settings.data_dir / "node" / ADDED
-        images = ImageMap(settings.images, added) if settings.images is not None else None
+        images = ImageMap(settings.images, settings.data_dir / "node" / ADDED) if settings.images else None
         host = Host(hidden=own_places(settings.data_dir, [Path.cwd(), Path.home(), Path(sys.prefix)]))
         node = Node(plane.objects, settings.data_dir / "node", clock, images, host, network)
+        foretold.join(node, plane.objects)
         metrics = Metrics()
         server = Server(
             plane,
@@ -173,7 +174,9 @@ def _options(settings: Settings) -> Options:
     )
 
 
-async def _opened(settings: Settings, clock: Clock, admission: Admission) -> tuple[PodNetwork, Plane]:
+async def _opened(
+    settings: Settings, clock: Clock, admissions: Sequence[Admission]
+) -> tuple[PodNetwork, Plane]:
     """The network comes first: it says which addresses Services have."""
     hold = Hold(settings.data_dir)
     try:
@@ -186,7 +189,7 @@ async def _opened(settings: Settings, clock: Clock, admission: Admission) -> tup
             settings.data_dir,
             clock,
             is_durable=settings.is_durable,
-            admissions=[admission],
+            admissions=admissions,
             hold=hold,
             services=service_network(network),
         )

@@ -29,11 +29,10 @@ from tidegate.local.apiserver.storage.stored_object import Entry
 from tidegate.local.apiserver.writing.admission import Admission
 from tidegate.local.apiserver.writing.upkeep import Upkeep
 from tidegate.local.apiserver.writing.verbs import Verbs
-from tidegate.local.objects import AUTHORITY, Object, Objects
+from tidegate.local.objects import AUTHORITY, NODE, Object, Objects
 from tidegate.runtime.clock import Clock
 
 DATABASE_FILE = "state.db"
-NODE_NAME = "local"
 _READY = {
     "type": "Ready",
     "status": "True",
@@ -171,7 +170,7 @@ async def _furnish(objects: Objects, now: datetime) -> None:
         if objects.get(NAMESPACES, "", name) is None:
             await objects.create(NAMESPACES, {"metadata": {"name": name}})
     await _keep_roles(objects)
-    node, found = _node(), objects.get(NODES, "", NODE_NAME)
+    node, found = _node(), objects.get(NODES, "", NODE)
     if found is None:
         found = await objects.create(NODES, node)
     known = (found.get("status") or {}).get("conditions") or []
@@ -180,22 +179,20 @@ async def _furnish(objects: Objects, now: datetime) -> None:
     since = before.get("lastTransitionTime") if before.get("status") == "True" else None
     ready = {**_READY, "lastHeartbeatTime": moment, "lastTransitionTime": since or moment}
     conditions = [*(one for one in known if one.get("type") != "Ready"), ready]
-    await objects.patch(
-        NODES, "", NODE_NAME, {"status": {**node["status"], "conditions": conditions}}, "status"
-    )
+    await objects.patch(NODES, "", NODE, {"status": {**node["status"], "conditions": conditions}}, "status")
 
 
 def _node() -> dict[str, Any]:
     machine = os.uname()
     labels = {
-        "kubernetes.io/hostname": NODE_NAME,
+        "kubernetes.io/hostname": NODE,
         "kubernetes.io/os": machine.sysname.lower(),
         "kubernetes.io/arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(machine.machine, machine.machine),
     }
     memory_kib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
     capacity = {"cpu": str(os.cpu_count() or 1), "memory": f"{memory_kib}Ki", "pods": "10000"}
     return {
-        "metadata": {"name": NODE_NAME, "labels": labels},
+        "metadata": {"name": NODE, "labels": labels},
         "spec": {},
         "status": {
             "capacity": capacity,
@@ -215,7 +212,7 @@ def _node() -> dict[str, Any]:
             # The address that pods have as their host's, and where node ports listen.
             "addresses": [
                 {"type": "InternalIP", "address": "127.0.0.1"},
-                {"type": "Hostname", "address": NODE_NAME},
+                {"type": "Hostname", "address": NODE},
             ],
         },
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from tidegate.local.objects import Object
+from tidegate.local.objects import NODE, Object
 
-NODE = "local"
+__all__ = ["CORDON", "NODE", "untolerated"]
+
 # What `kubectl cordon` amounts to: the taint that Kubernetes adds for it.
 CORDON = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 

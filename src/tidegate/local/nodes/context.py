@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -55,6 +55,8 @@ class NodeContext:
     python: Python = field(default_factory=Python)
     # Control groups for limits of memory; None where limits are watched.
     groups: Groups | None = None
+    # What of a Pod the API server stores and nobody honours, as sentences.
+    unhonoured: Callable[[dict[str, Any]], Sequence[str]] = lambda pod: ()
     # Images about which it was told that what runs for them is another version.
     told: set[str] = field(default_factory=set)
     # Launchers at work; more at once would only take the processors from those that run.

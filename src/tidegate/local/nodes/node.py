@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tidegate.kube.resource import (
 from tidegate.local.api_access import ApiAccess
 from tidegate.local.nodes.container_logs import LogClock
 from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
+from tidegate.local.nodes.foresight import Machine
 from tidegate.local.nodes.heartbeat import Heartbeat
 from tidegate.local.nodes.images.machine_python import cache_of, find_python
 from tidegate.local.nodes.images.program import ImageMap
@@ -113,6 +114,19 @@ class Node:
     def let_in(self, access: ApiAccess) -> None:
         """Gives pods that start from now on an identity at the API."""
         self._context.access = access
+
+    def tell_of(self, unhonoured: Callable[[dict[str, Any]], Sequence[str]]) -> None:
+        """Says from now on in an event of each pod what of it the API server stores and nobody honours."""
+        self._context.unhonoured = unhonoured
+
+    @property
+    def machine(self) -> Machine:
+        """What there is for pods that come."""
+        context = self._context
+        path = context.python.path(context.inherited.get("PATH", os.defpath))
+        return Machine(
+            context.images, path=path, refused=context.refused, is_shared=context.network.ranges is None
+        )
 
     @property
     def lacks(self) -> str:

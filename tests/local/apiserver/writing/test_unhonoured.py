@@ -28,6 +28,57 @@ def test_what_is_only_stored_says_so(name):
     assert len(warnings(kind(name), {"spec": {}})) == 1
 
 
+def deployment(replicas: int, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "web"}, "spec": {"replicas": replicas, "template": {"spec": spec}}}
+
+
+def test_a_write_that_changes_nothing_of_it_says_nothing_again():
+    asked = deployment(1, priorityClassName="high")
+    other = deployment(1, priorityClassName="low")
+    assert len(warnings(kind("Deployment"), asked)) == 1
+    assert warnings(kind("Deployment"), deployment(3, priorityClassName="high"), asked) == []
+    assert len(warnings(kind("Deployment"), other, asked)) == 1
+
+
+def test_pods_of_a_controller_say_nothing_that_their_template_has_said():
+    owner = {"kind": "ReplicaSet", "name": "web", "controller": True}
+    body = {"metadata": {"ownerReferences": [owner]}, "spec": {"priorityClassName": "high"}}
+    assert warnings(kind("Pod"), body) == []
+
+
+NODE = {"metadata": {"labels": {"kubernetes.io/os": "linux", "cores": "8"}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "count"),
+    [
+        ("Deployment", {"nodeSelector": {"kubernetes.io/os": "linux"}}, 0),
+        ("Deployment", {"nodeSelector": {"kubernetes.io/os": "linux", "disk": "ssd"}}, 1),
+        ("DaemonSet", {"nodeSelector": {"disk": "ssd"}}, 0),
+        ("Deployment", {"affinity": ("cores", "Gt", "4")}, 0),
+        ("Deployment", {"affinity": ("cores", "Gt", "9")}, 1),
+        ("Deployment", {"hostNetwork": True, "containers": [{"ports": [{"hostPort": 80}]}]}, 0),
+        ("Deployment", {"containers": [{"ports": [{"hostPort": 80}]}, {"ports": [{"hostPort": 81}]}]}, 1),
+        ("Deployment", {"topologySpreadConstraints": [{"whenUnsatisfiable": "ScheduleAnyway"}]}, 0),
+    ],
+)
+def test_what_the_one_node_meets_is_not_told(name, spec, count):
+    if "affinity" in spec:
+        key, operator, value = spec["affinity"]
+        term = {"matchExpressions": [{"key": key, "operator": operator, "values": [value]}]}
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+        spec = {"affinity": {"nodeAffinity": required}}
+    assert len(warnings(kind(name), deployment(1, **spec), None, lambda: NODE)) == count
+
+
+def test_a_field_that_stands_in_several_places_is_told_once():
+    asked = {"securityContext": {"readOnlyRootFilesystem": True}}
+    (told,) = warnings(kind("Deployment"), deployment(1, containers=[asked, asked], initContainers=[asked]))
+    assert told.startswith(
+        "spec.template.spec.containers[0].securityContext.readOnlyRootFilesystem (and 2 more)"
+    )
+
+
 @pytest.mark.parametrize("name", ["ConfigMap", "Deployment", "DaemonSet", "CronJob"])
 def test_what_is_honoured_says_nothing(name):
     assert warnings(kind(name), {"spec": {}}) == []

@@ -77,6 +77,17 @@ async def test_a_life_is_told_in_events(machine: Machine) -> None:
     ]
 
 
+async def test_what_nobody_honours_of_a_pod_is_told_once_in_an_event(machine: Machine) -> None:
+    machine.node.tell_of(
+        lambda pod: [f"{name} has no effect" for name in pod["spec"].get("nodeSelector") or ()]
+    )
+    await machine.apply("a", "true", nodeSelector={"disk": "ssd", "zone": "b"})
+    await machine.apply("b", "true")
+    await machine.phase("a", "Succeeded")
+    await machine.phase("b", "Succeeded")
+    assert events(machine, "NotHonoured") == ["disk has no effect; zone has no effect"]
+
+
 async def test_a_pod_has_an_address_of_its_own_and_its_name(machine: Machine) -> None:
     reads = "hostname; python3 -c 'import socket; print(socket.gethostbyname(socket.gethostname()))'"
     for name in ("a", "b"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tidegate.api.validation.advice import unknown_field
 from tidegate.base.problems import Problem, join
 from tidegate.kube.resource import ApiError
+from tidegate.local.apiserver.honoured.conditions import no_node
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.refusals import bad_request, invalid, strict, unreadable, unreadable_patch
 from tidegate.local.apiserver.scale import scale_problems
@@ -39,8 +40,12 @@ class Decoding:
 class Review:
     """Refuses with every problem at once (422); what only needs saying comes back as warnings."""
 
-    def __init__(self, admissions: Sequence[admission.Admission]) -> None:
+    def __init__(
+        self, admissions: Sequence[admission.Admission], node: Callable[[], Object | None] = no_node
+    ) -> None:
+        """`node` is the one node as it is now."""
         self._admissions = admissions
+        self._node = node
 
     def decode(self, kind: Kind, body: Object, how: Decoding) -> list[str]:
         """See `pruned`."""
@@ -78,7 +83,7 @@ class Review:
         warnings += finalizer_warnings(kind, new["metadata"], (old or {}).get("metadata") or {})
         if kind.key == custom_resources.CRD_KEY:
             warnings += crd_warnings(new)
-        warnings += unhonoured.warnings(kind, new) if not found else []
+        warnings += unhonoured.warnings(kind, new, old, self._node) if not found else []
         if found and validation == "Strict":
             # One answer for all that is wrong; alone, an unknown field gets the API's own answer to it.
             found += [_forbidden(new, path) for path in unknown]

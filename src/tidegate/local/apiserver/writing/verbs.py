@@ -43,7 +43,7 @@ from tidegate.local.apiserver.writing.update import (
     is_finished,
     merged,
 )
-from tidegate.local.objects import Object
+from tidegate.local.objects import NODE, Object
 from tidegate.runtime.clock import Clock
 
 __all__ = ["Deletion", "FieldValidation", "Options", "PatchType", "Target", "Verbs", "Written"]
@@ -77,8 +77,12 @@ class Verbs:
         self._furniture = furniture
         self._store = store
         self._clock = clock
-        self._review = Review(admissions)
+        self._review = Review(admissions, self._node)
         self._completion = completion
+
+    def _node(self) -> Object | None:
+        row = self._store.newest("nodes", ("", NODE))
+        return None if row is None else decode(row.body)
 
     async def create(self, target: Target, body: Object, options: Options = _PLAIN) -> Written:
         """201: the stored object. `body` becomes ours (it is changed in place)."""

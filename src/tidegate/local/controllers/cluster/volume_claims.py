@@ -22,7 +22,6 @@ from tidegate.local.objects import CLAIM_IN_USE, VOLUME_DRIVER, VOLUME_IN_USE, C
 from tidegate.runtime.clock import Clock
 
 SOURCE = "persistentvolume-controller"
-NO_PROVISIONER = "kubernetes.io/no-provisioner"
 BOUND_HERE = {"pv.kubernetes.io/bound-by-controller": "yes"}
 COMPLETED = "pv.kubernetes.io/bind-completed"
 # A class that nobody has described is often that of a volume further down in the same folder of manifests.
@@ -118,23 +117,15 @@ class Claims:
 
     async def _unprovided(self, claim: Object) -> float | None:
         """None where it gets a volume of its own; else seconds until it may, 0 for never, with a reason."""
-        spec = claim["spec"]
-        if spec.get("storageClassName") == "":
-            message = "no persistent volumes available for this claim and no storage class is set"
-            await self.events.normal(claim, "FailedBinding", message)
-            return 0.0
-        if spec.get("selector"):
-            message = "claim.Spec.Selector is not supported for dynamic provisioning"
-            await self.events.warn(claim, "ProvisioningFailed", message)
-            return 0.0
         named = class_of(claim)
+        kind = self.objects.get(STORAGE_CLASSES, "", named) if named else None
+        if found := volume_matching.unprovided(claim, kind):
+            reason, message = found
+            tell = self.events.normal if reason == "FailedBinding" else self.events.warn
+            await tell(claim, reason, message)
+            return 0.0
         if not named:
             return None
-        kind = self.objects.get(STORAGE_CLASSES, "", named)
-        if kind is not None and kind.get("provisioner") == NO_PROVISIONER:
-            message = f'no volume plugin matched name: {NO_PROVISIONER}; class "{named}" waits for a volume'
-            await self.events.warn(claim, "ProvisioningFailed", message)
-            return 0.0
         age_s = (self.clock.now() - parse_time(claim["metadata"]["creationTimestamp"])).total_seconds()
         return PATIENCE_S - age_s if kind is None and age_s < PATIENCE_S else None
 

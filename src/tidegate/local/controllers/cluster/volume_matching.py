@@ -11,6 +11,8 @@ from tidegate.base.selectors import from_label_selector
 from tidegate.local.controllers.owner_references import is_deleting
 from tidegate.local.objects import VOLUME_DRIVER, Object
 
+NO_PROVISIONER = "kubernetes.io/no-provisioner"
+
 
 def is_ours(volume: Object) -> bool:
     """Whether it was made here, for one claim."""
@@ -53,6 +55,20 @@ def misfit(volume: Object, claim: Object) -> str:
 
 def class_of(found: Object) -> str:
     return str(found["spec"].get("storageClassName") or "")
+
+
+def unprovided(claim: Object, kind: Object | None) -> tuple[str, str] | None:
+    """Why no folder is made for the claim, whose StorageClass is `kind`: the event's reason and message."""
+    if claim["spec"].get("storageClassName") == "":
+        return "FailedBinding", "no persistent volumes available for this claim and no storage class is set"
+    if claim["spec"].get("selector"):
+        return "ProvisioningFailed", "claim.Spec.Selector is not supported for dynamic provisioning"
+    if kind is not None and kind.get("provisioner") == NO_PROVISIONER:
+        told = (
+            f'no volume plugin matched name: {NO_PROVISIONER}; class "{class_of(claim)}" waits for a volume'
+        )
+        return "ProvisioningFailed", told
+    return None
 
 
 def size(volume: Object) -> Decimal:

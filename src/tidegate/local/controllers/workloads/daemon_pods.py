@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tidegate.base.selectors import from_label_selector
 from tidegate.kube.resource import DAEMON_SETS
 from tidegate.local.controllers import pod_control
 from tidegate.local.controllers.owner_references import is_deleting, reference
 from tidegate.local.controllers.taints import NODE, untolerated
 from tidegate.local.controllers.workloads.revisions import ON_POD
+from tidegate.local.node_choice import is_chosen
 from tidegate.local.objects import TEMPLATE_GENERATION, Object
 
 # What a Pod of a DaemonSet bears, so that it is there whatever the node is short of.
@@ -47,37 +47,11 @@ class Plan:
 
 def fit(found: Object, node: Object | None) -> Fit:
     """By its selector, its required affinity and the taints that it bears."""
-    if node is None or not _is_chosen(found["spec"]["template"].get("spec") or {}, node):
+    if node is None or not is_chosen(found["spec"]["template"].get("spec") or {}, node):
         return Fit(False, False)
     bears = pod_of(found, "", "", "")["spec"]["tolerations"]
     is_kept_out = untolerated(node, bears, ("NoSchedule", "NoExecute")) is not None
     return Fit(not is_kept_out, untolerated(node, bears, ("NoExecute",)) is None)
-
-
-def _is_chosen(pod: dict[str, Any], node: Object) -> bool:
-    labels = node["metadata"].get("labels") or {}
-    if not (pod.get("nodeSelector") or {}).items() <= labels.items():
-        return False
-    affinity = (pod.get("affinity") or {}).get("nodeAffinity") or {}
-    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")
-    return terms is None or any(_matches(term, labels) for term in terms)
-
-
-def _matches(term: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Gt and Lt compare numbers; the others are those of label selectors."""
-    asked = term.get("matchExpressions") or []
-    compared = [one for one in asked if one.get("operator") in ("Gt", "Lt")]
-    plain = [one for one in asked if one not in compared]
-    return from_label_selector({"matchExpressions": plain}).matches(labels) and all(
-        _compares(one, labels.get(one["key"], "")) for one in compared
-    )
-
-
-def _compares(one: dict[str, Any], label: str) -> bool:
-    limit = (one.get("values") or [""])[0]
-    if not (label.isdecimal() and limit.isdecimal()):
-        return False
-    return int(label) > int(limit) if one["operator"] == "Gt" else int(label) < int(limit)
 
 
 def plan(found: Object, pods: Sequence[Object], ending: str, fits: Fit, now: datetime) -> Plan:

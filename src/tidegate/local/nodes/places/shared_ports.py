@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tidegate.local.nodes.network.pod_networks import PodNetwork
+
+_LOWEST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
 def told(network: PodNetwork, container: Mapping[str, Any], address: str) -> str:
@@ -23,6 +26,14 @@ def told(network: PodNetwork, container: Mapping[str, Any], address: str) -> str
         f"port {', '.join(taken)} is in use on this machine, whose network all pods share{why}: a program "
         "that listens there on all addresses will not start"
     )
+
+
+def closed_below(me: int) -> int:
+    """Ports of the machine below this one are closed to the user `me`."""
+    try:
+        return int(_LOWEST_PORT.read_text()) if me else 0
+    except (OSError, ValueError):
+        return 1024
 
 
 def is_taken(address: str, port: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 PIP = {"PIP_BREAK_SYSTEM_PACKAGES": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 # In a network of its own a pod's program listens as on a cluster: its containers share 127.0.0.1 as well.
 EVERYWHERE = "0.0.0.0"
+# What an event's message may hold.
+LONGEST_EVENT = 1024
 
 
 def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any], number: int) -> Plan:
@@ -139,8 +141,14 @@ def notices(
     if image not in context.told and (told := context.python.differs(image)):
         context.told.add(image)
         yield "OtherVersion", told
-    if told := ignored(pod, container):
-        yield "NotHonoured", told
+    if told := "; ".join(filter(None, (*_unhonoured(context, pod, container), ignored(pod, container)))):
+        yield "NotHonoured", told[:LONGEST_EVENT]
+
+
+def _unhonoured(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any]) -> Sequence[str]:
+    """What nobody honours of the pod; told with its first container."""
+    is_first = container["name"] == pod["spec"]["containers"][0]["name"]
+    return context.unhonoured(dict(pod)) if is_first else ()
 
 
 def memory_limit(container: Mapping[str, Any]) -> int | None:

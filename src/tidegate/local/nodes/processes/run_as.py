@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tidegate.local.nodes.processes.environment import Incomplete
 
@@ -82,16 +82,26 @@ def _of(number: int | None) -> tuple[int, ...]:
 def ignored(pod: Mapping[str, Any], container: Mapping[str, Any], me: int | None = None) -> str:
     """What to tell where we are not root and something of this is not honoured; "" for nothing."""
     me = os.geteuid() if me is None else me
-    of_pod, own = pod["spec"].get("securityContext") or {}, container.get("securityContext") or {}
+    wanted = [name for name, _ in unheeded(pod["spec"], container, me)]
+    return f"{', '.join(wanted)}: not honoured, {why_unheeded(me)}" if wanted else ""
+
+
+def unheeded(
+    spec: Mapping[str, Any], container: Mapping[str, Any], me: int
+) -> Iterator[tuple[str, Literal["pod", "container"]]]:
+    """The fields that are not honoured where `me` runs Tidegate, and whose `securityContext` has each."""
+    of_pod, own = spec.get("securityContext") or {}, container.get("securityContext") or {}
     if me == 0:
-        return ""
-    given = {"runAsUser": own.get("runAsUser", of_pod.get("runAsUser"))}
-    given |= {"runAsGroup": own.get("runAsGroup", of_pod.get("runAsGroup"))}
-    given |= {name: of_pod.get(name) for name in ("fsGroup", "supplementalGroups")}
-    wanted = [name for name, value in given.items() if value and (name, value) != ("runAsUser", me)]
-    if not wanted:
-        return ""
-    return f"{', '.join(wanted)}: not honoured, containers run as the user {me} that runs Tidegate"
+        return
+    for name in ("runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"):
+        is_own = name.startswith("runAs") and name in own
+        value = own[name] if is_own else of_pod.get(name)
+        if value and (name, value) != ("runAsUser", me):
+            yield name, "container" if is_own else "pod"
+
+
+def why_unheeded(me: int) -> str:
+    return f"containers run as the user {me} that runs Tidegate"
 
 
 def give_to_group(pod: Mapping[str, Any], volumes: Mapping[str, Path], me: int | None = None) -> None:

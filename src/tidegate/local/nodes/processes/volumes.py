@@ -124,12 +124,19 @@ def _host_path(source: Mapping[str, Any]) -> Path:
             place.touch(exist_ok=True)
     except OSError as error:
         raise Unmountable(f"hostPath {place} cannot be made: {error.strerror}") from error
+    if why := host_path_problem(place, kind):
+        raise Unmountable(why)
+    return place
+
+
+def host_path_problem(place: Path, kind: str) -> str:
+    """Why the machine has nothing of this type there; "" where it has."""
     if not place.exists():
         hint = "; create it, or say type: DirectoryOrCreate" if not kind else ""
-        raise Unmountable(f"hostPath {place}: no such file or directory{hint}")
+        return f"hostPath {place}: no such file or directory{hint}"
     if kind in _IS_KIND and not _IS_KIND[kind][1](place):
-        raise Unmountable(f"hostPath {place} is not {_IS_KIND[kind][0]}")
-    return place
+        return f"hostPath {place} is not {_IS_KIND[kind][0]}"
+    return ""
 
 
 def _files(kind: str, source: Mapping[str, Any], pod: Mapping[str, Any], refers: Refers) -> dict[str, File]:

@@ -52,6 +52,8 @@ def pod_spec_problems(
     known = {volume.get("name") for volume in volumes}
     if not spec.get("containers"):
         yield required(f"{path}.containers")
+    if spec.get("ephemeralContainers"):
+        yield forbidden(f"{path}.ephemeralContainers", "ephemeral containers not allowed here")
     seen: set[str] = set()
     # As a cluster looks: the containers first, whose names the others may not have.
     for field in ("containers", "initContainers"):
