@@ -32,7 +32,8 @@ class Followed:
 
     `empties` are the measurements whose source had nothing to say, whether that counts as 0 or not.
     `failures` are the readings that were none, `took_s` how long the last measurement that asked somebody
-    took, `late_s` how much later than due the last poll was begun; both None before the first.
+    took, `late_s` how much later than due the last poll was begun; both None before the first. `period_s` is
+    the interval as a budget stretches it.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class Followed:
         "is_wanted_again",
         "key",
         "late_s",
+        "period_s",
         "polled",
         "reading",
         "run",
@@ -64,7 +66,7 @@ class Followed:
     def __init__(self, key: TriggerKey, scaler: Polled, interval_s: float, snapshot: Snapshot | None) -> None:
         self.key = key
         self.scaler = scaler
-        self.interval_s = interval_s
+        self.interval_s = self.period_s = interval_s
         self.snapshot = snapshot
         self.seat: Seat[Followed] | None = None
         self.reading: Reading | None = None
@@ -111,8 +113,11 @@ class Followed:
 
     def _is_counted_anew(self, asked_at: float) -> bool:
         """Whether a failure of now belongs to another polling interval than the one counted last."""
-        if asked_at - self.counted_at < self.interval_s / 2:
+        if asked_at - self.counted_at < self.period_s / 2:
             return False
+        if self.period_s > self.interval_s:
+            # Stretched polls lie on no grid.
+            return True
         start = self.first_due - _ROUNDING_S
         now, counted = ((at - start) // self.interval_s for at in (asked_at, self.counted_at))
         return bool(now != counted)

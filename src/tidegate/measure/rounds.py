@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +21,7 @@ from tidegate.connections.adapter import Adapter
 from tidegate.core.values import Reading
 from tidegate.kit.question import Question, Server
 from tidegate.kit.scaler import Clocked, Polled
+from tidegate.measure.budget import Stretch
 from tidegate.measure.connection import Connection, ServerState
 from tidegate.measure.counters import Counters
 from tidegate.measure.followed import Followed, Run, Snapshot, TriggerKey
@@ -33,6 +34,8 @@ from tidegate.runtime.clock import Clock
 # A clock trigger looks at the wall clock at least this often: that clock may be set, a machine may sleep.
 _CLOCK_CHECK_S = 60.0
 _LEAST_CLOCK_WAIT_S = 0.005
+# Who asks for a reading waits no longer for a turn.
+_LONGEST_TURN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,13 @@ class Rounds:
         return self._readings.counters
 
     # --- what callers say
+
+    def limit(self, budgets: Mapping[str, float], on_paced: Callable[[TriggerKey], None]) -> None:
+        """Gives each server of these systems a budget of calls in a minute, before anything is followed.
+
+        `on_paced` hears of each trigger whose interval is stretched anew.
+        """
+        self._serving.turns.budgets, self._serving.turns.on_paced = budgets, on_paced
 
     def follow(
         self, key: TriggerKey, scaler: Polled, *, interval_s: float, snapshot: Snapshot | None = None
@@ -168,6 +178,22 @@ class Rounds:
         followed = self._followed.get(key)
         return Pace(followed.took_s, followed.late_s, followed.empties) if followed is not None else Pace()
 
+    def stretch(self, key: TriggerKey) -> Stretch | None:
+        """What a budget makes of the trigger's interval; None where its server has no budget."""
+        followed = self._followed.get(key)
+        connection = self._serving.seated(followed) if followed is not None else None
+        if followed is None or connection is None or connection.purse is None:
+            return None
+        return connection.purse.stretch(followed.interval_s)
+
+    def turn_s(self, key: TriggerKey) -> float:
+        """Seconds that a budget lets the trigger wait if it is wanted now; 0 where there is none."""
+        followed = self._followed.get(key)
+        connection = self._serving.seated(followed) if followed is not None else None
+        if followed is None or connection is None:
+            return 0.0
+        return connection.turn_s(followed, self._clock.monotonic())
+
     def servers(self) -> Iterator[ServerState]:
         """Every server that is connected now, with what was sent to it when it comes to it; in no order."""
         return self._serving.servers()
@@ -197,6 +223,10 @@ class Rounds:
         lane = connection.lanes[followed.interval_s]
         if connection.is_held(now_s):
             return NextPoll(connection.slot(connection.held_until) - now_s, is_held=True)
+        if followed in connection.deferred:
+            return NextPoll(connection.turn_s(followed, now_s))
+        if connection.purse is not None:
+            return NextPoll(max(0.0, followed.seat.phase.due_s - now_s))
         return NextPoll(max(0.0, lane.due_after(followed.seat.phase, now_s) - now_s))
 
     async def decisive(self, key: TriggerKey, max_age_s: float) -> Reading:
@@ -211,7 +241,8 @@ class Rounds:
         """A reading not older than `max_age_s`: the kept one, or that of a round all askers share.
 
         A server that is being left alone answers with its failure at once; one whose calls are
-        metered (`wake_gap_s`) is not asked more often than that. Such a reading is not reported.
+        metered (`wake_gap_s`) is not asked more often than that, and one with a budget not between its
+        polls. Such a reading is not reported.
         """
         followed = self._followed.get(key)
         if followed is None:
@@ -222,7 +253,7 @@ class Rounds:
         connection = self._serving.seated(followed)
         now_s = self._clock.monotonic()
         if connection is not None:
-            gap_s = connection.gap_s if connection.gap_s > GRID_S else 0.0
+            gap_s = max(connection.gap_s if connection.gap_s > GRID_S else 0.0, _kept_s(followed, connection))
             if followed.reading is not None and now_s - followed.asked_at <= max(max_age_s, gap_s):
                 return followed.reading
             if connection.is_held(now_s):
@@ -230,6 +261,8 @@ class Rounds:
                 return followed.reading or self._unread("has no reading")
             if followed.run is None and not followed.is_starting:
                 self._serving.want(followed, is_told=False)
+            if connection.purse is not None and connection.turn_s(followed, now_s) > _LONGEST_TURN_S:
+                return self._unread("waits for its turn: the budget of its server's calls is spent")
         future: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
         followed.waiting.append(future)
         return await future
@@ -309,7 +342,10 @@ class Rounds:
         phase = followed.seat.phase
         due_s = lane.due_after(phase, self._clock.monotonic())
         followed.first_due = due_s
+        followed.period_s = followed.interval_s * (connection.purse.factor if connection.purse else 1.0)
+        self._serving.turns.look(connection)
         if is_new:
+            phase.due_s = due_s
             self._agenda.add(due_s, partial(self._poll, connection, lane, phase))
 
     def _change_interval(self, followed: Followed, interval_s: float) -> None:
@@ -329,8 +365,8 @@ class Rounds:
             return
         self._serving.start(connection, [(followed, True, due_s) for followed in phase.members()])
         if not lane.dissolve(phase):
-            after_s = max(due_s, self._clock.monotonic())
-            self._agenda.add(lane.due_after(phase, after_s), partial(self._poll, connection, lane, phase))
+            phase.due_s = connection.next_due(lane, phase, due_s, self._clock.monotonic())
+            self._agenda.add(phase.due_s, partial(self._poll, connection, lane, phase))
 
     def _tick(self, followed: Followed, due_s: float) -> None:
         """A clock trigger's own timer: computes when its value may have changed."""
@@ -354,3 +390,9 @@ class Rounds:
     def _unread(self, state: str) -> Reading:
         failure = Failure("Unreachable", sentence("read the trigger", "", f"it {state}"))
         return Reading(self._clock.now(), failure=failure)
+
+
+def _kept_s(followed: Followed, connection: Connection) -> float:
+    """How old a reading may be because its server has a budget: polls alone are paid, and one may come an
+    interval late where others stand before it."""
+    return 2 * followed.period_s if connection.purse is not None else 0.0

@@ -65,12 +65,13 @@ class Seat(Generic[Member]):
 
 
 class Phase(Generic[Member]):
-    """Seats that fall due together."""
+    """Seats that fall due together; at `due_s` next."""
 
-    __slots__ = ("ordinal", "seats", "weight")
+    __slots__ = ("due_s", "ordinal", "seats", "weight")
 
     def __init__(self, ordinal: int) -> None:
         self.ordinal = ordinal
+        self.due_s = 0.0
         self.seats: dict[Seat[Member], None] = {}
         self.weight = 0
 

@@ -18,6 +18,7 @@ from tidegate.measure.connection import Connection, ServerState
 from tidegate.measure.followed import Followed, Run
 from tidegate.measure.readings import Readings
 from tidegate.measure.schedule import Agenda
+from tidegate.measure.turns import Turns
 from tidegate.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Serving:
         timeout_s: float,
     ) -> None:
         self.group: asyncio.TaskGroup | None = None
+        self.turns = Turns(clock, agenda)
         self._clock = clock
         self._agenda = agenda
         self._readings = readings
@@ -54,7 +56,7 @@ class Serving:
     def connection(self, server: Server | None) -> Connection:
         found = self._connections.get(server)
         if found is None:
-            found = self._connections[server] = Connection(server)
+            found = self._connections[server] = Connection(server, self.turns.budget(server))
         return found
 
     def adapter(self, server: Server) -> Adapter:
@@ -74,6 +76,7 @@ class Serving:
         connection = self._seated.pop(followed, None)
         if connection is not None:
             connection.drop(followed)
+            self.turns.look(connection)
             self.watch_idle(connection)
 
     def want(self, followed: Followed, *, is_told: bool, is_urgent: bool = False) -> None:
@@ -159,8 +162,8 @@ class Serving:
 
     async def _serve(self, connection: Connection) -> None:
         try:
-            while connection.starting or connection.pending:
-                if connection.starting:
+            while connection.has_work():
+                if connection.may_start():
                     await self._start_due(connection)
                 if connection.pending:
                     await self._send(connection)
@@ -169,7 +172,10 @@ class Serving:
         self.watch_idle(connection)
 
     async def _start_due(self, connection: Connection) -> None:
-        starting, connection.starting = connection.starting, []
+        if connection.purse is not None:
+            starting = await self.turns.turn(connection, connection.purse)
+        else:
+            starting, connection.starting = connection.starting, []
         touched: set[Connection] = set()
         for count, (followed, is_told, due) in enumerate(starting, start=1):
             run = self._start(followed, is_told, due)
@@ -188,6 +194,7 @@ class Serving:
             batch = connection.take_batch()
             if not batch:
                 return
+            booked = await self.turns.pay(connection, list(batch))
             await self._mark_sent(batch)
             connection.asked_at = self._clock.monotonic()
             counters = self._readings.counters
@@ -195,7 +202,11 @@ class Serving:
             counters.questions += len(batch)
             connection.calls += 1
             connection.questions += len(batch)
+            adapter = connection.adapter
+            before = getattr(adapter, "round_trips", None)
             answers = await call(connection, list(batch), self._timeout_s)
+            if before is not None:
+                self.turns.correct(connection, booked, getattr(adapter, "round_trips", before) - before)
             if isinstance(answers, TidegateError):
                 error = answers
             else:
