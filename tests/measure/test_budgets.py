@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from parts import virtualtime
 from parts.fakeservers import Basket, Chain, Count, Fake, Shop, Stock, measuring
 from tidegate.base.errors import Unreachable
-from tidegate.kit.calls import Calls, calls_of
+from tidegate.kit.systems.calls import Calls, calls_of
 from tidegate.measure.budget import Purse, Stretch, budget_of
 
 SHOP = Shop()
@@ -91,7 +92,7 @@ def test_no_minute_has_more_calls_than_the_budget_and_every_trigger_gets_its_tur
             stretch = rounds.stretch((name, 0))
             asked = [call.at for call in world.calls if name in call.articles]
             assert asked[0] <= around_s + 2
-            gaps = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+            gaps = [after - before for before, after in itertools.pairwise(asked)]
             # A row as long as everybody, and the interval as it is told.
             assert max(gaps, default=0.0) <= stretch.is_s + around_s + 2
             assert rounds.latest((name, 0)).values == (7.0,)

@@ -32,7 +32,7 @@ class InsightsConnection(PackedConnection):
 
     wake_gap_s = 30.0
     kinds = (InsightsMetric,)
-    at_once = 20
+    at_once = InsightsMetric.calls.together
     longest = 100_000
 
     def __init__(self, server: InsightsServer, surroundings: Surroundings) -> None:

@@ -19,7 +19,7 @@ from tidegate.connections.http.packs import Found, PackedConnection
 from tidegate.kit.systems.azure_logs import LogQuery, LogsServer
 from tidegate.kit.systems.http import HttpRequest
 
-AT_ONCE = 20
+AT_ONCE = LogQuery.calls.together
 """Queries in a batch: the slowest of them delays all."""
 
 _ROLE = "the role Log Analytics Reader on the workspace"

@@ -21,11 +21,11 @@ from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.connections.azure_answers import document_of, refusal, told
 from tidegate.connections.http import failures
 from tidegate.connections.http.packs import Found, PackedConnection, Spoilt
-from tidegate.kit.systems.azure_monitor import MetricPoint, MonitorServer
+from tidegate.kit.systems.azure_monitor import OF_REGION, OF_RESOURCE, MetricPoint, MonitorServer
 from tidegate.kit.systems.http import HttpRequest
 
-METRICS = 20
-RESOURCES = 50
+METRICS = OF_RESOURCE.together
+RESOURCES = OF_REGION.together
 VERSION = "2024-02-01"
 
 _ROLE = "the role Monitoring Reader on the resource"

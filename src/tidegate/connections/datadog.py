@@ -38,7 +38,7 @@ class DatadogConnection(PackedConnection):
 
     wake_gap_s = 60.0
     kinds = (DatadogQuery,)
-    at_once = 50
+    at_once = DatadogQuery.calls.together
     longest = 6000
 
     def __init__(self, server: DatadogServer, surroundings: Surroundings) -> None:

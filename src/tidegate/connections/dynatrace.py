@@ -44,7 +44,7 @@ class DynatraceConnection(PackedConnection):
 
     wake_gap_s = 30.0
     kinds = (MetricSelector, Dql)
-    at_once = 10
+    at_once = MetricSelector.calls.together
     longest = 6000
 
     def __init__(self, server: DynatraceServer, surroundings: Surroundings) -> None:

@@ -27,7 +27,7 @@ from tidegate.kit.question import Question
 from tidegate.kit.systems.elasticsearch import Search, SearchServer
 from tidegate.kit.systems.http import HttpRequest, HttpServer, read_url
 
-AT_ONCE = 100
+AT_ONCE = Search.calls.together
 """Searches in one request."""
 
 LIMIT_BYTES = 32 << 20

@@ -25,7 +25,7 @@ from tidegate.kit.systems.graphite import GraphiteServer, LatestPoint
 from tidegate.kit.systems.http import HttpRequest, HttpServer, encoded, read_url
 from tidegate.kit.tls import Tls
 
-AT_ONCE = 100
+AT_ONCE = LatestPoint.calls.together
 LIMIT_BYTES = 16 << 20
 LARGE_BYTES = 256 << 10
 

@@ -37,7 +37,7 @@ class CloudEyeConnection(PackedConnection):
 
     wake_gap_s = 60.0
     kinds = (CloudEyeMetric,)
-    at_once = 500
+    at_once = CloudEyeMetric.calls.together
 
     def __init__(self, server: CloudEyeServer, surroundings: Surroundings) -> None:
         self._keys = (server.access_key, server.secret_key)

@@ -33,7 +33,7 @@ class NewRelicConnection(PackedConnection):
 
     wake_gap_s = 30.0
     kinds = (Nrql,)
-    at_once = 10
+    at_once = Nrql.calls.together
     longest = 100_000
 
     def __init__(self, server: NewRelicServer, surroundings: Surroundings) -> None:

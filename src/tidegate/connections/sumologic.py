@@ -46,7 +46,7 @@ class SumoConnection(PackedConnection):
     batch = 50
     wake_gap_s = 60.0
     kinds = (SumoMetrics, SumoLogs)
-    at_once = 6
+    at_once = SumoMetrics.calls.together
 
     def __init__(self, server: SumoServer, surroundings: Surroundings) -> None:
         url = read_url(server.origin)

@@ -21,6 +21,7 @@ from tidegate.core.values import MetricSpec, ResourceMetric
 from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.question import Ask, Question
 from tidegate.kit.settings import declared, role_name, role_value
+from tidegate.kit.systems.calls import EACH, Calls
 from tidegate.kit.systems.claims import Source
 
 
@@ -106,14 +107,16 @@ class Polled(Scaler):
     that succeeds may be followed by the next at once; otherwise that would never end.
     `default_metric_type` is what a trigger means that has no `metricType`.
     `is_claimable`: its messages may be claimed, one Job for each (`claim_source`).
-    `cost` says what a round of many triggers costs their server, `tested_against` which server, emulator or
-    fake stands behind the tests, with its version: both are shown on the page.
+    `cost` says what a round of many triggers costs their server, `calls` the same as a value, for triggers
+    that ask something different each; `tested_against` says which server, emulator or fake stands behind the
+    tests, with its version.
     """
 
     is_consumed: ClassVar[bool] = False
     is_claimable: ClassVar[bool] = False
     default_metric_type: ClassVar[str] = ""
     cost: ClassVar[str] = ""
+    calls: ClassVar[Calls] = EACH
     tested_against: ClassVar[str] = ""
 
     def consumes(self) -> bool:

@@ -9,8 +9,8 @@ from itertools import islice
 
 from tidegate.base.errors import Failure, TidegateError, Unreachable
 from tidegate.connections.adapter import Adapter
-from tidegate.kit.calls import Tally, calls_of
 from tidegate.kit.question import Question, Server
+from tidegate.kit.systems.calls import Tally, calls_of
 from tidegate.measure.backoff import hold_s
 from tidegate.measure.budget import WINDOW_S, BudgetState, Purse, is_news
 from tidegate.measure.followed import Followed, Run, TriggerKey

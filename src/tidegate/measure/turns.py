@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from tidegate.kit.calls import calls_of
 from tidegate.kit.question import Question, Server
+from tidegate.kit.systems.calls import calls_of
 from tidegate.measure.budget import MOMENT_S, Purse, budget_of
 from tidegate.measure.connection import Connection, Start
 from tidegate.measure.followed import TriggerKey

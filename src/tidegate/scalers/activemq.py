@@ -45,6 +45,7 @@ from tidegate.kit.answers import count
 from tidegate.kit.jolokiaaccess import JolokiaAccess
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.jolokia import BeanAttribute, BeanUrl, bean
 
 
@@ -53,6 +54,7 @@ class ActivemqQueue(JolokiaAccess):
     types: ClassVar[tuple[str, ...]] = ("activemq",)
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = "one request for all queues of a console; one for each `restAPITemplate`"
+    calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "ActiveMQ Classic 6.3.1 with Jolokia 2.1.2 (real)"
     template_name: ClassVar[str] = "restAPITemplate"
     product: ClassVar[str] = "ActiveMQ"

@@ -51,6 +51,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Measured
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.kafka_settings import COST, TESTED_AGAINST, KafkaAccess
 
 
@@ -65,6 +66,7 @@ class ApacheKafkaLag(KafkaAccess):
         "aws_msk_iam",
     )
     cost: ClassVar[str] = COST
+    calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = TESTED_AGAINST
 
     topic_list: tuple[str, ...] = setting(

@@ -48,6 +48,7 @@ from tidegate.kit.answers import count
 from tidegate.kit.jolokiaaccess import JolokiaAccess
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.jolokia import BeanAttribute, BeanUrl, bean
 from tidegate.kit.tls import Tls
 
@@ -60,6 +61,7 @@ class ArtemisQueue(JolokiaAccess):
     types: ClassVar[tuple[str, ...]] = ("artemis-queue",)
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = "one request for all queues of a console; one for each `restApiTemplate`"
+    calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "ActiveMQ Artemis 2.40.0 with Jolokia 2.1.2 (real)"
     template_name: ClassVar[str] = "restApiTemplate"
     product: ClassVar[str] = "Artemis"

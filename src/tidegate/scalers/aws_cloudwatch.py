@@ -59,6 +59,7 @@ from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.aws import AwsAccess, CloudwatchSeries, Service, Statistic
 from tidegate.kit.systems.aws_windows import UNITS, window_end_s
+from tidegate.kit.systems.calls import Calls
 
 
 @declared
@@ -66,6 +67,7 @@ class AwsCloudwatch(AwsAccess):
     types: ClassVar[tuple[str, ...]] = ("aws-cloudwatch",)
     service: ClassVar[Service] = "monitoring"
     cost: ClassVar[str] = "one call for 500 metrics of one window, each billed; woken at most every 10 s"
+    calls: ClassVar[Calls] = CloudwatchSeries.calls
     tested_against: ClassVar[str] = "moto 5.2.5 (emulator; expressions: a fake)"
 
     namespace: str = setting("namespace", doc="Namespace of the metric.", default="")

@@ -44,6 +44,7 @@ from tidegate.kit.answers import count
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.aws import AwsAccess, DynamodbStreamShards, Service
+from tidegate.kit.systems.calls import Calls
 
 
 @declared
@@ -53,6 +54,7 @@ class AwsDynamodbStreams(AwsAccess):
     cost: ClassVar[str] = (
         "one call for each hundred shards of a table, at most 5 a second; woken at most every 30 s"
     )
+    calls: ClassVar[Calls] = DynamodbStreamShards.calls
     tested_against: ClassVar[str] = "moto 5.2.5 (emulator)"
 
     table_name: str = setting("tableName", doc="Table whose stream is looked at.")

@@ -49,6 +49,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import ENVIRONMENT, METADATA, activation, declared, setting, target
 from tidegate.kit.systems.aws import AwsAccess, Service, SqsCounts, SqsQueue
+from tidegate.kit.systems.calls import Calls
 
 
 @declared
@@ -57,6 +58,7 @@ class AwsSqsQueue(AwsAccess):
     service: ClassVar[Service] = "sqs"
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = "one billed call for each queue, 16 at a time; woken at most every 5 s"
+    calls: ClassVar[Calls] = SqsQueue.calls
     tested_against: ClassVar[str] = "moto 5.2.5 (emulator)"
 
     queue_url: str = setting("queueURL", doc="URL or name of the queue.", sources=(METADATA, ENVIRONMENT))

@@ -61,6 +61,7 @@ from tidegate.kit.systems.azure_api import (
 )
 from tidegate.kit.systems.azure_clouds import cloud_problems, endpoint_problems, is_private, scope_of
 from tidegate.kit.systems.azure_insights import InsightsMetric, InsightsServer, span
+from tidegate.kit.systems.calls import Calls
 
 _MAE = (METADATA, AUTHENTICATION, ENVIRONMENT)
 
@@ -74,6 +75,7 @@ class AzureAppInsights(Polled):
         "one request for up to 20 metrics of an application, 4 at a time; metered: at an interval of 30 s "
         "120 an hour for each, of 200 in each 30 s that the service allows"
     )
+    calls: ClassVar[Calls] = InsightsMetric.calls
     tested_against: ClassVar[str] = "a fake of ours, written from Microsoft's REST documentation"
 
     application: str = setting("applicationInsightsId", doc="Id of the application.", sources=_MAE)

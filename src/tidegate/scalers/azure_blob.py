@@ -57,6 +57,7 @@ from tidegate.kit.settings import (
     target,
 )
 from tidegate.kit.systems.azure_storage import BlobCount, Service, StorageAccess
+from tidegate.kit.systems.calls import Calls
 
 
 @declared
@@ -68,6 +69,7 @@ class AzureBlob(StorageAccess):
         "one billed request for 5,000 blobs of each listing; triggers that look into a part of what another "
         "lists wholly share it"
     )
+    calls: ClassVar[Calls] = BlobCount.calls
     tested_against: ClassVar[str] = "Azurite 3.37.0 (Microsoft's emulator)"
 
     blob_container_name: str = setting("blobContainerName", doc="Name of the container.")

@@ -71,6 +71,7 @@ from tidegate.kit.systems.azure_api import (
 )
 from tidegate.kit.systems.azure_clouds import endpoint_problems, is_private, scope_of
 from tidegate.kit.systems.azure_logs import LogQuery, LogsServer
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.kusto import kusto_number
 
 _AME = (AUTHENTICATION, METADATA, ENVIRONMENT)
@@ -85,6 +86,7 @@ class AzureLogAnalytics(Polled):
         "one request for up to 20 queries of an identity, 4 at a time; metered: at an interval of 30 s 120 "
         "requests an hour, of 200 in each 30 s that the service allows"
     )
+    calls: ClassVar[Calls] = LogQuery.calls
     tested_against: ClassVar[str] = "a fake of ours, written from Microsoft's REST documentation"
 
     workspace: str = setting("workspaceId", doc="Workspace.", sources=_AME)

@@ -52,8 +52,9 @@ from tidegate.base.problems import Problem
 from tidegate.kit.answers import number
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
-from tidegate.kit.systems.azure_monitor import MetricPoint, window_s
+from tidegate.kit.systems.azure_monitor import OF_RESOURCE, MetricPoint, window_s
 from tidegate.kit.systems.azure_monitor_access import MonitorAccess
+from tidegate.kit.systems.calls import Calls
 
 _AGGREGATIONS = Literal["Average", "Count", "Maximum", "Minimum", "None", "Total"]
 
@@ -65,6 +66,7 @@ class AzureMonitor(MonitorAccess):
         "one call for up to 20 metrics of a resource, with `region` one for up to 50 resources; metered: at "
         "an interval of 30 s each is 120 calls an hour, of the 12,000 that a subscription allows"
     )
+    calls: ClassVar[Calls] = OF_RESOURCE
     tested_against: ClassVar[str] = "a fake of ours, written from Microsoft's REST documentation"
 
     resource_uri: str = setting("resourceURI", doc="Resource, as `namespace/type/name`.")

@@ -45,6 +45,7 @@ from tidegate.kit.answers import count
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.azure_storage import QueueMessages, Service, StorageAccess
+from tidegate.kit.systems.calls import Calls
 
 
 @declared
@@ -55,6 +56,7 @@ class AzureQueue(StorageAccess):
     cost: ClassVar[str] = (
         "one billed request for each queue, 16 at a time; `visibleonly`: a second one from 32 messages on"
     )
+    calls: ClassVar[Calls] = QueueMessages.calls
     tested_against: ClassVar[str] = "Azurite 3.37.0 (Microsoft's emulator)"
 
     queue_name: str = setting("queueName", doc="Name of the queue.")

@@ -54,6 +54,7 @@ from tidegate.kit.systems.azure_servicebus import (
     combined,
     withheld,
 )
+from tidegate.kit.systems.calls import Calls
 
 
 @declared
@@ -64,6 +65,7 @@ class AzureServiceBus(ServiceBusAccess):
         "one request for 100 queues of a namespace, or subscriptions of a topic; for a few of many one each; "
         "woken at most every 10 s"
     )
+    calls: ClassVar[Calls] = Calls(more="from some queues of a namespace on one for a hundred")
     tested_against: ClassVar[str] = "a fake of ours, written from Microsoft's REST documentation"
 
     queue_name: str = setting("queueName", doc="Queue, or a pattern with `useRegex`.", default="")

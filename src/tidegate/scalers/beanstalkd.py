@@ -35,6 +35,7 @@ from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import Duration, activation, declared, setting, target
 from tidegate.kit.systems.beanstalkd import PORT, BeanstalkdServer, JobCounts, TubeJobs, is_tube
+from tidegate.kit.systems.calls import ROUND, Calls
 
 _USUAL_S = 3.0
 
@@ -44,6 +45,7 @@ class BeanstalkdTube(Polled):
     types: ClassVar[tuple[str, ...]] = ("beanstalkd",)
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = "one round trip for all tubes of a server, one connection"
+    calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "beanstalkd 1.12 (real)"
 
     address: str = setting("server", doc="`host:port`; the port is 11300 where none is given.")

@@ -56,6 +56,7 @@ from tidegate.kit.answers import Place, number
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, METADATA, Duration, activation, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.dynatrace import Dql, DynatraceServer, MetricSelector
 from tidegate.kit.systems.http import header_problem, read_url
 
@@ -67,6 +68,7 @@ class Dynatrace(Polled):
         "one request for up to 10 selectors with one `from`, where Dynatrace repeats them as they were "
         "written; two and more for each DQL query; metered by Dynatrace"
     )
+    calls: ClassVar[Calls] = MetricSelector.calls
     tested_against: ClassVar[str] = "a fake of ours, written from Dynatrace's documentation of both APIs"
 
     host: str = setting("host", doc="Base URL.", sources=(METADATA, AUTHENTICATION), hidden=True)

@@ -56,6 +56,7 @@ from tidegate.kit.settings import (
     setting,
 )
 from tidegate.kit.settings import target as target_of
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.elastic_forecast import Forecast, ForecastServer
 from tidegate.kit.systems.elasticsearch import SearchServer, deployment
 from tidegate.kit.systems.http import HttpLogin, basic, header_problem, read_url
@@ -72,6 +73,7 @@ class ElasticForecast(Polled):
         "one request for up to 100 different predictions of a cluster (_msearch); one forecast for each job "
         "and `lookAhead`, made anew every `lookAhead`"
     )
+    calls: ClassVar[Calls] = Forecast.calls
     tested_against: ClassVar[str] = "a fake of ours, written from Elastic's documentation of forecasts"
 
     addresses: tuple[str, ...] = setting("addresses", doc="URLs of the nodes.", default=(), sources=_AM)

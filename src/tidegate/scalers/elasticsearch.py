@@ -47,7 +47,8 @@ from typing import ClassVar
 from tidegate.base.problems import Problem
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import AUTHENTICATION, METADATA, declared, setting
-from tidegate.kit.systems.elasticsearch import SearchAccess, deployment
+from tidegate.kit.systems.calls import Calls
+from tidegate.kit.systems.elasticsearch import Search, SearchAccess, deployment
 from tidegate.kit.systems.http import HttpLogin, Url, header_problem
 
 _AM = (AUTHENTICATION, METADATA)
@@ -60,6 +61,7 @@ class Elasticsearch(SearchAccess):
     types: ClassVar[tuple[str, ...]] = ("elasticsearch",)
     product: ClassVar[str] = "Elasticsearch"
     cost: ClassVar[str] = "one request for up to 100 different searches of a cluster (_msearch)"
+    calls: ClassVar[Calls] = Search.calls
     tested_against: ClassVar[str] = "Elasticsearch 7.10 (real, without security), a proxy that wants a login"
 
     cloud_id: str = setting("cloudID", doc="Id of a deployment in Elastic Cloud.", default="", sources=_AM)

@@ -60,6 +60,7 @@ from tidegate.kit.answers import of_kind
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, activation, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.etcd import EtcdChanges, EtcdServer, EtcdValue
 from tidegate.kit.systems.http import read_url
 from tidegate.kit.tls import Tls
@@ -74,6 +75,7 @@ class EtcdKey(Pushed):
     cost: ClassVar[str] = (
         "one request for 128 keys of a cluster; a stream that stays open for a few keys, 64 at most"
     )
+    calls: ClassVar[Calls] = EtcdValue.calls
     tested_against: ClassVar[str] = "etcd 3.4.23 and 3.7.3 (real)"
 
     endpoints: tuple[str, ...] = setting("endpoints", doc="Members: `host:port` or URLs.")

@@ -42,6 +42,7 @@ from tidegate.core.values import MetricSpec
 from tidegate.kit.question import Ask, Question
 from tidegate.kit.scaler import Described, Measured, Passing, Pushed
 from tidegate.kit.settings import AUTHENTICATION, declared, setting
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.external import (
     Caller,
     ExternalActivity,
@@ -57,6 +58,7 @@ from tidegate.kit.tls import Tls
 class External(Passing, Described):
     types: ClassVar[tuple[str, ...]] = ("external",)
     cost: ClassVar[str] = "two calls a trigger and one for each of its metrics, all on one HTTP/2 connection"
+    calls: ClassVar[Calls] = Calls(each=2, more="one for each metric")
     tested_against: ClassVar[str] = "a gRPC server of the tests' own, which is what users run too"
 
     scaler_address: str = setting("scalerAddress", doc="The server: `host:port`, or another gRPC target.")

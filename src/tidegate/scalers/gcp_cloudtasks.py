@@ -43,6 +43,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.answers import number
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.gcp import PROJECT
 from tidegate.kit.systems.gcp_monitoring import MonitoringAccess, NewestPoint, not_found
 
@@ -53,6 +54,7 @@ _DEPTH = "cloudtasks.googleapis.com/queue/depth"
 class GcpCloudtasks(MonitoringAccess):
     types: ClassVar[tuple[str, ...]] = ("gcp-cloudtasks",)
     cost: ClassVar[str] = "one call for some 100 queues of a project, 16 at a time; woken at most every 30 s"
+    calls: ClassVar[Calls] = NewestPoint.calls
     tested_against: ClassVar[str] = "a fake of ours, written from Google's documentation of the API"
 
     queue_name: str = setting("queueName", doc="Queue, by its short name.")

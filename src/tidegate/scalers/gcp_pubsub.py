@@ -57,6 +57,7 @@ from tidegate.kit.settings import (
     setting,
     target,
 )
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.gcp_metrics import reducer, snake_case
 from tidegate.kit.systems.gcp_monitoring import MonitoringAccess, NewestPoint, not_found
 
@@ -73,6 +74,7 @@ class GcpPubsub(MonitoringAccess):
     cost: ClassVar[str] = (
         "one call for some 60 names of a project and metric, 16 at a time; woken at most every 30 s"
     )
+    calls: ClassVar[Calls] = NewestPoint.calls
     tested_against: ClassVar[str] = "a fake of ours, written from Google's documentation of the API"
 
     subscription_name: str = setting("subscriptionName", doc="Subscription.", default="", sources=_ME)

@@ -47,6 +47,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.answers import count
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.gcp import GcpAccess, Service
 from tidegate.kit.systems.gcp_storage import ObjectCount
 
@@ -62,6 +63,7 @@ class GcpStorage(GcpAccess):
         "one call for 1,000 objects of each different bucket, prefix and delimiter, 16 at a time; woken at "
         "most every 30 s"
     )
+    calls: ClassVar[Calls] = Calls(more="one for each further 1,000 objects")
     tested_against: ClassVar[str] = "fake-gcs-server 1.54 (emulator); faults and refusals: a fake of ours"
 
     bucket: str = setting("bucketName", doc="Bucket.")

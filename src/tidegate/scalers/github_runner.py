@@ -47,6 +47,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Measured, Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.github import GithubApp, GithubJob, GithubJobs, GithubServer, Runner
 from tidegate.kit.systems.http import read_url
 
@@ -62,6 +63,7 @@ class GithubRunner(Polled):
         "two requests for each repository and one for each run under way, shared by all triggers of a login; "
         "what has not changed is free of the rate limit"
     )
+    calls: ClassVar[Calls] = Calls(each=2, more="one for each run under way; what has not changed is free")
     tested_against: ClassVar[str] = "a fake of ours, written from GitHub's REST documentation"
 
     api_url: str = setting(

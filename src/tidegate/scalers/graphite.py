@@ -56,6 +56,7 @@ from tidegate.kit.answers import number
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, activation, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.graphite import GraphiteServer, LatestPoint, is_balanced
 from tidegate.kit.systems.http import HttpLogin, basic, read_url
 
@@ -66,6 +67,7 @@ _A = (AUTHENTICATION,)
 class Graphite(Polled):
     types: ClassVar[tuple[str, ...]] = ("graphite",)
     cost: ClassVar[str] = "one request for up to 100 different targets of a server with one queryTime"
+    calls: ClassVar[Calls] = LatestPoint.calls
     tested_against: ClassVar[str] = "Graphite 1.1.8 with carbon 1.1.7 (real)"
 
     server_address: str = setting("serverAddress", doc="Base URL; `/render` is added.", hidden=True)

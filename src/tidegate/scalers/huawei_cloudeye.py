@@ -54,6 +54,7 @@ from tidegate.kit.answers import number
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, activation, declared, removed, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.http import header_problem, read_url
 from tidegate.kit.systems.huawei import CloudEyeMetric, CloudEyeServer
 
@@ -66,6 +67,7 @@ class HuaweiCloudeye(Polled):
     cost: ClassVar[str] = (
         "one request for up to 500 different metrics of a project with one window, period and filter"
     )
+    calls: ClassVar[Calls] = CloudEyeMetric.calls
     tested_against: ClassVar[str] = (
         "a fake of ours, written from Huawei's documentation, which checks signatures"
     )

@@ -64,6 +64,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Measured
 from tidegate.kit.settings import ENVIRONMENT, METADATA, declared, setting
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.kafka_login import KafkaLogins
 from tidegate.kit.systems.kafka_settings import COST, REQUIRED, TESTED_AGAINST
 
@@ -74,6 +75,7 @@ _VERSION = re.compile(r"0\.\d+\.\d+\.\d+|[1-9]\d*\.\d+\.\d+")
 class KafkaLag(KafkaLogins):
     types: ClassVar[tuple[str, ...]] = ("kafka",)
     cost: ClassVar[str] = COST
+    calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = f"{TESTED_AGAINST}, with tokens of Keycloak 26.7"
 
     topic: str = setting(

@@ -39,6 +39,7 @@ from tidegate.kit.picking.yamlpath import Yaml
 from tidegate.kit.question import Ask, Question
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import activation, declared, setting, target
+from tidegate.kit.systems.calls import NO_CALL, Calls
 from tidegate.kit.systems.kubernetes import StoredValue
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -48,6 +49,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 class KubernetesResource(Polled):
     types: ClassVar[tuple[str, ...]] = ("kubernetes-resource",)
     cost: ClassVar[str] = "no request: the watches of ConfigMaps and Secrets answer"
+    calls: ClassVar[Calls] = NO_CALL
     tested_against: ClassVar[str] = "the embedded API server (real)"
 
     resource_kind: Literal["ConfigMap", "Secret"] = setting("resourceKind", doc="Kind of the object.")

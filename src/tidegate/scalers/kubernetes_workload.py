@@ -32,6 +32,7 @@ from tidegate.kit.answers import count
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import activation, declared, setting, target
+from tidegate.kit.systems.calls import NO_CALL, Calls
 from tidegate.kit.systems.kubernetes import PodCount
 
 
@@ -39,6 +40,7 @@ from tidegate.kit.systems.kubernetes import PodCount
 class KubernetesWorkload(Polled):
     types: ClassVar[tuple[str, ...]] = ("kubernetes-workload",)
     cost: ClassVar[str] = "no request: the watch of pods answers"
+    calls: ClassVar[Calls] = NO_CALL
     tested_against: ClassVar[str] = "the embedded API server (real)"
 
     pod_selector: str = setting("podSelector", doc="Label selector of the pods that count.")

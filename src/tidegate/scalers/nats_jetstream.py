@@ -37,6 +37,7 @@ from tidegate.kit.picking.pick import Pick
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, METADATA, activation, declared, setting, target
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.http import HttpQuestion, HttpRequest, HttpServer
 from tidegate.kit.systems.nats import JSZ, VARZ, Consumer, JetStream, JetStreamPage, Server, ServerPage
 
@@ -51,6 +52,7 @@ class JetStreamConsumer(Polled):
     cost: ClassVar[str] = (
         "one request for all consumers of an account; in a cluster one more, and at most two to each node"
     )
+    calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "NATS 2.15, alone and as a cluster of three (real)"
 
     endpoint: str = setting(

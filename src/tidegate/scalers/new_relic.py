@@ -43,6 +43,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, METADATA, activation, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.http import header_problem
 from tidegate.kit.systems.newrelic import ORIGINS, NewRelicServer, Nrql, row_value
 
@@ -55,6 +56,7 @@ class NewRelic(Polled):
     cost: ClassVar[str] = (
         "one request for up to 10 different queries of a key, 4 at a time; metered by New Relic"
     )
+    calls: ClassVar[Calls] = Nrql.calls
     tested_against: ClassVar[str] = "a fake of ours, written from New Relic's documentation of NerdGraph"
 
     account: int = setting("account", doc="Number of the account.", sources=_AM)

@@ -36,6 +36,7 @@ from tidegate.kit.picking.pick import Pick
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import ENVIRONMENT, METADATA, activation, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.http import HttpQuestion, HttpRequest, HttpServer
 from tidegate.kit.systems.nsq import NODES, STATS, Depths, DepthsByTopic, Nodes, NodesByTopic
 from tidegate.kit.tls import Tls
@@ -51,6 +52,7 @@ class NsqChannel(Polled):
     types: ClassVar[tuple[str, ...]] = ("nsq",)
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = "one request to each nsqlookupd and to each nsqd, for all topics together"
+    calls: ClassVar[Calls] = Calls(together=1_000, more="one to each nsqlookupd, and to each nsqd")
     tested_against: ClassVar[str] = "nsqlookupd and nsqd 1.3.0 (real)"
 
     addresses: tuple[str, ...] = setting(

@@ -47,7 +47,8 @@ from typing import ClassVar
 from tidegate.base.problems import Problem
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import AUTHENTICATION, METADATA, declared, setting
-from tidegate.kit.systems.elasticsearch import SearchAccess
+from tidegate.kit.systems.calls import Calls
+from tidegate.kit.systems.elasticsearch import Search, SearchAccess
 from tidegate.kit.systems.http import HttpLogin, Url
 from tidegate.kit.tls import Tls
 
@@ -61,6 +62,7 @@ class Opensearch(SearchAccess):
     types: ClassVar[tuple[str, ...]] = ("opensearch",)
     product: ClassVar[str] = "OpenSearch"
     cost: ClassVar[str] = "one request for up to 100 different searches of a cluster (_msearch)"
+    calls: ClassVar[Calls] = Search.calls
     tested_against: ClassVar[str] = "OpenSearch 2.19 (real, without security), a proxy that wants a login"
 
     enable_tls: bool = setting(

@@ -62,6 +62,7 @@ from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
 from tidegate.kit.systems.azure_clouds import POSTGRESQL, database_audience
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.postgresql import SSL_MODES, PostgresqlServer, parse_connection
 from tidegate.kit.systems.sql import SqlQuery, query_problems, sql_number
 
@@ -77,6 +78,7 @@ class PostgresqlQuery(Polled):
     cost: ClassVar[str] = (
         "one connection; all queries of a server in one flight, each once, in a transaction of its own"
     )
+    calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "PostgreSQL 15, and PgBouncer 1.18 before it (real)"
 
     connection: str = setting(

@@ -47,6 +47,7 @@ from tidegate.kit.httpaccess import HttpAccess
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Measured
 from tidegate.kit.settings import activation, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.http import HttpLogin
 from tidegate.kit.systems.predictkube import Prediction, PredictServer, foreseen, is_token, read_long_duration
 
@@ -60,6 +61,7 @@ class Predictkube(HttpAccess):
     cost: ClassVar[str] = (
         "one range query and one call of the service for each different query of a server, 4 at a time"
     )
+    calls: ClassVar[Calls] = Prediction.calls
     tested_against: ClassVar[str] = (
         "fakes of ours: of Prometheus' range queries, and with PredictKube's own protocol"
     )

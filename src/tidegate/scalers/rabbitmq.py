@@ -57,6 +57,7 @@ from tidegate.kit.rabbitmqaccess import RabbitmqAccess
 from tidegate.kit.scaler import Measured
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems import rabbitmq
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.rabbitmq import AmqpServer, QueueStats
 
 LENGTH = 20
@@ -73,6 +74,7 @@ class RabbitmqQueue(RabbitmqAccess):
         "of a virtual host's queues, from 2,000 queues on in pages of 500; for a few queues of many one "
         "request each"
     )
+    calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "RabbitMQ 3.10 (real), with tokens of Keycloak 26.7"
 
     queue_name: str = setting("queueName", doc="Queue; with `useRegex` a pattern that is found in its name.")

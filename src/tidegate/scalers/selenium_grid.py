@@ -34,6 +34,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.http import HttpLogin, HttpQuestion, HttpRequest, HttpServer, basic, read_url
 from tidegate.kit.systems.selenium import BODY, Browser, Grid, GridState
 from tidegate.kit.tls import Tls
@@ -47,6 +48,7 @@ class SeleniumGrid(Polled):
     types: ClassVar[tuple[str, ...]] = ("selenium-grid",)
     is_consumed: ClassVar[bool] = True
     cost: ClassVar[str] = "one request for all triggers of a grid"
+    calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "Selenium Grid 4.48 with a driver of ours (real), and recorded states"
 
     url: str = setting(

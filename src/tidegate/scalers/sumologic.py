@@ -67,6 +67,7 @@ from tidegate.base.problems import Problem
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Passing
 from tidegate.kit.settings import AUTHENTICATION, Duration, activation, declared, setting, target
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.http import read_url
 from tidegate.kit.systems.sumologic import (
     ROW,
@@ -90,6 +91,7 @@ class Sumologic(Passing):
         "one request for up to 6 different metrics queries of one `timerange`; five and more for each log "
         "search; four in a second of a key, metered by Sumo Logic"
     )
+    calls: ClassVar[Calls] = SumoLogs.calls
     tested_against: ClassVar[str] = "a fake of ours, written from Sumo Logic's documentation of its APIs"
 
     host: str = setting("host", doc="Base URL of the API.", hidden=True)

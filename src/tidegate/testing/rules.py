@@ -22,6 +22,7 @@ from tidegate.kit.question import ASK, Question, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Clocked, Described, Measured, Polled, Scaler
 from tidegate.kit.settings import settings_of
+from tidegate.kit.systems.calls import EACH, rule_of
 from tidegate.testing.sheets import SECRET, Sample, Sheet
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -154,6 +155,12 @@ def its_page_says_what_a_round_costs_and_what_it_was_tested_against(sheet: Sheet
     assert sheet.kind.tested_against
 
 
+def its_calls_are_those_that_its_questions_declare(sheet: Sheet) -> None:
+    declared = [rule_of(one) for one in questions(sheet.scaler(), sheet.sample)]
+    # One that declares nothing may be the same for all triggers of a server, which its type knows.
+    assert sheet.kind.calls in declared or all(rule == EACH for rule in declared)
+
+
 def the_metric_name_is_stable_and_normalised(sheet: Sheet) -> None:
     name = sheet.scaler().metric_name()
     assert name == normalize(name) == sheet.scaler().metric_name()
@@ -206,6 +213,7 @@ ASKING: tuple[Rule, ...] = (
     a_count_below_zero_is_malformed_where_nothing_can_be_below_zero,
     what_its_server_answers_is_measured,
     its_page_says_what_a_round_costs_and_what_it_was_tested_against,
+    its_calls_are_those_that_its_questions_declare,
 )
 """Of types that ask a server."""
 EXTERNAL: tuple[Rule, ...] = (

@@ -79,3 +79,40 @@ def test_a_type_that_there_is_not_is_an_error_with_a_next_step() -> None:
 )
 def test_what_was_meant_is_guessed_where_it_is_plain(written: str, hint: str) -> None:
     assert meant(written) == hint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "row"),
+    [
+        (("aws-cloudwatch", "--count", "1200", "--interval", "1m"), "1,200 60s 3 4,320 $17.28"),
+        (("aws-sqs-queue", "--count", "100"), "100 30s 100 288,000 $0.12"),
+        (("datadog", "--count", "51"), "51 30s 2 5,760"),
+        (("azure-monitor", "--count", "20", "--interval", "300s"), "20 300s 1 288"),
+        (("redis", "--count", "1000", "--interval", "10s"), "1,000 10s 1 8,640"),
+    ],
+)
+def test_the_calls_of_a_day_are_told_at_an_interval_with_their_price_where_one_is_published(
+    arguments: tuple[str, ...], row: str
+) -> None:
+    lines = said(*arguments).splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("TRIGGERS"))
+    assert lines[start + 1].split() == row.split()
+    assert ("A DAY COSTS" in lines[start]) is ("$" in row)
+    assert any(line.startswith("Price: ") and "https://" in line for line in lines) is ("$" in row)
+
+
+def test_the_calls_of_a_day_are_there_for_programs() -> None:
+    told = json.loads(said("aws-cloudwatch", "-o", "json", "--interval", "60s", "--count", "600"))["calls"]
+    assert (told["together"], told["each"]) == (500, 1)
+    (row,) = told["spending"]
+    assert row["calls_per_day"] == 2880
+    assert row["dollars_per_day"] == pytest.approx(8.64)
+    assert told["price"]["where"].startswith("https://aws.amazon.com/")
+    assert json.loads(said("cron", "-o", "json"))["calls"] is None
+    assert json.loads(said("kubernetes-workload", "-o", "json"))["calls"] is None
+
+
+@pytest.mark.parametrize("interval", ["0", "-30s", "soon", ""])
+def test_an_interval_that_is_none_is_refused(interval: str) -> None:
+    with pytest.raises(Misconfigured, match="--interval"):
+        said("redis", "--interval", interval)

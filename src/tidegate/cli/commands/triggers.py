@@ -9,10 +9,12 @@ import click
 from tidegate.cli.extensions.allowing import allowing
 
 if TYPE_CHECKING:
+    from tidegate.cli.output.spending import Costs
     from tidegate.kit.pages import Facts
 
 COLUMNS = ("TYPE", "MEASURES")
 WIDE_COLUMNS = (*COLUMNS, "A ROUND COSTS")
+COUNTS = (1, 10, 100, 1_000)
 SETTING_COLUMNS = ("SETTING", "DEFAULT", "FROM", "TYPE", "MEANING")
 
 
@@ -27,7 +29,11 @@ SETTING_COLUMNS = ("SETTING", "DEFAULT", "FROM", "TYPE", "MEANING")
     show_default=True,
     help="wide is for the list, markdown (the reference page) for one type.",
 )
-def command(trigger_type: str | None, output: str) -> None:
+@click.option(
+    "--interval", default="30s", show_default=True, help="Tell the calls of a day at this interval."
+)
+@click.option("--count", type=click.IntRange(1, 1_000_000), help="And of so many triggers of one server.")
+def command(trigger_type: str | None, output: str, interval: str, count: int | None) -> None:
     """List all trigger types (wide: with what a round costs), or tell all about one.
 
     \b
@@ -35,19 +41,57 @@ def command(trigger_type: str | None, output: str) -> None:
     tidegate triggers -o wide
     tidegate triggers redis
     tidegate triggers redis -o json
+    tidegate triggers aws-cloudwatch --interval 60s --count 200
     """
+    every_s = _seconds(interval)
     if trigger_type is None:
         _list(output)
         return
     told = facts_of(trigger_type)
     if output == "markdown":
         click.echo(_page(trigger_type), nl=False)
-    elif output == "json":
+        return
+    cost = _costs(trigger_type, COUNTS if count is None else (count,), every_s)
+    if output == "json":
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(told)))
+        whole = msgspec.to_builtins(told) | {"calls": cost}
+        click.echo(msgspec.json.format(msgspec.json.encode(whole)))
+        return
+    click.echo(text(told))
+    if cost is not None:
+        from tidegate.cli.output import spending
+
+        click.echo("")
+        for line in spending.lines(cost):
+            click.echo(line)
+
+
+def _seconds(interval: str) -> float:
+    from tidegate.base.duration import parse_duration
+    from tidegate.base.errors import Misconfigured
+
+    try:
+        seconds = parse_duration(interval)
+    except ValueError as error:
+        why = f'"{interval}" {error}'
     else:
-        click.echo(text(told))
+        if seconds > 0:
+            return seconds
+        why = f'"{interval}" is no time'
+    raise Misconfigured("use --interval", answer=why, next_step="give a duration such as 30s")
+
+
+def _costs(trigger_type: str, counts: tuple[int, ...], interval_s: float) -> Costs | None:
+    """What so many triggers cost; None where nobody is asked."""
+    from tidegate import scalers
+    from tidegate.cli.output import spending
+    from tidegate.kit.scaler import Clocked, Polled
+
+    kind = scalers.find(trigger_type)
+    if kind is None or not issubclass(kind, Polled) or issubclass(kind, Clocked) or not kind.calls.each:
+        return None
+    return spending.costs(kind.calls, counts, interval_s)
 
 
 def facts_of(trigger_type: str) -> Facts:

@@ -14,7 +14,7 @@ from tidegate.base.errors import Denied, TidegateError, Unreachable
 from tidegate.connections.aws.calls import Call, Calls, Refused, strange
 from tidegate.kit.systems.aws import CloudwatchSeries, Statistic
 
-SERIES = 500
+SERIES = CloudwatchSeries.calls.together
 LONERS_KEPT = 10_000
 
 Value = float | TidegateError | None

@@ -16,7 +16,7 @@ from tidegate.connections.http.answer import TooLarge
 from tidegate.kit.question import Question
 from tidegate.kit.systems.etcd import EtcdChanges, EtcdServer, EtcdValue
 
-KEYS = 128
+KEYS = EtcdValue.calls.together
 """Operations in one transaction, as servers allow them unless they are told otherwise."""
 
 Outcome = bytes | TidegateError

@@ -17,6 +17,7 @@ from tidegate.kit.systems.aws_keys import (
     secret_key_setting,
     session_token_setting,
 )
+from tidegate.kit.systems.calls import Calls, Price
 from tidegate.kit.systems.http import read_url
 
 Service = Literal["sqs", "monitoring", "kinesis", "dynamodb", "streams.dynamodb", "secretsmanager"]
@@ -31,6 +32,8 @@ _NAMES: dict[Service, str] = {
     "secretsmanager": "Secrets Manager",
 }
 _OWN_REGION = "the autoscaler's region"
+_SQS_PRICE = Price(0.40, 1_000_000, "call", "https://aws.amazon.com/sqs/pricing/", "2026-11-30")
+_CLOUDWATCH_PRICE = Price(0.01, 1_000, "metric", "https://aws.amazon.com/cloudwatch/pricing/", "2026-11-30")
 
 WHOLE = "SecretString"
 """The one key of a secret that is not read as an object."""
@@ -66,6 +69,8 @@ def domain(region: str) -> str:
 @dataclass(frozen=True, slots=True)
 class SqsQueue:
     """A queue's attributes: an `SqsCounts`. `queue` is its URL, or its name."""
+
+    calls: ClassVar[Calls] = Calls(price=_SQS_PRICE)
 
     server: AwsServer
     queue: str
@@ -105,6 +110,8 @@ class DynamodbQuery:
 class DynamodbStreamShards:
     """How many shards the table's newest stream lists, closed ones too: an int."""
 
+    calls: ClassVar[Calls] = Calls(each=2, more="one for each further hundred shards")
+
     server: AwsServer
     table: str
 
@@ -127,6 +134,8 @@ class CloudwatchSeries:
     The window is `length_s` long, both in whole seconds; `end_s` counts from 1970. `account` is the source
     account, "" for one's own.
     """
+
+    calls: ClassVar[Calls] = Calls(together=500, alike=("length_s",), price=_CLOUDWATCH_PRICE)
 
     server: AwsServer
     what: Statistic | str

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tidegate.kit.systems.azure_api import AzureApi
+from tidegate.kit.systems.calls import Calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class InsightsServer(AzureApi):
 @dataclass(frozen=True, slots=True)
 class InsightsMetric:
     """An aggregation of a metric over a span (`PT1H30M`): the number, None where the span has none."""
+
+    calls: ClassVar[Calls] = Calls(together=20, alike=("application",))
 
     server: InsightsServer
     application: str

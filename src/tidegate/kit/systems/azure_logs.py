@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tidegate.kit.systems.azure_api import AzureApi
+from tidegate.kit.systems.calls import Calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class LogsServer(AzureApi):
 @dataclass(frozen=True, slots=True)
 class LogQuery:
     """What a query of a workspace gives: a tuple of `kusto.Table`s."""
+
+    calls: ClassVar[Calls] = Calls(together=20)
 
     server: LogsServer
     workspace: str

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from tidegate.kit.systems.azure_api import AzureApi
+from tidegate.kit.systems.calls import Calls
 
 Aggregation = Literal["Average", "Count", "Maximum", "Minimum", "Total"]
 
@@ -19,6 +20,13 @@ class MonitorServer(AzureApi):
     product: ClassVar[str] = "Azure Monitor"
 
     region: str = ""
+
+
+_SHARED = ("aggregation", "window_s", "namespace", "filter")
+OF_RESOURCE = Calls(
+    together=20, alike=("resource", *_SHARED), more="with `region` one for up to 50 resources, by metric"
+)
+OF_REGION = Calls(together=50, alike=("subscription", "kind", "metric", *_SHARED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,15 @@ class MetricPoint:
     window_s: int = 300
     namespace: str = ""
     filter: str = ""
+
+    @property
+    def calls(self) -> Calls:
+        return OF_REGION if self.server.region else OF_RESOURCE
+
+    @property
+    def subscription(self) -> str:
+        """The subscription of the resource."""
+        return "".join(self.resource.casefold().split("/")[2:3])
 
 
 def window_s(text: str) -> int | None:

@@ -14,6 +14,7 @@ from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, declared, setting
 from tidegate.kit.systems.azure import Namespace, read_namespace
 from tidegate.kit.systems.azure_clouds import cloud_problems, is_label, namespace_host, suffix_problems
+from tidegate.kit.systems.calls import Calls
 
 AUDIENCE = "https://servicebus.azure.net/.default"
 
@@ -53,6 +54,8 @@ class AllActiveMessages:
 
     None for one whose count the service withholds, as it does when it is asked too often.
     """
+
+    calls: ClassVar[Calls] = Calls(more="one for each further hundred queues or subscriptions")
 
     server: ServiceBusServer
     topic: str = ""

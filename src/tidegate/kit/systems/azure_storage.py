@@ -19,6 +19,7 @@ from tidegate.kit.systems.azure_clouds import (
     scope_of,
     suffix_problems,
 )
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.http import read_url
 
 Service = Literal["queue", "blob"]
@@ -58,6 +59,8 @@ class QueueMessages:
     `is_visible_only`: those that can be received now, where they are fewer than 32; from there on all.
     """
 
+    calls: ClassVar[Calls] = Calls(more="a second one for `visibleonly` from 32 messages on")
+
     server: StorageServer
     queue: str
     is_visible_only: bool = False
@@ -70,6 +73,8 @@ class BlobCount:
     With a `delimiter`, those that do not hold it after the prefix; with a `pattern` (RE2), those that are
     all of it.
     """
+
+    calls: ClassVar[Calls] = Calls(more="one for each further 5,000 blobs")
 
     server: StorageServer
     container: str

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from tidegate.kit.systems.calls import ROUND, Calls
+
 PORT = 11300
 
 
 @dataclass(frozen=True, slots=True)
 class BeanstalkdServer:
     """`address` is `host:port`. There is no login and no TLS. `dial_s` may lengthen the time to connect."""
+
+    calls: ClassVar[Calls] = ROUND
 
     system: ClassVar[str] = "beanstalkd"
 

@@ -11,6 +11,7 @@ from tidegate.base.errors import Malformed
 from tidegate.kit.picking.gjson import find, read_json
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.question import Question
+from tidegate.kit.systems.calls import Calls
 
 Series = tuple[float | None, ...]
 """The values of one series, the oldest first; None where there is no value."""
@@ -39,6 +40,10 @@ class DatadogQuery:
 
     Answered with a tuple of `Series`; with None where Datadog cannot evaluate the query (422).
     """
+
+    calls: ClassVar[Calls] = Calls(
+        together=50, alike=("age_s", "offset_s"), more="long queries: 6,000 characters a call"
+    )
 
     server: DatadogServer
     query: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tidegate.base.problems import Problem
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, Duration, declared, deprecated, setting
-from tidegate.kit.systems.datadog import DatadogServer
+from tidegate.kit.systems.calls import Calls
+from tidegate.kit.systems.datadog import DatadogQuery, DatadogServer
 from tidegate.kit.systems.http import (
     HttpLogin,
     HttpRequest,
@@ -26,6 +27,8 @@ _A = (AUTHENTICATION,)
 @declared
 class DatadogAccess(Polled):
     """Subclassed by the trigger, which says what is asked."""
+
+    calls: ClassVar[Calls] = DatadogQuery.calls
 
     is_of_agent: bool = setting("useClusterAgentProxy", doc="Ask the Cluster Agent.", default=False)
     api_key: str = setting("apiKey", doc="Key of the organisation.", default="", sources=_A, secret=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from tidegate.kit.systems.calls import Calls
+
 
 @dataclass(frozen=True, slots=True)
 class DynatraceServer:
@@ -27,6 +29,8 @@ class DynatraceServer:
 class MetricSelector:
     """The first value of the first series since `since`; None where it is null."""
 
+    calls: ClassVar[Calls] = Calls(together=10, alike=("since",))
+
     server: DynatraceServer
     selector: str
     since: str
@@ -35,6 +39,8 @@ class MetricSelector:
 @dataclass(frozen=True, slots=True)
 class Dql:
     """`r` of the first record; None where there is none of it. Looked for `tries` times."""
+
+    calls: ClassVar[Calls] = Calls(each=2, more="one for each further look at a query that takes long")
 
     server: DynatraceServer
     query: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.elasticsearch import SearchServer
 
 
@@ -27,6 +28,8 @@ class Forecast:
     `partition` and `by` choose one of several series, where they are not "". Unreachable while a forecast is
     being made.
     """
+
+    calls: ClassVar[Calls] = Calls(together=100, more="a forecast for each job, made anew every `lookAhead`")
 
     server: ForecastServer
     job: str

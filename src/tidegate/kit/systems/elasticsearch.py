@@ -27,6 +27,7 @@ from tidegate.kit.settings import (
     setting,
     target,
 )
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.http import HttpLogin, Url, basic, read_url
 from tidegate.kit.tls import Tls
 
@@ -56,6 +57,8 @@ class Search:
 
     The answer is what `pick` finds in the response; None where it finds nothing.
     """
+
+    calls: ClassVar[Calls] = Calls(together=100)
 
     server: SearchServer
     indices: tuple[str, ...]

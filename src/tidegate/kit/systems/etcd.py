@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.tls import Tls
 
 
@@ -29,6 +30,8 @@ class EtcdServer:
 @dataclass(frozen=True, slots=True)
 class EtcdValue:
     """What `key` holds: bytes. A key that is not there is an error."""
+
+    calls: ClassVar[Calls] = Calls(together=128)
 
     server: EtcdServer
     key: str

@@ -8,6 +8,7 @@ from typing import ClassVar
 from tidegate.base.errors import Malformed
 from tidegate.kit.question import Question
 from tidegate.kit.settings import declared, setting
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.gcp import GcpAccess, GcpServer, Service
 
 
@@ -20,6 +21,12 @@ class NewestPoint:
     `reducer` makes one number of what a point holds, in Monitoring's query language, such as
     `percentile(value, 99)`; without it a point is its own value. Of several series the first counts.
     """
+
+    calls: ClassVar[Calls] = Calls(
+        together=60,
+        alike=("project", "metric", "resource", "label", "reducer"),
+        more="some 60 names fit into one, by their length",
+    )
 
     server: GcpServer
     project: str

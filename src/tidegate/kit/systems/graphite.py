@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.http import HttpLogin
 
 
@@ -26,6 +27,8 @@ class LatestPoint:
     """The last value that is not null of the one series that `query` gives since `since` (`-10Minutes`):
     a float. Malformed where there is no series, or no point, or several series.
     """
+
+    calls: ClassVar[Calls] = Calls(together=100, alike=("since",))
 
     server: GraphiteServer
     since: str

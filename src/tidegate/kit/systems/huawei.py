@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import ClassVar
 from urllib.parse import quote, unquote, urlsplit
 
+from tidegate.kit.systems.calls import Calls
+
 _ALGORITHM = "SDK-HMAC-SHA256"
 
 
@@ -31,6 +33,8 @@ class CloudEyeServer:
 @dataclass(frozen=True, slots=True)
 class CloudEyeMetric:
     """The newest value of a metric in the last `window_s` seconds, rolled up over `period` seconds."""
+
+    calls: ClassVar[Calls] = Calls(together=500, alike=("window_s", "period", "rollup"))
 
     server: CloudEyeServer
     namespace: str

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.http import HttpServer
 
 
@@ -15,6 +16,8 @@ class JolokiaServer:
 
     `origin` is sent as `Origin`: Jolokia refuses who has none that it allows.
     """
+
+    calls: ClassVar[Calls] = ROUND
 
     system: ClassVar[str] = "jolokia"
 

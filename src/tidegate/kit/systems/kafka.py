@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from tidegate.base.errors import Malformed
 from tidegate.kit.identity import AwsLogin
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.tls import Tls
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI", "AWS_MSK_IAM"]
@@ -37,6 +38,8 @@ class Sasl:
 @dataclass(frozen=True, slots=True)
 class KafkaServer:
     """A Kafka cluster, by the brokers that are asked first: `host:port`, IPv6 hosts in brackets."""
+
+    calls: ClassVar[Calls] = ROUND
 
     system: ClassVar[str] = "kafka"
 

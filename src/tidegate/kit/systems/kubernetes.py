@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from tidegate.kit.picking.pick import Pick
+from tidegate.kit.systems.calls import NO_CALL, Calls
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesServer:
     """The cluster (or the local API) that the autoscaler itself works for; there is only one."""
+
+    calls: ClassVar[Calls] = NO_CALL
 
     system: ClassVar[str] = "kubernetes"
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from tidegate.base.errors import Malformed
 from tidegate.kit.answers import number
+from tidegate.kit.systems.calls import Calls
 
 ORIGINS = {
     "US": "https://api.newrelic.com",
@@ -32,6 +33,8 @@ class NewRelicServer:
 @dataclass(frozen=True, slots=True)
 class Nrql:
     """The first row that a query of an account gives, a mapping; None where it gives no row."""
+
+    calls: ClassVar[Calls] = Calls(together=10)
 
     server: NewRelicServer
     account: int

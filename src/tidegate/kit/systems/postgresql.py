@@ -9,6 +9,7 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 from tidegate.kit.identity import IdentityToken
+from tidegate.kit.systems.calls import ROUND, Calls
 
 Options = tuple[tuple[str, str], ...]
 
@@ -28,6 +29,8 @@ class PostgresqlServer:
     Several hosts, with a port for each or one for all, are tried in turn. The `token` of an identity is the
     password, where there is one.
     """
+
+    calls: ClassVar[Calls] = ROUND
 
     system: ClassVar[str] = "postgresql"
 

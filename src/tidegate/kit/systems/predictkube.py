@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from tidegate.base.duration import parse_duration
 from tidegate.base.errors import Malformed
+from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.http import HttpServer
 
 _LARGE = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(.*)")
@@ -36,6 +37,8 @@ class Prediction:
 
     `path` is that of range queries.
     """
+
+    calls: ClassVar[Calls] = Calls(each=2)
 
     server: PredictServer
     path: str

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from tidegate.base.addresses import bracketed
 from tidegate.base.errors import Malformed
 from tidegate.kit.question import Question
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.http import HttpServer
 from tidegate.kit.tls import Tls
 
@@ -19,6 +20,8 @@ class AmqpServer:
 
     `is_external`: the client certificate logs in (SASL EXTERNAL), no user name or password is sent.
     """
+
+    calls: ClassVar[Calls] = ROUND
 
     system: ClassVar[str] = "rabbitmq"
 
@@ -45,6 +48,8 @@ class QueueDepth:
 @dataclass(frozen=True, slots=True)
 class ManagementServer:
     """A broker's management API. `prefix` is the path before `/api`, encoded as it goes onto the wire."""
+
+    calls: ClassVar[Calls] = ROUND
 
     system: ClassVar[str] = "rabbitmq"
 

@@ -10,6 +10,7 @@ from tidegate.base.addresses import bracketed, is_address
 from tidegate.base.problems import Problem
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, declared, setting
+from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.tls import Tls
 
 Mode = Literal["single", "cluster", "sentinel"]
@@ -30,6 +31,8 @@ class RedisServer:
     `addresses` are `host:port` (IPv6 hosts in brackets); `master` and `sentinel_login` belong to
     the sentinel mode, where `login` is for the master alone.
     """
+
+    calls: ClassVar[Calls] = ROUND
 
     system: ClassVar[str] = "redis"
 
@@ -106,6 +109,7 @@ _MEA = (METADATA, ENVIRONMENT, AUTHENTICATION)
 class RedisAccess(Polled):
     """The settings of a Redis server; subclass it for each kind of measurement."""
 
+    calls: ClassVar[Calls] = ROUND
     mode: ClassVar[Mode] = "single"
 
     addresses: tuple[str, ...] = setting(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from tidegate.base.errors import Malformed
 from tidegate.base.problems import Problem
 from tidegate.kit.answers import number
+from tidegate.kit.systems.calls import Calls
 
 Values = tuple[float, ...]
 ROW = "query."
@@ -45,6 +46,10 @@ class SumoServer:
 class SumoLogs:
     """The numbers in a field of the records of a search, in their order; none where it has no records."""
 
+    calls: ClassVar[Calls] = Calls(
+        each=5, more="one for each further look at a search that takes long; six metrics queries are one"
+    )
+
     server: SumoServer
     query: str
     field: str
@@ -60,6 +65,8 @@ class SumoMetrics:
     `rows` are ids and queries, which may name each other (`#A`); `row` is the one whose series counts. With a
     single one the id is ours.
     """
+
+    calls: ClassVar[Calls] = Calls(together=6, alike=("range_s",), more="rows that name each other go alone")
 
     server: SumoServer
     rows: tuple[tuple[str, str], ...]
