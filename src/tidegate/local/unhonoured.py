@@ -24,16 +24,18 @@ POD_SPECS: Mapping[str, tuple[str, ...]] = {
 class Unhonoured:
     """`field` is its path in the object; `told` goes on from there; `instead` is a way out.
 
-    `runs` is False where the pods wait or fail because of it.
+    `runs` is False where the pods wait or fail because of it; the same is asked for at `more` other places.
     """
 
     field: str
     told: str
     instead: str = ""
     runs: bool = True
+    more: int = 0
 
     def __str__(self) -> str:
-        return f"{self.field} {self.told}"
+        more = f" (and {self.more} more)" if self.more else ""
+        return f"{self.field}{more} {self.told}"
 
 
 def pod_spec_of(key: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:

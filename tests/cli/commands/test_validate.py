@@ -136,6 +136,44 @@ def test_programs_get_the_same_as_json() -> None:
     assert empty["summary"]["text"].startswith("standard input: there is no object in it")
 
 
+LOCAL = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec:
+  runtimeClassName: gvisor
+  containers: [{name: c, image: IMAGE, command: COMMAND}]
+"""
+RUNNABLE = LOCAL.replace("IMAGE", "busybox").replace("COMMAND", "[sh, -c, 'true']")
+
+
+def test_what_local_mode_would_not_honour_is_said_where_it_is_asked_for(tmp_path: Path) -> None:
+    here = ("--local", "--data-dir", str(tmp_path))
+    assert run("-", stdin=RUNNABLE).stdout == ""
+    told = run("-", *here, stdin=RUNNABLE)
+    assert told.exit_code == 0
+    assert told.stdout.startswith("standard input:5: warning: Pod/a: spec.runtimeClassName: has no effect: ")
+    assert "instead" not in told.stdout
+    wide = run("-", *here, "-o", "wide", stdin=RUNNABLE)
+    assert wide.stdout == told.stdout + "    instead: leave it out here\n"
+    for form, read in (("json", msgspec.json.decode), ("yaml", yaml.safe_load)):
+        [one] = read(run("-", *here, "-o", form, stdin=RUNNABLE).stdout)["remarks"]
+        assert (one["level"], one["code"], one["instead"]) == ("warning", "NotHonoured", "leave it out here")
+
+
+def test_what_could_not_run_here_is_an_error(tmp_path: Path) -> None:
+    manifest = LOCAL.replace("IMAGE", "acme/work").replace("COMMAND", "[]")
+    assert run("-", stdin=manifest).exit_code == 0
+    told = run("-", "--local", "--data-dir", str(tmp_path), "-o", "wide", stdin=manifest)
+    assert told.exit_code == 1
+    assert "error: Pod/a: spec.containers[0].image: keeps its pods waiting" in told.stdout
+    table = tmp_path / "images.yaml"
+    table.write_text("images: [{images: [acme/work], command: [sh]}]")
+    words = ("-", "--local", "--data-dir", str(tmp_path), "--images", str(table))
+    assert run(*words, stdin=manifest).exit_code == 0
+    assert list(tmp_path.iterdir()) == [table]
+
+
 def test_an_unknown_field_is_an_error() -> None:
     manifest = (ROOT / "examples/office-hours/office-hours.yaml").read_text()
     result = run("-", stdin=manifest.replace("cooldownPeriod:", "coolDownPeriod:"))

@@ -6,17 +6,22 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tidegate.base.sentences import counted
+from tidegate.cli.cluster.local_directory import default_directory
 from tidegate.cli.extensions.allowing import allowing
 
 if TYPE_CHECKING:
     from tidegate.api.scaledobject import ScaledObject
     from tidegate.cli.manifests.files import Document, Read
     from tidegate.cli.manifests.remarks import Remark
+    from tidegate.cli.wiring.local.pod_network import Kind
+
+FORMS = ("text", "wide", "json", "yaml")
 
 
 @click.command("validate")
@@ -24,35 +29,75 @@ if TYPE_CHECKING:
 @click.option("-f", "--filename", "files", multiple=True, help="The same: file, folder, or - (repeatable).")
 @allowing
 @click.option("--show", type=click.Choice(["hpa"]), help="Print the HPA that each ScaledObject would get.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(paths: tuple[str, ...], files: tuple[str, ...], show: str | None, output: str) -> None:
+@click.option("-o", "--output", type=click.Choice(FORMS), default="text", show_default=True)
+@click.option("--local", "is_local", is_flag=True, help="Say what `tidegate up` would not honour or not run.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=default_directory,
+    show_default="~/.local/state/tidegate",
+    help="That of `tidegate up`, with your images; for --local.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A table of your own, as for `tidegate up`; for --local.",
+)
+@click.option(
+    "--pod-network",
+    type=click.Choice(["auto", "own", "shared"]),
+    default="auto",
+    show_default=True,
+    help="As for `tidegate up`; for --local.",
+)
+def command(
+    paths: tuple[str, ...],
+    files: tuple[str, ...],
+    show: str | None,
+    output: str,
+    is_local: bool,
+    data_dir: Path,
+    images: Path | None,
+    pod_network: Kind,
+) -> None:
     """Check manifests as admission will, without a server: all problems, with file and line.
 
     FILES are files, folders, or - for standard input; what one says of another is looked at too.
     Beside KEDA's kinds, those that workloads are made of are checked: Deployments, Secrets and the like.
     Exits 1 if there is an error, a file that cannot be read, or no object at all.
 
+    With --local, what this machine could not run (an image that no program stands for, a claim without a
+    volume …) is an error as well, and what local mode would not honour a warning. -o wide, json and yaml say
+    what to write instead.
+
     \b
     tidegate validate examples/queue-worker/
     tidegate validate scaledobject.yaml --show hpa
+    tidegate validate --local -o wide manifests/
     """
     from tidegate.cli.manifests.files import emptiness, named, read
     from tidegate.cli.manifests.remarks import remarks_of
 
     given = named(paths, files)
     found = read(given)
-    remarks = remarks_of(found)
+    more: Sequence[Remark] = ()
+    if is_local:
+        from tidegate.cli.manifests.local_checks import local_remarks
+        from tidegate.cli.wiring.local.this_machine import this_machine
+
+        machine = this_machine(data_dir.expanduser(), images, pod_network)
+        more = tuple(local_remarks(found.documents, machine))
+    remarks = remarks_of(found, more)
     summary = summed(remarks, found, emptiness(given))
     if show == "hpa":
         _show_hpas(found.documents)
-    elif output == "json":
-        import msgspec
-
-        report = Report(summary, tuple(entry(one) for one in remarks))
-        click.echo(msgspec.json.format(msgspec.json.encode(report)))
-    if output == "text":
+    elif output in ("json", "yaml"):
+        click.echo(report(summary, remarks, output), nl=output == "json")
+    if output in ("text", "wide"):
         for remark in remarks:
             click.echo(str(remark), err=show == "hpa")
+            if output == "wide" and remark.instead:
+                click.echo(f"    instead: {remark.instead}", err=show == "hpa")
         for text in (*summary.skipped, summary.text) if found.documents else (summary.text,):
             click.echo(text, err=True)
     sys.exit(1 if summary.errors or not found.documents else 0)
@@ -72,40 +117,26 @@ class Summary:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A remark for programs. Line and column are 0 where they are not known."""
-
-    file: str
-    line: int
-    column: int
-    object: str
-    field: str
-    level: str
-    code: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
+def report(summary: Summary, remarks: Sequence[Remark], form: str) -> str:
     """All that is said, for programs."""
+    import msgspec
 
-    summary: Summary
-    remarks: tuple[Entry, ...]
+    told = {"summary": msgspec.to_builtins(summary), "remarks": [entry(one) for one in remarks]}
+    if form == "json":
+        return msgspec.json.format(msgspec.json.encode(told)).decode()
+    from tidegate.cli.output.yaml_json import dumped
+
+    return dumped(told, form)
 
 
-def entry(remark: Remark) -> Entry:
+def entry(remark: Remark) -> dict[str, Any]:
+    """A remark for programs. Line and column are 0 where they are not known; `instead` is there where
+    something is known that could be written."""
     spot = remark.spot
-    return Entry(
-        spot.file,
-        spot.line,
-        spot.column,
-        remark.object,
-        remark.field,
-        remark.level,
-        remark.code,
-        remark.text,
-    )
+    told: dict[str, Any] = {"file": spot.file, "line": spot.line, "column": spot.column}
+    for name in ("object", "field", "level", "code", "text"):
+        told[name] = getattr(remark, name)
+    return {**told, **({"instead": remark.instead} if remark.instead else {})}
 
 
 def summed(remarks: Sequence[Remark], found: Read, emptiness: str) -> Summary:

@@ -21,7 +21,8 @@ Level = Literal["error", "warning"]
 class Remark:
     """One thing to say about one place. Errors are refused or keep the object from scaling.
 
-    `object` (`ScaledObject/web`) and `field` are empty for what could not be read.
+    `object` (`ScaledObject/web`) and `field` are empty for what could not be read; `instead` is a way out,
+    where it is not part of the text.
     """
 
     level: Level
@@ -30,6 +31,7 @@ class Remark:
     text: str
     field: str = ""
     code: str = ""
+    instead: str = ""
 
     @property
     def place(self) -> str:
@@ -42,8 +44,8 @@ class Remark:
         return ": ".join(one for one in said if one)
 
 
-def remarks_of(found: Read) -> list[Remark]:
-    """All remarks on the files, in their order and that of their lines."""
+def remarks_of(found: Read, more: Iterable[Remark] = ()) -> list[Remark]:
+    """All remarks on the files and those that others have (`more`), in the order of files and lines."""
     from tidegate.cli.manifests.conflicts import conflicts
     from tidegate.cli.manifests.manifest_set import ManifestSet
 
@@ -52,6 +54,7 @@ def remarks_of(found: Read) -> list[Remark]:
     for document in found.documents:
         remarks += remarks_about(document, manifests)
     remarks += [_remark("error", *one) for one in conflicts(found.documents)]
+    remarks += more
     files = {name: index for index, name in enumerate(found.files)}
     return sorted(remarks, key=lambda one: (files.get(one.spot.file, -1), one.spot.line, one.spot.column))
 
@@ -167,8 +170,12 @@ def _reviewed(body: dict[str, Any], manifests: ManifestSet) -> tuple[list[Proble
 
 
 def _remark(level: Level, document: Document, problem: Problem) -> Remark:
-    metadata = document.body.get("metadata") or {}
-    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
-    subject = f"{document.body['kind']}/{name}"
     spot = document.spot_of(problem.path)
-    return Remark(level, spot, subject, problem.message, problem.path, problem.reason)
+    return Remark(level, spot, subject_of(document.body), problem.message, problem.path, problem.reason)
+
+
+def subject_of(body: dict[str, Any]) -> str:
+    """`ScaledObject/web`."""
+    metadata = body.get("metadata") or {}
+    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+    return f"{body['kind']}/{name}"

@@ -170,7 +170,7 @@ async def _furnish(objects: Objects, now: datetime) -> None:
         if objects.get(NAMESPACES, "", name) is None:
             await objects.create(NAMESPACES, {"metadata": {"name": name}})
     await _keep_roles(objects)
-    node, found = _node(), objects.get(NODES, "", NODE)
+    node, found = this_node(), objects.get(NODES, "", NODE)
     if found is None:
         found = await objects.create(NODES, node)
     known = (found.get("status") or {}).get("conditions") or []
@@ -182,7 +182,8 @@ async def _furnish(objects: Objects, now: datetime) -> None:
     await objects.patch(NODES, "", NODE, {"status": {**node["status"], "conditions": conditions}}, "status")
 
 
-def _node() -> dict[str, Any]:
+def this_node() -> Object:
+    """The one node as it is registered: its labels, and the size of this machine."""
     machine = os.uname()
     labels = {
         "kubernetes.io/hostname": NODE,

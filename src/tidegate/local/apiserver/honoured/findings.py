@@ -48,12 +48,7 @@ def findings(key: str, body: Object, node: Callable[[], Object | None] = no_node
     found: dict[Row, _Found] = {}
     _walk(type, value, "".join(f"{name}." for name in start), Around(key, node=node), found)
     return [
-        Unhonoured(
-            f"{one.first} (and {one.count - 1} more)" if one.count > 1 else one.first,
-            f"{row.what}: {row.why}",
-            row.instead,
-            row.runs,
-        )
+        Unhonoured(one.first, f"{row.what}: {row.why}", row.instead, row.runs, one.count - 1)
         for row, one in found.items()
     ]
 

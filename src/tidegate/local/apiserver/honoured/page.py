@@ -15,7 +15,7 @@ that none is missing here.
 
 - **Honoured**: it does what it does on a cluster.
 - **Honoured where this machine allows it**: it may not be for an ordinary user, or where pods share the
-  machine's network. A warning says so where it is not.
+  machine's network. A warning says so where it is not, and `tidegate validate --local`.
 - **Told**: it is stored and not honoured. A warning at each write that changes what is asked for says so, and
   an event (`NotHonoured`) of each pod that starts. What stands below such a field is told with it.
 - **Of no consequence**: nobody reads it, and that makes no difference.

@@ -15,11 +15,16 @@ def warnings(
     kind: Kind, new: Object, old: Object | None = None, node: Callable[[], Object | None] = no_node
 ) -> list[str]:
     """One sentence for each thing that has no effect; no field anew that a write leaves as it is."""
-    if tell := _BY_KEY.get(kind.key):
-        return [tell]
+    if told := without_effect(kind):
+        return [told]
     if is_made_for_another(new) or is_as_before(old, new):
         return []
     return [str(one) for one in findings(kind.key, new, node)]
+
+
+def without_effect(kind: Kind) -> str:
+    """What to say of a kind that is only stored; "" of others."""
+    return _BY_KEY.get(kind.key, "")
 
 
 def is_as_before(old: Object | None, new: Object) -> bool:
