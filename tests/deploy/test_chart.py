@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,31 @@ def test_each_program_heeds_all_that_it_is_told(helm: Helm, deployment: str, val
 def test_extensions_are_allowed_where_triggers_are_read(helm: Helm, deployment: str) -> None:
     assert "--allow-triggers=tickets,things" in container(helm.objects(EVERYTHING), deployment)["args"]
     assert not any("allow-triggers" in one for one in container(helm.objects({}), deployment)["args"])
+
+
+def test_the_dashboard_is_off_unless_asked_for_and_its_token_is_a_secret(helm: Helm) -> None:
+    assert "dashboard" not in str(helm.objects({"dashboard": {"logs": True}}))
+    objects = helm.objects({"dashboard": {"enabled": True}})
+    assert {"--dashboard", "--dashboard-token-file=/dashboard/token"} <= set(
+        container(objects, "keda-operator")["args"]
+    )
+    secret = find(objects, "Secret", "keda-operator-dashboard")
+    assert len(base64.b64decode(secret["data"]["token"])) == 40
+    for name in PROGRAMS:
+        volumes = find(objects, "Deployment", name)["spec"]["template"]["spec"]["volumes"]
+        named = [one["secret"]["secretName"] for one in volumes if one["name"] == "dashboard"]
+        assert named == (["keda-operator-dashboard"] if name == "keda-operator" else [])
+    assert "pods/log" not in str(objects)
+    # Nobody but kubectl port-forward reaches it.
+    assert "8083" not in str(objects)
+
+
+def test_logs_may_be_read_where_the_dashboard_shows_them(helm: Helm) -> None:
+    shown = {"enabled": True, "logs": True, "existingSecret": "mine"}
+    objects = helm.objects({"dashboard": shown, "shadow": {"enabled": True}})
+    assert [one["metadata"]["name"] for one in objects if one["kind"] == "Secret"] == []
+    rules = [rule for one in objects for rule in one.get("rules", ()) if "pods/log" in rule["resources"]]
+    assert rules == [{"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}]
 
 
 def test_without_an_image_it_says_how_to_make_one(helm: Helm) -> None:

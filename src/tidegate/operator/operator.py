@@ -139,8 +139,8 @@ class Operator:
         )
         self.shadow = Shadow(self.steps, silent) if silent is not None else None
         self.steps.watcher = self.shadow or self.steps.watcher
-        self._scaled_objects = ScaledObjectReconciler(self.steps)
-        self.external_metrics = ExternalMetrics(self.steps, self._scaled_objects)
+        self.scaled_objects = ScaledObjectReconciler(self.steps)
+        self.external_metrics = ExternalMetrics(self.steps, self.scaled_objects)
         self._scaled_jobs = ScaledJobReconciler(self.steps, surroundings, stance.claims)
         self._authentications = AuthenticationEvents(self.informers, writer)
         self._refusals = Refusals(self.steps)
@@ -149,7 +149,7 @@ class Operator:
         self._sources = None if stance.is_shadow else Sources(world, self._again, self.fetching.want)
         writer.on_event = self._sources.tell if self._sources is not None else writer.on_event
         self._reconcilers: Mapping[Resource, Reconciler] = {
-            SCALED_OBJECTS: self._scaled_objects,
+            SCALED_OBJECTS: self.scaled_objects,
             SCALED_JOBS: self._scaled_jobs,
             **dict.fromkeys(authentication_events.KINDS, self._authentications),
             **(dict.fromkeys(SOURCES, self._sources) if self._sources is not None else {}),
@@ -208,9 +208,9 @@ class Operator:
         if tracked is None or object is None:
             raise undecided(self.informers, resource, namespace, name)
         if isinstance(object, ScaledObject):
-            target = await self._scaled_objects.targets.find(object)
+            target = await self.scaled_objects.targets.find(object)
             pods = await workers.of_target(self.informers, namespace, target)
-            return explained(self.steps, tracked, object, pods, self._scaled_objects.hpas.body(object))
+            return explained(self.steps, tracked, object, pods, self.scaled_objects.hpas.body(object))
         return explained(self.steps, tracked, object, await workers.of_jobs(self.informers, object))
 
     def figures(
@@ -229,7 +229,7 @@ class Operator:
 
     def rows(self) -> list[Row]:
         """All objects as the live view shows them."""
-        return rows(self.steps, self._scaled_objects.hpas.body)
+        return rows(self.steps, self.scaled_objects.hpas.body)
 
     # --- causes
 
@@ -314,7 +314,7 @@ class Operator:
             if tracked is None or not tracked.is_echo(old, new):
                 self.queue.add((resource, namespace, name))
             if resource == SCALED_OBJECTS:
-                self._wake(self._scaled_objects.rivals.object_changed(old, new))
+                self._wake(self.scaled_objects.rivals.object_changed(old, new))
             return
         if resource == PODS:
             # Counted at polls; no plan reads one.
@@ -323,7 +323,7 @@ class Operator:
             self._on_job(namespace, old, new)
             self._on_target(resource, namespace, name, old, new)
         elif resource == HPAS:
-            is_echo = self._scaled_objects.hpas.heard(namespace, name, new)
+            is_echo = self.scaled_objects.hpas.heard(namespace, name, new)
             self._on_hpa(namespace, old, new, is_echo=is_echo)
         elif resource in authentication_events.KINDS:
             key = (resource, namespace, name)
@@ -365,7 +365,7 @@ class Operator:
     def _on_hpa(self, namespace: str, old: Any, new: Any, *, is_echo: bool) -> None:
         """Its owner, also one that somebody took its HPA away from; and who waits for its workload. An owner
         whose own write it is knows it."""
-        self._wake(self._scaled_objects.rivals.hpa_changed(old, new))
+        self._wake(self.scaled_objects.rivals.hpa_changed(old, new))
         if is_echo:
             return
         for hpa in (old, new):

@@ -90,6 +90,11 @@ spec:
               readOnly: true
             - name: scratch
               mountPath: /scratch
+            {{- if and (eq $keys.account "operator") $values.dashboard.enabled }}
+            - name: dashboard
+              mountPath: /dashboard
+              readOnly: true
+            {{- end }}
             {{- if $values.grpcTLSCertsSecret }}
             - name: grpc-certs
               mountPath: /grpccerts
@@ -115,6 +120,13 @@ spec:
             {{- end }}
         - name: scratch
           emptyDir: {}
+        {{- if and (eq $keys.account "operator") $values.dashboard.enabled }}
+        - name: dashboard
+          secret:
+            secretName: {{ include "tidegate.dashboardSecret" $root }}
+            items:
+              - {key: token, path: token}
+        {{- end }}
         {{- with $values.grpcTLSCertsSecret }}
         - name: grpc-certs
           secret:

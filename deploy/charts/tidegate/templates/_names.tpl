@@ -88,6 +88,11 @@ labels:
 {{- end -}}
 {{- end -}}
 
+{{/* The Secret with the token of the dashboard. */}}
+{{- define "tidegate.dashboardSecret" -}}
+{{ .Values.dashboard.existingSecret | default (printf "%s-dashboard" .Values.operator.name) }}
+{{- end -}}
+
 {{/* A shadow has a Lease of its own. */}}
 {{- define "tidegate.lease" -}}
 {{- $lease := .Values.operator.leaderElectionID -}}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tidegate.cli.wiring.local_cluster import Local, Settings
 
 PORT = 7443
+DASHBOARD_PORT = 7444
 
 
 @click.command("up")
@@ -64,6 +65,14 @@ PORT = 7443
     type=click.IntRange(0, 65535),
     help="Serve /metrics on this port of 127.0.0.1, too, without TLS or token: for a Prometheus of yours.",
 )
+@click.option("--dashboard", is_flag=True, help="Serve a page for a browser; its link is printed.")
+@click.option(
+    "--dashboard-port",
+    type=click.IntRange(0, 65535),
+    default=DASHBOARD_PORT,
+    show_default=True,
+    help="Where on 127.0.0.1. 0: any free one.",
+)
 @allowing
 @click.option("--metrics-old-names", is_flag=True, help="Tell metrics under names that KEDA gave up, too.")
 def command(
@@ -80,6 +89,8 @@ def command(
     pod_network: Kind,
     metrics_port: int | None,
     metrics_old_names: bool,
+    dashboard: bool,
+    dashboard_port: int,
 ) -> None:
     """Run the control plane on this machine; kubectl can talk to it.
 
@@ -105,6 +116,7 @@ def command(
         pod_network,
         metrics_port,
         metrics_old_names,
+        dashboard_port if dashboard else None,
     )
     is_live = sys.stdout.isatty() and not plain
     loop.run(lambda: _serve(settings, is_live))
@@ -135,6 +147,8 @@ async def _serve(settings: Settings, is_live: bool) -> None:
 def _greet(local: Local) -> None:
     click.echo(f"tidegate is up at {local.server.url}")
     click.echo(f"export KUBECONFIG={local.kubeconfig}")
+    if local.dashboard:
+        click.echo(f"dashboard: {local.dashboard}")
     if local.settings.pod_network == "auto" and (lacks := local.node.lacks):
         click.echo(f'{lacks}; see "Networks" in docs/local-mode.md', err=True)
     sys.stdout.flush()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from tidegate.cli.cluster.identities import with_identities
 from tidegate.cli.cluster.vault_defaults import vault_defaults
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
+from tidegate.cli.wiring.dashboard.local import local_dashboard
 from tidegate.cli.wiring.local.foretold import Foretold
 from tidegate.cli.wiring.local.pod_network import (
     Kind,
@@ -73,7 +74,8 @@ LOOPBACK = "127.0.0.1"
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What `tidegate up` was told. `hpa_interval_s` is the HPA controller's period, `files` the folder of
-    parameter files. `metrics_port` is where `/metrics` is served without TLS or token, too.
+    parameter files. `metrics_port` is where `/metrics` is served without TLS or token, too, `dashboard_port`
+    where the dashboard is (None: nowhere).
     """
 
     data_dir: Path
@@ -86,11 +88,12 @@ class Settings:
     pod_network: Kind = "shared"
     metrics_port: int | None = None
     has_old_metric_names: bool = False
+    dashboard_port: int | None = None
 
 
 @dataclass(slots=True)
 class Local:
-    """A running local cluster with its autoscaler."""
+    """A running local cluster with its autoscaler. `dashboard` is the link to it, "" where there is none."""
 
     settings: Settings
     plane: Plane
@@ -99,6 +102,7 @@ class Local:
     operator: Operator
     kubeconfig: Path
     tasks: Sequence[asyncio.Task[None]]
+    dashboard: str = ""
 
 
 @asynccontextmanager
@@ -136,26 +140,24 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             stance=Stance(settings.data_dir / "history", claims=EVERYWHERE),
         )
         metrics.operator, metrics.node = operator, node
-        endpoint = api_endpoint(network, server.url)
         server.serve_resource_metrics(ResourceMetrics(node).answer)
         server.serve("explain", partial(explain, operator))
         server.serve("names", partial(names, node))
         metrics_of = metrics_page(operator.figures(has_old_names=settings.has_old_metric_names))
         server.serve_page(METRICS, metrics_of)
-        tasks = [
-            asyncio.create_task(work, name=name)
-            for name, work in (
-                ("upkeep", plane.run()),
-                ("api for pods", serve_pods(network, server.listen_also)),
-                ("node", node.run()),
-                ("controllers", _controllers(plane, endpoint, clock, metrics, settings)),
-                ("operator", operator.run()),
-            )
-        ]
+        works: dict[str, Coroutine[Any, Any, None]] = {
+            "upkeep": plane.run(),
+            "api for pods": serve_pods(network, server.listen_also),
+            "node": node.run(),
+            "controllers": _controllers(plane, api_endpoint(network, server.url), clock, metrics, settings),
+            "operator": operator.run(),
+        }
+        tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
         try:
             listen = PlainListen(LOOPBACK, settings.metrics_port)
-            async with plain_site(listen, {METRICS: partial(as_page, metrics_of)}):
-                yield Local(settings, plane, node, server, operator, kubeconfig, tasks)
+            pages = plain_site(listen, {METRICS: partial(as_page, metrics_of)})
+            async with pages, local_dashboard(operator, settings.data_dir, settings.dashboard_port) as link:
+                yield Local(settings, plane, node, server, operator, kubeconfig, tasks, link)
         finally:
             await _end(tasks, node, server, client, kill_pods=not settings.leaves_pods)
     finally:

@@ -18,6 +18,7 @@ from tidegate.auth.resolve import Options
 from tidegate.base.errors import TidegateError
 from tidegate.cli.cluster.identities import with_identities
 from tidegate.cli.cluster.vault_defaults import vault_defaults
+from tidegate.cli.wiring.dashboard.of_operator import operator_dashboard
 from tidegate.cli.wiring.installation.authorities import authorities
 from tidegate.cli.wiring.installation.client_libraries import missing_libraries
 from tidegate.cli.wiring.installation.extensions import bring_extensions
@@ -106,6 +107,7 @@ async def running(
         await stack.enter_async_context(plain_site(settings.probe_address, pages))
         if operator.shadow is not None:
             await stack.enter_async_context(shadow_site(settings.shadow_address, operator, operator.shadow))
+        await stack.enter_async_context(operator_dashboard(settings, operator, partial(unseen, lease)))
         port = LeaderPort(settings, unguarded, clock, partial(standby, lease))
         # In shadow mode the certificates are those of the KEDA beside us.
         rotation = None if settings.is_shadow else port.rotation(client)
@@ -164,6 +166,14 @@ def standby(lease: Lease | None) -> str:
         return "this operator is starting"
     leader = lease.holder or "nobody yet"
     return f"this replica stands by, and {leader} leads: connect again"
+
+
+def unseen(lease: Lease | None) -> str:
+    """Why this replica has nothing to show, "" where it leads: only the leader knows."""
+    if lease is None or lease.is_held:
+        return ""
+    leader = lease.holder.partition("_")[0] or "nobody yet"
+    return f"this replica stands by, and {leader} leads: forward the port of that pod"
 
 
 def identity() -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tidegate.base.duration import parse_duration
 from tidegate.base.errors import Misconfigured
 from tidegate.cli.wiring.certificates.settings import CertificateSettings
+from tidegate.cli.wiring.dashboard.settings import DashboardSettings
 from tidegate.cli.wiring.installation.extensions import ExtensionSettings
 from tidegate.cli.wiring.log_settings import IGNORED_LOG_SETTINGS, LogSettings
 from tidegate.cli.wiring.tls_settings import TlsSettings
@@ -55,7 +56,7 @@ JITTER = 1.2
 
 
 @dataclass(frozen=True)
-class OperatorSettings(LogSettings, TlsSettings, CertificateSettings, ExtensionSettings):
+class OperatorSettings(DashboardSettings, LogSettings, TlsSettings, CertificateSettings, ExtensionSettings):
     """What the operator was told from outside."""
 
     kubeconfig: str = own(
@@ -245,6 +246,7 @@ class OperatorSettings(LogSettings, TlsSettings, CertificateSettings, ExtensionS
 
     def problems(self) -> Iterable[Misconfigured]:
         """What does not go together."""
+        yield from self.dashboard_problems()
         order = (
             ("LEASE_DURATION", self.lease_duration_s, "RENEW_DEADLINE", self.lease_deadline_s),
             ("RENEW_DEADLINE", self.lease_deadline_s, "RETRY_PERIOD", JITTER * self.lease_retry_s),

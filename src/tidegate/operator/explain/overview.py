@@ -37,19 +37,20 @@ class Row:
 
 def rows(steps: Steps, hpa_of: Callable[[ScaledObject], Object | None]) -> list[Row]:
     """By kind, namespace and name. `hpa_of` is the body of an object's HPA: it reads cpu and memory."""
-    found = []
-    for key, tracked in sorted(steps.tracker.by_key.items(), key=lambda item: (item[0][0].kind, item[0][1:])):
-        reasons = tracked.decision.reasons if tracked.decision is not None else ()
-        found.append(
-            Row(
-                *key,
-                tuple(_metrics(steps, tracked, hpa_of)),
-                tracked.replicas,
-                reasons[-1] if reasons else None,
-                told_ready(steps.informers, tracked.target),
-            )
-        )
-    return found
+    tracked = sorted(steps.tracker.by_key.values(), key=lambda one: (one.key[0].kind, one.key[1:]))
+    return [row(steps, one, hpa_of) for one in tracked]
+
+
+def row(steps: Steps, tracked: Tracked, hpa_of: Callable[[ScaledObject], Object | None]) -> Row:
+    """One of them."""
+    reasons = tracked.decision.reasons if tracked.decision is not None else ()
+    return Row(
+        *tracked.key,
+        tuple(_metrics(steps, tracked, hpa_of)),
+        tracked.replicas,
+        reasons[-1] if reasons else None,
+        told_ready(steps.informers, tracked.target),
+    )
 
 
 def _metrics(

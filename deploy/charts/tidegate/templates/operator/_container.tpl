@@ -8,6 +8,10 @@
 - --allow-claims={{ . }}
 {{- end }}
 {{- end }}
+{{- if .Values.dashboard.enabled }}
+- --dashboard
+- --dashboard-token-file=/dashboard/token
+{{- end }}
 - --leader-elect
 - --leader-election-id={{ include "tidegate.lease" . }}
 - --zap-log-level={{ .Values.logging.operator.level }}

@@ -40,6 +40,11 @@
 - apiGroups: [""]
   resources: [pods, configmaps]
   verbs: [list, watch]
+{{- if and .Values.dashboard.enabled .Values.dashboard.logs }}
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}
 # The role of a workload's ServiceAccount is its annotation.
 - apiGroups: [""]
   resources: [serviceaccounts]
@@ -92,6 +97,11 @@
 - apiGroups: [""]
   resources: [pods, configmaps]
   verbs: [list, watch]
+{{- if and .Values.dashboard.enabled .Values.dashboard.logs }}
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}
 # The role of a workload's ServiceAccount is its annotation.
 - apiGroups: [""]
   resources: [serviceaccounts]
