@@ -173,6 +173,23 @@ async def test_it_can_be_read_on_any_screen(browser: Chromium, width: int, is_da
         assert [gaps for *_, gaps, _ in plots] == [0, 1]
 
 
+async def test_a_plot_tells_what_stood_at_the_moment_under_the_pointer(browser: Chromium) -> None:
+    async with shown(Shown([entry()])) as port, opened(browser) as page:
+        await enter(page, port, "#/scaledobjects/shop/web")
+        corner = "(({ left, top, width }) => [left, top, width])"
+        box = f"{corner}(document.querySelectorAll('svg.plot')[1].getBoundingClientRect())"
+        left, top, width = await page.evaluate(box)
+        told = []
+        # Between the margins lie ten minutes: 5, then nobody knew, then 23.
+        for part in (0.25, 0.6, 0.9):
+            x = left + 52 + part * (width - 64)
+            await page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=top + 60)
+            reading = "document.querySelectorAll('.reading')[1].textContent"
+            await page.until(f"!{reading}.includes(' to ') && {reading} !== {json.dumps(''.join(told[-1:]))}")
+            told.append(await page.evaluate(reading))
+        assert [one.rsplit(" ", 1)[1] for one in told] == ["5", "unknown", "23"]
+
+
 async def test_nothing_to_show_says_what_to_do_next(browser: Chromium) -> None:
     async with shown(Shown()) as port, opened(browser) as page:
         await enter(page, port)

@@ -5,7 +5,7 @@ import { el, pill, put } from "./elements.js";
 import { Plot } from "./plot.js";
 import { Pods } from "./pods.js";
 import * as told from "./told.js";
-import { amount, clock, dated, distance, number, seconds, size, unit } from "./words.js";
+import { amount, clock, dated, distance, number, scale, seconds, size, unit } from "./words.js";
 
 const PAUSE_S = 3;
 const RANGES = [[900, "15 min"], [3600, "1 hour"], [21600, "6 hours"]];
@@ -130,7 +130,7 @@ export class ObjectPage {
       const series = [{ name: one.name, points: curves[`metric:${one.name}`] ?? [], kind: "area", class: "third", tell: (value) => amount(metric, value) }];
       const lines = isDirect && metric.targetType !== null ? [{ name: "target", value: one.target }] : [];
       const per = metric.targetType === "AverageValue" ? (glance.kind === "ScaledJob" ? " per Job" : " per replica") : "";
-      return { key: `metric:${one.name}`, title: one.name, unit: unit(metric), series, lines, now: amount(metric, one.value), note: `target ${amount(metric, one.target)}${per}` };
+      return { key: `metric:${one.name}`, title: one.name, unit: unit(metric), scale: scale(metric), series, lines, now: amount(metric, one.value), note: `target ${amount(metric, one.target)}${per}` };
     });
   }
 }

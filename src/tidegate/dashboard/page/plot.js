@@ -3,8 +3,8 @@
 import { el, svg } from "./elements.js";
 import { clock, short } from "./words.js";
 
-const HEIGHT = 150;
-const MARGIN = { left: 52, right: 12, top: 10, bottom: 24 };
+const HEIGHT = 164;
+const MARGIN = { left: 52, right: 12, top: 24, bottom: 24 };
 let count = 0;
 
 /** Steps of an axis that people can read: 1, 2 or 5 times a power of ten. */
@@ -45,8 +45,8 @@ function at(points, moment) {
 
 /** One plot. `update()` draws it anew and keeps the pointer's reading. */
 export class Plot {
-  constructor({ title, unit, isWhole = false }) {
-    Object.assign(this, { title, unit, isWhole, pointer: null });
+  constructor({ title, unit, isWhole = false, scale = 1 }) {
+    Object.assign(this, { title, unit, isWhole, scale, pointer: null });
     this.id = `hatch-${(count += 1)}`;
     this.heading = el("h3", {}, title);
     this.now = el("span", { class: "now" });
@@ -55,7 +55,7 @@ export class Plot {
     this.reading = el("div", { class: "reading", "aria-hidden": "true" });
     this.element = el("figure", { class: "plotted" },
       el("figcaption", {}, this.heading, this.now, this.note), this.drawing, this.reading);
-    this.drawing.addEventListener("pointermove", (event) => this.point(event.offsetX));
+    this.drawing.addEventListener("pointermove", (event) => this.point(event.clientX - this.drawing.getBoundingClientRect().left));
     this.drawing.addEventListener("pointerleave", () => this.point(null));
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
@@ -76,7 +76,7 @@ export class Plot {
     const values = drawn.flatMap((one) => one.steps.map((step) => step[2])).filter((one) => one !== null);
     const most = Math.max(...values, 0);
     const lines = this.lines.filter((one) => one.value !== null && one.value <= Math.max(most * 2, 1));
-    const marks = ticks(Math.max(most, ...lines.map((one) => one.value)), 4, this.isWhole ? 1 : 0);
+    const marks = ticks(Math.max(most, ...lines.map((one) => one.value)) / this.scale, 4, this.isWhole ? 1 : 0).map((one) => one * this.scale);
     const top = marks.at(-1);
     this.x = (moment) => MARGIN.left + ((moment - this.from) / (this.to - this.from)) * inner;
     const low = HEIGHT - MARGIN.bottom;
@@ -89,12 +89,12 @@ export class Plot {
       this.pattern(),
       ...this.unrecorded(drawn, low),
       ...marks.map((value) => svg("line", { class: "grid", x1: MARGIN.left, x2: this.width - MARGIN.right, y1: y(value), y2: y(value) })),
-      ...marks.map((value) => svg("text", { class: "tick", x: MARGIN.left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value))),
+      ...marks.map((value) => svg("text", { class: "tick", x: MARGIN.left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value / this.scale))),
       ...this.times(inner, low),
       ...lines.map((one) => svg("line", { class: "bound", x1: MARGIN.left, x2: this.width - MARGIN.right, y1: y(one.value), y2: y(one.value) })),
       ...lines.map((one) => svg("text", { class: "tick", x: this.width - MARGIN.right - 4, y: y(one.value) - 4, "text-anchor": "end" }, one.name)),
       ...drawn.flatMap((one) => this.shape(one, y, low)),
-      svg("text", { class: "unit", x: MARGIN.left + 6, y: MARGIN.top + 13 }, this.unit),
+      svg("text", { class: "unit", x: 0, y: 12 }, this.unit),
       this.cross);
     this.whole = `${clock(this.from, { isShort: true })} to ${clock(this.to, { isShort: true })}${values.length ? `, highest ${this.series.at(-1).tell(most)}` : ""}`;
     this.point(this.pointer);

@@ -38,8 +38,13 @@ export function amount(metric, value) {
 export function unit(metric) {
   if (metric.targetType === "Utilization" || metric.name.endsWith(" %")) return "% of requests";
   if (metric.name === "cpu") return "cores per pod";
-  if (metric.name === "memory") return "bytes per pod";
+  if (metric.name === "memory") return "MiB per pod";
   return "value";
+}
+
+/** What one step of that unit is. */
+export function scale(metric) {
+  return unit(metric) === "MiB per pod" ? 2 ** 20 : 1;
 }
 
 function bytes(value) {
