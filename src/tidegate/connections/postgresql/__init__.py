@@ -1,6 +1,6 @@
 """PostgreSQL: one connection per server, the queries of a list in flights of a hundred.
 
-`opening.py` connects, `flight.py` is the wire, `session.py` the adapter.
+`opening.py` connects, `flight.py` is the wire, `refusals.py` reads errors, `session.py` is the adapter.
 """
 
 from __future__ import annotations

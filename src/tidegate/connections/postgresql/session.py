@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 from psycopg import pq
 from psycopg.pq.abc import PGresult
 
@@ -14,6 +13,7 @@ from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.postgresql.flight import Excess, Flight, Lost, Outcome
 from tidegate.connections.postgresql.opening import Connection, open_connection
+from tidegate.connections.postgresql.refusals import MOST_WORDS, read_refusal
 from tidegate.connections.queries import (
     MOST_BYTES,
     Cut,
@@ -29,15 +29,9 @@ from tidegate.kit.systems.sql import NO_ROW, SqlQuery
 IN_FLIGHT = 100
 """Statements that are sent before the first of them is answered."""
 
-MOST_WORDS = 200
-
 _INTEGERS = (20, 21, 23, 26)
 _FLOATS = (700, 701)
 _NUMERIC, _BOOL = 1700, 16
-
-
-# What is told without a place, and names nothing but what there is.
-_FIXED = ("cannot insert multiple commands into a prepared statement", "permission denied for ")
 
 
 class PostgresqlConnection(QueryConnection):
@@ -100,45 +94,26 @@ class PostgresqlConnection(QueryConnection):
         return error
 
     def _refusal(self, result: PGresult) -> TidegateError:
-        """What an error of the server means. Its words stay out where they may repeat what a table holds."""
-
-        def field(which: pq.DiagnosticField) -> str:
-            return (result.error_field(which) or b"").decode(errors="replace")
-
-        state, label = field(pq.DiagnosticField.SQLSTATE), self._label
-        words = field(pq.DiagnosticField.MESSAGE_PRIMARY)[:MOST_WORDS]
-        # Words about the text of the query itself have a place in it. What is said while it runs may be made
-        # of what a table holds: a value that is read as a table's name "does not exist", too.
-        is_placed = bool(field(pq.DiagnosticField.STATEMENT_POSITION)) or words.startswith(_FIXED)
-        if not (state.startswith("42") and is_placed) or field(pq.DiagnosticField.CONTEXT):
-            words = _condition(state)
-        answer = f"{words} (SQLSTATE {state})"
+        """What an error of the server means."""
+        said, label = read_refusal(result), self._label
+        state, answer = said.state, said.answer()
         if state == "57014":
             return too_slow(label, self.statement_s)
         if state == "25006":
             step = "queries run in read-only transactions: let it read and not write"
             return Misconfigured("run the query", on=label, answer=answer, next_step=step)
-        if field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in ("FATAL", "PANIC"):
+        if said.is_fatal:
             return self._cut(f"the server ended the session, {answer}")
         if state == "42501":
             step = "give the user the right to read what the query reads"
             return Denied("run the query", on=label, answer=answer, next_step=step)
-        if state.startswith(("40", "53", "55", "58")):
+        if said.is_passing:
             return Unreachable("run the query", on=label, answer=answer)
         return Malformed("run the query", on=label, answer=answer, next_step="correct the query")
 
     def _cut(self, answer: str) -> Cut:
         step = "check that the server runs and lets sessions be"
         return Cut("run the queries", on=self._label, answer=answer, next_step=step)
-
-
-def _condition(state: str) -> str:
-    """The name that PostgreSQL's documentation gives to a code, in words."""
-    try:
-        name = psycopg.errors.lookup(state).__name__
-    except KeyError:
-        return "an error"
-    return "".join(f" {sign.lower()}" if sign.isupper() else sign for sign in name).strip()
 
 
 def _value(text: bytes, type_oid: int) -> Any:
