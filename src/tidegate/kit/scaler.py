@@ -106,7 +106,8 @@ class Polled(Scaler):
     `is_consumed`: workers take away what is counted, each of them some of it, as from a list. Then a Job
     that succeeds may be followed by the next at once; otherwise that would never end.
     `default_metric_type` is what a trigger means that has no `metricType`.
-    `is_claimable`: its messages may be claimed, one Job for each (`claim_source`).
+    `is_claimable`: its messages may be claimed, one Job for each (`claim_source`); `claim_wishes` are the
+    annotations that it reads for that beside those which all sources read.
     `cost` says what a round of many triggers costs their server, `calls` the same as a value, for triggers
     that ask something different each; `tested_against` says which server, emulator or fake stands behind the
     tests, with its version.
@@ -114,6 +115,7 @@ class Polled(Scaler):
 
     is_consumed: ClassVar[bool] = False
     is_claimable: ClassVar[bool] = False
+    claim_wishes: ClassVar[frozenset[str]] = frozenset()
     default_metric_type: ClassVar[str] = ""
     cost: ClassVar[str] = ""
     calls: ClassVar[Calls] = EACH

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tidegate.core.claims.expansion import doubled, expansion_problems, mentions, references
-from tidegate.core.claims.wishes import Wishes, wish_problems, wishes_of
+from tidegate.core.claims.wishes import Statements, Wishes, wish_problems, wishes_of
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,16 @@ from tidegate.core.claims.wishes import Wishes, wish_problems, wishes_of
         ({"claim-jobs-per-hour": "10"}, Wishes(hourly=10)),
         ({"claim-dead-letter": "bad", "claim-end": "tail"}, Wishes(dead_letter="bad", end="tail")),
         ({"claim-by": "file", "claim-too-large": "dead-letter"}, Wishes(by="file", too_large="dead-letter")),
+        (
+            {
+                "claim-table": "t",
+                "claim-take": " A ",
+                "claim-done": "B",
+                "claim-failed": "C",
+                "claim-back": "D",
+            },
+            Wishes(statements=Statements("t", "A", "B", "C", "D")),
+        ),
     ],
 )
 def test_annotations_as_values(annotations: dict[str, str], expected: Wishes) -> None:

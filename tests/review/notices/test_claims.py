@@ -65,6 +65,7 @@ CRON = {
         ((), {CLAIM: "yes"}, {}, ['"yes" is neither "true" nor "false"']),
         ((), {f"{CLAIM}-attempts": "3"}, {}, ['has no effect without tidegate.dev/claim: "true"']),
         ((), {CLAIM: "true", f"{CLAIM}-lease": "x"}, {}, ["no whole number from 3 to 43200"]),
+        ((), {CLAIM: "true", f"{CLAIM}-table": "jobs_claims"}, {}, ["has no effect for redis"]),
         ((CRON,), {CLAIM: "true"}, {}, ["cron cannot be claimed from"]),
         ((CRON, CRON), {CLAIM: "true"}, {}, ["there are 2 triggers", "cron cannot be claimed from"]),
         ((), {CLAIM: "true"}, {"minReplicaCount": 1}, ["1 has no effect: a claimed Job needs a message"]),

@@ -21,10 +21,17 @@ FIELD = f"{PREFIX}-field"
 HOURLY = f"{PREFIX}-jobs-per-hour"
 LEASE = f"{PREFIX}-lease"
 TOO_LARGE = f"{PREFIX}-too-large"
+# Of databases: statements of the user's, and the table that our leases stand in.
+TABLE = f"{PREFIX}-table"
+TAKE = f"{PREFIX}-take"
+DONE = f"{PREFIX}-done"
+FAILED = f"{PREFIX}-failed"
+BACK = f"{PREFIX}-back"
+STATEMENTS = (TABLE, TAKE, DONE, FAILED, BACK)
 # Written by us: the object has claims, or may have.
 HELD = "tidegate.dev/claims"
 
-_ALL = (CLAIM, ATTEMPTS, BY, DEAD_LETTER, END, FIELD, HOURLY, LEASE, TOO_LARGE)
+_ALL = (CLAIM, ATTEMPTS, BY, DEAD_LETTER, END, FIELD, HOURLY, LEASE, TOO_LARGE, *STATEMENTS)
 _WORDS: Mapping[str, tuple[str, ...]] = {
     CLAIM: ("true", "false"),
     BY: ("environment", "file"),
@@ -33,6 +40,19 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 # At most half a day: what a lost claim costs is a wait of this length.
 _NUMBERS: Mapping[str, tuple[int, int]] = {ATTEMPTS: (1, 1000), HOURLY: (1, 1_000_000), LEASE: (3, 43_200)}
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What a database is told: how rows are taken, what becomes of them when they are done, have failed for
+    good, or go back. `table` is where their leases stand.
+    """
+
+    table: str = ""
+    take: str = ""
+    done: str = ""
+    failed: str = ""
+    back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,7 @@ class Wishes:
     end: Literal["head", "tail"] = "head"
     field: str = ""
     too_large: TooLarge = "reference"
+    statements: Statements = Statements()
 
 
 def wishes_of(annotations: Mapping[str, str] | None) -> Wishes:
@@ -81,6 +102,7 @@ def wishes_of(annotations: Mapping[str, str] | None) -> Wishes:
         end="tail" if word(END) == "tail" else "head",
         field=given.get(FIELD, "").strip(),
         too_large="dead-letter" if word(TOO_LARGE) == "dead-letter" else "reference",
+        statements=Statements(*(given.get(key, "").strip() for key in STATEMENTS)),
     )
 
 

@@ -17,7 +17,9 @@ from tidegate.kit.question import Server
 
 @runtime_checkable
 class Source(Hashable, Protocol):
-    """What messages are claimed from."""
+    """What messages are claimed from. Equal ones are the same queue, whatever else they say of how it is
+    claimed from: claims of the one are claims of the other.
+    """
 
     @property
     def server(self) -> Server: ...

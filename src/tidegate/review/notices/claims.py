@@ -13,7 +13,7 @@ from tidegate.api.scaledjob import ScaledJob
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.base.problems import Problem
 from tidegate.core.claims.expansion import DATA, expansion_problems, mentions
-from tidegate.core.claims.wishes import CLAIM, PREFIX, wish_problems, wishes_of
+from tidegate.core.claims.wishes import CLAIM, PREFIX, STATEMENTS, wish_problems, wishes_of
 from tidegate.kit.scaler import Polled, Scaler
 
 _PATH = f"metadata.annotations.{CLAIM}"
@@ -82,6 +82,10 @@ def _of_claiming(object: ScaledJob) -> Iterator[Problem]:
                 f"nothing is claimed: {trigger.type} cannot be claimed from, see docs/claims.md for what can"
             )
             yield Problem(_PATH, text, "FieldValueNotSupported")
+        elif kind is not None and issubclass(kind, Polled):
+            for key in object.metadata.annotations:
+                if key in STATEMENTS and key not in kind.claim_wishes:
+                    yield Problem(f"metadata.annotations.{key}", f"has no effect for {trigger.type}")
     if object.spec.min_replica_count:
         text = f"{object.spec.min_replica_count} has no effect: a claimed Job needs a message"
         yield Problem("spec.minReplicaCount", text)

@@ -107,6 +107,9 @@ class ClaimedWork:
         if state is None:
             return ClaimDecision(ClaimMemory()), problem
         is_other = claiming.source is not None and claiming.source != state.source
+        if claiming.source is not None and not is_other:
+            # The same queue, and perhaps another way to claim from it.
+            state.source = claiming.source
         is_ending = is_leaving or is_other or (problem is not None and claiming.is_final)
         policy = policy_of(object, pods, claiming, is_ending=is_ending)
         if problem is not None:
