@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from parts.claimed_rows import rows
 from parts.redis_servers import RedisProcess, starting
 from parts.waiting import wait_until
 from tidegate.kit.systems.claims import Source
@@ -143,6 +144,7 @@ def in_redis(kind: Callable[[RedisProcess, Mode], InRedis], mode: Mode) -> Calla
 
 
 SOURCES: dict[str, Callable[[], Any]] = {
+    "postgresql": rows,
     "redis": in_redis(RedisList, "single"),
     "redis-cluster": in_redis(RedisList, "cluster"),
     "redis-streams": in_redis(RedisStream, "single"),

@@ -41,6 +41,7 @@ that is rolled back: one that writes is refused by the server, and settings that
 afterwards. The server stops a query after 6 seconds; one that was stopped is asked again after a growing
 pause, so that it does not hold up the others.
 
+A ScaledJob can claim rows, one Job for each: see [claimed work](../../claims.md).
 At an Azure Database for PostgreSQL an identity can ask instead of a password: see
 [Azure identities](../authentication/azure.md). The five parts name the server then, `userName` the identity's
 role in it, and the server's certificate is always verified.
@@ -52,26 +53,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field
 from datetime import datetime
 from typing import ClassVar
 
 from tidegate.base.problems import Problem
 from tidegate.kit.identity import IdentityToken, Provider
 from tidegate.kit.question import Ask
-from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
 from tidegate.kit.systems.azure_clouds import POSTGRESQL, database_audience
 from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.postgresql import SSL_MODES, PostgresqlServer, parse_connection
 from tidegate.kit.systems.sql import SqlQuery, query_problems, sql_number
+from tidegate.kit.systems.sql_claims import ClaimedRows
 
 _AE = (AUTHENTICATION, ENVIRONMENT)
 _AM = (AUTHENTICATION, METADATA)
 
 
 @declared
-class PostgresqlQuery(Polled):
+class PostgresqlQuery(ClaimedRows):
     types: ClassVar[tuple[str, ...]] = ("postgresql",)
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
@@ -97,7 +97,6 @@ class PostgresqlQuery(Polled):
     query: str = setting("query", doc="Query with one column; its first row is measured.")
     target_value: float = target("targetQueryValue", doc="Number that one replica should carry.", default=0.0)
     activation_value: float = activation("activationTargetQueryValue")
-    _server: PostgresqlServer = field(init=False, repr=False, compare=False)
 
     def check(self) -> Iterator[Problem]:
         if self.identity is not None and not database_audience(self.host, POSTGRESQL):

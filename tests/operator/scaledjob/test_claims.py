@@ -14,7 +14,8 @@ from parts import virtualtime
 from parts.claim_broker import ClaimCluster, claiming
 from parts.cluster import redis
 from tidegate.cli.output.explanation import lines
-from tidegate.core.claims.values import Acknowledge, Renew, Take
+from tidegate.core.claims.values import Acknowledge, GiveBack, Renew, Take
+from tidegate.kit.systems.sql_claims import TableSource
 from tidegate.kube.resource import JOBS, SCALED_JOBS
 from tidegate.operator.scaledjob.claims.claiming import EVERYWHERE, MayClaim
 
@@ -395,6 +396,77 @@ async def test_claiming_that_is_switched_off_ends_and_counting_begins(
     assert "tidegate.dev/claims" not in found["metadata"]["annotations"]
     counted = [one for one in cluster.found() if "tidegate.dev/round" in one["metadata"]["annotations"]]
     assert len(counted) == 1
+
+
+ROWS = {
+    "type": "postgresql",
+    "metadata": {
+        "host": "db", "port": "5432", "userName": "me", "dbName": "shop", "sslmode": "disable",
+        "query": "SELECT count(*) FROM orders WHERE state = 'waiting'", "targetQueryValue": "1",
+    },
+}  # fmt: skip
+STATEMENTS = {
+    "tidegate.dev/claim-table": "orders_claims",
+    "tidegate.dev/claim-take": "UPDATE orders SET state = 'claimed' WHERE id IN (SELECT id FROM orders"
+    " WHERE state = 'waiting' LIMIT :limit FOR UPDATE SKIP LOCKED) RETURNING id, payload AS body",
+    "tidegate.dev/claim-done": "DELETE FROM orders WHERE id = :id",
+    "tidegate.dev/claim-failed": "UPDATE orders SET state = 'failed' WHERE id = :id",
+    "tidegate.dev/claim-back": "UPDATE orders SET state = 'waiting' WHERE id = :id",
+}
+
+
+@claimed()
+async def test_a_statement_that_is_corrected_is_the_one_that_ends_what_is_claimed(
+    clock: Any, cluster: ClaimCluster
+) -> None:
+    cluster.push("a")
+    await cluster.claiming_job(ROWS, annotations=STATEMENTS)
+    await clock.sleep(10)
+    (job,) = cluster.found()
+    right = "UPDATE orders SET state = 'done' WHERE id = :id"
+    await cluster.patch(
+        SCALED_JOBS, "crunch", {"metadata": {"annotations": {"tidegate.dev/claim-done": right}}}
+    )
+    await clock.sleep(10)
+    await cluster.finish(job["metadata"]["name"])
+    await clock.sleep(10)
+    assert cluster.broker.done == [b"a"]
+    sent = {type(one.ask): one.source for one in cluster.broker.commands}
+    assert GiveBack not in sent
+    assert isinstance(sent[Acknowledge], TableSource)
+    assert sent[Acknowledge].statements.done == right
+
+
+@claimed()
+async def test_a_statement_that_cannot_be_right_claims_nothing_and_is_told(
+    clock: Any, cluster: ClaimCluster
+) -> None:
+    cluster.push("a")
+    await cluster.claiming_job(
+        ROWS, annotations=STATEMENTS | {"tidegate.dev/claim-done": "DELETE FROM orders"}
+    )
+    await clock.sleep(30)
+    assert (cluster.broker.commands, cluster.found()) == ([], [])
+    status, _, message = cluster.condition(SCALED_JOBS, "crunch", "Ready")
+    assert status == "False"
+    assert "tidegate.dev/claim-done: it does not mention :id" in message
+
+
+@claimed()
+async def test_what_is_acknowledged_at_the_moment_of_a_renewal_is_not_lost(
+    clock: Any, cluster: ClaimCluster
+) -> None:
+    cluster.push("a", "b", "c")
+    await cluster.claiming_job(annotations={"tidegate.dev/claim-lease": "30"})
+    await clock.sleep(5)
+    cluster.broker.is_down = True
+    await cluster.finish(cluster.found()[0]["metadata"]["name"])
+    await clock.sleep(12)
+    cluster.broker.is_down = False
+    await clock.sleep(60)
+    assert len(cluster.broker.done) == 1
+    assert any(isinstance(one.ask, Renew) for one in cluster.broker.commands)
+    assert "ClaimLost" not in cluster.reasons("crunch")
 
 
 @claimed()

@@ -16,6 +16,8 @@ from tidegate.kit.systems.claims import Command, Result
 # Modules that are no system, one a line.
 _NO_SYSTEMS = frozenset(
     {
+        "postgresql_session",
+        "postgresql_steps",
         "redis_scripts",
         "redis_stream_scripts",
         "writers",

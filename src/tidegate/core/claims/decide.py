@@ -111,7 +111,10 @@ def decide_claims(
     if not memory.is_resumed:
         take = Take(0)
         return ClaimDecision(memory, (*freed, take), (because(Code.CLAIMS_UNKNOWN),))
-    parts = (_settled(world), _renewal(world), *(_ending(world) if policy.is_ending else _open(world)))
+    settled = _settled(world)
+    ended = (one for one in settled.actions if isinstance(one, Acknowledge | Release | DeadLetter))
+    renewal = _renewal(world, frozenset(one.id for one in ended))
+    parts = (settled, renewal, *(_ending(world) if policy.is_ending else _open(world)))
     dates = [date for part in parts for date in part.dates if date > now]
     is_over = policy.is_ending and not memory.held and memory.is_drained and not _guarded(jobs)
     return ClaimDecision(
@@ -241,16 +244,20 @@ def _outcome(world: World, job: JobView) -> Act:
 # --- leases
 
 
-def _renewal(world: World) -> _Part:
-    """All leases in one request, once a third of the one that ends first is over."""
+def _renewal(world: World, settled: frozenset[str] = frozenset()) -> _Part:
+    """All leases in one request, once a third of the one that ends first is over. Those that are `settled`
+    now are not ours when it is asked.
+    """
     held = world.memory.held
     if not held or not world.is_answering:
         return _Part()
     rest = timedelta(seconds=world.policy.lease_s * 2 / 3)
     due = min(one.until for one in held) - rest
     if due <= world.now:
-        ids = tuple(one.id for one in held)
-        return _Part((Renew(ids),), dates=(world.now + timedelta(seconds=world.policy.lease_s) - rest,))
+        ids = tuple(one.id for one in held if one.id not in settled)
+        return _Part(
+            (Renew(ids),) if ids else (), dates=(world.now + timedelta(seconds=world.policy.lease_s) - rest,)
+        )
     return _Part(dates=(due,))
 
 
