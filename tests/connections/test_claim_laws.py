@@ -11,8 +11,9 @@ import pytest
 from parts.claim_life import POISON, Fate, Life
 from parts.claim_sources import SOURCES, ClaimSource
 from parts.proxy import Proxy
-from tidegate.base.errors import Unreachable
+from tidegate.base.errors import Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.claims.writers import Writers
 from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
 from tidegate.kit.systems.claims import Command, Deliveries, Done, Renewals
@@ -84,6 +85,7 @@ async def test_messages_come_in_order_and_no_more_than_were_asked_for(
     assert (await one.take(2, *ids)).items == ()
     assert source.unclaimed() == [b"c"]
     assert bodies(await one.take(9, *ids)) == [b"c"]
+    await one.writers.close()
     assert (source.unclaimed(), source.kept()) == ([], 3)
 
 
@@ -108,6 +110,7 @@ async def test_what_was_acknowledged_is_gone_and_again_changes_nothing(
     (item,) = (await one.take(1)).items
     assert await one.ask(Acknowledge(item.id, "job"), Acknowledge(item.id, "job")) == [Done(), Done()]
     assert await one.ask(Acknowledge(item.id, "job"), Release(item.id, 1, 0.0, "job")) == [Done(), Done()]
+    await one.writers.close()
     assert (source.unclaimed(), source.kept(), source.dead()) == ([b"b"], 0, [])
 
 
@@ -129,6 +132,7 @@ async def test_what_was_released_comes_back_when_it_is_due_with_its_count(
     assert await one.ask(Release(item.id, 1, 0.0, "job")) == [Done()]
     assert (await one.take(1, again.id)).items == ()
     assert await one.ask(Renew((again.id,))) == [Renewals()]
+    await one.writers.close()
     assert source.kept() == 1
 
 
@@ -162,8 +166,9 @@ async def test_a_dead_letter_is_put_aside_once(
     first, second = (await one.take(2)).items
     asked = DeadLetter(first.id, 2, "job", "2 Jobs have failed")
     assert await one.ask(asked, asked) == [Done(), Done()]
-    assert (source.dead(), source.kept()) == ([b"a"], 1)
     assert await one.ask(Renew((second.id,))) == [Renewals()]
+    await one.writers.close()
+    assert (source.dead(), source.kept()) == ([b"a"], 1)
 
 
 async def test_what_is_given_back_comes_again_and_others_claims_stay(
@@ -211,7 +216,20 @@ async def test_a_claim_that_is_repeated_takes_what_has_come_meanwhile_and_loses_
     assert sorted(bodies(again)) == [b"a", b"b", b"c", b"d"]
     assert {(item.id, item.body) for item in first.items} < {(item.id, item.body) for item in again.items}
     assert len({item.id for item in again.items}) == 4
+    await one.writers.close()
     assert source.kept() == 4
+
+
+async def test_on_a_cluster_nothing_is_claimed_from_the_operators_own_machine(source: ClaimSource) -> None:
+    source.push(b"a")
+    writers = Writers(Surroundings(policy=AddressPolicy(), timeout_s=3.0))
+    command = Command(source.source(f"127.0.0.1:{source.port}"), "one", 60.0, Take(1), (), "n")
+    try:
+        with pytest.raises(Misconfigured):
+            await writers.carry_out("user", [command])
+    finally:
+        await writers.close()
+    assert source.unclaimed() == [b"a"]
 
 
 WORDS = [b"a", b"b", POISON, b"c"]

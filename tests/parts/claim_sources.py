@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Protocol
+from urllib.error import HTTPError
 
 from parts.claimed_rows import rows
+from parts.rabbitmq_server import RabbitmqServer
 from parts.redis_servers import RedisProcess, starting
 from parts.waiting import wait_until
 from tidegate.kit.systems.claims import Source
+from tidegate.kit.systems.rabbitmq import AmqpServer
+from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource
 from tidegate.kit.systems.redis import Mode, RedisServer
 from tidegate.kit.systems.redis_claims import RedisListSource, RedisStreamSource
 
@@ -41,7 +47,7 @@ class ClaimSource(Protocol):
         """The bodies that were put aside."""
 
     def kept(self) -> int:
-        """How many messages are claimed, or were released and rest, by what the server says."""
+        """How many messages are claimed, or were released and rest, once nobody is connected that claims."""
 
 
 class InRedis:
@@ -143,11 +149,80 @@ def in_redis(kind: Callable[[RedisProcess, Mode], InRedis], mode: Mode) -> Calla
     return started
 
 
+class RabbitmqQueue:
+    keeps_leases = False
+    is_behind_proxy = True
+
+    def __init__(self, server: RabbitmqServer) -> None:
+        self.server = server
+        self.port = server.port
+
+    def empty(self) -> None:
+        for queue in self.server.api("GET", "/queues/%2F?columns=name"):
+            with suppress(HTTPError):
+                # Who claimed from it and holds nothing any more takes its queue with it.
+                self.server.drop_queue(queue["name"])
+        self.server.make_queue("jobs")
+        self.server.make_queue("bad")
+
+    def push(self, *bodies: bytes) -> None:
+        for body in bodies:
+            message = {
+                "properties": {"headers": {"kind": "csv"}},
+                "routing_key": "jobs",
+                "payload": base64.b64encode(body).decode(),
+                "payload_encoding": "base64",
+            }
+            assert self.server.api("POST", "/exchanges/%2F/amq.default/publish", message)["routed"]
+
+    def source(self, address: str) -> Source:
+        host, _, port = address.partition(":")
+        server = AmqpServer(host, int(port), username="admin", password=self.server.password)
+        return RabbitmqQueueSource(server, "jobs", "bad")
+
+    def unclaimed(self) -> list[bytes]:
+        return self._bodies("jobs")
+
+    def dead(self) -> list[bytes]:
+        return self._bodies("bad")
+
+    def kept(self) -> int:
+        """What lies in the queues of claims once nobody reads them: what is read is not looked at."""
+        names = [one["name"] for one in self.server.api("GET", "/queues/%2F?columns=name")]
+        claims = [name for name in names if name.startswith("tidegate.claims.")]
+        count = 0
+        for name in claims:
+            wait_until(partial(self._is_unread, name), f"nobody reads {name} any more", 20)
+            with suppress(HTTPError):
+                count += len(self._bodies(name))
+        return count
+
+    def _bodies(self, queue: str) -> list[bytes]:
+        asked = {"count": 10_000, "ackmode": "ack_requeue_true", "encoding": "base64"}
+        found = self.server.api("POST", f"/queues/%2F/{queue}/get", asked)
+        return [base64.b64decode(one["payload"]) for one in found]
+
+    def _is_unread(self, queue: str) -> bool:
+        consumers = self.server.api("GET", "/consumers/%2F")
+        return all(one["queue"]["name"] != queue for one in consumers)
+
+
+@contextmanager
+def rabbitmq_queue() -> Iterator[RabbitmqQueue]:
+    server = RabbitmqServer()
+    try:
+        server.start()
+        yield RabbitmqQueue(server)
+    finally:
+        server.close()
+
+
 SOURCES: dict[str, Callable[[], Any]] = {
     "postgresql": rows,
     "redis": in_redis(RedisList, "single"),
     "redis-cluster": in_redis(RedisList, "cluster"),
     "redis-streams": in_redis(RedisStream, "single"),
     "redis-cluster-streams": in_redis(RedisStream, "cluster"),
+    "rabbitmq": rabbitmq_queue,
 }
 """By the name of the trigger: how its server is started, a context."""

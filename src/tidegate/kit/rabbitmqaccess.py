@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tidegate.base.addresses import bracketed
 from tidegate.base.problems import Problem
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.identity import IdentityToken
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Duration, declared, setting
 from tidegate.kit.systems.azure_clouds import scope_of
+from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.http import HttpLogin, HttpServer, OAuthClient, basic, path_of, read_url
 from tidegate.kit.systems.rabbitmq import AmqpServer, ManagementServer
+from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource
 from tidegate.kit.tls import Tls
 
 _PORTS = {"amqp": 5672, "amqps": 5671}
@@ -90,6 +93,8 @@ _A = (AUTHENTICATION,)
 @declared
 class RabbitmqAccess(Polled):
     """The settings of a broker; subclass it for each kind of measurement."""
+
+    is_claimable: ClassVar[bool] = True
 
     host: str = setting(
         "host",
@@ -194,6 +199,17 @@ class RabbitmqAccess(Polled):
         """Whom this trigger asks. Made once: a measurement of thousands would notice."""
         assert self._server is not None, "check() has found a problem with the host"
         return self._server
+
+    def claimed_from(self, queue: str, wishes: Wishes) -> Source | None:
+        """What messages are claimed from: over AMQP alone."""
+        server = self.server()
+        if not isinstance(server, AmqpServer):
+            return None
+        return RabbitmqQueueSource(server, queue, wishes.dead_letter)
+
+    def claim_problem(self, wishes: Wishes) -> str:
+        is_amqp = isinstance(self.server(), AmqpServer)
+        return "" if is_amqp else "messages are claimed over AMQP alone; give a host that begins with amqp"
 
     def vhost(self) -> str:
         """The virtual host that is asked, for a scaler without problems."""

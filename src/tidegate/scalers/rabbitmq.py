@@ -35,9 +35,6 @@ delivered, `PublishedToDeliveredRatio` the one by the other, and `ExpectedQueueC
 until the queue is empty at this pace. With `useRegex` the name is a pattern, and `operation` says what
 becomes of all queues that match; none that matches is 0. The API lags behind by up to 5 s.
 
-All triggers with the same server, user and virtual host share one connection, called `tidegate` in the
-broker's list, or one listing of queues.
-
 Source: https://www.rabbitmq.com/docs/queues, https://www.rabbitmq.com/docs/management
 """
 
@@ -50,6 +47,7 @@ from urllib.parse import quote_plus
 
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import count
 from tidegate.kit.identity import Identity, Provider
 from tidegate.kit.question import Ask
@@ -58,9 +56,8 @@ from tidegate.kit.scaler import Measured
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems import rabbitmq
 from tidegate.kit.systems.calls import ROUND, Calls
+from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.rabbitmq import AmqpServer, QueueStats
-
-LENGTH = 20
 
 
 @declared
@@ -118,7 +115,7 @@ class RabbitmqQueue(RabbitmqAccess):
         return normalize(f"rabbitmq-{quote_plus(self.queue_name)}")
 
     def metric_target(self) -> float:
-        return self.value or self.queue_length or LENGTH
+        return self.value or self.queue_length or 20
 
     def target_setting(self) -> str:
         return "queueLength" if self.queue_length and not self.value else "value"
@@ -133,6 +130,9 @@ class RabbitmqQueue(RabbitmqAccess):
             return self._measured(rabbitmq.merged(await ask(matching), matching, self.operation))
         state = rabbitmq.QueueState(server, self.vhost(), self.queue_name)
         return self._measured(rabbitmq.stats(await ask(state), state))
+
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        return self.claimed_from(self.queue_name, wishes)
 
     def _measured(self, found: QueueStats) -> Measured:
         messages = found.ready if self.exclude_unacknowledged else found.messages

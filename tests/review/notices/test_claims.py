@@ -110,6 +110,8 @@ def redis_trigger(type: str, **metadata: str) -> dict[str, Any]:
             "give it a name with a {tag}, or without braces",
         ),
         (redis_trigger("redis", listName="a{}b{c}"), "bad", ""),
+        ({"type": "rabbitmq", "metadata": {"host": "amqp://a:b@mq", "queueName": "jobs"}}, "bad", ""),
+        ({"type": "rabbitmq", "metadata": {"host": "http://a:b@mq", "queueName": "jobs"}}, "", "AMQP alone"),
     ],
 )
 def test_what_a_triggers_settings_lack_to_be_claimed_from_is_told(

@@ -18,6 +18,8 @@ _NO_SYSTEMS = frozenset(
     {
         "postgresql_session",
         "postgresql_steps",
+        "rabbitmq_channel",
+        "rabbitmq_frames",
         "redis_scripts",
         "redis_stream_scripts",
         "writers",

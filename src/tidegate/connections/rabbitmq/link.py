@@ -13,6 +13,7 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
@@ -61,13 +62,16 @@ class Dialling:
 class Link:
     """An open connection to one virtual host."""
 
+    wire_kind: ClassVar[type[Wire]] = Wire
+
     def __init__(self, server: AmqpServer, dialling: Dialling) -> None:
         self._server = server
         self._dialling = dialling
         self._timeout_s = dialling.surroundings.timeout_s
         named = dialling.surroundings.resolve(server.host)
         self.label = server.label() + (f" ({named})" if named != server.host else "")
-        self._wire = Wire()
+        self._wire = self.wire_kind()
+        self.frame_bytes = FRAME_BYTES
         self._open: set[int] = set()
         self._channels = CHANNELS
 
@@ -146,7 +150,7 @@ class Link:
         plain = f"\0{server.username}\0{server.password}".encode()
         wire.send(frames.start_ok(mechanism, b"" if server.is_external else plain))
         offer = frames.tuning((await self._next(frames.TUNE)).fields)
-        size = min(offer.frame_bytes or FRAME_BYTES, FRAME_BYTES)
+        self.frame_bytes = size = min(offer.frame_bytes or FRAME_BYTES, FRAME_BYTES)
         beat_s = min(offer.heartbeat_s, HEARTBEAT_S)
         wire.send(frames.tune_ok(frames.Tuning(offer.channels, size, beat_s)))
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from typing import cast
+from typing import ClassVar, cast
 
 from tidegate.connections.rabbitmq import frames
 from tidegate.connections.rabbitmq.frames import Method
@@ -37,7 +37,12 @@ class Closed(Exception):
 
 
 class Wire(asyncio.Protocol):
-    """`ended` says why nothing will come any more; None while the connection stands."""
+    """`ended` says why nothing will come any more; None while the connection stands.
+
+    `kinds` are the frames that may come: no contents, where nobody asks for messages.
+    """
+
+    kinds: ClassVar[tuple[int, ...]] = (frames.METHOD, frames.HEARTBEAT)
 
     def __init__(self) -> None:
         self.ended: Exception | None = None
@@ -83,6 +88,10 @@ class Wire(asyncio.Protocol):
             await self._waiter
         return self._methods.popleft()
 
+    def at_hand(self) -> Method | None:
+        """A method that has come already."""
+        return self._methods.popleft() if self._methods else None
+
     @property
     def is_quiet(self) -> bool:
         """Whether it stands, and nothing has come that nobody asked for."""
@@ -115,7 +124,7 @@ class Wire(asyncio.Protocol):
             kind, channel, size = frames.HEAD.unpack_from(view, place)
             if (kind, channel >> 8) == _TLS_ALERT:
                 raise Encrypted
-            if kind not in (frames.METHOD, frames.HEARTBEAT) or size > FRAME_BYTES:
+            if kind not in self.kinds or size > FRAME_BYTES:
                 raise Strange
             end = place + size_of_head + size
             if len(view) <= end:
@@ -124,6 +133,8 @@ class Wire(asyncio.Protocol):
                 raise Strange
             if kind == frames.METHOD:
                 self._take(frames.as_method(channel, bytes(view[place + size_of_head : end])))
+            elif kind != frames.HEARTBEAT:
+                self._take_part(kind, channel, bytes(view[place + size_of_head : end]))
             place = end + 1
         del self._buffer[:place]
 
@@ -135,6 +146,10 @@ class Wire(asyncio.Protocol):
         if len(self._methods) >= WAITING:
             raise Strange
         self._methods.append(method)
+
+    def _take_part(self, kind: int, channel: int, payload: bytes) -> None:
+        """A part of a message, for those who take messages."""
+        raise Strange
 
     def _end(self, why: Exception) -> None:
         if self.ended is None:

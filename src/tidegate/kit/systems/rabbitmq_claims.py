@@ -1,0 +1,31 @@
+"""Queues of RabbitMQ as sources of claimed work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.kit.systems.rabbitmq import AmqpServer
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitmqQueueSource:
+    """Messages of `queue`. Claimed ones are moved to a queue of their holder's; dead letters to the queue
+    `dead_letter`, which must be there, or to one that is made.
+    """
+
+    server: AmqpServer
+    queue: str
+    dead_letter: str = ""
+
+    def label(self) -> str:
+        return f"queue {self.queue} of {self.server.label()}"
+
+    def aside(self) -> str:
+        return f"queue {self.dead_letter or self.own_dead_letter()}"
+
+    def own_dead_letter(self) -> str:
+        return f"tidegate.dead.{self.queue}"
+
+    def kept_in(self, holder: str) -> str:
+        """The queue of what `holder` has claimed."""
+        return f"tidegate.claims.{holder}"

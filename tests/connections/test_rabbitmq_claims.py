@@ -1,0 +1,293 @@
+"""Queues of a real RabbitMQ that are claimed from: what the laws of all sources do not say."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from parts.proxy import Proxy
+from parts.rabbitmq_server import RabbitmqServer
+from parts.server_process import Servers
+from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unreachable
+from tidegate.connections.adapter import Surroundings
+from tidegate.connections.claims.rabbitmq_channel import MessageWire
+from tidegate.connections.claims.writers import Writers
+from tidegate.connections.rabbitmq import frames
+from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
+from tidegate.kit.systems.claims import Command, Deliveries, Done, Renewals
+from tidegate.kit.systems.rabbitmq import AmqpServer
+from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource
+
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("rabbitmq")]
+
+ProxyFor = Callable[[int], Awaitable[Proxy]]
+VHOST = "claims"
+
+
+@pytest.fixture(scope="module")
+def broker(servers: Servers) -> RabbitmqServer:
+    broker = servers.get(RabbitmqServer)
+    broker.make_vhost(VHOST)
+    return broker
+
+
+class Claimant:
+    def __init__(self, address: str, holder: str, **fields: Any) -> None:
+        host, _, port = address.partition(":")
+        login = {"username": "admin", "password": fields.pop("password", RabbitmqServer.password)}
+        login |= {"username": fields.pop("username", "admin"), "vhost": fields.pop("vhost", VHOST)}
+        queue = fields.pop("queue", "jobs")
+        self.writers = Writers(Surroundings(timeout_s=5.0))
+        self.source = RabbitmqQueueSource(AmqpServer(host, int(port), **login), queue, **fields)
+        self.holder = holder
+        self.nonces = iter(range(10_000))
+
+    async def ask(self, *asks: Ask, known: tuple[str, ...] = ()) -> list[Any]:
+        commands = [
+            Command(self.source, self.holder, 60.0, one, known, f"{self.holder}{next(self.nonces)}")
+            for one in asks
+        ]
+        return list(await self.writers.carry_out("user", commands))
+
+    async def take(self, maximum: int, *known: str) -> Deliveries:
+        (found,) = await self.ask(Take(maximum), known=known)
+        assert isinstance(found, Deliveries), found
+        return found
+
+
+@pytest.fixture
+async def claimant(broker: RabbitmqServer) -> AsyncIterator[Callable[..., Claimant]]:
+    """Makes claimants of an empty virtual host with a queue `jobs`."""
+    broker.api("DELETE", f"/vhosts/{VHOST}")
+    broker.make_vhost(VHOST)
+    broker.make_queue("jobs", vhost=VHOST)
+    made: list[Claimant] = []
+
+    def make(holder: str = "one", address: str = "", **fields: Any) -> Claimant:
+        made.append(Claimant(address or broker.address, holder, **fields))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.writers.close()
+
+
+def push(broker: RabbitmqServer, *bodies: str, **properties: Any) -> None:
+    for body in bodies:
+        message = {
+            "properties": properties,
+            "routing_key": "jobs",
+            "payload": body,
+            "payload_encoding": "string",
+        }
+        assert broker.api("POST", f"/exchanges/{VHOST}/amq.default/publish", message)["routed"]
+
+
+def messages(broker: RabbitmqServer, queue: str) -> list[dict[str, Any]]:
+    asked = {"count": 1000, "ackmode": "ack_requeue_true", "encoding": "base64"}
+    found: list[dict[str, Any]] = broker.api("POST", f"/queues/{VHOST}/{queue}/get", asked)
+    return found
+
+
+def bodies(broker: RabbitmqServer, queue: str) -> list[str]:
+    return [base64.b64decode(one["payload"]).decode() for one in messages(broker, queue)]
+
+
+async def test_properties_come_along_and_back(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    headers = {"kind": "csv", "number": 7, "list": [1, "a"], "table": {"x": True}}
+    properties = {
+        "content_type": "text/plain",
+        "message_id": "m-1",
+        "priority": 3,
+        "timestamp": 1_700_000_000,
+        "expiration": "3600000",
+        "headers": headers,
+    }
+    push(broker, "a", **properties)
+    push(broker, "b", user_id="admin")
+    one = claimant()
+    a, b = (await one.take(2)).items
+    assert dict(a.attributes) == {
+        "content-type": "text/plain",
+        "message-id": "m-1",
+        "kind": "csv",
+    }
+    await one.ask(GiveBack((a.id, b.id)))
+    first, second = messages(broker, "jobs")
+    assert first["properties"] == {**properties, "delivery_mode": 2}
+    assert second["properties"].get("user_id") is None
+
+
+async def test_a_dead_letter_says_which_message_it_was_and_lives_on(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    push(broker, "a", expiration="3600000")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    assert await one.ask(DeadLetter(item.id, 5, "job", "why")) == [Done()]
+    (letter,) = messages(broker, "tidegate.dead.jobs")
+    assert letter["properties"] == {"headers": {"tidegate-id": item.id}, "delivery_mode": 2}
+
+
+async def test_a_place_for_dead_letters_that_is_not_there_is_told_and_the_message_stays(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    push(broker, "a")
+    one = claimant(dead_letter="bad")
+    (item,) = (await one.take(1)).items
+    (error,) = await one.ask(DeadLetter(item.id, 5, "job", "why"))
+    assert isinstance(error, Misconfigured)
+    assert "queue bad" in str(error)
+    assert "there is no such queue" in str(error)
+    assert await one.ask(Renew((item.id,))) == [Renewals()]
+
+
+async def test_a_missing_queue_is_an_error_and_what_is_held_is_held_on(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    push(broker, "a")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    broker.drop_queue("jobs", VHOST)
+    (error,) = await one.ask(Take(2), known=(item.id,))
+    assert isinstance(error, Misconfigured)
+    assert "there is no such queue" in str(error)
+    assert await one.ask(Renew((item.id,)), Acknowledge(item.id, "job")) == [Renewals(), Done()]
+
+
+async def test_two_connections_of_one_holder_never_both_know_its_claims(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    push(broker, "a")
+    one, again = claimant(), claimant()
+    (item,) = (await one.take(1)).items
+    (error,) = await again.ask(Acknowledge(item.id, "job"))
+    assert isinstance(error, Unreachable)
+    assert "another connection still holds these claims" in str(error)
+    await one.writers.close()
+    assert [found.id for found in (await again.take(0)).items] == [item.id]
+
+
+async def test_claims_outlive_the_connection_and_nobody_else_gets_them(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant], proxy_for: ProxyFor
+) -> None:
+    push(broker, "a", "b", "c")
+    proxy = await proxy_for(broker.port)
+    one, two = claimant(address=proxy.address), claimant("two")
+    first, second = (await one.take(2)).items
+    await one.ask(Release(second.id, 1, 60.0, "job"))
+    proxy.cut()
+    assert [item.body for item in (await two.take(9)).items] == [b"c"]
+    assert await one.ask(Renew((first.id,))) == [Renewals()]
+    assert (await one.take(9, first.id)).items == ()
+
+
+async def test_a_connection_that_is_cut_anywhere_loses_no_message(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant], proxy_for: ProxyFor
+) -> None:
+    proxy = await proxy_for(broker.port)
+    cuts = twice = 0
+    # From the login on to beyond the answers to a claim of two.
+    for cut_after in range(500, 3000, 30):
+        broker.api("DELETE", f"/queues/{VHOST}/jobs/contents")
+        push(broker, "a", "b", "c")
+        holder = f"h{cut_after}"
+        proxy.cut_after = cut_after
+        try:
+            await claimant(holder, address=proxy.address).ask(Take(2))
+            break
+        except TidegateError:
+            cuts += 1
+        one = claimant(holder)
+        found = [item.body for item in (await one.take(9)).items]
+        assert set(found) == {b"a", b"b", b"c"}, cut_after
+        twice += len(found) > 3
+        await one.writers.close()
+    else:
+        raise AssertionError("it was cut in every case")
+    assert cuts > 10
+    assert twice < cuts / 2, "only a copy whose original was not ended is there twice"
+
+
+async def test_a_hundred_are_acknowledged_in_one_exchange_on_one_connection(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant], proxy_for: ProxyFor
+) -> None:
+    push(broker, *map(str, range(100)))
+    proxy = await proxy_for(broker.port)
+    one = claimant(address=proxy.address)
+    ids = [item.id for item in (await one.take(100)).items]
+    assert len(ids) == 100
+    before = proxy.turns
+    assert await one.ask(*(Acknowledge(id, "job") for id in ids)) == [Done()] * 100
+    assert proxy.turns == before + 1
+    assert proxy.connections == 1
+    assert (await one.take(9)).items == ()
+
+
+@pytest.mark.parametrize("user", ["reader", "nobody"])
+async def test_a_user_who_may_not_write_is_told_and_nothing_is_moved(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant], user: str
+) -> None:
+    push(broker, "a")
+    rights = {"configure": "^$", "write": "^$", "read": ".*"}
+    broker.api("PUT", f"/permissions/{VHOST}/{user}", rights)
+    (error,) = await claimant(username=user).ask(Take(1))
+    assert isinstance(error, Denied)
+    assert "let the user configure and read queues whose names begin with tidegate." in str(error)
+    assert bodies(broker, "jobs") == ["a"]
+
+
+async def test_a_login_that_is_refused_is_told_without_it(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    with pytest.raises(Denied) as refused:
+        await claimant(password="wrong-wrong").ask(Take(1))
+    assert "wrong-wrong" not in str(refused.value)
+
+
+async def test_claims_outlive_a_broker_that_is_killed(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    push(broker, "a", "b", delivery_mode=1)
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    broker.kill()
+    with pytest.raises(Unreachable):
+        await one.ask(Renew((item.id,)))
+    broker.start()
+    assert [found.id for found in (await one.take(0)).items] == [item.id]
+
+
+async def test_nothing_is_left_at_the_broker_of_who_claims_no_more(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    push(broker, "a")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    await one.ask(Acknowledge(item.id, "job"))
+    await one.writers.leave("user")
+    await claimant("two").take(0)
+    names = {queue["name"] for queue in broker.api("GET", f"/queues/{VHOST}?columns=name")}
+    assert "tidegate.claims.one" not in names
+
+
+async def test_a_channel_that_the_broker_closes_is_answered_at_once() -> None:
+    # After its consumer timeout it says so every minute, and takes a second answer amiss.
+    class Transport(asyncio.Transport):
+        written = b""
+
+        def write(self, data: Any) -> None:
+            self.written += data
+
+    wire, transport = MessageWire(), Transport()
+    wire.connection_made(transport)
+    wire.data_received(frames.method(1, frames.CHANNEL_CLOSE, struct.pack(">HBHH", 406, 0, 0, 0)))
+    assert transport.written == frames.method(1, frames.CHANNEL_CLOSE_OK)
+    assert wire.at_hand() is not None
