@@ -92,6 +92,31 @@ kind: PriorityClass
 metadata: {{name: first}}
 value: 7
 ---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {{name: v1.plain.example}}
+spec:
+  group: plain.example
+  version: v1
+  groupPriorityMinimum: 100
+  versionPriority: 100
+  service: {{name: none, namespace: default}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {{name: looks}}
+webhooks:
+- name: looks.plain.example
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: Ignore
+  clientConfig: {{url: "https://127.0.0.1:9/looks"}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {{name: changes}}
+webhooks: []
+---
 apiVersion: v1
 kind: LimitRange
 metadata: {{name: bounds}}

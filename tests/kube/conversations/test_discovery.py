@@ -23,6 +23,8 @@ KINDS = {
     "networking.k8s.io/v1": "ingresses networkpolicies",
     "storage.k8s.io/v1": "storageclasses",
     "scheduling.k8s.io/v1": "priorityclasses",
+    "apiregistration.k8s.io/v1": "apiservices",
+    "admissionregistration.k8s.io/v1": "mutatingwebhookconfigurations validatingwebhookconfigurations",
     "rbac.authorization.k8s.io/v1": "clusterrolebindings clusterroles rolebindings roles",
     "apiextensions.k8s.io/v1": "customresourcedefinitions",
 }
@@ -52,6 +54,21 @@ ABOUT = {
     "networkpolicies": ("NetworkPolicy", "networkpolicy", True, {"netpol"}, set()),
     "storageclasses": ("StorageClass", "storageclass", False, {"sc"}, set()),
     "priorityclasses": ("PriorityClass", "priorityclass", False, {"pc"}, set()),
+    "apiservices": ("APIService", "apiservice", False, set(), {"api-extensions"}),
+    "validatingwebhookconfigurations": (
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfiguration",
+        False,
+        set(),
+        {"api-extensions"},
+    ),
+    "mutatingwebhookconfigurations": (
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfiguration",
+        False,
+        set(),
+        {"api-extensions"},
+    ),
     "limitranges": ("LimitRange", "limitrange", True, {"limits"}, set()),
     "resourcequotas": ("ResourceQuota", "resourcequota", True, {"quota"}, set()),
     "customresourcedefinitions": (

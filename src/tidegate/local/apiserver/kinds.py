@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tidegate.kube.resource import Resource
+from tidegate.kube.resource import API_SERVICES, VALIDATING_WEBHOOKS, Resource
 
 _ASKED = ("create",)
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -233,6 +233,19 @@ BUILT_IN: tuple[Kind, ...] = (
     Kind(
         Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", is_namespaced=False),
         ("pc",),
+        has_generation=True,
+    ),
+    Kind(API_SERVICES, categories=("api-extensions",), subresources=(STATUS,)),
+    Kind(VALIDATING_WEBHOOKS, categories=("api-extensions",), has_generation=True),
+    Kind(
+        Resource(
+            "admissionregistration.k8s.io",
+            "v1",
+            "mutatingwebhookconfigurations",
+            "MutatingWebhookConfiguration",
+            is_namespaced=False,
+        ),
+        categories=("api-extensions",),
         has_generation=True,
     ),
     _review("authentication", "tokenreviews", "TokenReview"),

@@ -22,7 +22,10 @@ def test_a_stateful_set_updates_one_pod_at_a_time_whatever_it_asks_for(rolling, 
 
 @pytest.mark.parametrize(
     "name",
-    ["Ingress", "NetworkPolicy", "StorageClass", "PriorityClass", "LimitRange", "ResourceQuota"],
+    [
+        *("Ingress", "NetworkPolicy", "StorageClass", "PriorityClass", "LimitRange", "ResourceQuota"),
+        *("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"),
+    ],
 )
 def test_what_is_only_stored_says_so(name):
     assert len(warnings(kind(name), {"spec": {}})) == 1
@@ -77,6 +80,17 @@ def test_a_field_that_stands_in_several_places_is_told_once():
     assert told.startswith(
         "spec.template.spec.containers[0].securityContext.readOnlyRootFilesystem (and 2 more)"
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "count"),
+    [
+        ({"group": "external.metrics.k8s.io", "service": {"name": "a"}}, 0),
+        ({"group": "custom.metrics.k8s.io", "service": {"name": "a"}}, 1),
+    ],
+)
+def test_an_api_server_of_others_is_not_asked(spec, count):
+    assert len(warnings(kind("APIService"), {"spec": spec})) == count
 
 
 @pytest.mark.parametrize("name", ["ConfigMap", "Deployment", "DaemonSet", "CronJob"])

@@ -49,6 +49,24 @@ def _amounts(is_limit: bool) -> Any:
     return cell
 
 
+def _asked_service(body: dict[str, Any], now: datetime) -> str:
+    service = (body.get("spec") or {}).get("service")
+    return f"{service.get('namespace')}/{service.get('name')}" if service else "Local"
+
+
+def _availability(body: dict[str, Any], now: datetime) -> str:
+    for one in (body.get("status") or {}).get("conditions") or ():
+        if one.get("type") == "Available":
+            status, reason = str(one.get("status")), one.get("reason")
+            return f"{status} ({reason})" if reason and status != "True" else status
+    return "Unknown"
+
+
+def _webhook_count(body: dict[str, Any], now: datetime) -> int:
+    return len(body.get("webhooks") or ())
+
+
+_WEBHOOK_COLUMNS = (NAME, Column("Webhooks", _webhook_count, "integer"), AGE)
 POLICIES: dict[tuple[str, str], tuple[Column, ...]] = {
     ("networking.k8s.io", "Ingress"): (
         NAME,
@@ -78,6 +96,14 @@ POLICIES: dict[tuple[str, str], tuple[Column, ...]] = {
         AGE,
         Column("PreemptionPolicy", at("preemptionPolicy")),
     ),
+    ("apiregistration.k8s.io", "APIService"): (
+        NAME,
+        Column("Service", _asked_service),
+        Column("Available", _availability),
+        AGE,
+    ),
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _WEBHOOK_COLUMNS,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _WEBHOOK_COLUMNS,
     ("", "LimitRange"): (NAME, CREATED_AT),
     ("", "ResourceQuota"): (
         NAME,

@@ -16,7 +16,7 @@ def warnings(
 ) -> list[str]:
     """One sentence for each thing that has no effect; no field anew that a write leaves as it is."""
     if told := without_effect(kind):
-        return [told]
+        return [] if _is_served(new) else [told]
     if is_made_for_another(new) or is_as_before(old, new):
         return []
     return [str(one) for one in findings(kind.key, new, node)]
@@ -36,7 +36,23 @@ def _asked(body: Object) -> Object:
     return {name: value for name, value in (body.get("spec") or {}).items() if name != "replicas"}
 
 
+_OWN_API = "external.metrics.k8s.io"
+
+
+def _is_served(new: Object) -> bool:
+    """Whether an APIService names the API that this server answers itself."""
+    return (new.get("spec") or {}).get("group") == _OWN_API
+
+
+_WEBHOOKS = "a {} has no effect here: nobody is asked about writes"
 _BY_KEY = {
+    "apiservices.apiregistration.k8s.io": "an APIService has no effect here: no other API server is asked",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS.format(
+        "ValidatingWebhookConfiguration"
+    ),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": _WEBHOOKS.format(
+        "MutatingWebhookConfiguration"
+    ),
     "ingresses.networking.k8s.io": (
         "an Ingress has no effect here: nothing serves its hosts; "
         "a Service of type NodePort is reached at 127.0.0.1"
