@@ -31,7 +31,8 @@ from tidegate.auth.resolve import Options
 from tidegate.base.errors import Failure
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
-from tidegate.cli.wiring.local_cluster import define, stored_kinds
+from tidegate.cli.wiring.local.parts import definitions
+from tidegate.cli.wiring.local_cluster import stored_kinds
 from tidegate.kube.resource import DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, ApiError, Resource
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.scale import scale_of
@@ -235,7 +236,7 @@ async def living(
         neighbours = Neighbours()
         plane = await open_plane(Path(directory), clock, admissions=[partial(admit, neighbours=neighbours)])
         try:
-            await define(plane.objects)
+            await plane.keep(definitions())
             neighbours.follow(plane.objects)
             await plane.objects.create(NAMESPACES, {"metadata": {"name": "shop"}})
             client = PlaneClient(plane, clock, (*SERVED, REPLICA_SETS, *served))

@@ -13,7 +13,7 @@ from tidegate.api.scaledobject import ScaledObject
 from tidegate.api.validation.problems import problems
 from tidegate.cli.manifests.admission import admit, remarks
 from tidegate.cli.manifests.files import load
-from tidegate.cli.wiring.local_cluster import define
+from tidegate.cli.wiring.local.parts import definitions
 from tidegate.local.apiserver.control_plane import open_plane
 from tidegate.local.apiserver.writing.verbs import Options, Target
 from tidegate.runtime.clock import SystemClock
@@ -80,7 +80,7 @@ async def test_a_strict_server_takes_every_example_without_a_warning(tmp_path: P
     """A variant of an object takes its place, as `kubectl apply` would have it."""
     plane = await open_plane(tmp_path, SystemClock(), admissions=[admit])
     try:
-        await define(plane.objects)
+        await plane.keep(definitions())
         for file in FILES:
             for body in objects(file):
                 kind = plane.kinds.named(body["apiVersion"], body["kind"])

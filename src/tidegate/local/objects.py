@@ -35,6 +35,12 @@ VOLUME_IN_USE = "kubernetes.io/pv-protection"
 VOLUME_DRIVER = "local.tidegate.dev"
 """The CSI driver of volumes that are made here: its handles are folders of the node."""
 
+BUILT_IN = "tidegate.dev/built-in"
+"""The label of objects that show a part of this program: `shown`; `installed` once somebody has made it."""
+
+PART = "tidegate.dev/part"
+"""The label of pods that show a part of this program: which one."""
+
 AUTHORITY = "kube-root-ca.crt"
 """The ConfigMap of every namespace whose `ca.crt` is what pods check the API's certificate by."""
 

@@ -50,6 +50,11 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(entry).decode()
 
 
+def formatter(form: str) -> logging.Formatter:
+    """Of `text` or `json`."""
+    return JsonLines() if form == "json" else TextLines()
+
+
 def moment(record: logging.LogRecord) -> str:
     from datetime import UTC, datetime
 
@@ -59,7 +64,9 @@ def moment(record: logging.LogRecord) -> str:
 def start(level: str = "info", form: str = "text", stream: TextIO | None = None) -> None:
     """Send everybody's logs to `stream` (standard error) from `level` up; `form` is text or json."""
     target = logging.StreamHandler(stream or sys.stderr)
-    target.setFormatter(JsonLines() if form == "json" else TextLines())
+    # Where a logger lets more through for somebody else, this is still what is shown.
+    target.setLevel(level.upper())
+    target.setFormatter(formatter(form))
     root = logging.getLogger()
     root.handlers[:] = [target]
     root.setLevel(level.upper())

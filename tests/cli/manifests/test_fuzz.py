@@ -34,7 +34,7 @@ from tidegate.cli.manifests.files import Read, parse
 from tidegate.cli.manifests.manifest_set import ManifestSet
 from tidegate.cli.manifests.remarks import is_ours, remarks_about, remarks_of
 from tidegate.cli.manifests.server_checks import refused, stored
-from tidegate.cli.wiring.local_cluster import define
+from tidegate.cli.wiring.local.parts import definitions
 from tidegate.core.scaledjob.decide import decide_scaled_job
 from tidegate.core.scaledobject.decide import decide_scaled_object
 from tidegate.core.values import JobView, Memory, Reading, Seen, SetReplicas
@@ -65,7 +65,7 @@ def create(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Create]:
     with asyncio.Runner() as runner:
         folder: Path = tmp_path_factory.mktemp("plane")
         plane = runner.run(open_plane(folder, SystemClock(), admissions=[admit]))
-        runner.run(define(plane.objects))
+        runner.run(plane.keep(definitions()))
 
         def create(body: Object, options: Options) -> tuple[str, ...]:
             kind = plane.kinds.named(API_VERSION, body["kind"])

@@ -11,7 +11,7 @@ import pytest
 
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
-from tidegate.cli.wiring.local_cluster import define
+from tidegate.cli.wiring.local.parts import definitions
 from tidegate.kube.resource import HPAS, NAMESPACES, SCALED_OBJECTS, ApiError
 from tidegate.local.apiserver.control_plane import open_plane
 from tidegate.local.objects import Objects
@@ -28,7 +28,7 @@ CLOCK = {
 async def objects(tmp_path: Path) -> AsyncIterator[Objects]:
     neighbours = Neighbours()
     plane = await open_plane(tmp_path, SystemClock(), admissions=[partial(admit, neighbours=neighbours)])
-    await define(plane.objects)
+    await plane.keep(definitions())
     neighbours.follow(plane.objects)
     await plane.objects.create(NAMESPACES, {"metadata": {"name": "other"}})
     yield plane.objects
@@ -110,7 +110,7 @@ async def test_the_hpa_of_a_scaled_object_that_is_gone_is_in_nobodys_way(objects
 
 async def test_what_is_there_at_the_start_counts(tmp_path: Path) -> None:
     plane = await open_plane(tmp_path, SystemClock())
-    await define(plane.objects)
+    await plane.keep(definitions())
     await plane.objects.create(SCALED_OBJECTS, scaled_object("first", "web"))
     await plane.close()
     neighbours = Neighbours()

@@ -73,6 +73,11 @@ DASHBOARD_PORT = 7444
     show_default=True,
     help="Where on 127.0.0.1. 0: any free one.",
 )
+@click.option(
+    "--keda-namespace/--no-keda-namespace",
+    default=True,
+    help="Whether the namespace keda shows the operator and its neighbours as Deployments and pods.",
+)
 @allowing
 @click.option("--metrics-old-names", is_flag=True, help="Tell metrics under names that KEDA gave up, too.")
 def command(
@@ -91,6 +96,7 @@ def command(
     metrics_old_names: bool,
     dashboard: bool,
     dashboard_port: int,
+    keda_namespace: bool,
 ) -> None:
     """Run the control plane on this machine; kubectl can talk to it.
 
@@ -117,6 +123,8 @@ def command(
         metrics_port,
         metrics_old_names,
         dashboard_port if dashboard else None,
+        keda_namespace,
+        log_format,
     )
     is_live = sys.stdout.isatty() and not plain
     loop.run(lambda: _serve(settings, is_live))

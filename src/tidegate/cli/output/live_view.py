@@ -11,7 +11,9 @@ from tidegate.base.sentences import counted
 from tidegate.base.times import format_time
 from tidegate.cli.output.amounts import usage
 from tidegate.cli.output.printer import Printer
+from tidegate.cli.wiring.local.parts import NAMES
 from tidegate.kube.resource import EVENTS, JOBS, SCALED_OBJECTS
+from tidegate.local.nodes.built_in import NAMESPACE
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 
@@ -31,7 +33,7 @@ async def lines(local: Local) -> None:
     printer = Printer(sys.stdout.fileno())
 
     def on_change(change: Change) -> None:
-        if change.type != "DELETED":
+        if change.type != "DELETED" and not is_about_parts(change.object):
             printer.line(line(change.object))
 
     local.plane.objects.subscribe([EVENTS], on_change)
@@ -39,6 +41,12 @@ async def lines(local: Local) -> None:
         await asyncio.get_running_loop().create_future()
     finally:
         printer.close()
+
+
+def is_about_parts(event: dict[str, Any]) -> bool:
+    """Whether it only tells how the objects that show this program came to be."""
+    about = event.get("involvedObject") or {}
+    return about.get("namespace") == NAMESPACE and str(about.get("name")).startswith(tuple(NAMES))
 
 
 def line(event: dict[str, Any]) -> str:

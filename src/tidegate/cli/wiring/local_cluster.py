@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tidegate.api.schema.crds import crds
 from tidegate.auth.files import ParameterFiles
 from tidegate.auth.lending import EVERYONE
 from tidegate.auth.resolve import Options
@@ -29,6 +28,7 @@ from tidegate.cli.cluster.vault_defaults import vault_defaults
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.workload_owners import Neighbours
 from tidegate.cli.wiring.dashboard.local import local_dashboard
+from tidegate.cli.wiring.local import part_logs, parts
 from tidegate.cli.wiring.local.foretold import Foretold
 from tidegate.cli.wiring.local.pod_network import (
     Kind,
@@ -43,7 +43,7 @@ from tidegate.cli.wiring.probe_site import plain_site
 from tidegate.connections.adapter import Surroundings
 from tidegate.kube import config
 from tidegate.kube.client import Client
-from tidegate.kube.resource import CRDS, ApiError, Resource
+from tidegate.kube.resource import ApiError, Resource
 from tidegate.local.apiserver.authentication.pod_access import PodAccess
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Listen, Server
@@ -60,7 +60,6 @@ from tidegate.local.nodes.images.program import ADDED, ImageMap
 from tidegate.local.nodes.network.pod_networks import PodNetwork
 from tidegate.local.nodes.node import Node
 from tidegate.local.nodes.processes.machine_view import Host, own_places
-from tidegate.local.objects import Objects
 from tidegate.operator.explain.asked import asked
 from tidegate.operator.operator import Operator, Stance
 from tidegate.operator.scaledjob.claims.claiming import EVERYWHERE
@@ -75,7 +74,8 @@ LOOPBACK = "127.0.0.1"
 class Settings:
     """What `tidegate up` was told. `hpa_interval_s` is the HPA controller's period, `files` the folder of
     parameter files. `metrics_port` is where `/metrics` is served without TLS or token, too, `dashboard_port`
-    where the dashboard is (None: nowhere).
+    where the dashboard is (None: nowhere). `shows_parts`: the namespace `keda` shows the parts of
+    this program, with logs in `log_format`.
     """
 
     data_dir: Path
@@ -89,6 +89,8 @@ class Settings:
     metrics_port: int | None = None
     has_old_metric_names: bool = False
     dashboard_port: int | None = None
+    shows_parts: bool = True
+    log_format: str = "text"
 
 
 @dataclass(slots=True)
@@ -110,15 +112,19 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """A local cluster that serves; everything ends, in order, when the block is left."""
     clock = clock or SystemClock()
     neighbours, foretold = Neighbours(), Foretold()
-    network, plane = await _opened(settings, clock, [partial(admit, neighbours=neighbours), foretold])
+    judged = part_logs.refusals_told(partial(admit, neighbours=neighbours))
+    refusing = [judged, parts.refusal] if settings.shows_parts else [judged]
+    network, plane = await _opened(settings, clock, [*refusing, foretold])
     stack = AsyncExitStack()
     try:
-        await define(plane.objects)
+        logs = stack.enter_context(part_logs.recorded(clock, settings.log_format))
+        await _show_parts(plane, settings)
         neighbours.follow(plane.objects)
         images = ImageMap(settings.images, settings.data_dir / "node" / ADDED) if settings.images else None
         host = Host(hidden=own_places(settings.data_dir, [Path.cwd(), Path.home(), Path(sys.prefix)]))
         node = Node(plane.objects, settings.data_dir / "node", clock, images, host, network)
         foretold.join(node, plane.objects)
+        node.show(logs if settings.shows_parts else {})
         metrics = Metrics()
         server = Server(
             plane,
@@ -248,15 +254,14 @@ async def _end(
     await server.stop()
 
 
-async def define(objects: Objects) -> None:
-    """KEDA's kinds exist from the start, in the shape of this version."""
-    for crd in crds():
-        try:
-            await objects.create(CRDS, crd)
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-            await objects.patch(CRDS, "", crd["metadata"]["name"], {"spec": crd["spec"]})
+async def _show_parts(plane: Plane, settings: Settings) -> None:
+    """KEDA's kinds exist from the start, in the shape of this version, and the parts of this program."""
+    await plane.keep([*parts.definitions(), *(parts.shown() if settings.shows_parts else ())])
+    if settings.shows_parts:
+        part_logs.tell_events(plane.objects)
+        part_logs.introduce()
+    else:
+        await parts.remove(plane.objects)
 
 
 async def explain(operator: Operator, path: tuple[str, ...]) -> dict[str, Any]:

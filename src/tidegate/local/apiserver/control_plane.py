@@ -27,9 +27,10 @@ from tidegate.local.apiserver.storage.directory_lock import Hold
 from tidegate.local.apiserver.storage.store import Store
 from tidegate.local.apiserver.storage.stored_object import Entry
 from tidegate.local.apiserver.writing.admission import Admission
+from tidegate.local.apiserver.writing.parts import Part, Parts
 from tidegate.local.apiserver.writing.upkeep import Upkeep
 from tidegate.local.apiserver.writing.verbs import Verbs
-from tidegate.local.objects import AUTHORITY, NODE, Object, Objects
+from tidegate.local.objects import AUTHORITY, BUILT_IN, NODE, Object, Objects
 from tidegate.runtime.clock import Clock
 
 DATABASE_FILE = "state.db"
@@ -64,6 +65,29 @@ class Plane:
     async def run(self) -> None:
         """Upkeep until cancelled: expires events, empties deleted custom resource definitions."""
         await self.upkeep.run()
+
+    async def keep(self, bodies: Sequence[tuple[Resource, Object]]) -> None:
+        """Makes these objects what they are to be, all at once; from then on nobody else changes them.
+
+        Each before those that live in it.
+        """
+        kinds = [(self.kinds.of(resource), body) for resource, body in bodies]
+        self.verbs.keep(Parts(Part(kind, body) for kind, body in kinds if kind is not None))
+        await asyncio.gather(*(self._made(resource, body) for resource, body in bodies))
+
+    async def _made(self, resource: Resource, body: Object) -> None:
+        meta = body["metadata"]
+        found = self.objects.get(resource, meta.get("namespace", ""), meta["name"])
+        if found is None:
+            await self.objects.create(resource, body)
+            return
+        patch = {
+            name: value for name, value in body.items() if name not in ("apiVersion", "kind", "metadata")
+        }
+        if BUILT_IN not in (found["metadata"].get("labels") or {}):
+            patch["metadata"] = {"labels": meta.get("labels") or {}}
+        if patch:
+            await self.objects.patch(resource, meta.get("namespace", ""), meta["name"], patch)
 
     async def close(self) -> None:
         """Commits what is under way, closes the database and lets go of the directory."""

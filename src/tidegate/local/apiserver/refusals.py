@@ -125,3 +125,19 @@ def too_large_version(version: int, newest: int) -> ApiError:
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     message = f"Timeout: Too large resource version: {version}, current: {newest}"
     return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
+
+
+def no_namespace(name: str) -> ApiError:
+    details = {"name": name, "kind": "namespaces"}
+    return ApiError(404, "NotFound", f'namespaces "{name}" not found', details)
+
+
+def ending_namespace(kind: Kind, name: str, namespace: str) -> ApiError:
+    """403: nothing new comes into a namespace that is on its way out."""
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    return forbidden(kind, name, why, [cause])

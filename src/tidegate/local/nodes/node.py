@@ -22,6 +22,7 @@ from tidegate.kube.resource import (
     ApiError,
 )
 from tidegate.local.api_access import ApiAccess
+from tidegate.local.nodes.built_in import BuiltInPods
 from tidegate.local.nodes.container_logs import LogClock
 from tidegate.local.nodes.context import NODE, SOURCE, NodeContext
 from tidegate.local.nodes.foresight import Machine
@@ -50,6 +51,7 @@ from tidegate.local.nodes.processes.volumes import remove
 from tidegate.local.objects import VOLUME_DRIVER, Change, Objects
 from tidegate.local.streams import PodStreams
 from tidegate.runtime.clock import Clock
+from tidegate.telemetry.recent import RecentLines
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +107,8 @@ class Node:
         self._proxies = Proxies(self._services, self._on_names, self._tell_service, network)
         self._log_clock = LogClock(self._context.clock)
         self._meter = Meter(objects, self._pods, clock)
-        self._streams = Streams(objects, self._pods, self._context)
+        self._built_in = BuiltInPods(objects, clock)
+        self._streams = Streams(objects, self._pods, self._context, self._built_in)
 
     @property
     def streams(self) -> PodStreams:
@@ -127,6 +130,10 @@ class Node:
         return Machine(
             context.images, path=path, refused=context.refused, is_shared=context.network.ranges is None
         )
+
+    def show(self, logs: Mapping[str, RecentLines]) -> None:
+        """Pods that show parts of this program have these logs; nothing of them is started."""
+        self._built_in.logs = logs
 
     @property
     def lacks(self) -> str:
@@ -272,7 +279,10 @@ class Node:
     def _follow(self, pod: Mapping[str, Any], is_gone: bool = False) -> None:
         metadata = pod["metadata"]
         uid = metadata["uid"]
-        if uid in self._pods:
+        if self._built_in.lines_of(pod) is not None:
+            if not is_gone:
+                self._built_in.follow(pod)
+        elif uid in self._pods:
             self._pods[uid].wake()
         elif is_gone and not self._context.pod_folder(uid).exists():
             return

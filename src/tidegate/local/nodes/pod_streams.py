@@ -11,6 +11,7 @@ from typing import Any
 
 from tidegate.kube.resource import PODS, ApiError
 from tidegate.local.nodes import attaching, container_logs
+from tidegate.local.nodes.built_in import BuiltInPods
 from tidegate.local.nodes.context import NodeContext
 from tidegate.local.nodes.network.pod_networks import LOOPBACK
 from tidegate.local.nodes.places.pod_place import has_network
@@ -27,8 +28,11 @@ LOOK_S = 1.0
 class Streams:
     """Implements `PodStreams`."""
 
-    def __init__(self, objects: Objects, pods: Mapping[str, PodTask], context: NodeContext) -> None:
+    def __init__(
+        self, objects: Objects, pods: Mapping[str, PodTask], context: NodeContext, built_in: BuiltInPods
+    ) -> None:
         self._objects = objects
+        self._built_in = built_in
         self._pods = pods
         self._context = context
 
@@ -38,6 +42,10 @@ class Streams:
         """See `PodStreams.logs`. Finished pods are read from what they left on disk."""
         pod = self._pod(namespace, name)
         wanted = _named(pod, container)
+        if self._built_in.lines_of(pod) is not None:
+            async for chunk in self._built_in.read(pod, options):
+                yield chunk
+            return
         instance = self._instance(pod, wanted, options.previous)
         async for chunk in container_logs.read(instance, options, self._context.clock):
             yield chunk
@@ -63,6 +71,8 @@ class Streams:
     async def connect(self, namespace: str, name: str, port: int) -> Ends:
         """See `PodStreams.connect`."""
         pod = self._pod(namespace, name)
+        if self._built_in.lines_of(pod) is not None:
+            raise self._built_in.refusal(pod)
         address = (pod.get("status") or {}).get("podIP")
         if not address or _is_over(pod):
             raise ApiError(400, "BadRequest", f'pod "{name}" is not running')
@@ -99,6 +109,8 @@ class Streams:
         return pod
 
     def _inside(self, pod: Mapping[str, Any], container: str) -> Inside:
+        if self._built_in.lines_of(pod) is not None:
+            raise self._built_in.refusal(pod)
         wanted = container or pod["spec"]["containers"][0]["name"]
         task = self._pods.get(pod["metadata"]["uid"])
         for one in task.containers if task else []:

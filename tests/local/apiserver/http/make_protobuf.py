@@ -31,6 +31,7 @@ ROOTS = {
     "networking/v1": "Ingress NetworkPolicy",
     "storage/v1": "StorageClass",
     "scheduling/v1": "PriorityClass",
+    "admissionregistration/v1": "ValidatingWebhookConfiguration MutatingWebhookConfiguration",
     "meta/v1": "DeleteOptions",
     "authentication/v1": "TokenRequest TokenReview SelfSubjectReview",
     "authorization/v1": "SubjectAccessReview LocalSubjectAccessReview SelfSubjectAccessReview "

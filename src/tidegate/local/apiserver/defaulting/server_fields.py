@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tidegate.base.problems import Problem
+from tidegate.local.apiserver.defaulting import api_services
 from tidegate.local.apiserver.defaulting.account_volume import PREFIX, mount_account
 from tidegate.local.apiserver.defaulting.node_ports import NodePorts
 from tidegate.local.apiserver.defaulting.service_addresses import (
@@ -89,6 +90,8 @@ class Completion:
             self._mount_account(kind, new)
         if kind.key == _DAEMON_SETS and old is not None:
             _count_templates(new, old)
+        if kind.key == api_services.API_SERVICES:
+            api_services.report(new, old, now)
         if kind.key == CRD_KEY and not any(crd_problems(new)):
             establish(new, old, now)
         return []

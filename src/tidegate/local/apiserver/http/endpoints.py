@@ -24,6 +24,7 @@ from tidegate.local.apiserver.authorization import escalation
 from tidegate.local.apiserver.authorization.access import Access, User, forbidden
 from tidegate.local.apiserver.control_plane import Plane
 from tidegate.local.apiserver.http import protobuf, requests
+from tidegate.local.apiserver.http.installers import hidden_from, narrowed
 from tidegate.local.apiserver.http.list_options import (
     EXACT,
     check_list_options,
@@ -37,7 +38,9 @@ from tidegate.local.apiserver.kinds import SCALES, Kind
 from tidegate.local.apiserver.paths import Path, flag, number
 from tidegate.local.apiserver.printing.tables import SHAPES, Renderer, decode, shape_of
 from tidegate.local.apiserver.reads import Query
+from tidegate.local.apiserver.refusals import not_found
 from tidegate.local.apiserver.scale import scale_of
+from tidegate.local.apiserver.writing.parts import is_free
 from tidegate.local.apiserver.writing.pod_requests import BINDING, EVICTION, PodRequests
 from tidegate.local.apiserver.writing.verbs import Target, Written
 from tidegate.local.objects import Object
@@ -178,12 +181,15 @@ class Endpoints:
         reads, query = self._plane.reads, request.query
         if verb == "watch":
             watched = self._renderer(request, kind)
-            return await self._watches.serve(request, kind, asked_of(path, query), watched)
+            asked = asked_of(path, query, hidden=hidden_from(request))
+            return await self._watches.serve(request, kind, asked, watched)
         renderer = self._renderer(request, kind, is_list=verb == "list")
         now = self._clock.now()
         check_version(query, reads.version)
         if verb == "get":
             row = reads.get(kind, path.namespace, path.name)
+            if hidden_from(request) and is_free(row):
+                raise not_found(kind, path.name)
             return json_answer(renderer.one(row, now))
         check_list_options(query, is_watch=False)
         page = reads.list(kind, _list_query(request, path))
@@ -264,7 +270,7 @@ def _list_query(request: web.Request, path: Path) -> Query:
     is_whole = query.get("resourceVersion") == "0" and not query.get("continue")
     return Query(
         namespace=path.namespace,
-        labels=query.get("labelSelector", ""),
+        labels=narrowed(query.get("labelSelector", ""), hidden_from(request)),
         fields=query.get("fieldSelector", ""),
         limit=0 if is_whole else max(0, number(query, "limit") or 0),
         continue_token=query.get("continue", ""),

@@ -33,6 +33,7 @@ _PACKAGES = {
     "networking.k8s.io": "networking/v1",
     "storage.k8s.io": "storage/v1",
     "scheduling.k8s.io": "scheduling/v1",
+    "admissionregistration.k8s.io": "admissionregistration/v1",
     "authentication.k8s.io": "authentication/v1",
     "authorization.k8s.io": "authorization/v1",
 }

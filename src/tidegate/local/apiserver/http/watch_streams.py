@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tidegate.kube.resource import ApiError
 from tidegate.kube.responses import JSON_TYPE, cut_off, open_stream
+from tidegate.local.apiserver.http.installers import narrowed
 from tidegate.local.apiserver.http.list_options import check_list_options, version_asked
 from tidegate.local.apiserver.http.watches import INITIAL_EVENTS_END, Feeds, Watcher, error_line, expired
 from tidegate.local.apiserver.kinds import Kind
@@ -40,8 +41,10 @@ class Asked:
     timeout_s: float
 
 
-def asked_of(path: Path, query: Mapping[str, str]) -> Asked:
-    """What a watch request asks for; 422 for parameters that mean nothing together."""
+def asked_of(path: Path, query: Mapping[str, str], hidden: str = "") -> Asked:
+    """What a watch request asks for, without what is `hidden` from the client; 422 for parameters that mean
+    nothing together.
+    """
     fields = query.get("fieldSelector", "")
     if path.name:
         fields = f"{fields},metadata.name={path.name}" if fields else f"metadata.name={path.name}"
@@ -52,7 +55,7 @@ def asked_of(path: Path, query: Mapping[str, str]) -> Asked:
     timeout_s = number(query, "timeoutSeconds")
     return Asked(
         namespace=path.namespace,
-        labels=query.get("labelSelector", ""),
+        labels=narrowed(query.get("labelSelector", ""), hidden),
         fields=fields,
         version=None if is_list else version,
         has_initial=is_list or (version is None and "sendInitialEvents" not in query),

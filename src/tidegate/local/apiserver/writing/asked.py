@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tidegate.local.apiserver.kinds import Kind
+from tidegate.local.apiserver.storage.stored_object import Place
 from tidegate.local.apiserver.writing.owners import By
 from tidegate.local.apiserver.writing.review import Decoding, FieldValidation
 from tidegate.local.objects import Object
@@ -19,6 +20,10 @@ class Target(NamedTuple):
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+
+    @property
+    def place(self) -> Place:
+        return (self.namespace, self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,13 @@ from tidegate.local.apiserver.defaulting import builtin_kinds
 from tidegate.local.apiserver.defaulting.server_fields import Completion
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.patching.patches import PatchType, patched
-from tidegate.local.apiserver.refusals import already_exists, forbidden, not_allowed, not_found
+from tidegate.local.apiserver.refusals import (
+    already_exists,
+    ending_namespace,
+    no_namespace,
+    not_allowed,
+    not_found,
+)
 from tidegate.local.apiserver.scale import scale_of, scaled
 from tidegate.local.apiserver.storage.journal import mark
 from tidegate.local.apiserver.storage.store import Store
@@ -35,6 +41,7 @@ from tidegate.local.apiserver.writing.owners import (
     owned_by,
     sent_owners,
 )
+from tidegate.local.apiserver.writing.parts import Parts, is_free
 from tidegate.local.apiserver.writing.review import Decoding, FieldValidation, Review
 from tidegate.local.apiserver.writing.update import (
     bump_generation,
@@ -79,6 +86,11 @@ class Verbs:
         self._clock = clock
         self._review = Review(admissions, self._node)
         self._completion = completion
+        self._parts = Parts()
+
+    def keep(self, parts: Parts) -> None:
+        """From now on these objects stay as they are, whoever writes or deletes them."""
+        self._parts = parts
 
     def _node(self) -> Object | None:
         row = self._store.newest("nodes", ("", NODE))
@@ -127,14 +139,15 @@ class Verbs:
         _check_endpoint(target)
 
         def decide() -> _Decided:
-            row = self._store.newest(target.kind.key, (target.namespace, target.name))
+            row = self._store.newest(target.kind.key, target.place)
             if row is None and target.subresource:
                 raise not_found(target.kind, target.name)
-            live = None if row is None else self._shown(target)
+            # Nobody owns fields of a part: there is nothing to be in conflict with.
+            is_part = self._parts.asked_for(target, options) is not None
+            live = None if row is None or is_part else self._shown(target)
             by = options.by._replace(subresource=target.subresource)
-            place = (target.namespace, target.name)
-            body, owners = applied(target.kind, place, live, wanted, by, self._clock.now())
-            write = self._create if live is None else self._update
+            body, owners = applied(target.kind, target.place, live, wanted, by, self._clock.now())
+            write = self._create if row is None or is_free(row) else self._update
             return write(target, body, options, owners)
 
         return await self._settle(target, decide)
@@ -166,9 +179,16 @@ class Verbs:
     ) -> _Decided:
         """`owners` of fields are those that an apply has found."""
         kind, now = target.kind, self._clock.now()
+        part = self._parts.asked_for(target, options)
+        if part is not None and is_free(self._store.newest(kind.key, part.place)):
+            decided = self._update(target, body, options, is_new=True)
+            return decided._replace(written=replace(decided.written, is_created=True))
         warnings = self._review.decode(kind, body, options.decoding)
         self._check_home(target)
         kind, body = self._stored(kind, body)
+        if part is not None:
+            warnings += part.said(body, None)
+            body, owners = part.kept(body, None, is_installed=True), []
         if body["metadata"].get("resourceVersion"):
             raise ApiError(400, "BadRequest", "resourceVersion should not be set on objects to be created")
         mint(kind, body["metadata"], now)
@@ -185,7 +205,7 @@ class Verbs:
         warnings += self._review.check(kind, body, None, options.field_validation, problems)
         owners = of_new(kind, body, options.by, now) if owners is None else owners
         body = owned_by(body, owners)
-        if self._store.newest(kind.key, (target.namespace, target.name)) is not None:
+        if self._store.newest(kind.key, target.place) is not None:
             raise already_exists(target.kind, target.name)
         decided = self._store_new("ADDED", target, body, None, options)
         if kind.key == _NAMESPACES:
@@ -202,21 +222,40 @@ class Verbs:
         self._review.decode(own, converted, Decoding("Ignore"))
         return own, converted
 
+    def _restore(self, gone: Target) -> None:
+        """Parts of this program are there again in the same group commit."""
+        for part in self._parts.lost_with(gone):
+            home = self._store.newest(_NAMESPACES, ("", part.place[0])) if part.place[0] else None
+            if not part.place[0] or (home is not None and not home.is_deleting):
+                self._put_beside(Target(part.kind, *part.place), part.fresh())
+
     def _furnish(self, namespace: str, options: Options) -> None:
         """What every namespace has, in the same group commit."""
         if options.is_dry_run:
             return
         for kind, name, content in self._furniture:
             body = {"metadata": {"name": name, "namespace": namespace}, **content}
-            claim(kind, namespace, name, body)
-            commit = self._create(Target(kind, namespace, name), body, _PLAIN).commit
-            if commit is not None:
-                # The namespace's own commit is awaited, and fails with this one.
-                commit.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._put_beside(Target(kind, namespace, name), body)
+
+    def _put_beside(self, target: Target, body: Object) -> None:
+        """What is not there yet, in the group commit of a write that is awaited, and fails with this one."""
+        if self._store.newest(target.kind.key, target.place) is not None:
+            return
+        claim(target.kind, target.namespace, target.name, body)
+        commit = self._create(target, body, _PLAIN).commit
+        if commit is not None:
+            commit.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _update(
-        self, target: Target, body: Object, options: Options, owners: Owners | None = None
+        self,
+        target: Target,
+        body: Object,
+        options: Options,
+        owners: Owners | None = None,
+        *,
+        is_new: bool = False,
     ) -> _Decided:
+        """`is_new`: a part is created that is there."""
         kind, now = target.kind, self._clock.now()
         row = self._newest(target)
         old = row.parse()
@@ -225,6 +264,10 @@ class Verbs:
         check_preconditions(kind, old, meta, is_patch=options.is_patch)
         warnings = self._review.decode(kind, body, options.decoding)
         kind, body = self._stored(kind, body)
+        part = self._parts.asked_for(target, options)
+        if part is not None:
+            warnings += part.said(body, None if is_new else old)
+            body, owners = part.kept(body, old, is_installed=is_new), []
         new = merged(kind, target.subresource, old, body)
         problems = []
         if not target.subresource:
@@ -256,6 +299,11 @@ class Verbs:
         old = row.parse()
         new, is_gone = deleted(kind, old, deletion, self._clock.now())
         warnings = self._review.farewell(kind, old)
+        part = self._parts.find(target)
+        if part is not None:
+            warnings.append(part.farewell())
+            # A definition of ours goes and comes in one moment, and its objects stay.
+            new, is_gone = (old, True) if part.is_definition else (new, is_gone)
         if not is_gone:
             self._completion.mark_terminating(kind, new, old, self._clock.now())
             if same(new, old):
@@ -291,25 +339,26 @@ class Verbs:
             return _Decided(Written(body_of(kind, row)))
         row = row_of(body, self._store.next_version())
         commit = self._store.submit(kind.key, type, row, mark(kind, type, row, body, self._clock.now()))
+        if type == "DELETED":
+            self._restore(target)
         return _Decided(Written(body_of(kind, row)), commit)
 
     async def _settle(self, target: Target, decide: Callable[[], _Decided]) -> Written:
         """Decides now, answers when all that the answer rests on is committed."""
-        key, place = target.kind.key, (target.namespace, target.name)
         try:
             decided = decide()
         except ApiError:
-            under_way = self._store.settled(key, place)
+            under_way = self._store.settled(target.kind.key, target.place)
             if under_way is not None:
                 await under_way
             raise
-        commit = decided.commit or self._store.settled(key, place)
+        commit = decided.commit or self._store.settled(target.kind.key, target.place)
         if commit is not None:
             await commit
         return decided.written
 
     def _newest(self, target: Target) -> Row:
-        row = self._store.newest(target.kind.key, (target.namespace, target.name))
+        row = self._store.newest(target.kind.key, target.place)
         if row is None:
             raise not_found(target.kind, target.name)
         return row
@@ -334,22 +383,9 @@ class Verbs:
             return
         home = self._store.newest(_NAMESPACES, ("", target.namespace))
         if home is None:
-            raise ApiError(
-                404,
-                "NotFound",
-                f'namespaces "{target.namespace}" not found',
-                {"name": target.namespace, "kind": _NAMESPACES},
-            )
+            raise no_namespace(target.namespace)
         if home.is_deleting:
-            why = (
-                f"unable to create new content in namespace {target.namespace} because it is being terminated"
-            )
-            cause = {
-                "reason": "NamespaceTerminating",
-                "message": f"namespace {target.namespace} is being terminated",
-                "field": "metadata.namespace",
-            }
-            raise forbidden(kind, target.name, why, [cause])
+            raise ending_namespace(kind, target.name, target.namespace)
 
 
 def _check_endpoint(target: Target) -> None:
