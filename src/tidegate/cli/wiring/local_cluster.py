@@ -112,17 +112,13 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """A local cluster that serves; everything ends, in order, when the block is left."""
     clock = clock or SystemClock()
     neighbours, foretold = Neighbours(), Foretold()
-    judged = part_logs.refusals_told(partial(admit, neighbours=neighbours))
-    refusing = [judged, parts.refusal] if settings.shows_parts else [judged]
-    network, plane = await _opened(settings, clock, [*refusing, foretold])
+    network, plane = await _opened(settings, clock, [partial(admit, neighbours=neighbours), foretold])
     stack = AsyncExitStack()
     try:
         logs = stack.enter_context(part_logs.recorded(clock, settings.log_format))
         await _show_parts(plane, settings)
         neighbours.follow(plane.objects)
-        images = ImageMap(settings.images, settings.data_dir / "node" / ADDED) if settings.images else None
-        host = Host(hidden=own_places(settings.data_dir, [Path.cwd(), Path.home(), Path(sys.prefix)]))
-        node = Node(plane.objects, settings.data_dir / "node", clock, images, host, network)
+        node = _node(plane, settings, clock, network)
         foretold.join(node, plane.objects)
         node.show(logs if settings.shows_parts else {})
         metrics = Metrics()
@@ -197,7 +193,7 @@ async def _opened(
             settings.data_dir,
             clock,
             is_durable=settings.is_durable,
-            admissions=admissions,
+            admissions=_refusing(settings, admissions),
             hold=hold,
             services=service_network(network),
         )
@@ -205,6 +201,19 @@ async def _opened(
         await network.close(ends_pods=False)
         raise
     return network, plane
+
+
+def _refusing(settings: Settings, admissions: Sequence[Admission]) -> list[Admission]:
+    """These, and who keeps the parts of this program from being scaled; what is refused stands in a log."""
+    judged = [part_logs.refusals_told(one) for one in admissions]
+    return [*judged, parts.refusal] if settings.shows_parts else judged
+
+
+def _node(plane: Plane, settings: Settings, clock: Clock, network: PodNetwork) -> Node:
+    folder = settings.data_dir / "node"
+    images = ImageMap(settings.images, folder / ADDED) if settings.images else None
+    host = Host(hidden=own_places(settings.data_dir, [Path.cwd(), Path.home(), Path(sys.prefix)]))
+    return Node(plane.objects, folder, clock, images, host, network)
 
 
 async def _controllers(
