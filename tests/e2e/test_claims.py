@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import threading
 import time
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from parts.redis_servers import starting
+from parts.redis_servers import RedisProcess, starting
 from parts.up import ROOT, Up, needs_redis
+from parts.waiting import wait_until
 from tidegate.cli.demo import pipeline_check
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
@@ -80,7 +82,7 @@ MESSAGES = [*(f"plain-{number}" for number in range(20)), "shaky-0", "shaky-1", 
 KILLS = [(number, mode) for number in range(1, 7) for mode in ("before", "after")]
 
 
-def manifests(address: str) -> str:
+def manifests(address: str, worker: str = WORKER, lease_s: int = 120) -> str:
     return f"""
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -95,6 +97,7 @@ metadata:
     tidegate.dev/claim: "true"
     tidegate.dev/claim-attempts: "2"
     tidegate.dev/claim-dead-letter: bad
+    tidegate.dev/claim-lease: "{lease_s}"
 spec:
   pollingInterval: 1
   maxReplicaCount: 3
@@ -108,7 +111,7 @@ spec:
         containers:
           - name: worker
             image: busybox
-            command: [sh, -c, {json.dumps(WORKER)}]
+            command: [sh, -c, {json.dumps(worker)}]
             volumeMounts: [{{name: log, mountPath: /data}}]
         volumes: [{{name: log, persistentVolumeClaim: {{claimName: log}}}}]
   triggers:
@@ -229,3 +232,68 @@ def held(up: Up) -> list[str]:
     """Jobs that our finalizer keeps."""
     jobs = up.get("jobs", "-l", "scaledjob.keda.sh/name=killed")["items"]
     return [one["metadata"]["name"] for one in jobs if one["metadata"].get("finalizers")]
+
+
+GATED = """
+set -eu
+note() { echo "$(date +%s.%N) $1 $KEDA_TASK_DATA $KEDA_TASK_ID $KEDA_TASK_ATTEMPT" >> /data/runs.log; }
+note begins
+until [ -e /data/go ]; do sleep 0.2; done
+note ends
+"""
+
+
+class Leases:
+    """What a Redis says of the leases of its list."""
+
+    def __init__(self, server: RedisProcess) -> None:
+        self.server = server
+
+    def now_ms(self) -> float:
+        seconds, microseconds = self.server.call("TIME")
+        return float(seconds) * 1000 + float(microseconds) / 1000
+
+    def ends(self) -> list[float]:
+        flat = self.server.call("ZRANGE", OWN + "leases", 0, -1, "WITHSCORES")
+        return [float(end) for end in flat[1::2]]
+
+    def last(self, count: int, moment: float) -> bool:
+        """Whether so many are held, all for longer than until this moment."""
+        ends = self.ends()
+        return len(ends) == count and min(ends) > moment
+
+
+@pytest.mark.xdist_group("claims-killed")
+def test_neither_a_broker_that_restarts_nor_a_process_that_stops_for_a_lease_doubles_a_job(up: Up) -> None:
+    needs_redis()
+    with starting() as start:
+        server = start("--appendonly", "yes", "--appendfsync", "always")
+        leases, names = Leases(server), [f"plain-{number}" for number in range(5)]
+        up.kubectl("apply", "-f", "-", stdin=manifests(server.address, GATED, 3))
+        folder = up.folder / "node" / "volumes" / up.get("pvc", "log")["metadata"]["uid"]
+        server.call("RPUSH", "jobs", *names)
+        up.until("three Jobs work", lambda: len(runs(folder)) == 3)
+
+        server.kill()
+        server.start()
+        before = max(leases.ends())
+        up.until("all are held on", lambda: leases.last(3, before))
+
+        assert up.process is not None
+        up.process.send_signal(signal.SIGSTOP)
+        try:
+            wait_until(lambda: max(leases.ends()) < leases.now_ms(), "every lease is over", 30)
+            stopped = leases.now_ms()
+        finally:
+            up.process.send_signal(signal.SIGCONT)
+        up.until("all are held again", lambda: leases.last(3, stopped))
+        assert len(runs(folder)) == 3
+
+        (folder / "go").touch()
+        up.until("everything has ended", lambda: server.call("HLEN", OWN + "bodies") == 0)
+        up.until("no Job is held", lambda: held(up) == [])
+        lines = runs(folder)
+        assert overlapping(lines) == []
+        for what in ("begins", "ends"):
+            assert Counter(name for _, one, name, *_ in lines if one == what) == Counter(names)
+        assert set(server.call("KEYS", "*")) == set()
