@@ -110,6 +110,41 @@ def test_rounds_of_all_strategies_but_the_default_are_a_polling_interval_apart(
     assert rounds(object, Memory(), (0, 2), (1, 2), (20, 2), (30, 2)) == expected
 
 
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        # a message that has come back, told of at once
+        ([{"round": 7, "failed": True}], [0, 0, 2]),
+        ([{"round": 7, "failed": True}, {"round": 7, "failed": True}], [0, 0, 2]),
+        # somebody else works on
+        ([{"round": 7, "failed": True}, {"round": 6}], [1, 1, 1]),
+        ([{"round": 7, "failed": True}, {"round": 7, "failed": False}], [2, 2, 2]),
+        # what failed before does not count
+        ([{"round": 6, "failed": True}, {"round": 7, "failed": False}], [2, 2, 2]),
+        ([], [2, 2, 2]),
+    ],
+)
+def test_a_round_that_has_failed_whole_is_followed_a_polling_interval_later(
+    jobs: list[dict[str, Any]], expected: list[int]
+) -> None:
+    object = scaled_job(pollingInterval=30)
+    views = tuple(
+        JobView(
+            f"crunch-{n}", round=one["round"], is_finished="failed" in one, is_failed=one.get("failed", False)
+        )
+        for n, one in enumerate(jobs)
+    )
+    found = []
+    for second in (2, 20, 30):
+        memory = Memory(round=7, last_round=LastRound(at(0), 3, at(0)))
+        view = trigger(2, target=1, when=at(second), snapshot=views)
+        decision = decide_scaled_job(object, views, (view,), memory, at(second))
+        found.append(created(decision))
+        if not created(decision) and all(one.is_finished for one in views):
+            assert decision.due == at(30), "and is decided upon then"
+    assert found == expected
+
+
 def test_what_is_held_says_until_when_and_is_decided_upon_then() -> None:
     object = scaled_job(scalingStrategy={"strategy": "accurate"}, pollingInterval=30)
     memory = Memory(last_round=LastRound(at(0), 3))

@@ -131,7 +131,14 @@ def decide_scaled_job(
     return Decision(steps.memory, (*steps.actions, *saying), reasons, steps.due)
 
 
-def _start(object: ScaledJob, heard: Heard, running: Running, memory: Memory, now: datetime) -> Start:
+def _start(
+    object: ScaledJob,
+    heard: Heard,
+    running: Running,
+    memory: Memory,
+    now: datetime,
+    is_futile: bool,
+) -> Start:
     """How many Jobs to create. The minimum comes first: it does not depend on any reading."""
     if heard.missing is not None:
         return Start(0, (because(Code.TEMPLATE_MISSING, failure=heard.missing.message),), is_full=False)
@@ -147,7 +154,8 @@ def _start(object: ScaledJob, heard: Heard, running: Running, memory: Memory, no
     is_full = count < wanted or running.counted + count >= room.maximum
     round = whole_round(object.spec, heard.triggers, heard.summary, queue, running)
     before = (*reason_chain.counting_reasons(round), *_pending(strategy, running))
-    held = _held(object, heard, memory, count, due)
+    is_paced = pacing.is_paced(strategy) or is_futile
+    held = _held(object, heard, memory, count, due if is_paced else None)
     told = (held,) if held is not None else _outcome(round, count, wanted)
     if held is not None:
         count = 0
@@ -171,14 +179,15 @@ def _outcome(round: Round, count: int, wanted: int) -> tuple[Reason, ...]:
 
 
 def _held(object: ScaledJob, heard: Heard, memory: Memory, count: int, due: datetime | None) -> Reason | None:
-    """Why `count` Jobs for the queue are not created yet; None where nothing stands against them."""
+    """Why `count` Jobs for the queue are not created yet, those of a pace before `due`; None where nothing
+    stands against them."""
     if not count:
         return None
     if heard.summary.unread:
         return unread_reason(heard.summary, reason_chain.BEFORE)
     if pacing.is_spent(memory, heard.moments):
         return because(Code.JOBS_WAIT, count=count, queue=heard.queue.length)
-    if due is not None and pacing.is_paced(object.spec.scaling_strategy):
+    if due is not None:
         return _paced(object, count, due)
     return None
 
@@ -210,7 +219,8 @@ def _steps(
     now: datetime,
 ) -> Steps:
     """The round to create and the Jobs to delete."""
-    start = _start(object, heard, job_count.running_of(views, asked, memory.created), memory, now)
+    running = job_count.running_of(views, asked, memory.created)
+    start = _start(object, heard, running, memory, now, pacing.is_futile(views, memory))
     memory = replace(memory, is_full=start.is_full)
     reasons = (*reason_chain.failing(views), *start.reasons)
     actions: tuple[Action, ...] = ()

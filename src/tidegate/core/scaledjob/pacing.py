@@ -4,10 +4,13 @@
     towards the minimum                     a polling interval after the last round
     accurate, eager, custom                 the same, on a reading that is newer than the last round's
     default                                 on a reading that is newer than the last round's
+    default, where the last round failed    the same, a polling interval after it
 
 `default` alone counts the unfinished Jobs against the value, so with it a newer reading never asks twice
 for one message. The three others take a value for what nobody has taken yet: asked more often than their
-user has said, they start a Job for each time.
+user has said, they start a Job for each time. A message that comes back from a Job that has failed is told
+of at once where the source tells of changes: without a pace its Jobs would follow each other as fast as they
+fail.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from datetime import datetime, timedelta
 
 from tidegate.api.scaledjob import ScaledJob, ScalingStrategy
 from tidegate.core.triggers.state import interpret
-from tidegate.core.values import LastRound, Memory, TriggerView
+from tidegate.core.values import JobView, LastRound, Memory, TriggerView
 
 # Polls are never exactly one interval apart.
 _SLACK_S = 1.0
@@ -37,6 +40,12 @@ def next_round(object: ScaledJob, memory: Memory, now: datetime) -> datetime | N
 def is_paced(strategy: ScalingStrategy | None) -> bool:
     """Whether rounds of this strategy keep a polling interval apart."""
     return strategy is not None and strategy.strategy in ("accurate", "custom", "eager")
+
+
+def is_futile(jobs: tuple[JobView, ...], memory: Memory) -> bool:
+    """Whether every Job of the last round has failed, and no other is under way."""
+    last = [one for one in jobs if one.round == memory.round]
+    return bool(last) and all(one.is_failed for one in last) and all(one.is_finished for one in jobs)
 
 
 def is_spent(memory: Memory, moments: tuple[datetime, ...]) -> bool:
