@@ -10,11 +10,23 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import changes, deciding, families, hpas, machine, pod_networks, pods, push, rounds, startup
+from bench import (
+    changes,
+    deciding,
+    families,
+    hpas,
+    machine,
+    pod_networks,
+    pods,
+    push,
+    pushed,
+    rounds,
+    startup,
+)
 from bench.figures import Figure
 from bench.report import ended
 
-PARTS = ("deciding", "changes", "starting", "pods", "push", "rounds", "families", "hpas")
+PARTS = ("deciding", "changes", "starting", "pods", "push", "pushed", "rounds", "families", "hpas")
 DRY_WINDOW_S = 5.0
 
 
@@ -48,6 +60,12 @@ def _options() -> argparse.Namespace:
         help="of the families, measure this one (repeatable)",
     )
     parser.add_argument(
+        "--pushed",
+        choices=pushed.SOURCES,
+        action="append",
+        help="of the servers that tell of changes, measure this one (repeatable)",
+    )
+    parser.add_argument(
         "--stopped",
         action="store_true",
         help="poll nothing in the windows of rounds and families: their lower limits must be broken",
@@ -72,6 +90,9 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
         plan.append(("pods", partial(pods.measure, pods=count, window_s=window_s)))
     if "push" in wanted:
         plan.append(("pushes", partial(push.measure, pushes=options.pushes)))
+    if "pushed" in wanted:
+        for name in options.pushed or pushed.SOURCES:
+            plan.append((f"what {name} tells", partial(pushed.measure, name=name, pushes=options.pushes)))
     if "rounds" in wanted:
         for size in options.triggers:
             plan.append((f"{size:,} triggers", partial(rounds.measure, triggers=size, **quiet)))

@@ -1,0 +1,192 @@
+"""From a message to the decision it leads to, where the server tells of changes: polls are an hour apart."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.figures import Figure, goal, quantile
+from bench.servers import Up, port_of, redis_server
+from tidegate.kube.client import Client
+from tidegate.kube.config import load
+from tidegate.kube.resource import DEPLOYMENTS, SCALED_OBJECTS
+
+PUSHES = 60
+POLLING_S = 3600
+PATIENCE_S = 30.0
+QUIET_S = 1.2
+"""A watch wakes once a second: what a burst waits for is not measured here."""
+
+PART = "From push to decision"
+
+# The servers of the tests are those of the benchmark.
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A server that runs: its trigger, what puts a message there and what takes it away; both are told."""
+
+    trigger: dict[str, Any]
+    put: Callable[[], object]
+    take: Callable[[], object]
+    annotations: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def _redis(folder: Path) -> Iterator[Source]:
+    with redis_server(folder) as queue:
+        metadata = {"address": f"127.0.0.1:{port_of(queue)}", "listName": "work", "listLength": "1"}
+        trigger = {"type": "redis", "metadata": metadata}
+        yield Source(trigger, lambda: queue.rpush("work", 1), lambda: queue.delete("work"))
+
+
+@contextmanager
+def _postgresql(_folder: Path) -> Iterator[Source]:
+    from parts.postgresql_server import PostgresqlServer
+
+    with PostgresqlServer() as server:
+        server.query("CREATE TABLE work (id int)")
+        metadata = {
+            "host": "127.0.0.1",
+            "port": str(server.port),
+            "userName": server.login,
+            "dbName": "postgres",
+            "sslmode": "disable",
+            "passwordFromEnv": "PASSWORD",
+            "query": "SELECT count(*) FROM work",
+            "targetQueryValue": "1",
+        }
+        yield Source(
+            {"type": "postgresql", "metadata": metadata},
+            lambda: server.query("WITH put AS (INSERT INTO work VALUES (1)) SELECT pg_notify('work', '')"),
+            lambda: server.query("WITH gone AS (DELETE FROM work) SELECT pg_notify('work', '')"),
+            {"tidegate.dev/listen": "work"},
+            {"PASSWORD": server.password},
+        )
+
+
+@contextmanager
+def _etcd(_folder: Path) -> Iterator[Source]:
+    from parts.etcd_server import EtcdServer
+
+    with EtcdServer() as server:
+        server.put("work", "0")
+        metadata = {"endpoints": server.address, "watchKey": "work", "value": "1"}
+        yield Source(
+            {"type": "etcd", "metadata": metadata},
+            lambda: server.put("work", "1"),
+            lambda: server.put("work", "0"),
+        )
+
+
+SOURCES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
+    "redis": _redis,
+    "etcd": _etcd,
+}
+
+
+def measure(folder: Path, name: str, pushes: int = PUSHES) -> list[Figure]:
+    """A message at a time, at random moments, for a Deployment at zero; a watch sees `spec.replicas`."""
+    with SOURCES[name](folder) as source:
+        up = Up(folder / "state")
+        try:
+            waits = asyncio.run(_pushes(up, source, pushes))
+        finally:
+            up.stop()
+    means = f"a message is put → a watch shows the Deployment's new replicas, {pushes} messages, no poll"
+    return [
+        Figure(PART, f"`{name}` p50", quantile(waits, 0.5) * 1e3, "ms", means),
+        Figure(PART, f"`{name}` p99", quantile(waits, 0.99) * 1e3, "ms", means, goal("<", 250)),
+    ]
+
+
+class _Replicas:
+    """The Deployment's replicas as a watch shows them."""
+
+    def __init__(self) -> None:
+        self.now = -1
+        self._is_changed = asyncio.Event()
+
+    async def follow(self, client: Client, opened: asyncio.Event) -> None:
+        async for event in client.watch(DEPLOYMENTS, "default", on_open=opened.set):
+            if event.type != "BOOKMARK":
+                self.now = msgspec.json.decode(event.raw)["spec"].get("replicas", 1)
+                self._is_changed.set()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while self.now != count:
+                self._is_changed.clear()
+                await self._is_changed.wait()
+
+
+async def _pushes(up: Up, source: Source, pushes: int) -> list[float]:
+    client, seen, opened = Client(load(up.kubeconfig)), _Replicas(), asyncio.Event()
+    waits: list[float] = []
+    chance = random.Random(1)
+    following = asyncio.create_task(seen.follow(client, opened))
+    try:
+        await opened.wait()
+        await client.create(DEPLOYMENTS, "default", deployment(source))
+        await client.create(SCALED_OBJECTS, "default", scaled_object(source))
+        await seen.until(0)
+        for number in range(pushes + 1):
+            await asyncio.sleep(QUIET_S + chance.random())
+            began_s = time.monotonic()
+            await asyncio.to_thread(source.put)
+            await seen.until(1)
+            # The first one also pays for the object's own arrival.
+            if number:
+                waits.append(time.monotonic() - began_s)
+            await asyncio.sleep(QUIET_S)
+            await asyncio.to_thread(source.take)
+            await seen.until(0)
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+        await client.close()
+    return waits
+
+
+def deployment(source: Source) -> dict[str, Any]:
+    env = [{"name": name, "value": value} for name, value in source.env.items()]
+    container = {"name": "worker", "image": "worker", "command": ["sleep", "3600"], "env": env}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "worker", "namespace": "default"},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "worker"}},
+            "template": {
+                "metadata": {"labels": {"app": "worker"}},
+                "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
+            },
+        },
+    }
+
+
+def scaled_object(source: Source) -> dict[str, Any]:
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "worker", "namespace": "default", "annotations": source.annotations},
+        "spec": {
+            "pollingInterval": POLLING_S,
+            "cooldownPeriod": 0,
+            "maxReplicaCount": 1,
+            "scaleTargetRef": {"name": "worker"},
+            "triggers": [source.trigger],
+        },
+    }
