@@ -107,7 +107,7 @@ class Count:
             sum(one.round_trips for one in adapters),
             sum(one.connections for one in adapters),
             operator.steps.writer.status_writes,
-            operator.steps.decisions,
+            operator.steps.tallies.decisions.total(),
             operator.rounds.counters.answers,
             operator.rounds.counters.questions,
         )
