@@ -97,6 +97,10 @@ class QueryConnection:
     async def close(self) -> None:
         raise NotImplementedError
 
+    async def give_up(self) -> None:
+        """Ends the connection that queries are sent on; the next list opens another."""
+        await self.close()
+
     # --- what a subclass does
 
     async def _open(self) -> None:
@@ -123,7 +127,7 @@ class QueryConnection:
                     await self._open()
                     await self._ask(waiting, found)
             except TimeoutError:
-                await self.close()
+                await self.give_up()
                 answer = f"not answered within {self._surroundings.queries_s:g} s"
                 if any(one in found for one in due):
                     # The one that was asked last; it rests, so that the next list gets further.
@@ -132,7 +136,7 @@ class QueryConnection:
                 self._give_up(due, found, answer)
                 return
             except Cut as error:
-                await self.close()
+                await self.give_up()
                 waiting = [one for one in waiting if one not in found]
                 if suspect is not None:
                     if len(found) == before:
@@ -149,7 +153,7 @@ class QueryConnection:
                 return
             except asyncio.CancelledError:
                 # What is under way would be taken for the answer to the next query.
-                await self.close()
+                await self.give_up()
                 raise
             waiting = [one for one in waiting if one not in found]
             if not waiting:

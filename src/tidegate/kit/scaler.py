@@ -30,13 +30,15 @@ class Scope:
     """What a scaler may know of its object. `is_metric_source`: a formula consumes its value.
 
     `name` is for servers that are told whom they answer; nothing else may depend on it. `interval_s` is the
-    polling interval: what was seen longer ago is of the poll before.
+    polling interval: what was seen longer ago is of the poll before. `channel` is where the trigger's server
+    tells of changes, as an annotation of the object says; "" where none does.
     """
 
     namespace: str
     is_metric_source: bool = False
     name: str = ""
     interval_s: float = 30.0
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,12 @@ class Described(Polled):
 
 @declared
 class Pushed(Polled):
-    """Is polled as others are, and woken in between: its server can say when something has changed."""
+    """Is polled as others are, and woken in between: its server can say when something has changed.
+
+    `has_channels`: it says so on a channel, which an annotation names (`scope.channel`).
+    """
+
+    has_channels: ClassVar[bool] = False
 
     def watch(self) -> Question | None:
         """What to keep open at the server (see `Watchable` in the connections); None: only poll."""

@@ -28,6 +28,7 @@ from tidegate.review.notices.annotations import allowed_namespaces_notices, anno
 from tidegate.review.notices.claims import claim_notices, claim_refusals
 from tidegate.review.notices.event_sources import event_source_notices
 from tidegate.review.notices.likely_mistakes import likely_mistakes
+from tidegate.review.notices.listening import listen_notices
 from tidegate.review.scaling_modifiers import formula_problems
 
 Object = dict[str, Any]
@@ -121,7 +122,7 @@ def _of_new_annotations(new: Object, old: Object) -> list[str]:
     except TidegateError:
         return []
     if isinstance(object, ScaledObject | ScaledJob):
-        told = iter((*annotation_notices(object), *claim_notices(object)))
+        told = iter((*annotation_notices(object), *claim_notices(object), *listen_notices(object)))
     elif isinstance(object, TriggerAuthentication | ClusterTriggerAuthentication):
         told = allowed_namespaces_notices(object)
     else:

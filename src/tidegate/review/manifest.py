@@ -29,6 +29,7 @@ from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Described, Native, Polled, Scaler, Scope
 from tidegate.review.metric_targets import target_problem
 from tidegate.review.notices.claims import claim_notices
+from tidegate.review.notices.listening import channel_for, listen_notices
 from tidegate.review.notices.other_names import other_names
 from tidegate.review.notices.resource_requests import request_notices
 from tidegate.review.notices.without_effect import without_effect
@@ -138,6 +139,7 @@ def review(
     notices += other_names(object)
     notices += without_effect(object)
     notices += claim_notices(object, plans[0].scaler if plans else None)
+    notices += listen_notices(object)
     return Review(_short(problems), tuple(plans), _short(notices), composite)
 
 
@@ -171,7 +173,8 @@ def _planned(
         object.metadata.name,
         float(object.spec.polling_s),
     )
-    scope = Scope(namespace, is_metric_source(object), name, interval_s)
+    channel = channel_for(object, index)
+    scope = Scope(namespace, is_metric_source(object), name, interval_s, channel)
     built = reading.build(kind, trigger, sources, scope)
     if isinstance(built, tuple):
         return TriggerPlan(index, trigger, problems=tuple(_placed(index, problem) for problem in built))

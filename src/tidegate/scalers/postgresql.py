@@ -42,9 +42,13 @@ afterwards. The server stops a query after 6 seconds; one that was stopped is as
 pause, so that it does not hold up the others.
 
 A ScaledJob can claim rows, one Job for each: see [claimed work](../../claims.md).
-At an Azure Database for PostgreSQL an identity can ask instead of a password: see
-[Azure identities](../authentication/azure.md). The five parts name the server then, `userName` the identity's
-role in it, and the server's certificate is always verified.
+At an Azure Database for PostgreSQL an identity can ask ([Azure identities](../authentication/azure.md)). The
+five parts name the server then, `userName` its role there, and the certificate is always verified.
+
+Between polls the query runs as soon as somebody does `NOTIFY` on a channel that an annotation of the object
+names (`tidegate.dev/listen: orders`; of several triggers `waiting=orders, mail=mails`), at most once a
+second. All channels of a server share one more connection. PgBouncer in transaction mode hands no
+notifications on, and a standby has none: then it is only polled, and `tidegate explain` says why.
 
 Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
 """
@@ -59,10 +63,16 @@ from typing import ClassVar
 from tidegate.base.problems import Problem
 from tidegate.kit.identity import IdentityToken, Provider
 from tidegate.kit.question import Ask
+from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
 from tidegate.kit.systems.azure_clouds import POSTGRESQL, database_audience
 from tidegate.kit.systems.calls import ROUND, Calls
-from tidegate.kit.systems.postgresql import SSL_MODES, PostgresqlServer, parse_connection
+from tidegate.kit.systems.postgresql import (
+    SSL_MODES,
+    PostgresqlChannel,
+    parse_connection,
+    server_of,
+)
 from tidegate.kit.systems.sql import SqlQuery, query_problems, sql_number
 from tidegate.kit.systems.sql_claims import ClaimedRows
 
@@ -71,13 +81,12 @@ _AM = (AUTHENTICATION, METADATA)
 
 
 @declared
-class PostgresqlQuery(ClaimedRows):
+class PostgresqlQuery(ClaimedRows, Pushed):
     types: ClassVar[tuple[str, ...]] = ("postgresql",)
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
-    cost: ClassVar[str] = (
-        "one connection; all queries of a server in one flight, each once, in a transaction of its own"
-    )
+    has_channels: ClassVar[bool] = True
+    cost: ClassVar[str] = "one connection, one more to listen; the queries of a server travel in one flight"
     calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "PostgreSQL 15, and PgBouncer 1.18 before it (real)"
 
@@ -125,22 +134,15 @@ class PostgresqlQuery(ClaimedRows):
         token = None
         if self.identity is not None:
             token = IdentityToken(self.identity, database_audience(self.host, POSTGRESQL))
-        object.__setattr__(self, "_server", PostgresqlServer(self._options(), token))
-
-    def _options(self) -> tuple[tuple[str, str], ...]:
-        if not self.connection or self.identity is not None:
-            parts = {"host": self.host, "port": self.port, "user": self.user_name, "dbname": self.db_name}
-            parts |= {"sslmode": self.sslmode, "password": self.password}
-            if self.identity is not None:
-                parts |= {"sslmode": "verify-full", "password": ""}
-            return tuple((name, value) for name, value in parts.items() if value)
-        try:
-            return parse_connection(self.connection)
-        except ValueError:
-            return ()  # `check` says why, and nobody is asked
+        parts = {"host": self.host, "port": self.port, "user": self.user_name, "dbname": self.db_name}
+        parts |= {"sslmode": self.sslmode, "password": self.password}
+        object.__setattr__(self, "_server", server_of(self.connection, parts, token))
 
     def metric_name(self) -> str:
         return "postgresql"
+
+    def watch(self) -> PostgresqlChannel | None:
+        return PostgresqlChannel(self._server, self.scope.channel) if self.scope.channel else None
 
     async def measure(self, ask: Ask, now: datetime) -> float:
         question = SqlQuery(self._server, self.query)

@@ -1,6 +1,7 @@
 """PostgreSQL: one connection per server, the queries of a list in flights of a hundred.
 
-`opening.py` connects, `flight.py` is the wire, `refusals.py` reads errors, `session.py` is the adapter.
+`opening.py` connects, `flight.py` is the wire, `refusals.py` reads errors, `session.py` is the adapter,
+`channels.py` is told of changes.
 """
 
 from __future__ import annotations

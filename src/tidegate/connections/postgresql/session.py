@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from psycopg import pq
 from psycopg.pq.abc import PGresult
 
-from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
+from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.feeds import Feed, Line
+from tidegate.connections.postgresql.channels import open_channels
 from tidegate.connections.postgresql.flight import Excess, Flight, Lost, Outcome
 from tidegate.connections.postgresql.opening import Connection, open_connection
 from tidegate.connections.postgresql.refusals import MOST_WORDS, read_refusal
@@ -23,7 +25,8 @@ from tidegate.connections.queries import (
     too_much,
     too_slow,
 )
-from tidegate.kit.systems.postgresql import PostgresqlServer
+from tidegate.kit.question import Question
+from tidegate.kit.systems.postgresql import PostgresqlChannel, PostgresqlServer
 from tidegate.kit.systems.sql import NO_ROW, SqlQuery
 
 IN_FLIGHT = 100
@@ -42,8 +45,28 @@ class PostgresqlConnection(QueryConnection):
         self._at = server
         self._connection: Connection | None = None
         self._flight: Flight | None = None
+        self._feed = Feed(self._open_line)
+
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        """See `Watchable`: whether somebody notifies a channel."""
+        if not isinstance(question, PostgresqlChannel):
+            raise Unsupported(f"watch {type(question).__name__}", on=question.server.label())
+        await self._feed.watch(question.channel, pushed)
+
+    def is_watching(self, question: Question) -> bool:
+        """Whether the channel is listened to."""
+        return isinstance(question, PostgresqlChannel) and self._feed.is_watching(question.channel)
 
     async def close(self) -> None:
+        await self._feed.close()
+        await self.give_up()
+
+    async def _open_line(self) -> Line:
+        line = await open_channels(self._at, self._surroundings)
+        self.connections += 1
+        return line
+
+    async def give_up(self) -> None:
         connection, self._connection, self._flight = self._connection, None, None
         if connection is not None:
             await connection.close()
@@ -71,7 +94,7 @@ class PostgresqlConnection(QueryConnection):
                 await flight.land()
             except Excess as excess:
                 found[query] = too_much(self._label, str(excess))
-                await self.close()
+                await self.give_up()
                 return
             except Lost:
                 raise self._cut("the connection was closed") from None

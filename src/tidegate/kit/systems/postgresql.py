@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import unquote
@@ -49,6 +49,14 @@ class PostgresqlServer:
         return f"PostgreSQL {where}" + (f"/{database}" if database else "")
 
 
+@dataclass(frozen=True, slots=True)
+class PostgresqlChannel:
+    """To be watched: whether somebody does NOTIFY on the channel."""
+
+    server: PostgresqlServer
+    channel: str
+
+
 def parse_connection(text: str) -> Options:
     """The options of a connection string, a URI or `key=value …`. ValueError never repeats a value."""
     text = text.strip()
@@ -60,6 +68,22 @@ def parse_connection(text: str) -> Options:
     if options.get("sslmode", "prefer") not in SSL_MODES:
         raise ValueError(f"its sslmode is not one of {', '.join(SSL_MODES)}")
     return tuple((name, value) for name, value in options.items() if name not in GO_ONLY)
+
+
+def server_of(connection: str, parts: Mapping[str, str], token: IdentityToken | None) -> PostgresqlServer:
+    """By a connection string, else by its parts; a token stands for the password, and wants TLS.
+
+    A string that cannot be read gives no options: `parse_connection` says why, and nobody is asked.
+    """
+    if connection and token is None:
+        try:
+            return PostgresqlServer(parse_connection(connection))
+        except ValueError:
+            return PostgresqlServer(())
+    given = dict(parts)
+    if token is not None:
+        given |= {"sslmode": "verify-full", "password": ""}
+    return PostgresqlServer(tuple((name, value) for name, value in given.items() if value), token)
 
 
 _NAME = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*")

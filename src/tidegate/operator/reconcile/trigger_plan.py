@@ -21,6 +21,7 @@ from tidegate.auth.resolve import Options, Resolved, resolve
 from tidegate.base.errors import Failure, TidegateError
 from tidegate.base.problems import join
 from tidegate.core.claims.wishes import CLAIM, HELD
+from tidegate.core.listening import LISTEN
 from tidegate.core.values import MetricSpec, Reading, TriggerView
 from tidegate.kit.fetched import SourceQuestion
 from tidegate.kit.identity import not_offered
@@ -262,7 +263,7 @@ def basis(object: ScaledObject | ScaledJob, template: Object | Failure | None) -
 
     A generation knows nothing of annotations.
     """
-    prefixes = (PREFIX, CLAIM)
+    prefixes = (PREFIX, CLAIM, LISTEN)
     ours = {
         key: text
         for key, text in object.metadata.annotations.items()
