@@ -14,7 +14,7 @@ from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.writers import Writer
 from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
 from tidegate.kit.question import Question, Server
-from tidegate.kit.systems.claims import Command, Deliveries, Delivery, Done, Renewals, Result
+from tidegate.kit.systems.claims import Command, Deliveries, Delivery, Done, NotYet, Renewals, Result
 from tidegate.kit.systems.postgresql import PostgresqlServer
 from tidegate.kube.resource import JOBS
 from tidegate.operator.operator import Operator, Stance
@@ -32,6 +32,7 @@ class Claimed:
     holder: str
     at_s: float
     finished: int = 0
+    receipt: str = ""
 
 
 @dataclass
@@ -121,6 +122,64 @@ class ClaimBroker:
         return Deliveries(tuple(items), retry_s=max(0.0, min(due)) if due else None)
 
 
+class ReceiptBroker(ClaimBroker):
+    """One that knows messages by identity and receipt alone, as Azure does: it lists nothing that is held,
+    tells no body twice, counts no Jobs, and gives another receipt with every answer.
+    """
+
+    def _result(self, command: Command) -> Result:
+        ask, now_s = command.ask, self.clock.monotonic()
+        until_s = now_s + command.lease_s
+        if isinstance(ask, Renew):
+            lost = tuple(id for id in ask.ids if not self._fits(command, id))
+            renewed = [id for id in ask.ids if id not in lost]
+            return Renewals(lost, receipts=tuple((id, self._again(id, until_s)) for id in renewed))
+        if isinstance(ask, GiveBack):
+            for id in ask.ids:
+                if self._fits(command, id):
+                    self._again(id, now_s)
+            return Done()
+        if isinstance(ask, Release):
+            if self._fits(command, ask.id):
+                self._again(ask.id, now_s + ask.delay_s)
+            return Done(is_uncounted=True)
+        if isinstance(ask, Acknowledge | DeadLetter):
+            return self._ended(command, ask)
+        return super()._result(command)
+
+    def _ended(self, command: Command, ask: Acknowledge | DeadLetter) -> Result:
+        if ask.id not in self.claimed:
+            return Done()
+        if not self._fits(command, ask.id):
+            return NotYet()
+        if isinstance(ask, DeadLetter) and command.body is None:
+            self._again(ask.id, self.clock.monotonic())
+            return NotYet()
+        body = self.claimed.pop(ask.id).body
+        (self.done if isinstance(ask, Acknowledge) else self.dead).append(body)
+        return Done()
+
+    def _taken(self, command: Command, maximum: int, until_s: float) -> Deliveries:
+        if not maximum:
+            ours = [id for id, _ in command.receipts if self._fits(command, id)]
+            return Deliveries(held=tuple((id, self._again(id, until_s)) for id in ours))
+        given = [id for id, one in self.claimed.items() if one.at_s <= self.clock.monotonic()]
+        room = maximum - len(command.known)
+        while self.queue and len(given) < room:
+            given.append(f"{command.nonce}-{len(given)}")
+            self.claimed[given[-1]] = Claimed(self.queue.pop(0), "", until_s)
+        items = (Delivery(id, self.claimed[id].body, receipt=self._again(id, until_s)) for id in given[:room])
+        return Deliveries(tuple(items))
+
+    def _fits(self, command: Command, id: str) -> bool:
+        return id in self.claimed and self.claimed[id].receipt == command.receipt(id)
+
+    def _again(self, id: str, at_s: float) -> str:
+        one = self.claimed[id]
+        one.at_s, one.receipt = at_s, f"r{len(self.commands)}-{id}"
+        return one.receipt
+
+
 class Lengths(dict[str, float]):
     """The length of the broker's list, as it is now."""
 
@@ -129,7 +188,10 @@ class Lengths(dict[str, float]):
         self.broker = broker
 
     def get(self, key: str, default: Any = None) -> Any:
-        return len(self.broker.queue) if key == "jobs" else default
+        broker = self.broker
+        # Azure's length counts what is held, too.
+        held = len(broker.claimed) if isinstance(broker, ReceiptBroker) else 0
+        return len(broker.queue) + held if key == "jobs" else default
 
 
 @dataclass
@@ -151,8 +213,10 @@ class Rows:
 class ClaimCluster(Cluster):
     """A cluster whose operator claims from `broker`, where it is allowed."""
 
-    def __init__(self, clock: Clock, may: MayClaim | None = None) -> None:
-        self.broker = ClaimBroker(clock)
+    def __init__(
+        self, clock: Clock, may: MayClaim | None = None, broker: type[ClaimBroker] = ClaimBroker
+    ) -> None:
+        self.broker = broker(clock)
         self.may = may if may is not None else MayClaim(frozenset({"*"}))
         super().__init__(clock)
         self.redis.lists = Lengths(self.broker)

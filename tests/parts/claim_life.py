@@ -6,6 +6,7 @@ between attempts are left out, so that a life takes no time.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -79,6 +80,10 @@ class Life:
     begun: Counter[bytes] = field(default_factory=Counter)
     ended: Counter[bytes] = field(default_factory=Counter)
 
+    @property
+    def lease_s(self) -> float:
+        return self.source.shortest_s if self.source.gives_receipts else 60.0
+
     def __post_init__(self) -> None:
         self.begin()
 
@@ -103,10 +108,17 @@ class Life:
                 await self.dies()
                 self.begin()
                 continue
-            if is_quiet and not self.jobs and not self.source.unclaimed():
+            is_left = bool(self.source.unclaimed())
+            if self.source.gives_receipts:
+                # A lease may end between two looks.
+                is_left = is_left or bool(self.source.kept()) or bool(self.source.unclaimed())
+            if is_quiet and not self.jobs and not is_left:
                 await self.dies()
                 return
             self.work()
+            if self.source.gives_receipts and (is_left or not is_quiet):
+                # A claim whose answer nobody has heard is over when its lease is.
+                await asyncio.sleep(self.source.shortest_s / 5)
         raise AssertionError(f"not at an end: {self.jobs}, {self.state.memory}")
 
     async def turn(self) -> bool:
@@ -114,7 +126,7 @@ class Life:
         is_quiet = True
         for _ in range(6):
             now = self.broker.clock.now()
-            policy = Policy(maximum=self.maximum, attempts=2, lease_s=60.0)
+            policy = Policy(maximum=self.maximum, attempts=2, lease_s=self.lease_s)
             decision = decide_claims(
                 policy, self.state.memory, tuple(self.jobs.values()), Queue(True, now), now
             )
@@ -137,7 +149,7 @@ class Life:
         started = {one.task.id for one in self.jobs.values() if one.task is not None}
         known = tuple(one.id for one in state.memory.held if one.id in state.bodies or one.id in started)
         shown = self._receipts()
-        found = await self.broker.ask("holder", state, 60.0, asks, known, shown) if asks else []
+        found = await self.broker.ask("holder", state, self.lease_s, asks, known, shown) if asks else []
         for ask, answer in zip(asks, found, strict=True):
             now = self.broker.clock.now()
             state.memory = answers.answered(state.memory, ask, answer, now, now)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
 from urllib.error import HTTPError
+from xml.etree import ElementTree
 
+from parts.azurite_server import Azurite
 from parts.claimed_rows import rows
 from parts.rabbitmq_server import RabbitmqServer
 from parts.redis_servers import RedisProcess, starting
+from parts.server_process import Servers
 from parts.waiting import wait_until
+from tidegate.kit.systems.azure_queue_claims import AzureQueueSource
 from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.rabbitmq import AmqpServer
 from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource
@@ -25,12 +29,16 @@ class ClaimSource(Protocol):
 
     `port` is the server's. `keeps_leases`: a lease ends by itself, and another holder may take the message;
     where it does not, what is held ends with the connection. `is_behind_proxy`: who is told a proxy's address
-    asks nobody else.
+    asks nobody else. `gives_receipts`: identity and receipt are all
+    that it knows of a claim: no list of what is held, no count of ended Jobs. `shortest_s` is the shortest
+    lease or rest that it can keep.
     """
 
     port: int
     keeps_leases: bool
     is_behind_proxy: bool
+    gives_receipts: bool
+    shortest_s: float
 
     def empty(self) -> None:
         """Nothing is in it, and nothing beside it."""
@@ -54,6 +62,8 @@ class InRedis:
     """`mode` cluster: a cluster of one node, which tells its own address."""
 
     keeps_leases = True
+    gives_receipts = False
+    shortest_s = 0.5
 
     def __init__(self, server: RedisProcess, mode: Mode = "single") -> None:
         self.server = server
@@ -152,6 +162,8 @@ def in_redis(kind: Callable[[RedisProcess, Mode], InRedis], mode: Mode) -> Calla
 class RabbitmqQueue:
     keeps_leases = False
     is_behind_proxy = True
+    gives_receipts = False
+    shortest_s = 0.5
 
     def __init__(self, server: RabbitmqServer) -> None:
         self.server = server
@@ -217,6 +229,52 @@ def rabbitmq_queue() -> Iterator[RabbitmqQueue]:
         server.close()
 
 
+class AzureQueue:
+    keeps_leases = True
+    is_behind_proxy = True
+    gives_receipts = True
+    shortest_s = 1.0
+
+    def __init__(self, server: Azurite) -> None:
+        self.server = server
+        self.port = server.port_of("queue")
+        for queue in ("jobs", "bad"):
+            server.client.make_queue(queue)
+
+    def empty(self) -> None:
+        for queue in ("jobs", "bad"):
+            self.server.client.call("queue", "DELETE", f"/{queue}/messages")
+
+    def push(self, *bodies: bytes) -> None:
+        for one in bodies:
+            body = b"<QueueMessage><MessageText>%s</MessageText></QueueMessage>" % one
+            self.server.client.call("queue", "POST", "/jobs/messages", body=body)
+
+    def source(self, address: str) -> Source:
+        return AzureQueueSource(self.server.storage("queue", address), "jobs", "bad")
+
+    def unclaimed(self) -> list[bytes]:
+        return self._peeked("jobs")
+
+    def dead(self) -> list[bytes]:
+        return self._peeked("bad")
+
+    def kept(self) -> int:
+        headers, _ = self.server.client.exchange("queue", "GET", "/jobs", {"comp": "metadata"})
+        return int(headers["x-ms-approximate-messages-count"]) - len(self.unclaimed())
+
+    def _peeked(self, queue: str) -> list[bytes]:
+        query = {"peekonly": "true", "numofmessages": "32"}
+        answer = self.server.client.call("queue", "GET", f"/{queue}/messages", query)
+        return [(one.text or "").encode() for one in ElementTree.fromstring(answer).iter("MessageText")]
+
+
+@contextmanager
+def azure_queue() -> Iterator[ClaimSource]:
+    with closing(Servers()) as servers:
+        yield AzureQueue(servers.get(Azurite))
+
+
 SOURCES: dict[str, Callable[[], Any]] = {
     "postgresql": rows,
     "redis": in_redis(RedisList, "single"),
@@ -224,5 +282,6 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "redis-streams": in_redis(RedisStream, "single"),
     "redis-cluster-streams": in_redis(RedisStream, "cluster"),
     "rabbitmq": rabbitmq_queue,
+    "azure-queue": azure_queue,
 }
 """By the name of the trigger: how its server is started, a context."""

@@ -33,6 +33,8 @@ class Rows:
 
     keeps_leases = True
     is_behind_proxy = True
+    gives_receipts = False
+    shortest_s = 1.0
     statements = Statements(
         table="law_claims",
         take="WITH due AS (SELECT id FROM laws WHERE state = 'waiting' ORDER BY id LIMIT :limit"

@@ -29,6 +29,7 @@ than the true one, and may include messages that have just been deleted.
 The connection string holds a key (`AccountKey`) or a shared access signature with the right to read the queue
 (`SharedAccessSignature`); `UseDevelopmentStorage=true` stands for an emulator on the same machine. No call
 tells of several queues, and each is billed: triggers of one queue share theirs.
+ScaledJobs can claim from it, one Job for one message: see [claimed work](../../claims.md).
 In its place `accountName` can name the account, asked as an identity with the role *Storage Queue Data
 Reader*: see [Azure identities](../authentication/azure.md).
 
@@ -41,11 +42,14 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from tidegate.base.names import normalize
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import count
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
+from tidegate.kit.systems.azure_queue_claims import AzureQueueSource
 from tidegate.kit.systems.azure_storage import QueueMessages, Service, StorageAccess
 from tidegate.kit.systems.calls import Calls
+from tidegate.kit.systems.claims import Source
 
 
 @declared
@@ -53,6 +57,7 @@ class AzureQueue(StorageAccess):
     types: ClassVar[tuple[str, ...]] = ("azure-queue",)
     service: ClassVar[Service] = "queue"
     is_consumed: ClassVar[bool] = True
+    is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "one billed request for each queue, 16 at a time; `visibleonly`: a second one from 32 messages on"
     )
@@ -78,3 +83,6 @@ class AzureQueue(StorageAccess):
         is_visible_only = self.queue_length_strategy == "visibleonly"
         question = QueueMessages(self.server(), self.queue_name, is_visible_only)
         return float(count(await ask(question), question))
+
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        return AzureQueueSource(self.server(), self.queue_name, wishes.dead_letter)

@@ -20,6 +20,7 @@ from tidegate.core.claims.wishes import Statements, Wishes, wish_problems, wishe
         ({"claim-attempts": "2", "claim-lease": "30"}, Wishes(attempts=2, lease_s=30)),
         ({"claim-attempts": "0", "claim-lease": "1"}, Wishes()),
         ({"claim-jobs-per-hour": "10"}, Wishes(hourly=10)),
+        ({"claim-encoding": "base64"}, Wishes(encoding="base64")),
         ({"claim-dead-letter": "bad", "claim-end": "tail"}, Wishes(dead_letter="bad", end="tail")),
         ({"claim-by": "file", "claim-too-large": "dead-letter"}, Wishes(by="file", too_large="dead-letter")),
         (

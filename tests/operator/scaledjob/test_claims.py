@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from parts import virtualtime
-from parts.claim_broker import ClaimCluster, claiming
+from parts.claim_broker import ClaimBroker, ClaimCluster, ReceiptBroker, claiming
 from parts.cluster import redis
 from tidegate.cli.output.explanation import lines
 from tidegate.core.claims.values import Acknowledge, GiveBack, Renew, Take
@@ -550,7 +550,8 @@ async def lived(clock: Any, cluster: ClaimCluster, dies_at: int, *, is_done: boo
         cluster.client.before, cluster.broker.before = step, step
     task = asyncio.create_task(cluster.operator.run())
     cluster.push(*WORDS)
-    annotations = {"tidegate.dev/claim-attempts": "2", "tidegate.dev/claim-lease": "60"}
+    lease_s = 12 if isinstance(cluster.broker, ReceiptBroker) else 60
+    annotations = {"tidegate.dev/claim-attempts": "2", "tidegate.dev/claim-lease": str(lease_s)}
     await cluster.claiming_job(annotations=annotations)
     running: dict[str, list[str]] = {}
     for _ in range(45):
@@ -578,17 +579,112 @@ async def lived(clock: Any, cluster: ClaimCluster, dies_at: int, *, is_done: boo
     return steps
 
 
+# What a broker keeps of a claim: all of it; identity and receipt alone.
+BROKERS = [pytest.param(ClaimBroker, id="keeps-all"), pytest.param(ReceiptBroker, id="gives-receipts")]
+
+
+@pytest.mark.parametrize("broker", BROKERS)
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("dies_at", range(1, 41))
-def test_a_process_that_dies_at_any_step_loses_and_doubles_nothing(dies_at: int, is_done: bool) -> None:
+def test_a_process_that_dies_at_any_step_loses_and_doubles_nothing(
+    dies_at: int, is_done: bool, broker: type[ClaimBroker]
+) -> None:
     async def story(clock: Any) -> None:
-        await lived(clock, ClaimCluster(clock), dies_at, is_done=is_done)
+        await lived(clock, ClaimCluster(clock, broker=broker), dies_at, is_done=is_done)
 
     virtualtime.run(story)
 
 
-def test_forty_steps_are_a_whole_life() -> None:
+@pytest.mark.parametrize("broker", BROKERS)
+def test_forty_steps_are_a_whole_life(broker: type[ClaimBroker]) -> None:
     async def story(clock: Any) -> None:
-        assert 25 < await lived(clock, ClaimCluster(clock), 0, is_done=False) <= 40
+        assert 25 < await lived(clock, ClaimCluster(clock, broker=broker), 0, is_done=False) <= 40
+
+    virtualtime.run(story)
+
+
+def test_receipts_stand_on_jobs_and_a_restart_goes_on_with_them() -> None:
+    async def story(clock: Any) -> None:
+        cluster = ClaimCluster(clock, broker=ReceiptBroker)
+        task = asyncio.create_task(cluster.operator.run())
+        cluster.push("a", "b")
+        await cluster.claiming_job(annotations={"tidegate.dev/claim-lease": "30"})
+        await clock.sleep(10)
+
+        def written() -> dict[str, str]:
+            found = (one["metadata"]["annotations"] for one in cluster.found())
+            return {one["tidegate.dev/message-id"]: one["tidegate.dev/claim-receipt"] for one in found}
+
+        def given() -> dict[str, str]:
+            return {id: one.receipt for id, one in cluster.broker.claimed.items()}
+
+        first = written()
+        assert first == given()
+        await clock.sleep(30)
+        assert written() == given()
+        assert not first.items() & written().items(), "renewed, and written down"
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        task = asyncio.create_task(cluster.new_operator().run())
+        await clock.sleep(60)
+        assert written() == given()
+        assert len(cluster.found()) == 2
+        assert all(one.at_s > clock.monotonic() for one in cluster.broker.claimed.values())
+        await cluster.work()
+        await clock.sleep(10)
+        assert sorted(cluster.broker.done) == [b"a", b"b"]
+        assert not guarded(cluster)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    virtualtime.run(story)
+
+
+def test_a_job_whose_file_a_crash_kept_from_being_made_goes_and_its_message_comes_again() -> None:
+    async def story(clock: Any) -> None:
+        cluster = ClaimCluster(clock, broker=ReceiptBroker)
+        died = asyncio.Event()
+
+        async def before(write: Any) -> None:
+            if write.resource.plural == "secrets":
+                died.set()
+                await asyncio.Event().wait()
+
+        async def passes(_: Any) -> None:
+            pass
+
+        cluster.client.before = before
+        task = asyncio.create_task(cluster.operator.run())
+        cluster.push(b"\xff")
+        await cluster.claiming_job(annotations={"tidegate.dev/claim-lease": "30"}, maxReplicaCount=1)
+        await asyncio.wait_for(died.wait(), 60)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        cluster.client.before = passes
+        (unfiled,) = cluster.found()
+        task = asyncio.create_task(cluster.new_operator().run())
+        await clock.sleep(90)
+        (job,) = cluster.found()
+        assert job["metadata"]["uid"] != unfiled["metadata"]["uid"]
+        assert cluster.environment(job)["KEDA_TASK_ATTEMPT"] == "1"
+        files = [one.body for one in cluster.client.writes if one.resource.plural == "secrets"]
+        assert base64.b64decode(files[-1]["data"]["data"]) == b"\xff"
+        assert files[-1]["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    virtualtime.run(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"), [("aGVsbG8=", "hello"), ("aGVs\nbG8=", "hello"), ("hello!", "hello!"), ("", "")]
+)
+def test_a_body_in_base64_is_what_it_stands_for_where_that_was_asked_for(body: str, text: str) -> None:
+    async def story(clock: Any) -> None:
+        async with claiming(clock) as cluster:
+            cluster.push(body)
+            await cluster.claiming_job(annotations={"tidegate.dev/claim-encoding": "base64"})
+            await clock.sleep(10)
+            assert cluster.carried() == [text]
 
     virtualtime.run(story)

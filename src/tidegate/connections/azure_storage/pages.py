@@ -18,6 +18,16 @@ class Blob:
 
 
 @dataclass(slots=True)
+class QueueMessage:
+    """One that was received. `properties` is what else the service says of it."""
+
+    id: str = ""
+    receipt: str = field(default="", repr=False)
+    text: str = field(default="", repr=False)
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Page:
     """One page of a container's blobs; `marker` leads to the next, "" after the last."""
 
@@ -41,6 +51,39 @@ def count_messages(body: bytes) -> int:
     if reader.root != "QueueMessagesList":
         raise Unpicked("the answer is no list of messages")
     return reader.count
+
+
+def read_messages(body: bytes) -> list[QueueMessage]:
+    """The messages that a receive brought. Unpicked where the body is none."""
+    reader = _Received()
+    reader.read(body)
+    if reader.root != "QueueMessagesList":
+        raise Unpicked("the answer is no list of messages")
+    if any(not one.id or not one.receipt for one in reader.messages):
+        raise Unpicked("a message has no identity or no pop receipt")
+    return reader.messages
+
+
+class _Received(XmlEvents):
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[QueueMessage] = []
+
+    def opened(self) -> None:
+        if self.path == ["QueueMessagesList", "QueueMessage"]:
+            self.messages.append(QueueMessage())
+
+    def closed(self, text: str) -> None:
+        if self.path[:2] == ["QueueMessagesList", "QueueMessage"] and len(self.path) == 3:
+            match self.path[2]:
+                case "MessageId":
+                    self.messages[-1].id = text
+                case "PopReceipt":
+                    self.messages[-1].receipt = text
+                case "MessageText":
+                    self.messages[-1].text = text
+                case "InsertionTime" | "ExpirationTime" | "DequeueCount" as name:
+                    self.messages[-1].properties[name] = text
 
 
 class _Blobs(XmlEvents):

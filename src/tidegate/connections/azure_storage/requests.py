@@ -29,7 +29,8 @@ VERSION = "2021-12-02"
 """Of the services' REST interface."""
 
 # 404 and the like are answers: the server is there. What is missing here is its own trouble, or its patience.
-_READ = (200, 400, 401, 403, 404, 405, 409, 410)
+_GOOD = (200, 201, 204)
+_READ = (*_GOOD, 400, 401, 403, 404, 405, 409, 410)
 
 _STRANGE = "check the address: it does not answer as Azure Storage does"
 _CODE = re.compile(r"[A-Za-z]{1,80}")
@@ -58,12 +59,27 @@ class Requests:
 
     def get(self, path: str, query: Pairs, attempted: str, *, limit_bytes: int = LIMIT_BYTES) -> HttpRequest:
         """A GET of `path`, which is not encoded yet."""
+        return self.request("GET", path, query, attempted, limit_bytes=limit_bytes)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Pairs,
+        attempted: str,
+        *,
+        body: bytes = b"",
+        limit_bytes: int = LIMIT_BYTES,
+    ) -> HttpRequest:
+        """The same by another method, with a body. Only claims change anything."""
         # A blank as + would be signed as one thing and read as another.
         text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query)
         whole = f"{self.server.path}{quote(path)}"
         return HttpRequest(
             self._http,
             f"{whole}?{text}" if text else whole,
+            method=method,
+            body=body,
             accepts=_READ,
             limit_bytes=limit_bytes,
             attempted=attempted,
@@ -82,7 +98,7 @@ class Requests:
         return Malformed(request.title(), on=self.server.label(), answer=answer, next_step=_STRANGE)
 
     def _checked(self, request: HttpRequest, outcome: Response | TidegateError) -> Response | TidegateError:
-        if isinstance(outcome, TidegateError) or outcome.status == 200:
+        if isinstance(outcome, TidegateError) or outcome.status in _GOOD:
             return outcome
         code = outcome.headers.get("x-ms-error-code", "")
         code = code if _CODE.fullmatch(code) else ""
@@ -127,13 +143,13 @@ class _Signer:
         return headers
 
     def _text(self, outgoing: Outgoing, ours: Mapping[str, str]) -> str:
-        """What is signed; bodies and conditions, which we do not send, are empty lines."""
+        """What is signed; of a body its length, and conditions, which we do not send, as empty lines."""
         parts = urlsplit(outgoing.url)
         query: dict[str, list[str]] = {}
         for pair in parts.query.split("&") if parts.query else ():
             name, _, value = pair.partition("=")
             query.setdefault(unquote(name).lower(), []).append(unquote(value))
-        lines = [outgoing.method, *[""] * 11]
+        lines = [outgoing.method, "", "", str(len(outgoing.body) or ""), *[""] * 8]
         lines += [f"{name}:{value}" for name, value in sorted(ours.items())]
         lines += [f"/{self._account}{parts.path}"]
         lines += [f"{name}:{','.join(sorted(values))}" for name, values in sorted(query.items())]

@@ -47,7 +47,7 @@ def answered(
     if isinstance(ask, Take) and isinstance(answer, Taken):
         return _taken(memory, ask, answer, read, now)
     if isinstance(ask, Renew) and isinstance(answer, Renewed):
-        lost, asked = set(answer.lost), set(ask.ids)
+        lost, asked = set(answer.lost), set(ask.ids) - set(answer.late)
         held = (
             replace(one, until=answer.until) if one.id in asked else one
             for one in memory.held

@@ -247,10 +247,11 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """`lost` are those that somebody else holds, or nobody knows any more."""
+    """`lost` are those that somebody else holds, or nobody knows any more, `late` those still to renew."""
 
     until: datetime
     lost: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

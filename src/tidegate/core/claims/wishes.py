@@ -16,6 +16,7 @@ CLAIM = PREFIX
 ATTEMPTS = f"{PREFIX}-attempts"
 BY = f"{PREFIX}-by"
 DEAD_LETTER = f"{PREFIX}-dead-letter"
+ENCODING = f"{PREFIX}-encoding"
 END = f"{PREFIX}-end"
 FIELD = f"{PREFIX}-field"
 HOURLY = f"{PREFIX}-jobs-per-hour"
@@ -31,10 +32,11 @@ STATEMENTS = (TABLE, TAKE, DONE, FAILED, BACK)
 # Written by us: the object has claims, or may have.
 HELD = "tidegate.dev/claims"
 
-_ALL = (CLAIM, ATTEMPTS, BY, DEAD_LETTER, END, FIELD, HOURLY, LEASE, TOO_LARGE, *STATEMENTS)
+_ALL = (CLAIM, ATTEMPTS, BY, DEAD_LETTER, ENCODING, END, FIELD, HOURLY, LEASE, TOO_LARGE, *STATEMENTS)
 _WORDS: Mapping[str, tuple[str, ...]] = {
     CLAIM: ("true", "false"),
     BY: ("environment", "file"),
+    ENCODING: ("text", "base64"),
     END: ("head", "tail"),
     TOO_LARGE: ("reference", "dead-letter"),
 }
@@ -61,7 +63,7 @@ class Wishes:
 
     `claim` None: it says nothing. `end` is the end of a list that messages are taken from, `field` the one
     of a stream's entries that is the body. `by` says how a body reaches its Job; those that no variable can
-    carry come as a file anyway.
+    carry come as a file anyway. `encoding` is what bodies are written in.
     """
 
     claim: bool | None = None
@@ -69,6 +71,7 @@ class Wishes:
     lease_s: int = 120
     hourly: int | None = None
     dead_letter: str = ""
+    encoding: Literal["text", "base64"] = "text"
     by: Literal["environment", "file"] = "environment"
     end: Literal["head", "tail"] = "head"
     field: str = ""
@@ -99,6 +102,7 @@ def wishes_of(annotations: Mapping[str, str] | None) -> Wishes:
         hourly=number(HOURLY),
         dead_letter=given.get(DEAD_LETTER, "").strip(),
         by="file" if word(BY) == "file" else "environment",
+        encoding="base64" if word(ENCODING) == "base64" else "text",
         end="tail" if word(END) == "tail" else "head",
         field=given.get(FIELD, "").strip(),
         too_large="dead-letter" if word(TOO_LARGE) == "dead-letter" else "reference",

@@ -38,6 +38,7 @@ class Command:
     `known` are the messages that the asker knows it holds; `nonce` is new with each command, for identities
     of messages that have none of their own. `receipts` are those that the source has given, by identity: of
     the messages asked about, and with a `Take(0)` of those that Jobs work on and the asker knows nothing of.
+    `body` is that of a message that is put aside, None where it is not known any more.
     """
 
     source: Source
@@ -47,6 +48,7 @@ class Command:
     known: tuple[str, ...] = ()
     nonce: str = ""
     receipts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
     def receipt(self, id: str) -> str:
         """The receipt of a message, "" without one."""
@@ -86,9 +88,12 @@ class Deliveries:
 
 @dataclass(frozen=True, slots=True)
 class Renewals:
-    """What came of a `Renew`: those that are not ours any more, and receipts that are others now."""
+    """What came of a `Renew`: those that are not ours any more, and receipts that are others now. Of those
+    that are `late` nothing is known yet: the time was too short, or their answer did not come.
+    """
 
     lost: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
     receipts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 

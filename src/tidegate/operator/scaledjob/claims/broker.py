@@ -64,6 +64,7 @@ class Broker:
                 known,
                 secrets.token_hex(6),
                 _shown(one, known, {**receipts, **state.receipts}),
+                _body(state, one),
             )
             for one in asks
         ]
@@ -102,7 +103,7 @@ def _answer(state: ClaimState, result: Result | TidegateError, sent_at: datetime
         return Taken(tuple(messages), result.has_more, retry, result.gone)
     if isinstance(result, Renewals):
         _keep(state, result.receipts)
-        return Renewed(until, result.lost)
+        return Renewed(until, result.lost, result.late)
     if isinstance(result, NotYet):
         return Awaited()
     return Settled(result.is_elsewhere, result.is_uncounted)
@@ -114,6 +115,12 @@ def _keep(state: ClaimState, receipts: Iterable[tuple[str, str]]) -> None:
         if receipt and state.receipts.get(id) != receipt:
             state.receipts[id] = receipt
             state.unwritten.add(id)
+
+
+def _body(state: ClaimState, ask: Ask) -> bytes | None:
+    """What is put aside, as it came."""
+    found = state.bodies.get(ask.id) if isinstance(ask, DeadLetter) else None
+    return found.body if found is not None else None
 
 
 def _shown(ask: Ask, known: tuple[str, ...], receipts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -136,7 +143,7 @@ def _count(state: ClaimState, ask: Ask, answer: Answer) -> None:
     elif isinstance(ask, Take) and isinstance(answer, Taken):
         counts["claimed"] += len(answer.messages)
     elif isinstance(ask, Renew) and isinstance(answer, Renewed):
-        counts["renewed"] += len(ask.ids) - len(answer.lost)
+        counts["renewed"] += len(ask.ids) - len(answer.lost) - len(answer.late)
         counts["lost"] += len(answer.lost)
     elif isinstance(ask, GiveBack):
         counts["given_back"] += len(ask.ids)

@@ -8,7 +8,7 @@ from typing import Any
 from tidegate.api.scaledjob import ScaledJob
 from tidegate.core.claims import answers
 from tidegate.core.claims.values import StartTask
-from tidegate.core.claims.wishes import wishes_of
+from tidegate.core.claims.wishes import Wishes, wishes_of
 from tidegate.core.values import EmitEvent, Task
 from tidegate.kube.resource import JOBS, SECRETS, ApiError
 from tidegate.operator.reconcile.claim_state import ClaimState
@@ -46,7 +46,8 @@ class Starting:
             if delivery is None:
                 state.memory = replace(state.memory, is_resumed=False)
                 continue
-            delivery = replace(delivery, receipt=state.receipts.get(one.id, ""))
+            receipt = state.receipts.get(one.id, "")
+            delivery = replace(delivery, body=task_job.body_of(delivery, wishes), receipt=receipt)
             task = Task(one.id, one.attempt)
             bodies.append(task_job.job(object, template.spec, task, delivery, wishes, template.uid))
         if not bodies:
@@ -72,7 +73,7 @@ class Starting:
             await self.steps.writer.event(place, EmitEvent("Normal", "KEDAJobsCreated", text))
         for body in bodies:
             if task_job.BY_FILE in body["metadata"]["annotations"]:
-                await self._put_file(state, body)
+                await self._put_file(state, body, wishes)
 
     async def put_lost_files(self, tracked: Tracked, object: ScaledJob, state: ClaimState) -> None:
         """Files whose Secret a crash has kept from being made: their messages have just come again."""
@@ -84,17 +85,18 @@ class Starting:
                 name = task_job.name_of(object, Task(id, message.attempt))
                 found = self.steps.informers.get(JOBS, namespace, name)
             if found is not None and task_job.BY_FILE in (found["metadata"].get("annotations") or {}):
-                await self._put_file(state, found)
+                await self._put_file(state, found, wishes_of(object.metadata.annotations))
 
     def _exists(self, namespace: str, name: str) -> bool:
         return self.steps.informers.get(JOBS, namespace, name) is not None
 
-    async def _put_file(self, state: ClaimState, body: Object) -> None:
+    async def _put_file(self, state: ClaimState, body: Object, wishes: Wishes) -> None:
         """The Secret of a Job, which waits for it."""
         metadata = body["metadata"]
         delivery = state.bodies.get(metadata["annotations"][task_job.MESSAGE_ID])
         if delivery is None:
             return
+        delivery = replace(delivery, body=task_job.body_of(delivery, wishes))
         namespace, name = metadata["namespace"], metadata["name"]
         try:
             found = await self.steps.informers.client.get(JOBS, namespace, name)

@@ -73,6 +73,16 @@ def name_of(owner: ScaledJob, task: Task) -> str:
     return task_name(owner.metadata.name, owner.metadata.uid, task.id, task.attempt)
 
 
+def body_of(delivery: Delivery, wishes: Wishes) -> bytes:
+    """The body as its Job gets it; what is not in the encoding that was named comes as it is."""
+    if wishes.encoding != "base64":
+        return delivery.body
+    try:
+        return base64.b64decode(b"".join(delivery.body.split()), validate=True)
+    except ValueError:
+        return delivery.body
+
+
 def comes_as_file(delivery: Delivery, wishes: Wishes) -> bool:
     """Whether a body comes as a file: asked for, too long, or nothing that a variable can hold."""
     body = delivery.body
