@@ -35,6 +35,10 @@ EXAMPLE_PROGRAMS = {
         "image-programs",
         ("storage_lite.py", "upload_images.py", "make_thumbnails.py"),
     ),
+    "task-processor/00-programs.yaml": (
+        "task-programs",
+        ("storage_lite.py", "put_tasks.py", "process_task.py"),
+    ),
     "web-and-worker/00-programs.yaml": (
         "web-programs",
         ("redis_lite.py", "web.py", "drain.py", "web_work.py", "ask_web.py", "send_jobs.py"),

@@ -1,4 +1,4 @@
-"""The examples `image-uploads` and `event-hub-crawler` as a user runs them, with Azurite in a pod."""
+"""The examples on Azure Storage and Event Hubs as a user runs them, with Azurite in a pod."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from parts.up import ROOT, Up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("azurite")]
 EXAMPLES = ROOT / "examples"
+FILE_OF_TASKS = "task-processor/03-scaledjob.yaml"
 
 
 def replicas(up: Up, name: str) -> int:
@@ -36,6 +37,30 @@ def test_workers_follow_a_queue_of_uploads_from_one_to_three(up: Up) -> None:
     up.until("all messages are deleted", lambda: polled(up, "image-uploads/04-scaling.yaml") == (0, ""), 120)
     up.until("back to one", lambda: replicas(up, "thumbnailer") == 1, 120)
     assert "devstoreaccount1;AccountKey" not in up.kubectl("get", "events,scaledobjects", "-o", "yaml")
+
+
+def test_each_task_of_the_tutorial_is_printed_by_a_job_of_its_own(up: Up) -> None:
+    installed("azurite")
+    told = up.kubectl("apply", "-f", str(EXAMPLES / "task-processor"))
+    assert "scaledjob.keda.sh/task-processor created" in told
+    up.kubectl("wait", "--for=condition=complete", "job/make-task-queue", "--timeout=120s")
+    up.kubectl("wait", "--for=condition=Ready", "scaledjob/task-processor", "--timeout=60s")
+    up.kubectl("create", "-f", str(EXAMPLES / "task-processor" / "load" / "three-tasks.yaml"))
+    label = "scaledjob.keda.sh/name=task-processor"
+
+    def done() -> int:
+        jobs = up.get("jobs", "-l", label)["items"]
+        return sum((one.get("status") or {}).get("succeeded", 0) for one in jobs)
+
+    up.until("each task has had its Job", lambda: done() == 3, 120)
+    up.until("all messages are deleted", lambda: polled(up, FILE_OF_TASKS) == (0, ""), 60)
+    assert sorted(up.kubectl("logs", "-l", label).splitlines()) == [
+        "processing task: $(reboot); `reboot` stays a text",
+        "processing task: resize photo-17.jpg",
+        "processing task: send the bill of May",
+    ]
+    assert len(up.get("jobs", "-l", label)["items"]) == 3
+    assert "AccountKey" not in up.kubectl("get", "events,scaledjobs,jobs", "-o", "yaml")
 
 
 def test_crawlers_follow_the_events_of_a_hub_by_their_checkpoints(up: Up) -> None:

@@ -33,6 +33,12 @@ TOLD = {
         'spec.jobTargetRef.name: the Job "rabbitmq-consumer-job" is the template: '
         "KEDA refuses that and takes a template written under spec.jobTargetRef alone",
     ],
+    "task-processor/03-scaledjob.yaml": [
+        "spec.minReplicas: taken for minReplicaCount: write that, KEDA does not know minReplicas",
+        "spec.maxReplicas: taken for maxReplicaCount: write that, KEDA does not know maxReplicas",
+        'spec.triggers[0].type: "azurestoragequeue" is taken for azure-queue: write that, '
+        "KEDA does not know azurestoragequeue",
+    ],
     "rabbitmq-workers/with-cpu/scaling.yaml": [
         "spec.triggers[1].metadata.type: write it as metricType, beside type and metadata: "
         "KEDA refuses it here since v2.18"
