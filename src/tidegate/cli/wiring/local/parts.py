@@ -47,6 +47,8 @@ _SERVICES: Mapping[str, Mapping[str, int]] = {
     "keda-metrics-apiserver": {"https": 443, "metrics": 8080},
     "keda-admission-webhooks": {"https": 443, "metrics": 8080},
 }
+# Pods that only mirror what runs anyway: `kubectl drain` leaves them alone.
+_MIRROR = "kubernetes.io/config.mirror"
 _SCALED = ("scaledobjects.keda.sh", "horizontalpodautoscalers.autoscaling")
 Made = tuple[Resource, Object]
 
@@ -122,7 +124,10 @@ def _deployment(name: str) -> Object:
             "replicas": 1,
             "selector": {"matchLabels": {"app": labels["app"]}},
             "template": {
-                "metadata": {"labels": {**labels, "name": labels["app"], PART: name}},
+                "metadata": {
+                    "labels": {**labels, "name": labels["app"], PART: name},
+                    "annotations": {_MIRROR: "tidegate"},
+                },
                 "spec": pod,
             },
         },
