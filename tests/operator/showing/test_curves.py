@@ -31,7 +31,6 @@ def test_what_is_too_old_goes_but_for_the_value_that_held_then() -> None:
         curves.take(KEY, moment, {"replicas": value})
     curves.take(KEY, KEPT_S + 150, {"replicas": 3.0})
     assert curves.of(KEY) == {"replicas": [[100, 2], [200, 3]]}
-    assert curves.began_s == 0
 
 
 @pytest.mark.parametrize("odd", [1000.0, None])

@@ -88,7 +88,9 @@ export class ObjectPage {
   /** A plot of its size, and one for each metric, on one axis of time. */
   draw(found) {
     const now = found.at;
-    const recorded = now - (found.since ?? now);
+    // What was not watched yet is not shown as if it were empty.
+    const first = Math.min(now - 60, ...Object.values(found.curves).map((points) => points[0]?.[0] ?? now));
+    const recorded = now - first;
     const fitting = RANGES.find(([length]) => recorded <= length) ?? RANGES.at(-1);
     const range = this.range || Math.min(fitting[0], 3600);
     put(this.places.ranges, [range], () => el("div", { class: "filters", role: "group", "aria-label": "Time shown" },
@@ -96,8 +98,7 @@ export class ObjectPage {
         type: "button", class: "chip", "aria-pressed": length === range ? "true" : "false",
         on: { click: () => { this.range = length; this.draw(found); } },
       }, word))));
-    // What was not watched yet is not shown as if it were empty.
-    const axis = { from: Math.max(now - range, Math.min(found.since ?? now, now - 120)), to: now };
+    const axis = { from: Math.max(now - range, first), to: now };
     const wanted = [this.sized(found, axis), ...this.measured(found, axis)].slice(0, MOST_PLOTS);
     const keys = wanted.map((one) => one.key).join("\n");
     if (this.keys !== keys) {

@@ -45,7 +45,7 @@ export class Pods {
     const rows = found.pods.flatMap((one) => this.rows(one, now));
     const left = found.total - found.pods.length;
     return [
-      el("table", {}, header(["Pod", "State", "Restarts", "Made", "Log"]), el("tbody", {}, rows)),
+      el("div", { class: "scrolled" }, el("table", {}, header(["Pod", "State", "Restarts", "Made", "Log"]), el("tbody", {}, rows))),
       left > 0 ? quiet(`and ${number(left)} older ones: kubectl get pods lists them all`) : null,
     ];
   }

@@ -3,6 +3,8 @@
 import { el } from "./elements.js";
 import { amount, clock, counted, dated, distance, number, seconds, span } from "./words.js";
 
+// How each pod begins: no cause for alarm.
+const BEGINNING = "not ready yet";
 const NOTHING = "Nothing was decided about this object yet.";
 
 /** What somebody should look at, the worst first. */
@@ -13,7 +15,7 @@ export function alerts({ glance, problem, explanation: found }, now) {
   if (problem && problem !== glance.why && glance.why && !problem.includes(glance.why)) say(problem);
   for (const one of found?.notReady ?? []) {
     const who = one.pods ? `${counted(one.pods, found.jobs ? "unfinished Job" : "pod")} not ready: ` : "";
-    say(`${who}${one.why}`, "warning");
+    say(`${who}${one.why}`, one.why === BEGINNING ? "note" : "warning");
   }
   if (found?.failing) {
     const who = found.failing.jobs === 1 ? "The last Job" : `The last ${number(found.failing.jobs)} Jobs`;

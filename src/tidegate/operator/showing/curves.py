@@ -73,15 +73,13 @@ def _distance(before: float, after: float) -> float:
 
 
 class Curves:
-    """Those of all objects. `began_s` is since when there are any."""
+    """Those of all objects."""
 
     def __init__(self) -> None:
-        self.began_s: float | None = None
         self._curves: dict[Hashable, dict[str, Curve]] = {}
 
     def take(self, key: Hashable, now_s: float, numbers: Mapping[str, float | None]) -> None:
         """The numbers of an object as they are now; one that is not among them any more has ended."""
-        self.began_s = now_s if self.began_s is None else self.began_s
         curves = self._curves.setdefault(key, {})
         for name, value in numbers.items():
             curves.setdefault(name, Curve()).add(now_s, value)

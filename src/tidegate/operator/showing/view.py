@@ -19,7 +19,7 @@ from tidegate.operator.operator import Operator
 from tidegate.operator.reconcile.tracker import Key
 from tidegate.operator.scaledjob.job_body import OWNER_LABEL
 from tidegate.operator.showing import pods
-from tidegate.operator.showing.curves import KEPT_S, Curves
+from tidegate.operator.showing.curves import Curves
 from tidegate.operator.showing.glance import conditions_of, glance, keys, numbers
 
 Entry = dict[str, Any]
@@ -100,8 +100,6 @@ class OperatorView:
             "explanation": explanation,
             "problem": problem,
             "curves": self._curves.of(key),
-            "since": self._curves.began_s,
-            "keptFor": KEPT_S,
         }
 
     async def pods(self, plural: str, namespace: str, name: str) -> Entry:
