@@ -12,7 +12,7 @@ from tidegate.base.errors import TidegateError
 from tidegate.dashboard.entrance import Entrance
 from tidegate.dashboard.site import About, Site
 from tidegate.kube.resource import ApiError
-from tidegate.runtime.clock import SystemClock
+from tidegate.runtime.clock import Clock, SystemClock
 from tidegate.runtime.listening import listening
 
 TOKEN = "shown-to-nobody-but-the-test"
@@ -118,8 +118,6 @@ def page_of(one: Entry) -> Entry:
             "ready": [[AT - 600, 1], [AT - 90, 2]],
             **{f"metric:{each['name']}": curve for each in one["metrics"]},
         },
-        "since": AT - 600,
-        "keptFor": 21600,
     }
 
 
@@ -140,9 +138,10 @@ async def shown(
     token: Callable[[], str] = lambda: TOKEN,
     standby: Callable[[], str] = lambda: "",
     port: int = 0,
+    clock: Clock | None = None,
 ) -> AsyncIterator[int]:
     """The port it is served on while the block lasts."""
-    site = Site(view, Entrance(token), About("test", True, standby), SystemClock())
+    site = Site(view, Entrance(token), About("test", True, standby), clock or SystemClock())
     runner = web.AppRunner(site.app(), access_log=None, shutdown_timeout=1.0)
     had = await listening(runner, "127.0.0.1", port, otherwise="choose another")
     try:

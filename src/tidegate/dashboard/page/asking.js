@@ -10,6 +10,7 @@ export class Trouble extends Error {
 const GONE =
   "No answer from the server. If it was stopped, start it again; if it is on a cluster, start kubectl port-forward again. " +
   "What is below is old; this page goes on trying.";
+const OWN = "This page cannot draw what it was told: reload it, and if that does not help, tell whoever wrote it.";
 const ENDED = "This visit has ended, because the token is another now: open the newest link of the dashboard.";
 
 async function answered(path) {
@@ -60,9 +61,10 @@ export class Repeating {
       await this.ask(() => this.isOver);
       this.failures = 0;
     } catch (error) {
-      if (!(error instanceof Trouble)) throw error;
       this.failures += 1;
-      if (!this.isOver) this.onTrouble(error);
+      const isTold = error instanceof Trouble;
+      if (!this.isOver) this.onTrouble(isTold ? error : new Trouble(-1, `${OWN} (${error.name}: ${error.message})`));
+      if (!isTold) throw error;
     } finally {
       this.isBusy = false;
       if (this.isAgain) {
