@@ -35,6 +35,9 @@ def body(of_pod: dict[str, Any], of_container: dict[str, Any]) -> tuple[dict[str
     ("of_pod", "of_container", "found"),
     [
         ({}, {}, RunAs()),
+        ({}, {"allowPrivilegeEscalation": False}, RunAs(is_sealed=True)),
+        ({"runAsUser": 4321}, {"allowPrivilegeEscalation": False}, RunAs(4321, 0, (), True)),
+        ({}, {"allowPrivilegeEscalation": True}, RunAs()),
         ({"runAsUser": 4321}, {}, RunAs(4321, 0)),
         ({"runAsUser": 4321, "runAsGroup": 5}, {"runAsUser": 4322}, RunAs(4322, 5)),
         ({"runAsUser": 4321, "fsGroup": 7, "supplementalGroups": [9, 8]}, {}, RunAs(4321, 0, (7, 8, 9))),

@@ -77,6 +77,21 @@ async def test_a_life_is_told_in_events(machine: Machine) -> None:
     ]
 
 
+SEALED = "grep -q '^NoNewPrivs:[[:space:]]*1$' /proc/self/status"
+
+
+@pytest.mark.parametrize(("allowed", "code"), [(False, 0), (True, 1)])
+async def test_a_container_and_its_commands_gain_no_rights_where_that_is_forbidden(
+    machine: Machine, allowed: bool, code: int
+) -> None:
+    own = {"securityContext": {"allowPrivilegeEscalation": allowed}}
+    await machine.apply("a", "sh", "-c", f"{SEALED}; echo $? > sealed; exec sleep 60", container=own)
+    await machine.phase("a", "Running")
+    assert (await machine.exec("a", "sh", "-c", SEALED))[0] == code
+    _, out, _ = await machine.exec("a", "sh", "-c", "until [ -s sealed ]; do sleep 0.1; done; cat sealed")
+    assert out.strip() == str(code)
+
+
 async def test_what_nobody_honours_of_a_pod_is_told_once_in_an_event(machine: Machine) -> None:
     machine.node.tell_of(
         lambda pod: [f"{name} has no effect" for name in pod["spec"].get("nodeSelector") or ()]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tidegate.local.nodes.processes.environment import Refers
-from tidegate.local.nodes.processes.volumes import Unmountable, Volumes, binds, write_files
+from tidegate.local.nodes.processes.volumes import Unmountable, Volumes, binds, read_only, write_files
 
 CONFIG_MAPS = {"cfg": {"data": {"a.conf": "A", "b.conf": "B"}}}
 SECRETS = {"sec": {"data": {"key": base64.b64encode(b"\x00raw").decode()}}}
@@ -179,6 +179,18 @@ def test_mounts_name_a_volume_and_may_take_a_part_of_it(tmp_path: Path) -> None:
         (str(tmp_path / "h"), "/own", False),
     ]
     assert (tmp_path / "part").is_dir()
+
+
+def test_a_claim_that_is_mounted_for_reading_is_written_by_nobody(tmp_path: Path) -> None:
+    volumes = [
+        {"name": "v", "persistentVolumeClaim": {"claimName": "c", "readOnly": True}},
+        {"name": "w", "persistentVolumeClaim": {"claimName": "d"}},
+        {"name": "x", "emptyDir": {}},
+    ]
+    closed = read_only({"spec": {"volumes": volumes}})
+    mounts = [{"name": name, "mountPath": f"/{name}"} for name in "vwx"]
+    found = binds({"volumeMounts": mounts}, dict.fromkeys("vwx", tmp_path), {}, closed)
+    assert [one.is_read_only for one in found] == [True, False, False]
 
 
 @pytest.mark.parametrize("below", ["../other", "link/x", "/etc"])

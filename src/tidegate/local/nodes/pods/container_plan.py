@@ -22,7 +22,7 @@ from tidegate.local.nodes.processes.instance import Bind, Plan
 from tidegate.local.nodes.processes.pod_naming import pod_names
 from tidegate.local.nodes.processes.process import INSTANCE_VARIABLE, NODE_VARIABLE, UID_VARIABLE
 from tidegate.local.nodes.processes.run_as import give_to_group, ignored, run_as
-from tidegate.local.nodes.processes.volumes import Unmountable, Volumes, binds
+from tidegate.local.nodes.processes.volumes import Unmountable, Volumes, binds, read_only
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     env |= {name: value for name, value in {**installs, **program.env}.items() if name not in env}
     env["PATH"] = os.pathsep.join([*program.path, env.get("PATH", os.defpath), *program.folders])
     folder = context.pod_folder(metadata["uid"])
-    wanted = binds(container, fill_volumes(context, pod, refers), env)
+    wanted = binds(container, fill_volumes(context, pod, refers), env, read_only(pod))
     wanted += [
         Bind(one.source, one.target, is_copy=True)
         for one in program.files

@@ -34,7 +34,7 @@ class Inside:
     pid: int
     cwd: str
     env: Mapping[str, str]
-    identity: str = "::"
+    identity: str = ":::"
 
     def argv(self, command: Sequence[str], has_tty: bool) -> list[str]:
         cwd, tty = self.cwd or "/", "1" if has_tty else "0"

@@ -46,7 +46,7 @@ NO_EXIT = b"-" * 8
 SERVER = "server"
 INPUT = "input"
 CLAIM_WORDS = 6
-HEAD = ("cgroup", "user", "group", "groups")
+HEAD = ("cgroup", "user", "group", "groups", "sealed")
 KILLED = 137
 State = Literal["unclaimed", "alive", "ended", "lost", "void"]
 Kind = Literal["none", "shared", "places", "whole"]
@@ -234,9 +234,9 @@ class Instance:
 
     @property
     def identity(self) -> str:
-        """Whom it runs as: user:group:other,groups, each of which may be empty."""
+        """Whom it runs as: user:group:other,groups:sealed, each of which may be empty."""
         head = self.head()
-        return ":".join(",".join(head.get(name, [])) for name in ("user", "group", "groups"))
+        return ":".join(",".join(head.get(name, [])) for name in HEAD[1:])
 
     def _claim(self, words: Sequence[str]) -> Claim:
         if len(words) != CLAIM_WORDS:  # written shortly before the machine lost power

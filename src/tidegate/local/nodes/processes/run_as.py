@@ -24,11 +24,12 @@ NOBODY = 65_534
 
 @dataclass(frozen=True, slots=True)
 class RunAs:
-    """Numbers; None is whoever runs Tidegate."""
+    """Numbers; None is whoever runs Tidegate. `is_sealed`: no program gives it more rights than it has."""
 
     user: int | None = None
     group: int | None = None
     groups: tuple[int, ...] = ()
+    is_sealed: bool = False
 
     def words(self) -> list[str]:
         """As words of a plan. With a user or a group, the other groups are exactly `groups`."""
@@ -36,7 +37,7 @@ class RunAs:
         words += [] if self.group is None else ["group", str(self.group)]
         for group in self.groups:
             words += ["groups", str(group)]
-        return words
+        return [*words, *(["sealed", "1"] if self.is_sealed else [])]
 
     @property
     def home(self) -> str:
@@ -57,8 +58,9 @@ def run_as(
     of_pod = pod["spec"].get("securityContext") or {}
     given = {**of_pod, **{k: v for k, v in (container.get("securityContext") or {}).items() if v is not None}}
     user, group = given.get("runAsUser"), given.get("runAsGroup")
+    is_sealed = given.get("allowPrivilegeEscalation") is False
     if me != 0:
-        return RunAs()
+        return RunAs(is_sealed=is_sealed)
     if given.get("runAsNonRoot") and user == 0:
         name, namespace, uid = (pod["metadata"][key] for key in ("name", "namespace", "uid"))
         where = f'(pod: "{name}_{namespace}({uid})", container: {container["name"]})'
@@ -72,7 +74,7 @@ def run_as(
             group = known.pw_gid if group is None else group
             more |= set(os.getgrouplist(known.pw_name, known.pw_gid)) - {known.pw_gid}
         group = 0 if group is None else group
-    return RunAs(user, group, tuple(sorted(more)))
+    return RunAs(user, group, tuple(sorted(more)), is_sealed)
 
 
 def _of(number: int | None) -> tuple[int, ...]:

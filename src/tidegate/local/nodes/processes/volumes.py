@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -230,8 +230,23 @@ def _holds(link: Path, files: Mapping[str, File]) -> bool:
     )
 
 
-def binds(container: Mapping[str, Any], volumes: Mapping[str, Path], env: Mapping[str, str]) -> list[Bind]:
-    """The container's mounts. Raises `Unmountable` for a subPath that leaves its volume."""
+def read_only(pod: Mapping[str, Any]) -> frozenset[str]:
+    """The volumes that no container may write to, whatever its mounts say."""
+    volumes = pod["spec"].get("volumes") or ()
+    return frozenset(
+        one["name"] for one in volumes if (one.get("persistentVolumeClaim") or {}).get("readOnly")
+    )
+
+
+def binds(
+    container: Mapping[str, Any],
+    volumes: Mapping[str, Path],
+    env: Mapping[str, str],
+    closed: Collection[str] = (),
+) -> list[Bind]:
+    """The container's mounts, those of `closed` volumes for reading. Raises `Unmountable` for a subPath that
+    leaves its volume.
+    """
     result = []
     for wanted in container.get("volumeMounts") or []:
         source = volumes.get(wanted["name"])
@@ -247,11 +262,8 @@ def binds(container: Mapping[str, Any], volumes: Mapping[str, Path], env: Mappin
             # A file of a ConfigMap is mounted as it is now: what comes later is not seen, as on a cluster.
             source = inner.resolve() if inner.is_symlink() else inner
         target = wanted["mountPath"]
-        result.append(
-            Bind(
-                str(source), target if target.startswith("/") else f"/{target}", bool(wanted.get("readOnly"))
-            )
-        )
+        is_closed = bool(wanted.get("readOnly")) or wanted["name"] in closed
+        result.append(Bind(str(source), target if target.startswith("/") else f"/{target}", is_closed))
     return result
 
 

@@ -10,6 +10,7 @@ NS_GET_USERNS = 0xB701
 RDONLY, REMOUNT, BIND, REC, UNBINDABLE, PRIVATE = 1, 32, 4096, 16384, 1 << 17, 1 << 18
 DETACH = 2
 PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
 # The same number on all processors; the C library knows it since 2.36.
 MOUNT_SETATTR = 442
 AT_RECURSIVE = 0x8000

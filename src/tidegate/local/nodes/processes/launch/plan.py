@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-IDENTITY = (b"user", b"group", b"groups")
+IDENTITY = (b"user", b"group", b"groups", b"sealed")
 
 
 class CannotStart(Exception):
@@ -28,7 +28,7 @@ class Plan:
         self.places: list[bytes] = []
         self.hidden: list[bytes] = []
         self.group = b""
-        self.identity: list[list[int]] = [[], [], []]
+        self.identity: list[list[int]] = [[], [], [], []]
         words = iter(text.split(b"\0")[:-1])
         for word in words:
             if word == b"arg":
