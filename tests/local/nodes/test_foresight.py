@@ -25,6 +25,7 @@ def machine(**given: Any) -> Machine:
         "cpu": Decimal(4),
         "memory_bytes": 2**33,
         "has_grpc": True,
+        "has_copies": True,
     }
     return Machine(**{**plenty, **given})
 
@@ -141,6 +142,7 @@ def poor(path: Path) -> Machine:
         cpu=Decimal(0),
         memory_bytes=0,
         has_grpc=False,
+        has_copies=False,
         refused="no",
         path="/none",
     )
@@ -152,7 +154,7 @@ RICH = pod(
         "command": None,
         "resources": {"requests": {"cpu": "1", "memory": "1Mi"}},
         "readinessProbe": {"grpc": {"port": 1}},
-        "securityContext": {"runAsUser": 7, "runAsGroup": 7},
+        "securityContext": {"runAsUser": 7, "runAsGroup": 7, "readOnlyRootFilesystem": True},
         "volumeMounts": [{"name": "v", "mountPath": "/v"}],
     },
     dnsPolicy="None",

@@ -39,7 +39,7 @@ Spec = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What a node has to offer. `refused` says why private mounts are not possible, "" where they are;
-    `is_shared` that pods have the machine's network.
+    `is_shared` that pods have the machine's network, `has_copies` that containers have copies of its files.
     """
 
     images: ImageMap
@@ -47,6 +47,7 @@ class Machine:
     path: str = field(default_factory=lambda: os.environ.get("PATH", os.defpath))
     refused: str = ""
     is_shared: bool = True
+    has_copies: bool = True
     cpu: Decimal = field(default_factory=lambda: Decimal(os.cpu_count() or 1))
     memory_bytes: int = field(
         default_factory=lambda: os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -173,6 +174,9 @@ def _probes(where: str, container: Spec, machine: Machine) -> Iterator[Unhonoure
 
 
 def _identity(path: str, where: str, pod: Spec, container: Spec, machine: Machine) -> Iterator[Unhonoured]:
+    if (container.get("securityContext") or {}).get("readOnlyRootFilesystem") and not machine.has_copies:
+        told = "has no effect: containers see and write the machine's own files here"
+        yield Unhonoured(f"{where}.securityContext.readOnlyRootFilesystem", told, "Linux 5.12 or newer")
     places = {"pod": path, "container": where}
     for name, whose in unheeded(pod["spec"], container, machine.me):
         told = f"has no effect: {why_unheeded(machine.me)}"

@@ -101,7 +101,7 @@ class Node:
         self._doomed: dict[str, tuple[str, str]] = {}
         self._cut_off: set[str] = set()
         self._reconnecting: asyncio.Task[None] | None = None
-        self._is_open = self._is_stopping = False
+        self._is_open = self._is_stopping = self._has_looked = False
         # A network that is being made is not left half-made behind by who stops meanwhile.
         self._network_turn = asyncio.Lock()
         self._proxies = Proxies(self._services, self._on_names, self._tell_service, network)
@@ -123,12 +123,16 @@ class Node:
         self._context.unhonoured = unhonoured
 
     @property
-    def machine(self) -> Machine:
-        """What there is for pods that come."""
+    def machine(self) -> Machine | None:
+        """What there is for pods that come; None until that was found out."""
+        if not self._has_looked:
+            return None
         context = self._context
         path = context.python.path(context.inherited.get("PATH", os.defpath))
+        has_copies = context.view.kind in ("whole", "places")
+        is_shared = context.network.ranges is None
         return Machine(
-            context.images, path=path, refused=context.refused, is_shared=context.network.ranges is None
+            context.images, path=path, refused=context.refused, is_shared=is_shared, has_copies=has_copies
         )
 
     def show(self, logs: Mapping[str, RecentLines]) -> None:
@@ -171,6 +175,7 @@ class Node:
             asyncio.to_thread(self._host.view, self._context.folder),
             asyncio.to_thread(find_python, environment, cache_of(environment)),
         )
+        self._has_looked = True
         if lacks := told(self._context.view):
             log.warning(lacks)
         self._context.groups = await asyncio.to_thread(self._host.groups, self._context.node_id)

@@ -75,11 +75,9 @@ def test_what_the_one_node_meets_is_not_told(name, spec, count):
 
 
 def test_a_field_that_stands_in_several_places_is_told_once():
-    asked = {"securityContext": {"readOnlyRootFilesystem": True}}
+    asked = {"securityContext": {"procMount": "Unmasked"}}
     (told,) = warnings(kind("Deployment"), deployment(1, containers=[asked, asked], initContainers=[asked]))
-    assert told.startswith(
-        "spec.template.spec.containers[0].securityContext.readOnlyRootFilesystem (and 2 more)"
-    )
+    assert told.startswith("spec.template.spec.containers[0].securityContext.procMount (and 2 more)")
 
 
 @pytest.mark.parametrize(

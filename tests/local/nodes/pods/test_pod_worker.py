@@ -92,6 +92,26 @@ async def test_a_container_and_its_commands_gain_no_rights_where_that_is_forbidd
     assert out.strip() == str(code)
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+async def test_a_container_with_a_read_only_root_writes_to_its_volumes_alone(
+    machine: Machine, is_closed: bool
+) -> None:
+    own = {
+        "securityContext": {"readOnlyRootFilesystem": is_closed},
+        "volumeMounts": [{"name": "v", "mountPath": "/scratch/here"}],
+    }
+    await machine.apply("a", "sleep", "60", container=own, volumes=[{"name": "v", "emptyDir": {}}])
+    await machine.phase("a", "Running")
+    tries = (
+        "for at in /tmp /scratch /scratch/here /dev/shm; do touch $at/x 2>/dev/null && echo $at; done; true"
+    )
+    _, out, _ = await machine.exec("a", "sh", "-c", tries)
+    written = (
+        ["/scratch/here", "/dev/shm"] if is_closed else ["/tmp", "/scratch", "/scratch/here", "/dev/shm"]
+    )
+    assert out.split() == written
+
+
 async def test_what_nobody_honours_of_a_pod_is_told_once_in_an_event(machine: Machine) -> None:
     machine.node.tell_of(
         lambda pod: [f"{name} has no effect" for name in pod["spec"].get("nodeSelector") or ()]

@@ -14,16 +14,16 @@ from tidegate.local.unhonoured import is_made_for_another
 
 
 class Foretold:
-    """Nothing is told before there is a node."""
+    """Nothing is told before there is a node that knows its machine."""
 
     def __init__(self) -> None:
         self._node: Node | None = None
 
     def __call__(self, operation: Operation, kind: Kind, new: Object | None, old: Object | None) -> Reviewed:
-        if self._node is None or new is None or is_made_for_another(new) or is_as_before(old, new):
+        machine = None if self._node is None else self._node.machine
+        if machine is None or new is None or is_made_for_another(new) or is_as_before(old, new):
             return (), ()
-        found = foresee(kind.key, new, self._node.machine, is_idle=False)
-        return (), [str(one) for one in found]
+        return (), [str(one) for one in foresee(kind.key, new, machine, is_idle=False)]
 
     def join(self, node: Node, objects: Objects) -> None:
         """From now on the node is asked, and says itself what of its pods nobody honours."""

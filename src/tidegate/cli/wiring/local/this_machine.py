@@ -21,4 +21,5 @@ def this_machine(data_dir: Path, images: Path | None, network: Kind) -> Machine:
         view = look(Path(scratch), os.environ)
     refused = (view.why or "refused") if view.kind == "none" else ""
     is_shared = network == "shared" or (network == "auto" and bool(missing()))
-    return Machine(table, refused=refused, is_shared=is_shared)
+    has_copies = view.kind in ("whole", "places")
+    return Machine(table, refused=refused, is_shared=is_shared, has_copies=has_copies)

@@ -40,7 +40,7 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     Raises `Incomplete`, `Unmountable`, `Unnameable`, `NoProgram` or `Misconfigured`: reasons to wait, not
     failures.
     """
-    metadata = pod["metadata"]
+    metadata, security = pod["metadata"], container.get("securityContext") or {}
     refers: Refers = context.refers(metadata["namespace"])
     env = environment(pod, container, refers, _inherited(context), _api_address(context, pod))
     command, args = command_line(container, env)
@@ -63,8 +63,7 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     if program.data:
         own = folder / ".data" / str(container["name"])
         env[DATA_VARIABLE] = _storage(own, program.data, wanted, context, runs_as.user)
-    words = program.args
-    cwd = container.get("workingDir") or program.working_dir
+    words, cwd = program.args, container.get("workingDir") or program.working_dir
     if context.refused:
         # Else no pod would run there: every one has this mount, and few need it.
         wanted = [bind for bind in wanted if bind.target != ACCOUNT_FOLDER]
@@ -87,12 +86,13 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
         wanted,
         context.view,
         [str(place) for place in context.hidden],
-        bool((container.get("securityContext") or {}).get("privileged")),
+        bool(security.get("privileged")),
         has_network(context, pod),
         runs_as,
         _group(context, pod, container, number),
         has_input=bool(container.get("stdin")),
         has_tty=bool(container.get("tty")),
+        is_read_only=bool(security.get("readOnlyRootFilesystem")),
     )
 
 

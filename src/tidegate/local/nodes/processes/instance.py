@@ -85,7 +85,8 @@ class Plan:
     """What to run. With a view of the machine (but "none") in mounts of its own; `hidden` is not in it.
 
     `is_privileged` may change the kernel's settings, as on a cluster; with `has_network` it joins the
-    network that the launcher is given. `group` is the control group that limits its memory.
+    network that the launcher is given. With `is_read_only` it writes to its volumes alone, where it has a
+    copy of the machine's files. `group` is the control group that limits its memory.
     """
 
     args: Sequence[str]
@@ -101,6 +102,7 @@ class Plan:
     group: str = ""
     has_input: bool = False
     has_tty: bool = False
+    is_read_only: bool = False
 
     @property
     def is_private(self) -> bool:
@@ -112,6 +114,7 @@ class Plan:
         words += self.run_as.words()
         words += ["private"] * self.is_private + ["memory"] * self.view.is_in_memory
         words += ["view", self.view.kind] + ["privileged"] * self.is_privileged
+        words += ["readonly"] * self.is_read_only
         words += ["network"] * self.has_network + ["input"] * self.has_input + ["tty"] * self.has_tty
         for place in self.view.places:
             words += ["place", place]

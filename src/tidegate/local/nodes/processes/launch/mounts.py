@@ -40,6 +40,8 @@ def make_private(instance: bytes, plan: Plan, has_joined_user: bool = False) -> 
             make_read_only(place)
     try:
         tree.point(plan.cwd or b"/", True)
+        if plan.is_read_only and plan.view != b"shared":
+            tree.close(but={place for _, place in places})
         tree.enter()
     except OSError as error:
         raise CannotStart("FailedMount", f"cannot enter the new root: {error.strerror}") from error

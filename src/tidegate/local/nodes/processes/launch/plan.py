@@ -23,7 +23,7 @@ class Plan:
         self.binds: list[tuple[bytes, bytes, bytes]] = []
         self.cwd = self.hostname = b""
         self.is_private = self.is_in_memory = self.is_privileged = self.has_network = False
-        self.has_input = self.has_tty = False
+        self.has_input = self.has_tty = self.is_read_only = False
         self.view = b"shared"
         self.places: list[bytes] = []
         self.hidden: list[bytes] = []
@@ -58,6 +58,8 @@ class Plan:
                 self.is_in_memory = True
             elif word == b"privileged":
                 self.is_privileged = True
+            elif word == b"readonly":
+                self.is_read_only = True
             elif word == b"network":
                 self.has_network = True
             elif word == b"input":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
-from kernel import BIND, DETACH, REC, check, libc, mount
+from kernel import BIND, DETACH, REC, check, libc, make_read_only, mount
 
 MIRROR_ENTRIES = 10_000
 LINKS = 40
@@ -98,6 +98,12 @@ class Tree:
         mount(source, place, None, BIND | REC)
         self.is_ours[place] = True
         return place
+
+    def close(self, but: Container[bytes]) -> None:
+        """Nothing is written any more to what is the container's own, but to its volumes."""
+        for place, is_ours in self.is_ours.items():
+            if is_ours and place not in but:
+                make_read_only(place)
 
     def enter(self) -> None:
         os.chdir(self.base)
