@@ -11,6 +11,7 @@ import pytest
 from parts.claim_life import POISON, Fate, Life
 from parts.claim_sources import SOURCES, ClaimSource
 from parts.proxy import Proxy
+from parts.waiting import until_so
 from tidegate.base.errors import Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
@@ -91,6 +92,19 @@ async def claimant(source: ClaimSource) -> AsyncIterator[Callable[..., Claimant]
         await one.writers.close()
 
 
+async def some(one: Claimant) -> Deliveries:
+    """What comes once something does."""
+    found = await one.take(5)
+
+    async def has_come() -> bool:
+        nonlocal found
+        found = found if found.items else await one.take(5)
+        return bool(found.items)
+
+    await until_so(has_come)
+    return found
+
+
 def bodies(found: Deliveries) -> list[bytes]:
     return [one.body for one in found.items]
 
@@ -145,28 +159,25 @@ async def test_what_was_acknowledged_is_gone_and_again_changes_nothing(
 async def test_what_was_released_comes_back_when_it_is_due_with_its_count(
     source: ClaimSource, claimant: Callable[..., Claimant]
 ) -> None:
-    source.push(b"a")
+    source.push(b"a", b"b")
     one = claimant()
-    (item,) = (await one.take(1)).items
-    rest_s, done = source.shortest_s, Done(is_uncounted=source.gives_receipts)
-    released = Release(item.id, 1, rest_s, "job")
-    assert await one.ask(released, released) == [done, done]
-    early = await one.take(1)
-    assert early.items == ()
-    if not source.gives_receipts:
-        assert early.retry_s is not None
-        assert 0 < early.retry_s <= rest_s
-    await asyncio.sleep(rest_s + 0.05)
-    (again,) = (await one.take(1)).items
+    a, b = (await one.take(2)).items
+    done = Done(is_uncounted=source.gives_receipts)
+    released = Release(a.id, 1, 60.0, "job")
+    assert await one.ask(released, released, Release(b.id, 1, source.shortest_s, "job")) == [done] * 3
+    found = await some(one)
+    (again,) = found.items
     # Where the source counts nothing, the Job that has failed does.
-    assert (again.id, again.body, again.finished) == (item.id, b"a", not source.gives_receipts)
+    assert (again.id, again.body, again.finished) == (b.id, b"b", not source.gives_receipts)
     if not source.gives_receipts:
+        assert found.retry_s is not None
+        assert 0 < found.retry_s <= 60
         # A release that comes late, of an attempt that was counted, takes nothing from the next one.
-        assert await one.ask(Release(item.id, 1, 0.0, "job")) == [Done()]
-    assert (await one.take(1, again.id)).items == ()
-    assert await one.renew(again.id)
+        assert await one.ask(Release(b.id, 1, 0.0, "job")) == [Done()]
+    assert (await one.take(2, b.id)).items == ()
+    assert await one.renew(b.id)
     await one.writers.close()
-    assert source.kept() == 1
+    assert source.kept() == 2
 
 
 async def test_a_lease_that_ends_gives_the_message_to_another_and_the_first_is_told(
@@ -175,16 +186,20 @@ async def test_a_lease_that_ends_gives_the_message_to_another_and_the_first_is_t
     if not source.keeps_leases:
         return
     source.push(b"a", b"b")
-    one, two = claimant(lease_s=source.shortest_s), claimant("two")
-    taken = await one.take(2)
+    one, two = claimant(), claimant("two")
+    first, second = (await one.take(2)).items
     assert (await two.take(5)).items == ()
+    short = claimant(lease_s=source.shortest_s, after=one)
+    assert await short.renew(first.id)
+    assert await short.renew(second.id)
     await asyncio.sleep(source.shortest_s + 0.05)
     # Nobody has taken it yet: the first still has it, and may go on.
-    assert await claimant(after=one).renew(taken.items[0].id)
-    (other,) = (await two.take(5)).items
-    assert (other.id, other.body) == (taken.items[1].id, b"b")
-    assert not await one.renew(other.id)
-    told = await one.ask(Acknowledge(other.id, ""), Release(other.id, 1, 0, ""))
+    late = claimant(after=short)
+    assert await late.renew(first.id)
+    (other,) = (await some(two)).items
+    assert (other.id, other.body) == (second.id, b"b")
+    assert not await late.renew(other.id)
+    told = await late.ask(Acknowledge(other.id, ""), Release(other.id, 1, 0, ""))
     if source.gives_receipts:
         assert told == [NotYet(), Done(is_uncounted=True)]
     else:
