@@ -97,6 +97,15 @@ def seen(azurite: Azurite, queue: str) -> list[str]:
     return [one.text or "" for one in ElementTree.fromstring(answer).iter("MessageText")]
 
 
+def test_a_queue_is_the_same_with_another_key_or_another_place_for_dead_letters() -> None:
+    one = AzureQueueSource(StorageServer("queue", "shop", "https://shop", key="YQ=="), "jobs")
+    rotated = AzureQueueSource(StorageServer("queue", "shop", "https://shop", key="Yg=="), "jobs", "bad")
+    assert (one, hash(one)) == (rotated, hash(rotated))
+    assert one != AzureQueueSource(one.server, "others")
+    assert one != AzureQueueSource(StorageServer("queue", "shop", "https://elsewhere"), "jobs")
+    assert "YQ==" not in repr(one)
+
+
 @emulated
 async def test_a_message_comes_with_its_identity_its_text_and_what_the_service_says_of_it(
     azurite: Azurite, claimant: Callable[..., Claimant]
