@@ -14,6 +14,8 @@ that is busy keeps its replica; delayed ones count with `includeDelayed`; buried
 exists only while it holds jobs or somebody uses it, so a tube that is not there holds no jobs.
 All triggers with the same server share one connection, and their tubes are asked for together.
 
+A ScaledJob can claim the jobs of a tube, one Job for each: see [claimed work](../../claims.md).
+
 A bare number in `timeout` means milliseconds, as in KEDA; connecting may always take as long as any
 other question, and `timeout` can only lengthen that (`timeout: 10s`).
 
@@ -30,12 +32,15 @@ from urllib.parse import quote_plus
 from tidegate.base.addresses import is_address, with_port
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import of_kind
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import Duration, activation, declared, setting, target
 from tidegate.kit.systems.beanstalkd import PORT, BeanstalkdServer, JobCounts, TubeJobs, is_tube
+from tidegate.kit.systems.beanstalkd_claims import TubeSource
 from tidegate.kit.systems.calls import ROUND, Calls
+from tidegate.kit.systems.claims import Source
 
 _USUAL_S = 3.0
 
@@ -44,6 +49,7 @@ _USUAL_S = 3.0
 class BeanstalkdTube(Polled):
     types: ClassVar[tuple[str, ...]] = ("beanstalkd",)
     is_consumed: ClassVar[bool] = True
+    is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = "one round trip for all tubes of a server, one connection"
     calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "beanstalkd 1.12 (real)"
@@ -73,3 +79,6 @@ class BeanstalkdTube(Polled):
         question = TubeJobs(self.server(), self.tube)
         counts = of_kind(await ask(question), JobCounts, question)
         return counts.ready + counts.reserved + (counts.delayed if self.include_delayed else 0)
+
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        return TubeSource(self.server(), self.tube)

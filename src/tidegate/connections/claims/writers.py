@@ -16,6 +16,7 @@ from tidegate.kit.systems.claims import Command, Result
 # Modules that are no system, one a line.
 _NO_SYSTEMS = frozenset(
     {
+        "beanstalkd_wire",
         "postgresql_session",
         "postgresql_steps",
         "rabbitmq_channel",
