@@ -59,6 +59,7 @@ EVERYTHING: dict[str, Any] = {
     "http": {"keepAlive": {"enabled": False}, "tlsCipherList": "TLS_AES_128_GCM_SHA256"},
     "imagePullSecrets": [{"name": "pull"}],
     "allowTriggers": ["tickets", "things"],
+    "budgets": {"aws.monitoring": 60, "datadog": 5},
     "extraArgs": {"keda": {"kube-api-qps": 50}},
     "extraObjects": [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}
@@ -138,6 +139,15 @@ def test_logs_may_be_read_where_the_dashboard_shows_them(helm: Helm) -> None:
     assert [one["metadata"]["name"] for one in objects if one["kind"] == "Secret"] == []
     rules = [rule for one in objects for rule in one.get("rules", ()) if "pods/log" in rule["resources"]]
     assert rules == [{"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}]
+
+
+def test_budgets_are_for_the_operator(helm: Helm) -> None:
+    arguments = container(helm.objects(EVERYTHING), "keda-operator")["args"]
+    assert [one for one in arguments if "budget" in one] == [
+        "--budget=aws.monitoring=60",
+        "--budget=datadog=5",
+    ]
+    assert not any("budget" in one for one in container(helm.objects({}), "keda-operator")["args"])
 
 
 def test_without_an_image_it_says_how_to_make_one(helm: Helm) -> None:

@@ -34,7 +34,7 @@ from tidegate.kube.resource import (
     SCALED_OBJECTS,
     Resource,
 )
-from tidegate.operator.operator import Operator
+from tidegate.operator.operator import Operator, Stance
 from tidegate.runtime.clock import Clock
 
 Object = dict[str, Any]
@@ -119,9 +119,14 @@ class Cluster:
     """What a test says and sees."""
 
     def __init__(
-        self, clock: Clock, client: MemoryClient | None = None, options: Options | None = None
+        self,
+        clock: Clock,
+        client: MemoryClient | None = None,
+        options: Options | None = None,
+        stance: Stance | None = None,
     ) -> None:
         self.clock = clock
+        self.stance = stance
         self.options = options or Options(cluster_namespace="keda")
         self.client = client or MemoryClient(MemoryObjects(clock), clock)
         self.objects = self.client.objects
@@ -148,6 +153,7 @@ class Cluster:
             Surroundings(),
             self.options,
             connect=connect,
+            stance=self.stance,
         )
         return made
 

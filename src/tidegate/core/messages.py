@@ -201,3 +201,22 @@ def contested_hpa(name: str, writer: str) -> EmitEvent:
 
 def _ready(status: Truth, reason: str, message: str) -> Condition:
     return Condition(type="Ready", status=status, reason=reason, message=message)
+
+
+def polled_less(
+    index: int, trigger_type: str, times: tuple[float, float], calls: tuple[float, float]
+) -> EmitEvent:
+    """A budget stretches a trigger's interval: `times` are as written and as it is, `calls` in a minute those
+    that are wanted and those that the budget allows."""
+    (wanted_s, is_s), (wanted, allowed) = times, calls
+    text = (
+        f"trigger {index} ({trigger_type}) is asked every {is_s:.3g} s instead of {wanted_s:g} s: "
+        f"the budget of its server is {allowed:g} calls a minute, and {wanted:.3g} are wanted"
+    )
+    return EmitEvent("Warning", "PollingStretched", text)
+
+
+def polled_as_written(index: int, trigger_type: str, wanted_s: float) -> EmitEvent:
+    """The end of that."""
+    text = f"trigger {index} ({trigger_type}) is asked every {wanted_s:g} s again"
+    return EmitEvent("Normal", "PollingAsWritten", text)

@@ -39,6 +39,7 @@ class Code(StrEnum):
     RAISED_TO_MIN = "RaisedToMinimum"
     COOLDOWN = "Cooldown"
     INITIAL_COOLDOWN = "InitialCooldown"
+    TURN_AWAITED = "TurnAwaited"
     LEFT_TO_HPA = "LeftToHpa"
     WITHOUT_HPA = "WithoutHpa"
     RESTING = "Resting"
@@ -80,6 +81,7 @@ class Code(StrEnum):
     JOBS_CAPPED = "JobsCapped"
     JOBS_PACED = "JobsPaced"
     JOBS_WAIT = "JobsWait"
+    JOBS_AWAIT_TURN = "JobsAwaitTurn"
     JOBS_REFUSED = "JobsRefused"
     JOBS_PENDING = "JobsPending"
     HISTORY_TRIMMED = "HistoryTrimmed"
@@ -125,6 +127,8 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.RAISED_TO_MIN: "raised from {current} to the minimum {replicas}",
         Code.COOLDOWN: "{current:replica} kept: {since}, {period} {cooldown_s} s: until {until}",
         Code.INITIAL_COOLDOWN: "{current:replica} kept: {since}, {period} {cooldown_s} s: until {until}",
+        Code.TURN_AWAITED: "{current:replica} kept until the triggers have been read again: "
+        "the budget of their server's calls lets them wait",
         Code.LEFT_TO_HPA: "{current:replica}: the HPA decides between its bounds",
         Code.WITHOUT_HPA: "{current:replica} kept: it is active, and there is no HPA to decide from 1 on",
         Code.RESTING: "{current:replica} while nothing is active: {rule}",
@@ -162,6 +166,8 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.ENOUGH_JOBS: "no Job is created: {sum}",
         Code.JOBS_CAPPED: "{wanted} wanted, at most {maximum} {source}, {running} unfinished: {rest}",
         Code.JOBS_PACED: "{count:Job} not before {at}: one round per polling interval of {interval_s} s",
+        Code.JOBS_AWAIT_TURN: "{count:Job} for a queue of {queue} once it has been read again: "
+        "the budget of its server's calls lets it wait",
         Code.JOBS_WAIT: "{count:Job} for a queue of {queue} at the next reading: this one had its round",
         Code.JOBS_REFUSED: "the API server refused {refused:Job} of the last round: {refusal}",
         Code.JOBS_PENDING: "{pending:unfinished Job} pending, which {strategy} subtracts",

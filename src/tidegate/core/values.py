@@ -148,7 +148,8 @@ class TriggerView:
 
     `failed_polls` are the polling intervals in a row that brought a failure; 0 for one that cannot be
     asked at all. `coming` is looked up for an outlook alone; no decision depends on it. `is_consumed` is
-    the scaler's: a Job that succeeds takes away some of what is counted.
+    the scaler's: a Job that succeeds takes away some of what is counted. `is_awaited`: it is wanted anew, and
+    its turn in the budget of its server is still to come; nothing goes to zero and no Job starts before.
     """
 
     index: int
@@ -161,6 +162,7 @@ class TriggerView:
     failed_polls: int = 0
     next_reading: NextReading | None = None
     is_consumed: bool = False
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,6 +286,11 @@ class Connection:
                 tally.fits(one.seat.questions, None)
         return self.purse.ready_at(now_s, 1) - now_s + tally.calls * WINDOW_S / self.purse.per_minute
 
+    def kept_s(self, followed: Followed) -> float:
+        """How old a reading may be because of a budget: polls alone are paid, and one may come an interval
+        late where others stand before it."""
+        return 2 * followed.period_s if self.purse is not None else 0.0
+
     def look_at_budget(self) -> list[TriggerKey]:
         """Stretches the intervals as the triggers of now want it; those to whom that is news."""
         purse = self.purse

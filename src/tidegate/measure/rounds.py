@@ -91,7 +91,7 @@ class Rounds:
 
     # --- what callers say
 
-    def limit(self, budgets: Mapping[str, float], on_paced: Callable[[TriggerKey], None]) -> None:
+    def limit(self, budgets: Mapping[str, float], on_paced: Callable[[TriggerKey], object]) -> None:
         """Gives each server of these systems a budget of calls in a minute, before anything is followed.
 
         `on_paced` hears of each trigger whose interval is stretched anew.
@@ -180,19 +180,25 @@ class Rounds:
 
     def stretch(self, key: TriggerKey) -> Stretch | None:
         """What a budget makes of the trigger's interval; None where its server has no budget."""
-        followed = self._followed.get(key)
-        connection = self._serving.seated(followed) if followed is not None else None
+        followed, connection = self._seat_of(key)
         if followed is None or connection is None or connection.purse is None:
             return None
         return connection.purse.stretch(followed.interval_s)
 
+    def kept_s(self, key: TriggerKey) -> float:
+        """How old a reading may be because its server has a budget: calls are for polls."""
+        followed, connection = self._seat_of(key)
+        return connection.kept_s(followed) if followed is not None and connection is not None else 0.0
+
     def turn_s(self, key: TriggerKey) -> float:
         """Seconds that a budget lets the trigger wait if it is wanted now; 0 where there is none."""
+        followed, connection = self._seat_of(key)
+        now_s = self._clock.monotonic()
+        return connection.turn_s(followed, now_s) if followed is not None and connection is not None else 0.0
+
+    def _seat_of(self, key: TriggerKey) -> tuple[Followed | None, Connection | None]:
         followed = self._followed.get(key)
-        connection = self._serving.seated(followed) if followed is not None else None
-        if followed is None or connection is None:
-            return 0.0
-        return connection.turn_s(followed, self._clock.monotonic())
+        return followed, self._serving.seated(followed) if followed is not None else None
 
     def servers(self) -> Iterator[ServerState]:
         """Every server that is connected now, with what was sent to it when it comes to it; in no order."""
@@ -210,8 +216,7 @@ class Rounds:
 
     def next_poll(self, key: TriggerKey) -> NextPoll | None:
         """When it is measured next; None where nobody knows: not followed, not seated yet, never again."""
-        followed = self._followed.get(key)
-        connection = self._serving.seated(followed) if followed is not None else None
+        followed, connection = self._seat_of(key)
         if followed is None or connection is None:
             return None
         now_s = self._clock.monotonic()
@@ -253,7 +258,7 @@ class Rounds:
         connection = self._serving.seated(followed)
         now_s = self._clock.monotonic()
         if connection is not None:
-            gap_s = max(connection.gap_s if connection.gap_s > GRID_S else 0.0, _kept_s(followed, connection))
+            gap_s = max(connection.gap_s if connection.gap_s > GRID_S else 0.0, connection.kept_s(followed))
             if followed.reading is not None and now_s - followed.asked_at <= max(max_age_s, gap_s):
                 return followed.reading
             if connection.is_held(now_s):
@@ -390,9 +395,3 @@ class Rounds:
     def _unread(self, state: str) -> Reading:
         failure = Failure("Unreachable", sentence("read the trigger", "", f"it {state}"))
         return Reading(self._clock.now(), failure=failure)
-
-
-def _kept_s(followed: Followed, connection: Connection) -> float:
-    """How old a reading may be because its server has a budget: polls alone are paid, and one may come an
-    interval late where others stand before it."""
-    return 2 * followed.period_s if connection.purse is not None else 0.0

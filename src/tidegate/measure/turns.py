@@ -23,7 +23,7 @@ class Turns:
 
     def __init__(self, clock: Clock, agenda: Agenda) -> None:
         self.budgets: Mapping[str, float] = {}
-        self.on_paced: Callable[[TriggerKey], None] | None = None
+        self.on_paced: Callable[[TriggerKey], object] | None = None
         self._clock = clock
         self._agenda = agenda
 

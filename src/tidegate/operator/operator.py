@@ -86,13 +86,15 @@ class Reconciler(Protocol):
 class Stance:
     """How an operator stands to its cluster: the folder that keeps what changed (None: only memory does);
     with `is_shadow` it stands beside a KEDA, and changes nothing; `reach` says which objects it follows.
-    `cluster_name` is for CloudEvents; `claims` says where messages may be claimed."""
+    `cluster_name` is for CloudEvents; `claims` says where messages may be claimed, `budgets` how many calls a
+    minute a server of a system may have."""
 
     history: Path | None = None
     is_shadow: bool = False
     reach: Reach = field(default_factory=Reach)
     cluster_name: str = "kubernetes-default"
     claims: MayClaim = field(default_factory=MayClaim)
+    budgets: Mapping[str, float] = field(default_factory=dict)
 
 
 class Operator:
@@ -118,6 +120,7 @@ class Operator:
         self.connections = Connections(surroundings)
         connect = connect or self.connections.adapter
         self.rounds = Rounds(clock, connect, self._on_reading, on_kept=self._on_kept)
+        self.rounds.limit(stance.budgets, self._on_reading)
         self.fetching = Fetching(clock, connect, self._on_fetched)
         options = replace(options, fetches=self.fetching)
         self.queue: Queue[Key] = Queue(clock, self._reconcile, gap_s=GAP_S, trouble=trouble)
@@ -156,9 +159,7 @@ class Operator:
         }
 
     async def run(self, leads: Callable[[], Awaitable[object]] | None = None) -> None:
-        """Follows the cluster until cancelled; acts once `leads` has returned. A crash at any point loses
-        nothing that matters.
-        """
+        """Follows the cluster until cancelled; acts once `leads` has returned. A crash loses nothing."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.informers.run())
@@ -272,7 +273,7 @@ class Operator:
     def _again(self, key: Key, delay_s: float) -> None:
         self.queue.add(key, delay_s=delay_s)
 
-    def _on_reading(self, trigger: tuple[str, int], reading: Reading) -> None:
+    def _on_reading(self, trigger: tuple[str, int], _: Reading | None = None) -> None:
         tracked = self.steps.tracker.by_uid.get(trigger[0])
         if tracked is not None:
             # What it asks for cannot be written while the API server is away.

@@ -255,6 +255,14 @@ def test_a_pause_is_told_with_its_annotation_and_the_last_value() -> None:
 def test_a_trigger_whose_server_tells_of_changes_is_called_so() -> None:
     assert ", read 0.4 s ago, woken by its server, next poll in " in told(triggers=[trigger(isPushed=True)])
     assert "woken" not in told(triggers=[trigger(isPushed=False)])
+
+
+def test_an_interval_that_a_budget_stretches_says_why() -> None:
+    stretched = {"every_s": 60.0, "wanted": 120.0, "budget": 60.0}
+    text = told(triggers=[trigger(stretched=stretched)])
+    budget = "its server's budget is 60 calls a minute, 120 are wanted"
+    assert f"(every 60 s instead of 30 s: {budget})" in text
+    assert "budget" not in told(triggers=[trigger(stretched=None)])
     assert "woken" not in told(triggers=[trigger()])
 
 

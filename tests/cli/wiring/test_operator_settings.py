@@ -12,6 +12,7 @@ import trustme
 
 from tidegate.base.errors import Misconfigured
 from tidegate.cli.wiring.installation.authorities import authorities
+from tidegate.cli.wiring.installation.budgets import budgets_of
 from tidegate.cli.wiring.installation.client_libraries import missing
 from tidegate.cli.wiring.operator_program import options, reach, surroundings
 from tidegate.cli.wiring.operator_settings import IGNORED, OperatorSettings
@@ -97,6 +98,46 @@ def test_the_own_identity_is_lent_to_nobody_until_namespaces_are_named() -> None
     assert options(settings()).lends_identity == ()
     assert options(settings({"--lend-identity": "shop, bakery"})).lends_identity == ("shop", "bakery")
     assert options(settings(TIDEGATE_LEND_IDENTITY="*")).lends_identity == ("*",)
+
+
+def test_budgets_are_by_system_or_service() -> None:
+    assert budgets_of(settings().budgets) == {}
+    given = settings({"--budget": "datadog=5"})
+    assert budgets_of(given.budgets) == {"datadog": 5}
+    given = settings(TIDEGATE_BUDGETS="aws.monitoring=60, gcp=7 , azure_storage.queue=1")
+    assert budgets_of(given.budgets) == {"aws.monitoring": 60, "gcp": 7, "azure_storage.queue": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("datadog", "no number of calls is given"),
+        ("datadog=0", '"0" is no whole number of calls'),
+        ("datadog=-5", '"-5" is no whole number of calls'),
+        ("datadog=1.5", '"1.5" is no whole number of calls'),
+        ("datadog=many", '"many" is no whole number of calls'),
+        ("datadog=" + "9" * 5000, "is no whole number of calls"),
+        ("datadgo=5", 'there is no system "datadgo"; did you mean "datadog"?'),
+        ("aws.sqsx=5", 'there is no system "aws.sqsx"'),
+        ("=5", 'there is no system ""'),
+        ("vault=5", "vault is not polled"),
+        ("aws.secretsmanager=5", "aws.secretsmanager is not polled"),
+        ("kubernetes=5", "kubernetes is not polled"),
+    ],
+)
+def test_a_budget_that_is_none_keeps_it_from_starting(text: str, why: str) -> None:
+    with pytest.raises(ExceptionGroup) as raised:
+        settings({"--budget": text})
+    (problem,) = raised.value.exceptions
+    assert why in str(problem)
+
+
+def test_all_that_is_wrong_with_budgets_is_told_at_once() -> None:
+    with pytest.raises(ExceptionGroup) as raised:
+        settings(TIDEGATE_BUDGETS="datadog=5,nobody=0,datadog=6")
+    told = " ".join(str(one) for one in raised.value.exceptions)
+    assert len(raised.value.exceptions) == 3
+    assert all(part in told for part in ('"nobody"', '"0"', "datadog has a budget already"))
 
 
 def test_proxies_are_those_of_the_environment() -> None:

@@ -31,6 +31,7 @@ TRIGGER = {
     "failedPolls": NUMBER,
     "pollingInterval": NUMBER,
     "nextPoll": TEXT,
+    "stretched": None,
     "isHeld": TRUTH,
     "isPushed": TRUTH,
     "whyNotPushed": None,

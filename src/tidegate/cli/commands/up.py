@@ -13,6 +13,8 @@ from tidegate.cli.cluster.local_directory import default_directory
 from tidegate.cli.extensions.allowing import allowing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tidegate.cli.wiring.local.pod_network import Kind
     from tidegate.cli.wiring.local_cluster import Local, Settings
 
@@ -78,6 +80,14 @@ DASHBOARD_PORT = 7444
     default=True,
     help="Whether the namespace keda shows the operator and its neighbours as Deployments and pods.",
 )
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    envvar="TIDEGATE_BUDGETS",
+    metavar="SYSTEM=CALLS",
+    help="Calls a minute that each server of a system may have; see docs/metered-sources.md.",
+)
 @allowing
 @click.option("--metrics-old-names", is_flag=True, help="Tell metrics under names that KEDA gave up, too.")
 def command(
@@ -97,6 +107,7 @@ def command(
     dashboard: bool,
     dashboard_port: int,
     keda_namespace: bool,
+    budgets: tuple[str, ...],
 ) -> None:
     """Run the control plane on this machine; kubectl can talk to it.
 
@@ -125,9 +136,22 @@ def command(
         dashboard_port if dashboard else None,
         keda_namespace,
         log_format,
+        _budgets(budgets),
     )
     is_live = sys.stdout.isatty() and not plain
     loop.run(lambda: _serve(settings, is_live))
+
+
+def _budgets(texts: tuple[str, ...]) -> Mapping[str, float]:
+    """Those given; all that is wrong with them is told at once."""
+    if not texts:
+        return {}
+    from tidegate.cli.wiring.installation.budgets import budget_problems, budgets_of
+
+    given = [one.strip() for text in texts for one in text.replace(",", " ").split()]
+    if problems := list(budget_problems(given)):
+        raise ExceptionGroup("settings", problems)
+    return budgets_of(given)
 
 
 async def _serve(settings: Settings, is_live: bool) -> None:

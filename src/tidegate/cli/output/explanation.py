@@ -147,7 +147,16 @@ def _state(found: Entry, trigger: Entry, now: datetime) -> Iterator[str]:
         elif trigger["isHeld"]:
             yield f"tried again {far}"
         else:
-            yield f"next poll {far} (every {trigger['pollingInterval']} s)"
+            yield f"next poll {far} (every {_interval(trigger)})"
+
+
+def _interval(trigger: Entry) -> str:
+    """`30 s`, or how a budget stretches it, and why; an operator of an earlier version knows of none."""
+    written, stretched = f"{trigger['pollingInterval']} s", trigger.get("stretched")
+    if stretched is None:
+        return written
+    calls = f"{stretched['budget']:g} calls a minute, {stretched['wanted']:g} are wanted"
+    return f"{stretched['every_s']:g} s instead of {written}: its server's budget is {calls}"
 
 
 def _ago(age_s: float) -> str:

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class Settings:
     """What `tidegate up` was told. `hpa_interval_s` is the HPA controller's period, `files` the folder of
     parameter files. `metrics_port` is where `/metrics` is served without TLS or token, too, `dashboard_port`
     where the dashboard is (None: nowhere). `shows_parts`: the namespace `keda` shows the parts of
-    this program, with logs in `log_format`.
+    this program, with logs in `log_format`. `budgets` are calls a minute by system.
     """
 
     data_dir: Path
@@ -91,6 +91,7 @@ class Settings:
     dashboard_port: int | None = None
     shows_parts: bool = True
     log_format: str = "text"
+    budgets: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -139,7 +140,7 @@ async def started(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             clock,
             await stack.enter_async_context(with_identities(plain, os.environ, client)),
             _options(settings),
-            stance=Stance(settings.data_dir / "history", claims=EVERYWHERE),
+            stance=Stance(settings.data_dir / "history", claims=EVERYWHERE, budgets=settings.budgets),
         )
         metrics.operator, metrics.node = operator, node
         server.serve_resource_metrics(ResourceMetrics(node).answer)

@@ -20,6 +20,7 @@ from tidegate.cli.cluster.identities import with_identities
 from tidegate.cli.cluster.vault_defaults import vault_defaults
 from tidegate.cli.wiring.dashboard.of_operator import operator_dashboard
 from tidegate.cli.wiring.installation.authorities import authorities
+from tidegate.cli.wiring.installation.budgets import budgets_of
 from tidegate.cli.wiring.installation.client_libraries import missing_libraries
 from tidegate.cli.wiring.installation.extensions import bring_extensions
 from tidegate.cli.wiring.leader_port import LeaderPort
@@ -100,6 +101,7 @@ async def running(
                 reach=reach(settings),
                 cluster_name=settings.cluster_name,
                 claims=MayClaim(frozenset(settings.claim_namespaces)),
+                budgets=budgets_of(settings.budgets),
             ),
         )
         await stack.enter_async_context(telling(operator, settings, lease, environment))

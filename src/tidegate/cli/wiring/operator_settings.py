@@ -10,6 +10,7 @@ from tidegate.base.duration import parse_duration
 from tidegate.base.errors import Misconfigured
 from tidegate.cli.wiring.certificates.settings import CertificateSettings
 from tidegate.cli.wiring.dashboard.settings import DashboardSettings
+from tidegate.cli.wiring.installation.budgets import budget_problems
 from tidegate.cli.wiring.installation.extensions import ExtensionSettings
 from tidegate.cli.wiring.log_settings import IGNORED_LOG_SETTINGS, LogSettings
 from tidegate.cli.wiring.tls_settings import TlsSettings
@@ -232,6 +233,15 @@ class OperatorSettings(DashboardSettings, LogSettings, TlsSettings, CertificateS
         about="namespaces whose ScaledJobs may claim messages, which takes them off a broker; `*` for all; "
         "may be given several times",
     )
+    budgets: tuple[str, ...] = own(
+        TEXT,
+        flag="--budget",
+        variable="TIDEGATE_BUDGETS",
+        is_repeated=True,
+        fate="ours",
+        about="calls a minute that each server of a system may have, such as `aws.monitoring=60`; intervals "
+        "are stretched for it (docs/metered-sources.md)",
+    )
     shadow_address: Listen = own(
         LISTEN,
         "127.0.0.1:8082",
@@ -247,6 +257,7 @@ class OperatorSettings(DashboardSettings, LogSettings, TlsSettings, CertificateS
     def problems(self) -> Iterable[Misconfigured]:
         """What does not go together."""
         yield from self.dashboard_problems()
+        yield from budget_problems(self.budgets)
         order = (
             ("LEASE_DURATION", self.lease_duration_s, "RENEW_DEADLINE", self.lease_deadline_s),
             ("RENEW_DEADLINE", self.lease_deadline_s, "RETRY_PERIOD", JITTER * self.lease_retry_s),

@@ -187,6 +187,8 @@ def _held(object: ScaledJob, heard: Heard, memory: Memory, count: int, due: date
         return unread_reason(heard.summary, reason_chain.BEFORE)
     if pacing.is_spent(memory, heard.moments):
         return because(Code.JOBS_WAIT, count=count, queue=heard.queue.length)
+    if any(one.is_awaited for one in heard.triggers):
+        return because(Code.JOBS_AWAIT_TURN, count=count, queue=heard.queue.length)
     if due is not None:
         return _paced(object, count, due)
     return None

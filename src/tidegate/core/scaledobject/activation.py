@@ -44,13 +44,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where a target stands: its replicas, since when nothing was active, when the object was made."""
+    """Where a target stands: its replicas, since when nothing was active, when the object was made; whether
+    triggers are to be asked again before it is lowered."""
 
     current: int
     is_forced: bool
     pause: Pause
     last_active: datetime | None
     created_at: datetime | None
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ def _lower_to(floor: int, limits: Limits, situation: Situation, now: datetime) -
         "cooldown_s": cooldown_s,
         elapsed: int((now - since).total_seconds()),
     }
+    if (now > end or cooldown_s == 0) and situation.is_awaited:
+        return Outcome(None, because(Code.TURN_AWAITED, current=current))
     if now > end or cooldown_s == 0:
         source = "" if limits.idle is None else " (idleReplicaCount)"
         return Outcome(floor, because(Code.DEACTIVATED, replicas=floor, floor=source, **numbers))

@@ -68,7 +68,8 @@ def decide_scaled_object(
     )
     outcome = None
     if not isinstance(seen.replicas, Failure):
-        situation = Situation(seen.replicas, is_forced, pause, kept.last_active, kept.born)
+        is_awaited = any(one.is_awaited for one in triggers)
+        situation = Situation(seen.replicas, is_forced, pause, kept.last_active, kept.born, is_awaited)
         outcome = activate(limits_of(object.spec), situation, summary, now)
     found = Finding(object, seen, triggers, summary, net, composite, outcome, now)
 

@@ -118,6 +118,7 @@ def _trigger(subject: Subject, plan: TriggerPlan, view: TriggerView, state: Trig
         "failure": failure.message if failure is not None else None,
         "failedPolls": view.failed_polls,
         "pollingInterval": None if native else polling,
+        "stretched": _stretched(subject, view.index),
         **_next(subject, view.index),
         "notices": subject.tracked.plan.notices_of(view.index),
     }
@@ -147,6 +148,14 @@ def _next(subject: Subject, index: int) -> Entry:
     # To the nearest second: an edge at the full minute must not be told as one second before it.
     moment = subject.now + timedelta(seconds=due.rest_s + 0.5)
     return {"nextPoll": format_time(moment), "isHeld": due.is_held, **pushes}
+
+
+def _stretched(subject: Subject, index: int) -> Entry | None:
+    """How often it is really asked, where a budget of its server's calls makes that less often."""
+    stretch = subject.steps.rounds.stretch((subject.tracked.uid, index))
+    if stretch is None or not stretch.is_stretched:
+        return None
+    return {"every_s": round(stretch.is_s, 1), "wanted": round(stretch.calls, 1), "budget": stretch.budget}
 
 
 def _metrics(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from tidegate.measure.budget import BudgetState
 from tidegate.measure.connection import ServerState
 from tidegate.operator.reconcile.steps import Steps
+from tidegate.telemetry.metrics import budgets
 from tidegate.telemetry.metrics import catalogue as known
 from tidegate.telemetry.metrics.families import Distribution, Family, Labels, Metric
 
@@ -41,6 +43,16 @@ def _tell_server(found: Mapping[Family, Metric], one: ServerState) -> None:
         found[known.SERVER_ROUND_TRIPS].add(float(one.round_trips), *labels)
     if one.connections is not None:
         found[known.SERVER_CONNECTIONS].add(float(one.connections), *labels)
+    if one.budget is not None:
+        _tell_budget(found, one.budget, labels)
+
+
+def _tell_budget(found: Mapping[Family, Metric], told: BudgetState, labels: Labels) -> None:
+    """Of two servers that are called the same, sums."""
+    found[budgets.BUDGET].add(told.per_minute, *labels)
+    found[budgets.WANTED].add(told.wanted, *labels)
+    found[budgets.WAITING].add(float(told.waiting), *labels)
+    found[budgets.CALLS].add(float(told.calls), *labels)
 
 
 def _tell_http(found: Mapping[Family, Metric], steps: Steps, one: ServerState, *, is_detailed: bool) -> None:

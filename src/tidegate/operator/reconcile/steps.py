@@ -5,7 +5,6 @@ Both prepare the object (finalizer), plan it, follow its triggers, decide, and c
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -47,7 +46,6 @@ from tidegate.runtime.clock import Clock
 
 FINALIZER = "finalizer.keda.sh"
 # A reading of this age shows the present: only such ones may take a target to zero.
-MOMENT_S = 1.0
 # How long a status waits for first readings that are on their way.
 FIRST_READING_S = 2.0
 # What a cache does not show yet, it will any moment.
@@ -276,11 +274,6 @@ class Steps:
             if self.rounds.latest(key) is not None:
                 failed |= dict.fromkeys(tracked.followed[index], self.rounds.failed_polls(key))
         tracked.memory = memory.stopped(tracked.memory, failed)
-
-    async def refresh(self, tracked: Tracked, indexes: Iterable[int]) -> None:
-        """Returns when no kept reading of these triggers is older than a moment."""
-        keys = [(tracked.uid, index) for index in indexes]
-        await asyncio.gather(*(self.rounds.decisive(key, MOMENT_S) for key in keys))
 
     def views(self, tracked: Tracked, *, is_latest: bool = False) -> tuple[TriggerView, ...]:
         """The planned triggers with the readings that decisions are made on; or with the latest, which an

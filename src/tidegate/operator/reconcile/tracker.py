@@ -61,7 +61,8 @@ class Tracked:
     through; `refused_jobs` that of its Jobs, until some are created or the object changes. `errors` are its
     failures that nobody counts any more: of triggers that are no longer measured, of reconciles, and of the
     polls that it did not get while it was wrong; `wrong_since` (monotonic) is since when it is. `claims` are
-    those of a ScaledJob that claims, or did.
+    those of a ScaledJob that claims, or did. `asked_anew` (monotonic): since when its triggers wait for their
+    turn in a budget before something is done; `stretched` are the factors of intervals that were told.
     """
 
     key: Key
@@ -94,6 +95,8 @@ class Tracked:
     refused_jobs: RefusedJobs | None = None
     errors: int = 0
     wrong_since: float | None = None
+    asked_anew: float | None = None
+    stretched: dict[int, float] = field(default_factory=dict)
     claims: ClaimState | None = None
 
     def as_written(self, object: Any) -> Any:

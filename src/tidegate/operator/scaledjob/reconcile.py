@@ -31,6 +31,7 @@ from tidegate.operator.reconcile.reconciler import KindReconciler
 from tidegate.operator.reconcile.steps import FINALIZER, Steps
 from tidegate.operator.reconcile.tracker import RefusedJobs, Tracked, with_refusals
 from tidegate.operator.reconcile.trigger_plan import Plan
+from tidegate.operator.reconcile.turns import awaited, refresh, tell_stretches
 from tidegate.operator.scaledjob import job_body, snapshot
 from tidegate.operator.scaledjob.claims.claiming import MayClaim, may_have_claims
 from tidegate.operator.scaledjob.claims.work import ClaimedWork
@@ -70,6 +71,7 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         else:
             await self.pending.follow(object)
             await self.steps.follow(tracked, object.spec.polling_s, partial(self._snapshot, tracked))
+            await tell_stretches(self.steps, tracked)
             await self._tick(tracked, object.spec.polling_s)
         await self.steps.references.remove(place, object)
         check = template if isinstance(template, Failure) else _check(tracked, object, plan)
@@ -105,9 +107,10 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         asked again first, as is a single one that was decided upon already.
         """
 
-        def decide() -> Decision:
+        def decide(is_awaited: bool = False) -> Decision:
             jobs = self._snapshot(tracked, template.uid if isinstance(template, Template) else "")
             views, now = self.steps.views(tracked), self.steps.clock.now()
+            views = awaited(views) if is_awaited else views
             return decide_scaled_job(object, jobs, views, tracked.memory, now, check)
 
         asked, before = _asked(tracked), tracked.moments
@@ -115,9 +118,11 @@ class ScaledJobReconciler(KindReconciler[ScaledJob]):
         decision = decide()
         is_news = len(asked) == 1 and tracked.moments != before
         if any(one.code == Code.JOBS_CREATED for one in decision.reasons) and not is_news:
-            await self.steps.refresh(tracked, asked)
+            is_fresh = await refresh(self.steps, tracked, asked)
             tracked.moments = self._moments(tracked)
-            decision = decide()
+            decision = decide(is_awaited=not is_fresh)
+        else:
+            tracked.asked_anew = None
         return decision
 
     async def _claimed(

@@ -183,7 +183,8 @@ class ExternalMetrics:
         # The plan is what is measured: the object may have been edited since, and have fewer triggers.
         plan = tracked.plan.review.triggers[index] if tracked.plan is not None else None
         is_cached = plan is not None and bool(plan.trigger.use_cached_metrics)
-        return max_age_s(object.spec.polling_s, is_cached=is_cached)
+        kept_s = self._steps.rounds.kept_s((tracked.uid, index))
+        return max(max_age_s(object.spec.polling_s, is_cached=is_cached), kept_s)
 
     def _found(self, metric: Metric) -> tuple[Tracked, ScaledObject] | Failure:
         informers, (namespace, owner) = self._steps.informers, metric.owner

@@ -22,6 +22,7 @@ from tidegate.operator.reconcile.reconciler import KindReconciler
 from tidegate.operator.reconcile.steps import SOON_S, Steps
 from tidegate.operator.reconcile.tracker import Tracked
 from tidegate.operator.reconcile.trigger_plan import Plan
+from tidegate.operator.reconcile.turns import awaited, refresh, tell_stretches
 from tidegate.operator.scaledobject.finalize import Finalizer
 from tidegate.operator.scaledobject.hpa import Hpas
 from tidegate.operator.scaledobject.hpa_drift import specs_of
@@ -88,6 +89,7 @@ class ScaledObjectReconciler(KindReconciler[ScaledObject]):
             hpa = self.hpas.present(object)
         else:
             await steps.follow(tracked, object.spec.polling_s, None)
+            await tell_stretches(steps, tracked)
             hpa = await self.hpas.ensured(object, target, plan)
         if isinstance(hpa, Failure) or not target.wakes:
             steps.again(tracked.key, object.spec.polling_s if target.is_certain else SOON_S)
@@ -101,8 +103,10 @@ class ScaledObjectReconciler(KindReconciler[ScaledObject]):
         decision = self._decided(tracked, shown, seen)
         if _lowers(decision):
             # The kept readings may be a polling interval old: nothing goes to zero on those.
-            await steps.refresh(tracked, tracked.followed)
-            decision = self._decided(tracked, shown, seen)
+            is_fresh = await refresh(steps, tracked, tracked.followed)
+            decision = self._decided(tracked, shown, seen, is_awaited=not is_fresh)
+        else:
+            tracked.asked_anew = None
         steps.decided(tracked, object, decision)
         await self._carry_out(tracked, object, target, decision, fields)
 
@@ -116,10 +120,14 @@ class ScaledObjectReconciler(KindReconciler[ScaledObject]):
         ready = await self.ready.count(object, target, tracked.plan)
         return replace(tracked.seen, replicas=target.replicas, ready=ready)
 
-    def _decided(self, tracked: Tracked, object: ScaledObject, seen: Seen) -> Decision:
+    def _decided(
+        self, tracked: Tracked, object: ScaledObject, seen: Seen, *, is_awaited: bool = False
+    ) -> Decision:
         assert tracked.plan is not None
         composite, now = tracked.plan.review.composite, self.steps.clock.now()
-        return decide_scaled_object(object, seen, self.steps.views(tracked), tracked.memory, now, composite)
+        views = self.steps.views(tracked)
+        views = awaited(views) if is_awaited else views
+        return decide_scaled_object(object, seen, views, tracked.memory, now, composite)
 
     async def _carry_out(
         self, tracked: Tracked, object: ScaledObject, target: Target, decision: Decision, fields: Object

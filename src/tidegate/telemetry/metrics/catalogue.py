@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tidegate.telemetry.metrics.budgets import BUDGETS
 from tidegate.telemetry.metrics.families import Family
 
 SCALER_LABELS = ("namespace", "metric", "scaledObject", "scaler", "triggerIndex", "type")
@@ -389,6 +390,7 @@ OURS = (
     SERVER_QUESTIONS,
     SERVER_ROUND_TRIPS,
     SERVER_CONNECTIONS,
+    *BUDGETS,
     STATUS_WRITES,
 )
 WEBHOOKS = (WEBHOOK_JUDGED, WEBHOOK_REFUSED, WEBHOOK_UNJUDGED)

@@ -40,6 +40,9 @@
 {{- with .Values.allowTriggers }}
 - --allow-triggers={{ join "," . }}
 {{- end }}
+{{- range $system, $calls := .Values.budgets }}
+- --budget={{ $system }}={{ $calls | int64 }}
+{{- end }}
 {{- end -}}
 
 {{- define "tidegate.operator.container" -}}
