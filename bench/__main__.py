@@ -16,6 +16,7 @@ from bench import (
     families,
     hpas,
     machine,
+    metered,
     pod_networks,
     pods,
     push,
@@ -26,7 +27,7 @@ from bench import (
 from bench.figures import Figure
 from bench.report import ended
 
-PARTS = ("deciding", "changes", "starting", "pods", "push", "pushed", "rounds", "families", "hpas")
+PARTS = ("deciding", "changes", "starting", "pods", "push", "pushed", "rounds", "metered", "families", "hpas")
 DRY_WINDOW_S = 5.0
 
 
@@ -96,6 +97,8 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
     if "rounds" in wanted:
         for size in options.triggers:
             plan.append((f"{size:,} triggers", partial(rounds.measure, triggers=size, **quiet)))
+    if "metered" in wanted:
+        plan.append(("metered sources", metered.measure))
     if "families" in wanted:
         for name in options.family or families.FAMILIES:
             plan.append((f"{name} triggers", partial(families.measure, name=name, **quiet)))
