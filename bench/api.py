@@ -18,7 +18,7 @@ import msgspec
 
 from bench.load import Load
 from tidegate.cli.manifests.admission import admit
-from tidegate.cli.wiring.local_cluster import define
+from tidegate.cli.wiring.local import parts
 from tidegate.kube.resource import DEPLOYMENTS, SCALED_OBJECTS
 from tidegate.local.apiserver.control_plane import Plane, open_plane
 from tidegate.local.apiserver.http.server import Server
@@ -38,7 +38,7 @@ class NoPods:
 async def serve(folder: Path, objects: int, load: Load) -> None:
     clock = SystemClock()
     plane = await open_plane(folder, clock, admissions=[admit])
-    await define(plane.objects)
+    await plane.keep(parts.definitions())
     for first in range(0, objects, AT_ONCE):
         numbers = range(first, min(objects, first + AT_ONCE))
         await asyncio.gather(*(_create(plane, number, load) for number in numbers))
