@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from parts.browser import Chromium, Page, opened
 from parts.server_process import Servers
 from parts.shown_objects import TOKEN, Shown, entry, pod, shown
 from tidegate.kube.resource import ApiError
+from tidegate.runtime.listening import listening
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("chromium")]
 
@@ -109,6 +111,58 @@ async def test_values_of_objects_are_texts_whatever_they_say(browser: Chromium) 
         assert [
             one for one in page.complaints if "TrustedHTML" not in one and "trusted" not in one.lower()
         ] == []
+
+
+ELSEWHERE = """<!doctype html><title>elsewhere</title><script>
+const told = {};
+const tried = (name, promise) =>
+  promise.then((found) => { told[name] = found; }, (error) => { told[name] = error.name; });
+const loaded = (tag, address) => new Promise((done) => {
+  const element = document.createElement(tag);
+  element.onload = () => done(tag === "iframe" ? String(element.contentDocument) : "loaded");
+  element.onerror = () => done("refused");
+  element.src = address;
+  document.documentElement.append(element);
+});
+const asked = (site, how) =>
+  fetch(`${site}/api/overview`, { credentials: "include", ...how }).then((answer) => answer.text());
+const begin = (site) => Promise.all([
+  tried("read", asked(site, {})),
+  tried("blind", asked(site, { mode: "no-cors" })),
+  tried("write", asked(site, { mode: "no-cors", method: "POST" })),
+  tried("script", loaded("script", `${site}/main.js`)),
+  tried("picture", loaded("img", `${site}/icon.svg`)),
+  tried("frame", loaded("iframe", `${site}/`)),
+]).then(() => told);
+</script>"""
+
+
+async def test_a_page_of_another_program_of_this_machine_gets_nothing(browser: Chromium) -> None:
+    async def page_of_others(request: web.Request) -> web.Response:
+        return web.Response(text=ELSEWHERE, content_type="text/html")
+
+    elsewhere = web.Application()
+    elsewhere.router.add_get("/", page_of_others)
+    runner = web.AppRunner(elsewhere)
+    # The same host, so that the browser sends the cookie there as well.
+    other = await listening(runner, "127.0.0.1", 0, otherwise="")
+    try:
+        async with shown(Shown([entry()])) as port, opened(browser) as page:
+            await enter(page, port)
+            await page.go(f"http://127.0.0.1:{other}/")
+            await page.until("document.title === 'elsewhere'")
+            told = await page.evaluate(f"begin('http://127.0.0.1:{port}')")
+    finally:
+        await runner.cleanup()
+    assert told == {
+        "read": "TypeError",
+        "blind": "TypeError",
+        "write": "TypeError",
+        "script": "refused",
+        "picture": "refused",
+        "frame": "null",
+    }
+    assert any("frame-ancestors" in one for one in page.complaints)
 
 
 async def test_a_log_opens_follows_and_closes(browser: Chromium) -> None:
