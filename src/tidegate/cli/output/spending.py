@@ -68,5 +68,7 @@ def _notes(told: Costs) -> Iterable[str]:
         notes.append(f"More: {told.more}.")
     if (price := told.price) is not None:
         rate = f"${price.dollars:g} for {price.units:,} {price.of}s"
-        notes.append(f"Price: {rate} ({price.where}, {price.seen}), without what is free of charge.")
+        notes.append(
+            f"Price: {rate} as of {price.as_of}, without what is free of charge; compare {price.where}."
+        )
     return notes

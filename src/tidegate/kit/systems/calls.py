@@ -21,13 +21,13 @@ DAY_S = 86_400
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a vendor publishes: dollars for so many calls (`of` "call") or for so many questions of them, such
-    as the metrics that a call reads. `where` is the page, `seen` the day on which it said so."""
+    as the metrics that a call reads, as of a day; `where` is the vendor's page, which has the last word."""
 
     dollars: float
     units: int
     of: str
     where: str
-    seen: str
+    as_of: str
 
     @property
     def is_by_call(self) -> bool:
