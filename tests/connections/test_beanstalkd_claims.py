@@ -28,6 +28,9 @@ class Tube:
 
     keeps_leases = False
     is_behind_proxy = True
+    # It gives some, but nothing has to be waited for: what a connection has reserved is ready when it ends.
+    gives_receipts = False
+    shortest_s = 1.0
 
     def __init__(self, server: Process) -> None:
         self.server = server

@@ -361,11 +361,15 @@ async def test_a_row_that_somebody_locks_is_waited_for_no_longer_than_a_statemen
     server: Process, claimant: Claimants
 ) -> None:
     push(server, "a")
-    one = claimant(queries_s=0.6)
+    one, hasty = claimant(), claimant(queries_s=0.6)
     (item,) = (await one.take(1)).items
     with psycopg.connect(server.address_of("postgres")) as other:
         other.execute("SELECT * FROM orders FOR UPDATE")
-        (error,) = await one.ask(Acknowledge(item.id, "job"))
+        try:
+            (error,) = await hasty.ask(Acknowledge(item.id, "job"))
+        except Unreachable as raised:
+            # A busy machine may need all the time for the connection.
+            error = raised
         assert isinstance(error, Unreachable)
     assert await one.ask(Acknowledge(item.id, "job")) == [Done()]
     assert states(server) == "d"
