@@ -93,7 +93,7 @@ def _kafka(triggers: int) -> Iterator[Started]:
     from parts.kafka_server import KafkaBroker
 
     async def fill() -> None:
-        await broker.create_topics([NewTopic(f"t{number:02d}", 8, 1) for number in range(100)])
+        await broker.create_topics([NewTopic(f"t{number:02d}", 8, 1) for number in range(100)])  # type: ignore[no-untyped-call]
         await broker.produce_all({f"t{number:02d}": (VALUE,) for number in range(100)})
         places = [(partition, 0, "") for partition in range(8)]
         groups = [(f"g{number:05d}", f"t{number % 100:02d}") for number in range(triggers)]

@@ -136,13 +136,13 @@ async def measure(
     if is_stopped:
         for uid in operator.steps.tracker.by_uid:
             operator.rounds.forget((uid, 0))
-    watching = asyncio.gather(stalls.watch(), values.watch())
+    watched = asyncio.gather(stalls.watch(), values.watch())
     lateness = operator.rounds.counters.lateness = Lateness()
     before = Count.of(operator)
     collected = sum(one["collections"] for one in gc.get_stats())
     await asyncio.sleep(window_s)
     after = Count.of(operator)
-    watching.cancel()
+    watched.cancel()
     await values.look()
     result = start | {
         "window_s": after.at_s - before.at_s,
@@ -166,7 +166,7 @@ async def measure(
     }
     result |= await _woken(operator)
     running.cancel()
-    await asyncio.gather(running, watching, return_exceptions=True)
+    await asyncio.gather(running, watching, watched, return_exceptions=True)
     await client.close()
     return result
 

@@ -68,7 +68,7 @@ class Meter:
         """Nothing is open."""
 
 
-def measure(_: Path) -> list[Figure]:
+def measure(_folder: Path) -> list[Figure]:
     queues = [SqsQueue(SQS, f"q{number}") for number in range(TRIGGERS)]
     series = [
         CloudwatchSeries(CLOUDWATCH, Statistic("Shop", f"m{number}", (), "Sum"), 60, 0, 300)

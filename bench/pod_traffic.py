@@ -107,7 +107,7 @@ def ask(turns: int, seconds: float, count: int, hosts: list[str]) -> None:
         for host in hosts:
             speed, is_whole = stream(host, seconds)
             made, answered = connections(host, seconds)
-            turn = {
+            turn: dict[str, list[float]] = {
                 "bytes_s": [speed],
                 "whole": [is_whole],
                 "made": [made],

@@ -77,31 +77,6 @@ def _postgresql(_folder: Path) -> Iterator[Source]:
 
 
 @contextmanager
-def _postgresql(_folder: Path) -> Iterator[Source]:
-    from parts.postgresql_server import PostgresqlServer
-
-    with PostgresqlServer() as server:
-        server.query("CREATE TABLE work (id int)")
-        metadata = {
-            "host": "127.0.0.1",
-            "port": str(server.port),
-            "userName": server.login,
-            "dbName": "postgres",
-            "sslmode": "disable",
-            "passwordFromEnv": "PASSWORD",
-            "query": "SELECT count(*) FROM work",
-            "targetQueryValue": "1",
-        }
-        yield Source(
-            {"type": "postgresql", "metadata": metadata},
-            lambda: server.query("WITH put AS (INSERT INTO work VALUES (1)) SELECT pg_notify('work', '')"),
-            lambda: server.query("WITH gone AS (DELETE FROM work) SELECT pg_notify('work', '')"),
-            {"tidegate.dev/listen": "work"},
-            {"PASSWORD": server.password},
-        )
-
-
-@contextmanager
 def _etcd(_folder: Path) -> Iterator[Source]:
     from parts.etcd_server import EtcdServer
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import trustme
 from cryptography.hazmat.primitives import serialization
@@ -268,7 +268,7 @@ class ControlPlane(Startable):
             shutil.rmtree(self._folder, ignore_errors=True)
         self._parts = []
 
-    def __enter__(self) -> ControlPlane:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
