@@ -179,6 +179,21 @@ async def test_a_user_who_may_not_write_is_told_and_nothing_else_is(
     assert server.call("LLEN", "jobs") == 1
 
 
+@pytest.mark.parametrize("denied", ["hset", "zadd", "hexists", "zrem", "lpop", "hdel"])
+async def test_a_user_who_may_not_do_half_of_a_claim_loses_no_message(
+    server: RedisProcess, claimant: Callable[..., Claimant], denied: str
+) -> None:
+    server.call("RPUSH", "jobs", "a", "b")
+    server.call("ACL", "SETUSER", "half", "reset", "on", f">{PASSWORD}", "~*", "+@all", f"-{denied}")
+    half = claimant(login=Login("half", PASSWORD))
+    for _ in range(2):
+        (found,) = await half.ask(Take(1))
+        assert isinstance(found, Denied | Deliveries)
+    server.call("ACL", "SETUSER", "half", "+@all")
+    ours, others = await claimant().take(1), await claimant("two").take(9)
+    assert sorted(item.body for item in (*ours.items, *others.items)) == [b"a", b"b"]
+
+
 async def test_a_server_that_comes_back_is_asked_again(start_redis: Callable[..., RedisProcess]) -> None:
     server = start_redis()
     one = Claimant(server.address)

@@ -67,9 +67,9 @@ local function give(id)
     drop(id)
     return
   end
-  redis.call('HSET', holders, id, holder)
-  redis.call('ZREM', waiting, id)
   redis.call('ZADD', leases, now + lease, id)
+  redis.call('ZREM', waiting, id)
+  redis.call('HSET', holders, id, holder)
   bytes = bytes + #body
   given[#given + 1] = id
   given[#given + 1] = body
@@ -95,7 +95,7 @@ for _, set in ipairs({waiting, leases}) do
 end
 local count = 0
 while ours < maximum and not is_full() do
-  local body = redis.call(pop, list)
+  local body = redis.call('LINDEX', list, pop == 'LPOP' and 0 or -1)
   if not body then break end
   ours = ours + 1
   local id
@@ -104,8 +104,16 @@ while ours < maximum and not is_full() do
     count = count + 1
     id = nonce .. '-' .. count
   until redis.call('HEXISTS', bodies, id) == 0
+  -- Taken off the list last: where the user may not do one of these, nothing has left it.
+  redis.call('ZADD', leases, now + lease, id)
+  redis.call('ZREM', waiting, id)
   redis.call('HSET', bodies, id, body)
   give(id)
+  local taken = redis.pcall(pop, list)
+  if type(taken) == 'table' then
+    drop(id)
+    return taken
+  end
 end
 local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')
 local retry = first[2] and math.max(0, first[2] - now) or -1
