@@ -338,6 +338,27 @@ async def test_an_answer_of_another_shape_is_no_empty_queue(body: bytes, told: s
             await one.writers.close()
 
 
+@pytest.mark.parametrize("id", ["..", "../../victim", "m1/..", "", "%2e%2e", "a b"])
+async def test_what_no_service_gave_as_an_identity_is_no_message_and_nothing_is_asked(id: str) -> None:
+    # It stands on a Job, which others may write: as a part of an address it would name something else.
+    async def serve(request: web.Request) -> web.Response:
+        return web.Response(status=204, headers={"x-ms-popreceipt": "another"})
+
+    async with answering(serve) as fake:
+        one = Claimant(StorageServer("queue", "shop", fake.origin, "", "aHVudGVyMg=="), "jobs")
+        one.receipts = {id: "a"}
+        try:
+            assert (await one.take(0)).held == ()
+            assert await one.ask(Renew((id,))) == [Renewals((id,))]
+            assert await one.ask(Acknowledge(id, "job")) == [Done()]
+            assert await one.ask(Release(id, 1, 5.0, "job")) == [Done(is_uncounted=True)]
+            assert await one.ask(DeadLetter(id, 5, "job", "why")) == [Done()]
+            assert await one.ask(GiveBack((id,))) == [Done()]
+            assert fake.requests == []
+        finally:
+            await one.writers.close()
+
+
 async def test_some_renewals_that_fail_are_late_and_the_others_are_told() -> None:
     asked: list[str] = []
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from tidegate.base.errors import Denied, TidegateError, Unsupported
+from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unsupported
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.writers import Writer
 from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
@@ -50,6 +51,9 @@ _TOTAL_S = 8.0
 # 32 messages of 64 KiB, in the longest way to write them as XML.
 _PAGE_BYTES = 9 << 20
 _RENEW = "renew a lease"
+_MISSING = "MessageNotFound"
+# What the service gives. It comes off Jobs, which others may write, and is a part of an address.
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,99}")
 
 Settling = Acknowledge | Release | DeadLetter
 
@@ -216,7 +220,11 @@ class QueueWriter:
         for id in ids:
             query = (("visibilitytimeout", _seconds(seconds, 0)),)
             requests[id] = self._of_message("PUT", command, source, id, query, attempted)
-        found: dict[str, Outcome] = {}
+        on = self._requests.server.label()
+        found: dict[str, Outcome] = {
+            id: Misconfigured(attempted, on=on, answer=_MISSING) for id in ids if not _ID.fullmatch(id)
+        }
+        requests = {id: one for id, one in requests.items() if id not in found}
 
         async def hide(id: str, request: HttpRequest) -> None:
             found[id] = outcome = await self._outcome(request)
@@ -239,7 +247,7 @@ class QueueWriter:
         for id, request in requests.items():
             if id not in found:
                 answer = f"no answer within {_TOTAL_S:g} s"
-                found[id] = Late(request.title(), on=self._requests.server.label(), answer=answer)
+                found[id] = Late(request.title(), on=on, answer=answer)
         return found
 
     # --- ends
@@ -281,6 +289,8 @@ class QueueWriter:
     async def _deleted(
         self, command: Command, source: AzureQueueSource, id: str, attempted: str
     ) -> Result | TidegateError:
+        if not _ID.fullmatch(id):
+            return Done()
         request = self._of_message("DELETE", command, source, id, (), attempted)
         found = await self._outcome(request)
         if isinstance(found, TidegateError) and not _is_lost(found):
@@ -353,7 +363,7 @@ def _escaped(body: bytes) -> str:
 
 def _is_missing(found: Outcome) -> bool:
     """Whether there is no such message any more."""
-    return isinstance(found, TidegateError) and found.answer == "MessageNotFound"
+    return isinstance(found, TidegateError) and found.answer == _MISSING
 
 
 def _is_lost(found: Outcome) -> bool:
