@@ -156,13 +156,20 @@ def test_nothing_is_claimed_that_cannot_start_now(
 
 
 @pytest.mark.parametrize(
-    ("now_s", "expected"), [(0, []), (19, []), (20, [Renew(("m1", "m2"))]), (90, [Renew(("m1", "m2"))])]
+    ("now_s", "expected"), [(0, []), (9, []), (10, [Renew(("m1", "m2"))]), (90, [Renew(("m1", "m2"))])]
 )
 def test_all_leases_are_renewed_together_when_a_third_is_over(now_s: float, expected: list[Act]) -> None:
-    memory = known(message("m1"), message("m2", until_s=200.0), looked=at(now_s))
+    memory = known(message("m1", until_s=50.0), message("m2"), looked=at(now_s))
     decision = decide(memory, job("m1"), job("m2"), now_s=now_s)
     assert list(decision.actions) == expected
     assert decision.due is not None
+
+
+def test_a_clock_that_was_set_back_lets_no_lease_end_and_no_broker_wait() -> None:
+    held = known(message(until_s=3660.0))
+    assert list(decide(held, job()).actions) == [Renew(("m1",))]
+    trouble = answers.troubled(held, SILENT, at(3600.0)).trouble
+    assert list(decide(replace(held, trouble=trouble), job()).actions) == [Renew(("m1",))]
 
 
 def test_leases_are_renewed_while_paused_and_nothing_is_claimed_or_started() -> None:
@@ -247,9 +254,9 @@ def test_jobs_that_fail_in_their_first_seconds_make_claiming_rest() -> None:
     ]
     assert resting.due is not None
     # Then one is tried, and no second one while it is young.
-    tried = decide(known(message("m1", until_s=99), message("m2", until_s=99), breaker=state), now_s=30)
+    tried = decide(known(message("m1", until_s=89), message("m2", until_s=89), breaker=state), now_s=30)
     assert list(tried.actions) == [StartTask("m1", 1)]
-    young = decide(known(message("m2", until_s=99), breaker=state), job("m1", made_s=25), now_s=31)
+    young = decide(known(message("m2", until_s=89), breaker=state), job("m1", made_s=25), now_s=31)
     assert not young.actions
     state = breaker.after(state, at(31), is_quick=True)
     assert state.until == at(91)

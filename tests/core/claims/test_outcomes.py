@@ -29,7 +29,7 @@ from tidegate.core.claims.values import (
 )
 from tidegate.core.values import JobView, Task
 
-POLICY = Policy(maximum=3, attempts=3, lease_s=60.0)
+POLICY = Policy(maximum=3, attempts=3, lease_s=360_000.0)
 LATER = START + timedelta(seconds=30)
 
 

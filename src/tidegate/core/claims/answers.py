@@ -28,7 +28,10 @@ from tidegate.core.claims.values import (
     Waiting,
 )
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
+_FIRST_WAIT_S = 1.0
+LONGEST_WAIT = timedelta(seconds=30)
+"""A broker that does not answer is left alone no longer."""
+
 # A Job that the API server refuses is tried again after this.
 REFUSED_FOR = timedelta(seconds=30)
 # An outcome that waits for its message is told again after this: it may be gone meanwhile.
@@ -73,7 +76,7 @@ def troubled(memory: ClaimMemory, failure: Failure, now: datetime) -> ClaimMemor
     before = memory.trouble
     strikes = before.strikes + 1 if before is not None else 1
     since = before.since if before is not None else now
-    wait_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(strikes - 1, 10))
+    wait_s = min(LONGEST_WAIT.total_seconds(), _FIRST_WAIT_S * 2.0 ** min(strikes - 1, 10))
     return replace(memory, trouble=Trouble(failure, since, now + timedelta(seconds=wait_s), strikes))
 
 

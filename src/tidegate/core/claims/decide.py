@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from tidegate.base.errors import Failure
 from tidegate.base.times import format_time
 from tidegate.core.claims import breaker, outcomes
+from tidegate.core.claims.answers import LONGEST_WAIT
 from tidegate.core.claims.values import (
     Acknowledge,
     Act,
@@ -58,9 +59,11 @@ class World:
 
     @property
     def is_answering(self) -> bool:
-        """Whether the broker may be asked."""
+        """Whether the broker may be asked; a wait that is longer than any was made by a clock that was set
+        back since.
+        """
         trouble = self.memory.trouble
-        return trouble is None or self.now >= trouble.until
+        return trouble is None or not self.now < trouble.until <= self.now + LONGEST_WAIT
 
     @property
     def is_given_up(self) -> bool:
@@ -253,7 +256,9 @@ def _renewal(world: World, settled: frozenset[str] = frozenset()) -> _Part:
         return _Part()
     rest = timedelta(seconds=world.policy.lease_s * 2 / 3)
     due = min(one.until for one in held) - rest
-    if due <= world.now:
+    # A clock that was set back since shows leases longer than any is.
+    is_unlikely = max(one.until for one in held) > world.now + timedelta(seconds=world.policy.lease_s)
+    if due <= world.now or is_unlikely:
         ids = tuple(one.id for one in held if one.id not in settled)
         return _Part(
             (Renew(ids),) if ids else (), dates=(world.now + timedelta(seconds=world.policy.lease_s) - rest,)
