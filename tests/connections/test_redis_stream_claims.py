@@ -250,3 +250,15 @@ async def test_a_thousand_entries_are_renewed_in_one_round_trip(
     assert proxy.turns == before + 2
     assert proxy.connections == 1
     assert len(pending(server)) == 980
+
+
+async def test_an_entry_of_very_many_fields_is_put_aside_by_its_id(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("XADD", "orders", "*", *(str(number) for number in range(10_000)))
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    assert await one.ask(DeadLetter(item.id, 5, "job", "why")) == [Done()]
+    ((_, letter),) = server.call("XRANGE", OWN + "dead", "-", "+")
+    assert letter == {b"tidegate.dev/id": item.id.encode()}
+    assert server.call("XLEN", "orders") == 1

@@ -223,6 +223,8 @@ if found == 1 then
   local entry = redis.call('XRANGE', stream, id, id)[1]
   local letter = {}
   for _, one in ipairs(entry and entry[2] or {}) do letter[#letter + 1] = one end
+  -- More than one command of a script can carry: it stays in the stream.
+  if #letter > 7000 then letter = {} end
   letter[#letter + 1] = ARGV[5]
   letter[#letter + 1] = id
   redis.call('XADD', dead, '*', unpack(letter))
