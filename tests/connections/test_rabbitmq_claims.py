@@ -6,6 +6,7 @@ import asyncio
 import base64
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ pytestmark = [pytest.mark.real, pytest.mark.xdist_group("rabbitmq")]
 
 ProxyFor = Callable[[int], Awaitable[Proxy]]
 VHOST = "claims"
+OTHER = "hunter2-hunter2"
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,63 @@ async def test_properties_come_along_and_back(
     first, second = messages(broker, "jobs")
     assert first["properties"] == {**properties, "delivery_mode": 2}
     assert second["properties"].get("user_id") is None
+
+
+async def test_a_sender_names_no_other_queue_for_what_we_move(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    # Queues that the broker adds a message to as well, by the rights of whoever publishes it: us.
+    broker.make_queue("others", vhost=VHOST)
+    push(broker, "a", headers={"CC": ["jobs", "others"], "kind": "csv"})
+    assert bodies(broker, "jobs") == ["a"]
+    assert bodies(broker, "others") == ["a"]
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    await one.ask(Release(item.id, 1, 0.0, "job"))
+    (again,) = (await one.take(1)).items
+    assert (again.id, again.body) == (item.id, b"a")
+    assert dict(again.attributes) == {"kind": "csv"}
+    assert bodies(broker, "jobs") == []
+    await one.ask(GiveBack((item.id,)))
+    assert bodies(broker, "jobs") == ["a"]
+    assert bodies(broker, "others") == ["a"]
+
+
+async def test_a_count_that_is_no_number_harms_nobody(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    push(broker, "a")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    headers = {"tidegate-id": "forged", "tidegate-finished": "hunter2", "tidegate-due": "-"}
+    message = {"properties": {"headers": headers}, "routing_key": "tidegate.claims.one"}
+    message |= {"payload": "b", "payload_encoding": "string"}
+    assert broker.api("POST", f"/exchanges/{VHOST}/amq.default/publish", message)["routed"]
+    assert await one.ask(Renew((item.id,)), Renew((item.id,))) == [Renewals()] * 2
+    assert await one.ask(Renew((item.id,))) == [Renewals()]
+
+
+async def test_who_claims_elsewhere_lets_its_claims_go_though_others_use_the_connection(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    push(broker, "a", "b")
+    one, two = claimant("one"), claimant("two")
+    writers = one.writers
+
+    async def take(user: Claimant, maximum: int) -> Any:
+        command = Command(user.source, user.holder, 60.0, Take(maximum), nonce=user.holder)
+        (found,) = await writers.carry_out(user.holder, [command])
+        return found
+
+    (item,) = (await take(one, 1)).items
+    await take(two, 1)
+    one.source = replace(one.source, server=replace(one.source.server, password=OTHER))
+    broker.api("PUT", "/users/admin2", {"password": OTHER, "tags": "administrator"})
+    broker.api("PUT", f"/permissions/{VHOST}/admin2", {"configure": ".*", "write": ".*", "read": ".*"})
+    one.source = replace(one.source, server=replace(one.source.server, username="admin2"))
+    found = await take(one, 0)
+    assert isinstance(found, Deliveries), found
+    assert [again.id for again in found.items] == [item.id]
 
 
 async def test_a_dead_letter_says_which_message_it_was_and_lives_on(

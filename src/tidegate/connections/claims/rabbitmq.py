@@ -29,7 +29,7 @@ from tidegate.connections.rabbitmq.wire import Closed, Encrypted, Strange
 from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
 from tidegate.kit.systems.claims import Command, Deliveries, Delivery, Done, Renewals, Result, Source
 from tidegate.kit.systems.rabbitmq import AmqpServer
-from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource
+from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource, kept_in
 
 BATCH, BYTES = 200, 8 * 2**20
 """Messages, and bytes of them, after which an answer is full."""
@@ -60,12 +60,29 @@ class RabbitmqWriter:
             for command in commands:
                 results.append(await self._result(link, command))
             # An end is answered by nobody: what comes after it tells that it was heard.
-            queues = {one.source.kept_in(one.holder) for one in commands if _is_ours(one.source)}
+            queues = {kept_in(one.holder) for one in commands if _is_ours(one.source)}
             for channel in [one for one in link.channels.values() if one.queue in queues]:
                 failure = await self._synced(link, channel) if channel.closed is None else None
                 if failure is not None:
                     results = [failure] * len(commands)
             return results
+
+    async def leave(self, holder: str) -> None:
+        """Ends the holder's channel: over another connection nobody could read its claims meanwhile."""
+        async with self._lock:
+            link = self._link
+            if link is None or not link.stands:
+                return
+            try:
+                async with asyncio.timeout(self._surroundings.timeout_s):
+                    for channel in link.channels.values():
+                        if channel.queue == kept_in(holder):
+                            await channel.close()
+            except (ChannelClosed, *_Trouble):
+                await link.close()
+            except BaseException:
+                await link.close()
+                raise
 
     async def close(self) -> None:
         link, self._link = self._link, None
@@ -100,7 +117,7 @@ class RabbitmqWriter:
             return Unsupported("claim messages", on=link.label, answer=f"from a {what}")
         try:
             async with asyncio.timeout(self._surroundings.timeout_s):
-                channel = await link.channel(source.kept_in(command.holder))
+                channel = await link.channel(kept_in(command.holder))
                 return await _carried_out(channel, source, command)
         except ChannelClosed as closed:
             return _refused(link.label, attempted, closed)

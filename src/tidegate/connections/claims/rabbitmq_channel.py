@@ -10,6 +10,7 @@ is a copy that the broker has confirmed, and then the end of the original: what 
 from __future__ import annotations
 
 import secrets
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,8 @@ OURS = frozenset({ID, FINISHED, DUE, QUEUE, EXPIRATION, MARK})
 _PERSISTENT, _CONSUMER = b"\x02", "tidegate"
 # The broker takes the name of the sender from nobody else; a time to live ends with the claim.
 _NOT_CARRIED = ("user-id", "expiration")
+# Headers by which a sender names further queues: the broker would add our copies to them as well.
+_ROUTING = frozenset({"CC", "BCC"})
 
 
 class ChannelClosed(Exception):
@@ -183,8 +186,7 @@ class Channel:
             self._marks.add(mark)
             self.end(tag)
         elif id:
-            finished, due = content.text(FINISHED), content.text(DUE)
-            new = Kept(tag, content, int(finished or 0), int(due or 0))
+            new = Kept(tag, content, _number(content.text(FINISHED)), _number(content.text(DUE)))
             old = self.kept.get(id)
             if old is None or new.age >= old.age:
                 self.kept[id] = new
@@ -289,6 +291,21 @@ class Channel:
             for _ in range(2):
                 await self.reply()
 
+    async def close(self) -> None:
+        """The same; where its queue is not empty, whoever reads it next is told all of it."""
+        if self.closed is None:
+            await self.leave()
+            self._link.send(
+                frames.method(self._number, frames.CHANNEL_CLOSE, struct.pack(">HxHH", 200, 0, 0))
+            )
+            await self.reply()
+            self.closed = ChannelClosed(200, "")
+
+
+def _number(text: str) -> int:
+    """0 for what is none: nobody but us should write there, and whoever does stops nobody."""
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
+
 
 def claimed(content: Content, id: str, queue: str) -> Content:
     """The message as it is kept while it is claimed."""
@@ -297,7 +314,7 @@ def claimed(content: Content, id: str, queue: str) -> Content:
     if "expiration" in content.properties:
         text = content.properties["expiration"][1:].decode("ascii", "replace")
         ours[EXPIRATION] = messages.long_text(text)
-    theirs = {name: raw for name, raw in content.headers.items() if name not in OURS}
+    theirs = {name: raw for name, raw in content.headers.items() if name not in OURS | _ROUTING}
     return Content({**properties, "delivery-mode": _PERSISTENT}, theirs | ours, content.body)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import tidegate.connections.claims
 from tidegate.base.errors import TidegateError, Unsupported
@@ -41,11 +41,19 @@ class Writer(Protocol):
         """Safe when never opened, and safe twice."""
 
 
+@runtime_checkable
+class Leaving(Protocol):
+    """A writer that keeps something of each holder, and lets go of it while others go on."""
+
+    async def leave(self, holder: str) -> None: ...
+
+
 Connect = Callable[[Server, Surroundings], Writer]
 
 
 class Writers:
-    """One writer per server value, made by `connect`; `user` is whoever claims."""
+    """One writer per server value, made by `connect`; `user` is whoever claims, the holder of its
+    commands."""
 
     def __init__(self, surroundings: Surroundings, connect: Connect | None = None) -> None:
         self._surroundings = surroundings
@@ -70,10 +78,16 @@ class Writers:
     async def leave(self, user: str) -> None:
         """The user claims no more: a writer that nobody needs is closed."""
         server = self._users.pop(user, None)
-        if server is not None and server not in self._users.values():
+        if server is None:
+            return
+        if server not in self._users.values():
             writer = self._kept.pop(server, None)
             if writer is not None:
                 await writer.close()
+            return
+        shared: object = self._kept.get(server)
+        if isinstance(shared, Leaving):
+            await shared.leave(user)
 
     async def close(self) -> None:
         """Close all; safe twice."""

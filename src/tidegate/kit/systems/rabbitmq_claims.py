@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from tidegate.kit.systems.rabbitmq import AmqpServer
 
+KEPT = "tidegate.claims."
+"""What the names of the queues begin with that claims are kept in."""
+
 
 @dataclass(frozen=True, slots=True)
 class RabbitmqQueueSource:
@@ -26,6 +29,7 @@ class RabbitmqQueueSource:
     def own_dead_letter(self) -> str:
         return f"tidegate.dead.{self.queue}"
 
-    def kept_in(self, holder: str) -> str:
-        """The queue of what `holder` has claimed."""
-        return f"tidegate.claims.{holder}"
+
+def kept_in(holder: str) -> str:
+    """The queue of what `holder` has claimed."""
+    return f"{KEPT}{holder}"
