@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tidegate.base.addresses import bracketed
 from tidegate.base.problems import Problem
-from tidegate.core.claims.wishes import Wishes
+from tidegate.core.claims.wishes import Wishes, loop_problem
 from tidegate.kit.identity import IdentityToken
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Duration, declared, setting
@@ -17,7 +17,7 @@ from tidegate.kit.systems.azure_clouds import scope_of
 from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.http import HttpLogin, HttpServer, OAuthClient, basic, path_of, read_url
 from tidegate.kit.systems.rabbitmq import AmqpServer, ManagementServer
-from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource
+from tidegate.kit.systems.rabbitmq_claims import KEPT, RabbitmqQueueSource
 from tidegate.kit.tls import Tls
 
 _PORTS = {"amqp": 5672, "amqps": 5671}
@@ -208,8 +208,12 @@ class RabbitmqAccess(Polled):
         return RabbitmqQueueSource(server, queue, wishes.dead_letter)
 
     def claim_problem(self, wishes: Wishes) -> str:
-        is_amqp = isinstance(self.server(), AmqpServer)
-        return "" if is_amqp else "messages are claimed over AMQP alone; give a host that begins with amqp"
+        source = self.claim_source(wishes)
+        if not isinstance(source, RabbitmqQueueSource):
+            return "messages are claimed over AMQP alone; give a host that begins with amqp"
+        if any(name.startswith(KEPT) for name in (source.queue, source.dead_letter)):
+            return f"queues whose names begin with {KEPT} hold the claims of ScaledJobs; name another"
+        return loop_problem(source.queue, source.dead_letter)
 
     def vhost(self) -> str:
         """The virtual host that is asked, for a scaler without problems."""

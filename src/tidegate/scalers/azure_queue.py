@@ -46,7 +46,7 @@ from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import count
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
-from tidegate.kit.systems.azure_queue_claims import AzureQueueSource
+from tidegate.kit.systems.azure_queue_claims import AzureQueueSource, aside_problem
 from tidegate.kit.systems.azure_storage import QueueMessages, Service, StorageAccess
 from tidegate.kit.systems.calls import Calls
 from tidegate.kit.systems.claims import Source
@@ -86,3 +86,6 @@ class AzureQueue(StorageAccess):
 
     def claim_source(self, wishes: Wishes) -> Source | None:
         return AzureQueueSource(self.server(), self.queue_name, wishes.dead_letter)
+
+    def claim_problem(self, wishes: Wishes) -> str:
+        return aside_problem(self.queue_name, wishes.dead_letter)

@@ -69,7 +69,7 @@ from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.redis import Mode, RedisAccess, RedisChanges, RedisLength
-from tidegate.kit.systems.redis_claims import RedisListSource, slot_problem
+from tidegate.kit.systems.redis_claims import RedisListSource, key_problem
 
 
 @declared
@@ -101,7 +101,7 @@ class RedisList(RedisAccess, Pushed):
         return RedisListSource(self.server(), self.list_name, wishes.end, wishes.dead_letter)
 
     def claim_problem(self, wishes: Wishes) -> str:
-        return slot_problem(self.list_name, wishes.dead_letter) if self.mode == "cluster" else ""
+        return key_problem(self.mode, self.list_name, wishes.dead_letter)
 
 
 @declared

@@ -71,7 +71,7 @@ from tidegate.kit.systems.redis import (
     RedisStreamLength,
     RedisStreamPending,
 )
-from tidegate.kit.systems.redis_claims import RedisStreamSource, slot_problem
+from tidegate.kit.systems.redis_claims import RedisStreamSource, key_problem
 
 
 @declared
@@ -135,7 +135,7 @@ class RedisStreams(RedisAccess, Pushed):
             return "entries are claimed for a group, and none is named; give consumerGroup and lagCount"
         if not self.lag_count:
             return "without lagCount entries count that were read before, and none that is new; give lagCount"
-        return slot_problem(self.stream, wishes.dead_letter) if self.mode == "cluster" else ""
+        return key_problem(self.mode, self.stream, wishes.dead_letter)
 
 
 @declared

@@ -85,6 +85,17 @@ def redis_trigger(type: str, **metadata: str) -> dict[str, Any]:
     return {"type": type, "metadata": {"address": "redis:6379", **metadata}}
 
 
+def rabbitmq_trigger(queue: str) -> dict[str, Any]:
+    return {"type": "rabbitmq", "metadata": {"host": "amqp://a:b@mq", "queueName": queue}}
+
+
+def azure_trigger(queue: str) -> dict[str, Any]:
+    connection = (
+        "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=YQ==;EndpointSuffix=core.windows.net"
+    )
+    return {"type": "azure-queue", "metadata": {"connection": connection, "queueName": queue}}
+
+
 @pytest.mark.parametrize(
     ("trigger", "dead_letter", "told"),
     [
@@ -112,6 +123,19 @@ def redis_trigger(type: str, **metadata: str) -> dict[str, Any]:
         (redis_trigger("redis", listName="a{}b{c}"), "bad", ""),
         ({"type": "rabbitmq", "metadata": {"host": "amqp://a:b@mq", "queueName": "jobs"}}, "bad", ""),
         ({"type": "rabbitmq", "metadata": {"host": "http://a:b@mq", "queueName": "jobs"}}, "", "AMQP alone"),
+        # dead letters that would be claimed again, for ever
+        (redis_trigger("redis", listName="jobs"), "jobs", "would be claimed again"),
+        (redis_trigger("redis-cluster", listName="jobs"), "jobs", "would be claimed again"),
+        (rabbitmq_trigger("jobs"), "jobs", "would be claimed again"),
+        (azure_trigger("jobs"), "jobs", "would be claimed again"),
+        # claims of others
+        (rabbitmq_trigger("tidegate.claims.9f2c"), "", "hold the claims of ScaledJobs"),
+        (rabbitmq_trigger("jobs"), "tidegate.claims.9f2c", "hold the claims of ScaledJobs"),
+        (rabbitmq_trigger("tidegate.dead.jobs"), "", ""),
+        (azure_trigger("jobs"), "", ""),
+        (azure_trigger("q" * 56), "", ""),
+        (azure_trigger("q" * 57), "", "can be no queue's name"),
+        (azure_trigger("jobs"), "../others", "can be no queue's name"),
     ],
 )
 def test_what_a_triggers_settings_lack_to_be_claimed_from_is_told(

@@ -110,6 +110,13 @@ def wishes_of(annotations: Mapping[str, str] | None) -> Wishes:
     )
 
 
+def loop_problem(source: str, dead_letter: str) -> str:
+    """Why dead letters would be claimed again, as messages without a count; "" where they are not."""
+    if dead_letter != source:
+        return ""
+    return f"dead letters would be claimed again: let {DEAD_LETTER} name something else than {source}"
+
+
 def wish_problems(annotations: Mapping[str, str] | None) -> Iterator[Problem]:
     """Every annotation of claimed work that cannot be read, or that nothing reads."""
     for key, text in (annotations or {}).items():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
+from tidegate.core.claims.wishes import DEAD_LETTER, loop_problem
 from tidegate.kit.systems.azure_storage import StorageServer
+
+_QUEUE = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +32,17 @@ class AzureQueueSource:
         return f"queue {self.poison()}"
 
     def poison(self) -> str:
-        return self.dead_letter or f"{self.queue}-poison"
+        return _poison(self.queue, self.dead_letter)
+
+
+def aside_problem(queue: str, dead_letter: str) -> str:
+    """Why dead letters could not go where they shall; "" where they can."""
+    name = _poison(queue, dead_letter)
+    if not _QUEUE.fullmatch(name):
+        text = f"dead letters cannot go to {name}, which can be no queue's name"
+        return f"{text}: let {DEAD_LETTER} name one of 3 to 63 lower-case letters, digits and single -"
+    return loop_problem(queue, dead_letter)
+
+
+def _poison(queue: str, dead_letter: str) -> str:
+    return dead_letter or f"{queue}-poison"

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from tidegate.core.claims.wishes import DEAD_LETTER
-from tidegate.kit.systems.redis import RedisServer
+from tidegate.core.claims.wishes import DEAD_LETTER, loop_problem
+from tidegate.kit.systems.redis import Mode, RedisServer
 
 _TAG = re.compile(r"[^{]*\{([^}]+)\}")
 
@@ -23,7 +23,14 @@ def stem(key: str) -> str:
     return key if _TAG.match(key) else f"{{{key}}}"
 
 
-def slot_problem(key: str, dead_letter: str) -> str:
+def key_problem(mode: Mode, key: str, dead_letter: str) -> str:
+    """Why nothing can be claimed from `key`, and what to do; "" where it can."""
+    if problem := loop_problem(key, dead_letter):
+        return problem
+    return _slot_problem(key, dead_letter) if mode == "cluster" else ""
+
+
+def _slot_problem(key: str, dead_letter: str) -> str:
     """Why the keys of a claim would not be in one slot of a cluster, and what to do; "" where they are."""
     if slotted(stem(key)) != slotted(key):
         return f'no key beside "{key}" can be in its slot: give it a name with a {{tag}}, or without braces'
