@@ -82,6 +82,33 @@ def test_a_way_out_of_an_unknown_image_is_named():
     assert len(str(one)) < 120
 
 
+@pytest.mark.parametrize(
+    ("container", "is_told"),
+    [
+        ({"command": ["python3", "manage.py", "migrate"]}, True),
+        ({"command": ["python3", "-u"], "args": ["manage.py"]}, True),
+        ({"command": ["sh", "/srv/acme/start.sh"]}, True),
+        ({"command": ["/bin/sh", "./start.sh"], "workingDir": "/srv/acme"}, True),
+        ({"command": ["sh", "/srv/acme/start.sh"], "volumeMounts": [{"mountPath": "/srv/acme"}]}, False),
+        ({"command": ["sh", "-c", "manage.py"]}, False),
+        ({"command": ["python3", "-m", "manage.py"]}, False),
+        ({"command": ["python3", "$(SCRIPT).py"]}, False),
+        ({"command": ["echo", "manage.py"]}, False),
+        ({"command": ["python3", __file__]}, False),
+        ({"command": ["python3", "manage.py"], "image": "python:3.11"}, False),
+    ],
+)
+def test_a_script_of_an_image_that_nobody_knows_is_told(container, is_told):
+    assert told(pod(container)) == (["spec.containers[0].image"] if is_told else [])
+
+
+def test_a_way_out_of_a_script_that_is_not_here_is_named():
+    body = pod({"image": "registry.example:5000/acme/web:3", "command": ["python3", "manage.py"]})
+    (one,) = foresee("pods", body, machine(), is_idle=False)
+    assert (one.runs, '"manage.py"' in one.told) == (False, True)
+    assert one.instead.startswith("tidegate images add acme/web --dockerfile Dockerfile")
+
+
 def test_a_template_is_looked_at_where_it_stands():
     template = {"template": {"spec": pod({"command": None})["spec"]}}
     cron = {"spec": {"jobTemplate": {"spec": template}}}

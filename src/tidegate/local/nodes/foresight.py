@@ -17,7 +17,9 @@ from typing import Any
 
 from tidegate.base.errors import Misconfigured
 from tidegate.base.quantity import parse_quantity
+from tidegate.local.nodes.images import scripts
 from tidegate.local.nodes.images.program import ImageMap, NoProgram
+from tidegate.local.nodes.images.table import short_names
 from tidegate.local.nodes.network.pod_networks import LOOPBACK
 from tidegate.local.nodes.network.service_proxies import NO_SCTP
 from tidegate.local.nodes.places import shared_ports
@@ -136,17 +138,18 @@ def _program(where: str, container: Spec, machine: Machine) -> Iterator[Unhonour
     targets += [str(one.get("mountPath", "")) for one in container.get("volumeMounts") or ()]
     if "/" in name:
         place = os.path.join(container.get("workingDir") or program.working_dir or "/", name)
-        is_there = os.path.exists(place) or any(_is_below(place, target) for target in targets)
+        is_there = os.path.exists(place) or any(scripts.is_below(place, target) for target in targets)
     else:
         is_there = shutil.which(name, path=path) is not None or "PATH" in given
     if not is_there and "$(" not in name:
         told = f'cannot start: this machine has no "{name}"'
         way = "install it, mount it, or say what the image runs: tidegate images add"
         yield Unhonoured(f"{where}.{'command' if command else 'args'}", told, way, runs=False)
-
-
-def _is_below(place: str, folder: str) -> bool:
-    return bool(folder) and Path(place).is_relative_to(folder)
+    elif machine.images.entry(image) is None:
+        script = scripts.lacking(program.args, container.get("workingDir") or "", targets)
+        if script:
+            way = scripts.way_out(short_names(image)[-1])
+            yield Unhonoured(f"{where}.image", scripts.told_of(script), way, runs=False)
 
 
 def _mounts(where: str, container: Spec, machine: Machine) -> Iterator[Unhonoured]:

@@ -123,6 +123,19 @@ async def test_what_nobody_honours_of_a_pod_is_told_once_in_an_event(machine: Ma
     assert events(machine, "NotHonoured") == ["disk has no effect; zone has no effect"]
 
 
+@pytest.mark.parametrize(("image", "is_told"), [("acme/web:3", True), ("python:3", False)])
+async def test_an_unknown_image_whose_script_is_not_here_is_told_once_in_an_event(
+    machine: Machine, image: str, is_told: bool
+) -> None:
+    await machine.apply("a", "sh", "manage.py", container={"image": image}, restartPolicy="OnFailure")
+    await until(lambda: machine.container("a").get("restartCount"))
+    told = (
+        'image "acme/web:3" is not known here: its command runs with this machine\'s files, and "manage.py" '
+        "is not among them; tidegate images add acme/web --dockerfile Dockerfile, or a volume with its files"
+    )
+    assert events(machine, "UnknownImage") == ([told] if is_told else [])
+
+
 async def test_a_pod_has_an_address_of_its_own_and_its_name(machine: Machine) -> None:
     reads = "hostname; python3 -c 'import socket; print(socket.gethostbyname(socket.gethostname()))'"
     for name in ("a", "b"):

@@ -12,6 +12,8 @@ from tidegate.base.quantity import parse_quantity
 from tidegate.local.api_access import ACCOUNT_FOLDER
 from tidegate.local.entrypoints.box import DATA_VARIABLE
 from tidegate.local.nodes.context import NodeContext
+from tidegate.local.nodes.images import scripts
+from tidegate.local.nodes.images.table import short_names
 from tidegate.local.nodes.network.host_names import replace_names
 from tidegate.local.nodes.places.name_files import name_files
 from tidegate.local.nodes.places.pod_place import has_network
@@ -134,10 +136,14 @@ def fill_volumes(context: NodeContext, pod: Mapping[str, Any], refers: Refers) -
 
 
 def notices(
-    context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any]
+    context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any], plan: Plan
 ) -> Iterator[tuple[str, str]]:
     """What of the container is not as the manifest has it, though it runs: (reason, message)."""
     image = str(container.get("image", ""))
+    script = scripts.lacking(plan.args, plan.cwd, [bind.target for bind in plan.binds])
+    if script and context.images.entry(image) is None:
+        way = scripts.way_out(short_names(image)[-1])
+        yield "UnknownImage", f'image "{image}" {scripts.told_of(script)}; {way}'[:LONGEST_EVENT]
     if image not in context.told and (told := context.python.differs(image)):
         context.told.add(image)
         yield "OtherVersion", told

@@ -269,7 +269,7 @@ class PodTask:
             container.waiting = pod_status.waiting(IMAGE_REASONS[is_known], str(error))
             await self._reports.once(pod, "Failed", str(error))
             return RETRY_S
-        for reason, told in container_plan.notices(self._context, pod, container.spec):
+        for reason, told in container_plan.notices(self._context, pod, container.spec, plan):
             await self._reports.once(pod, reason, told)
         await self._context.launches.acquire()
         newest = self._reports.pod()
