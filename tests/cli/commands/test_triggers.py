@@ -89,6 +89,7 @@ def test_what_was_meant_is_guessed_where_it_is_plain(written: str, hint: str) ->
         (("datadog", "--count", "51"), "51 30s 2 5,760"),
         (("azure-monitor", "--count", "20", "--interval", "300s"), "20 300s 1 288"),
         (("redis", "--count", "1000", "--interval", "10s"), "1,000 10s 1 8,640"),
+        (("redis", "--count", "1000", "--interval", "10"), "1,000 10s 1 8,640"),
     ],
 )
 def test_the_calls_of_a_day_are_told_at_an_interval_with_their_price_where_one_is_published(

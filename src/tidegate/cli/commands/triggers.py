@@ -30,7 +30,10 @@ SETTING_COLUMNS = ("SETTING", "DEFAULT", "FROM", "TYPE", "MEANING")
     help="wide is for the list, markdown (the reference page) for one type.",
 )
 @click.option(
-    "--interval", default="30s", show_default=True, help="Tell the calls of a day at this interval."
+    "--interval",
+    default="30s",
+    show_default=True,
+    help="Tell the calls of a day at this interval; 30 is 30s.",
 )
 @click.option("--count", type=click.IntRange(1, 1_000_000), help="And of so many triggers of one server.")
 def command(trigger_type: str | None, output: str, interval: str, count: int | None) -> None:
@@ -72,7 +75,8 @@ def _seconds(interval: str) -> float:
     from tidegate.base.errors import Misconfigured
 
     try:
-        seconds = parse_duration(interval)
+        # As `pollingInterval` has it: a bare number is seconds.
+        seconds = parse_duration(f"{interval}s" if interval.isdecimal() else interval)
     except ValueError as error:
         why = f'"{interval}" {error}'
     else:
