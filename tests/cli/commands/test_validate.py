@@ -326,6 +326,7 @@ def test_a_kustomize_folder_is_an_error_that_says_what_to_do(tmp_path: Path, nam
     assert run(str(tmp_path)).stdout == told
     assert run(str(tmp_path)).exit_code == 1
     assert f"kubectl kustomize {tmp_path}" in run(str(tmp_path / name)).stdout
+    assert "| tidegate validate --local -f -" in run("--local", str(tmp_path)).stdout
 
 
 def test_no_namespace_and_the_default_one_are_the_same(tmp_path: Path) -> None:

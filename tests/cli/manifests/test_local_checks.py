@@ -114,6 +114,14 @@ spec: {group: monitoring.coreos.com, names: {kind: ServiceMonitor, plural: servi
     assert told(tmp_path, text + definition) == [("warning", "", 1)]
 
 
+def test_an_old_version_of_a_kind_is_told_with_the_one_that_is_served(tmp_path):
+    text = "apiVersion: {}\nkind: CronJob\nmetadata: {{name: a}}\nspec: {{schedule: '@daily'}}\n"
+    (one,) = remarks(tmp_path, text.format("batch/v1beta1"))
+    assert (one.level, one.field, one.spot.line, one.instead) == ("error", "apiVersion", 1, "write batch/v1")
+    (other,) = remarks(tmp_path, text.format("example.org/v1"))
+    assert other.field == "kind"
+
+
 def claim(**spec: str) -> str:
     written = ", ".join(f"{name}: {value}" for name, value in spec.items())
     return f"""\

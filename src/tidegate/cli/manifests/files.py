@@ -231,7 +231,9 @@ def _files(path: Path) -> list[Path]:
 def _unbuilt(folder: Path) -> str:
     """What to do, as a line to paste: the command is the one that runs."""
     context = click.get_current_context(silent=True)
-    command = context.info_name if context is not None else "validate"
+    command = (context.info_name if context is not None else None) or "validate"
+    if context is not None and context.params.get("is_local"):
+        command += " --local"
     return (
         "its files are parts that kustomize puts together; give this command what comes out: "
         f"kubectl kustomize {folder} | tidegate {command} -f -"

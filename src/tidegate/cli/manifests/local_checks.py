@@ -62,12 +62,7 @@ def _about(body: Object, machine: Machine, beside: _Beside) -> Iterator[Unhonour
             yield from findings(key, body, this_node)
             yield from foresee(key, body, machine, is_idle=True)
         elif not is_reviewed(body) and (_group(body), str(body["kind"])) not in beside.defined:
-            yield Unhonoured(
-                "kind",
-                "is not served by local mode",
-                "leave it out here, or apply the CustomResourceDefinition that it comes with",
-                runs=False,
-            )
+            yield _unserved(body)
         return
     if told := without_effect(kind):
         yield Unhonoured("", told)
@@ -80,6 +75,15 @@ def _about(body: Object, machine: Machine, beside: _Beside) -> Iterator[Unhonour
     yield from _no_node(kind, complete)
     for path, claim in _claims(kind, complete):
         yield from _no_volume(path, claim, beside)
+
+
+def _unserved(body: Object) -> Unhonoured:
+    others = [version for version, kind in _KINDS if kind == body["kind"] and _of(version) == _group(body)]
+    if others:
+        told = f"is not served by local mode in this version ({body['apiVersion']})"
+        return Unhonoured("apiVersion", told, f"write {' or '.join(others)}", runs=False)
+    way = "leave it out here, or apply the CustomResourceDefinition that it comes with"
+    return Unhonoured("kind", "is not served by local mode", way, runs=False)
 
 
 def _complete(kind: Kind, body: Object) -> Object | None:
@@ -156,4 +160,8 @@ def _beside(documents: Sequence[Document]) -> _Beside:
 
 
 def _group(body: Object) -> str:
-    return str(body["apiVersion"]).rpartition("/")[0]
+    return _of(str(body["apiVersion"]))
+
+
+def _of(version: str) -> str:
+    return version.rpartition("/")[0]
