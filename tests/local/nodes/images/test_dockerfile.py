@@ -91,6 +91,7 @@ def test_what_is_not_read_is_refused_with_its_line(line: str, told: str) -> None
         recipe(line)
     assert told in str(caught.value)
     assert "line 2: " in str(caught.value)
+    assert "leave such lines out of a copy" in str(caught.value)
 
 
 def test_all_that_is_not_read_is_told_at_once() -> None:

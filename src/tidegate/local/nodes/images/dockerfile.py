@@ -24,6 +24,11 @@ from tidegate.local.nodes.images.left_out import left_out
 
 ESCAPE = re.compile(r"\s*#\s*escape\s*=\s*(\\|`)\s*$", re.IGNORECASE)
 VARIABLE = re.compile(r"\\\$|\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))")
+# Where a line is not read.
+WAY_OUT = (
+    "name what runs by `tidegate images add IMAGE -- COMMAND`, or leave such lines out of a copy "
+    "(--dockerfile COPY --context FOLDER)"
+)
 READ = ("FROM", "ARG", "ENV", "WORKDIR", "COPY", "ADD", "RUN", "ENTRYPOINT", "CMD")
 WORDLESS = ("EXPOSE", "LABEL", "MAINTAINER")
 NO_EFFECT = {
@@ -99,7 +104,9 @@ def read(text: str, where: str, arguments: Mapping[str, str] | None = None, targ
         reader.take(number, name, rest)
     stage = reader.stage_of(target)
     if stage.problems:
-        raise Misconfigured("read the Dockerfile", on=where, answer="; ".join(stage.problems))
+        raise Misconfigured(
+            "read the Dockerfile", on=where, answer="; ".join(stage.problems), next_step=WAY_OUT
+        )
     return stage.recipe
 
 
@@ -329,7 +336,7 @@ class _Reader:
             rest = rest.strip()
             kind = flag[2:].partition("=")[0]
             if kind not in IGNORED_FLAGS:
-                why = "nothing is built; name what runs by `tidegate images add IMAGE -- COMMAND`"
+                why = "nothing is built"
                 self._refuse(number, f"{name} {flag} is not read" + (f": {why}" if kind == "from" else ""))
         return rest
 
