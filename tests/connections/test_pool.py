@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,13 +12,19 @@ import pytest
 
 from tidegate.base.errors import Unsupported
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.pool import Connections
+from tidegate.connections.pool import Connections, systems
 from tidegate.kit.systems.kubernetes import KubernetesServer, PodCount
 from tidegate.kit.systems.redis import Login, RedisServer
 
 
 def server(password: str = "") -> RedisServer:
     return RedisServer(("127.0.0.1:1",), login=Login("", password))
+
+
+def test_every_system_can_be_connected() -> None:
+    modules = {name: importlib.import_module(f"tidegate.connections.{name}") for name in systems()}
+    assert len(modules) > 30
+    assert [name for name, module in modules.items() if not hasattr(module, "connect")] == []
 
 
 async def test_equal_servers_share_one_adapter_and_a_new_password_makes_another() -> None:

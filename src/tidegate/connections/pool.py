@@ -23,6 +23,7 @@ _NO_SYSTEMS = frozenset(
     {
         "adapter",
         "addresses",
+        "azure_answers",
         "causes",
         "claims",
         "feeds",
@@ -30,6 +31,7 @@ _NO_SYSTEMS = frozenset(
         "grpc_channel",
         "grpc_health",
         "identities",
+        "identity_logins",
         "lookups",
         "pool",
         "queries",

@@ -120,6 +120,7 @@ def test_budgets_are_by_system_or_service() -> None:
         ("datadgo=5", 'there is no system "datadgo"; did you mean "datadog"?'),
         ("aws.sqsx=5", 'there is no system "aws.sqsx"'),
         ("=5", 'there is no system ""'),
+        ("sqs-queue=5", 'there is no system "sqs-queue"; there are aws, aws.dynamodb, '),
         ("vault=5", "vault is not polled"),
         ("aws.secretsmanager=5", "aws.secretsmanager is not polled"),
         ("kubernetes=5", "kubernetes is not polled"),

@@ -58,7 +58,8 @@ def _wrong(system: str, number: str | None, known: frozenset[str]) -> Iterator[s
     if system in _UNPOLLED:
         yield f"{system} is not polled: its values are watched, or fetched when they are needed"
     elif system not in known:
-        yield f'there is no system "{system}"{hint(system, sorted(known))}'
+        near = hint(system, sorted(known)) or f"; there are {', '.join(sorted(known))}"
+        yield f'there is no system "{system}"{near}'
 
 
 def _known() -> frozenset[str]:
