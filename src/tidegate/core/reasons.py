@@ -174,7 +174,7 @@ SENTENCES: dict[Code, Sentence] = sentences(
         Code.HISTORY_TRIMMED: "{count:finished Job} above the history limits deleted",
         Code.ROLLED_OUT: "{count:Job} of the previous version deleted",
         Code.CLAIMS_UNKNOWN: "the broker has not said yet which messages are claimed",
-        Code.CLAIMS_UNANSWERED: "nothing is claimed while the broker does not answer: {failure}",
+        Code.CLAIMS_UNANSWERED: "nothing is claimed while asking the broker fails: {failure}",
         Code.CLAIMS_ASKED: "messages are claimed: {held} held, at most {maximum}",
         Code.CLAIMS_STARTED: "{count:Job} for {held:claimed message}",
         Code.CLAIMS_UNSTARTED: "{count:claimed message} without a Job yet: {why}",
