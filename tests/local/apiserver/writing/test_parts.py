@@ -33,6 +33,7 @@ def definition(field: str = "ours") -> Object:
     schema = {
         "type": "object",
         "properties": {"spec": {"type": "object", "properties": {field: {"type": "string"}}}},
+        "x-kubernetes-validations": [{"rule": "has(self.spec)"}],
     }
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     return {

@@ -21,7 +21,7 @@ from tidegate.local.apiserver.validation.object_metadata import (
     metadata_problems,
 )
 from tidegate.local.apiserver.writing import admission, unhonoured
-from tidegate.local.objects import Object
+from tidegate.local.objects import BUILT_IN, Object
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
 
@@ -81,7 +81,7 @@ class Review:
         found = admission.together(found, refused)
         warnings += said
         warnings += finalizer_warnings(kind, new["metadata"], (old or {}).get("metadata") or {})
-        if kind.key == custom_resources.CRD_KEY:
+        if kind.key == custom_resources.CRD_KEY and BUILT_IN not in (new["metadata"].get("labels") or {}):
             warnings += crd_warnings(new)
         warnings += unhonoured.warnings(kind, new, old, self._node) if not found else []
         if found and validation == "Strict":
