@@ -184,6 +184,25 @@ async def test_who_claims_elsewhere_lets_its_claims_go_though_others_use_the_con
     assert [again.id for again in found.items] == [item.id]
 
 
+@pytest.mark.parametrize("size", [130_950, 131_010, 131_064, 300_000])
+async def test_headers_that_leave_no_room_for_ours_stop_nobody(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant], size: int
+) -> None:
+    push(broker, "a", headers={"long": "x" * size})
+    push(broker, "b")
+    one = claimant()
+    (item,) = (await one.take(2)).items
+    assert item.body == b"b"
+    (error,) = await one.ask(Take(2), known=(item.id,))
+    assert isinstance(error, Misconfigured)
+    assert "1 of them cannot be moved" in str(error)
+    push(broker, "c")
+    assert [found.body for found in (await one.take(2, item.id)).items] == [b"c"]
+    await one.writers.close()
+    assert "x" * 100 not in str(error)
+    assert sorted(bodies(broker, "jobs")) == ["a"]
+
+
 async def test_a_dead_letter_says_which_message_it_was_and_lives_on(
     broker: RabbitmqServer, claimant: Callable[..., Claimant]
 ) -> None:

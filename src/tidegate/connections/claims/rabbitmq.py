@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import compress
 from typing import TypeGuard
 
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
@@ -220,8 +221,11 @@ async def _claimed(channel: Channel, source: RabbitmqQueueSource, nonce: str, pl
     """Moves messages of the queue to the claims; the identities that they got."""
     got = await channel.got(source.queue, places)
     free = (id for id in (f"{nonce}-{number}" for number in range(1, 2**31)) if id not in channel.kept)
-    ids = [next(free) for _ in got]
-    copies = [claimed(one.content, id, source.queue) for id, one in zip(ids, got, strict=True)]
+    copies = [claimed(one.content, next(free), source.queue) for one in got]
+    fit = [channel.fits(one) for one in copies]
+    channel.unfit += fit.count(False)
+    got, copies = list(compress(got, fit)), list(compress(copies, fit))
+    ids = [one.text(ID) for one in copies]
     failures = await channel.publish_all(channel.queue, copies)
     for one, failure in zip(got, failures, strict=True):
         tag = int.from_bytes(one.fields[:8], "big")
@@ -234,7 +238,18 @@ async def _claimed(channel: Channel, source: RabbitmqQueueSource, nonce: str, pl
     if not moved:
         for failure in filter(None, failures):
             raise failure
+        if channel.unfit:
+            raise _unfit(source, channel.unfit)
     return moved
+
+
+def _unfit(source: RabbitmqQueueSource, count: int) -> Misconfigured:
+    return Misconfigured(
+        "claim messages",
+        on=source.label(),
+        answer=f"{count} of them cannot be moved: their headers fill a frame of the protocol",
+        next_step="let senders keep headers short, or read them yourself; what comes after them is claimed",
+    )
 
 
 def _delivery(id: str, kept: Kept) -> Delivery:

@@ -28,6 +28,8 @@ ID, FINISHED, DUE, QUEUE, EXPIRATION, MARK = (
     f"tidegate-{name}" for name in ("id", "finished", "due", "queue", "expiration", "mark")
 )
 OURS = frozenset({ID, FINISHED, DUE, QUEUE, EXPIRATION, MARK})
+# For headers that a message gets after it was claimed, and what frames it.
+_ROOM = 256
 _PERSISTENT, _CONSUMER = b"\x02", "tidegate"
 # The broker takes the name of the sender from nobody else; a time to live ends with the claim.
 _NOT_CARRIED = ("user-id", "expiration")
@@ -70,6 +72,8 @@ class MessageWire(Wire):
     """A wire on which messages come as well."""
 
     kinds = (*Wire.kinds, messages.HEADER, messages.BODY)
+    # The broker cuts bodies into frames, and headers never.
+    longest = 4 * 2**20
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,6 +164,8 @@ class Channel:
         self._open: set[int] = set()
         self._refused: set[int] = set()
         self._returned: set[str] = set()
+        # Messages that cannot be moved: ours, and never given back, which a quorum queue would count.
+        self.unfit = 0
 
     # --- what comes
 
@@ -263,6 +269,10 @@ class Channel:
         self._link.send(messages.get(self._number, queue) * count)
         found = [await self.reply() for _ in range(count)]
         return [one for one in found if isinstance(one, Message)]
+
+    def fits(self, content: Content) -> bool:
+        """Whether the message can be sent, also with a count and a date: its headers are one frame."""
+        return messages.header_bytes(content) + _ROOM <= self._link.frame_bytes
 
     def end(self, tag: int) -> None:
         """The message with this tag is done."""

@@ -147,6 +147,10 @@ def _header(content: Content) -> bytes:
     return struct.pack(">HHQH", 60, 0, len(content.body), flags) + values
 
 
+def header_bytes(content: Content) -> int:
+    return len(_header(content))
+
+
 # --- what comes in; struct.error or IndexError where it is not what it says it is
 
 

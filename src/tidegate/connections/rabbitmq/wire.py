@@ -39,10 +39,12 @@ class Closed(Exception):
 class Wire(asyncio.Protocol):
     """`ended` says why nothing will come any more; None while the connection stands.
 
-    `kinds` are the frames that may come: no contents, where nobody asks for messages.
+    `kinds` are the frames that may come: no contents, where nobody asks for messages. A frame of more than
+    `longest` bytes is none.
     """
 
     kinds: ClassVar[tuple[int, ...]] = (frames.METHOD, frames.HEARTBEAT)
+    longest: ClassVar[int] = FRAME_BYTES
 
     def __init__(self) -> None:
         self.ended: Exception | None = None
@@ -124,7 +126,7 @@ class Wire(asyncio.Protocol):
             kind, channel, size = frames.HEAD.unpack_from(view, place)
             if (kind, channel >> 8) == _TLS_ALERT:
                 raise Encrypted
-            if kind not in self.kinds or size > FRAME_BYTES:
+            if kind not in self.kinds or size > self.longest:
                 raise Strange
             end = place + size_of_head + size
             if len(view) <= end:
