@@ -31,12 +31,14 @@ from tidegate.core.claims.values import (
     Taken,
     Unguard,
 )
+from tidegate.core.reasons import Code
 from tidegate.core.values import JobView, Task
 
 POLICY = Policy(maximum=3, attempts=3, lease_s=60.0)
 BUSY = Queue(True, START)
 EMPTY = Queue(False, START)
 SILENT = Failure("Unreachable", "nobody answers")
+REFUSED = Failure("Denied", "the user may not")
 
 
 def at(seconds: float) -> datetime:
@@ -237,6 +239,30 @@ def test_a_broker_in_trouble_is_left_alone_longer_each_time() -> None:
         assert memory.trouble is not None
         waits.append((memory.trouble.until - START).total_seconds())
     assert waits == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_who_is_refused_messages_again_and_again_asks_less_and_less_and_does_all_else() -> None:
+    memory, now_s, asked, unsaid = known(message(until_s=1e6), looked=None), 0.0, 0, 0
+    policy = replace(POLICY, lease_s=1e6)
+    while now_s < 120.0:
+        decision = decide(memory, job(), policy=policy, queue=BUSY, now_s=now_s)
+        memory = decision.memory
+        if not decision.actions:
+            assert decision.due is not None
+            # Why nothing comes stands there all the time.
+            unsaid += [one.code for one in decision.reasons] != [Code.CLAIMS_UNANSWERED]
+            now_s = (decision.due - START).total_seconds()
+        for ask in decision.actions:
+            assert isinstance(ask, Take)
+            answer = REFUSED if ask.maximum else Taken()
+            asked += bool(ask.maximum)
+            memory = answers.answered(memory, ask, answer, START, at(now_s))
+    assert (asked, unsaid) == (8, 0)
+    # What is held goes on meanwhile.
+    done = decide(memory, job(ended="Complete"), policy=policy, queue=BUSY, now_s=now_s + 1)
+    assert Acknowledge("m1", "job-m1-1") in done.actions
+    memory = answers.answered(memory, Take(3), Taken(), START, at(now_s))
+    assert decide(memory, job(), policy=policy, now_s=now_s).memory.unasked is None
 
 
 def test_jobs_that_fail_in_their_first_seconds_make_claiming_rest() -> None:

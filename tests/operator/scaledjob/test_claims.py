@@ -13,6 +13,7 @@ import pytest
 from parts import virtualtime
 from parts.claim_broker import ClaimBroker, ClaimCluster, ReceiptBroker, claiming
 from parts.cluster import redis
+from tidegate.base.errors import Denied
 from tidegate.cli.output.explanation import lines
 from tidegate.core.claims.values import Acknowledge, GiveBack, Renew, Take
 from tidegate.kit.systems.sql_claims import TableSource
@@ -488,6 +489,30 @@ async def test_a_job_deleted_by_hand_is_an_attempt_and_loses_nothing(
     await cluster.work()
     await clock.sleep(5)
     assert cluster.broker.done == [b"a"]
+
+
+@claimed()
+async def test_a_broker_that_refuses_new_messages_is_asked_seldom_and_told_once(
+    clock: Any, cluster: ClaimCluster
+) -> None:
+    asked: list[float] = []
+
+    async def refuse(command: Any) -> None:
+        if isinstance(command.ask, Take) and command.ask.maximum:
+            asked.append(clock.monotonic())
+            raise Denied("claim messages", on="Redis redis:6379", answer="the user may not")
+
+    cluster.push("a")
+    cluster.broker.before = refuse
+    await cluster.claiming_job()
+    await clock.sleep(300)
+    assert 5 <= len(asked) <= 16
+    assert cluster.broker.batches <= 40
+    told = [count for _, reason, _, count in cluster.events("crunch") if reason == "ClaimingRests"]
+    assert told == [1]
+    cluster.broker.before = None
+    await clock.sleep(40)
+    assert len(cluster.found()) == 1
 
 
 @claimed()

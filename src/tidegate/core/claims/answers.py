@@ -45,6 +45,9 @@ def answered(
     if isinstance(answer, Failure):
         # Messages may have been handed out to nobody: they are asked for first.
         is_lost = isinstance(ask, Take)
+        if isinstance(ask, Take) and ask.maximum:
+            # What is told of those we hold ends the trouble, and not the refusal of others.
+            memory = replace(memory, unasked=_trouble(memory.unasked, answer, now))
         return troubled(replace(memory, is_resumed=memory.is_resumed and not is_lost), answer, now)
     memory = replace(memory, trouble=None)
     if isinstance(ask, Take) and isinstance(answer, Taken):
@@ -73,11 +76,14 @@ def answered(
 
 def troubled(memory: ClaimMemory, failure: Failure, now: datetime) -> ClaimMemory:
     """The memory once the broker did not answer: it is left alone for a while, longer each time."""
-    before = memory.trouble
+    return replace(memory, trouble=_trouble(memory.trouble, failure, now))
+
+
+def _trouble(before: Trouble | None, failure: Failure, now: datetime) -> Trouble:
     strikes = before.strikes + 1 if before is not None else 1
     since = before.since if before is not None else now
     wait_s = min(LONGEST_WAIT.total_seconds(), _FIRST_WAIT_S * 2.0 ** min(strikes - 1, 10))
-    return replace(memory, trouble=Trouble(failure, since, now + timedelta(seconds=wait_s), strikes))
+    return Trouble(failure, since, now + timedelta(seconds=wait_s), strikes)
 
 
 def started(memory: ClaimMemory, job: str, now: datetime) -> ClaimMemory:
@@ -118,6 +124,7 @@ def _taken(
         memory,
         held=held,
         looked=now,
+        unasked=None,
         short=(read or now) if is_short else memory.short,
         retry=retry,
         is_drained=False,

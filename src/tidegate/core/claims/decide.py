@@ -35,6 +35,7 @@ from tidegate.core.claims.values import (
     Renew,
     StartTask,
     Take,
+    Trouble,
     Unguard,
 )
 from tidegate.core.reasons import Code, because
@@ -62,8 +63,7 @@ class World:
         """Whether the broker may be asked; a wait that is longer than any was made by a clock that was set
         back since.
         """
-        trouble = self.memory.trouble
-        return trouble is None or not self.now < trouble.until <= self.now + LONGEST_WAIT
+        return not _is_left_alone(self.memory.trouble, self.now)
 
     @property
     def is_given_up(self) -> bool:
@@ -84,6 +84,10 @@ class World:
             return not is_running and not any(_is_outcome(one, message) for one in jobs)
 
         return [one for one in self.memory.held if waits(one)]
+
+
+def _is_left_alone(trouble: Trouble | None, now: datetime) -> bool:
+    return trouble is not None and now < trouble.until <= now + LONGEST_WAIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +337,9 @@ def _taken(world: World) -> _Part:
         if not allowance.count:
             dates = (allowance.until,) if allowance.until is not None else ()
             return _Part(reasons=(told(world, allowance),), dates=dates)
+    if memory.unasked is not None and _is_left_alone(memory.unasked, now):
+        reason = because(Code.CLAIMS_UNANSWERED, failure=memory.unasked.failure.message)
+        return _Part(reasons=(reason,), dates=(memory.unasked.until,))
     look = memory.looked + LOOK_EVERY if memory.looked is not None else now
     dates = (look, *((memory.retry,) if memory.retry is not None else ()))
     is_news = memory.short is None or (world.queue.read is not None and world.queue.read > memory.short)

@@ -113,8 +113,8 @@ class ClaimMemory:
 
     `is_resumed`: the broker has said what we hold. `settled` are Jobs whose outcome it has answered, `freed`
     those whose finalizer was taken off since, `tallies` and `waiting` those that have to stay meanwhile, all
-    while they are seen with it. `looked` is when messages
-    were last asked for; at the reading `short` there were no more. `retry` is when a released one is due.
+    while they are seen with it. `looked` is when messages were last asked for; `unasked` is why it was in
+    vain since. At the reading `short` there were no more. `retry` is when a released one is due.
     `refused` is when a Job that was refused may be tried again. `is_drained`: what was released went back.
     """
 
@@ -129,6 +129,7 @@ class ClaimMemory:
     retry: datetime | None = None
     refused: datetime | None = None
     trouble: Trouble | None = None
+    unasked: Trouble | None = None
     breaker: Breaker = Breaker()
     started: tuple[Started, ...] = ()
     is_drained: bool = False

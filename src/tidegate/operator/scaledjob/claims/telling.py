@@ -32,7 +32,8 @@ async def told(writer: Writer, place: Place, state: ClaimState, decision: ClaimD
     for code, text in present.items():
         if code not in state.told and text not in state.told:
             await writer.event(place, EmitEvent("Warning", "ClaimingRests", text))
-    if decision.memory.trouble is None or present:
+    memory = decision.memory
+    if (memory.trouble is None and memory.unasked is None) or present:
         state.told = causes
 
 
