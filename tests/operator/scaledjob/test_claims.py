@@ -16,6 +16,7 @@ from parts.cluster import redis
 from tidegate.base.errors import Denied
 from tidegate.cli.output.explanation import lines
 from tidegate.core.claims.values import Acknowledge, GiveBack, Renew, Take
+from tidegate.kit.systems.redis import RedisServer
 from tidegate.kit.systems.sql_claims import TableSource
 from tidegate.kube.resource import JOBS, SCALED_JOBS
 from tidegate.operator.scaledjob.claims.claiming import EVERYWHERE, MayClaim
@@ -436,6 +437,28 @@ async def test_a_statement_that_is_corrected_is_the_one_that_ends_what_is_claime
     assert GiveBack not in sent
     assert isinstance(sent[Acknowledge], TableSource)
     assert sent[Acknowledge].statements.done == right
+
+
+@claimed()
+async def test_claims_go_on_when_the_login_is_changed(clock: Any, cluster: ClaimCluster) -> None:
+    cluster.push("a")
+    await cluster.claiming_job()
+    await clock.sleep(10)
+    (job,) = cluster.found()
+    secured = redis(enableTLS="true", unsafeSsl="true")
+    await cluster.patch(SCALED_JOBS, "crunch", {"spec": {"triggers": [secured]}})
+    await clock.sleep(10)
+    cluster.push("b")
+    await clock.sleep(70)
+    # What is new is not kept waiting for what runs.
+    assert cluster.carried() == ["a", "b"]
+    await cluster.finish(job["metadata"]["name"])
+    await clock.sleep(10)
+    assert cluster.broker.done == [b"a"]
+    assert GiveBack not in {type(one.ask) for one in cluster.broker.commands}
+    server = cluster.broker.commands[-1].source.server
+    assert isinstance(server, RedisServer)
+    assert server.tls is not None
 
 
 @claimed()

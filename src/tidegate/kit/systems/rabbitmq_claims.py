@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tidegate.kit.systems.rabbitmq import AmqpServer
 
@@ -13,12 +13,17 @@ KEPT = "tidegate.claims."
 @dataclass(frozen=True, slots=True)
 class RabbitmqQueueSource:
     """Messages of `queue`. Claimed ones are moved to a queue of their holder's; dead letters to the queue
-    `dead_letter`, which must be there, or to one that is made.
+    `dead_letter`, which must be there, or to one that is made. With another login it is the same queue.
     """
 
-    server: AmqpServer
+    server: AmqpServer = field(compare=False)
     queue: str
     dead_letter: str = ""
+    place: AmqpServer = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        place = replace(self.server, username="", password="", tls=None, is_external=False)
+        object.__setattr__(self, "place", place)
 
     def label(self) -> str:
         return f"queue {self.queue} of {self.server.label()}"

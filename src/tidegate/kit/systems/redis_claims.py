@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import Literal
 
 from tidegate.core.claims.wishes import DEAD_LETTER, loop_problem
-from tidegate.kit.systems.redis import Mode, RedisServer
+from tidegate.kit.systems.redis import Login, Mode, RedisServer
 
 _TAG = re.compile(r"[^{]*\{([^}]+)\}")
 
@@ -40,16 +41,24 @@ def _slot_problem(key: str, dead_letter: str) -> str:
     return ""
 
 
+def _without_login(server: RedisServer) -> RedisServer:
+    return replace(server, login=Login(), sentinel_login=Login(), tls=None)
+
+
 @dataclass(frozen=True, slots=True)
 class RedisListSource:
     """The list `key`; messages are taken from its `end`. Dead letters are pushed to `dead_letter`, or to a
-    list of ours beside it.
+    list of ours beside it. With another login it is the same list, and claims of it go on.
     """
 
-    server: RedisServer
+    server: RedisServer = dataclass_field(compare=False)
     key: str
     end: Literal["head", "tail"] = "head"
     dead_letter: str = ""
+    place: RedisServer = dataclass_field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", _without_login(self.server))
 
     def label(self) -> str:
         return f"list {self.key} of {self.server.label()}"
@@ -71,11 +80,15 @@ class RedisStreamSource:
     ours beside it.
     """
 
-    server: RedisServer
+    server: RedisServer = dataclass_field(compare=False)
     key: str
     group: str
     field: str = ""
     dead_letter: str = ""
+    place: RedisServer = dataclass_field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", _without_login(self.server))
 
     def label(self) -> str:
         return f"stream {self.key} of {self.server.label()}, group {self.group}"

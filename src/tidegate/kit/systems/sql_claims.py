@@ -58,11 +58,18 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """Rows that `statements` take, with leases in `table`: whoever names the same one has the same queue."""
+    """Rows that `statements` take, with leases in `table`: whoever names the same one has the same queue,
+    with another password, too.
+    """
 
-    server: PostgresqlServer
+    server: PostgresqlServer = field(compare=False)
     table: str
     statements: Statements = field(compare=False, repr=False)
+    place: PostgresqlServer = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        options = tuple(one for one in self.server.options if one[0] != "password")
+        object.__setattr__(self, "place", PostgresqlServer(options))
 
     def label(self) -> str:
         return f"table {self.table} of {self.server.label()}"
