@@ -332,6 +332,46 @@ async def test_a_command_that_fails_fails_alone(server: Process, claimant: Claim
     assert (states(server), claimed(server)) == ("dcc", 2)
 
 
+async def test_what_a_statement_does_to_its_session_is_undone_before_others_have_theirs(
+    server: Process, claimant: Claimants
+) -> None:
+    push(server, "a", "b")
+    harm = (
+        "set_config('search_path', 'nowhere, public', false) AS one,"
+        " set_config('application_name', 'theirs', false) AS two, pg_advisory_lock(4711)::text AS three"
+    )
+    one = claimant(take=STATEMENTS.take.replace("customer", harm))
+    other = claimant(
+        "two",
+        take=STATEMENTS.take.replace(
+            "customer",
+            "current_setting('search_path') AS path, current_setting('application_name') AS name,"
+            " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711) AS locks",
+        ),
+    )
+    (before,) = (await other.take(1)).items
+    await other.writers.close()
+    other.writers = one.writers
+    assert len((await one.take(1)).items) == 1
+    push(server, "c")
+    (after,) = (await other.take(2, before.id)).items
+    assert {**dict(after.attributes), "id": ""} == {**dict(before.attributes), "id": ""}
+    assert dict(after.attributes)["locks"] == "0"
+
+
+async def test_a_column_that_is_no_text_is_told_and_nothing_is_claimed(
+    server: Process, claimant: Claimants
+) -> None:
+    push(server, "ü")
+    latin = "payload AS other, set_config('client_encoding', 'LATIN1', true) AS"
+    one = claimant(take=STATEMENTS.take.replace("customer", f"{latin} encoding"))
+    (error,) = await one.ask(Take(1))
+    assert isinstance(error, Misconfigured)
+    assert "a column beside the body is not UTF-8" in str(error)
+    assert states(server) == "w"
+    assert [item.body.decode() for item in (await claimant("two").take(1)).items] == ["ü"]
+
+
 async def test_a_thousand_claims_are_renewed_and_acknowledged_together(
     server: Process, claimant: Claimants, proxy_for: Callable[[int], Awaitable[Proxy]]
 ) -> None:

@@ -41,6 +41,7 @@ class PostgresqlWriter:
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
         self._proven = steps.Proven()
+        self._is_stained = False
 
     async def carry_out(self, commands: Sequence[Command]) -> Sequence[Result | TidegateError]:
         limit_s = self._surroundings.queries_s
@@ -117,10 +118,16 @@ class PostgresqlWriter:
         assert isinstance(source, TableSource)
         limit_ms = max(1, round(self._surroundings.queries_s * _SHARE * 1000))
         try:
+            await self._clean(connection)
             async with connection.transaction():
                 cursor = AsyncRawCursor(connection)
                 await cursor.execute(_SETTINGS, (str(limit_ms),))
-                yield steps.Session(connection, cursor, source, self._proven)
+                session = steps.Session(connection, cursor, source, self._proven)
+                try:
+                    yield session
+                finally:
+                    self._is_stained = session.is_stained
+            await self._clean(connection)
         except psycopg.Error as error:
             if error.pgresult is None or connection.broken:
                 raise Cut(
@@ -131,10 +138,17 @@ class PostgresqlWriter:
                 ) from None
             raise self._refused(error.pgresult) from None
 
+    async def _clean(self, connection: Connection) -> None:
+        """What a statement has set or locked for its session is nobody else's."""
+        if self._is_stained:
+            await connection.execute("DISCARD ALL")
+            self._is_stained = False
+
     async def _usable(self) -> Connection:
         if self._connection is None:
             connection = self._connection = await open_connection(self._server, self._surroundings)
             self.connections += 1
+            self._is_stained = False
             await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
             await connection.set_read_only(False)
         return self._connection

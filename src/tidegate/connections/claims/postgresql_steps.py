@@ -57,6 +57,8 @@ class Session:
     cursor: AsyncRawCursor[tuple[Any, ...]]
     source: TableSource
     proven: Proven
+    is_stained: bool = False
+    """A statement of the user's was run: it may have changed more than rows."""
 
     @property
     def table(self) -> str:
@@ -70,7 +72,7 @@ class Session:
 
     async def run_given(self, text: str, **values: str) -> PGresult:
         """A statement of the user's: values go as texts that the server reads as what stands there."""
-        statement = as_sent(text)
+        statement, self.is_stained = as_sent(text), True
         await self.cursor.execute(statement.text, [values[name] for name in statement.names])
         assert self.cursor.pgresult is not None
         return self.cursor.pgresult
@@ -217,24 +219,31 @@ async def _given(session: Session, limit: int) -> list[tuple[str, bytes, str]]:
     if result.ntuples > limit:
         answer = f"it took {result.ntuples} rows where {limit} were asked for"
         raise session.wrong(TAKE, answer, "let :limit bound what it changes")
-    rows = []
-    for row in range(result.ntuples):
-        values = {name: result.get_value(row, column) for column, name in enumerate(names)}
-        key, body = values.pop("id"), values.pop("body") or b""
-        if not key or len(key) > LONGEST_KEY:
-            answer = f"the id of a row is {'empty' if not key else f'longer than {LONGEST_KEY} bytes'}"
-            raise session.wrong(TAKE, answer, "return the row's key as id")
-        if result.ftype(names.index("body")) == _BYTEA:
-            body = bytes.fromhex(body.removeprefix(b"\\x").decode())
-        told = {name: value.decode() for name, value in values.items() if value is not None}
-        attributes = json.dumps({"id": key.decode(), **told})
-        if len(attributes) > MOST_ATTRIBUTES:
-            answer = f"the columns beside the body have more than {MOST_ATTRIBUTES >> 10} KiB"
-            raise session.wrong(TAKE, answer, "return fewer of them")
-        rows.append((key.decode(), body, attributes))
+    try:
+        rows = [_row(session, result, row, names) for row in range(result.ntuples)]
+    except UnicodeDecodeError:
+        step = "return texts as UTF-8, and bytes as the body alone"
+        raise session.wrong(TAKE, "a column beside the body is not UTF-8", step) from None
     if len({key for key, _, _ in rows}) < len(rows):
         raise session.wrong(TAKE, "two of its rows have the same id", "return the row's key as id")
     return rows
+
+
+def _row(session: Session, result: PGresult, row: int, names: list[str]) -> tuple[str, bytes, str]:
+    """Key, body and attributes of a row."""
+    values = {name: result.get_value(row, column) for column, name in enumerate(names)}
+    key, body = values.pop("id"), values.pop("body") or b""
+    if not key or len(key) > LONGEST_KEY:
+        answer = f"the id of a row is {'empty' if not key else f'longer than {LONGEST_KEY} bytes'}"
+        raise session.wrong(TAKE, answer, "return the row's key as id")
+    if result.ftype(names.index("body")) == _BYTEA:
+        body = bytes.fromhex(body.removeprefix(b"\\x").decode())
+    told = {name: value.decode() for name, value in values.items() if value is not None}
+    attributes = json.dumps({"id": key.decode(), **told})
+    if len(attributes) > MOST_ATTRIBUTES:
+        answer = f"the columns beside the body have more than {MOST_ATTRIBUTES >> 10} KiB"
+        raise session.wrong(TAKE, answer, "return fewer of them")
+    return key.decode(), body, attributes
 
 
 async def _rehearsed(session: Session, keys: list[str]) -> None:
@@ -290,6 +299,7 @@ async def acknowledged(session: Session, commands: Sequence[Command]) -> list[Re
 async def _changes(session: Session, keys: list[str], key: str, text: str) -> list[int]:
     """How many rows the statement changed for each; more than one is refused, none is somebody's doing."""
     statement, cursors = as_sent(text), []
+    session.is_stained = True
     async with session.connection.pipeline():
         for one in keys:
             cursors.append(AsyncRawCursor(session.connection))
