@@ -48,7 +48,7 @@ def test_a_dockerfile_that_is_not_read_changes_nothing(tmp_path: Path) -> None:
     dockerfile = tmp_path / "Dockerfile"
     for text, told in (
         ("FROM python\nRUN make\nCMD x", "line 2: RUN make"),
-        ("FROM acme/unknown\nCOPY Dockerfile /acme", "what acme/unknown runs is not known"),
+        ("FROM acme/unknown\nENV A=1", "what acme/unknown runs is not known"),
         ("FROM python\nCOPY nothing /acme", "line 2"),
     ):
         dockerfile.write_text(text)
@@ -57,6 +57,16 @@ def test_a_dockerfile_that_is_not_read_changes_nothing(tmp_path: Path) -> None:
     entry = ImageMap(tmp_path / "node" / "images.yaml").entry("acme/worker")
     assert entry is not None
     assert entry.command == ("sh",)
+
+
+def test_a_dockerfile_that_says_not_what_runs_is_for_commands_of_containers(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text("FROM acme/unknown\nCOPY Dockerfile /acme")
+    added = images(tmp_path, "add", "acme/worker", "--dockerfile", str(dockerfile))
+    assert added.exit_code == 0
+    assert "containers need a command of their own" in added.stderr
+    assert "1 copied" in images(tmp_path, "list").stdout
+    assert images(tmp_path, "test", "acme/worker").exit_code != 0
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,9 @@ def add(
         names = (image,) if ":" in image.rpartition("/")[2] else (image, f"{image}:*")
         entry = Entry(names, tuple(words), env=_pairs(variables), working_dir=workdir)
     _write(data_dir, image, entry)
+    if not (entry.command or entry.default):
+        told = "neither CMD nor ENTRYPOINT says what runs: containers need a command of their own"
+        click.echo(f"{dockerfile}: {told}", err=True)
     click.echo(f"image {image} added; pods that wait for it are tried again")
 
 
@@ -179,10 +182,10 @@ def _here(entry: Entry) -> str:
     """Where the program is, or how it is installed."""
     from tidegate.local.nodes.images.program import installing, place
 
-    if not (entry.command or entry.default):
-        return "-"
     if entry.files:
         return f"{len(entry.files)} copied"
+    if not (entry.command or entry.default):
+        return "-"
     found = place(entry, os.environ.get("PATH", os.defpath))
     return found or "missing: " + (" or ".join(installing(entry.packages)) or "install it")
 

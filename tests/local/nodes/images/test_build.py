@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parts.machine import Machine, own_objects
+from parts.machine import Machine, own_objects, until
 from tidegate.base.errors import Misconfigured
 from tidegate.local.nodes.images.build import build, entry, own_folder
 from tidegate.local.nodes.images.dockerfile import read
@@ -92,7 +92,27 @@ def test_a_file_that_says_nothing_of_what_runs_takes_it_from_its_base(context: P
         ("acme/worker", "acme/worker:*"),
     )
     with pytest.raises(Misconfigured, match="neither CMD nor ENTRYPOINT says what runs"):
-        made(context, tmp_path / "image", "COPY static /acme-html")
+        made(context, tmp_path / "image", "ENV A=1")
+
+
+async def test_an_image_that_runs_nothing_by_itself_has_its_files_for_commands(
+    context: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    row = made(context, state / "images" / "w", "WORKDIR /acme-srv", "COPY . .")
+    (state / "images.d").mkdir()
+    (state / "images.d" / "w.yaml").write_text(row_text(row))
+    machine = Machine(state, own_objects())
+    machine.start()
+    try:
+        here = ["sh", "-c", "pwd; ls main.py"]
+        await machine.apply("a", container={"image": "acme/worker", "command": here})
+        await machine.phase("a", "Succeeded", "Failed")
+        assert await machine.log("a") == "/acme-srv\nmain.py\n"
+        await machine.apply("b", container={"image": "acme/worker", "command": []})
+        await until(lambda: "has no program of its own" in str(machine.container("b")))
+    finally:
+        await machine.stop()
 
 
 def test_a_row_is_read_as_it_was_written(context: Path, tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def build(
 def entry(name: str, recipe: Recipe, base: Entry | None, files: Iterable[File]) -> Entry:
     """The row of the table for what was built, on that of the image it is built `FROM`.
 
-    Raises `Misconfigured` where nothing says what runs.
+    Where nothing says what runs, a container's own command does, with the image's files. Raises
+    `Misconfigured` where there is nothing of either.
     """
     under = base or Entry(())
     if recipe.entrypoint:
@@ -67,7 +68,7 @@ def entry(name: str, recipe: Recipe, base: Entry | None, files: Iterable[File]) 
     path += _installed(files, "bin")
     if site := _installed(files, "site-packages", "dist-packages"):
         env["PYTHONPATH"] = ":".join(filter(None, [env.get("PYTHONPATH"), *site]))
-    if not (under.command or recipe.command or under.default):
+    if not (under.command or recipe.command or under.default or recipe.steps):
         answer = f"neither CMD nor ENTRYPOINT says what runs, and what {recipe.base} runs is not known"
         raise Misconfigured("read the Dockerfile", on=name, answer=answer)
     return replace(
