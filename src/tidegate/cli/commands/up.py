@@ -71,9 +71,8 @@ DASHBOARD_PORT = 7444
 @click.option(
     "--dashboard-port",
     type=click.IntRange(0, 65535),
-    default=DASHBOARD_PORT,
-    show_default=True,
-    help="Where on 127.0.0.1. 0: any free one.",
+    show_default=str(DASHBOARD_PORT),
+    help="Serve it on this port of 127.0.0.1. 0: any free one.",
 )
 @click.option(
     "--keda-namespace/--no-keda-namespace",
@@ -105,7 +104,7 @@ def command(
     metrics_port: int | None,
     metrics_old_names: bool,
     dashboard: bool,
-    dashboard_port: int,
+    dashboard_port: int | None,
     keda_namespace: bool,
     budgets: tuple[str, ...],
 ) -> None:
@@ -133,13 +132,18 @@ def command(
         pod_network,
         metrics_port,
         metrics_old_names,
-        dashboard_port if dashboard else None,
+        dashboard_at(dashboard, dashboard_port),
         keda_namespace,
         log_format,
         _budgets(budgets),
     )
     is_live = sys.stdout.isatty() and not plain
     loop.run(lambda: _serve(settings, is_live))
+
+
+def dashboard_at(is_wanted: bool, port: int | None) -> int | None:
+    """Who names a port wants one."""
+    return DASHBOARD_PORT if is_wanted and port is None else port
 
 
 def _budgets(texts: tuple[str, ...]) -> Mapping[str, float]:

@@ -30,7 +30,10 @@ async def dashboard(
     about = About(title, standby is None, standby or (lambda: ""))
     site = Site(view, Entrance(token), about, operator.clock)
     runner = web.AppRunner(site.app(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
-    otherwise = "choose another address for the dashboard, or end what has it"
+    otherwise = (
+        "choose another address for the dashboard (--dashboard-port of `tidegate up`, "
+        "--dashboard-bind-address of `tidegate operator`), or end what has it"
+    )
     port = await listening(runner, listen.host, listen.port or 0, otherwise=otherwise)
     looking = asyncio.create_task(view.run(), name="dashboard")
     try:
