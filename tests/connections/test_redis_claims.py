@@ -194,6 +194,19 @@ async def test_a_user_who_may_not_do_half_of_a_claim_loses_no_message(
     assert sorted(item.body for item in (*ours.items, *others.items)) == [b"a", b"b"]
 
 
+async def test_a_body_that_the_server_has_evicted_is_told_once(
+    server: RedisProcess, claimant: Callable[..., Claimant]
+) -> None:
+    server.call("RPUSH", "jobs", "a", "b")
+    one = claimant()
+    gone, kept = (item.id for item in (await one.take(2)).items)
+    server.call("HDEL", OWN + "bodies", gone)
+    found = await one.take(0)
+    assert (found.gone, [item.id for item in found.items]) == ((gone,), [kept])
+    assert (await one.take(0)).gone == ()
+    assert stored(server) == {"leases": 1, "bodies": 1, "holders": 1}
+
+
 async def test_a_server_that_comes_back_is_asked_again(start_redis: Callable[..., RedisProcess]) -> None:
     server = start_redis()
     one = Claimant(server.address)

@@ -55,7 +55,7 @@ TAKE = (
 if not is_list(list) then return redis.error_reply('WRONGKIND ' .. list) end
 local lease, maximum = tonumber(ARGV[2]), tonumber(ARGV[3])
 local most, size, nonce, pop = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local known, given, ours, bytes, more = {}, {}, 0, 0, 0
+local known, given, gone, ours, bytes, more = {}, {}, {}, 0, 0, 0
 for i = 8, #ARGV do known[ARGV[i]] = true end
 local function is_full()
   if #given >= 3 * most or bytes >= size then more = 1 end
@@ -64,6 +64,7 @@ end
 local function give(id)
   local body = redis.call('HGET', bodies, id)
   if not body then
+    if redis.call('HEXISTS', holders, id) == 1 then gone[#gone + 1] = id end
     drop(id)
     return
   end
@@ -117,7 +118,7 @@ while ours < maximum and not is_full() do
 end
 local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')
 local retry = first[2] and math.max(0, first[2] - now) or -1
-return {more, retry, given, {}}
+return {more, retry, given, gone}
 """
 )
 
