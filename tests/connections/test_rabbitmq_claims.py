@@ -161,6 +161,20 @@ async def test_a_count_that_is_no_number_harms_nobody(
     assert await one.ask(Renew((item.id,))) == [Renewals()]
 
 
+async def test_what_a_stranger_adds_to_our_claims_takes_no_messages_place(
+    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+) -> None:
+    push(broker, "a")
+    one = claimant()
+    (item,) = (await one.take(1)).items
+    forged = {"properties": {"headers": {"tidegate-id": item.id, "tidegate-finished": "9"}}}
+    forged |= {"routing_key": "tidegate.claims.one", "payload": "b", "payload_encoding": "string"}
+    assert broker.api("POST", f"/exchanges/{VHOST}/amq.default/publish", forged)["routed"]
+    assert await one.ask(Renew((item.id,))) == [Renewals()]
+    await one.ask(GiveBack((item.id,)))
+    assert bodies(broker, "jobs") == ["a"]
+
+
 async def test_who_claims_elsewhere_lets_its_claims_go_though_others_use_the_connection(
     broker: RabbitmqServer, claimant: Callable[..., Claimant]
 ) -> None:

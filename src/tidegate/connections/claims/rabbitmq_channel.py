@@ -194,6 +194,9 @@ class Channel:
         elif id:
             new = Kept(tag, content, _number(content.text(FINISHED)), _number(content.text(DUE)))
             old = self.kept.get(id)
+            if old is not None and new.content.body != old.content.body:
+                # No copy of ours, whoever wrote it: neither of the two is ended.
+                return
             if old is None or new.age >= old.age:
                 self.kept[id] = new
                 if old is not None:
