@@ -156,6 +156,8 @@ def test_what_local_mode_would_not_honour_is_said_where_it_is_asked_for(tmp_path
     assert "instead" not in told.stdout
     wide = run("-", *here, "-o", "wide", stdin=RUNNABLE)
     assert wide.stdout == told.stdout + "    instead: leave it out here\n"
+    assert told.stderr.endswith("-o wide says what to write instead\n")
+    assert "-o wide" not in wide.stderr + run("-", stdin=RUNNABLE).stderr
     for form, read in (("json", msgspec.json.decode), ("yaml", yaml.safe_load)):
         [one] = read(run("-", *here, "-o", form, stdin=RUNNABLE).stdout)["remarks"]
         assert (one["level"], one["code"], one["instead"]) == ("warning", "NotHonoured", "leave it out here")

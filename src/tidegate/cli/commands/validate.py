@@ -100,6 +100,8 @@ def command(
                 click.echo(f"    instead: {remark.instead}", err=show == "hpa")
         for text in (*summary.skipped, summary.text) if found.documents else (summary.text,):
             click.echo(text, err=True)
+        if output == "text" and is_local and any(remark.instead for remark in remarks):
+            click.echo("-o wide says what to write instead", err=True)
     sys.exit(1 if summary.errors or not found.documents else 0)
 
 
