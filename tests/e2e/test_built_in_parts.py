@@ -18,7 +18,7 @@ from parts.kubectls import kubectl_path
 from parts.loopback import missing
 from parts.up import Up, needs_kubectl
 
-pytestmark = [pytest.mark.e2e, pytest.mark.real]
+pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("built-in parts")]
 
 CHART = str(Path(__file__).with_name("keda-chart"))
 DEPLOYMENTS = {

@@ -11,7 +11,7 @@ import pytest
 from parts.kubectls import VERSIONS, kubectl_path
 from parts.up import Up, needs_kubectl
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("drain")]
 
 MANIFEST = """
 apiVersion: apps/v1

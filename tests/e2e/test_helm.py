@@ -17,7 +17,7 @@ from parts.charts import ROOT, Helm
 from parts.loopback import free_port
 from parts.up import Up, needs_kubectl
 
-pytestmark = [pytest.mark.e2e, pytest.mark.real]
+pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("helm")]
 
 SHOP = str(Path(__file__).with_name("shop-chart"))
 

@@ -21,7 +21,7 @@ from parts.kubectls import VERSIONS, kubectl_path
 from parts.loopback import free_port
 from parts.up import Up, needs_kubectl
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("streams")]
 
 # One listens on the pod's address, one on its loopback alone.
 PODS = """

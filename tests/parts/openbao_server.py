@@ -68,6 +68,8 @@ class OpenBao(ServerProcess):
 
     def unseal(self) -> None:
         self.ask("PUT", "sys/unseal", {"key": self._key}, token="")
+        # Whoever is alone leads again a moment later.
+        wait_until(lambda: not self.health()["standby"], "OpenBao leads again", 20.0)
 
     def seal(self) -> None:
         self.ask("PUT", "sys/seal")

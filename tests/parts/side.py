@@ -34,6 +34,10 @@ CHOSEN = (
 )
 
 
+# Local mode's own, told wherever something is not honoured: docs/reference/local-fields.md has them all.
+UNHONOURED = re.compile(r"^Warning: [\w.\[\]]+ (has no effect|is served as \w+): .*\n", re.MULTILINE)
+
+
 def masked(text: str) -> str:
     for pattern, instead in CHOSEN:
         text = pattern.sub(instead, text)
@@ -83,7 +87,7 @@ class Side:
 
     def said(self, *words: str) -> str:
         """All that kubectl says, whether it succeeds or not."""
-        text = masked(self.cluster.kubectl("-n", NAMESPACE, *words, check=False))
+        text = masked(UNHONOURED.sub("", self.cluster.kubectl("-n", NAMESPACE, *words, check=False)))
         # How wide a column is depends on names.
         return re.sub("  +", " ", text)
 

@@ -177,3 +177,13 @@ def test_nothing_of_the_workshop_is_named_in_the_project() -> None:
         path = ROOT / name
         if path.is_file() and own not in ("/", "/tmp", "/home"):
             assert f"{own}/" not in path.read_text(errors="replace"), f"{name} names a path of one machine"
+
+
+def test_end_to_end_tests_that_share_a_process_run_on_one_worker() -> None:
+    """Elsewhere each worker would start one of its own, and tests would miss what earlier ones have made."""
+    apart = [
+        path.name
+        for path in sorted((ROOT / "tests" / "e2e").glob("test_*.py"))
+        if 'scope="module"' in (text := path.read_text()) and "xdist_group(" not in text
+    ]
+    assert apart == [], "mark the module with an xdist_group"
