@@ -229,13 +229,15 @@ def test_manifests_of_the_same_shape_are_written_and_deleted(
 ) -> None:
     names = ("--set", "metricsServer.name=keda-metrics-apiserver,webhooks.name=keda-admission")
     file = tmp_path / "keda.yaml"
-    file.write_text(helm.run("template", "keda", CHART, "-n", "keda", *names))
+    # The files of KEDA's releases begin with it.
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: keda}\n---\n"
+    file.write_text(namespace + helm.run("template", "keda", CHART, "-n", "keda", *names))
     for words in (how, how if how[0] == "apply" else ("replace",)):
         _, said = told(up, *words, "-f", str(file), version=version)
         for part in ("Deployment keda-metrics-apiserver", "definition of scaledjobs.keda.sh"):
             assert f"the {part} " in said
     assert is_defined_by_us(up)
-    _, said = told(up, "delete", "-f", str(file), version=version)
+    _, said = told(up, "delete", "--ignore-not-found", "-f", str(file), version=version)
     assert "there again at once, with all objects of its kind" in said
     whole(up)
     assert uids(up, "scaledobjects").keys() == {"sleeper"}

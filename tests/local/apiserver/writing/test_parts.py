@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -184,3 +185,20 @@ async def test_a_namespace_comes_again_with_all_parts_in_it(kept: Any) -> None:
     assert seen(kept, NAMESPACES, "own")["metadata"]["uid"] != uid
     assert seen(kept) is not None
     assert seen(kept, SERVICES) is not None
+
+
+async def test_a_part_that_is_gone_with_its_namespace_can_be_deleted_all_the_same(kept: Any) -> None:
+    await kept.plane.verbs.delete(at(kept, NAMESPACES, "own"), Deletion(), CLIENT)
+    first = (await kept.plane.verbs.delete(at(kept), Deletion(), CLIENT)).body
+    assert seen(kept) is None
+    again = await kept.plane.verbs.delete(at(kept), Deletion(), CLIENT)
+    assert again.is_removed
+    # A client waits until the object with this identity is gone, and not for the one that comes.
+    assert uid_in(again.body) not in ("", uid_in(first))
+    with pytest.raises(ApiError) as caught:
+        await kept.plane.verbs.delete(at(kept), Deletion(uid=uid_in(first)), CLIENT)
+    assert caught.value.code == 404
+
+
+def uid_in(body: bytes) -> str:
+    return str(json.loads(body)["metadata"].get("uid", ""))

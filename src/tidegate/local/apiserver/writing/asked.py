@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tidegate.kube.resource import ApiError
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.local.apiserver.storage.stored_object import Place
 from tidegate.local.apiserver.writing.owners import By
@@ -65,3 +66,9 @@ class Written:
     warnings: tuple[str, ...] = ()
     is_created: bool = False
     is_removed: bool = False
+
+
+def check_endpoint(target: Target) -> None:
+    """404 where the kind has no such subresource."""
+    if target.subresource and target.kind.subresource(target.subresource) is None:
+        raise ApiError(404, "NotFound", "the server could not find the requested resource")

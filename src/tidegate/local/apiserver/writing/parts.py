@@ -7,6 +7,7 @@ once, as if it were not there, so that manifests, charts and tutorials that inst
 from __future__ import annotations
 
 import copy
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,12 @@ class Part:
 
     def fresh(self) -> Object:
         return copy.deepcopy(self.body)
+
+    def past(self) -> Object:
+        """What was deleted while nothing is there: not the one that comes."""
+        body = self.fresh()
+        body["metadata"]["uid"] = str(uuid.uuid4())
+        return body
 
     def kept(self, wanted: Object, old: Object | None, *, is_installed: bool = False) -> Object:
         """The object with what `wanted` says of labels and annotations; all else is as it was."""

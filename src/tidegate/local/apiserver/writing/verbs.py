@@ -31,7 +31,7 @@ from tidegate.local.apiserver.storage.stored_object import Entry, Row, decode, e
 from tidegate.local.apiserver.storage.versions import body_of, stored, stored_kind
 from tidegate.local.apiserver.validation.object_metadata import claim, generated_name, mint, same
 from tidegate.local.apiserver.writing import admission
-from tidegate.local.apiserver.writing.asked import Options, Target, Written
+from tidegate.local.apiserver.writing.asked import Options, Target, Written, check_endpoint
 from tidegate.local.apiserver.writing.deletion import Deletion, deleted
 from tidegate.local.apiserver.writing.owners import (
     Owners,
@@ -106,14 +106,14 @@ class Verbs:
 
     async def update(self, target: Target, body: Object, options: Options = _PLAIN) -> Written:
         """200: PUT on the object or on its subresource (status, scale, finalize)."""
-        _check_endpoint(target)
+        check_endpoint(target)
         if target.subresource == "scale":
             return await self._scale(target, lambda _: body, options)
         return await self._settle(target, lambda: self._update(target, body, options))
 
     async def patch(self, target: Target, type: PatchType, patch: Any, options: Options = _PLAIN) -> Written:
         """200. Applied to the newest object; 409 only if the patch itself carries a resourceVersion."""
-        _check_endpoint(target)
+        check_endpoint(target)
         if type == "strategic" and target.kind.is_custom:
             raise ApiError(
                 415,
@@ -136,7 +136,7 @@ class Verbs:
         """200, or 201 where there was none: the object with all that the configuration names, and without
         what its writer alone has applied before. 409 for fields that others own, but where `is_forced`.
         """
-        _check_endpoint(target)
+        check_endpoint(target)
 
         def decide() -> _Decided:
             row = self._store.newest(target.kind.key, target.place)
@@ -294,12 +294,14 @@ class Verbs:
         return _answer(decided, warnings, is_removed=is_gone)
 
     def _delete(self, target: Target, deletion: Deletion, options: Options) -> _Decided:
-        kind = target.kind
+        kind, part = target.kind, self._parts.find(target)
+        if part is not None and not deletion.uid and self._store.newest(kind.key, part.place) is None:
+            # Gone with its namespace, it comes again with it: a client told 404 would wait for that to go.
+            return _answer(_Decided(Written(encode(part.past()))), [part.farewell()], is_removed=True)
         row = self._newest(target)
         old = row.parse()
         new, is_gone = deleted(kind, old, deletion, self._clock.now())
         warnings = self._review.farewell(kind, old)
-        part = self._parts.find(target)
         if part is not None:
             warnings.append(part.farewell())
             # A definition of ours goes and comes in one moment, and its objects stay.
@@ -386,11 +388,6 @@ class Verbs:
             raise no_namespace(target.namespace)
         if home.is_deleting:
             raise ending_namespace(kind, target.name, target.namespace)
-
-
-def _check_endpoint(target: Target) -> None:
-    if target.subresource and target.kind.subresource(target.subresource) is None:
-        raise ApiError(404, "NotFound", "the server could not find the requested resource")
 
 
 def _answer(
