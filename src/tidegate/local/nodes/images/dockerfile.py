@@ -40,6 +40,7 @@ NO_EFFECT = {
 IGNORED_FLAGS = ("chown", "chmod", "link", "mount", "network", "security")
 PIP = re.compile(r"(?:\S*/)?(?:pip3?(?:\.\d+)?|python3?(?:\.\d+)?\0-m\0pip)\0install(?:\0|$)")
 ELSEWHERE = ("-t", "--target", "--prefix", "--root", "--user", "-e", "--editable", "--python")
+ONLY_RUN = "only `pip install …`, `mkdir` and `chmod +x` are run"
 SHELL_SIGNS = re.compile(r"[|;<>&()]+|.*(?:`|\$\().*")
 URL = re.compile(r"^(?:[a-z][a-z0-9+.-]*://|git@)")
 
@@ -173,6 +174,12 @@ class _Stage:
     values: dict[str, str] = field(default_factory=dict)
 
 
+def _elsewhere(step: Step | None) -> str:
+    """The argument of pip that names another place than the image's."""
+    words = step.args if isinstance(step, Pip) else ()
+    return next((one for one in words if one.partition("=")[0] in ELSEWHERE), "")
+
+
 def _flags(words: list[str]) -> list[str]:
     return [word for word in words if word.startswith("-")]
 
@@ -277,21 +284,15 @@ class _Reader:
         for part in _commands(line):
             is_plain = not any(SHELL_SIGNS.fullmatch(word) for word in part)
             told = left_out(part) if is_plain else None
-            if told is not None:
-                self._stage.recipe.notices += (
-                    [f"line {number}: RUN {shlex.join(part)} {told}"] if told else []
-                )
-                continue
             step = self._step(number, part) if is_plain else None
-            if step is None:
-                return self._refuse(
-                    number, f"RUN {line}: only `pip install …`, `mkdir` and `chmod +x` are run"
-                )
-            if isinstance(step, Pip) and (
-                away := [one for one in step.args if one.partition("=")[0] in ELSEWHERE]
-            ):
-                return self._refuse(number, f"RUN {line}: {away[0]} would install elsewhere")
-            self._stage.recipe.steps.append(step)
+            if told:
+                self._stage.recipe.notices.append(f"line {number}: RUN {shlex.join(part)} {told}")
+            elif step is not None:
+                self._stage.recipe.steps.append(step)
+            elif told is None:
+                return self._refuse(number, f"RUN {line}: {ONLY_RUN}")
+            if away := _elsewhere(step):
+                return self._refuse(number, f"RUN {line}: {away} would install elsewhere")
         return None
 
     def _step(self, number: int, part: list[str]) -> Step | None:
