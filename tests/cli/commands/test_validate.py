@@ -9,12 +9,14 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from parts.plain_objects import plain_objects
 from tidegate.api.decode import decode
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.auth.resolve import Options
 from tidegate.cli.commands.validate import command
 from tidegate.cli.manifests.admission import admit
 from tidegate.cli.manifests.lookup import ManifestLookup
+from tidegate.cli.manifests.remarks import is_ours
 from tidegate.kube.resource import SCALED_OBJECTS
 from tidegate.local.apiserver.kinds import Kind
 from tidegate.operator.reconcile.trigger_plan import plan
@@ -476,17 +478,18 @@ def test_what_is_not_looked_at_is_said(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "b.yaml").write_text(BY_CPU)
     (tmp_path / "empty.yaml").write_text("# nothing\n")
-    claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: x}\n"
-    (tmp_path / "a.yaml").write_text(BY_CPU + claim)
+    others = "---\napiVersion: example.org/v1\nkind: Monitor\nmetadata: {name: x}\n"
+    others += "---\napiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: x}\n"
+    (tmp_path / "a.yaml").write_text(BY_CPU + others)
     result = run(str(tmp_path))
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr.splitlines() == [
         f"{tmp_path}/inner: folders in a folder are not looked into; name it too",
         f"{tmp_path}/empty.yaml: there is no object in it",
-        "1 of 2 objects checked (not 1 PersistentVolumeClaim): 0 errors, 0 warnings",
+        "1 of 3 objects checked (not checked: 1 CronJob of batch/v1beta1, 1 Monitor): 0 errors, 0 warnings",
     ]
     summary = msgspec.json.decode(run(str(tmp_path), "-o", "json").stdout)["summary"]
-    assert summary["not_checked"] == {"PersistentVolumeClaim": 1}
+    assert summary["not_checked"] == {"Monitor": 1, "CronJob of batch/v1beta1": 1}
     assert len(summary["skipped"]) == 2
 
 
@@ -523,6 +526,48 @@ def test_what_workloads_are_made_of_is_checked(old: str, new: str, told: str) ->
     result = run("-", stdin=TARGET.replace(old, new))
     assert told in result.stdout
     assert result.exit_code == 1
+
+
+def test_every_kind_that_local_mode_serves_is_checked() -> None:
+    """Each as plain as can be, without a namespace too, is right; a field that none has is told of each."""
+    plain = plain_objects("walk")
+    result = run("-", stdin=plain)
+    assert result.exit_code == 0, result.stdout
+    assert "not checked" not in result.stderr
+    bodies = [one for one in yaml.safe_load_all(plain) if not is_ours(one)]
+    assert {f"{one['apiVersion']} {one['kind']}" for one in bodies} >= {
+        "batch/v1 CronJob", "networking.k8s.io/v1 Ingress", "v1 PersistentVolumeClaim", "apps/v1 DaemonSet",
+        "storage.k8s.io/v1 StorageClass", "rbac.authorization.k8s.io/v1 Role", "v1 ServiceAccount",
+    }  # fmt: skip
+    strange = yaml.safe_dump_all({**one, "extra": 1} for one in bodies)
+    told = [line for line in run("-", stdin=strange).stdout.splitlines() if ": error: " in line]
+    subjects = {f"{one['kind']}/{one['metadata']['name']}" for one in bodies}
+    assert {line.split(": ")[2] for line in told if "extra: unknown field" in line} == subjects
+
+
+def test_all_that_is_wrong_with_an_object_of_kubernetes_is_told_at_once() -> None:
+    text = """\
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 3 * *"
+  concurencyPolicy: Forbid
+  jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: tool}]}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec: {rules: [{http: {paths: [{path: /, pathType: Regex, backend: {}}]}}]}
+"""
+    fields = [line.split(": ")[3] for line in run("-", stdin=text).stdout.splitlines()]
+    assert sorted(fields) == [
+        "spec.concurencyPolicy",
+        "spec.jobTemplate.spec.template.spec.restartPolicy",
+        "spec.rules[0].http.paths[0].backend",
+        "spec.rules[0].http.paths[0].pathType",
+        "spec.schedule",
+    ]
 
 
 def test_a_secret_that_is_wrong_is_told_and_not_shown() -> None:

@@ -63,7 +63,8 @@ def command(
     """Check manifests as admission will, without a server: all problems, with file and line.
 
     FILES are files, folders, or - for standard input; what one says of another is looked at too.
-    Beside KEDA's kinds, those that workloads are made of are checked: Deployments, Secrets and the like.
+    Beside KEDA's kinds, those of Kubernetes that `tidegate up` serves are checked: fields, types and rules of
+    Deployments, CronJobs, Ingresses and the like. How many of other kinds there are, the last line says.
     Exits 1 if there is an error, a file that cannot be read, or no object at all.
 
     With --local, what this machine could not run (an image that no program stands for, a claim without a
@@ -147,16 +148,24 @@ def summed(remarks: Sequence[Remark], found: Read, emptiness: str) -> Summary:
 
     documents, skipped = found.documents, tuple(str(one) for one in found.skipped)
     errors = sum(remark.level == "error" for remark in remarks)
-    others = Counter(str(one.body["kind"]) for one in documents if not is_reviewed(one.body))
+    others = Counter(_named(one.body) for one in documents if not is_reviewed(one.body))
     checked = len(documents) - others.total()
     counts = counted(errors, "error"), counted(len(remarks) - errors, "warning")
     text = f"{checked} of {counted(len(documents), 'object')} checked"
     if others:
-        text += f" (not {', '.join(f'{number} {kind}' for kind, number in sorted(others.items()))})"
+        text += f" (not checked: {', '.join(f'{number} {kind}' for kind, number in sorted(others.items()))})"
     text += f": {', '.join(counts)}"
     if not documents and not errors:
         text = f"{emptiness}, and nothing to check"
     return Summary(errors, len(remarks) - errors, len(documents), checked, dict(others), skipped, text)
+
+
+def _named(body: dict[str, Any]) -> str:
+    """`ServiceMonitor`; with its version where the same kind is known in another."""
+    from tidegate.cli.manifests.builtin_checks import other_versions
+
+    kind = str(body["kind"])
+    return f"{kind} of {body['apiVersion']}" if other_versions(body) else kind
 
 
 def _show_hpas(documents: Sequence[Document]) -> None:

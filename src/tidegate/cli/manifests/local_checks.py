@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.base.sentences import counted
+from tidegate.cli.manifests.builtin_checks import other_versions
 from tidegate.cli.manifests.files import Document
 from tidegate.cli.manifests.manifest_set import name_of, namespace_of
 from tidegate.cli.manifests.remarks import Remark, is_ours, is_reviewed, subject_of
@@ -78,8 +79,7 @@ def _about(body: Object, machine: Machine, beside: _Beside) -> Iterator[Unhonour
 
 
 def _unserved(body: Object) -> Unhonoured:
-    others = [version for version, kind in _KINDS if kind == body["kind"] and _of(version) == _group(body)]
-    if others:
+    if others := other_versions(body):
         told = f"is not served by local mode in this version ({body['apiVersion']})"
         return Unhonoured("apiVersion", told, f"write {' or '.join(others)}", runs=False)
     way = "leave it out here, or apply the CustomResourceDefinition that it comes with"
@@ -160,8 +160,4 @@ def _beside(documents: Sequence[Document]) -> _Beside:
 
 
 def _group(body: Object) -> str:
-    return _of(str(body["apiVersion"]))
-
-
-def _of(version: str) -> str:
-    return version.rpartition("/")[0]
+    return str(body["apiVersion"]).rpartition("/")[0]
