@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from parts.claimant import Claimant, Claimants
 from parts.proxy import Proxy
 from parts.redis_servers import RedisProcess, starting
 
@@ -28,3 +29,16 @@ async def proxy_for() -> AsyncIterator[Callable[[int], Any]]:
             return await stack.enter_async_context(Proxy(port).running())
 
         yield start
+
+
+@pytest.fixture
+async def claimants() -> AsyncIterator[Claimants]:
+    """Makes claimants of any source, which are closed with the test."""
+    async with AsyncExitStack() as stack:
+
+        def make(*arguments: Any, **fields: Any) -> Claimant:
+            one = Claimant(*arguments, **fields)
+            stack.push_async_callback(one.close)
+            return one
+
+        yield make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import xml.etree.ElementTree as ElementTree
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,51 +12,21 @@ from aiohttp import web
 
 from parts import faults
 from parts.azurite_server import KEY, Azurite
+from parts.claimant import Claimant, Claimants
 from parts.http_server import answering
 from parts.proxy import Proxy
 from parts.server_process import Servers
 from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unreachable
-from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.azure_storage import _escaped
-from tidegate.connections.claims.writers import Writers
-from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
+from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew
 from tidegate.kit.systems.azure_queue_claims import AzureQueueSource
 from tidegate.kit.systems.azure_storage import StorageServer
-from tidegate.kit.systems.claims import Command, Deliveries, Done, NotYet, Renewals
+from tidegate.kit.systems.claims import Done, NotYet, Renewals
 
 
 def emulated(test: Any) -> Any:
     """A test that needs Azurite."""
     return pytest.mark.real(pytest.mark.xdist_group("azurite")(test))
-
-
-class Claimant:
-    """Claims in the name of `holder`, and shows the receipts that it knows."""
-
-    def __init__(self, server: StorageServer, queue: str, holder: str = "one", lease_s: float = 60.0) -> None:
-        self.writers = Writers(Surroundings(timeout_s=3.0))
-        self.source = AzureQueueSource(server, queue)
-        self.holder = holder
-        self.lease_s = lease_s
-        self.receipts: dict[str, str] = {}
-
-    async def ask(self, *asks: Ask, known: tuple[str, ...] = (), body: bytes | None = b"a") -> list[Any]:
-        shown = tuple(self.receipts.items())
-        commands = [
-            Command(self.source, self.holder, self.lease_s, one, known, "nonce", shown, body) for one in asks
-        ]
-        found = list(await self.writers.carry_out("user", commands))
-        for one in found:
-            if isinstance(one, Deliveries):
-                self.receipts |= {item.id: item.receipt for item in one.items} | dict(one.held)
-            elif isinstance(one, Renewals):
-                self.receipts |= dict(one.receipts)
-        return found
-
-    async def take(self, maximum: int, *known: str) -> Deliveries:
-        (found,) = await self.ask(Take(maximum), known=known)
-        assert isinstance(found, Deliveries), found
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -65,22 +35,20 @@ def azurite(servers: Servers) -> Azurite:
 
 
 @pytest.fixture
-async def claimant(
-    azurite: Azurite, request: pytest.FixtureRequest
-) -> AsyncIterator[Callable[..., Claimant]]:
+def claimant(azurite: Azurite, request: pytest.FixtureRequest, claimants: Claimants) -> Claimants:
     """Makes claimants of an empty queue, named after the test."""
     queue = f"q{abs(hash(request.node.name)) % 10**12}"
     azurite.client.make_queue(queue)
-    made: list[Claimant] = []
 
     def make(holder: str = "one", address: str = "", **fields: Any) -> Claimant:
-        made.append(Claimant(azurite.storage("queue", address), queue, holder, **fields))
-        return made[-1]
+        return claimants(AzureQueueSource(azurite.storage("queue", address), queue), holder, **fields)
 
-    yield make
-    for one in made:
-        await one.writers.close()
-        await one.writers.close()
+    return make
+
+
+def jobs_at(origin: str) -> AzureQueueSource:
+    """A queue of whatever answers there."""
+    return AzureQueueSource(StorageServer("queue", "shop", origin, "", "aHVudGVyMi1odW50ZXIy"), "jobs")
 
 
 def push(azurite: Azurite, one: Claimant, *texts: str) -> None:
@@ -108,7 +76,7 @@ def test_a_queue_is_the_same_with_another_key_or_another_place_for_dead_letters(
 
 @emulated
 async def test_a_message_comes_with_its_identity_its_text_and_what_the_service_says_of_it(
-    azurite: Azurite, claimant: Callable[..., Claimant]
+    azurite: Azurite, claimant: Claimants
 ) -> None:
     one = claimant()
     texts = ["<a>&", "ü$(PATH)", "eyJhIjogMX0=", "two\nlines"]
@@ -140,7 +108,7 @@ async def test_a_hundred_messages_are_four_requests_and_each_renewal_is_one() ->
         return web.Response(text=f"<QueueMessagesList>{''.join(given)}</QueueMessagesList>")
 
     async with answering(serve) as fake:
-        one = Claimant(StorageServer("queue", "shop", fake.origin, "", "aHVudGVyMg=="), "jobs")
+        one = Claimant(jobs_at(fake.origin))
         try:
             assert len((await one.take(100)).items) == 100
             assert [item.query["numofmessages"] for item in fake.requests] == ["32", "32", "32", "4"]
@@ -158,7 +126,7 @@ async def test_a_hundred_messages_are_four_requests_and_each_renewal_is_one() ->
 
 @emulated
 async def test_every_renewal_brings_another_receipt_and_the_old_one_is_of_no_use(
-    azurite: Azurite, claimant: Callable[..., Claimant]
+    azurite: Azurite, claimant: Claimants
 ) -> None:
     one, old = claimant(), claimant()
     push(azurite, one, "a")
@@ -179,7 +147,7 @@ async def test_every_renewal_brings_another_receipt_and_the_old_one_is_of_no_use
 
 @emulated
 async def test_who_comes_anew_holds_what_its_jobs_show_and_gets_other_receipts(
-    azurite: Azurite, claimant: Callable[..., Claimant]
+    azurite: Azurite, claimant: Claimants
 ) -> None:
     one = claimant()
     push(azurite, one, "a", "b", "c")
@@ -201,9 +169,7 @@ async def test_who_comes_anew_holds_what_its_jobs_show_and_gets_other_receipts(
 
 
 @emulated
-async def test_who_settles_and_renews_at_a_time_does_both(
-    azurite: Azurite, claimant: Callable[..., Claimant]
-) -> None:
+async def test_who_settles_and_renews_at_a_time_does_both(azurite: Azurite, claimant: Claimants) -> None:
     one = claimant()
     push(azurite, one, "a", "b")
     first, second = (await one.take(2)).items
@@ -213,7 +179,7 @@ async def test_who_settles_and_renews_at_a_time_does_both(
 
 @emulated
 async def test_a_dead_letter_goes_to_a_queue_that_is_made_for_it(
-    azurite: Azurite, claimant: Callable[..., Claimant]
+    azurite: Azurite, claimant: Claimants
 ) -> None:
     one = claimant()
     text = "<a>&\r\nü"
@@ -221,18 +187,16 @@ async def test_a_dead_letter_goes_to_a_queue_that_is_made_for_it(
     (item,) = (await one.take(1)).items
     asked = DeadLetter(item.id, 5, "job", "why")
     # Nobody has its body any more: it is received again first.
-    assert await one.ask(asked, body=None) == [NotYet()]
+    one.bodies.clear()
+    assert await one.ask(asked) == [NotYet()]
     (again,) = (await one.take(1)).items
-    assert await one.ask(asked, body=again.body) == [Done()]
-    assert await one.ask(asked, body=again.body) == [Done()]
+    assert await one.ask(asked, asked) == [Done(), Done()]
     assert seen(azurite, f"{one.source.queue}-poison") == [again.body.decode()]
     assert seen(azurite, one.source.queue) == []
 
 
 @emulated
-async def test_what_is_given_back_is_there_for_the_next(
-    azurite: Azurite, claimant: Callable[..., Claimant]
-) -> None:
+async def test_what_is_given_back_is_there_for_the_next(azurite: Azurite, claimant: Claimants) -> None:
     one = claimant()
     push(azurite, one, "a", "b")
     first, second = (await one.take(2)).items
@@ -245,7 +209,7 @@ async def test_what_is_given_back_is_there_for_the_next(
 
 @emulated
 async def test_a_renewal_whose_answer_was_cut_off_is_a_lease_that_was_lost(
-    azurite: Azurite, claimant: Callable[..., Claimant], proxy_for: Callable[[int], Awaitable[Proxy]]
+    azurite: Azurite, claimant: Claimants, proxy_for: Callable[[int], Awaitable[Proxy]]
 ) -> None:
     proxy = await proxy_for(azurite.port_of("queue"))
     one = claimant(address=proxy.address)
@@ -261,7 +225,7 @@ async def test_a_renewal_whose_answer_was_cut_off_is_a_lease_that_was_lost(
 
 
 @emulated
-async def test_a_queue_that_is_not_there_is_no_empty_one(claimant: Callable[..., Claimant]) -> None:
+async def test_a_queue_that_is_not_there_is_no_empty_one(claimant: Claimants) -> None:
     one = claimant()
     one.source = AzureQueueSource(one.source.server, "nothing-here")
     with pytest.raises(Misconfigured, match="QueueNotFound"):
@@ -270,7 +234,7 @@ async def test_a_queue_that_is_not_there_is_no_empty_one(claimant: Callable[...,
 
 @emulated
 async def test_a_wrong_key_is_told_with_what_claiming_needs_and_no_secret(
-    azurite: Azurite, claimant: Callable[..., Claimant]
+    azurite: Azurite, claimant: Claimants
 ) -> None:
     one = claimant()
     server = one.source.server
@@ -285,7 +249,7 @@ async def test_a_wrong_key_is_told_with_what_claiming_needs_and_no_secret(
 
 @emulated
 async def test_a_shared_access_signature_that_may_only_read_claims_nothing(
-    azurite: Azurite, claimant: Callable[..., Claimant]
+    azurite: Azurite, claimant: Claimants
 ) -> None:
     one = claimant()
     push(azurite, one, "a")
@@ -303,9 +267,7 @@ async def test_a_shared_access_signature_that_may_only_read_claims_nothing(
 @pytest.mark.parametrize("fault", faults.UNREACHABLE)
 async def test_a_server_that_does_not_answer_is_no_empty_queue(fault: Any) -> None:
     async with fault() as bad:
-        server = StorageServer("queue", "shop", f"http://{bad.address}", "", "aHVudGVyMi1odW50ZXIy")
-        one = Claimant(server, "jobs")
-        one.writers = Writers(Surroundings(timeout_s=0.5))
+        one = Claimant(jobs_at(f"http://{bad.address}"), timeout_s=0.5)
         try:
             with pytest.raises(Unreachable):
                 await one.take(1)
@@ -330,7 +292,7 @@ async def test_an_answer_of_another_shape_is_no_empty_queue(body: bytes, told: s
         return web.Response(body=body)
 
     async with answering(serve) as fake:
-        one = Claimant(StorageServer("queue", "shop", fake.origin, "", "aHVudGVyMg=="), "jobs")
+        one = Claimant(jobs_at(fake.origin))
         try:
             with pytest.raises(TidegateError, match=told):
                 await one.take(1)
@@ -345,7 +307,7 @@ async def test_what_no_service_gave_as_an_identity_is_no_message_and_nothing_is_
         return web.Response(status=204, headers={"x-ms-popreceipt": "another"})
 
     async with answering(serve) as fake:
-        one = Claimant(StorageServer("queue", "shop", fake.origin, "", "aHVudGVyMg=="), "jobs")
+        one = Claimant(jobs_at(fake.origin))
         one.receipts = {id: "a"}
         try:
             assert (await one.take(0)).held == ()
@@ -371,7 +333,7 @@ async def test_some_renewals_that_fail_are_late_and_the_others_are_told() -> Non
         return web.Response(status=204, headers={"x-ms-popreceipt": "another"})
 
     async with answering(serve) as fake:
-        one = Claimant(StorageServer("queue", "shop", fake.origin, "", "aHVudGVyMg=="), "jobs")
+        one = Claimant(jobs_at(fake.origin))
         one.receipts = {"fine": "a", "busy": "b", "gone": "c"}
         try:
             assert await one.ask(Renew(("fine", "busy", "gone"))) == [

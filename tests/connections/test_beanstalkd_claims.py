@@ -2,64 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
 from parts import faults
 from parts.beanstalkd_server import BeanstalkdServer as Process
-from parts.claim_life import POISON, Fate, Life
+from parts.claim_life import STEPS, Fate, lived
+from parts.claimant import Claimant, Claimants
+from parts.claimed_tubes import Tube
 from parts.proxy import Proxy
 from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unreachable
-from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
-from tidegate.connections.claims.writers import Writers
-from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
+from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
 from tidegate.kit.systems.beanstalkd import BeanstalkdServer
 from tidegate.kit.systems.beanstalkd_claims import TubeSource
-from tidegate.kit.systems.claims import Command, Deliveries, Done, Renewals
+from tidegate.kit.systems.claims import Done, Renewals
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("beanstalkd-claims")]
-
-
-class Tube:
-    """The tube `jobs`, as lives of claimed work need it."""
-
-    keeps_leases = False
-    is_behind_proxy = True
-    # It gives some, but nothing has to be waited for: what a connection has reserved is ready when it ends.
-    gives_receipts = False
-    shortest_s = 1.0
-
-    def __init__(self, server: Process) -> None:
-        self.server = server
-        self.port = server.port
-
-    def empty(self) -> None:
-        for kind in ("ready", "delayed", "buried"):
-            while (found := self.server.say("use jobs", f"peek-{kind}").splitlines()[1]).startswith("FOUND"):
-                self.server.say(f"delete {found.split()[1]}")
-
-    def push(self, *bodies: bytes, ttr_s: int = 600) -> None:
-        self.server.say("use jobs", *(f"put 0 0 {ttr_s} {len(one)}\r\n{one.decode()}" for one in bodies))
-
-    def source(self, address: str) -> TubeSource:
-        return TubeSource(BeanstalkdServer(address), "jobs")
-
-    def count(self, state: str) -> int:
-        lines = self.server.say("use jobs", "stats-tube jobs").splitlines()
-        return next(int(one.split()[1]) for one in lines if one.startswith(f"current-jobs-{state}:"))
-
-    def unclaimed(self) -> list[bytes]:
-        return [b"?"] * self.count("ready")
-
-    def kept(self) -> int:
-        return self.count("reserved") + self.count("delayed")
-
-    def dead(self) -> list[bytes]:
-        found = self.server.say("use jobs", "peek-buried").splitlines()
-        return [found[2].encode()] if found[1].startswith("FOUND") else []
 
 
 @pytest.fixture(scope="module")
@@ -75,57 +36,13 @@ def tube(server: Process) -> Tube:
     return tube
 
 
-class Claimant:
-    def __init__(self, address: str, holder: str, lease_s: float, policy: AddressPolicy | None) -> None:
-        around = {"policy": policy} if policy is not None else {}
-        self.writers = Writers(Surroundings(timeout_s=1.0, **around))  # type: ignore[arg-type]
-        self.source = TubeSource(BeanstalkdServer(address), "jobs")
-        self.holder, self.lease_s = holder, lease_s
-
-    async def ask(self, *asks: Ask, known: tuple[str, ...] = (), receipts: Any = ()) -> list[Any]:
-        commands = [
-            Command(self.source, self.holder, self.lease_s, one, known, "n", receipts) for one in asks
-        ]
-        return list(await self.writers.carry_out(self.holder, commands))
-
-    async def take(self, maximum: int, *known: str, receipts: Any = ()) -> Deliveries:
-        (found,) = await self.ask(Take(maximum), known=known, receipts=receipts)
-        assert isinstance(found, Deliveries), found
-        return found
-
-
-Claimants = Callable[..., Claimant]
-
-
 @pytest.fixture
-async def claimant(server: Process) -> AsyncIterator[Claimants]:
-    made: list[Claimant] = []
+def claimant(server: Process, claimants: Claimants) -> Claimants:
+    def make(holder: str = "one", address: str = "", **fields: Any) -> Claimant:
+        place = TubeSource(BeanstalkdServer(address or f"127.0.0.1:{server.port}"), "jobs")
+        return claimants(place, holder, **{"timeout_s": 1.0, **fields})
 
-    def make(
-        holder: str = "one", address: str = "", lease_s: float = 60.0, policy: AddressPolicy | None = None
-    ) -> Claimant:
-        made.append(Claimant(address or f"127.0.0.1:{server.port}", holder, lease_s, policy))
-        return made[-1]
-
-    yield make
-    for one in made:
-        await one.writers.close()
-
-
-WORDS = [b"a", b"b", POISON, b"c"]
-STEPS = 20
-
-
-async def lived(tube: Tube, fate: Fate) -> Life:
-    tube.empty()
-    tube.push(*WORDS)
-    life = Life(tube, f"127.0.0.1:{tube.port}", fate)
-    await life.until_all_have_ended()
-    assert life.begun == {b"a": 1, b"b": 1, b"c": 1, POISON: 2}
-    assert life.ended == {b"a": 1, b"b": 1, b"c": 1, POISON: 0}
-    assert tube.dead() == [POISON]
-    assert (tube.unclaimed(), tube.kept()) == ([], 0)
-    return life
+    return make
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
@@ -156,7 +73,8 @@ async def test_a_restart_reserves_just_what_its_jobs_work_on(tube: Tube, claiman
     await one.writers.close()
     again = claimant()
     shown = ((second.id, second.receipt), ("999-00000000", "999"))
-    assert (await again.take(0, receipts=shown)).held == ((second.id, second.receipt),)
+    again.receipts = dict(shown)
+    assert (await again.take(0)).held == ((second.id, second.receipt),)
     assert (tube.count("reserved"), tube.count("ready")) == (1, 2)
     assert await again.ask(Acknowledge(second.id, "job"), Acknowledge(first.id, "job")) == [Done(), Done()]
     assert (tube.count("reserved"), tube.count("ready")) == (0, 1)
@@ -239,7 +157,7 @@ async def test_a_number_that_a_new_server_gives_again_is_another_message() -> No
     with Process() as server:
         tube = Tube(server)
         tube.push(b"a")
-        one = Claimant(f"127.0.0.1:{server.port}", "one", 60.0, None)
+        one = Claimant(tube.source(f"127.0.0.1:{server.port}"), timeout_s=1.0)
         try:
             (item,) = (await one.take(1)).items
             server.kill()
@@ -270,7 +188,7 @@ async def test_a_server_with_a_log_keeps_messages_and_identities() -> None:
     with Logging() as server:
         tube = Tube(server)
         tube.push(b"a", b"b")
-        one = Claimant(f"127.0.0.1:{server.port}", "one", 60.0, None)
+        one = Claimant(tube.source(f"127.0.0.1:{server.port}"), timeout_s=1.0)
         try:
             (item,) = (await one.take(1)).items
             server.kill()

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from parts.claim_life import POISON, Fate, Life
+from parts.claim_life import STEPS, Fate, lived
 from parts.claim_sources import SOURCES, ClaimSource
+from parts.claimant import Claimant, Claimants
 from parts.proxy import Proxy
 from parts.waiting import until_so
 from tidegate.base.errors import Misconfigured, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
 from tidegate.connections.claims.writers import Writers
-from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
-from tidegate.kit.systems.claims import Command, Deliveries, Done, NotYet, Renewals
+from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Take
+from tidegate.kit.systems.claims import Command, Deliveries, Done, NotYet
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("claim-laws")]
 
@@ -34,62 +34,17 @@ def source(started: ClaimSource) -> ClaimSource:
     return started
 
 
-class Claimant:
-    """Claims in the name of `holder`, over a connection of its own."""
-
-    def __init__(
-        self, source: ClaimSource, holder: str, address: str, lease_s: float, receipts: dict[str, str]
-    ) -> None:
-        self.writers = Writers(Surroundings(timeout_s=3.0))
-        self.source = source.source(address or f"127.0.0.1:{source.port}")
-        self.holder = holder
-        self.lease_s = lease_s
-        self.nonces = iter(range(10_000))
-        self.receipts = receipts
-        self.bodies: dict[str, bytes] = {}
-
-    def command(self, ask: Ask, *known: str) -> Command:
-        nonce, shown = f"{self.holder}{next(self.nonces)}", tuple(self.receipts.items())
-        body = self.bodies.get(ask.id) if isinstance(ask, DeadLetter) else None
-        return Command(self.source, self.holder, self.lease_s, ask, known, nonce, shown, body)
-
-    async def ask(self, *asks: Ask, known: tuple[str, ...] = ()) -> list[Any]:
-        commands = [self.command(one, *known) for one in asks]
-        found = list(await self.writers.carry_out("user", commands))
-        for one in found:
-            if isinstance(one, Deliveries):
-                self.bodies |= {item.id: item.body for item in one.items}
-                self.receipts |= {item.id: item.receipt for item in one.items} | dict(one.held)
-            elif isinstance(one, Renewals):
-                self.receipts |= dict(one.receipts)
-        return found
-
-    async def renew(self, id: str) -> bool:
-        """Whether it is held for another lease."""
-        (found,) = await self.ask(Renew((id,)))
-        assert isinstance(found, Renewals)
-        return not found.lost and not found.late
-
-    async def take(self, maximum: int, *known: str) -> Deliveries:
-        (found,) = await self.ask(Take(maximum), known=known)
-        assert isinstance(found, Deliveries), found
-        return found
-
-
 @pytest.fixture
-async def claimant(source: ClaimSource) -> AsyncIterator[Callable[..., Claimant]]:
-    made: list[Claimant] = []
-
+def claimant(source: ClaimSource, claimants: Claimants) -> Claimants:
     def make(
         holder: str = "one", address: str = "", lease_s: float = 60.0, after: Claimant | None = None
     ) -> Claimant:
         """With the receipts that one before has put on its Jobs."""
-        made.append(Claimant(source, holder, address, lease_s, dict(after.receipts) if after else {}))
-        return made[-1]
+        place = source.source(address or f"127.0.0.1:{source.port}")
+        receipts = after.receipts.items() if after else ()
+        return claimants(place, holder, lease_s=lease_s, receipts=receipts)
 
-    yield make
-    for one in made:
-        await one.writers.close()
+    return make
 
 
 async def some(one: Claimant) -> Deliveries:
@@ -110,7 +65,7 @@ def bodies(found: Deliveries) -> list[bytes]:
 
 
 async def test_messages_come_in_order_and_no_more_than_were_asked_for(
-    source: ClaimSource, claimant: Callable[..., Claimant]
+    source: ClaimSource, claimant: Claimants
 ) -> None:
     source.push(b"a", "ü$(PATH)".encode(), b"c")
     one = claimant()
@@ -126,7 +81,7 @@ async def test_messages_come_in_order_and_no_more_than_were_asked_for(
 
 
 async def test_who_comes_anew_is_told_what_it_holds_and_nobody_else_is(
-    source: ClaimSource, claimant: Callable[..., Claimant]
+    source: ClaimSource, claimant: Claimants
 ) -> None:
     source.push(b"a", b"b", b"c")
     one = claimant()
@@ -144,7 +99,7 @@ async def test_who_comes_anew_is_told_what_it_holds_and_nobody_else_is(
 
 
 async def test_what_was_acknowledged_is_gone_and_again_changes_nothing(
-    source: ClaimSource, claimant: Callable[..., Claimant]
+    source: ClaimSource, claimant: Claimants
 ) -> None:
     source.push(b"a", b"b")
     one = claimant()
@@ -157,7 +112,7 @@ async def test_what_was_acknowledged_is_gone_and_again_changes_nothing(
 
 
 async def test_what_was_released_comes_back_when_it_is_due_with_its_count(
-    source: ClaimSource, claimant: Callable[..., Claimant]
+    source: ClaimSource, claimant: Claimants
 ) -> None:
     source.push(b"a", b"b")
     one = claimant()
@@ -181,7 +136,7 @@ async def test_what_was_released_comes_back_when_it_is_due_with_its_count(
 
 
 async def test_a_lease_that_ends_gives_the_message_to_another_and_the_first_is_told(
-    source: ClaimSource, claimant: Callable[..., Claimant]
+    source: ClaimSource, claimant: Claimants
 ) -> None:
     if not source.keeps_leases:
         return
@@ -207,9 +162,7 @@ async def test_a_lease_that_ends_gives_the_message_to_another_and_the_first_is_t
     assert await two.renew(other.id)
 
 
-async def test_a_dead_letter_is_put_aside_once(
-    source: ClaimSource, claimant: Callable[..., Claimant]
-) -> None:
+async def test_a_dead_letter_is_put_aside_once(source: ClaimSource, claimant: Claimants) -> None:
     source.push(b"a", b"b")
     one = claimant()
     first, second = (await one.take(2)).items
@@ -221,7 +174,7 @@ async def test_a_dead_letter_is_put_aside_once(
 
 
 async def test_what_is_given_back_comes_again_and_others_claims_stay(
-    source: ClaimSource, claimant: Callable[..., Claimant]
+    source: ClaimSource, claimant: Claimants
 ) -> None:
     source.push(b"a", b"b", b"c", b"d")
     one, two = claimant(), claimant("two")
@@ -237,7 +190,7 @@ async def test_what_is_given_back_comes_again_and_others_claims_stay(
 
 
 async def test_an_answer_that_was_cut_off_loses_no_message(
-    source: ClaimSource, claimant: Callable[..., Claimant], proxy_for: Callable[[int], Awaitable[Proxy]]
+    source: ClaimSource, claimant: Claimants, proxy_for: Callable[[int], Awaitable[Proxy]]
 ) -> None:
     if not source.is_behind_proxy:
         return
@@ -259,7 +212,7 @@ async def test_an_answer_that_was_cut_off_loses_no_message(
 
 
 async def test_a_claim_that_is_repeated_takes_what_has_come_meanwhile_and_loses_nothing(
-    source: ClaimSource, claimant: Callable[..., Claimant]
+    source: ClaimSource, claimant: Claimants
 ) -> None:
     source.push(b"a", b"b")
     one = claimant()
@@ -289,24 +242,6 @@ async def test_on_a_cluster_nothing_is_claimed_from_the_operators_own_machine(so
     finally:
         await writers.close()
     assert source.unclaimed() == [b"a"]
-
-
-WORDS = [b"a", b"b", POISON, b"c"]
-STEPS = 20
-"""Commands of a whole life, and more."""
-
-
-async def lived(source: ClaimSource, fate: Fate) -> Life:
-    """A whole life, and what must be true at its end."""
-    source.empty()
-    source.push(*WORDS)
-    life = Life(source, f"127.0.0.1:{source.port}", fate)
-    await life.until_all_have_ended()
-    assert life.begun == {b"a": 1, b"b": 1, b"c": 1, POISON: 2}
-    assert life.ended == {b"a": 1, b"b": 1, b"c": 1, POISON: 0}
-    assert source.dead() == [POISON]
-    assert (source.unclaimed(), source.kept()) == ([], 0)
-    return life
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])

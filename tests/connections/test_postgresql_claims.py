@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,18 +11,17 @@ import psycopg
 import pytest
 
 from parts import faults
+from parts.claimant import Claimant, Claimants
 from parts.claimed_rows import LEASES
 from parts.pgbouncer_server import PgbouncerServer
 from parts.postgresql_server import PostgresqlServer as Process
 from parts.proxy import Proxy
 from parts.server_process import Servers
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
-from tidegate.connections.adapter import Surroundings
 from tidegate.connections.addresses import AddressPolicy
-from tidegate.connections.claims.writers import Writers
-from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
+from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
 from tidegate.core.claims.wishes import Statements
-from tidegate.kit.systems.claims import Command, Deliveries, Done, Renewals
+from tidegate.kit.systems.claims import Done, Renewals
 from tidegate.kit.systems.postgresql import PostgresqlServer, parse_connection
 from tidegate.kit.systems.sql_claims import TableSource
 
@@ -59,59 +58,29 @@ def server(servers: Servers) -> Process:
     return process
 
 
-class Claimant:
-    """Claims in the name of `holder`, in commands of its own."""
-
-    def __init__(
-        self,
-        port: int,
-        holder: str = "one",
-        *,
-        lease_s: float = 60.0,
-        user: str = "worker",
-        password: str = PASSWORD,
-        queries_s: float = 9.0,
-        policy: AddressPolicy | None = None,
-        database: str = "postgres",
-        **statements: str,
-    ) -> None:
-        around: dict[str, Any] = {"timeout_s": 3.0, "queries_s": queries_s}
-        self.writers = Writers(Surroundings(**around, **({"policy": policy} if policy else {})))
-        login = f"host=127.0.0.1 port={port} dbname={database} user={user} password={password}"
-        wanted = replace(STATEMENTS, **statements)
-        self.source = TableSource(PostgresqlServer(parse_connection(login)), wanted.table, wanted)
-        self.holder, self.lease_s = holder, lease_s
-        self.nonces = iter(range(10_000))
-
-    async def ask(self, *asks: Ask, known: tuple[str, ...] = ()) -> list[Any]:
-        commands = [
-            Command(self.source, self.holder, self.lease_s, one, known, f"{self.holder}{next(self.nonces)}")
-            for one in asks
-        ]
-        return list(await self.writers.carry_out("user", commands))
-
-    async def take(self, maximum: int, *known: str) -> Deliveries:
-        (found,) = await self.ask(Take(maximum), known=known)
-        assert isinstance(found, Deliveries), found
-        return found
-
-
-Claimants = Callable[..., Claimant]
+def table(
+    port: int,
+    *,
+    user: str = "worker",
+    password: str = PASSWORD,
+    database: str = "postgres",
+    **statements: str,
+) -> TableSource:
+    login = f"host=127.0.0.1 port={port} dbname={database} user={user} password={password}"
+    wanted = replace(STATEMENTS, **statements)
+    return TableSource(PostgresqlServer(parse_connection(login)), wanted.table, wanted)
 
 
 @pytest.fixture
-async def claimant(server: Process) -> AsyncIterator[Claimants]:
+def claimant(server: Process, claimants: Claimants) -> Claimants:
     """Makes claimants of empty tables."""
     empty(server)
-    made: list[Claimant] = []
 
     def make(holder: str = "one", port: int = 0, **fields: Any) -> Claimant:
-        made.append(Claimant(port or server.port, holder, **fields))
-        return made[-1]
+        around = {name: fields.pop(name) for name in ("queries_s", "policy") if name in fields}
+        return claimants(table(port or server.port, **fields), holder, **{"queries_s": 9.0, **around})
 
-    yield make
-    for one in made:
-        await one.writers.close()
+    return make
 
 
 def empty(server: Process) -> None:
@@ -428,7 +397,7 @@ async def test_a_server_that_comes_back_is_asked_again() -> None:
         server.query("CREATE TABLE orders (id serial, payload text, state text, customer text)")
         server.query(LEASES.format(table="orders_claims"))
         server.query("INSERT INTO orders (payload, state) VALUES ('a', 'waiting'), ('b', 'waiting')")
-        one = Claimant(server.port, user=Process.login, password=Process.password)
+        one = Claimant(table(server.port, user=Process.login, password=Process.password), queries_s=9.0)
         try:
             (first,) = (await one.take(1)).items
             server.kill()
@@ -445,7 +414,8 @@ async def test_a_pool_that_hands_out_its_sessions_by_the_transaction_is_no_obsta
     empty(server)
     push(server, "a", "b")
     with PgbouncerServer(server) as pool:
-        one = Claimant(pool.port, user=Process.login, password=Process.password, database=pool.token)
+        login = {"user": Process.login, "password": Process.password, "database": pool.token}
+        one = Claimant(table(pool.port, **login), queries_s=9.0)
         try:
             first, second = (await one.take(2)).items
             assert await one.ask(Renew((first.id,))) == [Renewals()]

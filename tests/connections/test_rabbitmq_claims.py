@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from parts.claimant import Claimant, Claimants
 from parts.proxy import Proxy
 from parts.rabbitmq_server import RabbitmqServer
 from parts.server_process import Servers
 from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unreachable
-from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.rabbitmq_channel import MessageWire
-from tidegate.connections.claims.writers import Writers
 from tidegate.connections.rabbitmq import frames
-from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
+from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
 from tidegate.kit.systems.claims import Command, Deliveries, Done, Renewals
 from tidegate.kit.systems.rabbitmq import AmqpServer
 from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource
@@ -38,45 +37,23 @@ def broker(servers: Servers) -> RabbitmqServer:
     return broker
 
 
-class Claimant:
-    def __init__(self, address: str, holder: str, **fields: Any) -> None:
-        host, _, port = address.partition(":")
-        login = {"username": "admin", "password": fields.pop("password", RabbitmqServer.password)}
-        login |= {"username": fields.pop("username", "admin"), "vhost": fields.pop("vhost", VHOST)}
-        queue = fields.pop("queue", "jobs")
-        self.writers = Writers(Surroundings(timeout_s=5.0))
-        self.source = RabbitmqQueueSource(AmqpServer(host, int(port), **login), queue, **fields)
-        self.holder = holder
-        self.nonces = iter(range(10_000))
-
-    async def ask(self, *asks: Ask, known: tuple[str, ...] = ()) -> list[Any]:
-        commands = [
-            Command(self.source, self.holder, 60.0, one, known, f"{self.holder}{next(self.nonces)}")
-            for one in asks
-        ]
-        return list(await self.writers.carry_out("user", commands))
-
-    async def take(self, maximum: int, *known: str) -> Deliveries:
-        (found,) = await self.ask(Take(maximum), known=known)
-        assert isinstance(found, Deliveries), found
-        return found
+def source(address: str, queue: str = "jobs", dead_letter: str = "", **login: str) -> RabbitmqQueueSource:
+    host, _, port = address.partition(":")
+    wanted = {"username": "admin", "password": RabbitmqServer.password, "vhost": VHOST, **login}
+    return RabbitmqQueueSource(AmqpServer(host, int(port), **wanted), queue, dead_letter)
 
 
 @pytest.fixture
-async def claimant(broker: RabbitmqServer) -> AsyncIterator[Callable[..., Claimant]]:
+def claimant(broker: RabbitmqServer, claimants: Claimants) -> Claimants:
     """Makes claimants of an empty virtual host with a queue `jobs`."""
     broker.api("DELETE", f"/vhosts/{VHOST}")
     broker.make_vhost(VHOST)
     broker.make_queue("jobs", vhost=VHOST)
-    made: list[Claimant] = []
 
     def make(holder: str = "one", address: str = "", **fields: Any) -> Claimant:
-        made.append(Claimant(address or broker.address, holder, **fields))
-        return made[-1]
+        return claimants(source(address or broker.address, **fields), holder, timeout_s=5.0)
 
-    yield make
-    for one in made:
-        await one.writers.close()
+    return make
 
 
 def push(broker: RabbitmqServer, *bodies: str, **properties: Any) -> None:
@@ -100,9 +77,7 @@ def bodies(broker: RabbitmqServer, queue: str) -> list[str]:
     return [base64.b64decode(one["payload"]).decode() for one in messages(broker, queue)]
 
 
-async def test_properties_come_along_and_back(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
-) -> None:
+async def test_properties_come_along_and_back(broker: RabbitmqServer, claimant: Claimants) -> None:
     headers = {"kind": "csv", "number": 7, "list": [1, "a"], "table": {"x": True}}
     properties = {
         "content_type": "text/plain",
@@ -128,7 +103,7 @@ async def test_properties_come_along_and_back(
 
 
 async def test_a_sender_names_no_other_queue_for_what_we_move(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+    broker: RabbitmqServer, claimant: Claimants
 ) -> None:
     # Queues that the broker adds a message to as well, by the rights of whoever publishes it: us.
     broker.make_queue("others", vhost=VHOST)
@@ -147,9 +122,7 @@ async def test_a_sender_names_no_other_queue_for_what_we_move(
     assert bodies(broker, "others") == ["a"]
 
 
-async def test_a_count_that_is_no_number_harms_nobody(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
-) -> None:
+async def test_a_count_that_is_no_number_harms_nobody(broker: RabbitmqServer, claimant: Claimants) -> None:
     push(broker, "a")
     one = claimant()
     (item,) = (await one.take(1)).items
@@ -162,7 +135,7 @@ async def test_a_count_that_is_no_number_harms_nobody(
 
 
 async def test_what_a_stranger_adds_to_our_claims_takes_no_messages_place(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+    broker: RabbitmqServer, claimant: Claimants
 ) -> None:
     push(broker, "a")
     one = claimant()
@@ -176,7 +149,7 @@ async def test_what_a_stranger_adds_to_our_claims_takes_no_messages_place(
 
 
 async def test_who_claims_elsewhere_lets_its_claims_go_though_others_use_the_connection(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+    broker: RabbitmqServer, claimant: Claimants
 ) -> None:
     push(broker, "a", "b")
     one, two = claimant("one"), claimant("two")
@@ -200,7 +173,7 @@ async def test_who_claims_elsewhere_lets_its_claims_go_though_others_use_the_con
 
 @pytest.mark.parametrize("size", [130_950, 131_010, 131_064, 300_000])
 async def test_headers_that_leave_no_room_for_ours_stop_nobody(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant], size: int
+    broker: RabbitmqServer, claimant: Claimants, size: int
 ) -> None:
     push(broker, "a", headers={"long": "x" * size})
     push(broker, "b")
@@ -218,7 +191,7 @@ async def test_headers_that_leave_no_room_for_ours_stop_nobody(
 
 
 async def test_a_dead_letter_says_which_message_it_was_and_lives_on(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+    broker: RabbitmqServer, claimant: Claimants
 ) -> None:
     push(broker, "a", expiration="3600000")
     one = claimant()
@@ -229,7 +202,7 @@ async def test_a_dead_letter_says_which_message_it_was_and_lives_on(
 
 
 async def test_a_place_for_dead_letters_that_is_not_there_is_told_and_the_message_stays(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+    broker: RabbitmqServer, claimant: Claimants
 ) -> None:
     push(broker, "a")
     one = claimant(dead_letter="bad")
@@ -242,7 +215,7 @@ async def test_a_place_for_dead_letters_that_is_not_there_is_told_and_the_messag
 
 
 async def test_a_missing_queue_is_an_error_and_what_is_held_is_held_on(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+    broker: RabbitmqServer, claimant: Claimants
 ) -> None:
     push(broker, "a")
     one = claimant()
@@ -255,7 +228,7 @@ async def test_a_missing_queue_is_an_error_and_what_is_held_is_held_on(
 
 
 async def test_two_connections_of_one_holder_never_both_know_its_claims(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+    broker: RabbitmqServer, claimant: Claimants
 ) -> None:
     push(broker, "a")
     one, again = claimant(), claimant()
@@ -268,7 +241,7 @@ async def test_two_connections_of_one_holder_never_both_know_its_claims(
 
 
 async def test_claims_outlive_the_connection_and_nobody_else_gets_them(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant], proxy_for: ProxyFor
+    broker: RabbitmqServer, claimant: Claimants, proxy_for: ProxyFor
 ) -> None:
     push(broker, "a", "b", "c")
     proxy = await proxy_for(broker.port)
@@ -282,7 +255,7 @@ async def test_claims_outlive_the_connection_and_nobody_else_gets_them(
 
 
 async def test_a_connection_that_is_cut_anywhere_loses_no_message(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant], proxy_for: ProxyFor
+    broker: RabbitmqServer, claimant: Claimants, proxy_for: ProxyFor
 ) -> None:
     proxy = await proxy_for(broker.port)
     cuts = twice = 0
@@ -309,7 +282,7 @@ async def test_a_connection_that_is_cut_anywhere_loses_no_message(
 
 
 async def test_a_hundred_are_acknowledged_in_one_exchange_on_one_connection(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant], proxy_for: ProxyFor
+    broker: RabbitmqServer, claimant: Claimants, proxy_for: ProxyFor
 ) -> None:
     push(broker, *map(str, range(100)))
     proxy = await proxy_for(broker.port)
@@ -325,7 +298,7 @@ async def test_a_hundred_are_acknowledged_in_one_exchange_on_one_connection(
 
 @pytest.mark.parametrize("user", ["reader", "nobody"])
 async def test_a_user_who_may_not_write_is_told_and_nothing_is_moved(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant], user: str
+    broker: RabbitmqServer, claimant: Claimants, user: str
 ) -> None:
     push(broker, "a")
     rights = {"configure": "^$", "write": "^$", "read": ".*"}
@@ -337,16 +310,14 @@ async def test_a_user_who_may_not_write_is_told_and_nothing_is_moved(
 
 
 async def test_a_login_that_is_refused_is_told_without_it(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+    broker: RabbitmqServer, claimant: Claimants
 ) -> None:
     with pytest.raises(Denied) as refused:
         await claimant(password="wrong-wrong").ask(Take(1))
     assert "wrong-wrong" not in str(refused.value)
 
 
-async def test_claims_outlive_a_broker_that_is_killed(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
-) -> None:
+async def test_claims_outlive_a_broker_that_is_killed(broker: RabbitmqServer, claimant: Claimants) -> None:
     push(broker, "a", "b", delivery_mode=1)
     one = claimant()
     (item,) = (await one.take(1)).items
@@ -358,7 +329,7 @@ async def test_claims_outlive_a_broker_that_is_killed(
 
 
 async def test_nothing_is_left_at_the_broker_of_who_claims_no_more(
-    broker: RabbitmqServer, claimant: Callable[..., Claimant]
+    broker: RabbitmqServer, claimant: Claimants
 ) -> None:
     push(broker, "a")
     one = claimant()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from parts.claimant import Claimant, Claimants
 from parts.proxy import Proxy
 from parts.redis_servers import RedisProcess
 from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unreachable
-from tidegate.connections.adapter import Surroundings
-from tidegate.connections.claims.writers import Writers
 from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
-from tidegate.kit.systems.claims import Command, Deliveries, Renewals
+from tidegate.kit.systems.claims import Deliveries, Renewals
 from tidegate.kit.systems.redis import Login, RedisServer
 from tidegate.kit.systems.redis_claims import RedisListSource
 
@@ -21,6 +20,7 @@ pytestmark = [pytest.mark.real, pytest.mark.xdist_group("redis-claims")]
 
 PASSWORD = "hunter2-hunter2"
 OWN = "{jobs}:tidegate:"
+NOBODY = Login()
 
 
 @pytest.fixture(scope="module")
@@ -28,43 +28,19 @@ def server(start_redis: Callable[..., RedisProcess]) -> RedisProcess:
     return start_redis()
 
 
-class Claimant:
-    """Claims in the name of `holder`, in commands of its own."""
-
-    def __init__(self, address: str, holder: str = "one", **fields: Any) -> None:
-        self.writers = Writers(Surroundings(timeout_s=3.0))
-        login = fields.pop("login", Login())
-        self.lease_s = fields.pop("lease_s", 60.0)
-        self.source = RedisListSource(RedisServer((address,), login=login), "jobs", **fields)
-        self.holder = holder
-        self.nonces = iter(range(10_000))
-
-    async def ask(self, *asks: Ask, known: tuple[str, ...] = ()) -> list[Any]:
-        commands = [
-            Command(self.source, self.holder, self.lease_s, one, known, f"{self.holder}{next(self.nonces)}")
-            for one in asks
-        ]
-        return list(await self.writers.carry_out("user", commands))
-
-    async def take(self, maximum: int, *known: str) -> Deliveries:
-        (found,) = await self.ask(Take(maximum), known=known)
-        assert isinstance(found, Deliveries), found
-        return found
+def jobs(address: str, login: Login = NOBODY, **fields: Any) -> RedisListSource:
+    return RedisListSource(RedisServer((address,), login=login), "jobs", **fields)
 
 
 @pytest.fixture
-async def claimant(server: RedisProcess) -> AsyncIterator[Callable[..., Claimant]]:
+def claimant(server: RedisProcess, claimants: Claimants) -> Claimants:
     """Makes claimants of an empty Redis."""
     server.call("FLUSHALL")
-    made: list[Claimant] = []
 
     def make(holder: str = "one", address: str = "", **fields: Any) -> Claimant:
-        made.append(Claimant(address or server.address, holder, **fields))
-        return made[-1]
+        return claimants(jobs(address or server.address, **fields), holder)
 
-    yield make
-    for one in made:
-        await one.writers.close()
+    return make
 
 
 def stored(server: RedisProcess) -> dict[str, int]:
@@ -75,7 +51,7 @@ def stored(server: RedisProcess) -> dict[str, int]:
 
 
 async def test_messages_are_claimed_in_order_whatever_their_bytes(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     bodies = [b"one", b"\x00\xff", "ü$(PATH)".encode(), b"", b"x" * 100_000]
     server.call("RPUSH", "jobs", *bodies)
@@ -91,7 +67,7 @@ async def test_messages_are_claimed_in_order_whatever_their_bytes(
 
 
 async def test_the_tail_is_claimed_from_where_it_was_asked_for(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     server.call("RPUSH", "jobs", "a", "b", "c")
     one = claimant(end="tail")
@@ -102,7 +78,7 @@ async def test_the_tail_is_claimed_from_where_it_was_asked_for(
 
 
 async def test_dead_letters_go_to_the_list_that_was_named_or_to_one_beside(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     server.call("RPUSH", "jobs", "a", "b")
     one, two = claimant(), claimant("two", dead_letter="bad")
@@ -115,7 +91,7 @@ async def test_dead_letters_go_to_the_list_that_was_named_or_to_one_beside(
 
 
 async def test_what_is_given_back_stands_where_it_was_and_others_claims_stay(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     server.call("RPUSH", "jobs", "a", "b", "c", "d")
     one, two = claimant(), claimant("two")
@@ -133,7 +109,7 @@ async def test_what_is_given_back_stands_where_it_was_and_others_claims_stay(
 
 @pytest.mark.parametrize("key", ["jobs", "bad"])
 async def test_a_key_that_is_no_list_is_told_and_nothing_is_done(
-    server: RedisProcess, claimant: Callable[..., Claimant], key: str
+    server: RedisProcess, claimant: Claimants, key: str
 ) -> None:
     one = claimant(dead_letter="bad")
     if key == "bad":
@@ -149,7 +125,7 @@ async def test_a_key_that_is_no_list_is_told_and_nothing_is_done(
 
 
 async def test_a_thousand_claims_are_renewed_in_one_round_trip(
-    server: RedisProcess, claimant: Callable[..., Claimant], proxy_for: Callable[[int], Awaitable[Proxy]]
+    server: RedisProcess, claimant: Claimants, proxy_for: Callable[[int], Awaitable[Proxy]]
 ) -> None:
     server.call("RPUSH", "jobs", *range(1000))
     proxy = await proxy_for(server.port)
@@ -166,7 +142,7 @@ async def test_a_thousand_claims_are_renewed_in_one_round_trip(
 
 
 async def test_a_user_who_may_not_write_is_told_and_nothing_else_is(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     server.call("RPUSH", "jobs", "a")
     server.call("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+type", "+llen", "+eval")
@@ -181,7 +157,7 @@ async def test_a_user_who_may_not_write_is_told_and_nothing_else_is(
 
 @pytest.mark.parametrize("denied", ["hset", "zadd", "hexists", "zrem", "lpop", "hdel"])
 async def test_a_user_who_may_not_do_half_of_a_claim_loses_no_message(
-    server: RedisProcess, claimant: Callable[..., Claimant], denied: str
+    server: RedisProcess, claimant: Claimants, denied: str
 ) -> None:
     server.call("RPUSH", "jobs", "a", "b")
     server.call("ACL", "SETUSER", "half", "reset", "on", f">{PASSWORD}", "~*", "+@all", f"-{denied}")
@@ -195,7 +171,7 @@ async def test_a_user_who_may_not_do_half_of_a_claim_loses_no_message(
 
 
 async def test_a_body_that_the_server_has_evicted_is_told_once(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     server.call("RPUSH", "jobs", "a", "b")
     one = claimant()
@@ -209,7 +185,7 @@ async def test_a_body_that_the_server_has_evicted_is_told_once(
 
 async def test_a_server_that_comes_back_is_asked_again(start_redis: Callable[..., RedisProcess]) -> None:
     server = start_redis()
-    one = Claimant(server.address)
+    one = Claimant(jobs(server.address))
     try:
         server.call("RPUSH", "jobs", "a")
         await one.take(1)
@@ -223,7 +199,7 @@ async def test_a_server_that_comes_back_is_asked_again(start_redis: Callable[...
         await one.writers.close()
 
 
-async def test_writers_are_kept_while_somebody_claims(claimant: Callable[..., Claimant]) -> None:
+async def test_writers_are_kept_while_somebody_claims(claimant: Claimants) -> None:
     one = claimant()
     await one.take(0)
     assert len(one.writers) == 1

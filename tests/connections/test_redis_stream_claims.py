@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from parts.claimant import Claimant, Claimants
 from parts.proxy import Proxy
 from parts.redis_servers import RedisProcess
 from tidegate.base.errors import Denied, Misconfigured
-from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.redis_stream_scripts import RESTING, delivery
-from tidegate.connections.claims.writers import Writers
-from tidegate.core.claims.values import Acknowledge, Ask, DeadLetter, GiveBack, Release, Renew, Take
-from tidegate.kit.systems.claims import Command, Deliveries, Done, Renewals
+from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
+from tidegate.kit.systems.claims import Deliveries, Done, Renewals
 from tidegate.kit.systems.redis import Login, RedisServer
 from tidegate.kit.systems.redis_claims import RedisStreamSource
 
@@ -31,37 +30,17 @@ def server(start_redis: Callable[..., RedisProcess]) -> RedisProcess:
     return start_redis()
 
 
-class Claimant:
-    def __init__(self, address: str, holder: str, **fields: Any) -> None:
-        self.writers = Writers(Surroundings(timeout_s=3.0))
-        login = fields.pop("login", Login())
-        self.lease_s = fields.pop("lease_s", 60.0)
-        self.source = RedisStreamSource(RedisServer((address,), login=login), "orders", "workers", **fields)
-        self.holder = holder
-
-    async def ask(self, *asks: Ask, known: tuple[str, ...] = ()) -> list[Any]:
-        commands = [Command(self.source, self.holder, self.lease_s, one, known) for one in asks]
-        return list(await self.writers.carry_out("user", commands))
-
-    async def take(self, maximum: int, *known: str) -> Deliveries:
-        (found,) = await self.ask(Take(maximum), known=known)
-        assert isinstance(found, Deliveries), found
-        return found
-
-
 @pytest.fixture
-async def claimant(server: RedisProcess) -> AsyncIterator[Callable[..., Claimant]]:
+def claimant(server: RedisProcess, claimants: Claimants) -> Claimants:
     """Makes claimants of an empty Redis."""
     server.call("FLUSHALL")
-    made: list[Claimant] = []
 
-    def make(holder: str = "one", address: str = "", **fields: Any) -> Claimant:
-        made.append(Claimant(address or server.address, holder, **fields))
-        return made[-1]
+    def make(holder: str = "one", address: str = "", lease_s: float = 60.0, **fields: Any) -> Claimant:
+        redis = RedisServer((address or server.address,), login=fields.pop("login", Login()))
+        source = RedisStreamSource(redis, "orders", "workers", **fields)
+        return claimants(source, holder, lease_s=lease_s)
 
-    yield make
-    for one in made:
-        await one.writers.close()
+    return make
 
 
 def add(server: RedisProcess, *bodies: str) -> list[str]:
@@ -96,7 +75,7 @@ def test_an_entry_is_its_fields_or_the_one_that_was_named(
 
 
 async def test_a_group_that_is_not_there_begins_with_the_first_entry(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     one = claimant()
     assert await one.take(5) == Deliveries()
@@ -106,9 +85,7 @@ async def test_a_group_that_is_not_there_begins_with_the_first_entry(
     assert [item.id for item in (await one.take(5)).items] == ids
 
 
-async def test_an_entry_is_its_consumers_until_it_is_done(
-    server: RedisProcess, claimant: Callable[..., Claimant]
-) -> None:
+async def test_an_entry_is_its_consumers_until_it_is_done(server: RedisProcess, claimant: Claimants) -> None:
     a, b, c = add(server, "a", "b", "c")
     one = claimant()
     await one.take(3)
@@ -119,7 +96,7 @@ async def test_an_entry_is_its_consumers_until_it_is_done(
 
 
 async def test_what_was_trimmed_is_told_and_never_empty_or_lost_to_somebody(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     a, b, c, d = add(server, "a", "b", "c", "d")
     one = claimant(dead_letter="bad")
@@ -143,7 +120,7 @@ async def test_what_was_trimmed_is_told_and_never_empty_or_lost_to_somebody(
 
 
 async def test_an_entry_that_nobody_has_touched_for_a_lease_is_claimed_from_any_consumer(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     a, b, c = add(server, "a", "b", "c")
     server.call("XGROUP", "CREATE", "orders", "workers", "0")
@@ -159,7 +136,7 @@ async def test_an_entry_that_nobody_has_touched_for_a_lease_is_claimed_from_any_
 
 
 async def test_what_stands_beside_a_stream_may_be_lost_and_no_entry_with_it(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     a, b = add(server, "a", "b")
     one = claimant()
@@ -173,7 +150,7 @@ async def test_what_stands_beside_a_stream_may_be_lost_and_no_entry_with_it(
 
 
 async def test_renewed_entries_look_busy_to_those_who_claim_idle_ones(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     (a,) = add(server, "a")
     one = claimant()
@@ -185,7 +162,7 @@ async def test_renewed_entries_look_busy_to_those_who_claim_idle_ones(
 
 
 async def test_what_was_given_back_is_any_consumers_at_once_and_ours_is_gone(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     a, b = add(server, "a", "b")
     one = claimant()
@@ -200,7 +177,7 @@ async def test_what_was_given_back_is_any_consumers_at_once_and_ours_is_gone(
 
 
 async def test_what_somebody_has_acknowledged_by_hand_is_not_claimed_again(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     (a,) = add(server, "a")
     one = claimant()
@@ -214,7 +191,7 @@ async def test_what_somebody_has_acknowledged_by_hand_is_not_claimed_again(
 
 @pytest.mark.parametrize("key", ["orders", "bad"])
 async def test_a_key_that_is_no_stream_is_told_and_nothing_is_done(
-    server: RedisProcess, claimant: Callable[..., Claimant], key: str
+    server: RedisProcess, claimant: Claimants, key: str
 ) -> None:
     one = claimant(dead_letter="bad")
     server.call("RPUSH", key, "text")
@@ -224,9 +201,7 @@ async def test_a_key_that_is_no_stream_is_told_and_nothing_is_done(
     assert server.call("DBSIZE") == 1
 
 
-async def test_a_user_who_may_not_write_is_told(
-    server: RedisProcess, claimant: Callable[..., Claimant]
-) -> None:
+async def test_a_user_who_may_not_write_is_told(server: RedisProcess, claimant: Claimants) -> None:
     add(server, "a")
     server.call("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+type", "+xinfo", "+eval", "+time")
     (error,) = await claimant(login=Login("reader", PASSWORD)).ask(Take(1))
@@ -236,7 +211,7 @@ async def test_a_user_who_may_not_write_is_told(
 
 
 async def test_a_thousand_entries_are_renewed_in_one_round_trip(
-    server: RedisProcess, claimant: Callable[..., Claimant], proxy_for: Callable[[int], Awaitable[Proxy]]
+    server: RedisProcess, claimant: Claimants, proxy_for: Callable[[int], Awaitable[Proxy]]
 ) -> None:
     add(server, *map(str, range(1000)))
     proxy = await proxy_for(server.port)
@@ -253,7 +228,7 @@ async def test_a_thousand_entries_are_renewed_in_one_round_trip(
 
 
 async def test_an_entry_of_very_many_fields_is_put_aside_by_its_id(
-    server: RedisProcess, claimant: Callable[..., Claimant]
+    server: RedisProcess, claimant: Claimants
 ) -> None:
     server.call("XADD", "orders", "*", *(str(number) for number in range(10_000)))
     one = claimant()

@@ -1,4 +1,4 @@
-"""A `tidegate up` per test, with kubectl; whatever happens, no process of it is left behind."""
+"""A `tidegate up` per test or per module, with kubectl; whatever happens, no process of it is left behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from parts.charts import Helm
 from parts.up import Up, needs_kubectl
 
 
@@ -21,3 +22,21 @@ def up(tmp_path: Path) -> Iterator[Up]:
         yield server
     finally:
         server.end()
+
+
+@pytest.fixture(scope="module")
+def shared_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One for all tests of a module, whose pods share a network."""
+    needs_kubectl()
+    server = Up(tmp_path_factory.mktemp("up") / "data", "--pod-network", "shared")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def helm(shared_up: Up) -> Helm:
+    """Helm against the module's."""
+    return Helm(shared_up.folder.parent / "home", shared_up.kubeconfig)

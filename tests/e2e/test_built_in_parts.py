@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from parts.charts import Helm
 from parts.kubectls import kubectl_path
 from parts.loopback import missing
-from parts.up import Up, needs_kubectl
+from parts.up import Up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("built-in parts")]
 
@@ -49,19 +48,8 @@ spec:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    needs_kubectl()
-    up = Up(tmp_path_factory.mktemp("parts") / "data", "--pod-network", "shared")
-    try:
-        up.start()
-        yield up
-    finally:
-        up.end()
-
-
-@pytest.fixture(scope="module")
-def helm(up: Up) -> Helm:
-    return Helm(up.folder.parent / "home", up.kubeconfig)
+def up(shared_up: Up) -> Up:
+    return shared_up
 
 
 def told(up: Up, *words: str, stdin: str = "", version: str = "current") -> tuple[str, str]:

@@ -15,7 +15,7 @@ import pytest
 
 from parts.charts import ROOT, Helm
 from parts.loopback import free_port
-from parts.up import Up, needs_kubectl
+from parts.up import Up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("helm")]
 
@@ -23,19 +23,8 @@ SHOP = str(Path(__file__).with_name("shop-chart"))
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    needs_kubectl()
-    up = Up(tmp_path_factory.mktemp("helm") / "data", "--pod-network", "shared")
-    try:
-        up.start()
-        yield up
-    finally:
-        up.end()
-
-
-@pytest.fixture(scope="module")
-def helm(up: Up) -> Helm:
-    return Helm(up.folder.parent / "home", up.kubeconfig)
+def up(shared_up: Up) -> Up:
+    return shared_up
 
 
 def released(helm: Helm, name: str) -> tuple[str, str]:

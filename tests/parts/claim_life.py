@@ -186,3 +186,21 @@ class Life:
                 body = self.bodies[name]
                 self.jobs[name] = replace(job, is_finished=True, is_failed=body == POISON)
                 self.ended[body] += body != POISON
+
+
+WORDS = [b"a", b"b", POISON, b"c"]
+STEPS = 20
+"""Commands of a whole life, and more."""
+
+
+async def lived(source: ClaimSource, fate: Fate) -> Life:
+    """A whole life, and what must be true at its end."""
+    source.empty()
+    source.push(*WORDS)
+    life = Life(source, f"127.0.0.1:{source.port}", fate)
+    await life.until_all_have_ended()
+    assert life.begun == {b"a": 1, b"b": 1, b"c": 1, POISON: 2}
+    assert life.ended == {b"a": 1, b"b": 1, b"c": 1, POISON: 0}
+    assert source.dead() == [POISON]
+    assert (source.unclaimed(), source.kept()) == ([], 0)
+    return life
