@@ -10,6 +10,7 @@ import pytest
 
 from tidegate.cli.manifests.files import read
 from tidegate.cli.manifests.local_checks import local_remarks
+from tidegate.cli.manifests.needs.lacking import Lacking
 from tidegate.cli.manifests.remarks import Remark
 from tidegate.local.nodes.foresight import Machine
 from tidegate.local.nodes.images.program import ImageMap
@@ -73,6 +74,7 @@ def test_the_examples_ask_for_nothing_that_is_not_honoured():
     folders = [one for one in EXAMPLES.iterdir() if one.is_dir() and one.name not in ("charts", "programs")]
     assert len(folders) > 5
     found = [one for folder in folders for one in local_remarks(read((str(folder),)).documents, machine)]
+    assert [lack for one in folders for lack in Lacking(read((str(one),)).documents).lacks] == []
     # Programs that this machine may lack (a broker's server) are another matter.
     assert [str(one) for one in found if not one.field.endswith((".image", ".command", ".args"))] == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tidegate.cli.extensions.allowing import allowing
 
 if TYPE_CHECKING:
     from tidegate.api.scaledobject import ScaledObject
-    from tidegate.cli.manifests.files import Document, Read
+    from tidegate.cli.manifests.files import Document, Read, Wrong
     from tidegate.cli.manifests.remarks import Remark
     from tidegate.cli.wiring.local.pod_network import Kind
 
@@ -68,8 +68,9 @@ def command(
     Exits 1 if there is an error, a file that cannot be read, or no object at all.
 
     With --local, what this machine could not run (an image that no program stands for, a claim without a
-    volume …) is an error as well, and what local mode would not honour a warning. -o wide, json and yaml say
-    what to write instead.
+    volume …) is an error as well, and what local mode would not honour a warning. So is what FILES name and
+    neither they nor the running `tidegate up` of --data-dir hold: Secrets, claims, accounts, namespaces.
+    -o wide, json and yaml say what to write instead.
 
     \b
     tidegate validate examples/queue-worker/
@@ -87,7 +88,9 @@ def command(
         from tidegate.cli.wiring.local.this_machine import this_machine
 
         machine = this_machine(data_dir.expanduser(), images, pod_network)
-        more = tuple(local_remarks(found.documents, machine))
+        lacks, unasked = missing(found.documents, data_dir.expanduser() / "kubeconfig")
+        more = (*local_remarks(found.documents, machine), *lacks)
+        found = replace(found, skipped=(*found.skipped, *unasked))
     remarks = remarks_of(found, more)
     summary = summed(remarks, found, emptiness(given))
     if show == "hpa":
@@ -104,6 +107,22 @@ def command(
         if output == "text" and is_local and any(remark.instead for remark in remarks):
             click.echo("-o wide says what to write instead", err=True)
     sys.exit(1 if summary.errors or not found.documents else 0)
+
+
+def missing(documents: Sequence[Document], kubeconfig: Path) -> tuple[list[Remark], list[Wrong]]:
+    """What the files name and neither they nor the `tidegate up` of this kubeconfig hold; and, where that
+    does not run, a sentence that only the files were looked at."""
+    from tidegate.cli.cluster.holdings import holdings
+    from tidegate.cli.manifests.files import Spot, Wrong
+    from tidegate.cli.manifests.needs.lacking import Lacking
+    from tidegate.runtime import loop
+
+    lacking = Lacking(documents)
+    places = lacking.places()
+    seen = loop.run(lambda: holdings(kubeconfig, places), is_fast=False) if places else {}
+    told = list(lacking.remarks(seen))
+    text = "no `tidegate up` runs with it; what was created there before is told as missing"
+    return told, [Wrong(Spot(str(kubeconfig.parent)), text)] if seen is None else []
 
 
 @dataclass(frozen=True, slots=True)
