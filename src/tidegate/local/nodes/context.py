@@ -23,6 +23,7 @@ from tidegate.local.nodes.processes.instance import View
 from tidegate.local.nodes.processes.process import Sweeper
 from tidegate.local.nodes.processes.service_links import API_NAME, API_NAMESPACE
 from tidegate.local.nodes.processes.volumes import Claimed
+from tidegate.local.nodes.runtimes.choice import Runtimes
 from tidegate.local.objects import VOLUME_DRIVER, Objects
 from tidegate.runtime.clock import Clock
 
@@ -46,6 +47,7 @@ class NodeContext:
     inherited: Mapping[str, str]
     services: Mapping[tuple[str, str], Named]
     sweeper: Sweeper
+    runtimes: Runtimes
     network: PodNetwork
     addresses: Addresses
     hidden: tuple[Path, ...] = ()

@@ -48,6 +48,7 @@ from tidegate.local.nodes.processes.process import (
     sweep,
 )
 from tidegate.local.nodes.processes.volumes import remove
+from tidegate.local.nodes.runtimes.choice import Runtimes
 from tidegate.local.objects import VOLUME_DRIVER, Change, Objects
 from tidegate.local.streams import PodStreams
 from tidegate.runtime.clock import Clock
@@ -90,7 +91,8 @@ class Node:
             images=images or ImageMap(folder / "images.yaml"),
             inherited=self._host.environment,
             services=self._services,
-            sweeper=Sweeper(node_id),
+            sweeper=(sweeper := Sweeper(node_id)),
+            runtimes=Runtimes(sweeper),
             network=network,
             addresses=Addresses(network.pods),
             hidden=(folder, *(place.resolve() for place in self._host.hidden)),

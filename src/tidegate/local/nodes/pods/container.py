@@ -21,20 +21,31 @@ from tidegate.local.nodes.pods import hooks, pod_status
 from tidegate.local.nodes.pods.ending import Ending, Manner, Process
 from tidegate.local.nodes.pods.pod_status import ContainerView, Role
 from tidegate.local.nodes.pods.probes import Probes
+from tidegate.local.nodes.pods.starts import restarting
+from tidegate.local.nodes.pods.starts.launch_watch import LaunchWatch
 from tidegate.local.nodes.processes.exec import Inside
 from tidegate.local.nodes.processes.instance import Instance, Plan, Record, Seen, instances, write
 from tidegate.local.nodes.processes.instance_life import Life
 from tidegate.local.nodes.processes.last_words import last_words
-from tidegate.local.nodes.processes.process import Sweeper, Watch
-from tidegate.local.nodes.processes.volumes import drop, remove
+from tidegate.local.nodes.processes.process import Watch
+from tidegate.local.nodes.processes.volumes import remove
+from tidegate.local.nodes.runtimes.choice import Runtimes
+from tidegate.local.nodes.runtimes.port import Runtime
 from tidegate.runtime.clock import Clock
 
 KEPT = 2
 
 
 class Container:
+    """`runtimes` run its instances; each instance names its own."""
+
     def __init__(
-        self, uid: str, folder: Path, spec: Mapping[str, Any], role: Role, wake: Callable[[], None]
+        self,
+        folder: Path,
+        spec: Mapping[str, Any],
+        role: Role,
+        wake: Callable[[], None],
+        runtimes: Runtimes,
     ) -> None:
         self.spec = spec
         self.role = role
@@ -44,12 +55,12 @@ class Container:
         self.retry_at = 0.0
         self.probes: Probes | None = None
         self.is_stopped = False
-        self._uid = uid
+        self._uid = folder.name
         self._folder = folder / self.name
+        self._runtimes = runtimes
         self._wake = wake
         self._watch: Watch | None = None
-        self._status_fd: int | None = None
-        self._on_launched: Callable[[], None] = lambda: None
+        self._launch: LaunchWatch | None = None
         self._is_starting = False
         self._has_news = False
         self._ended = asyncio.Event()
@@ -62,6 +73,7 @@ class Container:
         self._has_failed_hook = False
         self._history: list[tuple[Instance, Seen]] = []
         self._words: dict[int, str] = {}
+        self._ran_by: dict[int, Runtime] = {}
         self._last_number = -1
 
     @property
@@ -104,7 +116,7 @@ class Container:
         """What the next start has to wait, counted from the end of the last run."""
         if self.seen is None or self.seen.state != "ended" or self.current is None:
             return 0.0
-        return self._backoff_s(self.seen, self.current.record())
+        return restarting.backoff_s(self.seen, self.current.record())
 
     def restarts(self, policy: str) -> bool:
         """Whether what has ended (or was never there) is to be started."""
@@ -185,39 +197,43 @@ class Container:
         finally:
             os.close(writing)
         self._watch = Watch(pid, pidfd, self._on_exit)
-        self._status_fd, self._is_starting, self._has_news = reading, True, True
-        self._has_failed_hook = False
-        self._on_launched = on_launched
-        asyncio.get_running_loop().add_reader(reading, self._on_status)
+        runtime = self._runtime_of(instance)
+        self._launch = LaunchWatch(reading, lambda: runtime.begun(instance), self._on_begun, on_launched)
+        self._is_starting, self._has_news, self._has_failed_hook = True, True, False
         self._history.append((instance, Seen("unclaimed")))
         self.waiting = self.idle
 
-    def _on_status(self) -> None:
-        is_begun = self._status_fd is not None and os.read(self._status_fd, 1) == b"+"
-        self._close_status()
-        if is_begun and self.current is not None:
+    def _on_begun(self) -> None:
+        if self.current is not None and not self._ended.is_set():
             self._is_starting = False
             # Alive until its end has been noticed, even if that was a moment ago: ends are taken note
             # of in one place only.
             self._history[-1] = (self.current, Seen("alive", self.current.inspect().claim))
             self._wake()
 
-    def _close_status(self) -> None:
-        if self._status_fd is not None:
-            asyncio.get_running_loop().remove_reader(self._status_fd)
-            os.close(self._status_fd)
-            self._status_fd = None
-            self._on_launched()
+    def _close_launch(self) -> None:
+        if self._launch is not None:
+            self._launch.close()
+            self._launch = None
 
-    async def settle(self, sweeper: Sweeper, now: float) -> Seen | None:
+    def _runtime_of(self, instance: Instance) -> Runtime:
+        if instance.number not in self._ran_by:
+            self._ran_by[instance.number] = self._runtimes.of(instance.record().runtime)
+        return self._ran_by[instance.number]
+
+    async def settle(self, now: float) -> Seen | None:
         """Takes note of an end; what has just ended, once, after nothing of it is left running."""
-        for instance, seen in self._history:
-            if seen.state in ("ended", "lost") and instance.files.exists():  # of an earlier server
-                await self._drop(instance, sweeper)
+        for place, (instance, seen) in enumerate(self._history):
+            runtime = self._runtime_of(instance)
+            if seen.state in ("ended", "lost") and runtime.is_left(instance):  # of an earlier server
+                await runtime.note_end(instance)
+                self._history[place] = (instance, instance.inspect())
+                await runtime.drop(self._uid, instance)
         if not self._ended.is_set() or self.current is None:
             return None
-        self._close_status()
+        self._close_launch()
         self._is_starting = False
+        await self._runtime_of(self.current).note_end(self.current)
         seen = self.current.inspect()
         if seen.state == "unclaimed":
             seen = Seen("void") if self.current.take() else self.current.inspect()
@@ -234,18 +250,13 @@ class Container:
             self.retry_at = now + pod_status.BACKOFF_FIRST_S
             return None
         await self._leave_alone()
-        await self._drop(self.current, sweeper)
+        await self._runtime_of(self.current).drop(self._uid, self.current)
         self.current.seal(seen)
         # Only now: what fails on the way here is done again the next time.
         self._ended.clear()
         self._history[-1] = (self.current, seen)
         self._prune()
         return seen
-
-    async def _drop(self, instance: Instance, sweeper: Sweeper) -> None:
-        """Ends what is left of an instance that has ended, and removes what it wrote."""
-        await sweeper.sweep(self._uid, instance.name)
-        await asyncio.to_thread(drop, instance)
 
     def _prune(self) -> None:
         """Keeps the last instances, for `logs --previous`; numbers are never used twice."""
@@ -282,7 +293,7 @@ class Container:
         life.write(self.current.path)
         return not self._has_failed_hook
 
-    def end(self, grace_s: float, manner: Manner, sweeper: Sweeper, clock: Clock) -> bool:
+    def end(self, grace_s: float, manner: Manner, clock: Clock) -> bool:
         """Begins the end of what runs, which wakes the pod's task when it comes; True if it began now.
 
         An end that has begun already gets no more than `grace_s` from now on.
@@ -294,7 +305,8 @@ class Container:
         instance = self.current
         is_new = self._end is None
         if self._end is None:
-            process = Process(self.over, self._signal, lambda: sweeper.sweep(self._uid, instance.name))
+            runtime = self._runtime_of(instance)
+            process = Process(self.over, self._signal, lambda: runtime.end(self._uid, instance))
             self._end = Ending(instance, process, clock)
         self._end.allow(grace_s)
         if is_new:
@@ -306,8 +318,8 @@ class Container:
         return is_new
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._watch is not None:
-            self._watch.signal(number)
+        if self._watch is not None and self.current is not None:
+            self._runtime_of(self.current).signal(self.current, self._watch, number)
 
     async def _leave_alone(self) -> None:
         """Stops everything that was done about the instance."""
@@ -320,24 +332,13 @@ class Container:
 
     def inside(self) -> Inside | None:
         """Where `exec` and probes run, None while nothing runs."""
-        if not self.is_running or self.seen is None or self.seen.claim is None or self.current is None:
+        if not self.is_running or self.seen is None or self.current is None:
             return None
-        record = self.current.record()
-        return Inside(self.seen.claim.pid, record.cwd, record.env, self.current.identity)
+        return self._runtime_of(self.current).inside(self.current, self.seen)
 
-    def next_record(self, plan: Plan) -> Record:
-        """What the next instance inherits from the last: a lost machine costs neither count nor delay."""
-        kept = dict(plan.env)
-        if self.current is None or self.seen is None:
-            return Record(0, 0.0, plan.is_private, plan.cwd, kept)
-        last = self.current.record()
-        if self.seen.state == "lost":
-            return Record(last.restarts, last.delay_s, plan.is_private, plan.cwd, kept)
-        return Record(last.restarts + 1, self._backoff_s(self.seen, last), plan.is_private, plan.cwd, kept)
-
-    def _backoff_s(self, seen: Seen, last: Record) -> float:
-        began = seen.claim.at if seen.claim else seen.finished_at
-        return pod_status.next_delay(last.restarts, last.delay_s, seen.finished_at - began)
+    def next_record(self, plan: Plan, runtime: str) -> Record:
+        last = None if self.current is None else self.current.record()
+        return restarting.next_record(self.seen, last, plan, runtime)
 
     def view(self, will_restart: bool) -> ContainerView:
         """The container as the Pod's status shows it."""
@@ -371,7 +372,7 @@ class Container:
         return pod_status.ended(seen, self._id(instance), self._words.get(instance.number, ""))
 
     def _id(self, instance: Instance) -> str:
-        return f"process://{self._uid}/{instance.name}"
+        return f"{self._runtime_of(instance).name}://{self._uid}/{instance.name}"
 
     def _is_ready(self) -> bool:
         if self.role == "init":
@@ -389,7 +390,7 @@ class Container:
 
     def close(self) -> None:
         """Lets go of the processes without touching them; safe twice."""
-        self._close_status()
+        self._close_launch()
         self._stop_probes()
         for task in (self._ending, self._post_start):
             if task is not None:

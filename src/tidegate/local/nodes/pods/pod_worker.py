@@ -13,29 +13,24 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.base.errors import Misconfigured
 from tidegate.base.times import parse_time
 from tidegate.kube.resource import PODS, ApiError
 from tidegate.local.nodes.context import NodeContext
-from tidegate.local.nodes.images.program import NoProgram
-from tidegate.local.nodes.places import name_files, shared_ports
+from tidegate.local.nodes.places import name_files
 from tidegate.local.nodes.places.pod_place import PodPlace
 from tidegate.local.nodes.pods import container_order, container_plan, pod_status
 from tidegate.local.nodes.pods.container import Container
 from tidegate.local.nodes.pods.pod_status import Role
+from tidegate.local.nodes.pods.starts.starting import RETRY_S, Starter
 from tidegate.local.nodes.pods.status_reports import FINISHED, Reports
 from tidegate.local.nodes.pods.upkeep import Upkeep, grace_s
-from tidegate.local.nodes.processes.environment import Incomplete
-from tidegate.local.nodes.processes.pod_naming import Unnameable
 from tidegate.local.nodes.processes.volumes import Unmountable, remove
 
 log = logging.getLogger(__name__)
 
 ORPHAN_GRACE_S = 2.0
 LEAVING_GRACE_S = 5.0
-RETRY_S = 10.0
 ERROR_FIRST_S, ERROR_MAX_S = 1.0, 30.0
-IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff")
 RECREATED = "Pod network is gone, the container will be restarted in another"
 OVERDUE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
@@ -56,6 +51,7 @@ class PodTask:
         self._renew_at = math.inf
         self._is_cut_off = False
         self._place = PodPlace(context, uid)
+        self._starter = Starter(context, self._reports, self._place)
         self._upkeep = Upkeep(context, self._reports, self.containers, self.wake)
         self._names: frozenset[str] | None = None
         self.is_cleared = False
@@ -148,7 +144,7 @@ class PodTask:
         for container in container_order.startable(
             self.containers, pod["spec"].get("restartPolicy", "Always")
         ):
-            dues.append(await self._start(pod, container))
+            dues.append(await self._starter.start(pod, container))
             if container.is_held_by_hook:
                 break
         dues += [overdue_s, await self._report(pod, None), self._renewal_s(pod)]
@@ -199,7 +195,8 @@ class PodTask:
 
     def _adopt(self, found: list[tuple[Mapping[str, Any], Role]]) -> None:
         """All of them or none: one that is not adopted would be started beside itself."""
-        containers = [Container(self.uid, self._folder, spec, role, self.wake) for spec, role in found]
+        runtimes = self._context.runtimes
+        containers = [Container(self._folder, spec, role, self.wake, runtimes) for spec, role in found]
         try:
             for container in containers:
                 container.adopt()
@@ -219,7 +216,7 @@ class PodTask:
                 await self._upkeep.end(pod, container, min(LEAVING_GRACE_S, grace_s(pod)), RECREATED)
         if any(container.is_alive for container in self.containers):
             return False
-        await self._context.sweeper.sweep(self.uid)
+        await self._sweep()
         self._is_cut_off = False
         return True
 
@@ -237,57 +234,6 @@ class PodTask:
         if limit is None or not began:
             return None
         return float(limit) - (self._context.clock.now() - parse_time(began)).total_seconds()
-
-    async def _start(self, pod: dict[str, Any], container: Container) -> float | None:
-        """Starts the container if it is time and all that it needs is there; seconds until the next try."""
-        wait_s = container.delay_s(self._context.clock.now().timestamp())
-        if wait_s > 0:
-            if container.backoff_s:
-                whole, short = f"{self.name}_{self.namespace}({self.uid})", "restarting failed container"
-                told = f"back-off {_span(container.backoff_s)} {short}={container.name} pod={whole}"
-                if container.waiting != (state := pod_status.waiting("CrashLoopBackOff", told)):
-                    container.waiting = state
-                    told = f"Back-off {short} {container.name} in pod {whole}"
-                    await self._reports.event(pod, "Warning", "BackOff", told)
-            return wait_s
-        try:
-            plan = container_plan.plan(self._context, pod, container.spec, container.next_number)
-        except Incomplete as error:
-            container.waiting = pod_status.waiting("CreateContainerConfigError", str(error))
-            await self._reports.once(pod, "Failed", f"Error: {error}")
-            return RETRY_S
-        except Unnameable as error:
-            container.waiting = container.idle
-            await self._reports.once(pod, "FailedCreatePodSandBox", str(error))
-            return RETRY_S
-        except Unmountable as error:
-            container.waiting = pod_status.waiting("ContainerCreating", str(error))
-            await self._reports.once(pod, "FailedMount", str(error))
-            return RETRY_S
-        except (NoProgram, Misconfigured) as error:
-            is_known = container.waiting["waiting"]["reason"] in IMAGE_REASONS
-            container.waiting = pod_status.waiting(IMAGE_REASONS[is_known], str(error))
-            await self._reports.once(pod, "Failed", str(error))
-            return RETRY_S
-        for reason, told in container_plan.notices(self._context, pod, container.spec, plan):
-            await self._reports.once(pod, reason, told)
-        await self._context.launches.acquire()
-        newest = self._reports.pod()
-        if newest is None or newest["metadata"].get("deletionTimestamp"):
-            self._context.launches.release()
-            return 0.0
-        if taken := shared_ports.told(self._context.network, container.spec, pod["status"]["podIP"]):
-            await self._reports.once(pod, "PortTaken", taken)
-        try:
-            with await self._place.join(pod) as files:
-                container.start(plan, container.next_record(plan), self._context.launches.release, files)
-        except BaseException:
-            self._context.launches.release()
-            raise
-        image = f'Container image "{container.spec.get("image", "")}" already present on machine'
-        await self._reports.event(pod, "Normal", "Pulled", image)
-        await self._reports.event(pod, "Normal", "Created", f"Created container: {container.name}")
-        return None
 
     def _views(self, pod: Mapping[str, Any]) -> list[pod_status.ContainerView]:
         policy = pod["spec"].get("restartPolicy", "Always")
@@ -330,8 +276,13 @@ class PodTask:
                 await self._upkeep.end(pod, container, patience_s, told, turn)
         if any(container.is_alive for container in self.containers):
             return False
-        await self._context.sweeper.sweep(self.uid)
+        await self._sweep()
         return True
+
+    async def _sweep(self) -> None:
+        """Ends what is left of the pod, whatever ran its containers."""
+        for runtime in self._context.runtimes.used_by(self._folder):
+            await runtime.clear(self.uid)
 
     async def _leave(self, pod: dict[str, Any]) -> None:
         for container in self.containers:
@@ -384,9 +335,3 @@ class PodTask:
         await asyncio.to_thread(remove, self._folder)
         await self._place.release()
         self._is_over = self.is_cleared = True
-
-
-def _span(seconds: float) -> str:
-    """As Go writes a duration: 10s, 1m20s, 5m0s."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -45,7 +45,7 @@ class Upkeep:
         if life.until or life.post_start == "failed":
             # What has begun has no more than what is left of its grace.
             manner = self._manner(pod, container)
-            container.end(grace_s(pod), manner, self._context.sweeper, self._context.clock)
+            container.end(grace_s(pod), manner, self._context.clock)
         elif life.post_start or not self._begin_post_start(pod, container):
             claim = container.seen.claim if container.seen else None
             age_s = self._context.clock.now().timestamp() - claim.at if claim else 0.0
@@ -56,7 +56,7 @@ class Upkeep:
         """Takes note of what has happened to the containers; `pod` is None when the object is gone."""
         now = self._context.clock.now().timestamp()
         for container in self._containers:
-            seen = await container.settle(self._context.sweeper, now)
+            seen = await container.settle(now)
             if seen is not None and seen.failure is not None:
                 reason, told = seen.failure
                 is_mount = reason == "FailedMount"
@@ -104,7 +104,7 @@ class Upkeep:
     ) -> None:
         """Begins the end of a container, or lets one that has begun take no longer than `patience_s`."""
         manner = self._manner(pod, container, turn)
-        if container.end(patience_s, manner, self._context.sweeper, self._context.clock):
+        if container.end(patience_s, manner, self._context.clock):
             await self._reports.event(pod, "Normal", "Killing", told)
 
     def _manner(

@@ -132,13 +132,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`restarts` counts failures and completions before this run, not machines lost under it."""
+    """`restarts` counts failures and completions before this run, not machines lost under it.
+
+    `runtime` names what runs it.
+    """
 
     restarts: int = 0
     delay_s: float = 0.0
     is_private: bool = True
     cwd: str = ""
     env: dict[str, str] = field(default_factory=dict)
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
