@@ -1,4 +1,7 @@
-"""From a message to the decision it leads to, where the server tells of changes: polls are an hour apart."""
+"""From a message to the decision it leads to, where the server tells of changes: polls are an hour apart.
+
+Messages are put over a connection that is open: a login of the bench's own is none of the way.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +21,7 @@ from bench.figures import Figure, goal, quantile
 from bench.servers import Up, port_of, redis_server
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
-from tidegate.kube.resource import DEPLOYMENTS, SCALED_OBJECTS
+from tidegate.kube.resource import CONFIG_MAPS, DEPLOYMENTS, SCALED_OBJECTS, Resource
 
 PUSHES = 60
 POLLING_S = 3600
@@ -32,15 +35,27 @@ PART = "From push to decision"
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
 
+Act = Callable[[Client], Awaitable[object]]
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A server that runs: its trigger, what puts a message there and what takes it away; both are told."""
+    """A server that runs: its trigger, what puts a message there and what takes it away; both are told.
+
+    They get a client of the Kubernetes API.
+    """
 
     trigger: dict[str, Any]
-    put: Callable[[], object]
-    take: Callable[[], object]
+    put: Act
+    take: Act
     annotations: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
+    objects: tuple[tuple[Resource, dict[str, Any]], ...] = ()
+
+
+def _by(act: Callable[..., object], *given: Any) -> Act:
+    """What a client does that waits for its answer: in a thread."""
+    return lambda _: asyncio.to_thread(act, *given)
 
 
 @contextmanager
@@ -48,15 +63,20 @@ def _redis(folder: Path) -> Iterator[Source]:
     with redis_server(folder) as queue:
         metadata = {"address": f"127.0.0.1:{port_of(queue)}", "listName": "work", "listLength": "1"}
         trigger = {"type": "redis", "metadata": metadata}
-        yield Source(trigger, lambda: queue.rpush("work", 1), lambda: queue.delete("work"))
+        yield Source(trigger, _by(queue.rpush, "work", 1), _by(queue.delete, "work"))
 
 
 @contextmanager
 def _postgresql(_folder: Path) -> Iterator[Source]:
+    import psycopg
+
     from parts.postgresql_server import PostgresqlServer
 
-    with PostgresqlServer() as server:
-        server.query("CREATE TABLE work (id int)")
+    with (
+        PostgresqlServer() as server,
+        psycopg.connect(server.address_of("postgres"), autocommit=True) as database,
+    ):
+        database.execute("CREATE TABLE work (id int)")
         metadata = {
             "host": "127.0.0.1",
             "port": str(server.port),
@@ -69,8 +89,8 @@ def _postgresql(_folder: Path) -> Iterator[Source]:
         }
         yield Source(
             {"type": "postgresql", "metadata": metadata},
-            lambda: server.query("WITH put AS (INSERT INTO work VALUES (1)) SELECT pg_notify('work', '')"),
-            lambda: server.query("WITH gone AS (DELETE FROM work) SELECT pg_notify('work', '')"),
+            _by(database.execute, "WITH put AS (INSERT INTO work VALUES (1)) SELECT pg_notify('work', '')"),
+            _by(database.execute, "WITH gone AS (DELETE FROM work) SELECT pg_notify('work', '')"),
             {"tidegate.dev/listen": "work"},
             {"PASSWORD": server.password},
         )
@@ -85,15 +105,30 @@ def _etcd(_folder: Path) -> Iterator[Source]:
         metadata = {"endpoints": server.address, "watchKey": "work", "value": "1"}
         yield Source(
             {"type": "etcd", "metadata": metadata},
-            lambda: server.put("work", "1"),
-            lambda: server.put("work", "0"),
+            _by(server.put, "work", "1"),
+            _by(server.put, "work", "0"),
         )
+
+
+@contextmanager
+def _kubernetes(_folder: Path) -> Iterator[Source]:
+    def write(number: str) -> Act:
+        return lambda client: client.patch(CONFIG_MAPS, "default", "work", {"data": {"n": number}})
+
+    metadata = {"resourceKind": "ConfigMap", "resourceName": "work", "key": "n", "targetValue": "1"}
+    yield Source(
+        {"type": "kubernetes-resource", "metadata": metadata},
+        write("1"),
+        write("0"),
+        objects=((CONFIG_MAPS, {"metadata": {"name": "work", "namespace": "default"}, "data": {"n": "0"}}),),
+    )
 
 
 SOURCES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "redis": _redis,
     "postgresql": _postgresql,
     "etcd": _etcd,
+    "kubernetes-resource": _kubernetes,
 }
 
 
@@ -139,19 +174,21 @@ async def _pushes(up: Up, source: Source, pushes: int) -> list[float]:
     following = asyncio.create_task(seen.follow(client, opened))
     try:
         await opened.wait()
+        for resource, body in source.objects:
+            await client.create(resource, "default", body)
         await client.create(DEPLOYMENTS, "default", deployment(source))
         await client.create(SCALED_OBJECTS, "default", scaled_object(source))
         await seen.until(0)
         for number in range(pushes + 1):
             await asyncio.sleep(QUIET_S + chance.random())
             began_s = time.monotonic()
-            await asyncio.to_thread(source.put)
+            await source.put(client)
             await seen.until(1)
             # The first one also pays for the object's own arrival.
             if number:
                 waits.append(time.monotonic() - began_s)
             await asyncio.sleep(QUIET_S)
-            await asyncio.to_thread(source.take)
+            await source.take(client)
             await seen.until(0)
     finally:
         following.cancel()
