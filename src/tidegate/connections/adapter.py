@@ -30,23 +30,34 @@ def no_proxy(url: str) -> str:
     return ""
 
 
+class ObjectChanges(Protocol):
+    """Who is told when objects of Kubernetes change. `watch` calls `pushed` for each change of what answers
+    the question, until it is cancelled; `is_watching` says whether it would now.
+    """
+
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None: ...
+
+    def is_watching(self, question: Question) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an adapter gets from outside.
 
     `resolve` turns a host name into the address to dial (local mode knows Service names); `policy` says
     which addresses may be dialled (`addresses.dialable` applies both, for whoever dials TCP itself);
-    `objects` answers Kubernetes questions from the watch caches; `timeout_s` bounds one answer,
-    `queries_s` that of a database, where counting may take long. `proxy_of` names the HTTP proxy through
-    which a URL is asked, "" for none; Services of local mode are asked directly. `tls` holds for every
-    connection with TLS; without `keeps_alive` each HTTP request has a connection of its own. `http` counts
-    requests over HTTP, where somebody wants to know. `identities` are what a server's `Identity` comes to,
-    `account_token` gives a token of a ServiceAccount by namespace, name, audience ("": the API server's own)
-    and seconds; None where nobody can be asked.
+    `objects` answers Kubernetes questions from the watch caches, `changes` tells of what those caches
+    hear; `timeout_s` bounds one answer, `queries_s` that of a database, where counting may take long.
+    `proxy_of` names the HTTP proxy through which a URL is asked, "" for none; Services of local mode are
+    asked directly. `tls` holds for every connection with TLS; without `keeps_alive` each HTTP request has
+    a connection of its own. `http` counts requests over HTTP, where somebody wants to know. `identities`
+    are what a server's `Identity` comes to, `account_token` gives a token of a ServiceAccount by
+    namespace, name, audience ("": the API server's own) and seconds; None where nobody can be asked.
     """
 
     resolve: Resolve = same_name
     objects: Callable[[Any], Awaitable[Any]] | None = None
+    changes: ObjectChanges | None = None
     timeout_s: float = 3.0
     policy: AddressPolicy = ANYWHERE
     queries_s: float = 9.0

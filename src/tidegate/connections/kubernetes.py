@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tidegate.base.errors import TidegateError, Unreachable
+from tidegate.base.errors import TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Adapter, Surroundings
 from tidegate.kit.question import Question
 from tidegate.kit.systems.kubernetes import KubernetesServer
@@ -34,6 +34,18 @@ class KubernetesConnection:
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         deadline = asyncio.get_running_loop().time() + self._surroundings.timeout_s
         return [await self._one(question, deadline) for question in questions]
+
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        """See `Watchable`: whether what answers the question changes, as the caches hear of it."""
+        changes, attempted = self._surroundings.changes, f"watch {type(question).__name__}"
+        if changes is None:
+            raise Unsupported(attempted, on=self._server.label(), answer="nothing of it is watched here")
+        await changes.watch(question, pushed)
+
+    def is_watching(self, question: Question) -> bool:
+        """Whether the caches would hear of a change."""
+        changes = self._surroundings.changes
+        return changes is not None and changes.is_watching(question)
 
     async def close(self) -> None:
         """Nothing is held open."""

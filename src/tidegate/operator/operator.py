@@ -43,6 +43,7 @@ from tidegate.operator.cluster.informers import (
 )
 from tidegate.operator.cluster.job_result import finished_as
 from tidegate.operator.cluster.kubernetes_answers import KubernetesAnswers
+from tidegate.operator.cluster.kubernetes_changes import KubernetesChanges
 from tidegate.operator.cluster.shadow_writer import ShadowWriter
 from tidegate.operator.cluster.writer import Writer, is_refusal, may_pass
 from tidegate.operator.explain import workers
@@ -116,7 +117,9 @@ class Operator:
         stance = stance or Stance()
         self.clock = clock
         self.informers = Informers(client, self._on_change, self._on_return, stance.reach)
-        surroundings = replace(surroundings, objects=KubernetesAnswers(self.informers, options).answer)
+        self._object_changes = KubernetesChanges(self.informers)
+        answers = KubernetesAnswers(self.informers, options).answer
+        surroundings = replace(surroundings, objects=answers, changes=self._object_changes)
         self.connections = Connections(surroundings)
         connect = connect or self.connections.adapter
         self.rounds = Rounds(clock, connect, self._on_reading, on_kept=self._on_kept)
@@ -299,12 +302,8 @@ class Operator:
         """A server refuses what was fetched for a trigger: it may have been changed where it is kept."""
         wanted = tracked.plan.wanted.get(index) if tracked.plan is not None else None
         reading = self.rounds.latest((tracked.uid, index)) if wanted else None
-        if (
-            wanted
-            and reading is not None
-            and reading.failure is not None
-            and reading.failure.kind == "Denied"
-        ):
+        failure = reading.failure if reading is not None else None
+        if wanted and failure is not None and failure.kind == "Denied":
             self.fetching.hurry(wanted)
 
     def _on_change(self, resource: Resource, old: Any, new: Any) -> None:
@@ -317,8 +316,9 @@ class Operator:
             if resource == SCALED_OBJECTS:
                 self._wake(self.scaled_objects.rivals.object_changed(old, new))
             return
+        self._object_changes.heard(resource, old, new)
         if resource == PODS:
-            # Counted at polls; no plan reads one.
+            # They are counted; no plan reads one.
             return
         if resource == JOBS:
             self._on_job(namespace, old, new)

@@ -17,7 +17,8 @@ with `json` and `yaml` it stands at `valueLocation`: a GJSON path (`a.b.0`, `#(n
 and indexes between dots. `valueType: quantity` reads texts such as `500m` or `2Gi`, `int64` cuts off what
 stands behind the point.
 
-A missing object, key or place is a failure and never a 0. The number is read from a watch, at each poll.
+A missing object, key or place is a failure and never a 0. The number is read from a watch, as soon as the
+key's text changes (at most once a second) and at each poll.
 
 Source: https://kubernetes.io/docs/concepts/configuration/configmap/
 """
@@ -37,7 +38,7 @@ from tidegate.kit.picking.gjson import Json, path_problem
 from tidegate.kit.picking.pick import Pick, Text
 from tidegate.kit.picking.yamlpath import Yaml
 from tidegate.kit.question import Ask, Question
-from tidegate.kit.scaler import Polled
+from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.calls import NO_CALL, Calls
 from tidegate.kit.systems.kubernetes import StoredValue
@@ -46,7 +47,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @declared
-class KubernetesResource(Polled):
+class KubernetesResource(Pushed):
     types: ClassVar[tuple[str, ...]] = ("kubernetes-resource",)
     cost: ClassVar[str] = "no request: the watches of ConfigMaps and Secrets answer"
     calls: ClassVar[Calls] = NO_CALL
@@ -80,10 +81,12 @@ class KubernetesResource(Polled):
     def metric_name(self) -> str:
         return normalize(f"{self.resource_kind.lower()}-{self.resource_name}-{self.key}")
 
+    def watch(self) -> StoredValue:
+        name = self.resource_name
+        return StoredValue(self.scope.namespace, self.resource_kind, name, self.key, self._pick())
+
     async def measure(self, ask: Ask, now: datetime) -> float:
-        question = StoredValue(
-            self.scope.namespace, self.resource_kind, self.resource_name, self.key, self._pick()
-        )
+        question = self.watch()
         value = self._number(await ask(question), question)
         return float(math.trunc(value)) if self.value_type == "int64" else value
 

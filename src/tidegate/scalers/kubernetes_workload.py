@@ -16,6 +16,9 @@ Choose a selector that does not match the scaled workload's own pods: it would f
 The selector knows `k`, `!k`, `k=v`, `k!=v`, `k in (a, b)`, `k notin (a, b)`, `k>1` and `k<1`; all
 conditions must hold. `!=` and `notin` are also met by pods without the label.
 
+Pods are counted as soon as one of those meant comes, ends or goes (at most once a second), not only at the
+next poll: the watch that answers tells of it.
+
 Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
 """
 
@@ -30,14 +33,14 @@ from tidegate.base.problems import Problem
 from tidegate.base.selectors import parse_selector
 from tidegate.kit.answers import count
 from tidegate.kit.question import Ask
-from tidegate.kit.scaler import Polled
+from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.calls import NO_CALL, Calls
 from tidegate.kit.systems.kubernetes import PodCount
 
 
 @declared
-class KubernetesWorkload(Polled):
+class KubernetesWorkload(Pushed):
     types: ClassVar[tuple[str, ...]] = ("kubernetes-workload",)
     cost: ClassVar[str] = "no request: the watch of pods answers"
     calls: ClassVar[Calls] = NO_CALL
@@ -63,6 +66,9 @@ class KubernetesWorkload(Polled):
     def metric_name(self) -> str:
         return normalize(f"workload-{self.scope.namespace}")
 
+    def watch(self) -> PodCount:
+        return PodCount(self.scope.namespace, self.pod_selector, self.group_by_node)
+
     async def measure(self, ask: Ask, now: datetime) -> float:
-        question = PodCount(self.scope.namespace, self.pod_selector, self.group_by_node)
+        question = self.watch()
         return count(await ask(question), question)
