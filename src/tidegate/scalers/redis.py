@@ -48,10 +48,11 @@ spec:
 ```
 
 A key is read as soon as it changes, not only at the next poll: Redis 6 and newer tell of it (`CLIENT
-TRACKING`), on one more connection for all triggers of a server. They say no more of a key until it was looked
-at again, which is at most once a second, however busy it is. Nothing has to be switched on. A trigger is only
-polled where the user may not do that (an ACL without `+client|tracking` and `+hello`), where a proxy does not
-know it or Redis is older, and for the keys of a cluster; `tidegate explain` says why.
+TRACKING`), on one more connection for all triggers of a server, or of each node of a cluster. They say no
+more of a key until it was looked at again, which is at most once a second, however busy it is. Nothing has
+to be switched on. A trigger is only polled where the user may not do that (an ACL without
+`+client|tracking` and `+hello`), and where a proxy does not know it or Redis is older; `tidegate explain`
+says why. When a slot goes to another node, its keys are told of there from the next poll on.
 
 Source: https://redis.io/docs/latest/commands/llen/
 """
@@ -79,7 +80,7 @@ class RedisList(RedisAccess, Pushed):
     is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "one round trip for all keys of a server (of each node of a cluster), one connection; "
-        "one more connection over which the server tells of changes"
+        "one more over which the server (each node) tells of changes"
     )
     tested_against: ClassVar[str] = "Redis 6.2 and 7.0 (real)"
 
@@ -90,8 +91,8 @@ class RedisList(RedisAccess, Pushed):
     def metric_name(self) -> str:
         return normalize(f"redis-{self.list_name}")
 
-    def watch(self) -> RedisChanges | None:
-        return RedisChanges(self.server(), self.list_name) if self.mode != "cluster" else None
+    def watch(self) -> RedisChanges:
+        return RedisChanges(self.server(), self.list_name)
 
     async def measure(self, ask: Ask, now: datetime) -> float:
         question = RedisLength(self.server(), self.list_name)

@@ -43,8 +43,8 @@ triggers:
 Where Redis cannot tell a lag (unread entries were deleted, or the group began in the middle), the entries
 are counted, up to 10,000. `activationLagCount` is the activation of all three.
 
-A stream is read as soon as entries are added, as lists are (see `redis`); not those of a cluster. What
-consumers read and acknowledge is seen at the next poll.
+A stream is read as soon as entries are added, as lists are (see `redis`). What consumers read and
+acknowledge is seen at the next poll.
 
 Source: https://redis.io/docs/latest/commands/xinfo-groups/
 """
@@ -80,7 +80,7 @@ class RedisStreams(RedisAccess, Pushed):
     is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "one round trip for all streams of a server (or node of a cluster), one connection; "
-        "one more connection over which the server tells of changes"
+        "one more over which the server (each node) tells of changes"
     )
     tested_against: ClassVar[str] = "Redis 7.0 and 6.2 (real)"
 
@@ -113,8 +113,8 @@ class RedisStreams(RedisAccess, Pushed):
             return "streamLength"
         return "lagCount" if self.lag_count else "pendingEntriesCount"
 
-    def watch(self) -> RedisChanges | None:
-        return RedisChanges(self.server(), self.stream) if self.mode != "cluster" else None
+    def watch(self) -> RedisChanges:
+        return RedisChanges(self.server(), self.stream)
 
     async def measure(self, ask: Ask, now: datetime) -> float:
         question = self.question()

@@ -3,12 +3,14 @@
     keys, streams → by owner → one pipeline per node, side by side → MOVED / ASK: those keys again elsewhere
 
 The map of slots is read from any node, and again when a node answers MOVED or fails. A dead node
-fails its own keys; only when no node answers is the cluster as a whole unreachable.
+fails its own keys; only when no node answers is the cluster as a whole unreachable. What is watched is
+watched at its owner, too (`cluster_watches.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,21 +19,28 @@ from typing import Any, Generic
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unreachable
+from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.feeds import Line
+from tidegate.connections.redis.cluster_watches import ClusterWatches
 from tidegate.connections.redis.keyed import Asked, KeyedConnection
 from tidegate.connections.redis.lengths import Elsewhere, Outcome, by_pairs, reading
 from tidegate.connections.redis.link import Cut, Link, reply_error
 from tidegate.connections.redis.opening import first_answer
 from tidegate.connections.redis.streams import StreamQuestion, by_commands
 from tidegate.connections.redis.streams import reading as reading_stream
-from tidegate.kit.systems.redis import RedisServer
+from tidegate.connections.redis.tracking import open_tracked
+from tidegate.kit.question import Question
+from tidegate.kit.systems.redis import RedisChanges, RedisServer
 
 HOPS = 4
 """Nodes at which one key is asked for in one batch, at most."""
 
 CANDIDATES = 3
 """Known nodes, beside the seeds, that are asked for the map of slots."""
+
+DOUBT_S = 1.0
+"""A map that is younger is not read again for a watch that does not fit it."""
 
 _Target = tuple[str, bool]
 """A node's address, and whether it answers only this once (a slot on its way to it)."""
@@ -68,14 +77,39 @@ class Kind(Generic[Asked]):
 
 
 class ClusterConnection(KeyedConnection):
-    """One connection per node that owns asked keys; one round trip per node and batch."""
+    """One connection per node that owns asked keys, one more where such keys are watched; one round trip
+    per node and batch.
+    """
 
     def __init__(self, server: RedisServer, surroundings: Surroundings) -> None:
         super().__init__(server, surroundings)
         self._links: dict[str, Link] = {}
         self._slots: Slots | None = None
+        self._read_at = -math.inf
+        self._reading: asyncio.Future[Slots] | None = None
+        self._watches = ClusterWatches(self._owner, self._open_line)
+
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        """See `Watchable`: whether a key changes, at whichever node it is."""
+        if not isinstance(question, RedisChanges):
+            raise Unsupported(f"watch {type(question).__name__}", on=question.server.label())
+        try:
+            await self._watches.watch(question.key, pushed)
+        except Unreachable:
+            # It may be that another node has taken over.
+            if self._age_s() >= DOUBT_S:
+                self._slots = None
+            raise
+
+    def is_watching(self, question: Question) -> bool:
+        """Whether the key's node tells of its next change."""
+        return isinstance(question, RedisChanges) and self._watches.is_watching(question.key)
 
     async def close(self) -> None:
+        await self._watches.close()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
         links, self._links, self._slots = self._links, {}, None
         for link in links.values():
             await link.close()
@@ -111,6 +145,8 @@ class ClusterConnection(KeyedConnection):
                     outcomes |= _settled(group, answer)
                     for target, item in _redirected(group, answer, address):
                         targets.setdefault(target, []).append(item)
+                        if not target[1]:
+                            self._watches.moved(kind.key(item))
             if any(not is_once for _, is_once in targets):
                 self._slots = None
             if not targets:
@@ -132,6 +168,7 @@ class ClusterConnection(KeyedConnection):
         for item in outcomes:
             owner = slots.owner(kind.key(item))
             if owner is None:
+                self._slots = None
                 outcomes[item] = self._unserved(kind.name(item))
             else:
                 targets.setdefault((owner, False), []).append(item)
@@ -170,7 +207,42 @@ class ClusterConnection(KeyedConnection):
             owners = {owner for _, _, owner in self._slots.ranges}
             for address in [address for address in self._links if address not in owners]:
                 await self._links.pop(address).close()
+            self._read_at = asyncio.get_running_loop().time()
+            self._watches.placed(self._slots.owner)
         return self._slots
+
+    async def _owner(self, key: str, wrong: str) -> str:
+        """The node that has `key`; the map is read again where it says `wrong`, and was not read just now."""
+        slots = await self._shared_slots()
+        if self._age_s() >= DOUBT_S and slots.owner(key) in (wrong, None):
+            self._slots = None
+            slots = await self._shared_slots()
+        owner = slots.owner(key)
+        if owner is None:
+            raise self._unserved(f"watch the key {key}")
+        return owner
+
+    async def _shared_slots(self) -> Slots:
+        """The map. Of many who ask at once one reads it, and all go on together."""
+        if self._slots is not None:
+            return self._slots
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read_slots())
+        return await asyncio.shield(self._reading)
+
+    async def _read_slots(self) -> Slots:
+        try:
+            async with self._lock:
+                return await self._current_slots()
+        finally:
+            self._reading = None
+
+    async def _open_line(self, address: str, gone: Callable[[str], None]) -> Line:
+        return await open_tracked(address, await self._opening.dialling(), self._server.login, gone=gone)
+
+    def _age_s(self) -> float:
+        """How old the map is."""
+        return asyncio.get_running_loop().time() - self._read_at
 
     async def _map(self, address: str) -> Slots:
         link = Link(address, await self._opening.dialling(), self._server.login)
@@ -185,7 +257,6 @@ class ClusterConnection(KeyedConnection):
         return Unreachable(attempted, on=self._server.label(), answer="its slot keeps moving")
 
     def _unserved(self, attempted: str) -> TidegateError:
-        self._slots = None
         return Unreachable(
             attempted,
             on=self._server.label(),

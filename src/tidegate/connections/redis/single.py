@@ -14,7 +14,7 @@ from tidegate.connections.redis.link import Cut, Link
 from tidegate.connections.redis.sentinel import MasterLink, find_master
 from tidegate.connections.redis.streams import StreamQuestion, by_commands
 from tidegate.connections.redis.streams import reading as reading_stream
-from tidegate.connections.redis.tracking import TrackedKeys, TrackedLink
+from tidegate.connections.redis.tracking import open_tracked
 from tidegate.kit.question import Question
 from tidegate.kit.systems.redis import RedisChanges, RedisServer
 
@@ -111,15 +111,9 @@ class SingleConnection(KeyedConnection):
         server, dialling = self._server, await self._opening.dialling()
         is_sentinel = server.mode == "sentinel"
         address = await find_master(server, self._opening) if is_sentinel else server.addresses[0]
-        link = TrackedLink(address, dialling, server.login, server.database)
-        await link.open()
-        try:
-            await link.track()
-        except BaseException:
-            await link.close()
-            raise
+        line = await open_tracked(address, dialling, server.login, server.database)
         self._tracked = address
-        return TrackedKeys(link, dialling.timeout_s)
+        return line
 
     async def _is_master_still(self) -> bool:
         """Whether the sentinels still name the node we talk to. If none answers, it stays."""

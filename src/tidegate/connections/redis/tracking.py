@@ -13,14 +13,15 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from redis.exceptions import ConnectionError, RedisError, ResponseError
+from redis.exceptions import AskError, ConnectionError, MovedError, RedisError, ResponseError
 
-from tidegate.base.errors import TidegateError, Unsupported
+from tidegate.base.errors import TidegateError, Unreachable, Unsupported
 from tidegate.connections.feeds import Tell
-from tidegate.connections.redis.link import Command, Link, reply_error, words
+from tidegate.connections.redis.link import Command, Dialling, Link, reply_error, words
+from tidegate.kit.systems.redis import Login
 
 GAP_S = 1.0
 """Least time between two looks at one key."""
@@ -37,6 +38,10 @@ class _Changed:
 
     def __init__(self, keys: Sequence[bytes] | None) -> None:
         self.keys = keys
+
+
+class KeyElsewhere(Unreachable):
+    """Another node of the cluster has the key."""
 
 
 class TrackedLink(Link):
@@ -86,11 +91,30 @@ def unoffered(label: str, answer: str) -> Unsupported:
     return Unsupported(_WATCHING, on=label, answer=answer, next_step=step)
 
 
-class TrackedKeys:
-    """The line of a Redis: topics are keys."""
+async def open_tracked(
+    address: str,
+    dialling: Dialling,
+    login: Login,
+    database: int = 0,
+    gone: Callable[[str], None] = lambda _: None,
+) -> TrackedKeys:
+    """The line of the node at `address`; see `TrackedKeys` for `gone`."""
+    link = TrackedLink(address, dialling, login, database)
+    await link.open()
+    try:
+        await link.track()
+    except BaseException:
+        await link.close()
+        raise
+    return TrackedKeys(link, dialling.timeout_s, gone)
 
-    def __init__(self, link: TrackedLink, timeout_s: float) -> None:
+
+class TrackedKeys:
+    """The line of a Redis: topics are keys. `gone` is told a key that another node of a cluster has."""
+
+    def __init__(self, link: TrackedLink, timeout_s: float, gone: Callable[[str], None]) -> None:
         self._link = link
+        self._gone = gone
         self._timeout_s = timeout_s
         self._keys: dict[bytes, str] = {}
         self._looked_at: dict[bytes, float] = {}
@@ -111,7 +135,7 @@ class TrackedKeys:
             for topic, reply in zip(part, replies, strict=True):
                 if isinstance(reply, ResponseError):
                     del self._keys[topic.encode()]
-                    refused[topic] = reply_error(reply, f"watch the key {topic}", self._link.label)
+                    refused[topic] = self._refusal(topic, reply)
         return refused
 
     async def unsubscribe(self, topics: Sequence[str]) -> None:
@@ -186,10 +210,18 @@ class TrackedKeys:
             self._looked_at |= dict.fromkeys(due, asyncio.get_running_loop().time())
             for start in range(0, len(due), _AT_ONCE):
                 part = due[start : start + _AT_ONCE]
-                await self._look(part)
-                for key in part:
-                    if key in self._keys:
-                        self._tell(self._keys[key])
+                for key, reply in zip(part, await self._look(part), strict=True):
+                    topic = self._keys.get(key)
+                    if topic is not None:
+                        self._tell(topic)
+                        if isinstance(reply, MovedError | AskError):
+                            self._gone(topic)
+
+    def _refusal(self, topic: str, reply: ResponseError) -> TidegateError:
+        attempted = f"watch the key {topic}"
+        if isinstance(reply, MovedError | AskError):
+            return KeyElsewhere(attempted, on=self._link.label, answer="another node of the cluster has it")
+        return reply_error(reply, attempted, self._link.label)
 
     async def _look(self, keys: Sequence[bytes]) -> list[Any]:
         """What the server says of each key; from then on it tells of the next change."""
