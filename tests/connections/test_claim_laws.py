@@ -80,6 +80,21 @@ async def test_messages_come_in_order_and_no_more_than_were_asked_for(
     assert (source.unclaimed(), source.kept()) == ([], 3)
 
 
+async def test_more_than_fit_an_answer_come_one_answer_after_the_other(
+    source: ClaimSource, claimant: Claimants
+) -> None:
+    # None of ours has room for so many in one; whoever is told that there are no more waits for a poll.
+    source.push(*(b"%d" % number for number in range(210)))
+    one = claimant()
+    ids, has_more = set[str](), True
+    while has_more:
+        found = await one.take(300, *ids)
+        ids |= {item.id for item in found.items}
+        has_more = found.has_more
+    assert len(ids) == 210
+    assert source.unclaimed() == []
+
+
 async def test_who_comes_anew_is_told_what_it_holds_and_nobody_else_is(
     source: ClaimSource, claimant: Claimants
 ) -> None:

@@ -204,8 +204,11 @@ async def _taken(channel: Channel, source: RabbitmqQueueSource, command: Command
             await channel.change(id, finished=channel.kept[id].finished, due_ms=0)
             found.append(id)
     places = maximum - len(held) - sum(not channel.kept[id].due_ms for _, id in due)
+    has_more = False
     if places > 0 and len(found) < BATCH:
-        found += await _claimed(channel, source, command.nonce, min(places, BATCH))
+        moved = await _claimed(channel, source, command.nonce, min(places, BATCH))
+        has_more = len(moved) == BATCH < places
+        found += moved
     items, size = list[Delivery](), 0
     for id in found:
         if len(items) == BATCH or size >= BYTES:
@@ -214,7 +217,7 @@ async def _taken(channel: Channel, source: RabbitmqQueueSource, command: Command
         size += len(items[-1].body)
     first = min((one.due_ms for one in channel.kept.values() if one.due_ms), default=None)
     retry_s = max(0, first - now_ms) / 1000 if first is not None else None
-    return Deliveries(tuple(items), len(items) < len(found), retry_s)
+    return Deliveries(tuple(items), has_more or len(items) < len(found), retry_s)
 
 
 async def _claimed(channel: Channel, source: RabbitmqQueueSource, nonce: str, places: int) -> list[str]:
