@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import (
     changes,
+    claimed,
     deciding,
     families,
     hpas,
@@ -27,7 +28,10 @@ from bench import (
 from bench.figures import Figure
 from bench.report import ended
 
-PARTS = ("deciding", "changes", "starting", "pods", "push", "pushed", "rounds", "metered", "families", "hpas")
+PARTS = (
+    *("deciding", "changes", "starting", "pods", "push", "pushed", "claimed"),
+    *("rounds", "metered", "families", "hpas"),
+)
 DRY_WINDOW_S = 5.0
 
 
@@ -94,6 +98,12 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, Callable[[Path], list[
     if "pushed" in wanted:
         for name in options.pushed or pushed.SOURCES:
             plan.append((f"what {name} tells", partial(pushed.measure, name=name, pushes=options.pushes)))
+    if "claimed" in wanted:
+        plan.append(("claimed Jobs", partial(claimed.jobs, messages=20 if options.dry else claimed.MESSAGES)))
+        few = {"claims": 50, "window_s": DRY_WINDOW_S, "lease_s": 6}
+        size = few if options.dry else {"window_s": min(options.window, claimed.WINDOW_S)}
+        for name in claimed.HELD:
+            plan.append((f"claims of {name}", partial(claimed.held, name=name, **size)))
     if "rounds" in wanted:
         for size in options.triggers:
             plan.append((f"{size:,} triggers", partial(rounds.measure, triggers=size, **quiet)))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench import claimed
 from bench.families import FAMILIES, TRIGGERS, Family, figures
 from bench.load import VALUE, Load
 from bench.pod_networks import many_figures, traffic_figures
@@ -138,3 +140,55 @@ def test_a_pod_that_does_not_run_or_leaves_something_behind_breaks_its_bar(
 def test_traffic_that_is_lost_breaks_its_bar(found: Mapping[str, float], broken_bars: list[str]) -> None:
     figures = traffic_figures("Service", 3, 1_000, {**TRAFFIC_FOUND, **found})
     assert [one.name.partition(": ")[2] for one in figures if one.is_broken] == broken_bars
+
+
+JOBS_FOUND: Mapping[str, float] = {"jobs": 200, "dead": 0, "created_s": 1.0, "done_s": 2.0}
+SIZE = claimed.Size(claims=1_000, lease_s=30, window_s=30.0)
+HELD_FOUND: Mapping[str, float] = {
+    **dict.fromkeys(("lost", "failed"), 0),
+    "held": 1_000,
+    "renewed": 3_000,
+    "turns": 6,
+    "connections": 2,
+    "started_s": 5.0,
+    "cpu_s": 0.5,
+    "window_s": 30.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "broken_bars"),
+    [({}, []), ({"jobs": 199}, ["Jobs"]), ({"jobs": 201}, ["Jobs"]), ({"dead": 1}, ["dead letters"])],
+)
+def test_a_message_without_a_job_of_its_own_breaks_the_bar(
+    found: Mapping[str, float], broken_bars: list[str]
+) -> None:
+    figures = claimed.jobs_figures(200, {**JOBS_FOUND, **found})
+    assert [one.name for one in figures if one.is_broken] == broken_bars
+
+
+@pytest.mark.parametrize(
+    ("found", "broken_bars"),
+    [
+        ({}, []),
+        ({"held": 999, "lost": 1}, ["claims", "lost or failed"]),
+        ({"failed": 1}, ["lost or failed"]),
+        ({"renewed": 0}, ["renewals"]),
+        ({"renewed": 6_000}, ["renewals"]),
+        ({"turns": 3_000}, ["round trips"]),
+        ({"connections": 1_000}, ["connections"]),
+    ],
+)
+def test_claims_that_are_not_renewed_together_break_their_bars(
+    found: Mapping[str, float], broken_bars: list[str]
+) -> None:
+    figures = claimed.held_figures("redis", SIZE, {**HELD_FOUND, **found})
+    assert [one.name for one in figures if one.is_broken] == broken_bars
+
+
+@pytest.mark.real
+def test_claims_are_measured_as_they_are_held(tmp_path: Path) -> None:
+    figures = claimed.held(tmp_path, "redis", claims=30, window_s=3.0, lease_s=3)
+    assert [str(one) for one in figures if one.is_broken] == []
+    (renewals,) = (one.value for one in figures if one.name == "renewals")
+    assert renewals >= 30
