@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import redis
 import yaml
 
 from parts.chart_cluster import NAMESPACE, RELEASE, ChartCluster
+from parts.chart_story import QUEUE, SHOP, Story, claimed_job, listening, scaled_job, scaled_object, workload
 from parts.charts import Object
 from parts.loopback import missing
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("chart")]
-SHOP = "shop"
-QUEUE = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: redis, labels: {app: redis}}
-spec:
-  selector: {matchLabels: {app: redis}}
-  template:
-    metadata: {labels: {app: redis}}
-    spec: {containers: [{name: redis, image: redis, ports: [{containerPort: 6379}]}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: redis}
-spec: {selector: {app: redis}, ports: [{port: 6379}]}
-"""
-
-
 METRICS = "external.metrics.k8s.io"
 # Rights whose occasion this story need not bring about, with that occasion.
 SELDOM = {
@@ -67,51 +48,6 @@ def rights(manifest: str) -> set[tuple[str, str, str, str]]:
     return found
 
 
-def workload(kind: str, name: str) -> Object:
-    labels = {"app": name}
-    template = {
-        "metadata": {"labels": labels},
-        "spec": {"containers": [{"name": "work", "image": "busybox"}]},
-    }
-    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
-    if kind == "StatefulSet":
-        spec["serviceName"] = name
-    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-
-
-def listening(name: str, length: int = 5) -> Object:
-    metadata = {"address": f"redis.{NAMESPACE}.svc:6379", "listName": name, "listLength": str(length)}
-    return {"type": "redis", "metadata": metadata}
-
-
-def scaled_object(name: str, kind: str, *triggers: Object, **more: Any) -> Object:
-    spec = {
-        "scaleTargetRef": {"name": name, "kind": kind, "apiVersion": "apps/v1"},
-        "pollingInterval": 1,
-        "cooldownPeriod": 1,
-        "maxReplicaCount": 4,
-        "triggers": list(triggers) or [listening(name)],
-        **more,
-    }
-    return {
-        "apiVersion": "keda.sh/v1alpha1",
-        "kind": "ScaledObject",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-
-
-def scaled_job(name: str, **more: Any) -> Object:
-    pod = {"restartPolicy": "Never", "containers": [{"name": "work", "image": "busybox"}]}
-    spec = {
-        "pollingInterval": 1,
-        "jobTargetRef": {"template": {"spec": pod}},
-        "triggers": [listening(name, 1)],
-        **more,
-    }
-    return {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledJob", "metadata": {"name": name}, "spec": spec}
-
-
 SECRET = f"""
 apiVersion: v1
 kind: Secret
@@ -135,34 +71,6 @@ def authenticated(name: str, kind: str) -> Object:
 def like(name: str) -> Object:
     """A trigger that counts the pods of a workload."""
     return {"type": "kubernetes-workload", "metadata": {"podSelector": f"app={name}", "value": "1"}}
-
-
-class Story:
-    """The cluster with the release, and the queue."""
-
-    def __init__(self, cluster: ChartCluster) -> None:
-        self.cluster = cluster
-
-    def queue(self) -> redis.Redis:
-        (pod,) = self.cluster.get("pods -l app=redis", NAMESPACE)["items"]
-        return redis.Redis(pod["status"]["podIP"], 6379)
-
-    def push(self, name: str, count: int) -> None:
-        self.queue().rpush(name, *(str(number) for number in range(count)))
-
-    def has(self, name: str, replicas: int, kind: str = "deployment", namespace: str = SHOP) -> bool:
-        return bool(self.cluster.get(f"{kind} {name}", namespace)["spec"]["replicas"] == replicas)
-
-    def is_ready(self, name: str, namespace: str = SHOP) -> bool:
-        found = self.cluster.get(name, namespace).get("status", {}).get("conditions", [])
-        return any((one["type"], one["status"]) == ("Ready", "True") for one in found)
-
-    def pods(self, app: str) -> set[str]:
-        items = self.cluster.get(f"pods -l app={app}", NAMESPACE)["items"]
-        return {one["metadata"]["uid"] for one in items}
-
-    def held(self, name: str, namespace: str = SHOP) -> bool:
-        return "finalizer.keda.sh" in (self.cluster.get(name, namespace)["metadata"].get("finalizers") or ())
 
 
 @pytest.fixture(scope="module")
@@ -272,14 +180,30 @@ def refused(cluster: ChartCluster) -> list[str]:
     return sorted({str(one) for one in found})
 
 
-def test_the_chart_gives_every_right_that_is_used_and_no_other(story: Story) -> None:
-    assert refused(story.cluster) == []
+def unused(cluster: ChartCluster) -> list[str]:
+    """Rights that the release has, and nobody has used."""
     used = {
         (one.account, one.group, "*" if one.group == METRICS else one.resource, one.verb)
-        for one in story.cluster.asked()
+        for one in cluster.asked()
     }
-    granted = rights(story.cluster.helm.run("get", "manifest", RELEASE, "-n", NAMESPACE))
-    assert sorted({" ".join(one) for one in granted - used} - SELDOM.keys()) == []
+    granted = rights(cluster.helm.run("get", "manifest", RELEASE, "-n", NAMESPACE))
+    return sorted({" ".join(one) for one in granted - used} - SELDOM.keys())
+
+
+def test_claims_that_nobody_has_allowed_are_told_and_take_nothing(story: Story) -> None:
+    cluster = story.cluster
+    story.queue().rpush("orders", "a", b"b\0")
+    cluster.apply(SHOP, claimed_job("orders"))
+    cluster.until("it is told", lambda: "--allow-claims" in cluster.kubectl("get", "events", "-n", SHOP))
+    said = cluster.kubectl("get", "events", "-n", SHOP)
+    assert f"(chart: claims.enabled, claims.namespaces) for {SHOP}" in said
+    assert (story.is_ready("scaledjob orders"), story.jobs("orders")) == (False, [])
+    assert (story.queue().llen("orders"), story.queue().keys("*orders*tidegate*")) == (2, [])
+
+
+def test_the_chart_gives_every_right_that_is_used_and_no_other(story: Story) -> None:
+    assert refused(story.cluster) == []
+    assert unused(story.cluster) == []
 
 
 def test_an_upgrade_leaves_replicas_as_they_are(story: Story) -> None:
@@ -287,11 +211,43 @@ def test_an_upgrade_leaves_replicas_as_they_are(story: Story) -> None:
     story.push("web", 20)
     cluster.until("it has four", lambda: story.has("web", 4))
     before = story.pods("keda-operator")
-    cluster.install({"logging": {"operator": {"level": "debug"}}})
+    claims = {"enabled": True, "namespaces": [SHOP]}
+    cluster.install({"logging": {"operator": {"level": "debug"}}, "claims": claims})
     cluster.until("others have taken over", lambda: not before & story.pods("keda-operator"))
     assert story.has("web", 4)
     story.queue().delete("web")
     cluster.until("the new operator works", lambda: story.has("web", 0))
+
+
+def test_claimed_jobs_run_with_what_the_chart_gives_for_them(story: Story) -> None:
+    cluster = story.cluster
+    cluster.until("each message has its Job", lambda: len(story.jobs("orders")) == 2)
+    assert story.queue().llen("orders") == 0
+    (secret,) = [
+        one for one in cluster.get("secrets", SHOP)["items"] if one["metadata"]["name"].startswith("orders-")
+    ]
+    with_file, plain = sorted(
+        (one["metadata"]["name"] for one in story.jobs("orders")),
+        key=lambda name: name not in str(secret["metadata"]["ownerReferences"]),
+    )
+    # The one is done, the other is deleted by hand: its message comes again, and its second Job is done.
+    story.succeeds(with_file)
+    cluster.kubectl("delete", "job", plain, "-n", SHOP, "--timeout=60s")
+    cluster.until("a second attempt", lambda: [attempt(one) for one in story.jobs("orders")] == ["2"])
+    story.succeeds(story.jobs("orders")[0]["metadata"]["name"])
+    cluster.until("both are acknowledged", lambda: not story.queue().keys("*orders*"))
+    cluster.kubectl("delete", "scaledjob", "orders", "-n", SHOP, "--timeout=60s")
+    cluster.until(
+        "nothing is left", lambda: not cluster.is_there("jobs -l scaledjob.keda.sh/name=orders", SHOP)
+    )
+    assert refused(cluster) == []
+    assert unused(cluster) == []
+    asked = {(one.verb, one.resource) for one in cluster.asked() if one.namespace == SHOP and one.code < 300}
+    assert {("patch", "jobs"), ("create", "secrets")} <= asked
+
+
+def attempt(job: Object) -> str:
+    return str(job["metadata"]["labels"]["tidegate.dev/attempt"])
 
 
 def test_an_uninstall_after_a_crash_leaves_work_and_holds_up_no_namespace(story: Story) -> None:
