@@ -11,6 +11,7 @@ from tidegate.base.errors import Malformed, TidegateError, Unreachable
 from tidegate.connections.adapter import Adapter
 from tidegate.kit.question import Question, Server
 from tidegate.measure.connection import Connection
+from tidegate.measure.defects import NEXT_STEP, unexpected
 
 log = logging.getLogger(__name__)
 
@@ -77,5 +78,4 @@ async def close(adapter: Adapter) -> None:
 def _defect(attempted: str, connection: Connection, error: Exception) -> Malformed:
     if connection.failure is None:
         log.error("connection failed unexpectedly", exc_info=error, extra={"server": connection.label})
-    answer = f"unexpected {type(error).__name__}"
-    return Malformed(attempted, on=connection.label, answer=answer, next_step="please report this defect")
+    return Malformed(attempted, on=connection.label, answer=unexpected(error), next_step=NEXT_STEP)

@@ -13,6 +13,7 @@ from tidegate.base.errors import Failure, TidegateError, sentence
 from tidegate.core.values import Reading
 from tidegate.kit.question import ASK, Question
 from tidegate.kit.scaler import Empty, Measured, Polled
+from tidegate.measure.defects import NEXT_STEP, unexpected
 from tidegate.measure.schedule import Seat
 
 TriggerKey = tuple[str, int]
@@ -202,11 +203,8 @@ class Run:
         """A defect of one scaler must not stop the others: it becomes the outcome."""
         self.coroutine.close()
         self.crash = error
-        answer = f"unexpected {type(error).__name__}"
-        # The error's own text may hold anything, a secret too: it goes to the log only.
-        self.outcome = Failure(
-            "Malformed", sentence("measure the trigger", "", answer, "please report this defect")
-        )
+        told = sentence("measure the trigger", "", unexpected(error), NEXT_STEP)
+        self.outcome = Failure("Malformed", told)
 
     def _next_questions(self, answers: tuple[Any, ...] | None) -> tuple[Question, ...]:
         """The next questions; none when the measurement has ended with an outcome."""

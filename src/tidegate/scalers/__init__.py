@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+from collections.abc import Callable
 
 from tidegate.kit.scaler import Scaler
 
@@ -21,6 +22,7 @@ ALIASES = {"azureeventhub": "azure-eventhub", "azurestoragequeue": "azure-queue"
 
 _brought: dict[str, type[Scaler]] = {}
 _missing: dict[str, str] = {}
+_elsewhere: list[Callable[[str], str]] = []
 
 
 def find(trigger_type: str) -> type[Scaler] | None:
@@ -56,14 +58,19 @@ def miss(trigger_type: str, why: str) -> None:
     _missing[trigger_type] = why
 
 
+def look_elsewhere(why: Callable[[str], str]) -> None:
+    """`why` says of a type that is none here where there would be one, "" where there is none either."""
+    _elsewhere[:] = [why]
+
+
 def is_brought(trigger_type: str) -> bool:
     """Whether another package reads it: what its code does in our place is guarded."""
     return trigger_type in _brought
 
 
 def why_missing(trigger_type: str) -> str:
-    """Why a type that was to be brought is not there; "" for any other."""
-    return _missing.get(trigger_type, "")
+    """Why a type that was to be brought, or might be, is not there; "" for any other."""
+    return _missing.get(trigger_type) or next((why(trigger_type) for why in _elsewhere), "")
 
 
 def is_built_in(trigger_type: str) -> bool:
@@ -75,6 +82,7 @@ def send_back() -> None:
     """Forget all types of other packages."""
     _brought.clear()
     _missing.clear()
+    _elsewhere.clear()
 
 
 def prose_of(kind: type[Scaler]) -> str:

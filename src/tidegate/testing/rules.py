@@ -73,7 +73,8 @@ def the_example_uses_no_key_that_nothing_reads(sheet: Sheet) -> None:
 def a_missing_required_setting_is_named(sheet: Sheet) -> None:
     for one in settings_of(sheet.kind):
         if one.is_required:
-            rest = {key: text for key, text in sheet.metadata.items() if key not in one.setting.names}
+            written = {name + end for name in one.setting.names for end in ("", reading.FROM_ENV)}
+            rest = {key: text for key, text in sheet.metadata.items() if key not in written}
             auth = {key: text for key, text in sheet.auth.items() if key not in one.setting.names}
             problems = sheet.build(rest, auth=auth)
             assert one.name in {problem.path for problem in problems}

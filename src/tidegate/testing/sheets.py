@@ -29,7 +29,7 @@ class Sample:
 
     `may_be_negative`: a plain -1 is an answer like any other. `is_active` is what the scaler itself says.
     `zeros` are strange answers that are a 0 by a rule of their page. `auth` are texts of the example's
-    secrets that say more than a password.
+    parameters, and of its variables by their names, that say more than a password.
     """
 
     answer: Callable[[Question], Any] = seven
@@ -50,6 +50,7 @@ class Sheet:
     auth: dict[str, str]
     metric_type: str | None = None
     sample: Sample = Sample()
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def build(
         self, metadata: dict[str, str] | None = None, *, auth: dict[str, str] | None = None, **scope: Any
@@ -57,7 +58,7 @@ class Sheet:
         """The scaler of these texts, by default the example's; or all `Problem`s that they have."""
         metadata = self.metadata if metadata is None else metadata
         trigger = Trigger(type=self.trigger_type, metadata=metadata, metric_type=self.metric_type)
-        sources = Sources(metadata, {}, self.auth if auth is None else auth)
+        sources = Sources(metadata, self.env, self.auth if auth is None else auth)
         return reading.build(self.kind, trigger, sources, Scope("shop", **scope))
 
     def scaler(self) -> Any:
@@ -89,4 +90,6 @@ def sheet_of(kind: type[Scaler], trigger_type: str, sample: Sample | None = None
     ]
     auth = {parameter: f"{SECRET}-{parameter}" for parameter in parameters}
     auth |= {parameter: text for parameter, text in sample.auth.items() if parameter in auth}
-    return Sheet(trigger_type, kind, trigger["metadata"], auth, trigger.get("metricType"), sample)
+    variables = [text for key, text in trigger["metadata"].items() if key.endswith(reading.FROM_ENV)]
+    env = {name: sample.auth.get(name, f"{SECRET}-{name}") for name in variables}
+    return Sheet(trigger_type, kind, trigger["metadata"], auth, trigger.get("metricType"), sample, env)

@@ -20,6 +20,8 @@ from tidegate.cli.extensions.skeleton_files import skeleton
 from tidegate.connections import pool
 from tidegate.kit.reading import Sources
 from tidegate.review.manifest import review
+from tidegate.testing import Sample, sheet_of
+from tidegate.testing.rules import rules_for
 
 OBJECT = """
 apiVersion: keda.sh/v1alpha1
@@ -70,7 +72,10 @@ def test_no_command_imports_what_is_not_allowed(packages: Packages) -> None:
     packages.install("acme", GOOD + LEAVES_A_TRACE)
     for command in ("validate", "poll"):
         done = packages.run(command, "object.yaml")
-        assert "no scaler found for type: things" in done.stdout + done.stderr
+        told = (
+            "no scaler found for type: things; acme 1.0 would bring it: allow it with --allow-triggers things"
+        )
+        assert told in done.stdout + done.stderr
     packages.run("triggers")
     packages.run("triggers", "things")
     assert not (packages.folder / "imported").exists()
@@ -105,8 +110,16 @@ def test_names_that_cannot_be_are_refused_at_the_start_all_at_once(packages: Pac
     ("module", "told"),
     [
         (GOOD.replace('TIDEGATE_API = "1.0"\n', ""), "does not say for which API"),
-        (GOOD.replace('"1.0"', '"1.9"', 1), "written for API 1.9, and this is 1.0"),
-        (GOOD.replace('"1.0"', '"2.0"', 1), "written for API 2.0, and this is 1.0"),
+        (GOOD.replace('"1.0"', "1.0", 1), "its TIDEGATE_API is 1.0, and not a text such as"),
+        (
+            GOOD.replace('"1.0"', '"1.9"', 1),
+            "written for API 1.9, and this is 1.1: it needs a newer Tidegate",
+        ),
+        (
+            GOOD.replace('"1.0"', '"2.0"', 1),
+            "written for API 2.0, and this is 1.1: it needs a newer Tidegate",
+        ),
+        (GOOD.replace('"1.0"', '"0.9"', 1), "and this is 1.1: look for a newer version of the package"),
         (GOOD.replace('types = ("things",)', 'types = ("thing",)'), '"things" (found: thing)'),
         (GOOD.replace("@declared\n", ""), "not decorated with @declared"),
         ("raise RuntimeError('no')\n", "importing acme failed: RuntimeError: no"),
@@ -123,6 +136,26 @@ def test_what_is_wrong_with_a_package_costs_only_its_type(here: Packages, module
     (wrong,) = problems()
     assert wrong.startswith("spec.triggers[0].type: no scaler found for type: things; acme 1.0: ")
     assert told in wrong
+
+
+def test_an_example_that_takes_its_secret_from_a_variable_keeps_the_contract(here: Packages) -> None:
+    sources = "secret=True, sources=(AUTHENTICATION, ENVIRONMENT))"
+    module = GOOD.replace("    place: shelf", "    placeFromEnv: THE_PLACE").replace(
+        'doc="Where.")', 'doc="Where.", ' + sources
+    )
+    module = module.replace("import declared", "import AUTHENTICATION, ENVIRONMENT, declared")
+    here.install(
+        "acme",
+        module.replace(
+            "    place: str\n\n\n@declared", "    place: str = field(repr=False)\n\n\n@declared"
+        ).replace("import dataclass", "import dataclass, field"),
+    )
+    assert load(["things"]) == ()
+    kind = scalers.find("things")
+    assert kind is not None
+    for rule in rules_for(kind):
+        rule(sheet_of(kind, "things"))
+    assert sheet_of(kind, "things", Sample(auth={"THE_PLACE": "attic"})).scaler().place == "attic"
 
 
 def test_an_import_that_does_not_end_is_given_up(here: Packages) -> None:

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from tidegate import scalers
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 VARIABLE = "TIDEGATE_ALLOW_TRIGGERS"
@@ -29,9 +31,20 @@ def allowing(command: Command) -> Command:
 
 def _allow(ctx: click.Context, _: click.Parameter, given: tuple[str, ...]) -> None:
     names = list(dict.fromkeys(name.strip() for text in given for name in text.split(",") if name.strip()))
-    if not names or ctx.resilient_parsing:
+    if ctx.resilient_parsing:
+        return
+    scalers.look_elsewhere(_not_allowed)
+    if not names:
         return
     from tidegate.cli.extensions.loading import load
 
     for line in load(names):
         click.echo(line, err=True)
+
+
+def _not_allowed(trigger_type: str) -> str:
+    """Of a type that an installed package would bring: that it would, and how."""
+    from tidegate.cli.extensions.loading import offered
+
+    packages = " and ".join(one.package for one in offered() if one.trigger_type == trigger_type)
+    return f"{packages} would bring it: allow it with --allow-triggers {trigger_type}" if packages else ""

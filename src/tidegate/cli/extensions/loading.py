@@ -113,10 +113,14 @@ def _check_api(written_for: Any) -> None:
     mine = _API.fullmatch(kit.API)
     theirs = _API.fullmatch(written_for) if isinstance(written_for, str) else None
     assert mine is not None
-    if theirs is None:
+    if written_for is None:
         raise Broken(f'its module does not say for which API it was written (TIDEGATE_API = "{kit.API}")')
+    if theirs is None:
+        raise Broken(f'its TIDEGATE_API is {written_for!r}, and not a text such as "{kit.API}"')
     if theirs[1] != mine[1] or int(theirs[2]) > int(mine[2]):
-        raise Broken(f"it was written for API {written_for}, and this is {kit.API}")
+        is_newer = tuple(map(int, theirs.groups())) > tuple(map(int, mine.groups()))
+        step = "it needs a newer Tidegate" if is_newer else "look for a newer version of the package"
+        raise Broken(f"it was written for API {written_for}, and this is {kit.API}: {step}")
 
 
 def _bring_connections(point: EntryPoint, within_s: float) -> None:
