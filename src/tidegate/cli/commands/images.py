@@ -197,7 +197,14 @@ def _built(
     from tidegate.local.nodes.images import dockerfile as reader
     from tidegate.local.nodes.images.machine_python import cache_of, find_python
 
-    recipe = reader.read(dockerfile.read_text("utf-8"), str(dockerfile), given, target)
+    try:
+        text = dockerfile.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        answer = f"it is not UTF-8 (byte {error.start})"
+        raise Misconfigured(
+            "read the Dockerfile", on=str(dockerfile), answer=answer, next_step="save it as UTF-8"
+        ) from None
+    recipe = reader.read(text, str(dockerfile), given, target)
     base = _images(data_dir).entry(recipe.base)
     python = find_python(os.environ, cache_of(os.environ)).program or sys.executable
     build.entry(image, recipe, base, ())  # what is missing is told before anything is made

@@ -78,6 +78,36 @@ def test_folders_are_made_and_files_made_runnable(context: Path, tmp_path: Path)
         made(context, tmp_path / "image", "RUN chmod +x /usr/bin/env", 'CMD ["x"]')
 
 
+def test_links_that_were_copied_lead_to_places_of_the_image_alone(context: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "main.py").write_text("mine")
+    links = context / "links"
+    links.mkdir()
+    (links / "out").symlink_to(victim)
+    (links / "up").symlink_to("../" * 20 + "etc")
+    lines = ["COPY links /acme", "COPY main.py /acme/out/main.py", "COPY main.py /acme/up/"]
+    made(context, tmp_path / "image", *lines, "RUN mkdir -p /acme/out/made", 'CMD ["x"]')
+    assert [one.name for one in victim.iterdir()] == ["main.py"]
+    assert (victim / "main.py").read_text() == "mine"
+    inside = tmp_path / "image" / str(victim).lstrip("/")
+    assert sorted(one.name for one in inside.iterdir()) == ["made", "main.py"]
+    assert (tmp_path / "image" / "etc" / "main.py").exists()
+    (links / "round").symlink_to("round")
+    with pytest.raises(Misconfigured, match="they lead in circles"):
+        made(context, tmp_path / "image", "COPY links /acme", "COPY main.py /acme/round/a", 'CMD ["x"]')
+
+
+def test_a_base_that_was_added_keeps_its_files_under_another_entrypoint(
+    context: Path, tmp_path: Path
+) -> None:
+    base = made(context, tmp_path / "base", "ENV A=1", "COPY main.py /acme/", 'CMD ["x"]')
+    row = made(context, tmp_path / "image", 'ENTRYPOINT ["python", "/acme/main.py"]', base=base)
+    assert (row.files, row.env, row.default) == (base.files, {"A": "1"}, ())
+    cleared = made(context, tmp_path / "image", "ENTRYPOINT []", "CMD []", base=base)
+    assert (cleared.command, cleared.default, cleared.files) == ((), (), base.files)
+
+
 def test_a_failing_pip_says_its_line_and_its_words(context: Path, tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"(?s)of line 2 .*requirement no-such-thing"):
         made(context, tmp_path / "image", "RUN pip install --no-index no-such-thing", 'CMD ["x"]')

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tidegate.base.errors import Misconfigured
-from tidegate.local.nodes.images.dockerfile import Copy, Folders, Pip, Recipe, Runnable, expand, read
+from tidegate.local.nodes.images.dockerfile import Copy, Folders, Pip, Recipe, Runnable, read
+from tidegate.local.nodes.images.variables import expand
 
 
 def recipe(*lines: str, **arguments: str) -> Recipe:
@@ -83,7 +84,13 @@ CMD ["--verbose"]
         ("CMD", "CMD says nothing"),
         ("ENV A=1 B", "ENV: B has no value"),
         ("ENV A='1", "ENV cannot be read: No closing quotation"),
+        ("ENV A=${B%x}", "ENV cannot be read: ${B%… is not read"),
+        ("ENV A=${B:?who}", "ENV cannot be read: B: who"),
+        ("ENV A=${B", "ENV cannot be read: ${B… is not read"),
+        ("ENV =x", "ENV: =x has no name"),
         ("ARG TOKEN", "give one by --build-arg TOKEN="),
+        ("FROM $NOBODY", "FROM names no image"),
+        ("FROM --platform=linux/amd64", "FROM names no image"),
     ],
 )  # fmt: skip
 def test_what_is_not_read_is_refused_with_its_line(line: str, told: str) -> None:
@@ -114,6 +121,7 @@ def test_what_has_no_effect_is_told() -> None:
     [
         ('CMD ["a", "b c"]', ("a", "b c")),
         ("CMD a b c", ("/bin/sh", "-c", "a b c")),
+        ("CMD []", ()),
         ('CMD [a, "b"]', ("/bin/sh", "-c", '[a, "b"]')),
     ],
 )
@@ -129,6 +137,10 @@ def test_a_command_has_two_forms(line: str, words: tuple[str, ...]) -> None:
         ("${A-x}[${E-x}]${N-x}", "1[]x"),
         ("${A:+x}[${E:+x}][${N:+x}]", "x[][]"),
         ("$N\\$A", "$A"),
+        ("${N:-${A}}${N:-${E:-y}}", "1y"),
+        ("${A:-${N}}", "1"),
+        ("${A:?no}", "1"),
+        ("$ 1$", "$ 1$"),
     ],
 )
 def test_variables_are_put_in(text: str, expected: str) -> None:
@@ -198,3 +210,28 @@ def test_folders_are_made_and_copied_files_made_runnable() -> None:
     assert found.steps == [
         Folders(3, ("/srv/logs", "/data")), Runnable(3, ("/srv/start.sh",)), Folders(4, ("/srv/a",))
     ]  # fmt: skip
+
+
+def test_words_of_env_are_read_with_their_quotes() -> None:
+    line = """ENV A='$B' C="$V;  \\"$V\\"" D=\\$V E=${V} F=a\\ b G="it's" """
+    found = recipe("ENV V='a  b'", line, 'ENV OLD  "one word"', "ENV EMPTY=''").env
+    assert found == {
+        "V": "a  b", "A": "$B", "C": 'a  b;  "a  b"', "D": "$V", "E": "a  b", "F": "a b", "G": "it's",
+        "OLD": "one word", "EMPTY": "",
+    }  # fmt: skip
+
+
+def test_an_argument_before_from_is_known_to_a_stage_that_names_it_again() -> None:
+    text = "ARG V=3.11\nFROM python:$V\nARG V\nARG W=w$V\nENV A=$V B=$W\n"
+    assert read(text, "x").env == {"A": "3.11", "B": "w3.11"}
+    assert read(text, "x", {"V": "3.12"}).env == {"A": "3.12", "B": "w3.12"}
+
+
+def test_an_empty_list_takes_back_what_the_base_runs() -> None:
+    assert recipe("ENTRYPOINT []", "CMD []").entrypoint == ()
+    assert recipe("ENV A=1").entrypoint is None
+    assert recipe("ENV A=1").command is None
+
+
+def test_the_mark_of_an_editor_before_the_first_word_is_no_part_of_it() -> None:
+    assert read("\ufeffFROM a\r\nCMD b\r\n", "x").command == ("/bin/sh", "-c", "b")

@@ -21,6 +21,7 @@ from tidegate.local.nodes.images.table import Entry, File
 
 PREFIX = "/opt/tidegate-image"
 """Where packages of pip are in the container."""
+_MOST_LINKS = 40
 
 
 def build(
@@ -60,21 +61,29 @@ def entry(name: str, recipe: Recipe, base: Entry | None, files: Iterable[File]) 
     `Misconfigured` where there is nothing of either.
     """
     under = base or Entry(())
-    if recipe.entrypoint:
-        under = Entry((), command=recipe.entrypoint)
+    if recipe.entrypoint is not None:
+        # What the base runs is forgotten. Its files and variables stay; those of our entrypoints are its.
+        kept = Entry(()) if under.entrypoint else under
+        under = replace(
+            Entry((), command=recipe.entrypoint),
+            env=kept.env,
+            working_dir=kept.working_dir,
+            path=kept.path,
+            files=kept.files,
+        )
     files = tuple(files)
     env = {**under.env, **{name: value for name, value in recipe.env.items() if name != "PATH"}}
     path = [one for one in recipe.env.get("PATH", "").split(":") if one]
     path += _installed(files, "bin")
     if site := _installed(files, "site-packages", "dist-packages"):
         env["PYTHONPATH"] = ":".join(filter(None, [env.get("PYTHONPATH"), *site]))
-    if not (under.command or recipe.command or under.default or recipe.steps):
+    if not (under.command or recipe.command or under.default or under.files or recipe.steps):
         answer = f"neither CMD nor ENTRYPOINT says what runs, and what {recipe.base} runs is not known"
         raise Misconfigured("read the Dockerfile", on=name, answer=answer)
     return replace(
         under,
         images=(name,) if ":" in name.rpartition("/")[2] else (name, f"{name}:*"),
-        default=recipe.command or under.default,
+        default=under.default if recipe.command is None else recipe.command,
         env=env,
         working_dir=recipe.working_dir if recipe.working_dir != "/" else under.working_dir,
         path=(*path, *under.path),
@@ -90,24 +99,42 @@ def own_folder(images: Path, name: str) -> Path:
 
 
 def _below(root: Path, place: str) -> Path:
-    return root / place.lstrip("/")
+    """Where a place of the image lies: links that were copied lead to places of the image, too."""
+    found, left, hops = root, [*reversed(place.split("/"))], 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            found = found if found == root else found.parent
+        elif part not in ("", "."):
+            found /= part
+        if found != root and found.is_symlink():
+            hops += 1
+            if hops > _MOST_LINKS:
+                raise Misconfigured("follow the links of the image", on=place, answer="they lead in circles")
+            link = os.readlink(found)
+            found = root if link.startswith("/") else found.parent
+            left += reversed(link.split("/"))
+    return found
 
 
 def _copy(step: Copy, context: Path, root: Path, ignored: Callable[[Path], bool]) -> None:
     found = [one for source in step.sources for one in _sources(step, context, source) if not ignored(one)]
-    target = _below(root, step.target)
     is_folder = step.target.endswith("/") or len(found) > 1
     for source in found:
         if source.is_dir():
-            target.mkdir(parents=True, exist_ok=True)
+            _below(root, step.target).mkdir(parents=True, exist_ok=True)
             for inner in sorted(source.rglob("*")):
                 if not ignored(inner) and (inner.is_symlink() or not inner.is_dir()):
-                    _place(inner, target / inner.relative_to(source))
+                    _place(inner, root, f"{step.target}/{inner.relative_to(source)}")
+        elif is_folder or _below(root, step.target).is_dir():
+            _place(source, root, f"{step.target}/{source.name}")
         else:
-            _place(source, target / source.name if is_folder or target.is_dir() else target)
+            _place(source, root, step.target)
 
 
-def _place(source: Path, target: Path) -> None:
+def _place(source: Path, root: Path, place: str) -> None:
+    folder, _, name = place.rstrip("/").rpartition("/")
+    target = _below(root, folder) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_symlink() or target.exists():
         target.unlink()

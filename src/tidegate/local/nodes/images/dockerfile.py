@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 
 from tidegate.base.errors import Misconfigured
 from tidegate.local.nodes.images.left_out import left_out
+from tidegate.local.nodes.images.variables import expand, resolve, split
 
 ESCAPE = re.compile(r"\s*#\s*escape\s*=\s*(\\|`)\s*$", re.IGNORECASE)
-VARIABLE = re.compile(r"\\\$|\$(?:\{(\w+)(?:(:?[-+])([^}]*))?\}|(\w+))")
 # Where a line is not read.
 WAY_OUT = (
     "name what runs by `tidegate images add IMAGE -- COMMAND`, or leave such lines out of a copy "
@@ -84,14 +84,15 @@ Step = Copy | Pip | Folders | Runnable
 
 @dataclass(slots=True)
 class Recipe:
-    """One stage, with all of the stages that it is built on."""
+    """One stage, with all of the stages that it is built on. `entrypoint` and `command` None: nothing is said
+    of them; (): what the base runs is taken back."""
 
     base: str = ""
     steps: list[Step] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     working_dir: str = "/"
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
     notices: list[str] = field(default_factory=list)
 
 
@@ -114,7 +115,7 @@ def read(text: str, where: str, arguments: Mapping[str, str] | None = None, targ
 def instructions(text: str) -> Iterator[tuple[int, str, str]]:
     """Line number, name in capitals and the rest of each instruction; continued lines are joined."""
     escape, is_first, begun, parts = "\\", True, 0, list[str]()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         directive = ESCAPE.match(line) if is_first else None
         is_first = is_first and line.lstrip().startswith("#")
         escape = directive[1] if directive else escape
@@ -134,21 +135,6 @@ def instructions(text: str) -> Iterator[tuple[int, str, str]]:
 def _instruction(number: int, parts: list[str]) -> tuple[int, str, str]:
     name, _, rest = " ".join(part.strip() for part in parts).strip().partition(" ")
     return number, name.upper(), rest.strip()
-
-
-def expand(text: str, values: Mapping[str, str]) -> str:
-    """`text` with `$NAME`, `${NAME}`, `${NAME:-else}` and `${NAME:+then}`; what has no value is empty."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[0] == "\\$":
-            return "$"
-        found, sign, other = values.get(match[1] or match[4]), match[2] or "", match[3]
-        is_set = bool(found) if sign.startswith(":") else found is not None
-        if sign.endswith("-"):
-            return (found or "") if is_set else other
-        return (other if is_set else "") if sign else (found or "")
-
-    return VARIABLE.sub(value, text)
 
 
 def _commands(line: str) -> list[list[str]]:
@@ -220,7 +206,12 @@ class _Reader:
         self._stage.problems.append(f"line {number}: {why}")
 
     def _from(self, number: int, rest: str) -> None:
-        words = [word for word in expand(rest, self._first.values).split() if not word.startswith("--")]
+        words = [resolve(one, self._first.values) for one in split(rest) if not one.startswith("--")]
+        if not words or not words[0]:
+            # All that follows is of a stage that nothing is known of.
+            self._stage = _Stage(problems=[*self._first.problems, f"line {number}: FROM names no image"])
+            self._stages.append(self._stage)
+            return
         base, name = words[0], words[2].lower() if len(words) == 3 and words[1].upper() == "AS" else ""
         under = next((one for one in reversed(self._stages) if one.name and one.name == base.lower()), None)
         if under is not None:
@@ -231,31 +222,34 @@ class _Reader:
         self._stages.append(self._stage)
 
     def _arg(self, number: int, rest: str) -> None:
-        for word in shlex.split(rest):
+        for word in split(rest):
             name, equals, default = word.partition("=")
-            if not equals and name not in self._arguments:
+            if not equals and name not in self._arguments and name not in self._first.values:
                 self._refuse(number, f"ARG {name} has no value: give one by --build-arg {name}=…")
-            self._stage.values[name] = self._arguments.get(name, self._expanded(default))
+            # Named again in a stage it has the value that stands before the first FROM.
+            value = self._expanded(default) if equals else self._first.values.get(name, "")
+            self._stage.values[name] = self._arguments.get(name, value)
 
     def _env(self, number: int, rest: str) -> None:
-        words = shlex.split(rest.replace("\\$", "\\\\$"))
+        words = split(rest)
         if "=" not in words[0]:
             words = [f"{words[0]}={rest.split(None, 1)[1] if len(words) > 1 else ''}"]
         found = dict(self._stage.values)
         for word in words:
             name, equals, value = word.partition("=")
-            if not equals:
-                return self._refuse(number, f"ENV: {word} has no value")
-            self._stage.recipe.env[name] = self._stage.values[name] = expand(value, found)
+            name = resolve(name, found)
+            if not equals or not name:
+                return self._refuse(number, f"ENV: {word} has no {'name' if equals else 'value'}")
+            self._stage.recipe.env[name] = self._stage.values[name] = resolve(value, found)
         return None
 
     def _workdir(self, _: int, rest: str) -> None:
-        place = posixpath.join(self._stage.recipe.working_dir, self._expanded(rest).strip("\"'"))
+        place = posixpath.join(self._stage.recipe.working_dir, self._expanded(rest))
         self._stage.recipe.working_dir = posixpath.normpath(place)
 
     def _copy(self, number: int, rest: str, name: str = "COPY") -> None:
         rest = self._flags(number, name, rest)
-        words = self._words(rest) or [self._expanded(word) for word in shlex.split(rest)]
+        words = [self._expanded(word) for word in self._words(rest) or split(rest)]
         if len(words) < 2:
             return self._refuse(number, f"{name} needs a source and a target")
         *sources, target = words
@@ -279,7 +273,7 @@ class _Reader:
 
     def _run(self, number: int, rest: str) -> None:
         rest = self._flags(number, "RUN", rest)
-        words = self._words(rest)
+        words = self._words(rest) or []
         line = shlex.join(words) if words else rest
         for part in _commands(line):
             is_plain = not any(SHELL_SIGNS.fullmatch(word) for word in part)
@@ -296,7 +290,8 @@ class _Reader:
         return None
 
     def _step(self, number: int, part: list[str]) -> Step | None:
-        words = [self._expanded(word) for word in part]
+        # The shell has taken the quotes off.
+        words = [expand(word, self._stage.values) for word in part]
         if PIP.match("\0".join(part)):
             return Pip(number, tuple(words[part.index("install") + 1 :]), self._stage.recipe.working_dir)
         makes = (
@@ -319,17 +314,18 @@ class _Reader:
         self._stage.recipe.command = self._line(rest)
 
     def _line(self, rest: str) -> tuple[str, ...]:
-        return tuple(self._words(rest) or ("/bin/sh", "-c", rest))
+        words = self._words(rest)
+        return ("/bin/sh", "-c", rest) if words is None else tuple(words)
 
-    def _words(self, rest: str) -> list[str]:
-        """The words of the JSON form, [] for the other one."""
+    def _words(self, rest: str) -> list[str] | None:
+        """The words of the JSON form, None for the other one."""
         if not rest.startswith("["):
-            return []
+            return None
         try:
             words = json.loads(rest)
-        except ValueError:
-            return []
-        return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else []
+        except (ValueError, RecursionError):
+            return None
+        return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
 
     def _flags(self, number: int, name: str, rest: str) -> str:
         while rest.startswith("--"):
@@ -342,4 +338,4 @@ class _Reader:
         return rest
 
     def _expanded(self, text: str) -> str:
-        return expand(text, self._stage.values)
+        return resolve(text, self._stage.values)
