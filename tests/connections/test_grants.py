@@ -152,5 +152,20 @@ def test_a_second_refusal_within_moments_brings_no_third() -> None:
     run(scenario)
 
 
+def test_keys_that_nobody_asks_for_any_more_are_forgotten_though_nothing_is_given() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        giver = Giver(life_s=100.0)
+        grants = Grants(giver)
+        for number in range(50):
+            grants.forget(f"key-{number}", await grants.get(f"key-{number}"))
+        giver.refuses = Denied("log in")
+        await asyncio.sleep(1000.0)
+        with pytest.raises(Denied):
+            await grants.get("other")
+        assert len(grants) == 1
+
+    run(scenario)
+
+
 def test_nothing_shows_what_was_given() -> None:
     assert "s3cret" not in repr(Granted("s3cret", 1.0))

@@ -521,6 +521,28 @@ async def test_while_the_token_server_is_away_the_old_token_serves_to_its_end(co
             assert await adapter.answer(ask(server, "/")) == [1]
 
 
+async def test_a_refusal_is_not_told_while_the_old_token_is_good(connect: Connect) -> None:
+    issued: list[str] = []
+    give = token_server(issued, life=4)
+
+    async def once(request: web.Request) -> web.StreamResponse:
+        refusal = web.json_response({"error": "invalid_client"}, status=401)
+        return refusal if issued else await give(request)
+
+    async with answering(once) as tokens, answering(says({"n": 1})) as fake:
+        server = HttpServer(fake.origin, client_of(tokens.origin))
+        adapter = connect(server)
+
+        async def ask_until(requests: int) -> None:
+            while len(tokens.requests) < requests:
+                assert await adapter.answer(ask(server, "/")) == [1]
+                await asyncio.sleep(0.05)
+
+        await asyncio.wait_for(ask_until(3), 20)  # one was given, the next refused twice: in header and form
+        assert await adapter.answer(ask(server, "/")) == [1]
+        assert {one.headers["Authorization"] for one in fake.requests} == {"Bearer token-0"}
+
+
 async def test_a_token_server_that_does_not_answer_is_named_and_not_the_other(connect: Connect) -> None:
     async with faults.silent() as silent, answering(says({"n": 1})) as fake:
         server = HttpServer(fake.origin, client_of(f"http://{silent.address}"), timeout_s=0.5)

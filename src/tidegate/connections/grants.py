@@ -50,14 +50,19 @@ class Grants(Generic[K, T]):
     is soon over is renewed while it is served; while that fails, it is served to its end.
     """
 
-    def __init__(self, fetch: Callable[[K], Awaitable[Granted[T]]]) -> None:
+    def __init__(self, fetch: Callable[[K], Awaitable[Granted[T]]], *, early_s: float = _EARLY_S) -> None:
         self._fetch = fetch
+        self._early_s = early_s
         self._held: dict[K, _Held[T]] = {}
         self._failures: dict[K, tuple[TidegateError, float]] = {}
         self._forgotten: dict[K, float] = {}
         self._fetching: dict[K, asyncio.Task[None]] = {}
         self.fetches = 0
         """How often `fetch` was called."""
+
+    def __len__(self) -> int:
+        """Keys of which anything is remembered."""
+        return len(self._held.keys() | self._failures.keys() | self._forgotten.keys() | self._fetching.keys())
 
     async def get(self, key: K) -> T:
         """A grant that is good now. Raises what `fetch` raised where there is none."""
@@ -132,15 +137,15 @@ class Grants(Generic[K, T]):
                 del self._held[key]
         else:
             self._failures.pop(key, None)
-            renew_s = max(granted.life_s / 2, granted.life_s - _EARLY_S)
-            self._drop_ended(started)
+            renew_s = max(granted.life_s / 2, granted.life_s - self._early_s)
             self._held[key] = _Held(granted.value, started + renew_s, started + granted.life_s)
         finally:
             self._fetching.pop(key, None)
+            self._drop_ended(clock(), key)
 
-    def _drop_ended(self, now: float) -> None:
-        """Keys that nobody asks for any more must not pile up."""
-        for key in [key for key, held in self._held.items() if now >= held.ends]:
+    def _drop_ended(self, now: float, asked: K) -> None:
+        """Keys that nobody asks for any more must not pile up, whether or not anything is given."""
+        for key in [key for key, held in self._held.items() if now >= held.ends and key != asked]:
             del self._held[key]
         for key in [key for key, (_, at) in self._failures.items() if now - at > 60 * _DENIED_S]:
             del self._failures[key]

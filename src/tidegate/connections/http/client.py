@@ -134,6 +134,9 @@ class HttpClient:
     async def close(self) -> None:
         """Safe when never used, and safe twice; a request afterwards opens anew."""
         session, self._session = self._session, None
+        tokens, self._tokens = self._tokens, None
+        if tokens is not None:
+            await tokens.close()
         if session is not None:
             await session.close()
             await asyncio.sleep(0)  # sockets are closed in the loop's next turn
@@ -262,6 +265,8 @@ class HttpClient:
                 self._traffic = self._traffic or Traffic()
                 at_home, self._elsewhere = await self._contexts()
                 self._session = session(self._surroundings, at_home, self.concurrency, self._traffic)
+                if self._tokens is not None:
+                    await self._tokens.close()
                 self._tokens = self._made_tokens(self._session)
             return self._session
 

@@ -13,6 +13,7 @@ from yarl import URL
 
 from tidegate.base.errors import Malformed, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.grants import Granted, Grants
 from tidegate.connections.http import failures
 from tidegate.connections.http.answer import Response, read_body
 from tidegate.connections.http.dialling import proxy
@@ -22,14 +23,9 @@ if TYPE_CHECKING:
     from tidegate.connections.http.dialling import Traffic
 
 _EARLY_S = 60.0
-"""A token is replaced this long before it ends, or after half of a shorter life."""
+"""Many token servers give a token for five minutes: renewed late, it spares them every second request."""
 
 _UNSAID_S = 300.0
-_REFUSED_S = 1.0
-"""For so long a failure answers everybody who waits: a batch asks for its token once."""
-
-_UNREACHED_S = 10.0
-"""While the old token serves, a token server that cannot be reached is asked again after so long."""
 
 _SHARE = 0.8
 """The share of an exchange's time that its token may take: then it is known who was late."""
@@ -54,7 +50,10 @@ _OF_NO_CLIENT = frozenset({"invalid_scope", "invalid_grant", "unsupported_grant_
 
 
 class Tokens:
-    """The token of one server's login. Fetched over the server's own session: the same limits and TLS."""
+    """The token of one server's login. Fetched over the server's own session: the same limits and TLS.
+
+    A token that is good serves to its end, whatever the token server says of the next.
+    """
 
     def __init__(
         self,
@@ -71,44 +70,22 @@ class Tokens:
         self._session = session
         self._traffic = traffic
         self._limit_s = timeout_s * _SHARE
-        self._lock = asyncio.Lock()
-        self._token = ""
-        self._until = self._ends = -math.inf
         self._is_in_form = False
-        self._failure: TidegateError | None = None
-        self._failed_at = -math.inf
+        self._grants: Grants[str, str] = Grants(self._fetched, early_s=_EARLY_S)
 
     async def token(self) -> str:
-        """A token that is valid for a while. Denied, Unreachable or Malformed where none is given.
-
-        While the token server cannot be reached, the old one serves to its end.
-        """
-        async with self._lock:
-            now = asyncio.get_running_loop().time()
-            if now >= self._until:
-                rest_s = _REFUSED_S if now >= self._ends else _UNREACHED_S
-                if self._failure is None or now - self._failed_at >= rest_s:
-                    await self._renew(now)
-                is_served = isinstance(self._failure, Unreachable) and now < self._ends
-                if self._failure is not None and not is_served:
-                    raise self._failure.with_traceback(None)
-            return self._token
+        """A token that is good now. Denied, Unreachable or Malformed where none is given."""
+        return await self._grants.get(self._oauth.token_url)
 
     def forget(self, token: str) -> None:
         """It was refused: the next request fetches another, if that has not been done already."""
-        if token == self._token:
-            self._until = self._ends = -math.inf
+        self._grants.forget(self._oauth.token_url, token)
 
-    async def _renew(self, now: float) -> None:
-        try:
-            self._token, life_s = await self._fetched()
-        except TidegateError as error:
-            self._failure, self._failed_at = error, asyncio.get_running_loop().time()
-            return
-        self._failure = None
-        self._until, self._ends = now + max(life_s / 2, life_s - _EARLY_S), now + life_s
+    async def close(self) -> None:
+        """Before the session is closed; safe twice."""
+        await self._grants.close()
 
-    async def _fetched(self) -> tuple[str, float]:
+    async def _fetched(self, _: str) -> Granted[str]:
         """Servers want the client in a header or in the form, with a secret or without: the header first."""
         try:
             async with asyncio.timeout(self._limit_s):
@@ -179,7 +156,7 @@ class Tokens:
         error = failures.refusal(response, request)
         return error if isinstance(error, Unreachable) else _unreadable(request, error.answer, response.body)
 
-    def _read(self, response: Response, request: HttpRequest) -> tuple[str, float]:
+    def _read(self, response: Response, request: HttpRequest) -> Granted[str]:
         try:
             read: Any = msgspec.json.decode(response.body)
             token, life = read["access_token"], read.get("expires_in", _UNSAID_S)
@@ -188,7 +165,7 @@ class Tokens:
             raise _unreadable(request, "the answer holds no token") from error
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise _unreadable(request, "the answer holds no token")
-        return token, life_s if math.isfinite(life_s) and life_s > 0 else _UNSAID_S
+        return Granted(token, life_s if math.isfinite(life_s) and life_s > 0 else _UNSAID_S)
 
 
 def _code(response: Response) -> str:

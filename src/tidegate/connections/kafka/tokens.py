@@ -46,7 +46,10 @@ class Tokens:
             self._tokens.forget(token)
 
     async def close(self) -> None:
-        session, self._session, self._tokens = self._session, None, None
+        session, self._session = self._session, None
+        tokens, self._tokens = self._tokens, None
+        if tokens is not None:
+            await tokens.close()
         if session is not None:
             await session.close()
 
