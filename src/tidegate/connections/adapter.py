@@ -16,8 +16,8 @@ from tidegate.kit.question import Question
 from tidegate.telemetry.metrics.http_traffic import HttpTraffic
 
 if TYPE_CHECKING:
+    from tidegate.connections.granting import Granting
     from tidegate.connections.grants import Granted
-    from tidegate.connections.identities import Identities
 
 Resolve = Callable[[str], str]
 
@@ -65,7 +65,7 @@ class Surroundings:
     tls: TlsPolicy = USUAL
     keeps_alive: bool = True
     http: HttpTraffic | None = None
-    identities: Identities | None = None
+    identities: Granting | None = None
     account_token: Callable[[str, str, str, int], Awaitable[Granted[str]]] | None = None
 
 

@@ -12,6 +12,7 @@ from tidegate.kit.systems.gcp import is_google
 from tidegate.kit.systems.http import HttpServer, bearer
 
 if TYPE_CHECKING:
+    from tidegate.connections.granting import Granting
     from tidegate.connections.identities import Identities
 
 
@@ -22,7 +23,7 @@ class HeldToken:
         assert server.login.token is not None
         self._server = server
         self._login = server.login.token
-        self._identities = surroundings.identities
+        self._identities: Granting | None = surroundings.identities
         self._own: Identities | None = None
         if self._identities is None and isinstance(self._login.identity, ServiceAccount):
             # Whoever has the key needs nobody who gives identities.
