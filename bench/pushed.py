@@ -51,6 +51,7 @@ class Source:
     annotations: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     objects: tuple[tuple[Resource, dict[str, Any]], ...] = ()
+    stop: Callable[[], Awaitable[None]] | None = None
 
 
 def _by(act: Callable[..., object], *given: Any) -> Act:
@@ -111,6 +112,46 @@ def _etcd(_folder: Path) -> Iterator[Source]:
 
 
 @contextmanager
+def _kafka(_folder: Path) -> Iterator[Source]:
+    from aiokafka import AIOKafkaProducer
+
+    from parts.kafka_server import KafkaBroker
+
+    with KafkaBroker() as broker:
+        asyncio.run(broker.create(work=1))
+        asyncio.run(broker.commit("workers", "work", 0))
+        sent = 0
+        producers: list[Any] = []
+
+        async def send() -> None:
+            nonlocal sent
+            if not producers:
+                producer: Any = AIOKafkaProducer
+                producers.append(producer(bootstrap_servers=broker.address))
+                await producers[0].start()
+            sent += 1
+            await producers[0].send_and_wait("work", b"x", partition=0)
+
+        async def take() -> None:
+            # A commit is not heard. The record that comes after it is, and counts as read.
+            await broker.commit("workers", "work", sent + 1)
+            await send()
+
+        async def stop() -> None:
+            for producer in producers:
+                await producer.stop()
+
+        metadata = {"bootstrapServers": broker.address, "consumerGroup": "workers", "topic": "work"}
+        yield Source(
+            {"type": "kafka", "metadata": {**metadata, "lagThreshold": "1"}},
+            lambda _: send(),
+            lambda _: take(),
+            {"tidegate.dev/listen": "work"},
+            stop=stop,
+        )
+
+
+@contextmanager
 def _kubernetes(_folder: Path) -> Iterator[Source]:
     def write(number: str) -> Act:
         return lambda client: client.patch(CONFIG_MAPS, "default", "work", {"data": {"n": number}})
@@ -128,6 +169,7 @@ SOURCES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "redis": _redis,
     "postgresql": _postgresql,
     "etcd": _etcd,
+    "kafka": _kafka,
     "kubernetes-resource": _kubernetes,
 }
 
@@ -194,6 +236,8 @@ async def _pushes(up: Up, source: Source, pushes: int) -> list[float]:
         following.cancel()
         await asyncio.wait([following])
         await client.close()
+        if source.stop is not None:
+            await source.stop()
     return waits
 
 

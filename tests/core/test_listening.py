@@ -19,6 +19,8 @@ NONE = (Listener("", "redis", False),)
         (" waiting = orders ,mail=Mail.Changed", TWO, ["", "orders", "Mail.Changed"]),
         ("mail=m", TWO, ["", "", "m"]),
         ("grün", ONE, ["", "grün"]),
+        ("o" * 63, ONE, ["", "o" * 63]),
+        ("o" * 249, (Listener("", "kafka", True, 249),), ["o" * 249]),
     ],
 )
 def test_a_channel_is_bound_to_its_trigger(

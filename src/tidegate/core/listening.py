@@ -17,16 +17,18 @@ LISTEN = "tidegate.dev/listen"
 _PATH = f"metadata.annotations.{LISTEN}"
 
 _CHANNEL = re.compile(r"[^\s,=\"\0]+")
-_MOST_BYTES = 63
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A trigger as the annotation may mean it; `can_listen`: its type's server has channels."""
+    """A trigger as the annotation may mean it; `can_listen`: its type's server has channels, whose names have
+    `longest` bytes at most.
+    """
 
     name: str
     type: str
     can_listen: bool
+    longest: int = 63
 
 
 def channel_of(annotations: Mapping[str, str] | None, listeners: Sequence[Listener], index: int) -> str:
@@ -55,10 +57,10 @@ def _read(
             wrong.append(
                 f'"{entry.strip()}" names no channel; write one, or trigger=channel with commas between'
             )
-        elif len(channel.encode()) > _MOST_BYTES:
-            wrong.append(f'"{channel}" is longer than a channel may be, {_MOST_BYTES} bytes')
         elif isinstance(place, str):
             wrong.append(place)
+        elif len(channel.encode()) > (longest := listeners[place].longest):
+            wrong.append(f'"{channel}" is longer than a channel may be, {longest} bytes')
         elif place in found:
             wrong.append(
                 f'"{entry.strip()}" is a second channel of trigger {place}; a trigger listens to one'

@@ -206,10 +206,12 @@ class Described(Polled):
 class Pushed(Polled):
     """Is polled as others are, and woken in between: its server can say when something has changed.
 
-    `has_channels`: it says so on a channel, which an annotation names (`scope.channel`).
+    `has_channels`: it says so on a channel, which an annotation names (`scope.channel`), of `longest_channel`
+    bytes at most.
     """
 
     has_channels: ClassVar[bool] = False
+    longest_channel: ClassVar[int] = 63
 
     def watch(self) -> Question | None:
         """What to keep open at the server (see `Watchable` in the connections); None: only poll."""

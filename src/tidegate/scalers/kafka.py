@@ -48,6 +48,9 @@ starts who commits, and all that it holds with `earliest`. Set the policy as you
 - Amazon MSK: `sasl: oauthbearer` with `saslTokenProvider: aws_msk_iam`, `tls: enable` and `awsRegion`; who
   asks is said as for every AWS trigger ([AWS identities](../authentication/aws.md)).
 - The addresses that the brokers advertise must be reachable; `bootstrapServers` are only asked first.
+- Between polls the lag is read as soon as records come into a topic that the annotation `tidegate.dev/listen`
+  names, at most once a second. That takes the right to read the topic, and brings some of its records along:
+  see [what it costs](../../pushes.md).
 
 Source: https://kafka.apache.org/protocol.html
 """

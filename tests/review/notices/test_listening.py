@@ -9,7 +9,7 @@ import pytest
 from tidegate.api.decode import decode
 from tidegate.api.scaledobject import ScaledObject
 from tidegate.kit.reading import Sources
-from tidegate.kit.systems.postgresql import PostgresqlChannel
+from tidegate.kit.systems.kafka import KafkaRecords
 from tidegate.review.manifest import review
 
 LISTEN = "tidegate.dev/listen"
@@ -25,6 +25,12 @@ def postgresql(name: str = "") -> dict[str, Any]:
     return {**one, "name": name} if name else one
 
 
+KAFKA = {
+    "type": "kafka",
+    "metadata": {"bootstrapServers": "kafka:9092", "consumerGroup": "shippers", "topic": "orders"},
+}
+
+
 def reviewed(listen: str, *triggers: dict[str, Any]) -> Any:
     manifest = {
         "apiVersion": "keda.sh/v1alpha1",
@@ -38,8 +44,8 @@ def reviewed(listen: str, *triggers: dict[str, Any]) -> Any:
 
 
 def channels(found: Any) -> list[str]:
-    watches = [getattr(plan.scaler, "watch", lambda: None)() for plan in found.triggers]
-    return [one.channel if isinstance(one, PostgresqlChannel) else "" for one in watches]
+    watches = [plan.scaler.watch() if hasattr(plan.scaler, "watch") else None for plan in found.triggers]
+    return [one.topic if isinstance(one, KafkaRecords) else getattr(one, "channel", "") for one in watches]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +54,8 @@ def channels(found: Any) -> list[str]:
         ("orders", (CRON, postgresql()), ["", "orders"]),
         ("b=mails, a=orders", (postgresql("a"), postgresql("b")), ["orders", "mails"]),
         ("b=mails", (postgresql("a"), postgresql("b")), ["", "mails"]),
+        ("orders", (CRON, KAFKA), ["", "orders"]),
+        ("a=mails", (KAFKA, postgresql("a")), ["", "mails"]),
     ],
 )
 def test_a_trigger_listens_to_its_channel(
@@ -75,3 +83,10 @@ def test_what_is_for_nobody_is_told_and_the_triggers_are_polled(
     assert set(channels(found)) == {""}
     (notice,) = (one for one in found.notices if one.path == f"metadata.annotations.{LISTEN}")
     assert words in notice.message
+
+
+def test_a_topic_that_the_trigger_does_not_measure_is_told() -> None:
+    found = reviewed("returns", KAFKA)
+    (notice,) = (one for one in found.notices if "listens" in one.message)
+    assert "topic returns, which it does not measure" in notice.message
+    assert channels(found) == ["returns"]

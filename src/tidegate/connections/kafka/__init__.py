@@ -2,7 +2,7 @@
 
 `wire.py` says which requests in which versions, `sasl.py`, `tokens.py` and `msk.py` how to log in,
 `link.py` is one connection, `cluster.py` knows who is who, `groups.py` turns questions into requests and
-answers.
+answers, `fetches.py` tells of records that come.
 """
 
 from __future__ import annotations

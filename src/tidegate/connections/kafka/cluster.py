@@ -55,6 +55,13 @@ class Cluster:
         """The brokers there are, by their numbers."""
         return tuple(self._brokers)
 
+    def address(self, node: int) -> Address:
+        """Where a broker is; `Stale` where there is none of this number just now."""
+        address = self._brokers.get(node)
+        if address is None:
+            raise Stale("ask", on=self.label, answer=f"broker {node} is not in the cluster just now")
+        return address
+
     def begin(self) -> None:
         """A new call: brokers that could not be reached are tried again."""
         self._dark = {}
@@ -89,10 +96,7 @@ class Cluster:
 
     async def ask(self, node: int, build: Build) -> list[Any]:
         """A broker's replies; raises the error that it, alone, is asked in vain with."""
-        address = self._brokers.get(node)
-        if address is None:
-            raise Stale("ask", on=self.label, answer=f"broker {node} is not in the cluster just now")
-        return await self._ask(address, build)
+        return await self._ask(self.address(node), build)
 
     # --- asking
 

@@ -12,22 +12,30 @@ broker has taken over in the meantime is asked for once more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tidegate.base.errors import Malformed, Misconfigured, TidegateError, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.feeds import Feed, Line
 from tidegate.connections.kafka import wire
 from tidegate.connections.kafka.cluster import Cluster, Topic
 from tidegate.connections.kafka.commits import Commits, read_commits
 from tidegate.connections.kafka.ends import Offsets, Partition, read_offsets
-from tidegate.connections.kafka.link import Dialling, Traffic
+from tidegate.connections.kafka.fetches import Fetches, look_up
+from tidegate.connections.kafka.link import Dialling, Link, Traffic
 from tidegate.connections.kafka.memory import Memory
 from tidegate.connections.kafka.refusals import Stale
 from tidegate.connections.kafka.tokens import Tokens
 from tidegate.kit.question import Question
-from tidegate.kit.systems.kafka import NOTHING_COMMITTED, GroupOffsets, KafkaServer, PartitionOffsets
+from tidegate.kit.systems.kafka import (
+    NOTHING_COMMITTED,
+    GroupOffsets,
+    KafkaRecords,
+    KafkaServer,
+    PartitionOffsets,
+)
 
 if TYPE_CHECKING:
     from tidegate.connections.kafka.msk import Iam
@@ -43,7 +51,7 @@ Answer = tuple[PartitionOffsets, ...] | TidegateError
 
 
 class GroupConnection:
-    """One connection per broker of `server`; opened by the first question."""
+    """One connection per broker of `server`, opened by the first question; one more where it is watched."""
 
     batch = 1000
     wake_gap_s = 0.25
@@ -60,6 +68,7 @@ class GroupConnection:
         self._lock = asyncio.Lock()
         self._tokens: Tokens | Iam | None = None
         self._of_groups: set[str] = set()
+        self._feed = Feed(self._open_line)
 
     @property
     def round_trips(self) -> int:
@@ -71,7 +80,18 @@ class GroupConnection:
         """Connections opened since the adapter was made."""
         return self.traffic.connections
 
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        """See `Watchable`: whether records come into a topic."""
+        if not isinstance(question, KafkaRecords):
+            raise Unsupported(f"watch {type(question).__name__}", on=question.server.label())
+        await self._feed.watch(question.topic, pushed)
+
+    def is_watching(self, question: Question) -> bool:
+        """Whether the brokers would tell of records."""
+        return isinstance(question, KafkaRecords) and self._feed.is_watching(question.topic)
+
     async def close(self) -> None:
+        await self._feed.close()
         await self.cluster.close()
         if self._tokens is not None:
             await self._tokens.close()
@@ -91,8 +111,7 @@ class GroupConnection:
         return [answers[one] if one in answers else _unknown(one) for one in questions]
 
     async def _answers(self, questions: Sequence[GroupOffsets]) -> dict[GroupOffsets, Answer]:
-        if self.cluster.dialling is None:
-            self.cluster.dialling = await self._dialling()
+        await self._ready()
         self.cluster.begin()
         answers = await self._round(questions)
         stale = [question for question, answer in answers.items() if isinstance(answer, Stale)]
@@ -102,6 +121,21 @@ class GroupConnection:
             with suppress(TidegateError):  # the others' answers stand, and theirs are failures already
                 answers |= await self._round(stale)
         return answers
+
+    async def _open_line(self) -> Line:
+        async def look(topics: Sequence[str]) -> tuple[Mapping[str, Topic], Offsets]:
+            async with self._lock:
+                return await look_up(self.cluster, topics)
+
+        async with self._lock:
+            dialling = await self._ready()
+        return Fetches(look, lambda node: Link(self.cluster.address(node), dialling), self._server.label())
+
+    async def _ready(self) -> Dialling:
+        """How brokers are reached. Misconfigured when the TLS parameters cannot be read."""
+        if self.cluster.dialling is None:
+            self.cluster.dialling = await self._dialling()
+        return self.cluster.dialling
 
     async def _dialling(self) -> Dialling:
         """Misconfigured when the TLS parameters cannot be read."""

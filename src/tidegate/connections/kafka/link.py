@@ -112,11 +112,14 @@ class Link:
                 await self._close()
                 raise
 
-    async def exchange(self, requests: Sequence[RequestStruct]) -> list[Any]:
-        """The reply to each request, all of them sent at once. The connection is closed where that fails."""
+    async def exchange(self, requests: Sequence[RequestStruct], *, patience_s: float = 0.0) -> list[Any]:
+        """The reply to each request, all of them sent at once. The connection is closed where that fails.
+
+        `patience_s` is how long the broker may wait before it answers.
+        """
         async with self._lock:
             try:
-                async with asyncio.timeout(self._dialling.around.timeout_s):
+                async with asyncio.timeout(self._dialling.around.timeout_s + patience_s):
                     return await self._exchange(requests)
             except (OSError, EOFError, TimeoutError) as error:
                 await self._close()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from aiokafka.protocol import admin, commit, coordination, metadata, offset
+from aiokafka.protocol import admin, commit, coordination, fetch, metadata, offset
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -256,7 +256,8 @@ OFFSET_FETCH = Kind(
     commit.OffsetFetchRequest_v3,
     commit.OffsetFetchRequest_v2,
 )
+FETCH = Kind("Fetch", fetch.FetchRequest_v4)
 DESCRIBE_GROUPS = Kind("DescribeGroups", admin.DescribeGroupsRequest_v1, admin.DescribeGroupsRequest_v0)
 DESCRIBE_CONSUMER_GROUPS = Kind("ConsumerGroupDescribe", ConsumerGroupDescribeRequest_v0)
 _KINDS = (API_VERSIONS, HANDSHAKE, AUTHENTICATE, METADATA, LIST_OFFSETS, FIND_COORDINATOR, OFFSET_FETCH)
-NAMES = {kind.api: kind.name for kind in (*_KINDS, DESCRIBE_GROUPS, DESCRIBE_CONSUMER_GROUPS)}
+NAMES = {kind.api: kind.name for kind in (*_KINDS, FETCH, DESCRIBE_GROUPS, DESCRIBE_CONSUMER_GROUPS)}

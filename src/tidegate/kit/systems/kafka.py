@@ -90,6 +90,14 @@ class PartitionOffsets(NamedTuple):
     unmoved_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class KafkaRecords:
+    """To be watched: whether records come into the topic."""
+
+    server: KafkaServer
+    topic: str
+
+
 def offsets(answer: Any, question: GroupOffsets) -> tuple[PartitionOffsets, ...]:
     """`answer` if it is what was asked for. Malformed when it is anything else."""
     if isinstance(answer, tuple) and all(isinstance(one, PartitionOffsets) for one in answer):

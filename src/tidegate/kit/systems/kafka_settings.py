@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from tidegate.base.addresses import split_address
 from tidegate.base.problems import Problem
 from tidegate.kit.identity import AwsKeys, AwsLogin, Identity, Provider, aws_identity
-from tidegate.kit.scaler import Measured, Polled
+from tidegate.kit.scaler import Measured, Pushed
 from tidegate.kit.settings import (
     AUTHENTICATION,
     ENVIRONMENT,
@@ -29,6 +29,7 @@ from tidegate.kit.systems.aws_keys import (
 )
 from tidegate.kit.systems.kafka import (
     GroupOffsets,
+    KafkaRecords,
     KafkaServer,
     LagRules,
     Mechanism,
@@ -54,21 +55,26 @@ SASL_DOC = "How to log in: `none`, `plaintext`, `scram_sha256`, `scram_sha512`, 
 
 COST = (
     "one metadata request, one ListOffsets per broker and, from Kafka 3.0 on, one OffsetFetch per "
-    "coordinator (before that one per group, sent together), over one connection per broker"
+    "coordinator (before that one per group, sent together), over one connection per broker; "
+    "one more to each broker that has a topic which is listened to"
 )
 TESTED_AGAINST = "Kafka 4.4 (real; one broker, and three)"
+
+LONGEST_TOPIC = 249
 
 PERSISTENT_SHARE = 0.9
 """A commit that stands still for this share of the polling interval has not moved since the last poll."""
 
 
 @declared
-class KafkaAccess(Polled):
+class KafkaAccess(Pushed):
     """The settings of both Kafka triggers; each subclass adds its own.
 
     `mechanisms` are the values of `sasl` as KEDA writes them, without `none`.
     """
 
+    has_channels: ClassVar[bool] = True
+    longest_channel: ClassVar[int] = LONGEST_TOPIC
     mechanisms: ClassVar[tuple[str, ...]] = ()
     iam_mechanism: ClassVar[Mechanism] = "AWS_MSK_IAM"
     identities: ClassVar[tuple[Provider, ...]] = ("aws", "aws-eks")
@@ -177,6 +183,10 @@ class KafkaAccess(Polled):
             ensure_even=self.ensure_even_distribution,
         )
 
+    def watch(self) -> KafkaRecords | None:
+        """The topic that an annotation names."""
+        return KafkaRecords(self.server(), self.scope.channel) if self.scope.channel else None
+
     def question(self, *, of_members: bool = False) -> GroupOffsets:
         return GroupOffsets(
             self.server(),
@@ -278,6 +288,9 @@ class KafkaAccess(Polled):
                 yield Problem(name, f"no {name} given", REQUIRED)
 
     def notices(self) -> Iterator[Problem]:
+        topic = self.scope.channel
+        if topic and self.topics() and topic not in self.topics():
+            yield Problem("topic", f"the trigger listens to topic {topic}, which it does not measure")
         name = self.sasl_name()
         if name in MECHANISMS and self.written_sasl() != name:
             yield Problem("sasl", f"the proper spelling of this mechanism is {name}")

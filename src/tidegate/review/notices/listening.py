@@ -27,6 +27,8 @@ def _listeners(object: ScaledObject | ScaledJob) -> tuple[Listener, ...]:
     found = []
     for one in object.spec.triggers:
         kind = scalers.find(one.type)
-        has_channels = kind is not None and issubclass(kind, Pushed) and kind.has_channels
-        found.append(Listener(one.name or "", one.type, has_channels))
+        if kind is not None and issubclass(kind, Pushed) and kind.has_channels:
+            found.append(Listener(one.name or "", one.type, True, kind.longest_channel))
+        else:
+            found.append(Listener(one.name or "", one.type, False))
     return tuple(found)
