@@ -80,8 +80,8 @@ def _key() -> str:
     return made.private_bytes(*how).decode()
 
 
-# These are asked over the autoscaler's own connection to Kubernetes.
-NOT_DIALLED = {"kubernetes", "service_accounts"}
+# Two are asked over the autoscaler's own connection to Kubernetes; the clients' port of NATS is claimed from.
+NOT_DIALLED = {"kubernetes", "service_accounts", "nats"}
 
 QUESTIONS: dict[str, Callable[[str, int], Question]] = {
     "azure_explorer": lambda host, port: ExplorerQuery(ExplorerServer(f"http://{host}:{port}"), "db", "T"),

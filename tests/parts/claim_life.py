@@ -94,6 +94,7 @@ class Life:
             return Mortal(connected(server, surroundings), self.fate)
 
         self.broker = Broker(Writers(Surroundings(timeout_s=5.0), mortal), SystemClock())
+        self.source.lasts(self.lease_s)
         self.state = ClaimState(self.source.source(self.address))
 
     async def dies(self) -> None:

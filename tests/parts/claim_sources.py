@@ -10,8 +10,10 @@ from typing import Any, Protocol
 from urllib.error import HTTPError
 from xml.etree import ElementTree
 
+from parts.asked_leases import AskedLeases
 from parts.azurite_server import Azurite
 from parts.claimed_rows import rows
+from parts.nats_consumer import nats_consumer
 from parts.rabbitmq_server import RabbitmqServer
 from parts.redis_servers import RedisProcess, starting
 from parts.server_process import Servers
@@ -30,18 +32,22 @@ class ClaimSource(Protocol):
     `port` is the server's. `keeps_leases`: a lease ends by itself, and another holder may take the message;
     where it does not, what is held ends with the connection. `is_behind_proxy`: who is told a proxy's address
     asks nobody else. `gives_receipts`: identity and receipt are all
-    that it knows of a claim: no list of what is held, no count of ended Jobs. `shortest_s` is the shortest
-    lease or rest that it can keep.
+    that it knows of a claim: no list of what is held, no count of ended Jobs. `tells_losses`: it says so of a
+    message that somebody else has taken since. `shortest_s` is the shortest lease or rest that it can keep.
     """
 
     port: int
     keeps_leases: bool
     is_behind_proxy: bool
     gives_receipts: bool
+    tells_losses: bool
     shortest_s: float
 
     def empty(self) -> None:
         """Nothing is in it, and nothing beside it."""
+
+    def lasts(self, lease_s: float) -> None:
+        """What is claimed from now on is held for so long, where the server itself has to know."""
 
     def push(self, *bodies: bytes) -> None: ...
 
@@ -58,7 +64,7 @@ class ClaimSource(Protocol):
         """How many messages are claimed, or were released and rest, once nobody is connected that claims."""
 
 
-class InRedis:
+class InRedis(AskedLeases):
     """`mode` cluster: a cluster of one node, which tells its own address."""
 
     keeps_leases = True
@@ -159,7 +165,7 @@ def in_redis(kind: Callable[[RedisProcess, Mode], InRedis], mode: Mode) -> Calla
     return started
 
 
-class RabbitmqQueue:
+class RabbitmqQueue(AskedLeases):
     keeps_leases = False
     is_behind_proxy = True
     gives_receipts = False
@@ -229,7 +235,7 @@ def rabbitmq_queue() -> Iterator[RabbitmqQueue]:
         server.close()
 
 
-class AzureQueue:
+class AzureQueue(AskedLeases):
     keeps_leases = True
     is_behind_proxy = True
     gives_receipts = True
@@ -283,5 +289,6 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "redis-cluster-streams": in_redis(RedisStream, "cluster"),
     "rabbitmq": rabbitmq_queue,
     "azure-queue": azure_queue,
+    "nats-jetstream": nats_consumer,
 }
 """By the name of the trigger: how its server is started, a context."""

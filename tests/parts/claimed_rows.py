@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from parts.asked_leases import AskedLeases
 from parts.postgresql_server import PostgresqlServer as PostgresqlProcess
 from tidegate.core.claims.wishes import Statements
 from tidegate.kit.systems.claims import Source
@@ -28,7 +29,7 @@ CREATE TABLE {table} (
 """As docs/claims.md has it."""
 
 
-class Rows:
+class Rows(AskedLeases):
     """A table of PostgreSQL; the rows of one request come in order, by a statement that sees to it."""
 
     keeps_leases = True

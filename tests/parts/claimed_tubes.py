@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from parts.asked_leases import AskedLeases
 from parts.beanstalkd_server import BeanstalkdServer as Process
 from tidegate.kit.systems.beanstalkd import BeanstalkdServer
 from tidegate.kit.systems.beanstalkd_claims import TubeSource
 
 
-class Tube:
+class Tube(AskedLeases):
     """The tube `jobs`, as lives of claimed work need it."""
 
     keeps_leases = False

@@ -67,12 +67,23 @@ class NatsServer(ServerProcess):
         return self.get(path, port=self.ports[1])
 
     def ask(
-        self, subject: str, body: Any = None, user: str = "shop", *, is_acknowledged: bool = False
+        self,
+        subject: str,
+        body: Any = None,
+        user: str = "shop",
+        *,
+        password: str = "pw",
+        is_acknowledged: bool = False,
+        headers: bytes = b"",
     ) -> Any:
-        """The JSON answer to a request; raises what JetStream says went wrong."""
-        payload = json.dumps(body).encode() if body is not None else b""
-        login = json.dumps({"verbose": False, "user": user, "pass": "pw"})
-        lines = f"CONNECT {login}\r\nSUB _INBOX.one 1\r\nPUB {subject} _INBOX.one {len(payload)}\r\n"
+        """The JSON answer to a request; raises what JetStream says went wrong. A body is sent as JSON, or as
+        it is where it is bytes."""
+        payload = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        login = json.dumps({"verbose": False, "user": user, "pass": password, "headers": True})
+        sizes = f"{len(headers)} {len(headers) + len(payload)}" if headers else f"{len(payload)}"
+        lines = f"CONNECT {login}\r\nSUB _INBOX.one 1\r\n"
+        lines += f"{'H' if headers else ''}PUB {subject} _INBOX.one {sizes}\r\n"
+        payload = headers + payload
         with socket.create_connection((self.host, self.port), 5) as connection:
             connection.sendall(lines.encode() + payload + b"\r\n")
             with connection.makefile("rb") as said:

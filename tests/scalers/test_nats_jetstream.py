@@ -10,6 +10,7 @@ import pytest
 
 from tidegate.api.triggers import Trigger
 from tidegate.base.errors import Malformed, Unreachable
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit import reading
 from tidegate.kit.picking.pick import Unpicked
 from tidegate.kit.question import ASK, drive
@@ -244,3 +245,76 @@ def test_a_strange_page_is_not_taken_for_an_empty_one(body: bytes) -> None:
 def test_a_strange_server_is_told(body: bytes) -> None:
     with pytest.raises(Unpicked):
         ServerPage.read(body)
+
+
+JWT = "-----BEGIN NATS USER JWT-----\naa.bb.cc\n------END NATS USER JWT------\n"
+SEED = "SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4"
+CREDS = f"{JWT}\n-----BEGIN USER NKEY SEED-----\n{SEED}\n------END USER NKEY SEED------\n"
+CLIENTS = "nats://a, tls://b:5222"
+
+
+@pytest.mark.parametrize(
+    ("url", "auth", "paths"),
+    [
+        ("http://nats:4222", {}, ["clientUrl"]),
+        ("nats://shop:hunter2@nats:4222", {}, ["clientUrl"]),
+        ("nats:x", {}, ["clientUrl"]),
+        ("nats", {"natsPassword": "hunter2"}, ["natsPassword"]),
+        ("nats", {"natsUser": "shop", "natsToken": "hunter2"}, ["natsToken"]),
+        ("nats", {"natsCreds": "hunter2"}, ["natsCreds"]),
+        ("nats", {"natsCreds": JWT}, ["natsCreds"]),
+        ("nats", {"natsNkey": "hunter2"}, ["natsNkey"]),
+        ("nats", {"cert": "hunter2"}, ["cert"]),
+        ("nats", {"key": "hunter2", "natsNkey": "SUx"}, ["key", "natsNkey"]),
+        ("", {"key": "hunter2", "natsNkey": "SUx"}, []),
+        (CLIENTS, {"natsNkey": SEED, "cert": "x", "key": "y"}, []),
+        (CLIENTS, {"natsCreds": CREDS}, []),
+    ],
+)
+def test_what_is_wrong_with_the_clients_port_is_told_without_what_was_given(
+    url: str, auth: dict[str, str], paths: list[str]
+) -> None:
+    found = build(auth, clientUrl=url)
+    problems = found if isinstance(found, tuple) else ()
+    assert sorted(problem.path for problem in problems) == paths
+    assert "hunter2" not in repr(found)
+
+
+def test_the_clients_port_is_one_or_several_with_a_login() -> None:
+    server = build({"natsCreds": CREDS, "ca": "PEM"}, clientUrl=CLIENTS).client_server()
+    assert (server.addresses, server.is_tls) == (("a:4222", "b:5222"), True)
+    assert (server.login.jwt, server.login.seed, server.tls.ca) == ("aa.bb.cc", SEED, "PEM")
+    assert server.label() == "NATS tls://a:4222, b:5222"
+    assert build().client_server() is None
+    assert build(clientUrl="[::1]").client_server().addresses == ("[::1]:4222",)
+
+
+@pytest.mark.parametrize(
+    ("changed", "dead_letter", "words"),
+    [
+        ({}, "", ""),
+        ({}, "bad.orders", ""),
+        ({"clientUrl": ""}, "", "let clientUrl name it"),
+        ({"stream": "a.b"}, "", '"a.b" can be the name of no stream'),
+        ({"consumer": "*"}, "", '"*" can be the name of no stream or consumer'),
+        ({}, "bad.>", "let tidegate.dev/claim-dead-letter name words"),
+        ({}, "$JS.API.STREAM.DELETE.orders", "is no subject to publish dead letters to"),
+        ({}, "bad orders", "is no subject to publish dead letters to"),
+    ],
+)
+def test_what_is_missing_to_claim_messages_is_said(
+    changed: dict[str, str], dead_letter: str, words: str
+) -> None:
+    scaler = build(**{"clientUrl": "nats://a", **changed})
+    problem = scaler.claim_problem(Wishes(dead_letter=dead_letter))
+    assert words in problem if words else not problem
+
+
+def test_with_another_login_it_is_the_same_consumer() -> None:
+    one = build({"natsUser": "a", "natsPassword": "hunter2"}, clientUrl=CLIENTS).claim_source(Wishes())
+    two = build({"natsToken": "hunter2"}, clientUrl=CLIENTS).claim_source(Wishes(dead_letter="bad"))
+    assert one == two
+    assert one.label() == "consumer invoices of stream orders of NATS tls://a:4222, b:5222"
+    assert two.aside() == "subject bad"
+    assert "hunter2" not in f"{one!r} {two!r}"
+    assert one != build(clientUrl=CLIENTS, consumer="mails").claim_source(Wishes())

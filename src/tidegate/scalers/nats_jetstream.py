@@ -19,64 +19,76 @@ The endpoint is the monitoring port (`host:port`, without a scheme), which has n
 only a consumer's leader knows its lag: the nodes are found through the endpoint and asked on its port.
 One page serves all triggers of an account.
 
+A ScaledJob can claim messages of a pull consumer, one Job for each: see [claimed work](../../claims.md). That
+goes through the clients' port, with a login of the stream's account; both are settings of ours, which KEDA
+takes no notice of:
+
+```yaml
+triggers:
+- type: nats-jetstream
+  metadata:
+    natsServerMonitoringEndpoint: nats.default:8222
+    clientUrl: nats://nats.default:4222
+    account: SHOP
+    stream: orders
+    consumer: invoices
+  authenticationRef:
+    name: nats
+---
+apiVersion: keda.sh/v1alpha1
+kind: TriggerAuthentication
+metadata:
+  name: nats
+spec:
+  secretTargetRef:
+  - parameter: natsCreds
+    name: nats
+    key: user.creds
+```
+
 Source: https://docs.nats.io/running-a-nats-service/nats_admin/monitoring
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar
 
-from tidegate.base.addresses import is_address, split_address
+from tidegate.base.addresses import split_address
 from tidegate.base.errors import Malformed, TidegateError
 from tidegate.base.names import normalize
-from tidegate.base.problems import Problem
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import of_kind
-from tidegate.kit.picking.pick import Pick
 from tidegate.kit.question import Ask
-from tidegate.kit.scaler import Polled
-from tidegate.kit.settings import AUTHENTICATION, METADATA, activation, declared, setting, target
+from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.calls import ROUND, Calls
-from tidegate.kit.systems.http import HttpQuestion, HttpRequest, HttpServer
-from tidegate.kit.systems.nats import JSZ, VARZ, Consumer, JetStream, JetStreamPage, Server, ServerPage
-
-_AM = (AUTHENTICATION, METADATA)
-_LIMIT_BYTES = 32 << 20
+from tidegate.kit.systems.claims import Source
+from tidegate.kit.systems.nats import VARZ, Consumer, JetStream, Server, ServerPage
+from tidegate.kit.systems.nats_access import NatsAccess
+from tidegate.kit.systems.nats_claims import NatsConsumerSource, place_problem
 
 
 @declared
-class JetStreamConsumer(Polled):
+class JetStreamConsumer(NatsAccess):
     types: ClassVar[tuple[str, ...]] = ("nats-jetstream",)
     is_consumed: ClassVar[bool] = True
+    is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = (
         "one request for all consumers of an account; in a cluster one more, and at most two to each node"
     )
     calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "NATS 2.15, alone and as a cluster of three (real)"
 
-    endpoint: str = setting(
-        "natsServerMonitoringEndpoint", doc="`host:port` of the monitoring port.", sources=_AM
-    )
-    account: str = setting("account", doc="Account; `$G` is the default one.", default="", sources=_AM)
-    account_id: str = setting("accountID", doc="Its id, if it is not its name.", default="", sources=_AM)
     stream: str = setting("stream", doc="Stream.")
     consumer: str = setting("consumer", doc="Consumer of the stream whose lag is measured.")
     lag_threshold: int = target("lagThreshold", doc="Messages that one replica should carry.", default=10)
     activation_lag_threshold: int = activation("activationLagThreshold", doc="Active above this lag.")
-    use_https: bool = setting("useHttps", doc="Speak TLS.", default=False)
-
-    def check(self) -> Iterator[Problem]:
-        if not is_address(self.endpoint):
-            yield Problem("natsServerMonitoringEndpoint", "is not host:port, without a scheme")
-        if not self.account and not self.account_id:
-            yield Problem("account", "no account name or id given", "FieldValueRequired")
 
     def metric_name(self) -> str:
         return normalize(f"nats-jetstream-{self.stream}")
 
     async def measure(self, ask: Ask, now: datetime) -> float:
-        page = of_kind(await ask(self._streams(self.endpoint)), JetStream, self._streams(self.endpoint))
+        page = of_kind(await ask(self.streams(self.endpoint)), JetStream, self.streams(self.endpoint))
         if page.cluster_size > 1:
             return (await self._known_to_its_leader(ask)).lag
         found = self._found(page)
@@ -84,16 +96,26 @@ class JetStreamConsumer(Polled):
             raise self._missing(page)
         return found.lag
 
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        server = self.client_server()
+        if server is None:
+            return None
+        accounts = tuple(one for one in (self.account, self.account_id) if one)
+        return NatsConsumerSource(server, self.stream, self.consumer, wishes.dead_letter, accounts)
+
+    def claim_problem(self, wishes: Wishes) -> str:
+        return place_problem(self.client_url, self.stream, self.consumer, wishes.dead_letter)
+
     async def _known_to_its_leader(self, ask: Ask) -> Consumer:
         """The consumer as the node knows it that says of itself to lead it."""
-        question = self._question(self.endpoint, VARZ, ServerPage())
+        question = self.page(self.endpoint, VARZ, ServerPage())
         nodes = of_kind(await ask(question), Server, question)
         port = split_address(self.endpoint)[1]
         places = [(f"{host}:{port}", "") for host in nodes.hosts]
         places += [(f"{name}.{self.endpoint}", name) for name in nodes.node_names]
         failure: TidegateError | None = None
         for address, name in places:
-            who, streams = self._question(address, VARZ, ServerPage()), self._streams(address)
+            who, streams = self.page(address, VARZ, ServerPage()), self.streams(address)
             try:
                 if not name:
                     name = of_kind(await ask(who), Server, who).name
@@ -118,17 +140,5 @@ class JetStreamConsumer(Polled):
         return self._error(f'consumer "{self.consumer}" not found in stream "{self.stream}"')
 
     def _error(self, answer: str) -> Malformed:
-        server = self._streams(self.endpoint).server
+        server = self.streams(self.endpoint).server
         return Malformed("read the lag", on=server.label(), answer=answer)
-
-    def _streams(self, address: str) -> HttpQuestion:
-        query = (("acc", self.account_id or self.account), ("consumers", "true"))
-        return self._question(address, JSZ, JetStreamPage(), query)
-
-    def _question(
-        self, address: str, path: str, pick: Pick, query: tuple[tuple[str, str], ...] = ()
-    ) -> HttpQuestion:
-        server = HttpServer(f"{'https' if self.use_https else 'http'}://{address}", name="NATS")
-        attempted = "read the lags" if path == JSZ else "read the nodes"
-        request = HttpRequest(server, path, query, limit_bytes=_LIMIT_BYTES, attempted=attempted)
-        return HttpQuestion(request, pick)
