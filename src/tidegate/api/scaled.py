@@ -68,6 +68,13 @@ class ScaledStatus(Wire, frozen=True, kw_only=True):
     ] = None
 
 
+OTHER_PATHS = {
+    ".spec.minReplicaCount": ".spec.minReplicas",
+    ".spec.maxReplicaCount": ".spec.maxReplicas",
+}
+"""Where a column's value stands under a field's other name."""
+
+
 def columns(*conditions: str) -> tuple[Column, ...]:
     """What kubectl shows of either kind, with the statuses of these conditions."""
     return (

@@ -70,6 +70,30 @@ def test_a_dockerfile_that_says_not_what_runs_is_for_commands_of_containers(tmp_
 
 
 @pytest.mark.parametrize(
+    ("name", "is_taken"),
+    [
+        ("acme/worker", True),
+        ("registry.example.com:5000/Acme", False),
+        ("registry.example.com:5000/acme/worker_2:v1.2-rc", True),
+        ("acme/*", True),
+        ("acme/worker:*", True),
+        ("acme/a+b", False),
+        ("acme/worker:", False),
+        ("Acme", False),
+        ("acme//worker", False),
+        ("acme/../worker", False),
+        ("acme worker", False),
+        ("acme/worker@sha256:00aa", True),
+    ],
+)
+def test_what_no_registry_calls_an_image_is_refused(tmp_path: Path, name: str, is_taken: bool) -> None:
+    added = images(tmp_path, "add", name, "--", "sh")
+    assert added.exit_code == (0 if is_taken else 2)
+    assert ("is no image's name" in added.stderr) is not is_taken
+    assert (tmp_path / "node").exists() is is_taken
+
+
+@pytest.mark.parametrize(
     "words", [["acme"], ["--dockerfile", __file__, "acme", "--", "sh"], ["--env", "A", "acme", "sh"]]
 )
 def test_words_that_do_not_go_together_are_refused(tmp_path: Path, words: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 COLUMNS = ("IMAGES", "RUNS", "HERE", "FROM")
 ADDRESS = "0.0.0.0"
+# As registries have them, and * for patterns.
+_PART = r"[a-z0-9*]+(?:(?:[._]|__|-+)[a-z0-9*]+)*"
+_NAME = re.compile(
+    rf"(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::[0-9]+)?/)?{_PART}(?:/{_PART})*(?::[\w*][\w.*-]{{0,127}})?(?:@sha256:[0-9a-f]+)?",
+    re.ASCII,
+)
 
 data_dir = click.option(
     "--data-dir",
@@ -124,6 +131,11 @@ def add(
     """
     from tidegate.local.nodes.images.table import Entry
 
+    if not _NAME.fullmatch(image):
+        raise click.UsageError(
+            f"{image!r} is no image's name: small letters and digits with . _ - between them, parts "
+            "separated by /, and a :tag if wanted (acme/worker:1.2)"
+        )
     if bool(words) == (dockerfile is not None):
         raise click.UsageError("give either a command after -- or --dockerfile FILE")
     if dockerfile is not None:

@@ -39,7 +39,7 @@ export class Pods {
 
   table(found) {
     if (!found.total) {
-      return quiet(this.kind === "ScaledJob" ? "No Job has a pod now." : "No pod now: there are none at 0 replicas.");
+      return quiet(this.kind === "ScaledJob" ? "No Job has a pod now." : "No pod now.");
     }
     const now = Date.now() / 1000;
     const rows = found.pods.flatMap((one) => this.rows(one, now));

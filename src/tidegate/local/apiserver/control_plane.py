@@ -12,7 +12,7 @@ from typing import Any
 
 from tidegate import __version__
 from tidegate.base.times import format_time
-from tidegate.kube.resource import CONFIG_MAPS, NAMESPACES, NODES, SERVICE_ACCOUNTS, Resource
+from tidegate.kube.resource import CONFIG_MAPS, NAMESPACES, NODES, SERVICE_ACCOUNTS, ApiError, Resource
 from tidegate.local.apiserver.authentication.certificates import authority_pem
 from tidegate.local.apiserver.authentication.tokens import Tokens
 from tidegate.local.apiserver.authorization import policy as rbac
@@ -86,8 +86,17 @@ class Plane:
         }
         if BUILT_IN not in (found["metadata"].get("labels") or {}):
             patch["metadata"] = {"labels": meta.get("labels") or {}}
-        if patch:
-            await self.objects.patch(resource, meta.get("namespace", ""), meta["name"], patch)
+        place = resource, meta.get("namespace", ""), meta["name"]
+        try:
+            if patch:
+                await self.objects.patch(*place, patch)
+        except ApiError as error:
+            if error.reason != "Invalid":
+                raise
+            # What never changes (a selector) is another: a new object takes the place of the old one.
+            await self.objects.delete(*place)
+            if self.objects.get(*place) is None:
+                await self.objects.create(resource, body)
 
     async def close(self) -> None:
         """Commits what is under way, closes the database and lets go of the directory."""

@@ -14,6 +14,7 @@ from tidegate.kube.resource import CLAIMS, CONFIG_MAPS, SECRETS, SERVICES, VOLUM
 from tidegate.local.api_access import ApiAccess
 from tidegate.local.nodes.images.machine_python import Python
 from tidegate.local.nodes.images.program import ImageMap
+from tidegate.local.nodes.images.versions import Versions
 from tidegate.local.nodes.network.names import Named
 from tidegate.local.nodes.network.pod_addresses import Addresses
 from tidegate.local.nodes.network.pod_networks import PodNetwork
@@ -61,6 +62,7 @@ class NodeContext:
     unhonoured: Callable[[dict[str, Any]], Sequence[str]] = lambda pod: ()
     # Images about which it was told that what runs for them is another version.
     told: set[str] = field(default_factory=set)
+    versions: Versions = field(default_factory=Versions)
     # Launchers at work; more at once would only take the processors from those that run.
     launches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LAUNCHES))
     # Held by the pod that rewrites its mounted files: all at once would hold up the loop.

@@ -287,6 +287,18 @@ def test_a_custom_resource_prints_the_columns_of_its_definition() -> None:
     assert [column.cell({"metadata": {"name": "y"}}, NOW) for column in columns] == ["y", *[None] * 5]
 
 
+def test_bounds_under_their_other_names_are_shown_too() -> None:
+    columns = ({"name": "Max", "type": "integer", "jsonPath": ".spec.maxReplicaCount"},)
+    ours = Kind(Resource("keda.sh", "v1alpha1", "scaledjobs", "ScaledJob"), is_custom=True, columns=columns)
+    theirs = Kind(Resource("example.org", "v1", "tides", "Tide"), is_custom=True, columns=columns)
+    specs = ({"maxReplicas": 7}, {"maxReplicas": 7, "maxReplicaCount": 5})
+    shown = [
+        [columns_of(kind)[1].cell({"metadata": BORN, "spec": spec}, NOW) for spec in specs]
+        for kind in (ours, theirs)
+    ]
+    assert shown == [[7, 5], [None, 5]]
+
+
 def test_a_gated_pod_is_not_merely_pending() -> None:
     held = [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]
     assert row("", "Pod", pod(containers=[], phase="Pending", conditions=held))["Status"] == "SchedulingGated"

@@ -92,6 +92,18 @@ async def test_another_version_of_this_program_brings_its_own_parts(kept: Any) -
     assert image(seen(kept)) == "newer"
 
 
+async def test_a_part_that_cannot_become_what_it_is_to_be_is_made_anew(kept: Any) -> None:
+    body = marked(deployment("newer"))
+    labels = {"app": "sea", "other": "selector"}
+    body["spec"]["selector"]["matchLabels"] = body["spec"]["template"]["metadata"]["labels"] = labels
+    before = seen(kept)["metadata"]["uid"]
+    await kept.plane.keep([(DEPLOYMENTS, body)])
+    found = seen(kept)
+    assert (image(found), found["spec"]["selector"]["matchLabels"]) == ("newer", labels)
+    assert found["metadata"]["uid"] != before
+    assert found["metadata"]["labels"][BUILT_IN] == "shown"
+
+
 async def test_a_part_is_created_once_and_stays_what_it_is(kept: Any) -> None:
     body = deployment("theirs")
     body["metadata"]["labels"]["team"] = "blue"

@@ -122,7 +122,8 @@ def _deployment(name: str) -> Object:
         "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
         "spec": {
             "replicas": 1,
-            "selector": {"matchLabels": {"app": labels["app"]}},
+            # Two Deployments have the same app; `kubectl logs deployment/…` goes by the selector.
+            "selector": {"matchLabels": {"app": labels["app"], PART: name}},
             "template": {
                 "metadata": {
                     "labels": {**labels, "name": labels["app"], PART: name},

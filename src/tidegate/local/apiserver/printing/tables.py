@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
+from tidegate.api.kinds import GROUP
+from tidegate.api.scaled import OTHER_PATHS
 from tidegate.kube.resource import ApiError
 from tidegate.kube.responses import Accepted, bad_request, encode
 from tidegate.local.apiserver.kinds import Kind
@@ -178,7 +180,8 @@ def columns_of(kind: Kind) -> tuple[Column, ...]:
     if kind.is_custom:
         if not kind.columns:
             return GENERIC
-        return (columns.NAME, *(_custom_column(definition) for definition in kind.columns))
+        others = OTHER_PATHS if kind.resource.group == GROUP else {}
+        return (columns.NAME, *(_custom_column(definition, others) for definition in kind.columns))
     return BUILT_IN.get((kind.resource.group, kind.resource.kind), GENERIC)
 
 
@@ -188,11 +191,11 @@ def decode(body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _custom_column(definition: dict[str, Any]) -> Column:
+def _custom_column(definition: dict[str, Any], others: Mapping[str, str]) -> Column:
     path, kind = str(definition.get("jsonPath", "")), str(definition.get("type", "string"))
 
     def cell(body: dict[str, Any], now: datetime) -> Any:
-        found = jsonpath.find(path, body)
+        found = jsonpath.find(path, body) or (jsonpath.find(others[path], body) if path in others else [])
         return _typed(kind, found[0], now) if found else None
 
     return Column(

@@ -259,7 +259,14 @@ class OwnNetworks:
             await asyncio.to_thread(messages.ask, self._folder, {"do": "remove", "address": address})
 
     async def publish(self, forwards: Sequence[Forward], services: Sequence[Named]) -> None:
-        await asyncio.to_thread(self._publish, list(forwards), tuple(services))
+        if self._is_closed:
+            return
+        try:
+            await asyncio.to_thread(self._publish, list(forwards), tuple(services))
+        except OSError:
+            # A router that was let go of meanwhile needs no rules.
+            if not self._is_closed:
+                raise
 
     def _publish(self, forwards: list[Forward], services: tuple[Named, ...]) -> None:
         known = names.Names(services, self.host, str(self.ranges.block))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,14 @@ class Starter:
             return await self._wait_for(error, pod, container)
         for reason, told in container_plan.notices(self._context, pod, container.spec, plan):
             await self._reports.once(pod, reason, told)
+        if not container.spec.get("command"):
+            image, path = (
+                str(container.spec.get("image", "")),
+                self._context.inherited.get("PATH", os.defpath),
+            )
+            entry = self._context.images.entry(image)
+            if told := await self._context.versions.differs(image, entry, path):
+                await self._reports.once(pod, "OtherVersion", told)
         if not await self._launch(pod, container, plan):
             return 0.0
         image = f'Container image "{container.spec.get("image", "")}" already present on machine'
