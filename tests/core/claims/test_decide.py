@@ -325,3 +325,13 @@ def test_messages_that_others_lost_are_looked_for_once_a_minute() -> None:
 def test_a_message_that_somebody_has_removed_is_held_no_more() -> None:
     memory = answers.answered(known(message("a"), message("b")), Take(3), Taken(gone=("a",)), START, START)
     assert [one.id for one in memory.held] == ["b"]
+
+
+def test_leases_are_renewed_first_whatever_else_is_asked() -> None:
+    memory = known(message("m1"), message("m2"))
+    done = job("m1", ended="Complete")
+    decision = decide(memory, done, job("m2"), now_s=20.0)
+    assert decision.actions[:2] == (Renew(("m1", "m2")), Acknowledge("m1", done.name))
+    lost = replace(memory, is_resumed=False)
+    assert decide(lost, done, job("m2"), now_s=20.0).actions == (Renew(("m1", "m2")), Take(0))
+    assert decide(lost, done, job("m2"), now_s=10.0).actions == (Take(0),)

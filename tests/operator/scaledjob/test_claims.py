@@ -13,9 +13,10 @@ import pytest
 from parts import virtualtime
 from parts.claim_broker import ClaimBroker, ClaimCluster, ReceiptBroker, claiming
 from parts.cluster import redis
-from tidegate.base.errors import Denied
+from tidegate.base.errors import Denied, Unreachable
 from tidegate.cli.output.explanation import lines
 from tidegate.core.claims.values import Acknowledge, GiveBack, Renew, Take
+from tidegate.kit.systems.claims import Command
 from tidegate.kit.systems.redis import RedisServer
 from tidegate.kit.systems.sql_claims import TableSource
 from tidegate.kube.resource import JOBS, SCALED_JOBS
@@ -474,6 +475,34 @@ async def test_a_statement_that_cannot_be_right_claims_nothing_and_is_told(
     status, _, message = cluster.condition(SCALED_JOBS, "crunch", "Ready")
     assert status == "False"
     assert "tidegate.dev/claim-done: it does not mention :id" in message
+
+
+@pytest.mark.parametrize("hangs_s", [0.0, 60.0], ids=["fails", "hangs"])
+def test_a_command_that_takes_its_whole_exchange_with_it_costs_no_lease(hangs_s: float) -> None:
+    async def whole(clock: Any) -> None:
+        async def before(command: Command) -> None:
+            if isinstance(command.ask, Acknowledge):
+                await clock.sleep(hangs_s)
+                raise Unreachable("acknowledge a message", on="Redis redis:6379", answer="it hung up")
+
+        async with claiming(clock) as cluster:
+            cluster.broker.before = before
+            cluster.push("done", "busy")
+            await cluster.claiming_job(annotations={"tidegate.dev/claim-lease": "30"})
+            await clock.sleep(10)
+            done = next(
+                one for one in cluster.found() if cluster.environment(one)["KEDA_TASK_DATA"] == "done"
+            )
+            await cluster.finish(done["metadata"]["name"], "Complete")
+            for _ in range(300):
+                await clock.sleep(1)
+                left = [one.at_s - clock.monotonic() for one in cluster.broker.claimed.values()]
+                assert min(left) > 0, "a lease has ended"
+            cluster.broker.before = None
+            await clock.sleep(35)
+            assert cluster.broker.done == [b"done"]
+
+    virtualtime.run(whole)
 
 
 @claimed()

@@ -115,13 +115,12 @@ def decide_claims(
     freed = _freed(world)
     if not world.is_answering:
         return _unanswered(world, freed)
+    renewal = _renewal(world)
     if not memory.is_resumed:
-        take = Take(0)
-        return ClaimDecision(memory, (*freed, take), (because(Code.CLAIMS_UNKNOWN),))
-    settled = _settled(world)
-    ended = (one for one in settled.actions if isinstance(one, Acknowledge | Release | DeadLetter))
-    renewal = _renewal(world, frozenset(one.id for one in ended))
-    parts = (settled, renewal, *(_ending(world) if policy.is_ending else _open(world)))
+        # What is known to be held is held on, whatever else the broker does not tell.
+        actions = (*freed, *renewal.actions, Take(0))
+        return ClaimDecision(memory, actions, (because(Code.CLAIMS_UNKNOWN),))
+    parts = (renewal, _settled(world), *(_ending(world) if policy.is_ending else _open(world)))
     dates = [date for part in parts for date in part.dates if date > now]
     is_over = policy.is_ending and not memory.held and memory.is_drained and not _guarded(jobs)
     return ClaimDecision(
@@ -251,9 +250,9 @@ def _outcome(world: World, job: JobView) -> Act:
 # --- leases
 
 
-def _renewal(world: World, settled: frozenset[str] = frozenset()) -> _Part:
-    """All leases in one request, once a third of the one that ends first is over. Those that are `settled`
-    now are not ours when it is asked.
+def _renewal(world: World) -> _Part:
+    """All leases in one request, once a third of the one that ends first is over. It comes before whatever
+    else is asked: nothing that fails there may cost a lease.
     """
     held = world.memory.held
     if not held or not world.is_answering:
@@ -263,10 +262,8 @@ def _renewal(world: World, settled: frozenset[str] = frozenset()) -> _Part:
     # A clock that was set back since shows leases longer than any is.
     is_unlikely = max(one.until for one in held) > world.now + timedelta(seconds=world.policy.lease_s)
     if due <= world.now or is_unlikely:
-        ids = tuple(one.id for one in held if one.id not in settled)
-        return _Part(
-            (Renew(ids),) if ids else (), dates=(world.now + timedelta(seconds=world.policy.lease_s) - rest,)
-        )
+        ids = tuple(one.id for one in held)
+        return _Part((Renew(ids),), dates=(world.now + timedelta(seconds=world.policy.lease_s) - rest,))
     return _Part(dates=(due,))
 
 

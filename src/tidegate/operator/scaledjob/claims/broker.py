@@ -7,6 +7,7 @@ import logging
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from tidegate.base.errors import Failure, TidegateError, Unreachable
 from tidegate.connections.claims.writers import Writers
@@ -53,7 +54,29 @@ class Broker:
     ) -> list[Answer]:
         """One answer per action. Bodies and receipts of messages that came are kept in `state`; `receipts`
         are those that Jobs carry.
+
+        Leases that are renewed come first, in an exchange of their own: a command that fails, or that takes
+        all the time there is, may take others of its exchange with it.
         """
+        first = len(list(takewhile(lambda one: isinstance(one, Renew), asks)))
+        if not 0 < first < len(asks):
+            return await self._exchanged(holder, state, lease_s, asks, known, receipts)
+        answers = await self._exchanged(holder, state, lease_s, asks[:first], known, receipts)
+        failed = next((one for one in answers if isinstance(one, Failure)), None)
+        if failed is not None and failed.kind == Unreachable.__name__:
+            # Nobody is there, which takes long to find out.
+            return [*answers, *[failed] * (len(asks) - first)]
+        return [*answers, *await self._exchanged(holder, state, lease_s, asks[first:], known, receipts)]
+
+    async def _exchanged(
+        self,
+        holder: str,
+        state: ClaimState,
+        lease_s: float,
+        asks: Sequence[Ask],
+        known: tuple[str, ...],
+        receipts: Mapping[str, str],
+    ) -> list[Answer]:
         sent_at = self.clock.now()
         commands = [
             Command(
