@@ -42,6 +42,26 @@ def told(body: dict[str, Any], key: str = "pods", is_idle: bool = False, **given
     return [one.field for one in foresee(key, body, machine(**given), is_idle=is_idle)]
 
 
+@pytest.mark.parametrize(
+    ("replicas", "container", "is_shared", "is_told"),
+    [
+        (2, {}, True, True),
+        (2, {}, False, False),
+        (1, {}, True, False),
+        (None, {}, True, False),
+        (2, {"image": "redis", "command": None}, True, False),
+        (2, {"image": "redis"}, True, True),
+        (2, {"ports": []}, True, False),
+    ],
+)
+def test_replicas_of_one_port_are_told_where_pods_share_the_network(replicas, container, is_shared, is_told):
+    template = pod({"ports": [{"containerPort": 18080}], **container})
+    body = {**template, "spec": {"replicas": replicas, "template": template}}
+    found = told(body, "deployments.apps", is_shared=is_shared)
+    place = "spec.template.spec.containers[0].ports[0].containerPort"
+    assert found == ([place] if is_told else [])
+
+
 def test_what_a_machine_has_is_nothing_to_tell():
     assert told(pod()) == []
     assert told(pod(), is_shared=True, me=1000) == []

@@ -88,8 +88,12 @@ def _foresee(key: str, body: Mapping[str, Any], machine: Machine, *, is_idle: bo
                 if one.field not in told:
                     told.add(one.field)
                     yield one
-            if is_idle and (machine.is_shared or spec.get("hostNetwork")):
-                yield from _ports(where, container, machine)
+            if machine.is_shared or spec.get("hostNetwork"):
+                if is_idle:
+                    yield from _ports(where, container, machine)
+                yield from _one_port_for_all(
+                    where, container, (body.get("spec") or {}).get("replicas"), machine
+                )
 
 
 def _service(spec: Spec) -> Iterator[Unhonoured]:
@@ -190,6 +194,22 @@ def _identity(path: str, where: str, pod: Spec, container: Spec, machine: Machin
         whose = "container" if "runAsUser" in (container.get("securityContext") or {}) else "pod"
         told = f"{WAITS}: it is root, and runAsNonRoot forbids that"
         yield Unhonoured(f"{places[whose]}.securityContext.runAsUser", told, "another user", runs=False)
+
+
+def _one_port_for_all(
+    where: str, container: Spec, replicas: int | None, machine: Machine
+) -> Iterator[Unhonoured]:
+    """Servers that we start listen on their pod's address alone, where pods share the machine's network."""
+    if not replicas or replicas < 2:
+        return
+    entry = machine.images.entry(str(container.get("image", "")))
+    if not container.get("command") and entry is not None and entry.command:
+        return
+    for index, port in enumerate(container.get("ports") or ()):
+        if port.get("containerPort"):
+            told = f"is one port for all {replicas} pods: a program that listens on all addresses starts once"
+            way = f"listen on the pod's address alone (status.podIP), one replica, or {_OWN_NETWORK}"
+            yield Unhonoured(f"{where}.ports[{index}].containerPort", told, way)
 
 
 def _ports(where: str, container: Spec, machine: Machine) -> Iterator[Unhonoured]:
