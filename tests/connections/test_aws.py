@@ -204,6 +204,10 @@ def table(moto: Moto, name: str, **more: Any) -> None:
     )
 
 
+def waiting(asked: AwsServer) -> DynamodbQuery:
+    return DynamodbQuery(asked, "tasks", "", "#s = :s", "", '{"#s": "state"}', '{":s": {"S": "waiting"}}')
+
+
 @emulated
 async def test_a_query_counts_what_its_condition_and_filter_find(moto: Moto) -> None:
     moto.reset()
@@ -224,6 +228,41 @@ async def test_a_query_counts_what_its_condition_and_filter_find(moto: Moto) -> 
         answers = await adapter.answer([query(), large, none, query(name="gone")])
     assert answers[:3] == [6, 2, 0]
     assert isinstance(answers[3], Misconfigured)
+
+
+@emulated
+async def test_a_query_counts_all_of_its_pages(moto: Moto, proxy_for: ProxyFor) -> None:
+    moto.reset()
+    table(moto, "tasks")
+    for number in range(9):
+        item = {"state": {"S": "waiting"}, "id": {"N": str(number)}, "body": {"S": "x" * 300_000}}
+        moto.make("dynamodb", "put_item", TableName="tasks", Item=item)
+    proxy = await proxy_for(moto.port)
+    asked = server(f"http://{proxy.address}", "dynamodb")
+    async with asking(asked) as adapter:
+        assert await adapter.answer([waiting(asked)]) == [9]
+        assert adapter.round_trips == len(proxy.requests) > 1
+
+
+@pytest.mark.parametrize(
+    ("on_a_page", "told"), [(3, 30), (0, "nothing in the first 10 MB passes the filter")]
+)
+async def test_a_query_that_does_not_end_counts_ten_pages_and_is_never_a_zero(
+    on_a_page: int, told: Any
+) -> None:
+    page = {"Count": on_a_page, "LastEvaluatedKey": {"id": {"N": "1"}}}
+    async with scripted("dynamodb", page) as (adapter, asked, bad):
+        (answer,) = await adapter.answer([waiting(asked)])
+        assert b'"ExclusiveStartKey":{"id":{"N":"1"}}' in bad.heard
+        assert adapter.round_trips == 10
+    assert answer == told or told in str(answer)
+
+
+@pytest.mark.parametrize("count", [None, "7", -1, True, 1.5])
+async def test_a_query_whose_count_is_none_is_a_failure(count: Any) -> None:
+    async with scripted("dynamodb", {"Count": count}) as (adapter, asked, _):
+        (answer,) = await adapter.answer([waiting(asked)])
+    assert isinstance(answer, Malformed)
 
 
 @emulated

@@ -27,9 +27,8 @@ spec:
     key: secret
 ```
 
-The first page of the Query counts: what DynamoDB reads in 1 MB, after `filterExpression`. Of more than
-that it finds a part; with a filter that lets little through it may find nothing although there is more.
-DynamoDB bills what is read, before the filter: an index over what waits is cheaper than a filter.
+A Query is read up to 10 MB: of more the number is what was found up to there, and nothing is a failure.
+DynamoDB bills what is read, before `filterExpression`: an index over what waits is cheaper than a filter.
 Every name and value given must stand in an expression. Values have their type: `S`, `N` (a number as a
 text), `B` (the bytes of the text), `BOOL`, `NULL`, `L` or `M`; sets are not taken.
 
@@ -52,6 +51,7 @@ from tidegate.kit.answers import count
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.aws import AwsAccess, DynamodbQuery, Service
+from tidegate.kit.systems.calls import Calls
 
 NESTING = 32
 UNSET = -1
@@ -61,7 +61,10 @@ UNSET = -1
 class AwsDynamodb(AwsAccess):
     types: ClassVar[tuple[str, ...]] = ("aws-dynamodb",)
     service: ClassVar[Service] = "dynamodb"
-    cost: ClassVar[str] = "one Query for each different query, 16 at a time; woken at most every 5 s"
+    cost: ClassVar[str] = (
+        "a Query for each MB that one reads, 10 at most, 16 at a time; woken at most every 5 s"
+    )
+    calls: ClassVar[Calls] = DynamodbQuery.calls
     tested_against: ClassVar[str] = "moto 5.2.5 (emulator)"
 
     table_name: str = setting("tableName", doc="Table.")

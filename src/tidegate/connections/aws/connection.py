@@ -38,7 +38,6 @@ LOGIN_S = 15.0
 _SIMPLE: dict[type, Any] = {
     SqsQueue: sqs,
     KinesisShards: kinesis,
-    DynamodbQuery: dynamodb,
     SecretVersion: secrets,
 }
 
@@ -72,6 +71,9 @@ class AwsConnection:
 
     async def answer(self, questions: Sequence[Question]) -> Sequence[Any]:
         found: dict[Any, Any] = await self._simple([one for one in questions if type(one) in _SIMPLE])
+        queries = [one for one in questions if isinstance(one, DynamodbQuery)]
+        if queries:
+            found |= await dynamodb.counts(self.calls, queries)
         series = [one for one in questions if isinstance(one, CloudwatchSeries)]
         if series:
             found |= await self._metrics.values(series)

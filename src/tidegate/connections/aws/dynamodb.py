@@ -1,13 +1,14 @@
-"""DynamoDB: what a Query counts on its first page; the shards of a table's newest stream."""
+"""DynamoDB: what a Query counts, page by page; the shards of a table's newest stream."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from tidegate.base.errors import Misconfigured, TidegateError
+from tidegate.base.errors import Malformed, Misconfigured, TidegateError
 from tidegate.connections.aws.calls import Call, Calls, strange
 from tidegate.kit.systems.aws import DynamodbQuery, DynamodbStreamShards
 
@@ -16,9 +17,11 @@ STREAM_CALLS_PER_S = 5.0
 
 ARN_KEPT_S = 300.0
 PAGES = 50
+QUERY_PAGES = 10
+"""A page is 1 MB that DynamoDB reads and bills. What lies behind so many is not read at each poll."""
 
 
-def call(question: DynamodbQuery) -> Call:
+def _call(question: DynamodbQuery, start: Any) -> Call:
     """Without the items: the count alone travels, for the same capacity."""
     parameters: dict[str, Any] = {
         "TableName": question.table,
@@ -31,14 +34,51 @@ def call(question: DynamodbQuery) -> Call:
         parameters["IndexName"] = question.index
     if question.filter:
         parameters["FilterExpression"] = question.filter
+    if start is not None:
+        parameters["ExclusiveStartKey"] = start
     return Call.of("Query", parameters, f"query table {question.table}")
 
 
-def read(question: DynamodbQuery, answer: Any) -> int | TidegateError:
+async def counts(
+    calls: Calls, questions: Iterable[DynamodbQuery]
+) -> dict[DynamodbQuery, int | TidegateError]:
+    """What each Query finds, its pages one after the other. At the last that is read the count is at least so
+    many; nothing up to there is a failure, as it is no zero."""
+    found: dict[DynamodbQuery, int | TidegateError] = {}
+    unread: dict[DynamodbQuery, tuple[int, Any]] = dict.fromkeys(questions, (0, None))
+    for page in range(QUERY_PAGES):
+        wanted = {question: _call(question, start) for question, (_, start) in unread.items()}
+        answers = await calls.send(list(wanted.values())) if wanted else {}
+        for question, call in wanted.items():
+            total, _ = unread.pop(question)
+            answer = answers[call]
+            number = answer if isinstance(answer, TidegateError) else _count(question, answer)
+            if isinstance(number, TidegateError):
+                found[question] = number
+                continue
+            start = answer.get("LastEvaluatedKey")
+            found[question] = total + number
+            if start and page + 1 < QUERY_PAGES:
+                unread[question] = total + number, start
+            elif start and not total + number:
+                found[question] = _nothing_yet(question)
+    return found
+
+
+def _count(question: DynamodbQuery, answer: Any) -> int | TidegateError:
     count = answer.get("Count")
-    if type(count) is not int:
+    if type(count) is not int or count < 0:
         return strange(f"query table {question.table}", question.server, "the answer holds no Count")
     return count
+
+
+def _nothing_yet(question: DynamodbQuery) -> Malformed:
+    return Malformed(
+        f"query table {question.table}",
+        on=question.server.label(),
+        answer=f"nothing in the first {QUERY_PAGES} MB passes the filter, and there is more",
+        next_step="query an index over what waits instead of filtering",
+    )
 
 
 class Streams:

@@ -95,7 +95,9 @@ class KinesisShards:
 
 @dataclass(frozen=True, slots=True)
 class DynamodbQuery:
-    """How many items a Query counts on its first page: an int. `names`, `values`: JSON objects as text."""
+    """How many items a Query counts: an int. `names`, `values`: JSON objects as text."""
+
+    calls: ClassVar[Calls] = Calls(more="one for each further MB that it reads, up to ten in all")
 
     server: AwsServer
     table: str
