@@ -31,7 +31,7 @@ from tidegate.kit.systems.azure_eventhub import EventHubServer, HubPositions, Po
 from tidegate.kit.systems.azure_storage import BlobMetadata, BlobTexts
 
 ProxyFor = Callable[[int], Awaitable[Proxy]]
-EMPTY = Position(0, -1)
+EMPTY = Position(0, -1, is_empty=True)
 
 
 def at(connection: str) -> EventHubServer:
@@ -64,7 +64,12 @@ async def test_where_every_partition_stands_is_told() -> None:
         asked = at(own.connection())
         async with asking(asked) as adapter:
             (positions,) = await adapter.answer([HubPositions(asked, "clicks")])
-    assert positions == {"0": Position(0, 9), "1": Position(0, 0), "2": Position(100, 104), "3": EMPTY}
+    assert positions == {
+        "0": Position(0, 9, is_empty=False),
+        "1": Position(0, 0, is_empty=False),
+        "2": Position(100, 104, is_empty=False),
+        "3": EMPTY,
+    }
 
 
 async def test_microsofts_own_client_is_told_the_same() -> None:
@@ -110,7 +115,7 @@ async def test_more_requests_than_the_service_takes_at_a_time_wait_their_turn() 
         async with asking(asked, 20) as adapter:
             (positions,) = await adapter.answer([HubPositions(asked, "clicks")])
     assert len(positions) == 1024
-    assert positions["1023"] == Position(0, 4)
+    assert positions["1023"] == Position(0, 4, is_empty=False)
 
 
 async def test_no_more_is_sent_than_the_service_takes() -> None:
@@ -131,7 +136,7 @@ async def test_partitions_that_are_added_are_seen() -> None:
             own.hub.events.append(["x"])
             own.hub.begins.append(0)
             assert await adapter.answer([HubPositions(asked, "clicks")]) == [
-                {"0": EMPTY, "1": Position(0, 0)}
+                {"0": EMPTY, "1": Position(0, 0, is_empty=False)}
             ]
 
 

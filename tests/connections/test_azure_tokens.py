@@ -258,11 +258,11 @@ async def test_an_event_hub_takes_the_token_and_a_revoked_one_is_replaced(token_
         own.put(0, 3)
         for _ in range(3):
             (found,) = await ask(HubPositions(server, "clicks"))
-            assert found["0"] == Position(0, 2)
+            assert found["0"] == Position(0, 2, is_empty=False)
         assert own.hub.connections == len(fake.issued) == 1
         fake.revoke()
         (found,) = await ask(HubPositions(server, "clicks"))
-        assert found["0"] == Position(0, 2)
+        assert found["0"] == Position(0, 2, is_empty=False)
         assert len(fake.issued) == 2
 
 

@@ -101,6 +101,22 @@ def test_events_after_the_checkpoint_count(begin: int, last: int, checkpoint: in
     assert unprocessed(Position(begin, last), checkpoint, 10000) == count
 
 
+@pytest.mark.parametrize(
+    ("position", "count"),
+    [
+        (Position(7, 7, is_empty=False), 1),
+        (Position(7, 7, is_empty=True), 0),
+        (Position(0, 0, is_empty=False), 1),
+        (Position(0, 0, is_empty=True), 0),
+        (Position(100, 104, is_empty=False), 5),
+    ],
+)
+def test_a_single_event_counts_where_the_partition_says_that_it_is_not_empty(
+    position: Position, count: int
+) -> None:
+    assert unprocessed(position, None, 10000) == count
+
+
 def test_the_limit_of_stale_positions_is_a_setting() -> None:
     assert unprocessed(Position(0, 10), 15, 3) == LARGEST - 5
     assert build({**HUB, "stalePartitionInfoThreshold": "3"}).stale_partition_info_threshold == 3

@@ -33,7 +33,7 @@ JavaScript and Python), `azureFunction` (Azure Functions, in the container `azur
 what no `blobContainer` means), `goSdk`, `dapr`, or nothing for older SDKs. With a strategy that does not fit
 no checkpoint is found, and all events that are kept count.
 
-A partition without a checkpoint counts whole, and 0 while it holds a single event that is not its very first.
+A partition without a checkpoint counts whole.
 A checkpoint of events that have expired since counts them too. One further ahead than what is known
 (`stalePartitionInfoThreshold`) counts 0. The group's name alone is part of the metric's name.
 In place of connection strings `eventHubNamespace` and `storageAccountName` can name both, asked as an

@@ -237,7 +237,8 @@ class EventHubConnection:
         begin, last = fields.get("begin_sequence_number"), fields.get("last_enqueued_sequence_number")
         if type(begin) is not int or type(last) is not int or last < -1:
             return self._malformed(hub, "a partition's answer has no sequence numbers")
-        return Position(begin, last)
+        is_empty = fields.get("is_partition_empty")
+        return Position(begin, last, is_empty if isinstance(is_empty, bool) else None)
 
     def _malformed(self, hub: HubPositions, answer: str) -> Malformed:
         return Malformed(_attempted(hub), on=self._server.label(), answer=answer)

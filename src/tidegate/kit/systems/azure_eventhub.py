@@ -47,23 +47,29 @@ class HubPositions:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Sequence numbers: of the oldest event that is kept, and of the newest (-1: there never was one)."""
+    """Sequence numbers: of the oldest event that is kept, and of the newest (-1: there never was one).
+
+    `is_empty`: whether none is kept any more; None where the service does not say.
+    """
 
     begin: int
     last: int
+    is_empty: bool | None = None
 
 
 def unprocessed(position: Position, checkpoint: int | None, stale: int) -> int:
     """Events of a partition that come after the checkpoint, the sequence number of the last processed one.
 
     A result so large that the checkpoint must be ahead of what we know (by `stale` at most) is 0.
-    Source: KEDA, which takes a partition without a checkpoint that begins and ends with one event for empty.
+    Source: KEDA. It takes a partition without a checkpoint that begins and ends with one event for empty, as
+    all may have expired; here only one that does not say what it is.
     """
     begin, last = position.begin, position.last
     if last == -1:
         return 0
     if checkpoint is None:
-        return last - begin + 1 if begin != last or last == 0 else 0
+        is_one = last == 0 if position.is_empty is None else not position.is_empty
+        return last - begin + 1 if begin != last or is_one else 0
     left = last - checkpoint if last >= checkpoint else LARGEST - checkpoint + last
     return 0 if left > LARGEST - stale else left
 
