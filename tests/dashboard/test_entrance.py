@@ -35,6 +35,7 @@ def test_the_cookie_is_not_the_token_and_ends_with_it() -> None:
     assert (entrance.is_token(kept), entrance.is_cookie(token), entrance.is_cookie("")) == (False,) * 3
     token = "another token, after a change"
     assert not entrance.is_cookie(kept)
+    assert not entrance.is_cookie("\udcff\udcfe"), "bytes that are no text"
 
 
 def test_nobody_gets_in_without_a_token_to_compare_with() -> None:

@@ -24,15 +24,20 @@ class Entrance:
 
     def is_token(self, given: str) -> bool:
         token = self._token()
-        return bool(token) and hmac.compare_digest(given.encode(), token.encode())
+        return bool(token) and hmac.compare_digest(_bytes(given), token.encode())
 
     def is_cookie(self, given: str) -> bool:
         token = self._token()
-        return bool(token) and hmac.compare_digest(given.encode(), _kept(token).encode())
+        return bool(token) and hmac.compare_digest(_bytes(given), _kept(token).encode())
 
     def cookie(self) -> str:
         """What a visitor who has shown the token keeps."""
         return _kept(self._token())
+
+
+def _bytes(given: str) -> bytes:
+    """What came over the wire may be no text at all."""
+    return given.encode(errors="surrogatepass")
 
 
 def _kept(token: str) -> str:

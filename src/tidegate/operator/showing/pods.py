@@ -80,6 +80,6 @@ async def log_of(client: Client, namespace: str, pod: str, container: str, *, is
             if size > MOST_BYTES:
                 break
     if size > len(kept):
-        # Never the second half of a line.
-        kept = kept.partition(b"\n")[2]
+        # Never the second half of a line, but of one that is longer than all that is kept.
+        kept = kept.partition(b"\n")[2] or kept
     return kept.decode(errors="replace")
