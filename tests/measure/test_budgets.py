@@ -328,6 +328,22 @@ def test_what_an_adapter_counts_itself_is_booked_instead_of_the_rule():
     assert purse.ready_at(110.0, 1) == pytest.approx(110)
 
 
+def test_what_calls_really_are_is_known_by_the_last_of_them():
+    purse = Purse(60)
+    for round in range(10_000):
+        purse.pay(60.0 * round, 1)
+        purse.correct(60.0 * round, 1, 1)
+    purse.look([(60.0, 60)])
+    assert purse.factor == 1
+    # The listing has grown to ten pages.
+    for round in range(10_000, 10_600):
+        purse.pay(60.0 * round, 1)
+        purse.correct(60.0 * round, 1, 10)
+    purse.look([(60.0, 60)])
+    assert purse.factor == pytest.approx(10, rel=0.1)
+    assert purse.calls == 16_000
+
+
 def test_a_question_that_alone_is_more_than_the_budget_has_a_minute_for_itself():
     purse = Purse(2)
     assert purse.ready_at(0.0, 5) == 0.0

@@ -24,6 +24,8 @@ MOMENT_S = 1e-4
 # A correction by what really went out: no further than so many times what the rule says.
 _MOST_CORRECTED = 100.0
 _NEWS = 1.05
+# What calls really are is known by the last of them: by the rule, so many.
+_REMEMBERED = 200
 _TOLD = 1.25
 _ROUNDING_S = 1e-6
 
@@ -69,7 +71,17 @@ def is_news(before: float, now: float) -> bool:
 class Purse:
     """What is left of one account's budget."""
 
-    __slots__ = ("_free_at", "_predicted", "_ratio", "_sent", "calls", "factor", "per_minute", "wanted")
+    __slots__ = (
+        "_free_at",
+        "_predicted",
+        "_ratio",
+        "_really",
+        "_sent",
+        "calls",
+        "factor",
+        "per_minute",
+        "wanted",
+    )
 
     def __init__(self, per_minute: float) -> None:
         self.per_minute = per_minute
@@ -78,7 +90,7 @@ class Purse:
         self.factor = 1.0
         self._free_at = -math.inf
         self._sent: deque[list[float]] = deque()
-        self._predicted = 0
+        self._predicted = self._really = 0.0
         self._ratio = 1.0
 
     @property
@@ -106,13 +118,17 @@ class Purse:
     def pay(self, now_s: float, calls: int) -> None:
         """Books calls that go out now."""
         self.calls += calls
+        if self._predicted >= _REMEMBERED:
+            self._predicted, self._really = self._predicted / 2, self._really / 2
         self._predicted += calls
+        self._really += calls
         self._book(now_s, calls)
 
     def correct(self, now_s: float, booked: int, really: int) -> bool:
         """Books what really went out where it was something else; whether the rule is so wrong that
         intervals are to be looked at again."""
         self.calls += really - booked
+        self._really += really - booked
         if really > booked:
             self._book(now_s, really - booked)
         elif self._sent and really < booked:
@@ -134,7 +150,7 @@ class Purse:
     def _present_ratio(self) -> float:
         if self._predicted <= 0:
             return 1.0
-        return min(max(self.calls / self._predicted, 1 / _MOST_CORRECTED), _MOST_CORRECTED)
+        return min(max(self._really / self._predicted, 1 / _MOST_CORRECTED), _MOST_CORRECTED)
 
     def _book(self, now_s: float, calls: int) -> None:
         self._free_at = max(now_s, self._free_at) + calls * WINDOW_S / self.per_minute
