@@ -19,7 +19,7 @@ import redis
 from bench.figures import Figure, between, goal, must
 from bench.load import ACTIVATION, VALUE, Load
 from bench.servers import api_server, port_of, redis_server
-from tidegate.connections.redis.tracking import BEAT_S
+from tidegate.connections.feeds import BEAT_S
 
 INTERVAL_S = 1
 BATCH = 1_000

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
+from parts.virtualtime import VirtualClock, run
 from parts.waiting import until
 from tidegate.base.errors import Denied, TidegateError, Unreachable, Unsupported
-from tidegate.connections.feeds import Feed, Tell
+from tidegate.connections.feeds import Feed, Tell, beat
 
 
 class FakeLine:
@@ -154,3 +158,24 @@ async def test_closing_ends_all_watches_and_is_safe_twice() -> None:
         await world.feed.close()
         await settled(lambda: world.ended == {"a": None})
         assert world.lines[0].is_closed
+
+
+def test_a_connection_is_asked_after_half_a_minute_without_a_word_and_never_later() -> None:
+    async def story(clock: VirtualClock) -> None:
+        asked: list[float] = []
+        heard_at = -math.inf
+
+        async def ask() -> None:
+            asked.append(clock.monotonic())
+            if len(asked) == 3:
+                raise Unreachable("watch")
+
+        began = clock.monotonic()
+        asking = asyncio.create_task(beat(lambda: heard_at, ask))
+        await clock.sleep(5)
+        heard_at = clock.monotonic()
+        with pytest.raises(Unreachable):
+            await asking
+        assert asked == [began + 35, began + 65, began + 95]
+
+    run(story, seed=1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from parts.fakeservers import Count, Watched, lived
+from parts.fakeservers import Count, Shop, Watched, lived
 from tidegate.base.errors import Unreachable, Unsupported
 
+SHOP = Shop()
 HOUR_S = 3600
 
 
@@ -76,6 +77,34 @@ async def test_whether_a_server_tells_of_changes_is_known_at_each_moment(clock, 
     world.ends["a"].set_exception(Unsupported("watch"))
     await clock.sleep(60)
     assert not rounds.is_watched(("u", 0))
+
+
+@lived(a=1)
+async def test_a_server_that_does_not_answer_is_not_said_to_tell_of_changes(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=10)
+    await clock.sleep(0.5)
+    assert rounds.is_watched(("u", 0))
+    world.trouble[SHOP] = Unreachable("ask", on="a")
+    await clock.sleep(20)
+    assert rounds.latest(("u", 0)).failure is not None
+    assert not rounds.is_watched(("u", 0))
+    del world.trouble[SHOP]
+    await clock.sleep(60)
+    assert rounds.is_watched(("u", 0))
+
+
+@lived(a=1)
+async def test_a_watch_whose_connection_was_closed_under_it_comes_back(clock, rounds, world):
+    rounds.follow(("u", 0), Watched("a"), interval_s=HOUR_S)
+    await clock.sleep(0.5)
+    world.ends["a"].cancel()
+    await clock.sleep(0.05)
+    assert rounds.why_unwatched(("u", 0)) == "the watch was given up inside the client"
+    await clock.sleep(3)
+    assert rounds.is_watched(("u", 0))
+    rounds.forget(("u", 0))
+    await clock.sleep(10)
+    assert not world.open_watches
 
 
 @lived(a=1)

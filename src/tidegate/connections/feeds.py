@@ -22,8 +22,27 @@ from tidegate.base.errors import TidegateError, Unsupported
 
 Tell = Callable[[str], None]
 
+BEAT_S = 30.0
+"""A connection on which nothing was heard for so long is asked whether it is still there."""
+
 _LONGEST_REST_S = 15.0
 _UNOFFERED_REST_S = 150.0
+
+
+async def beat(heard_at: Callable[[], float], ask: Callable[[], Awaitable[object]]) -> None:
+    """Finds out about a connection that is dead and does not say so: `ask` raises then, as this does.
+
+    `heard_at` is when the server was heard of last, by the loop's clock.
+    """
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    while True:
+        rest_s = max(since, heard_at()) + BEAT_S - loop.time()
+        if rest_s > 0:
+            await asyncio.sleep(rest_s)
+        else:
+            await ask()
+            since = loop.time()
 
 
 class Line(Protocol):

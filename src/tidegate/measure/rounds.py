@@ -206,8 +206,10 @@ class Rounds:
 
     def is_watched(self, key: TriggerKey) -> bool:
         """Whether the trigger's server tells of changes now: then it is measured between polls, too."""
-        followed = self._followed.get(key)
-        return followed is not None and self._watching.is_watched(followed)
+        # One that does not answer tells nothing, whatever its connection for changes looks like.
+        followed, connection = self._seat_of(key)
+        is_down = connection is not None and connection.failure is not None
+        return followed is not None and not is_down and self._watching.is_watched(followed)
 
     def why_unwatched(self, key: TriggerKey) -> str:
         """Why a server that could tell of changes does not; "" where it does, and of all others."""

@@ -128,6 +128,13 @@ class Watching:
                     # The server does not offer it, and will not in a minute: polling goes on as before.
                     longest_s = UNOFFERED_S
                 log.debug("watch ended", extra={"failure": watch.why})
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Its connection was closed under it: by a round that got no answer, say.
+                strikes += 1
+                watch.why = "the watch was given up inside the client"
             except Exception as error:
                 strikes += 1
                 watch.why = f"unexpected {type(error).__name__}"

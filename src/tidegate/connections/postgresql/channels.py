@@ -16,12 +16,9 @@ from psycopg import pq
 
 from tidegate.base.errors import Malformed, TidegateError, Unreachable, Unsupported
 from tidegate.connections.adapter import Surroundings
-from tidegate.connections.feeds import Tell
+from tidegate.connections.feeds import Tell, beat
 from tidegate.connections.postgresql.opening import Connection, open_connection
 from tidegate.kit.systems.postgresql import PostgresqlServer
-
-BEAT_S = 30.0
-"""A connection on which nothing was heard for so long is asked whether it is still there."""
 
 _AT_ONCE = 200
 _FULL_S = 0.01
@@ -99,11 +96,7 @@ class Channels:
             await self._ask("; ".join(statements[first : first + _AT_ONCE]))
 
     async def _beat(self) -> None:
-        """Finds out about a connection that is dead and does not say so."""
-        while True:
-            await asyncio.sleep(BEAT_S)
-            if asyncio.get_running_loop().time() - self._heard_at >= BEAT_S:
-                await self._ask("SELECT 1")
+        await beat(lambda: self._heard_at, lambda: self._ask("SELECT 1"))
 
     async def _ask(self, statement: str) -> None:
         """Returns when it is done."""

@@ -19,15 +19,12 @@ from typing import Any, ClassVar
 from redis.exceptions import AskError, ConnectionError, MovedError, RedisError, ResponseError
 
 from tidegate.base.errors import TidegateError, Unreachable, Unsupported
-from tidegate.connections.feeds import Tell
+from tidegate.connections.feeds import Tell, beat
 from tidegate.connections.redis.link import Command, Dialling, Link, reply_error, words
 from tidegate.kit.systems.redis import Login
 
 GAP_S = 1.0
 """Least time between two looks at one key."""
-
-BEAT_S = 30.0
-"""A connection on which nothing was heard for so long is asked whether it is still there."""
 
 _AT_ONCE = 1000
 _WATCHING = "watch keys"
@@ -150,7 +147,7 @@ class TrackedKeys:
 
     async def listen(self, tell: Tell) -> None:
         self._tell = tell
-        tasks = [asyncio.ensure_future(one) for one in (self._read(), self._beat(), self._renew())]
+        tasks = [asyncio.ensure_future(one) for one in (self._read(), self._renew(), self._beat())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -239,8 +236,4 @@ class TrackedKeys:
             raise self._link.lost(error) from error
 
     async def _beat(self) -> None:
-        """Finds out about a connection that is dead and does not say so."""
-        while True:
-            await asyncio.sleep(BEAT_S)
-            if asyncio.get_running_loop().time() - self._heard_at >= BEAT_S:
-                await self._ask([("PING",)])
+        await beat(lambda: self._heard_at, lambda: self._ask([("PING",)]))
