@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import struct
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -152,6 +153,61 @@ def _kafka(_folder: Path) -> Iterator[Source]:
 
 
 @contextmanager
+def _rabbitmq(_folder: Path) -> Iterator[Source]:
+    from parts.rabbitmq_server import RabbitmqServer
+    from tidegate.connections.adapter import Surroundings
+    from tidegate.connections.rabbitmq import frames
+    from tidegate.connections.rabbitmq.link import Dialling, Link
+    from tidegate.kit.systems.rabbitmq import AmqpServer
+
+    with RabbitmqServer() as broker:
+        broker.api("PUT", "/exchanges/%2F/work", {"type": "topic"})
+        broker.make_queue("work")
+        broker.api("POST", "/bindings/%2F/e/work/q/work", {"routing_key": "work.new"})
+        server = AmqpServer("127.0.0.1", broker.port, username="admin", password=broker.password)
+        links: list[Link] = []
+
+        async def publish(key: str) -> None:
+            if not links:
+                links.append(Link(server, Dialling(Surroundings())))
+                await links[0].open()
+                links[0].send(frames.open_channel(1))
+            links[0].send(_published("work", key))
+
+        async def take() -> None:
+            # A queue that is emptied tells nobody. The message that comes after it is heard and not kept.
+            await asyncio.to_thread(broker.api, "DELETE", "/queues/%2F/work/contents")
+            await publish("work.done")
+
+        async def stop() -> None:
+            for link in links:
+                await link.close()
+
+        metadata = {"queueName": "work", "mode": "QueueLength", "value": "1", "hostFromEnv": "RABBITMQ"}
+        yield Source(
+            {"type": "rabbitmq", "metadata": metadata},
+            lambda _: publish("work.new"),
+            lambda _: take(),
+            {"tidegate.dev/listen": "work/work.*"},
+            {"RABBITMQ": f"amqp://admin:{broker.password}@{broker.address}/"},
+            stop=stop,
+        )
+
+
+def _published(exchange: str, key: str) -> bytes:
+    """A message of one byte."""
+    from tidegate.connections.claims import rabbitmq_frames as messages
+    from tidegate.connections.rabbitmq import frames
+
+    head, body = struct.pack(">HHQH", 60, 0, 1, 0), b"x"
+    where = b"\x00\x00" + frames.short(exchange) + frames.short(key) + b"\x00"
+    parts = ((messages.HEADER, head), (messages.BODY, body))
+    return frames.method(1, messages.PUBLISH, where) + b"".join(
+        frames.HEAD.pack(kind, 1, len(payload)) + payload + bytes([frames.END]) for kind, payload in parts
+    )
+
+
+@contextmanager
 def _kubernetes(_folder: Path) -> Iterator[Source]:
     def write(number: str) -> Act:
         return lambda client: client.patch(CONFIG_MAPS, "default", "work", {"data": {"n": number}})
@@ -170,6 +226,7 @@ SOURCES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "postgresql": _postgresql,
     "etcd": _etcd,
     "kafka": _kafka,
+    "rabbitmq": _rabbitmq,
     "kubernetes-resource": _kubernetes,
 }
 

@@ -11,12 +11,12 @@ from tidegate.base.addresses import bracketed
 from tidegate.base.problems import Problem
 from tidegate.core.claims.wishes import Wishes, loop_problem
 from tidegate.kit.identity import IdentityToken
-from tidegate.kit.scaler import Polled
+from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, Duration, declared, setting
 from tidegate.kit.systems.azure_clouds import scope_of
 from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.http import HttpLogin, HttpServer, OAuthClient, basic, path_of, read_url
-from tidegate.kit.systems.rabbitmq import AmqpServer, ManagementServer
+from tidegate.kit.systems.rabbitmq import AmqpServer, ManagementServer, RoutedMessages
 from tidegate.kit.systems.rabbitmq_claims import KEPT, RabbitmqQueueSource
 from tidegate.kit.tls import Tls
 
@@ -91,10 +91,12 @@ _A = (AUTHENTICATION,)
 
 
 @declared
-class RabbitmqAccess(Polled):
+class RabbitmqAccess(Pushed):
     """The settings of a broker; subclass it for each kind of measurement."""
 
     is_claimable: ClassVar[bool] = True
+    has_channels: ClassVar[bool] = True
+    longest_channel: ClassVar[int] = 511
 
     host: str = setting(
         "host",
@@ -189,6 +191,8 @@ class RabbitmqAccess(Polled):
             yield Problem("host", "what follows the ? in host is not used")
         if not address.is_http and self.timeout is not None:
             yield Problem("timeout", "timeout has an effect with protocol http alone")
+        if address.is_http and self.scope.channel:
+            yield Problem("host", "it is only polled: an exchange is listened to over AMQP alone")
 
     def __post_init__(self) -> None:
         address = self._read_host()
@@ -199,6 +203,11 @@ class RabbitmqAccess(Polled):
         """Whom this trigger asks. Made once: a measurement of thousands would notice."""
         assert self._server is not None, "check() has found a problem with the host"
         return self._server
+
+    def watch(self) -> RoutedMessages | None:
+        """The binding that an annotation names; over AMQP alone."""
+        server, binding = self._server, self.scope.channel
+        return RoutedMessages(server, binding) if binding and isinstance(server, AmqpServer) else None
 
     def claimed_from(self, queue: str, wishes: Wishes) -> Source | None:
         """What messages are claimed from: over AMQP alone."""

@@ -33,7 +33,9 @@ is an error, never 0.
 The management API knows rates as well: `MessageRate` is what comes in per second, `DeliverGetRate` what is
 delivered, `PublishedToDeliveredRatio` the one by the other, and `ExpectedQueueConsumptionTime` the seconds
 until the queue is empty at this pace. With `useRegex` the name is a pattern, and `operation` says what
-becomes of all queues that match; none that matches is 0. The API lags behind by up to 5 s.
+becomes of all queues that match; none that matches is 0. The API lags behind by up to 5 s. Over AMQP a queue
+is also read between polls, as soon as a message goes through an exchange that the annotation
+`tidegate.dev/listen` names, as `exchange/routing key`: see [what that takes](../../pushes.md).
 
 Source: https://www.rabbitmq.com/docs/queues, https://www.rabbitmq.com/docs/management
 """
@@ -57,7 +59,6 @@ from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems import rabbitmq
 from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.claims import Source
-from tidegate.kit.systems.rabbitmq import AmqpServer, QueueStats
 
 
 @declared
@@ -69,7 +70,7 @@ class RabbitmqQueue(RabbitmqAccess):
     cost: ClassVar[str] = (
         "AMQP: one exchange for all queues of a virtual host, on one connection; management API: one listing "
         "of a virtual host's queues, from 2,000 queues on in pages of 500; for a few queues of many one "
-        "request each"
+        "request each; to listen, one connection more"
     )
     calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "RabbitMQ 3.10 (real), with tokens of Keycloak 26.7"
@@ -122,7 +123,7 @@ class RabbitmqQueue(RabbitmqAccess):
 
     async def measure(self, ask: Ask, now: datetime) -> Measured | float:
         server = self.server()
-        if isinstance(server, AmqpServer):
+        if isinstance(server, rabbitmq.AmqpServer):
             depth = rabbitmq.QueueDepth(server, self.queue_name)
             return count(await ask(depth), depth)
         if self.use_regex:
@@ -134,7 +135,7 @@ class RabbitmqQueue(RabbitmqAccess):
     def claim_source(self, wishes: Wishes) -> Source | None:
         return self.claimed_from(self.queue_name, wishes)
 
-    def _measured(self, found: QueueStats) -> Measured:
+    def _measured(self, found: rabbitmq.QueueStats) -> Measured:
         messages = found.ready if self.exclude_unacknowledged else found.messages
         value, is_active = rabbitmq.amount(self.mode or "QueueLength", found, messages, self.activation_value)
         return Measured((value,), is_active)

@@ -90,3 +90,16 @@ def test_a_topic_that_the_trigger_does_not_measure_is_told() -> None:
     (notice,) = (one for one in found.notices if "listens" in one.message)
     assert "topic returns, which it does not measure" in notice.message
     assert channels(found) == ["returns"]
+
+
+@pytest.mark.parametrize(
+    ("host", "binding"),
+    [("amqp://u:p@mq/shop", "orders/order.*"), ("http://u:p@mq/shop", None)],
+)
+def test_a_rabbitmq_trigger_listens_over_amqp_alone(host: str, binding: str | None) -> None:
+    metadata = {"host": host, "queueName": "jobs", "mode": "QueueLength", "value": "1"}
+    found = reviewed("orders/order.*", {"type": "rabbitmq", "metadata": metadata})
+    assert not found.problems
+    watch = found.triggers[0].scaler.watch()
+    assert (watch.binding if watch is not None else None) == binding
+    assert any("over AMQP alone" in one.message for one in found.notices) == (binding is None)

@@ -142,9 +142,6 @@ class ClaimLink(Link):
         """What ended the connection, for everybody who asked."""
         return self._error(error, attempted)
 
-    def send(self, raw: bytes) -> None:
-        self._wire.send(raw)
-
     async def next(self) -> Method:
         return await self._wire.next()
 

@@ -1,8 +1,8 @@
 """RabbitMQ: over AMQP one exchange for a batch of queues, over the management API one listing.
 
 `frames.py` is AMQP as bytes, `wire.py` what goes over one connection, `link.py` logging in and counting,
-`amqp.py` the adapter. `listing.py` has the requests to the management API, `management.py` its adapter. No
-client library is needed.
+`bindings.py` tells of messages that come, `amqp.py` is the adapter. `listing.py` has the requests to the
+management API, `management.py` its adapter. No client library is needed.
 """
 
 from __future__ import annotations

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tidegate.base.errors import Malformed, Misconfigured, Unsupported
 from tidegate.connections.adapter import Surroundings
+from tidegate.connections.feeds import Feed, Line
+from tidegate.connections.rabbitmq.bindings import BindingLink, Bindings
 from tidegate.connections.rabbitmq.link import Cut, Dialling, Link, Outcome, Traffic
 from tidegate.kit.question import Question
-from tidegate.kit.systems.rabbitmq import AmqpServer, QueueDepth
+from tidegate.kit.systems.rabbitmq import AmqpServer, QueueDepth, RoutedMessages
 
 
 class AmqpConnection:
-    """One connection, opened by the first question; one exchange for up to `batch` queues."""
+    """One connection, opened by the first question, for up to `batch` queues at once; one more to listen."""
 
     batch = 1000
     wake_gap_s = 0.25
@@ -26,6 +28,7 @@ class AmqpConnection:
         self._traffic = Traffic()
         self._link: Link | None = None
         self._lock = asyncio.Lock()
+        self._feed = Feed(self._open_line)
 
     @property
     def connections(self) -> int:
@@ -52,7 +55,26 @@ class AmqpConnection:
         answers = iter(outcomes)
         return [next(answers) if isinstance(one, QueueDepth) else _unknown(one) for one in questions]
 
+    async def watch(self, question: Question, pushed: Callable[[], None]) -> None:
+        """See `Watchable`: whether messages go the way of a binding."""
+        if not isinstance(question, RoutedMessages):
+            raise Unsupported(f"watch {type(question).__name__}", on=question.server.label())
+        await self._feed.watch(question.binding, pushed)
+
+    def is_watching(self, question: Question) -> bool:
+        """Whether the broker would tell of a message."""
+        return isinstance(question, RoutedMessages) and self._feed.is_watching(question.binding)
+
     async def close(self) -> None:
+        await self._feed.close()
+        await self._hang_up()
+
+    async def _open_line(self) -> Line:
+        link = BindingLink(self._server, await self._dialled())
+        await link.open()
+        return Bindings(link, self._surroundings.timeout_s)
+
+    async def _hang_up(self) -> None:
         link, self._link = self._link, None
         if link is not None:
             await link.close()
@@ -67,7 +89,7 @@ class AmqpConnection:
     async def _usable_link(self) -> Link:
         if self._link is not None and self._link.is_usable:
             return self._link
-        await self.close()
+        await self._hang_up()
         link = Link(self._server, await self._dialled())
         await link.open()
         self._link = link

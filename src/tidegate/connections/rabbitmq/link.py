@@ -33,7 +33,9 @@ QUEUES_PER_CHANNEL = 16
 HEARTBEAT_S = 60
 
 _REFUSED, _NOT_FOUND, _LOCKED, _NOT_ALLOWED = 403, 404, 405, 530
-_Trouble = (OSError, TimeoutError, Closed, Encrypted, Strange, struct.error, IndexError)
+
+TROUBLE = (OSError, TimeoutError, Closed, Encrypted, Strange, struct.error, IndexError)
+"""What ends a connection, as it is met here; see `Link._error`."""
 
 Outcome = int | TidegateError
 
@@ -63,6 +65,7 @@ class Link:
     """An open connection to one virtual host."""
 
     wire_kind: ClassVar[type[Wire]] = Wire
+    most_channels: ClassVar[int] = CHANNELS
 
     def __init__(self, server: AmqpServer, dialling: Dialling) -> None:
         self._server = server
@@ -73,7 +76,7 @@ class Link:
         self._wire = self.wire_kind()
         self.frame_bytes = FRAME_BYTES
         self._open: set[int] = set()
-        self._channels = CHANNELS
+        self._channels = self.most_channels
 
     @property
     def is_usable(self) -> bool:
@@ -85,7 +88,7 @@ class Link:
             async with asyncio.timeout(self._timeout_s):
                 await self._dial()
                 await self._log_in()
-        except _Trouble as error:
+        except TROUBLE as error:
             await self.close()
             raise self._error(error, "open a connection") from error
         except BaseException:
@@ -98,12 +101,15 @@ class Link:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._exchange(queues)
-        except _Trouble as error:
+        except TROUBLE as error:
             await self.close()
             raise self._error(error, "count messages") from error
         except BaseException:
             await self.close()
             raise
+
+    def send(self, raw: bytes) -> None:
+        self._wire.send(raw)
 
     async def close(self) -> None:
         self._wire.send(frames.method(0, frames.CLOSE, struct.pack(">HxHH", 200, 0, 0)))
@@ -159,7 +165,7 @@ class Link:
             raise Misconfigured("open the virtual host", on=self.label, answer=f"its name {error}") from error
         await self._next(frames.OPEN_OK)
         wire.beat_every(beat_s / 2)
-        self._channels = min(CHANNELS, offer.channels or CHANNELS)
+        self._channels = min(self.most_channels, offer.channels or self.most_channels)
 
     async def _next(self, id: tuple[int, int]) -> Method:
         method = await self._wire.next()

@@ -46,6 +46,14 @@ class QueueDepth:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedMessages:
+    """To be watched: whether messages go the way of `binding`, which is `exchange/routing key`."""
+
+    server: AmqpServer
+    binding: str
+
+
+@dataclass(frozen=True, slots=True)
 class ManagementServer:
     """A broker's management API. `prefix` is the path before `/api`, encoded as it goes onto the wire."""
 
