@@ -280,14 +280,13 @@ def test_the_count_from_before_the_object_comes_back_when_it_goes() -> None:
 @pytest.mark.parametrize("is_cached", [True, False])
 def test_with_cached_metrics_the_hpa_works_with_the_polled_value(is_cached: bool) -> None:
     async def story(clock: Any) -> None:
-        async with living(clock) as town:
-            await town.deployment("monitored", 8)
+        async with living(clock, jobs=8) as town:
             await town.deployment()
-            await clock.sleep(5)
-            trigger = {**pods_of("monitored", 2), "useCachedMetrics": is_cached}
+            # Nobody is told of a list here; changes of pods would be told, and read as at a poll.
+            trigger = {**TWO, "useCachedMetrics": is_cached}
             await town.scaled_object("web", trigger, pollingInterval=1000, advanced=AT_ONCE)
             await town.reaches(4, 180)
-            await town.scale(4, "monitored")
+            town.redis.lists["jobs"] = 4
             if is_cached:
                 await town.keeps(4, 60)
             else:
