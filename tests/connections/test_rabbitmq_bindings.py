@@ -110,7 +110,11 @@ async def test_many_bindings_share_a_connection_and_nothing_is_left_of_them(brok
     async with watched(adapter, *questions) as heard:
         await heard.until_open()
         assert adapter.connections == 1
-        assert len(await own_queues(broker)) == 50
+
+        async def are_all_there() -> bool:
+            return len(await own_queues(broker)) == 50
+
+        await until_so(are_all_there)
         for question in questions[:49]:
             await heard.leave(question)
 
