@@ -86,6 +86,21 @@ def test_tls_is_spoken_only_where_it_is_switched_on(auth: dict[str, str], tls: T
         ),
         ({"scheme": "http"}, {}, [("scheme", "is not mongodb or mongodb+srv")]),
         ({"connectionString": "hunter2"}, {}, [("connectionString", "begins neither with mongodb://")]),
+        (
+            {"connectionString": "mongodb://db/?authMechanism=MONGODB-AWS"},
+            {},
+            [
+                (
+                    "connectionString",
+                    "has no AWS key for MONGODB-AWS; write one into it, or name podIdentity aws",
+                )
+            ],
+        ),
+        (
+            {"connectionString": "mongodb://key@db/?authMechanism=MONGODB-AWS"},
+            {},
+            [("connectionString", "has an AWS key for MONGODB-AWS without its secret")],
+        ),
         ({"query": "hunter2"}, {}, [("query", "it is not JSON")]),
         ({"query": "[]"}, {}, [("query", "it is not a JSON object")]),
         ({"dbName": ""}, {}, [("dbName", "missing required parameter")]),

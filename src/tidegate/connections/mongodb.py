@@ -21,7 +21,10 @@ from tidegate.runtime.pem_file import pem_file
 
 if TYPE_CHECKING:
     from pymongo import AsyncMongoClient
+    from pymongo.asynchronous.pool import AsyncConnection
     from pymongo.errors import OperationFailure, PyMongoError
+
+    from tidegate.connections.mongodb_aws import AwsSasl
 
 CONNECTIONS = 4
 """How many counts run side by side; beside them the client keeps one that watches each host."""
@@ -60,7 +63,8 @@ class MongodbConnection(QueryConnection):
         self._at = server
         self._client: AsyncMongoClient[dict[str, Any]] | None = None
         self._files = ExitStack()
-        self._refused: Misconfigured | None = None
+        self._refused: TidegateError | None = None
+        self._aws: AwsSasl | None = None
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -114,7 +118,7 @@ class MongodbConnection(QueryConnection):
                     retryReads=False,
                     serverMonitoringMode="poll",
                     **options,
-                    **self._pool_of_permitted(),
+                    **self._own_pool(),
                 )
         except (PyMongoError, OSError, ValueError, TypeError) as error:
             self._files.close()
@@ -158,24 +162,50 @@ class MongodbConnection(QueryConnection):
             self._refused = error
             raise
 
-    def _pool_of_permitted(self) -> dict[str, Any]:
-        """A replica set names its members itself: each is checked when the client dials it."""
-        if self._surroundings.policy.is_open:
+    def _own_pool(self) -> dict[str, Any]:
+        """A replica set names its members itself: each is checked when it is dialled. A login of ours has
+        its place there, too."""
+        if self._surroundings.policy.is_open and self._at.aws is None:
             return {}
-        from pymongo.asynchronous.pool import AsyncConnection, Pool
+        from pymongo.asynchronous.pool import Pool
         from pymongo.errors import AutoReconnect
 
-        permitted = self._permitted
+        begin, log_in = self._permitted, self._log_in
 
-        class Permitted(Pool):
+        class Own(Pool):
             async def connect(self, handler: Any = None) -> AsyncConnection:
                 try:
-                    await permitted(*self.address)
+                    await begin(*self.address)
                 except TidegateError as error:
                     raise AutoReconnect(str(error)) from error
-                return await super().connect(handler)
+                connection = await super().connect(handler)
+                if self.is_sdam:  # it only watches the host
+                    return connection
+                try:
+                    await log_in(connection)
+                except BaseException as error:
+                    async with self.lock:
+                        self.active_contexts.discard(connection.cancel_context)
+                    await connection.close_conn("error")
+                    if isinstance(error, TidegateError):
+                        raise AutoReconnect(str(error)) from error
+                    raise
+                return connection
 
-        return {"_pool_class": Permitted}
+        return {"_pool_class": Own}
+
+    async def _log_in(self, connection: AsyncConnection) -> None:
+        """By AWS, where that is how; a failure of ours is kept, to be told."""
+        if self._at.aws is None:
+            return
+        from tidegate.connections.mongodb_aws import AwsSasl
+
+        self._aws = self._aws or AwsSasl(self._at.aws, self._surroundings, self._label)
+        try:
+            await self._aws.log_in(connection)
+        except TidegateError as error:
+            self._refused = error
+            raise
 
     async def _tls_options(self) -> dict[str, Any]:
         """TLS by files in memory, which last as long as the client."""
@@ -245,6 +275,8 @@ class MongodbConnection(QueryConnection):
             if error.code in _NOT_YET:
                 return self._unreachable(_code(error))
             step = "check user, password and authSource (the database that knows the user)"
+            if self._at.aws is not None:
+                step = "check the AWS keys or role, and that the server knows it as a user of $external"
             return Denied("log in", on=self._label, answer=_code(error), next_step=step)
         is_lookup = self._at.uri.startswith("mongodb+srv://") and "wire version" not in str(error)
         if isinstance(error, ConfigurationError) and is_lookup:

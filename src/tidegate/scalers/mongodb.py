@@ -32,7 +32,8 @@ that is not there counts 0, as in MongoDB itself: mind the spelling.
 The user is looked for in `dbName`. Instead of host, port, user and password there may be `connectionString`,
 a URI, whose `authSource` says where else: `mongodb://tidegate:…@a:27017,b:27017/?authSource=admin`. With
 `tls: enable` in the TriggerAuthentication TLS is spoken and verified, with the certificates `ca` (beside the
-system's roots), `cert` and `key`.
+system's roots), `cert` and `key`. With `authMechanism=MONGODB-AWS` AWS keys log in: the string's, or where it
+has none those of `podIdentity` aws ([AWS identities](../authentication/aws.md)).
 
 All triggers with the same server share a few connections and are counted side by side. The server stops a
 count after 6 seconds; one that was stopped is asked again after a growing pause. A count without an index
@@ -47,15 +48,15 @@ from collections.abc import Iterator
 from dataclasses import field
 from datetime import datetime
 from typing import ClassVar, Literal
-from urllib.parse import quote
 
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
 from tidegate.kit.answers import count
+from tidegate.kit.identity import Identity
 from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
-from tidegate.kit.systems.mongodb import MongodbCount, MongodbServer, check_uri, read_filter
+from tidegate.kit.systems import mongodb
 from tidegate.kit.tls import Tls
 
 _A = (AUTHENTICATION,)
@@ -66,6 +67,7 @@ _AME = (AUTHENTICATION, METADATA, ENVIRONMENT)
 @declared
 class MongodbDocuments(Polled):
     types: ClassVar[tuple[str, ...]] = ("mongodb",)
+    identities = measured_with = ("aws", "aws-eks")
     cost: ClassVar[str] = (
         "each count of a server once, four at a time, on four connections and a watching one"
     )
@@ -91,21 +93,19 @@ class MongodbDocuments(Polled):
     key_password: str = setting(
         "keyPassword", doc="Password of the client key.", default="", sources=_A, secret=True
     )
-    _server: MongodbServer = field(init=False, repr=False, compare=False)
+    _server: mongodb.MongodbServer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_server", self._made_server())
 
     def check(self) -> Iterator[Problem]:
         if self.connection_string:
-            try:
-                check_uri(self.connection_string)
-            except ValueError as error:
-                yield Problem("connectionString", f"the connection string {error}")
+            for wrong in mongodb.uri_problems(self.connection_string, self._server):
+                yield Problem("connectionString", f"the connection string {wrong}")
         else:
             yield from self._missing_parts()
         try:
-            read_filter(self.query)
+            mongodb.read_filter(self.query)
         except ValueError as error:
             yield Problem("query", f"it {error}")
         if self.tls == "enable":
@@ -127,19 +127,20 @@ class MongodbDocuments(Polled):
             if not value:
                 yield Problem(name, f"no {name} given", "FieldValueRequired")
 
+    def asks_as(self) -> Identity | None:
+        return self._server.aws.identity if self._server.aws is not None else None
+
     def metric_name(self) -> str:
         return normalize(f"mongodb-{self.collection}")
 
-    def _made_server(self) -> MongodbServer:
+    def _made_server(self) -> mongodb.MongodbServer:
         uri = self.connection_string
         if not uri:
-            host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
-            host += f":{self.port}" if self.scheme != "mongodb+srv" else ""
-            login = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
-            uri = f"{self.scheme}://{login}@{host}/{quote(self.db_name, safe='')}"
+            login = self.username, self.password
+            uri = mongodb.uri_of(self.scheme, self.host, self.port, login, self.db_name)
         tls = Tls(self.ca, self.cert, self.key, self.key_password) if self.tls == "enable" else None
-        return MongodbServer(uri, tls)
+        return mongodb.server_of(uri, tls, self.identity)
 
     async def measure(self, ask: Ask, now: datetime) -> float:
-        question = MongodbCount(self._server, self.db_name, self.collection, self.query)
+        question = mongodb.MongodbCount(self._server, self.db_name, self.collection, self.query)
         return count(await ask(question), question)
