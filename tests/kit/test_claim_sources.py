@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tidegate.core.claims.wishes import Statements
+from tidegate.kit.identity import AwsKeys
+from tidegate.kit.systems.aws import AwsServer
 from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.postgresql import PostgresqlServer, parse_connection
 from tidegate.kit.systems.rabbitmq import AmqpServer
@@ -14,11 +16,13 @@ from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource
 from tidegate.kit.systems.redis import Login, RedisServer
 from tidegate.kit.systems.redis_claims import RedisListSource, RedisStreamSource
 from tidegate.kit.systems.sql_claims import TableSource
+from tidegate.kit.systems.sqs_claims import SqsSource
 from tidegate.kit.tls import Tls
 
 OLD, NEW = "hunter2-old", "hunter2-new"
 REDIS = RedisServer(("redis:6379",), login=Login("ada", OLD))
 RABBITMQ = AmqpServer("mq", 5672, "shop", "ada", OLD)
+SQS = AwsServer("sqs", "eu-west-1", AwsKeys("key", OLD))
 
 
 def rows(options: str) -> TableSource:
@@ -42,6 +46,11 @@ def rows(options: str) -> TableSource:
             RabbitmqQueueSource(RABBITMQ, "jobs"),
             RabbitmqQueueSource(replace(RABBITMQ, username="bob", password=NEW), "jobs"),
             RabbitmqQueueSource(replace(RABBITMQ, vhost="other"), "jobs"),
+        ),
+        (
+            SqsSource(SQS, "jobs"),
+            SqsSource(replace(SQS, keys=AwsKeys("other", NEW)), "jobs", "bad", 3),
+            SqsSource(replace(SQS, region="us-east-1"), "jobs"),
         ),
         (
             rows(f"host=db dbname=shop user=ada password={OLD}"),

@@ -7,6 +7,8 @@ class AskedLeases:
     """Leases are as long as a claim asks for, and the server tells who holds a message now."""
 
     tells_losses = True
+    holds_on = True
+    pace = 1
 
     def lasts(self, lease_s: float) -> None:
         """Nothing has to be said beforehand."""

@@ -47,6 +47,7 @@ class ClaimBroker:
     commands: list[Command] = field(default_factory=list)
     batches: int = 0
     is_down: bool = False
+    told: str = ""
     before: Callable[[Command], Awaitable[None]] | None = None
     after: Callable[[Command], Awaitable[None]] | None = None
 
@@ -119,7 +120,7 @@ class ClaimBroker:
             self.claimed[id].holder, self.claimed[id].at_s = holder, until_s
         due = [one.at_s - now_s for one in self.claimed.values() if not one.holder]
         items = (Delivery(id, self.claimed[id].body, self.claimed[id].finished) for id in given)
-        return Deliveries(tuple(items), retry_s=max(0.0, min(due)) if due else None)
+        return Deliveries(tuple(items), retry_s=max(0.0, min(due)) if due else None, told=self.told)
 
 
 class ReceiptBroker(ClaimBroker):

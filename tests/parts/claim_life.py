@@ -116,6 +116,7 @@ class Life:
             if is_quiet and not self.jobs and not is_left:
                 await self.dies()
                 return
+            self._tell_again()
             self.work()
             if self.source.gives_receipts and (is_left or not is_quiet):
                 # A claim whose answer nobody has heard is over when its lease is.
@@ -179,6 +180,12 @@ class Life:
         self.jobs[name] = JobView(name, task=Task(act.id, act.attempt), is_guarded=True)
         self.bodies[name] = body
         self.begun[body] += 1
+
+    def _tell_again(self) -> None:
+        """An outcome that waits for its message is told again at once: its rest is left out, too."""
+        now = self.broker.clock.now()
+        waiting = tuple(replace(one, until=now) for one in self.state.memory.waiting)
+        self.state.memory = replace(self.state.memory, waiting=waiting)
 
     def work(self) -> None:
         """Every Job ends: those of poison fail."""

@@ -13,17 +13,21 @@ from xml.etree import ElementTree
 from parts.asked_leases import AskedLeases
 from parts.azurite_server import Azurite
 from parts.claimed_rows import rows
+from parts.elasticmq_server import REGION, ElasticMq
 from parts.nats_consumer import nats_consumer
 from parts.rabbitmq_server import RabbitmqServer
 from parts.redis_servers import RedisProcess, starting
 from parts.server_process import Servers
 from parts.waiting import wait_until
+from tidegate.kit.identity import AwsKeys
+from tidegate.kit.systems.aws import AwsServer
 from tidegate.kit.systems.azure_queue_claims import AzureQueueSource
 from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.rabbitmq import AmqpServer
 from tidegate.kit.systems.rabbitmq_claims import RabbitmqQueueSource
 from tidegate.kit.systems.redis import Mode, RedisServer
 from tidegate.kit.systems.redis_claims import RedisListSource, RedisStreamSource
+from tidegate.kit.systems.sqs_claims import SqsSource
 
 
 class ClaimSource(Protocol):
@@ -31,9 +35,10 @@ class ClaimSource(Protocol):
 
     `port` is the server's. `keeps_leases`: a lease ends by itself, and another holder may take the message;
     where it does not, what is held ends with the connection. `is_behind_proxy`: who is told a proxy's address
-    asks nobody else. `gives_receipts`: identity and receipt are all
-    that it knows of a claim: no list of what is held, no count of ended Jobs. `tells_losses`: it says so of a
-    message that somebody else has taken since. `shortest_s` is the shortest lease or rest that it can keep.
+    asks nobody else. `gives_receipts`: identity and receipt are all that it knows of a claim: no list of what
+    is held, no count of ended Jobs. `tells_losses`: it says so of a message that somebody else has taken
+    since. `holds_on`: a lease that has ended is renewed while nobody else has taken the message. `shortest_s`
+    is the shortest lease or rest that it can keep. One death in `pace` is died, where each is a wait.
     """
 
     port: int
@@ -41,7 +46,9 @@ class ClaimSource(Protocol):
     is_behind_proxy: bool
     gives_receipts: bool
     tells_losses: bool
+    holds_on: bool
     shortest_s: float
+    pace: int
 
     def empty(self) -> None:
         """Nothing is in it, and nothing beside it."""
@@ -240,6 +247,7 @@ class AzureQueue(AskedLeases):
     is_behind_proxy = True
     gives_receipts = True
     shortest_s = 1.0
+    pace = 2
 
     def __init__(self, server: Azurite) -> None:
         self.server = server
@@ -281,6 +289,48 @@ def azure_queue() -> Iterator[ClaimSource]:
         yield AzureQueue(servers.get(Azurite))
 
 
+class SqsQueue(AskedLeases):
+    keeps_leases = True
+    is_behind_proxy = True
+    gives_receipts = True
+    holds_on = False
+    shortest_s = 1.0
+    pace = 3
+
+    def __init__(self, server: ElasticMq) -> None:
+        self.server = server
+        self.port = server.port
+        for queue in ("jobs", "bad"):
+            server.ask("CreateQueue", QueueName=queue)
+
+    def empty(self) -> None:
+        for queue in ("jobs", "bad"):
+            self.server.ask("PurgeQueue", QueueUrl=self.server.url(queue))
+
+    def push(self, *bodies: bytes) -> None:
+        for one in bodies:
+            self.server.ask("SendMessage", QueueUrl=self.server.url("jobs"), MessageBody=one.decode())
+
+    def source(self, address: str) -> Source:
+        server = AwsServer("sqs", REGION, AwsKeys("key", "hunter2-hunter2"), f"http://{address}")
+        return SqsSource(server, self.server.url("jobs"), "bad")
+
+    def unclaimed(self) -> list[bytes]:
+        return self.server.seen("jobs")
+
+    def dead(self) -> list[bytes]:
+        return self.server.seen("bad")
+
+    def kept(self) -> int:
+        return self.server.in_flight("jobs")
+
+
+@contextmanager
+def sqs_queue() -> Iterator[ClaimSource]:
+    with closing(Servers()) as servers:
+        yield SqsQueue(servers.get(ElasticMq))
+
+
 SOURCES: dict[str, Callable[[], Any]] = {
     "postgresql": rows,
     "redis": in_redis(RedisList, "single"),
@@ -290,5 +340,6 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "rabbitmq": rabbitmq_queue,
     "azure-queue": azure_queue,
     "nats-jetstream": nats_consumer,
+    "aws-sqs-queue": sqs_queue,
 }
 """By the name of the trigger: how its server is started, a context."""

@@ -23,6 +23,8 @@ class NatsConsumer:
     is_behind_proxy = True
     gives_receipts = True
     tells_losses = False
+    holds_on = True
+    pace = 2
     shortest_s = 0.5
 
     def __init__(self, server: NatsServer, user: str = "shop", password: str = "pw", copies: int = 1) -> None:

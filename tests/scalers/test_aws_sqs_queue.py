@@ -8,12 +8,14 @@ import pytest
 
 from tidegate import scalers
 from tidegate.api.triggers import Trigger
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit import reading
 from tidegate.kit.identity import AwsKeys, Identity
 from tidegate.kit.question import ASK, drive
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.systems.aws import AwsServer, SqsCounts, SqsQueue
+from tidegate.kit.systems.sqs_claims import SqsSource
 from tidegate.scalers.aws_sqs_queue import queue_name
 from tidegate.testing.sheets import Sample
 
@@ -157,3 +159,14 @@ def test_a_deprecated_owner_is_told() -> None:
     assert kind is not None
     told = reading.announcements(kind, Sources({**BASE, "identityOwner": "pod"}))
     assert [problem.path for problem in told] == ["identityOwner"]
+
+
+def test_messages_are_claimed_as_the_trigger_asks_and_put_aside_where_an_annotation_says() -> None:
+    built = build()
+    wishes = Wishes(dead_letter="bad", attempts=3)
+    assert built.claim_source(wishes) == SqsSource(built.server(), built.queue_url)
+    source = built.claim_source(wishes)
+    assert (source.server, source.dead_letter, source.attempts) == (built.server(), "bad", 3)
+    assert source.aside() == "queue bad"
+    assert built.claim_problem(wishes) == ""
+    assert "standard queue" in built.claim_problem(Wishes(dead_letter="bad.fifo"))

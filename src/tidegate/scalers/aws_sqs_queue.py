@@ -30,6 +30,7 @@ two, and a change takes up to a minute to show; `activationQueueLength` keeps th
 `queueURL` may be a name; a queue of another account needs the whole URL. The region is never taken from it.
 
 SQS has no call that tells of several queues, and each call is billed: triggers of one queue share theirs.
+A ScaledJob can claim from it, one Job for one message: see [claimed work](../../claims.md).
 Instead of keys the trigger can ask in a role or as the autoscaler (`podIdentity`): see
 [AWS identities](../authentication/aws.md).
 
@@ -46,10 +47,13 @@ from urllib.parse import urlsplit
 from tidegate.base.errors import Malformed
 from tidegate.base.names import normalize
 from tidegate.base.problems import Problem
+from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.question import Ask
 from tidegate.kit.settings import ENVIRONMENT, METADATA, activation, declared, setting, target
 from tidegate.kit.systems.aws import AwsAccess, Service, SqsCounts, SqsQueue
 from tidegate.kit.systems.calls import Calls
+from tidegate.kit.systems.claims import Source
+from tidegate.kit.systems.sqs_claims import SqsSource, aside_problem
 
 
 @declared
@@ -57,9 +61,10 @@ class AwsSqsQueue(AwsAccess):
     types: ClassVar[tuple[str, ...]] = ("aws-sqs-queue",)
     service: ClassVar[Service] = "sqs"
     is_consumed: ClassVar[bool] = True
+    is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = "one billed call for each queue, 16 at a time; woken at most every 5 s"
     calls: ClassVar[Calls] = SqsQueue.calls
-    tested_against: ClassVar[str] = "moto 5.2.5 (emulator)"
+    tested_against: ClassVar[str] = "moto 5.2.5 and ElasticMQ 1.6.12 (emulators)"
 
     queue_url: str = setting("queueURL", doc="URL or name of the queue.", sources=(METADATA, ENVIRONMENT))
     queue_length: int = target("queueLength", doc="Messages that one replica should carry.", default=5)
@@ -88,6 +93,12 @@ class AwsSqsQueue(AwsAccess):
         total += counts.in_flight if self.scale_on_in_flight else 0
         total += counts.delayed if self.scale_on_delayed else 0
         return float(total)
+
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        return SqsSource(self.server(), self.queue_url, wishes.dead_letter, wishes.attempts)
+
+    def claim_problem(self, wishes: Wishes) -> str:
+        return aside_problem(self.queue_url, wishes.dead_letter)
 
 
 def queue_name(url: str) -> str | None:

@@ -568,6 +568,22 @@ async def test_a_broker_that_refuses_new_messages_is_asked_seldom_and_told_once(
 
 
 @claimed()
+async def test_what_somebody_should_know_of_a_source_is_told_once(clock: Any, cluster: ClaimCluster) -> None:
+    cluster.broker.told = "queue jobs takes a message away after 2 receives"
+    cluster.push("a", "b", "c", "d", "e")
+    await cluster.claiming_job()
+    await clock.sleep(10)
+    await cluster.work()
+    await clock.sleep(120)
+    told = [
+        (message, count)
+        for _, reason, message, count in cluster.events("crunch")
+        if reason == "ClaimsCutShort"
+    ]
+    assert told == [(cluster.broker.told, 1)]
+
+
+@claimed()
 async def test_jobs_that_fail_at_once_make_claiming_rest_and_it_is_told(
     clock: Any, cluster: ClaimCluster
 ) -> None:

@@ -24,7 +24,7 @@ from tidegate.connections.http.connection import Sending
 from tidegate.connections.http.failures import excerpt
 from tidegate.kit.identity import AwsKeys, AwsLogin
 from tidegate.kit.systems.aws import AwsServer, Service
-from tidegate.kit.systems.http import HttpRequest, HttpServer
+from tidegate.kit.systems.http import LIMIT_BYTES, HttpRequest, HttpServer
 
 _DENIED = re.compile(
     r"AccessDenied|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken"
@@ -55,10 +55,14 @@ class Call:
     operation: str
     body: bytes
     attempted: str
+    limit_bytes: int = LIMIT_BYTES
 
     @classmethod
-    def of(cls, operation: str, parameters: Mapping[str, Any], attempted: str) -> Call:
-        return cls(operation, msgspec.json.encode(parameters, order="deterministic"), attempted)
+    def of(
+        cls, operation: str, parameters: Mapping[str, Any], attempted: str, limit_bytes: int = LIMIT_BYTES
+    ) -> Call:
+        body = msgspec.json.encode(parameters, order="deterministic")
+        return cls(operation, body, attempted, limit_bytes)
 
 
 class Expired(Denied):
@@ -130,6 +134,7 @@ class Calls:
             ),
             body=call.body,
             accepts=(200, 400, 403, 404),
+            limit_bytes=call.limit_bytes,
             attempted=call.attempted,
         )
 

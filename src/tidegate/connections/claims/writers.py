@@ -23,6 +23,7 @@ _NO_SYSTEMS = frozenset(
         "rabbitmq_frames",
         "redis_scripts",
         "redis_stream_scripts",
+        "sqs",
         "writers",
     }
 )

@@ -76,7 +76,7 @@ class Deliveries:
 
     `gone` are identities of claimed messages whose bodies somebody else has removed: no Job can carry them.
     `held` are those of the command's receipts that are good, each with the one it has now: of a source that
-    cannot list what we hold, and tells no body twice.
+    cannot list what we hold, and tells no body twice. `told` is what somebody should know of the source.
     """
 
     items: tuple[Delivery, ...] = ()
@@ -84,6 +84,7 @@ class Deliveries:
     retry_s: float | None = None
     gone: tuple[str, ...] = ()
     held: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)

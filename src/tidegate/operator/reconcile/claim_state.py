@@ -15,7 +15,8 @@ class ClaimState:
 
     `receipts` are those of messages that are held, where their source gives any; `unwritten` are messages
     whose Job does not carry the one of now yet. `is_marked`: the object carries our mark that it may have
-    claims. `counts` are what was done, for metrics.
+    claims. `counts` are what was done, for metrics. `advice` is what somebody should know
+    of the source, and `advised` what was told of that.
     """
 
     source: Source
@@ -26,4 +27,6 @@ class ClaimState:
     unwritten: set[str] = field(default_factory=set)
     told: frozenset[str] = frozenset()
     is_marked: bool = False
+    advice: str = ""
+    advised: str = ""
     counts: Counter[str] = field(default_factory=Counter)

@@ -117,6 +117,7 @@ def _answer(state: ClaimState, result: Result | TidegateError, sent_at: datetime
     if isinstance(result, TidegateError):
         return Failure.of(result)
     if isinstance(result, Deliveries):
+        state.advice = result.told or state.advice
         state.bodies.update((one.id, one) for one in result.items)
         _keep(state, ((one.id, one.receipt) for one in result.items))
         _keep(state, result.held)

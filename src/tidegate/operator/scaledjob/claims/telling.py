@@ -38,9 +38,12 @@ async def told(writer: Writer, place: Place, state: ClaimState, decision: ClaimD
 
 
 async def answered(writer: Writer, place: Place, state: ClaimState, ask: Ask, answer: Answer) -> None:
-    """Dead letters, releases, and what was lost."""
+    """Dead letters, releases, what was lost, and what is to be known of the source, once."""
     if isinstance(answer, Failure):
         return
+    if state.advice != state.advised:
+        state.advised = state.advice
+        await writer.event(place, EmitEvent("Warning", "ClaimsCutShort", state.advice))
     if isinstance(ask, DeadLetter) and isinstance(answer, Settled) and not answer.is_elsewhere:
         text = f"message {ask.id} was put aside in {state.source.aside()}: {ask.why}"
         await writer.event(place, EmitEvent("Warning", "ClaimDeadLettered", text))
