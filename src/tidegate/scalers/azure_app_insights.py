@@ -59,6 +59,12 @@ from tidegate.kit.systems.azure_api import (
     sdk_cloud_problems,
     split_endpoint,
 )
+from tidegate.kit.systems.azure_applications import (
+    application_secret_setting,
+    application_setting,
+    cloud_setting,
+    tenant_setting,
+)
 from tidegate.kit.systems.azure_clouds import cloud_problems, endpoint_problems, is_private, scope_of
 from tidegate.kit.systems.azure_insights import InsightsMetric, InsightsServer, span
 from tidegate.kit.systems.calls import Calls
@@ -79,7 +85,7 @@ class AzureAppInsights(Polled):
     tested_against: ClassVar[str] = "a fake of ours, written from Microsoft's REST documentation"
 
     application: str = setting("applicationInsightsId", doc="Id of the application.", sources=_MAE)
-    tenant: str = setting("tenantId", doc="Tenant.", sources=_MAE)
+    tenant: str = tenant_setting(*_MAE, is_required=True)
     metric: str = setting("metricId", doc="Metric, such as `requests/count`.")
     aggregation: str = setting(
         "metricAggregationType", doc="`avg`, `sum`, `min`, `max`, `count` or `unique`, as the metric allows."
@@ -89,21 +95,11 @@ class AzureAppInsights(Polled):
     ignore_null_values: bool = setting("ignoreNullValues", doc="No number is 0.", default=False)
     target_value: float = target("targetValue", doc="Value that one replica should carry.", default=0.0)
     activation_value: float = activation("activationTargetValue")
-    client_id: str = setting(
-        "activeDirectoryClientId", doc="Application that logs in.", default="", sources=_MAE
+    client_id: str = application_setting("activeDirectoryClientId", *_MAE)
+    client_password: str = application_secret_setting(
+        "activeDirectoryClientPassword", AUTHENTICATION, ENVIRONMENT
     )
-    client_password: str = setting(
-        "activeDirectoryClientPassword",
-        doc="Its secret.",
-        default="",
-        sources=(AUTHENTICATION, ENVIRONMENT),
-        secret=True,
-    )
-    cloud: str = setting(
-        "cloud",
-        doc="`AzurePublicCloud`, `AzureUSGovernmentCloud`, `AzureChinaCloud`, `Private`.",
-        default="",
-    )
+    cloud: str = cloud_setting()
     resource_url: str = setting(
         "appInsightsResourceURL", doc="Query interface of a `Private` cloud, without `/v1`.", default=""
     )

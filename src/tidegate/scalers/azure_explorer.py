@@ -47,6 +47,11 @@ from tidegate.kit.question import Ask
 from tidegate.kit.scaler import Polled
 from tidegate.kit.settings import AUTHENTICATION, ENVIRONMENT, METADATA, activation, declared, setting, target
 from tidegate.kit.systems.azure_api import application_problems, asked_by, split_endpoint
+from tidegate.kit.systems.azure_applications import (
+    application_secret_setting,
+    application_setting,
+    tenant_setting,
+)
 from tidegate.kit.systems.azure_clouds import (
     cloud_of,
     cloud_problems,
@@ -76,11 +81,9 @@ class AzureExplorer(Polled):
     query: str = setting("query", doc="Query in Kusto.")
     threshold: float = target("threshold", doc="Number that one replica should carry.")
     activation_threshold: float = activation("activationThreshold")
-    tenant: str = setting("tenantId", doc="Tenant of the application.", default="", sources=_MAE)
-    client_id: str = setting("clientId", doc="Application.", default="", sources=_MAE)
-    client_secret: str = setting(
-        "clientSecret", doc="Its secret.", default="", sources=(AUTHENTICATION,), secret=True
-    )
+    tenant: str = tenant_setting(*_MAE)
+    client_id: str = application_setting("clientId", *_MAE)
+    client_secret: str = application_secret_setting("clientSecret", AUTHENTICATION)
     cloud: str = setting("cloud", doc="Cloud that issues the application's tokens.", default="")
     login_url: str = setting(
         "activeDirectoryEndpoint", doc="Who issues them in a `Private` cloud.", default=""

@@ -69,6 +69,12 @@ from tidegate.kit.systems.azure_api import (
     sdk_cloud_problems,
     split_endpoint,
 )
+from tidegate.kit.systems.azure_applications import (
+    application_secret_setting,
+    application_setting,
+    cloud_setting,
+    tenant_setting,
+)
 from tidegate.kit.systems.azure_clouds import endpoint_problems, is_private, scope_of
 from tidegate.kit.systems.azure_logs import LogQuery, LogsServer
 from tidegate.kit.systems.calls import Calls
@@ -93,14 +99,10 @@ class AzureLogAnalytics(Polled):
     query: str = setting("query", doc="Query in Kusto.")
     threshold: float = target("threshold", doc="Number that one replica should carry.")
     activation_threshold: float = activation("activationThreshold")
-    tenant: str = setting("tenantId", doc="Tenant of the application.", default="", sources=_AME)
-    client_id: str = setting("clientId", doc="Application.", default="", sources=_AME)
-    client_secret: str = setting("clientSecret", doc="Its secret.", default="", sources=_AME, secret=True)
-    cloud: str = setting(
-        "cloud",
-        doc="`AzurePublicCloud`, `AzureUSGovernmentCloud`, `AzureChinaCloud`, `Private`.",
-        default="",
-    )
+    tenant: str = tenant_setting(*_AME)
+    client_id: str = application_setting("clientId", *_AME)
+    client_secret: str = application_secret_setting("clientSecret", *_AME)
+    cloud: str = cloud_setting()
     resource_url: str = setting(
         "logAnalyticsResourceURL", doc="Query interface of a `Private` cloud, without `/v1`.", default=""
     )

@@ -17,6 +17,12 @@ from tidegate.kit.systems.azure_api import (
     sdk_cloud_problems,
     split_endpoint,
 )
+from tidegate.kit.systems.azure_applications import (
+    application_secret_setting,
+    application_setting,
+    cloud_setting,
+    tenant_setting,
+)
 from tidegate.kit.systems.azure_clouds import endpoint_problems, is_label, is_private, scope_of
 from tidegate.kit.systems.azure_monitor import MonitorServer
 
@@ -30,16 +36,10 @@ class MonitorAccess(Polled):
     identities: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
     measured_with: ClassVar[tuple[Provider, ...]] = ("azure-workload",)
 
-    tenant: str = setting("tenantId", doc="Tenant of the application.")
-    client_id: str = setting("activeDirectoryClientId", doc="Application.", default="", sources=_MEA)
-    client_password: str = setting(
-        "activeDirectoryClientPassword", doc="Its secret.", default="", sources=_MEA, secret=True
-    )
-    cloud: str = setting(
-        "cloud",
-        doc="`AzurePublicCloud`, `AzureUSGovernmentCloud`, `AzureChinaCloud`, `Private`.",
-        default="",
-    )
+    tenant: str = tenant_setting(is_required=True)
+    client_id: str = application_setting("activeDirectoryClientId", *_MEA)
+    client_password: str = application_secret_setting("activeDirectoryClientPassword", *_MEA)
+    cloud: str = cloud_setting()
     manager_url: str = setting(
         "azureResourceManagerEndpoint", doc="Resource manager of a `Private` cloud.", default=""
     )
