@@ -15,7 +15,7 @@ from parts.claimant import Claimant, Claimants
 from parts.proxy import Proxy
 from parts.rabbitmq_server import RabbitmqServer
 from parts.server_process import Servers
-from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unreachable
+from tidegate.base.errors import Denied, Misconfigured, TidegateError, Unreachable, Unsupported
 from tidegate.connections.claims.rabbitmq_channel import MessageWire
 from tidegate.connections.rabbitmq import frames
 from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
@@ -354,3 +354,29 @@ async def test_a_channel_that_the_broker_closes_is_answered_at_once() -> None:
     wire.data_received(frames.method(1, frames.CHANNEL_CLOSE, struct.pack(">HBHH", 406, 0, 0, 0)))
     assert transport.written == frames.method(1, frames.CHANNEL_CLOSE_OK)
     assert wire.at_hand() is not None
+
+
+async def test_a_stream_cannot_be_claimed_from_and_cuts_nobody_else_off_again(
+    broker: RabbitmqServer, claimants: Claimants, claimant: Claimants, proxy_for: ProxyFor
+) -> None:
+    stream = {"durable": True, "arguments": {"x-queue-type": "stream"}}
+    broker.api("PUT", f"/queues/{VHOST}/log", stream)
+    push(broker, "a")
+    proxy = await proxy_for(broker.port)
+    other = claimant(address=proxy.address)
+    (item,) = (await other.take(1)).items
+
+    async def asked() -> Any:
+        """The same connection's."""
+        command = Command(source(proxy.address, "log"), "two", 60.0, Take(1), (), "n")
+        (found,) = await other.writers.carry_out("two", [command])
+        return found
+
+    with pytest.raises(Unsupported, match="cannot be claimed from: it gives no single messages"):
+        await asked()
+    for _ in range(3):
+        assert isinstance(await asked(), Unsupported)
+    # The broker ended the connection, once: what was claimed over it is held over the next one.
+    assert await other.renew(item.id)
+    assert proxy.connections == 2
+    assert await other.ask(Acknowledge(item.id, "job")) == [Done()]

@@ -37,6 +37,8 @@ BATCH, BYTES = 200, 8 * 2**20
 
 # They come in one variable of a Job's environment.
 _LONGEST_ATTRIBUTES = 16 * 1024
+# A queue that gives no single messages closes the connection of all holders: it is left alone for so long.
+_NOT_IMPLEMENTED, _LEFT_ALONE_S = 540, 600.0
 _Trouble = (OSError, TimeoutError, Closed, Encrypted, Strange, struct.error, IndexError)
 
 
@@ -53,6 +55,7 @@ class RabbitmqWriter:
         self._surroundings = surroundings
         self._link: ClaimLink | None = None
         self._lock = asyncio.Lock()
+        self._streams: dict[str, float] = {}
 
     async def carry_out(self, commands: Sequence[Command]) -> Sequence[Result | TidegateError]:
         async with self._lock:
@@ -116,6 +119,9 @@ class RabbitmqWriter:
         if not _is_ours(source):
             what = type(source).__name__
             return Unsupported("claim messages", on=link.label, answer=f"from a {what}")
+        is_asking = isinstance(command.ask, Take) and command.ask.maximum > 0
+        if is_asking and self._streams.get(source.queue, 0.0) > asyncio.get_running_loop().time():
+            return _of_a_stream(link.label, attempted)
         try:
             async with asyncio.timeout(self._surroundings.timeout_s):
                 channel = await link.channel(kept_in(command.holder))
@@ -128,6 +134,9 @@ class RabbitmqWriter:
             return error
         except _Trouble as error:
             await link.close()
+            if isinstance(error, Closed) and error.code == _NOT_IMPLEMENTED and is_asking:
+                self._streams[source.queue] = asyncio.get_running_loop().time() + _LEFT_ALONE_S
+                raise _of_a_stream(link.label, attempted) from error
             raise link.error(error, attempted) from error
         except BaseException:
             await link.close()
@@ -146,6 +155,15 @@ class RabbitmqWriter:
             await link.close()
             raise
         return None
+
+
+def _of_a_stream(on: str, attempted: str) -> Unsupported:
+    return Unsupported(
+        attempted,
+        on=on,
+        answer="the queue cannot be claimed from: it gives no single messages, as a stream does not",
+        next_step="name a classic or a quorum queue, or count the stream's messages without claiming them",
+    )
 
 
 def _is_ours(source: Source) -> TypeGuard[RabbitmqQueueSource]:
