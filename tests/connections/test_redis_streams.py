@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connections.test_redis_cluster import KEYS, make_cluster
-from parts.loopback import missing
 from parts.proxy import Proxy
-from parts.redis_servers import RedisProcess
+from parts.redis_servers import RedisProcess, redis_of
 from tidegate.base.errors import Denied, Malformed, Misconfigured
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.redis import connect
@@ -32,19 +29,10 @@ PASSWORD = "hunter2-hunter2"
 ANY = RedisServer(("any:1",))
 
 
-def program(major: int) -> str:
-    """A redis-server of Debian (7) or of the wheel (6.2)."""
-    import sys
-
-    places = {7: "/usr/bin/redis-server", 6: str(Path(sys.executable).parent / "redis-server")}
-    found = shutil.which(places[major])
-    return found or missing(f"redis-server {major} is missing: apt install redis-server, or `make demo`")
-
-
 @pytest.fixture(scope="module")
 def server(start_redis: Callable[..., RedisProcess]) -> RedisProcess:
     """Ten entries; `all` has read four and acknowledged one, `none` has read nothing."""
-    server = start_redis(program=program(7))
+    server = start_redis(program=redis_of(7))
     for number in range(10):
         server.call("XADD", "orders", "*", "n", number)
     server.call("XGROUP", "CREATE", "orders", "some", "0")
@@ -144,7 +132,7 @@ async def test_lists_and_streams_of_one_server_are_answered_together(
 async def test_a_lag_that_redis_cannot_tell_is_counted(
     start_redis: Callable[..., RedisProcess], connected: Any
 ) -> None:
-    server = start_redis(program=program(7))
+    server = start_redis(program=redis_of(7))
     ids = [server.call("XADD", "s", "*", "n", number) for number in range(20)]
     server.call("XGROUP", "CREATE", "s", "middle", ids[9])
     server.call("XGROUP", "CREATE", "s", "start", "0")
@@ -161,7 +149,7 @@ async def test_a_lag_that_redis_cannot_tell_is_counted(
 async def test_a_lag_needs_redis_7_and_the_rest_does_not(
     start_redis: Callable[..., RedisProcess], connected: Any
 ) -> None:
-    server = start_redis(program=program(6))
+    server = start_redis(program=redis_of(6))
     server.call("XADD", "orders", "*", "a", 1)
     server.call("XGROUP", "CREATE", "orders", "some", "0")
     answers = await connected(server.address).answer([length(), pending("some"), lag("some")])
@@ -173,7 +161,7 @@ async def test_a_lag_needs_redis_7_and_the_rest_does_not(
 async def test_a_restarted_server_answers_the_next_question(
     start_redis: Callable[..., RedisProcess], connected: Any
 ) -> None:
-    server = start_redis(program=program(7))
+    server = start_redis(program=redis_of(7))
     adapter = connected(server.address)
     assert await adapter.answer([length()]) == [0]
     server.stop()

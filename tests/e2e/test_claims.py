@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
-from pathlib import Path
+from contextlib import ExitStack, closing
 
 import pytest
 
+from parts.killer import Killer, overlapping, runs
 from parts.redis_servers import RedisProcess, starting
 from parts.up import ROOT, Up, needs_redis
 from parts.waiting import wait_until
@@ -22,22 +18,6 @@ from tidegate.cli.demo import pipeline_check
 pytestmark = [pytest.mark.e2e, pytest.mark.real]
 EXAMPLES = ROOT / "examples"
 OWN = "{jobs}:tidegate:"
-
-
-def runs(folder: Path) -> list[list[str]]:
-    """The log that is only appended to: moment, what, message, identity, attempt."""
-    log = folder / "runs.log"
-    return [line.split() for line in log.read_text().splitlines()] if log.exists() else []
-
-
-def overlapping(lines: list[list[str]]) -> list[str]:
-    """Messages that two Jobs worked on at a time."""
-    open_, wrong = set[str](), []
-    for _, what, name, *_ in lines:
-        if what == "begins" and name in open_:
-            wrong.append(name)
-        open_.add(name) if what == "begins" else open_.discard(name)
-    return wrong
 
 
 @pytest.mark.xdist_group("claims")
@@ -120,90 +100,12 @@ spec:
 """
 
 
-class Killer:
-    """Between a `tidegate up` and its Redis: ends the process at its n-th command that claims, before the
-    server has heard of it, or after it has done it and before its answer arrives.
-    """
-
-    def __init__(self, port: int) -> None:
-        self.target = port
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        self.lock = threading.Lock()
-        self.seen = 0
-        self.plan: tuple[int, str] | None = None
-        self.kill: Callable[[], None] = lambda: None
-        self.killed = threading.Event()
-        self.sockets = [self.listener]
-        self.threads = [threading.Thread(target=self._accept, daemon=True)]
-        self.threads[0].start()
-
-    def close(self) -> None:
-        """Nothing of it is left."""
-        for one in self.sockets:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        for thread in self.threads:
-            thread.join(10)
-        for one in self.sockets:
-            one.close()
-
-    def aim(self, number: int, mode: str) -> None:
-        with self.lock:
-            self.seen, self.plan = 0, (number, mode)
-            self.killed.clear()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self.listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.target))
-                self.sockets += [client, server]
-                gate = threading.Event()
-                gate.set()
-                for source, sink, is_client in ((client, server, True), (server, client, False)):
-                    arguments = (source, sink, gate, is_client)
-                    self.threads.append(threading.Thread(target=self._pass, args=arguments, daemon=True))
-                    self.threads[-1].start()
-
-    def _pass(
-        self, source: socket.socket, sink: socket.socket, gate: threading.Event, is_client: bool
-    ) -> None:
-        with suppress(OSError):
-            while piece := source.recv(2**20):
-                if not is_client:
-                    # After a shot nothing of the server's arrives any more.
-                    if not gate.is_set():
-                        break
-                elif (mode := self._shot(piece)) is not None:
-                    gate.clear()
-                    if mode == "after":
-                        sink.sendall(piece)
-                        time.sleep(0.2)
-                    self.kill()
-                    self.killed.set()
-                    break
-                sink.sendall(piece)
-        for one in (source, sink):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def _shot(self, piece: bytes) -> str | None:
-        """How the process is to end now, where the command that is aimed at is in it."""
-        with self.lock:
-            self.seen += piece.count(b":tidegate:leases")
-            if self.plan is None or self.seen < self.plan[0]:
-                return None
-            mode, self.plan = self.plan[1], None
-            return mode
-
-
 @pytest.mark.xdist_group("claims-killed")
 def test_kill_9_between_each_two_steps_loses_and_doubles_no_message(up: Up) -> None:
     needs_redis()
     with starting() as start, ExitStack() as stack:
         server = start()
-        killer = stack.enter_context(closing(Killer(server.port)))
+        killer = stack.enter_context(closing(Killer(server.port, b":tidegate:leases")))
         killer.kill = up.kill
         up.kubectl("apply", "-f", "-", stdin=manifests(killer.address))
         folder = up.folder / "node" / "volumes" / up.get("pvc", "log")["metadata"]["uid"]

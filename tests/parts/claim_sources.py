@@ -16,7 +16,7 @@ from parts.claimed_rows import rows
 from parts.elasticmq_server import REGION, ElasticMq
 from parts.nats_consumer import nats_consumer
 from parts.rabbitmq_server import RabbitmqServer
-from parts.redis_servers import RedisProcess, starting
+from parts.redis_servers import RedisProcess, redis_of, starting
 from parts.server_process import Servers
 from parts.waiting import wait_until
 from tidegate.kit.identity import AwsKeys
@@ -154,8 +154,10 @@ class RedisStream(InRedis):
         return self.server.call("EVAL", "return redis.call(unpack(ARGV))", 0, *command)
 
 
-def in_redis(kind: Callable[[RedisProcess, Mode], InRedis], mode: Mode) -> Callable[[], Any]:
-    """Starts a Redis with such a source, as a context."""
+def in_redis(
+    kind: Callable[[RedisProcess, Mode], InRedis], mode: Mode, major: int | None = None
+) -> Callable[[], Any]:
+    """Starts a Redis with such a source, as a context; `major` is its version, where one matters."""
 
     @contextmanager
     def started() -> Iterator[InRedis]:
@@ -166,7 +168,7 @@ def in_redis(kind: Callable[[RedisProcess, Mode], InRedis], mode: Mode) -> Calla
                 ok = lambda: b"cluster_state:ok" in server.call("CLUSTER", "INFO")  # noqa: E731
                 wait_until(ok, "the cluster serves its slots", 20)
             else:
-                server = start()
+                server = start(program=redis_of(major) if major else "")
             yield kind(server, mode)
 
     return started

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from parts.asked_leases import AskedLeases
 from parts.beanstalkd_server import BeanstalkdServer as Process
 from tidegate.kit.systems.beanstalkd import BeanstalkdServer
@@ -45,3 +48,9 @@ class Tube(AskedLeases):
     def dead(self) -> list[bytes]:
         found = self.server.say("use jobs", "peek-buried").splitlines()
         return [found[2].encode()] if found[1].startswith("FOUND") else []
+
+
+@contextmanager
+def tubes() -> Iterator[Tube]:
+    with Process() as server:
+        yield Tube(server)

@@ -58,6 +58,13 @@ def redis_program() -> str:
     return program or missing("redis-server is missing: install it, or `make demo` (x86-64)")
 
 
+def redis_of(major: int) -> str:
+    """A redis-server of Debian (7) or of the wheel (6.2)."""
+    places = {7: "/usr/bin/redis-server", 6: str(Path(sys.executable).parent / "redis-server")}
+    found = shutil.which(places[major])
+    return found or missing(f"redis-server {major} is missing: apt install redis-server, or `make demo`")
+
+
 @contextmanager
 def starting() -> Iterator[Callable[..., RedisProcess]]:
     """Starts servers: `start("--requirepass", "x", password="x")`; they end with the context.
