@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+RUNTIME_ANNOTATION = "tidegate.dev/runtime"
+"""What a pod's containers run in, on a pod or the template of some."""
+RUNTIMES = ("process", "podman", "docker", "nerdctl")
 _TEMPLATE = ("spec", "template", "spec")
 POD_SPECS: Mapping[str, tuple[str, ...]] = {
     "pods": ("spec",),
@@ -46,6 +49,15 @@ def pod_spec_of(key: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]
     if value is body or not isinstance(value, dict):
         return None
     return ".".join(POD_SPECS[key]), value
+
+
+def asked_runtime(key: str, body: Mapping[str, Any]) -> tuple[str, Any]:
+    """The path of the annotation that names what the pods run in, and its value; None where there is none."""
+    value: Any = body
+    for name in (*POD_SPECS.get(key, ("",))[:-1], "metadata", "annotations", RUNTIME_ANNOTATION):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    place = ".".join((*POD_SPECS.get(key, ("",))[:-1], "metadata", "annotations"))
+    return f"{place}[{RUNTIME_ANNOTATION}]", value
 
 
 def is_made_for_another(body: Mapping[str, Any]) -> bool:

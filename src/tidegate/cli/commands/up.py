@@ -11,6 +11,7 @@ import click
 
 from tidegate.cli.cluster.local_directory import default_directory
 from tidegate.cli.extensions.allowing import allowing
+from tidegate.local.unhonoured import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,15 @@ DASHBOARD_PORT = 7444
     default="auto",
     show_default=True,
     help="Whether each pod has a network of its own, or all share the machine's (auto: where they must).",
+)
+@click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    default=RUNTIMES[0],
+    show_default=True,
+    envvar="TIDEGATE_RUNTIME",
+    help="What runs containers: processes of this machine, or images in your engine. A pod's annotation "
+    "tidegate.dev/runtime chooses for itself.",
 )
 @click.option("--leave-pods", is_flag=True, help="Let pods run on when stopped; the next start adopts them.")
 @click.option("--plain", is_flag=True, help="Print one line per event even in a terminal.")
@@ -101,6 +111,7 @@ def command(
     images: Path | None,
     filepath_auth_root_path: Path | None,
     pod_network: Kind,
+    runtime: str,
     metrics_port: int | None,
     metrics_old_names: bool,
     dashboard: bool,
@@ -110,9 +121,9 @@ def command(
 ) -> None:
     """Run the control plane on this machine; kubectl can talk to it.
 
-    Pods run as processes. State lives in the data directory; a crash loses nothing, and pods that
-    were running are found again by the next start. When stopped (Ctrl-C), pods end and come back with
-    the next start.
+    Pods run as processes, or in a container engine. State lives in the data directory; a crash loses
+    nothing, and pods that were running are found again by the next start. When stopped (Ctrl-C), pods end
+    and come back with the next start.
     """
     from tidegate.cli.wiring.local_cluster import Settings
     from tidegate.runtime import loop
@@ -136,6 +147,7 @@ def command(
         keda_namespace,
         log_format,
         _budgets(budgets),
+        runtime,
     )
     is_live = sys.stdout.isatty() and not plain
     loop.run(lambda: _serve(settings, is_live))
@@ -166,6 +178,8 @@ async def _serve(settings: Settings, is_live: bool) -> None:
     stopping = stop_signals()
     async with started(settings) as local:
         _greet(local)
+        if problem := await local.node.engine_problem():
+            click.echo(f'pods wait: {problem}; see "Images in an engine" in docs/local-mode.md', err=True)
         show = asyncio.create_task(live_view.live(local) if is_live else live_view.lines(local))
         waiting = [asyncio.create_task(stopping.wait()), *local.tasks]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

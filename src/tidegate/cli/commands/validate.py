@@ -14,6 +14,7 @@ import click
 from tidegate.base.sentences import counted
 from tidegate.cli.cluster.local_directory import default_directory
 from tidegate.cli.extensions.allowing import allowing
+from tidegate.local.unhonoured import RUNTIMES
 
 if TYPE_CHECKING:
     from tidegate.api.scaledobject import ScaledObject
@@ -50,6 +51,14 @@ FORMS = ("text", "wide", "json", "yaml")
     show_default=True,
     help="As for `tidegate up`; for --local.",
 )
+@click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    default=RUNTIMES[0],
+    show_default=True,
+    envvar="TIDEGATE_RUNTIME",
+    help="As for `tidegate up`; for --local.",
+)
 def command(
     paths: tuple[str, ...],
     files: tuple[str, ...],
@@ -59,6 +68,7 @@ def command(
     data_dir: Path,
     images: Path | None,
     pod_network: Kind,
+    runtime: str,
 ) -> None:
     """Check manifests as admission will, without a server: all problems, with file and line.
 
@@ -87,7 +97,7 @@ def command(
         from tidegate.cli.manifests.local_checks import local_remarks
         from tidegate.cli.wiring.local.this_machine import this_machine
 
-        machine = this_machine(data_dir.expanduser(), images, pod_network)
+        machine = this_machine(data_dir.expanduser(), images, pod_network, runtime)
         lacks, unasked = missing(found.documents, data_dir.expanduser() / "kubeconfig")
         more = (*local_remarks(found.documents, machine), *lacks)
         found = replace(found, skipped=(*found.skipped, *unasked))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tidegate.base.sentences import counted
@@ -38,6 +39,12 @@ class _Beside:
     defined: set[tuple[str, str]] = field(default_factory=set)
 
 
+def _node_of(machine: Machine) -> Object:
+    node = this_node()
+    node["status"]["nodeInfo"]["containerRuntimeVersion"] = machine.runtime
+    return node
+
+
 def local_remarks(documents: Sequence[Document], machine: Machine) -> Iterator[Remark]:
     """What could not run is an error; what is not honoured is a warning."""
     beside = _beside(documents)
@@ -60,7 +67,7 @@ def _about(body: Object, machine: Machine, beside: _Beside) -> Iterator[Unhonour
     if kind is None:
         if is_ours(body):
             key = f"{str(body['kind']).lower()}s.keda.sh"
-            yield from findings(key, body, this_node)
+            yield from findings(key, body, partial(_node_of, machine))
             yield from foresee(key, body, machine, is_idle=True)
         elif not is_reviewed(body) and (_group(body), str(body["kind"])) not in beside.defined:
             yield _unserved(body)
@@ -71,7 +78,7 @@ def _about(body: Object, machine: Machine, beside: _Beside) -> Iterator[Unhonour
     complete = _complete(kind, body)
     if complete is None:
         return
-    yield from findings(kind.key, complete, this_node)
+    yield from findings(kind.key, complete, partial(_node_of, machine))
     yield from foresee(kind.key, complete, machine, is_idle=True)
     yield from _no_node(kind, complete)
     for path, claim in _claims(kind, complete):

@@ -75,7 +75,8 @@ class Settings:
     """What `tidegate up` was told. `hpa_interval_s` is the HPA controller's period, `files` the folder of
     parameter files. `metrics_port` is where `/metrics` is served without TLS or token, too, `dashboard_port`
     where the dashboard is (None: nowhere). `shows_parts`: the namespace `keda` shows the parts of
-    this program, with logs in `log_format`. `budgets` are calls a minute by system.
+    this program, with logs in `log_format`. `budgets` are calls a minute by system;
+    `runtime` is what runs containers.
     """
 
     data_dir: Path
@@ -92,6 +93,7 @@ class Settings:
     shows_parts: bool = True
     log_format: str = "text"
     budgets: Mapping[str, float] = field(default_factory=dict)
+    runtime: str = "process"
 
 
 @dataclass(slots=True)
@@ -213,7 +215,8 @@ def _refusing(settings: Settings, admissions: Sequence[Admission]) -> list[Admis
 def _node(plane: Plane, settings: Settings, clock: Clock, network: PodNetwork) -> Node:
     folder = settings.data_dir / "node"
     images = ImageMap(settings.images, folder / ADDED) if settings.images else None
-    host = Host(hidden=own_places(settings.data_dir, [Path.cwd(), Path.home(), Path(sys.prefix)]))
+    hidden = own_places(settings.data_dir, [Path.cwd(), Path.home(), Path(sys.prefix)])
+    host = Host(hidden=hidden, runtime=settings.runtime)
     return Node(plane.objects, folder, clock, images, host, network)
 
 

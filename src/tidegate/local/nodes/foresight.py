@@ -29,7 +29,8 @@ from tidegate.local.nodes.processes.environment import Incomplete, command_line
 from tidegate.local.nodes.processes.instance import Bind
 from tidegate.local.nodes.processes.run_as import run_as, unheeded, why_unheeded
 from tidegate.local.nodes.processes.volumes import host_path_problem
-from tidegate.local.unhonoured import Unhonoured, pod_spec_of
+from tidegate.local.nodes.runtimes.port import PROCESS
+from tidegate.local.unhonoured import RUNTIMES, Unhonoured, asked_runtime, pod_spec_of
 
 WAITS = "keeps its pods waiting"
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -42,6 +43,7 @@ Spec = Mapping[str, Any]
 class Machine:
     """What a node has to offer. `refused` says why private mounts are not possible, "" where they are;
     `is_shared` that pods have the machine's network, `has_copies` that containers have copies of its files.
+    `runtime` is what runs containers of pods that do not say it; engines are looked for in `engine_path`.
     """
 
     images: ImageMap
@@ -54,6 +56,8 @@ class Machine:
     memory_bytes: int = field(
         default_factory=lambda: os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     )
+    runtime: str = PROCESS
+    engine_path: str = field(default_factory=lambda: os.environ.get("PATH", os.defpath))
     has_grpc: bool = field(default_factory=lambda: find_spec("grpc") is not None)
 
 
@@ -79,11 +83,20 @@ def _foresee(key: str, body: Mapping[str, Any], machine: Machine, *, is_idle: bo
     yield from _pod(path, spec, machine)
     metadata = {"name": "", "namespace": "", "uid": "", **(body.get("metadata") or {})}
     told: set[str] = set()
+    where, asked = asked_runtime(key, body)
+    engine = str(asked or machine.runtime)
+    if engine not in RUNTIMES:
+        way = f"one of {', '.join(RUNTIMES)}"
+        yield Unhonoured(where, f'names no runtime: "{engine}", and its pods are refused', way, runs=False)
+    if is_in_engine := engine != PROCESS:
+        yield from _engine(path, spec, engine, machine)
     for name in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(name) or ()):
             where = f"{path}.{name}[{index}]"
-            for look in (_program, _mounts, _resources, _probes):
+            for look in (_resources, _probes) if is_in_engine else (_program, _mounts, _resources, _probes):
                 yield from look(where, container, machine)
+            if is_in_engine:
+                continue
             for one in _identity(path, where, {"metadata": metadata, "spec": spec}, container, machine):
                 if one.field not in told:
                     told.add(one.field)
@@ -123,6 +136,15 @@ def _pod(path: str, spec: Spec, machine: Machine) -> Iterator[Unhonoured]:
         if why := host_path_problem(Path(source["path"]), kind):
             where = f"{path}.volumes[{index}].hostPath.path"
             yield Unhonoured(where, f"{WAITS}: {why}", "make it before, or a type …OrCreate", runs=False)
+
+
+def _engine(path: str, spec: Spec, engine: str, machine: Machine) -> Iterator[Unhonoured]:
+    if engine in RUNTIMES and shutil.which(engine, path=machine.engine_path) is None:
+        told = f"{WAITS}: {engine} is not on this machine"
+        yield Unhonoured(f"{path}.containers", told, f"install {engine}, or run processes", runs=False)
+    if spec.get("shareProcessNamespace"):
+        told = f"has no effect: in {engine} each container has processes of its own"
+        yield Unhonoured(f"{path}.shareProcessNamespace", told, "hostPID")
 
 
 def _program(where: str, container: Spec, machine: Machine) -> Iterator[Unhonoured]:

@@ -21,9 +21,18 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """`conditions` are those that the node has besides Ready: their type, status, reason and message."""
+    """`conditions` are those that the node has besides Ready: their type, status, reason and message;
+    `runtime` is what runs its containers.
+    """
 
-    def __init__(self, objects: Objects, clock: Clock, conditions: Sequence[Mapping[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        clock: Clock,
+        conditions: Sequence[Mapping[str, str]] = (),
+        runtime: str = "processes",
+    ) -> None:
+        self._runtime = {"containerRuntimeVersion": runtime}
         self._objects = objects
         self._clock = clock
         self._conditions = {one["type"]: one for one in conditions}
@@ -50,7 +59,8 @@ class Heartbeat:
             beaten.append({**own, "lastHeartbeatTime": moment, "lastTransitionTime": since})
         if "Ready" in known:
             beaten.insert(0, {**known["Ready"], "lastHeartbeatTime": moment})
-        await self._objects.patch(NODES, "", NODE, {"status": {"conditions": beaten}}, "status")
+        status = {"conditions": beaten, "nodeInfo": self._runtime}
+        await self._objects.patch(NODES, "", NODE, {"status": status}, "status")
         await self._renew(node, now)
 
     async def _renew(self, node: Object, now: datetime) -> None:

@@ -92,7 +92,7 @@ class Node:
             inherited=self._host.environment,
             services=self._services,
             sweeper=(sweeper := Sweeper(node_id)),
-            runtimes=Runtimes(sweeper),
+            runtimes=Runtimes(sweeper, clock, folder, node_id, self._host.environment, self._host.runtime),
             network=network,
             addresses=Addresses(network.pods),
             hidden=(folder, *(place.resolve() for place in self._host.hidden)),
@@ -134,12 +134,23 @@ class Node:
         has_copies = context.view.kind in ("whole", "places")
         is_shared = context.network.ranges is None
         return Machine(
-            context.images, path=path, refused=context.refused, is_shared=is_shared, has_copies=has_copies
+            context.images,
+            path=path,
+            refused=context.refused,
+            is_shared=is_shared,
+            has_copies=has_copies,
+            runtime=context.runtimes.default,
+            engine_path=context.inherited.get("PATH", os.defpath),
         )
 
     def show(self, logs: Mapping[str, RecentLines]) -> None:
         """Pods that show parts of this program have these logs; nothing of them is started."""
         self._built_in.logs = logs
+
+    async def engine_problem(self) -> str:
+        """Why the engine that pods run in cannot be used, in its own words; "" for nothing, and for none."""
+        engine = self._context.runtimes.engine
+        return "" if engine is None else await engine.engine.problem()
 
     @property
     def lacks(self) -> str:
@@ -201,13 +212,16 @@ class Node:
         for pod in mine:
             self._follow(pod)
         await self._clear_orphans({pod["metadata"]["uid"] for pod in mine})
-        network = self._context.network
+        network, runtimes = self._context.network, self._context.runtimes
+        engines = runtimes.used()
         conditions = [condition(self._context.view), network_report.condition(network)]
         async with asyncio.TaskGroup() as group:
             group.create_task(self._proxies.run())
             group.create_task(self._log_clock.run(self._pods))
             group.create_task(MemoryWatch(self._context, self._pods).run())
-            group.create_task(Heartbeat(self._objects, self._context.clock, conditions).run())
+            for engine in engines:
+                group.create_task(engine.look())
+            group.create_task(Heartbeat(self._objects, self._context.clock, conditions, runtimes.told).run())
 
     def _is_group_known(self, name: str) -> bool:
         return self._context.pods.joinpath(*name.rsplit(".", 2)).exists()

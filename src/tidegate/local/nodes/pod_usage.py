@@ -16,6 +16,8 @@ from tidegate.local.nodes.context import NodeContext
 from tidegate.local.nodes.pods.container import Container
 from tidegate.local.nodes.pods.container_plan import memory_limit
 from tidegate.local.nodes.pods.pod_worker import PodTask
+from tidegate.local.nodes.runtimes.of_engine import session_of
+from tidegate.local.nodes.runtimes.port import PROCESS
 from tidegate.local.objects import Objects
 from tidegate.runtime.clock import Clock
 
@@ -191,8 +193,13 @@ class MemoryWatch:
 def _limited(task: PodTask) -> Iterator[tuple[int, PodTask, Container, int]]:
     for one in task.containers:
         limit = memory_limit(one.spec)
-        if limit and one.is_running and one.seen and one.seen.claim:
+        if limit and one.is_running and one.seen and one.seen.claim and _is_process(one):
             yield one.seen.claim.session, task, one, limit
+
+
+def _is_process(container: Container) -> bool:
+    """What is in an engine is limited by it."""
+    return container.current is not None and container.current.record().runtime in ("", PROCESS)
 
 
 def _own_memory(session: int) -> int:
@@ -216,4 +223,11 @@ def _use(before: Sample, now: Sample, sessions: Iterable[int]) -> Use:
 def _sessions(task: PodTask, container: str) -> Iterable[int]:
     for one in task.containers:
         if container in ("", one.name) and one.is_running and one.seen and one.seen.claim:
-            yield one.seen.claim.session
+            yield from _sessions_of(one, one.seen.claim.session)
+
+
+def _sessions_of(container: Container, launched: int) -> Iterator[int]:
+    if _is_process(container):
+        yield launched
+    elif container.current is not None and (session := session_of(container.current)) is not None:
+        yield session

@@ -13,7 +13,7 @@ from tidegate.local.nodes.network.own_networks import missing
 from tidegate.local.nodes.processes.machine_view import look
 
 
-def this_machine(data_dir: Path, images: Path | None, network: Kind) -> Machine:
+def this_machine(data_dir: Path, images: Path | None, network: Kind, runtime: str) -> Machine:
     """By the flags of `tidegate up`."""
     folder = data_dir / "node"
     table = ImageMap(folder / "images.yaml") if images is None else ImageMap(images, folder / ADDED)
@@ -22,4 +22,4 @@ def this_machine(data_dir: Path, images: Path | None, network: Kind) -> Machine:
     refused = (view.why or "refused") if view.kind == "none" else ""
     is_shared = network == "shared" or (network == "auto" and bool(missing()))
     has_copies = view.kind in ("whole", "places")
-    return Machine(table, refused=refused, is_shared=is_shared, has_copies=has_copies)
+    return Machine(table, refused=refused, is_shared=is_shared, has_copies=has_copies, runtime=runtime)

@@ -56,6 +56,8 @@ def findings(key: str, body: Object, node: Callable[[], Object | None] = no_node
 def _walk(type: str, value: Any, prefix: str, around: Around, found: dict[Row, _Found]) -> None:
     if not isinstance(value, dict):
         return
+    if "metadata" in table()[1][f"{VERSION}{type}"]:
+        around.metadata = value.get("metadata") or {}
     if type == _POD_SPEC:
         around.pod = value
     steps = _steps(type)

@@ -65,10 +65,9 @@ def _what(row: Row) -> str:
 
 
 def _but(row: Row) -> str:
-    if row.but:
-        return f", unless {row.but}"
+    unless = f", unless {row.but}" if row.but else ""
     told = ", ".join(f"`{_value(one)}`" for one in row.unless)
-    return f" but {told}" if told else ""
+    return (f" but {told}" if told else "") + unless
 
 
 def _value(value: object) -> str:

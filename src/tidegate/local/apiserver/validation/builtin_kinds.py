@@ -55,15 +55,24 @@ from tidegate.local.apiserver.validation.workloads.stateful_set import (
     stateful_set_problems,
 )
 from tidegate.local.objects import Object
+from tidegate.local.unhonoured import POD_SPECS, RUNTIMES, asked_runtime
 
 
 def problems(kind: Kind, body: Object, old: Object | None = None) -> list[Problem]:
     """Everything wrong with a built-in object; `old` is what it was before the write."""
-    found = list(metadata_problems(kind, body["metadata"]))
+    found = [*metadata_problems(kind, body["metadata"]), *_runtime(kind.key, body, old)]
     if kind.key in _KNOWING_WHAT_WAS:
         return [*found, *_KNOWING_WHAT_WAS[kind.key](body, old)]
     check = _BY_KEY.get(kind.key)
     return [*found, *check(body)] if check is not None else found
+
+
+def _runtime(key: str, body: Object, old: Object | None) -> Problems:
+    """What was stored before there was such an annotation may stay."""
+    if key in POD_SPECS:
+        path, asked = asked_runtime(key, body)
+        if old is None or asked_runtime(key, old)[1] != asked:
+            yield from one_of(path, asked, RUNTIMES)
 
 
 def _pod(body: Object) -> Problems:

@@ -10,8 +10,11 @@ from tidegate.local.nodes.network.pod_networks import Joined
 
 
 def has_network(context: NodeContext, pod: Mapping[str, Any]) -> bool:
-    """Whether the pod gets one of its own: not where none does, nor where it asks for the machine's."""
-    return context.network.ranges is not None and not pod["spec"].get("hostNetwork")
+    """Whether the pod gets one of its own: not where none does, nor where it asks for the machine's, nor
+    where its containers run in an engine that cannot bring them there.
+    """
+    is_own = context.network.ranges is not None and not pod["spec"].get("hostNetwork")
+    return is_own and context.runtimes.joins(pod)
 
 
 class PodPlace:

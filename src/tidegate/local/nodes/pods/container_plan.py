@@ -44,7 +44,7 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     """
     metadata, security = pod["metadata"], container.get("securityContext") or {}
     refers: Refers = context.refers(metadata["namespace"])
-    env = environment(pod, container, refers, _inherited(context), _api_address(context, pod))
+    env = environment(pod, container, refers, _inherited(context), api_address(context, pod))
     command, args = command_line(container, env)
     image, address = str(container.get("image", "")), pod["status"]["podIP"]
     listen = EVERYWHERE if has_network(context, pod) else address
@@ -63,8 +63,9 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     if runs_as.user and env.get("HOME") == context.inherited.get("HOME"):
         env["HOME"] = runs_as.home
     if program.data:
-        own = folder / ".data" / str(container["name"])
-        env[DATA_VARIABLE] = _storage(own, program.data, wanted, context, runs_as.user)
+        env[DATA_VARIABLE] = _storage(
+            folder / ".data" / str(container["name"]), program.data, wanted, context, runs_as.user
+        )
     words, cwd = program.args, container.get("workingDir") or program.working_dir
     if context.refused:
         # Else no pod would run there: every one has this mount, and few need it.
@@ -76,10 +77,9 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
         cwd = cwd or _own_folder(folder)
     else:
         wanted += name_files(context, pod)
-        wanted += _last_words(folder / str(container["name"]) / str(number), container, wanted)
-    env[UID_VARIABLE] = metadata["uid"]
-    env[NODE_VARIABLE] = context.node_id
-    env[INSTANCE_VARIABLE] = f"{container['name']}/{number}"
+        words_file = folder / f"{container['name']}/{number}" / last_words.FILE
+        wanted += last_words_bind(words_file, container, wanted)
+    env |= marks(context, pod, container, number)
     return Plan(
         words,
         env,
@@ -98,12 +98,23 @@ def plan(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, A
     )
 
 
-def _last_words(instance: Path, container: Mapping[str, Any], wanted: list[Bind]) -> list[Bind]:
-    """The file of the instance that the program may write its last words to."""
+def marks(
+    context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any], number: int
+) -> dict[str, str]:
+    """By these the node knows its processes, whatever becomes of what runs them."""
+    return {
+        UID_VARIABLE: pod["metadata"]["uid"],
+        NODE_VARIABLE: context.node_id,
+        INSTANCE_VARIABLE: f"{container['name']}/{number}",
+    }
+
+
+def last_words_bind(file: Path, container: Mapping[str, Any], wanted: list[Bind]) -> list[Bind]:
+    """The file that the program may write its last words to."""
     place = container.get("terminationMessagePath") or ""
     if not place.startswith("/") or _is_covered(place, wanted):
         return []
-    return [Bind(str(instance / last_words.FILE), place)]
+    return [Bind(str(file), place)]
 
 
 def _is_covered(place: str, wanted: list[Bind]) -> bool:
@@ -147,11 +158,11 @@ def notices(
     if image not in context.told and (told := context.python.differs(image)):
         context.told.add(image)
         yield "OtherVersion", told
-    if told := "; ".join(filter(None, (*_unhonoured(context, pod, container), ignored(pod, container)))):
+    if told := "; ".join(filter(None, (*unhonoured(context, pod, container), ignored(pod, container)))):
         yield "NotHonoured", told[:LONGEST_EVENT]
 
 
-def _unhonoured(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any]) -> Sequence[str]:
+def unhonoured(context: NodeContext, pod: Mapping[str, Any], container: Mapping[str, Any]) -> Sequence[str]:
     """What nobody honours of the pod; told with its first container."""
     is_first = container["name"] == pod["spec"]["containers"][0]["name"]
     return context.unhonoured(dict(pod)) if is_first else ()
@@ -202,7 +213,7 @@ def names(spec: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _api_address(context: NodeContext, pod: Mapping[str, Any]) -> tuple[str, int] | None:
+def api_address(context: NodeContext, pod: Mapping[str, Any]) -> tuple[str, int] | None:
     """Where a pod on the machine's network finds the API; None for those that find it by its Service."""
     access = None if has_network(context, pod) else context.access
     return access.address if access is not None else None

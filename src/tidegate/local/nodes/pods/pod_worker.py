@@ -51,7 +51,7 @@ class PodTask:
         self._renew_at = math.inf
         self._is_cut_off = False
         self._place = PodPlace(context, uid)
-        self._starter = Starter(context, self._reports, self._place)
+        self._starter = Starter(context, self._reports, self._place, self.wake)
         self._upkeep = Upkeep(context, self._reports, self.containers, self.wake)
         self._names: frozenset[str] | None = None
         self.is_cleared = False
@@ -96,6 +96,7 @@ class PodTask:
                 if not self._is_over:
                     await self._wait(due_s)
         finally:
+            self._starter.close()
             for container in self.containers:
                 container.close()
 

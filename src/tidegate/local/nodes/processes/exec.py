@@ -29,14 +29,20 @@ Sink = Callable[[bytes], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """The container to run in: its process, and what its instance was given."""
+    """The container to run in: its process, and what its instance was given.
+
+    `through` makes a command of another program's that runs it there; the process is in its network then.
+    """
 
     pid: int
     cwd: str
     env: Mapping[str, str]
     identity: str = ":::"
+    through: Callable[[Sequence[str], bool], list[str]] | None = None
 
     def argv(self, command: Sequence[str], has_tty: bool) -> list[str]:
+        if self.through is not None:
+            return self.through(command, has_tty)
         cwd, tty = self.cwd or "/", "1" if has_tty else "0"
         words = ["enter", str(self.pid), cwd, tty, self.identity, *command]
         return [sys.executable, "-I", "-S", str(LAUNCHER), *words]

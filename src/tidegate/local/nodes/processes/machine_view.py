@@ -25,13 +25,14 @@ class Host:
 
     `environment` is the server's, of which pods may see a part; `hidden` are folders that they may not
     see. `look` says which view of the machine they get, `find` which control groups limit their memory;
-    both run on a thread.
+    both run on a thread. `runtime` is what runs the containers of pods that do not say it.
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     hidden: tuple[Path, ...] = ()
     look: Callable[[Path, Mapping[str, str]], View] | None = None
     find: Callable[[str, str], Groups | None] = find_groups
+    runtime: str = "process"
 
     def view(self, folder: Path) -> View:
         """`folder` is where the containers' own files will be."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+from signal import Signals
 
 from tidegate.local.nodes.processes.exec import Inside
 from tidegate.local.nodes.processes.instance import Instance, Seen
@@ -23,7 +23,7 @@ class Processes:
     def begun(self, instance: Instance) -> None:
         return None
 
-    def signal(self, instance: Instance, watch: Watch, number: signal.Signals) -> None:
+    def signal(self, instance: Instance, watch: Watch, number: Signals) -> None:
         watch.signal(number)
 
     async def end(self, uid: str, instance: Instance) -> None:

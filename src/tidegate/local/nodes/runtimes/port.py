@@ -8,8 +8,8 @@ signalled and ended, what only the runtime knows of an end, and how to get insid
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Coroutine
+from signal import Signals
 from typing import Any, Protocol
 
 from tidegate.local.nodes.processes.exec import Inside
@@ -26,10 +26,10 @@ class Runtime(Protocol):
     @property
     def name(self) -> str: ...
 
-    def begun(self, instance: Instance) -> Coroutine[Any, Any, None] | None:
-        """Returns when the command of a launched instance runs, or will not; None: it does already."""
+    def begun(self, instance: Instance) -> Coroutine[Any, Any, bool] | None:
+        """Whether the command of a launched instance runs, as soon as that is certain; None: it does."""
 
-    def signal(self, instance: Instance, watch: Watch, number: signal.Signals) -> None:
+    def signal(self, instance: Instance, watch: Watch, number: Signals) -> None:
         """Signals the command, soon."""
 
     async def end(self, uid: str, instance: Instance) -> None:

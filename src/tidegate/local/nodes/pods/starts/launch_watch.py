@@ -11,7 +11,7 @@ BEGUN = b"+"
 
 
 class LaunchWatch:
-    """Reads what the launcher tells. `begun` says when the command runs; None: as soon as that was told.
+    """Reads what the launcher tells. `begun` says whether the command runs, in a while; None: it does.
 
     `on_begun` is called once when the command runs, `on_over` once in any case, and before it.
     """
@@ -19,7 +19,7 @@ class LaunchWatch:
     def __init__(
         self,
         status_fd: int,
-        begun: Callable[[], Coroutine[Any, Any, None] | None],
+        begun: Callable[[], Coroutine[Any, Any, bool] | None],
         on_begun: Callable[[], None],
         on_over: Callable[[], None],
     ) -> None:
@@ -27,7 +27,7 @@ class LaunchWatch:
         self._begun = begun
         self._on_begun = on_begun
         self._on_over: Callable[[], None] | None = on_over
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[bool] | None = None
         asyncio.get_running_loop().add_reader(status_fd, self._told)
 
     def _told(self) -> None:
@@ -42,11 +42,12 @@ class LaunchWatch:
         if is_well:
             self._on_begun()
 
-    def _waited(self, task: asyncio.Task[None]) -> None:
+    def _waited(self, task: asyncio.Task[bool]) -> None:
         if self._task is task:
             self._task = None
             self.close()
-            self._on_begun()
+            if task.result():
+                self._on_begun()
 
     def close(self) -> None:
         """Lets go of the launcher; safe twice."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidegate.base.errors import Misconfigured
@@ -13,11 +13,16 @@ from tidegate.local.nodes.places import shared_ports
 from tidegate.local.nodes.places.pod_place import PodPlace
 from tidegate.local.nodes.pods import container_plan, pod_status
 from tidegate.local.nodes.pods.container import Container
+from tidegate.local.nodes.pods.starts import engine_plan
+from tidegate.local.nodes.pods.starts.pulls import Pulls
 from tidegate.local.nodes.pods.status_reports import Reports
 from tidegate.local.nodes.processes.environment import Incomplete
 from tidegate.local.nodes.processes.instance import Plan
 from tidegate.local.nodes.processes.pod_naming import Unnameable
 from tidegate.local.nodes.processes.volumes import Unmountable
+from tidegate.local.nodes.runtimes.answers import Image
+from tidegate.local.nodes.runtimes.engine import EngineError
+from tidegate.local.nodes.runtimes.of_engine import Engines
 from tidegate.local.nodes.runtimes.port import PROCESS
 
 RETRY_S = 10.0
@@ -27,17 +32,23 @@ Pod = dict[str, Any]
 
 
 class Starter:
-    """Of the containers of one pod."""
+    """Of the containers of one pod; `wake` makes its task look again."""
 
-    def __init__(self, context: NodeContext, reports: Reports, place: PodPlace) -> None:
+    def __init__(
+        self, context: NodeContext, reports: Reports, place: PodPlace, wake: Callable[[], None]
+    ) -> None:
         self._context = context
         self._reports = reports
         self._place = place
+        self._pulls = Pulls(context, reports, wake)
 
     async def start(self, pod: Pod, container: Container) -> float | None:
         """Starts the container if it is time and all that it needs is there; seconds until the next try."""
         if (wait_s := await self._back_off(pod, container)) > 0:
             return wait_s
+        engines = self._context.runtimes.engine_of(pod)
+        if engines is not None:
+            return await self._start_in(engines, pod, container)
         try:
             plan = container_plan.plan(self._context, pod, container.spec, container.next_number)
         except NOT_YET as error:
@@ -58,6 +69,32 @@ class Starter:
         await self._reports.event(pod, "Normal", "Pulled", image)
         await self._reports.event(pod, "Normal", "Created", f"Created container: {container.name}")
         return None
+
+    async def _start_in(self, engines: Engines, pod: Pod, container: Container) -> float | None:
+        """The same in an engine, which makes the container before it is launched."""
+        context, spec, number = self._context, container.spec, container.next_number
+        try:
+            image = await self._pulls.image(engines.engine, pod, container)
+            if not isinstance(image, Image):
+                return image
+            wanted = engine_plan.wanted(context, pod, spec, number, image)
+            context.runtimes.note_use(engines, context.pod_folder(pod["metadata"]["uid"]))
+            await engines.create(wanted)
+        except NOT_YET as error:
+            return await self._wait_for(error, pod, container)
+        except EngineError as error:
+            container.waiting = pod_status.waiting("CreateContainerError", str(error))
+            await self._reports.once(pod, "Failed", f"Error: {error}")
+            return RETRY_S
+        for told in container_plan.unhonoured(context, pod, spec):
+            await self._reports.once(pod, "NotHonoured", told)
+        await self._reports.event(pod, "Normal", "Created", f"Created container: {container.name}")
+        plan = engine_plan.launch_plan(context, pod, spec, number, engines.engine, image)
+        return None if await self._launch(pod, container, plan, engines.name) else 0.0
+
+    def close(self) -> None:
+        """Ends what is being prepared; safe twice."""
+        self._pulls.close()
 
     async def _back_off(self, pod: Pod, container: Container) -> float:
         """Seconds that the container has to wait, which is told."""
