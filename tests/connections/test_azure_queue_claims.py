@@ -275,6 +275,12 @@ async def test_a_server_that_does_not_answer_is_no_empty_queue(fault: Any) -> No
             await one.writers.close()
 
 
+def listed(*ids: str) -> bytes:
+    """What a service answers that hands out these."""
+    one = "<QueueMessage><MessageId>{}</MessageId><PopReceipt>r</PopReceipt></QueueMessage>"
+    return f"<QueueMessagesList>{''.join(one.format(id) for id in ids)}</QueueMessagesList>".encode()
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
@@ -282,6 +288,8 @@ async def test_a_server_that_does_not_answer_is_no_empty_queue(fault: Any) -> No
             b"<QueueMessagesList><QueueMessage><MessageId>1</MessageId></QueueMessage></QueueMessagesList>",
             "no pop receipt",
         ),
+        (listed("1", "2", "3"), "more messages came than were asked for"),
+        (listed("1", "1"), "a message came twice"),
         (b"<EnumerationResults/>", "no list of messages"),
         (b"no XML", "not XML"),
         (b"", "empty"),
@@ -295,7 +303,7 @@ async def test_an_answer_of_another_shape_is_no_empty_queue(body: bytes, told: s
         one = Claimant(jobs_at(fake.origin))
         try:
             with pytest.raises(TidegateError, match=told):
-                await one.take(1)
+                await one.take(2)
         finally:
             await one.writers.close()
 

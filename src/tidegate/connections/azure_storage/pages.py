@@ -53,14 +53,20 @@ def count_messages(body: bytes) -> int:
     return reader.count
 
 
-def read_messages(body: bytes) -> list[QueueMessage]:
-    """The messages that a receive brought. Unpicked where the body is none."""
+def read_messages(body: bytes, most: int) -> list[QueueMessage]:
+    """The messages that a receive of at most so many brought. Unpicked where the body is none: each message
+    becomes a Job, and nobody is given more of them than there are places.
+    """
     reader = _Received()
     reader.read(body)
     if reader.root != "QueueMessagesList":
         raise Unpicked("the answer is no list of messages")
     if any(not one.id or not one.receipt for one in reader.messages):
         raise Unpicked("a message has no identity or no pop receipt")
+    if len(reader.messages) > most:
+        raise Unpicked("more messages came than were asked for")
+    if len({one.id for one in reader.messages}) < len(reader.messages):
+        raise Unpicked("a message came twice")
     return reader.messages
 
 

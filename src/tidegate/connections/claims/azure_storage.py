@@ -175,7 +175,7 @@ class QueueWriter:
         )
         response = await self._good(request)
         try:
-            return read_messages(response.body)
+            return read_messages(response.body, count)
         except Unpicked as error:
             raise self._requests.strange(request, str(error)) from None
 
