@@ -178,6 +178,34 @@ async def test_a_lost_connection_ends_all_watches_and_they_can_be_opened_again(
     await one.until_pushed("lost/a")  # what happened meanwhile
 
 
+async def test_a_cluster_that_was_made_anew_is_watched_from_its_beginning(
+    server: Process, watching: Callable[..., Watching], proxy_for: ProxyFor
+) -> None:
+    proxy = await proxy_for(server.port)
+    one = watching(proxy.address)
+    question = EtcdChanges(one.server, "anew/a", 2.5)  # the server tells every second how far it is
+    one.add("anew/a", progress_s=2.5)
+    await one.until_open(server.put, "anew/a")
+    assert one.adapter.is_watching(question)
+    for _ in range(20):
+        server.put("anew/b", "1")
+    server.put("anew/a", "2")
+    await until(lambda: one.pushed, 10)
+    with Process() as fresh:
+        proxy.target_port = fresh.port
+        proxy.cut()
+        assert isinstance(await one.ending("anew/a"), Unreachable)
+        assert not one.adapter.is_watching(question)
+        one.pushed.clear()
+        one.add("anew/a")
+        assert "begun anew" in str(await one.ending("anew/a"))
+        assert one.pushed == ["anew/a"], "what is there now is read at once"
+        one.pushed.clear()
+        one.add("anew/a")
+        await one.until_open(fresh.put, "anew/a")
+        assert one.adapter.is_watching(question)
+
+
 async def test_a_stream_that_falls_silent_is_given_up(
     server: Process, watching: Callable[..., Watching], proxy_for: ProxyFor
 ) -> None:

@@ -47,6 +47,10 @@ class EtcdConnection:
             raise _unknown(question)
         await self._watches.watch(question, pushed)
 
+    def is_watching(self, question: Question) -> bool:
+        """Whether the server tells of changes of it now."""
+        return isinstance(question, EtcdChanges) and self._watches.is_watching(question.key)
+
     async def close(self) -> None:
         await self._watches.close()
         await self.calls.close()

@@ -59,6 +59,8 @@ class Watches:
         self._streams: set[asyncio.Task[None]] = set()
         self._seen: dict[str, int] = {}
         """Revisions up to which a key's changes were told, while it is watched or its stream was lost."""
+        self._taken: set[str] = set()
+        """Keys whose watch the server has taken."""
 
     async def watch(self, question: EtcdChanges, pushed: Callable[[], None]) -> None:
         """Calls `pushed` for each change. Raises what has ended the watch."""
@@ -72,7 +74,12 @@ class Watches:
             self._seen.pop(question.key, None)
             raise
         finally:
+            self._taken.discard(question.key)
             watcher.end(None)
+
+    def is_watching(self, key: str) -> bool:
+        """Whether the server has taken the watch of this key, and has not ended it."""
+        return key in self._taken
 
     async def close(self) -> None:
         """Ends all; safe twice."""
@@ -154,6 +161,7 @@ class Watches:
     def _take(self, request: HttpRequest, result: Mapping[str, Any], watcher: _Watcher) -> None:
         """What one message says of a key."""
         key = watcher.question.key
+        revision = int(result["header"]["revision"])
         if result.get("canceled"):
             # What was seen may be compacted by now.
             self._seen.pop(key, None)
@@ -162,7 +170,19 @@ class Watches:
             if result.get("events"):
                 watcher.pushed()
             if not result.get("created"):
-                self._seen[key] = int(result["header"]["revision"])
+                self._seen[key] = revision
+            elif revision < self._seen.get(key, 0):
+                # A cluster that was made anew, or a member that is behind: it would say nothing for long.
+                del self._seen[key]
+                watcher.pushed()
+                watcher.end(self._begun_anew(request))
+            else:
+                self._taken.add(key)
+
+    def _begun_anew(self, request: HttpRequest) -> Unreachable:
+        answer = "its revisions have begun anew (a restored or another cluster)"
+        step = "see that the keys are there; they are watched again in a moment"
+        return Unreachable(request.title(), on=request.server.label(), answer=answer, next_step=step)
 
     def _result(self, request: HttpRequest, line: bytes) -> Mapping[str, Any]:
         """The message, of a shape that can be read on."""
