@@ -131,7 +131,10 @@ def _counting(traffic: HttpTraffic) -> aiohttp.TraceConfig:
 
 
 def _sockets(surroundings: Surroundings, traffic: Traffic) -> Callable[[Any], socket.socket]:
-    """Makes sockets for the very address that is dialled next: here nothing can slip by."""
+    """Makes sockets for the very address that is dialled next: here nothing can slip by.
+
+    They notice within a minute that their peer has vanished: a watch may be silent for long.
+    """
 
     def make(address: Any) -> socket.socket:
         family, kind, protocol, _, (host, *_) = address
@@ -139,6 +142,9 @@ def _sockets(surroundings: Surroundings, traffic: Traffic) -> Callable[[Any], so
         traffic.connections += 1
         made = socket.socket(family, kind, protocol)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, option):
+                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         return made
 
     return make
