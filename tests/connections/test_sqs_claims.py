@@ -153,7 +153,7 @@ async def test_a_lease_that_is_over_by_our_clock_is_not_tried_but_what_is_done_i
         ]
         one.receipts = {"m1": receipt(began_s=-300, ends_s=-121)}
         assert await one.ask(Acknowledge("m1", "job")) == [Done()]
-        assert await one.ask(DeadLetter("m1", 5, "job", "why")) == [Done()]
+        assert await one.ask(DeadLetter("m1", 5, "job", "why")) == [Done(is_elsewhere=True)]
         # A FIFO queue refuses what it does not delete.
         fifo = at(claimants, fake.origin, "jobs.fifo")
         fifo.receipts = {"m1": receipt(began_s=-100, ends_s=-10)}

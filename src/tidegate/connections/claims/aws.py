@@ -277,7 +277,7 @@ class SqsWriter:
                 # A FIFO queue refuses what it does not delete; another one says yes to everything.
                 results[number] = Done()
             else:
-                results[number] = _awaited(receipt, command, now_s)
+                results[number] = NotYet() if _may_come(receipt, command, now_s) else Done()
         return results
 
     async def _released(
@@ -313,7 +313,7 @@ class SqsWriter:
         if receipt is None:
             return NotYet()
         if not receipt.lasts(now_s, command.lease_s):
-            return _awaited(receipt, command, now_s)
+            return NotYet() if _may_come(receipt, command, now_s) else Done(is_elsewhere=True)
         extras = self._memory.extras(key)
         is_known = command.body is not None and extras is not None
         seconds = None if is_known else 0.0
@@ -376,11 +376,11 @@ async def _guarded(
         return error
 
 
-def _awaited(receipt: Receipt, command: Command, now_s: float) -> Done | NotYet:
-    """Of a message whose lease is over: it comes again, unless it was deleted. One that has not come for as
-    long was, or is worked on elsewhere.
+def _may_come(receipt: Receipt, command: Command, now_s: float) -> bool:
+    """Whether a message whose lease is over is waited for. One that has not come again for as long was
+    deleted, or is worked on elsewhere.
     """
-    return NotYet() if now_s <= receipt.until_s + _LEASES_MORE * command.lease_s else Done()
+    return now_s <= receipt.until_s + _LEASES_MORE * command.lease_s
 
 
 def _told(source: SqsSource, redrive: Redrive) -> str:
