@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import redis
 
 from bench.figures import Figure, goal, quantile
 from bench.servers import Up, port_of, redis_server
 from tidegate.kube.client import Client
 from tidegate.kube.config import load
-from tidegate.kube.resource import CONFIG_MAPS, DEPLOYMENTS, SCALED_OBJECTS, Resource
+from tidegate.kube.resource import CONFIG_MAPS, DEPLOYMENTS, PODS, SCALED_OBJECTS, Resource
 
 PUSHES = 60
 POLLING_S = 3600
@@ -66,6 +67,21 @@ def _redis(folder: Path) -> Iterator[Source]:
         metadata = {"address": f"127.0.0.1:{port_of(queue)}", "listName": "work", "listLength": "1"}
         trigger = {"type": "redis", "metadata": metadata}
         yield Source(trigger, _by(queue.rpush, "work", 1), _by(queue.delete, "work"))
+
+
+@contextmanager
+def _redis_cluster(_folder: Path) -> Iterator[Source]:
+    from parts.redis_servers import starting
+    from parts.waiting import wait_until
+
+    with starting() as start:
+        node = start("--cluster-enabled", "yes")
+        node.call("CLUSTER", "ADDSLOTS", *range(16384))
+        wait_until(lambda: b"cluster_state:ok" in node.call("CLUSTER", "INFO"), "the cluster is one", 20)
+        with redis.Redis(port=node.port) as queue:
+            metadata = {"addresses": node.address, "listName": "work", "listLength": "1"}
+            trigger = {"type": "redis-cluster", "metadata": metadata}
+            yield Source(trigger, _by(queue.rpush, "work", 1), _by(queue.delete, "work"))
 
 
 @contextmanager
@@ -208,6 +224,22 @@ def _published(exchange: str, key: str) -> bytes:
 
 
 @contextmanager
+def _pods(_folder: Path) -> Iterator[Source]:
+    container = {"name": "load", "image": "load", "command": ["sleep", "3600"]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "load", "namespace": "default", "labels": {"app": "load"}},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
+    }
+    yield Source(
+        {"type": "kubernetes-workload", "metadata": {"podSelector": "app=load", "value": "1"}},
+        lambda client: client.create(PODS, "default", pod),
+        lambda client: client.delete(PODS, "default", "load", grace_s=0),
+    )
+
+
+@contextmanager
 def _kubernetes(_folder: Path) -> Iterator[Source]:
     def write(number: str) -> Act:
         return lambda client: client.patch(CONFIG_MAPS, "default", "work", {"data": {"n": number}})
@@ -223,11 +255,13 @@ def _kubernetes(_folder: Path) -> Iterator[Source]:
 
 SOURCES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "redis": _redis,
+    "redis-cluster": _redis_cluster,
     "postgresql": _postgresql,
     "etcd": _etcd,
     "kafka": _kafka,
     "rabbitmq": _rabbitmq,
     "kubernetes-resource": _kubernetes,
+    "kubernetes-workload": _pods,
 }
 
 
