@@ -202,3 +202,64 @@ spec:
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
 def test_what_cannot_be_read_is_left_to_the_other_remarks(tmp_path, kind, spec):
     assert told(tmp_path, f"apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n") == []
+
+
+def in_engine(annotation: str = "", more: str = "") -> str:
+    return f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}, annotations: {{{annotation}}}}}
+    spec:
+      {more}
+      containers:
+        - name: c
+          image: acme/web
+          securityContext:
+            capabilities: {{add: [NET_ADMIN]}}
+            seccompProfile: {{type: RuntimeDefault}}
+"""
+
+
+TEMPLATE = "spec.template.spec"
+AS_PROCESS = [
+    ("warning", f"{TEMPLATE}.containers[0].securityContext.capabilities", 14),
+    ("warning", f"{TEMPLATE}.containers[0].securityContext.seccompProfile", 15),
+    ("error", f"{TEMPLATE}.containers[0].image", 12),
+]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "annotation", "expected"),
+    [
+        ("process", "", AS_PROCESS),
+        ("podman", "", []),
+        ("process", "tidegate.dev/runtime: podman", []),
+        ("podman", "tidegate.dev/runtime: process", AS_PROCESS),
+        ("process", "tidegate.dev/runtime: docker", [("error", f"{TEMPLATE}.containers", 10)]),
+    ],
+)
+def test_in_an_engine_an_image_and_its_rights_are_honoured(tmp_path, runtime, annotation, expected):
+    engine = tmp_path / "bin" / "podman"
+    engine.parent.mkdir()
+    engine.write_text("#!/bin/sh")
+    engine.chmod(0o755)
+
+    found = told(tmp_path, in_engine(annotation), runtime=runtime, engine_path=str(engine.parent))
+
+    assert sorted(found) == sorted(expected)
+
+
+def test_what_an_engine_does_not_honour_and_a_runtime_that_is_none_are_told(tmp_path):
+    text = in_engine("tidegate.dev/runtime: rkt", "shareProcessNamespace: true")
+
+    found = [one for one in remarks(tmp_path, text) if "containers" not in one.field]
+
+    assert [one.field for one in found] == [
+        "spec.template.metadata.annotations[tidegate.dev/runtime]",
+        f"{TEMPLATE}.shareProcessNamespace",
+    ]
+    assert "one of process, podman, docker, nerdctl" in found[0].instead

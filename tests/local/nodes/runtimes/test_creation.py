@@ -134,8 +134,9 @@ def test_a_container_is_started_with_its_output_as_ours_and_its_terminal_takes_n
     def started(dialect: object) -> list[str]:
         return start_words(dialect, "n", has_input=True, has_tty=True)  # type: ignore[arg-type]
 
-    assert start_words(PODMAN, "n", has_input=False, has_tty=False) == ["podman", "start", "--attach", "n"]
-    assert started(PODMAN) == ["podman", "start", "--attach", "--interactive", "--detach-keys=", "n"]
+    podman = ["podman", "--log-level=error", "start", "--attach"]
+    assert start_words(PODMAN, "n", has_input=False, has_tty=False) == [*podman, "n"]
+    assert started(PODMAN) == [*podman, "--interactive", "--detach-keys=", "n"]
     keys = "--detach-keys=ctrl-],ctrl-^,ctrl-_,ctrl-^,ctrl-]"
     assert started(DOCKER) == ["docker", "start", "--attach", "--interactive", keys, "n"]
     assert started(NERDCTL) == ["nerdctl", "start", "--attach", "--interactive", "n"]

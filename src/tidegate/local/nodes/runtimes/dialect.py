@@ -23,7 +23,7 @@ class Dialect:
     """One engine. `joins` says who has containers in a pod's own network: the engine of root, whose command
     starts them itself, or nobody, where a service does. `always` goes with every `create`, `read_only` with
     a root file system that nobody writes to, `keys` with a terminal, so that no typed keys are taken away;
-    `remove` ends what runs at once.
+    `quiet` keeps an engine's own warnings out of a container's log; `remove` ends what runs at once.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Dialect:
     always: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ("--read-only",)
     keys: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
     remove: tuple[str, ...] = ("rm", "--force", "--volumes")
 
     def entrypoint(self, command: str) -> str:
@@ -63,6 +64,7 @@ DIALECTS: Mapping[str, Dialect] = {
         # As on a cluster: no place in memory that nobody asked for.
         read_only=("--read-only", "--read-only-tmpfs=false"),
         keys=("--detach-keys=",),
+        quiet=("--log-level=error",),
         # Else it gives what runs ten seconds.
         remove=("rm", "--force", "--volumes", "--time=0"),
     ),
@@ -92,7 +94,7 @@ def exec_words(dialect: Dialect, name: str, command: Sequence[str], *, has_tty: 
 
 def start_words(dialect: Dialect, name: str, *, has_input: bool, has_tty: bool) -> list[str]:
     """Runs a container that was created, with its output as ours, until it ends; its exit code is ours."""
-    words = [dialect.name, "start", "--attach"]
+    words = [dialect.name, *dialect.quiet, "start", "--attach"]
     if has_input:
         words.append("--interactive")
     if has_tty:

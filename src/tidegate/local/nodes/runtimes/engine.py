@@ -26,9 +26,18 @@ class EngineError(OSError):
 
 
 class Engine:
-    """`environment` is the server's: the engine gets of it what its dialect names."""
+    """`environment` is the server's: the engine gets of it what its dialect names. `answer_s` is what an
+    answer may take, but for a pull.
+    """
 
-    def __init__(self, dialect: Dialect, environment: Mapping[str, str], node_id: str) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        environment: Mapping[str, str],
+        node_id: str,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        self._answer_s = answer_s
         self.dialect = dialect
         self.environment = dialect.environment(environment)
         self.node_id = node_id
@@ -120,10 +129,10 @@ class Engine:
         async with self._turn:
             try:
                 return await self._call(
-                    [self.dialect.name, *words], stdin, {**(env or {}), **self.environment}, ANSWER_S
+                    [self.dialect.name, *words], stdin, {**(env or {}), **self.environment}, self._answer_s
                 )
             except TimeoutError as error:
-                told = f"{self.dialect.name} cannot {what}: no answer within {ANSWER_S:.0f} s"
+                told = f"{self.dialect.name} cannot {what}: no answer within {self._answer_s:g} s"
                 raise EngineError(told) from error
 
     async def _call(
