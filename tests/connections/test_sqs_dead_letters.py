@@ -196,6 +196,31 @@ async def test_a_server_that_does_not_answer_is_no_empty_queue(claimants: Claima
             await at(claimants, f"http://{bad.address}", timeout_s=0.5).take(1)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_name_that_does_not_resolve_and_tls_to_a_plain_port_are_no_empty_queue(
+    claimants: Claimants, scheme: str
+) -> None:
+    async with answering(Script()) as fake:
+        host = faults.NOWHERE if scheme == "http" else f"127.0.0.1:{fake.port}"
+        with pytest.raises(Unreachable) as error:
+            await at(claimants, f"{scheme}://{host}").take(1)
+        assert SECRET not in str(error.value)
+        assert fake.requests == []
+
+
+async def test_claims_go_on_when_a_server_has_come_back(claimants: Claimants) -> None:
+    script = Script(ReceiveMessage={"Messages": [message(1)]})
+    async with answering(script) as fake:
+        one, port = at(claimants, fake.origin), fake.port
+        await one.take(1)
+    with pytest.raises(Unreachable):
+        await one.ask(Renew(("m1",)))
+    async with answering(script, port=port):
+        (renewed,) = await one.ask(Renew(("m1",)))
+        assert (renewed.lost, renewed.late) == ((), ())
+        assert await one.ask(Acknowledge("m1", "job")) == [Done()]
+
+
 async def test_an_answer_of_a_fifo_queue_that_was_lost_is_asked_for_again(
     claimants: Claimants,
 ) -> None:
