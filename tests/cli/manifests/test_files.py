@@ -31,6 +31,15 @@ def test_lists_are_unfolded_and_json_is_read(tmp_path: Path) -> None:
     assert [body["kind"] for body, _ in loaded(tmp_path, text, "a.json")] == ["Pod", "Secret"]
 
 
+def test_a_link_of_a_folder_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    (tmp_path / "b.yaml").symlink_to(tmp_path / "gone")
+    (tmp_path / "c.yaml").symlink_to(tmp_path / "a.yaml")
+    found = read((str(tmp_path),))
+    assert [one.body["metadata"]["name"] for one in found.documents] == ["a", "a"]
+    assert [str(one) for one in found.wrong] == [f"{tmp_path}/b.yaml: no such file or directory"]
+
+
 def test_a_folder_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
     for name in ("b.yaml", "a.yml", "c.json", "d.txt", "e.yaml.bak"):
         (tmp_path / name).write_text(f"{{apiVersion: v1, kind: {name[0].upper()}}}")

@@ -217,7 +217,8 @@ def _files(path: Path) -> list[Path]:
     inside = sorted(path.iterdir())
     if any(one.name in _KUSTOMIZATIONS for one in inside):
         raise Misconfigured("read the folder", answer=_unbuilt(path))
-    files = [one for one in inside if one.suffix in SUFFIXES and one.is_file()]
+    # A link that leads nowhere is a manifest that cannot be read, and no file that is left out.
+    files = [one for one in inside if one.suffix in SUFFIXES and (one.is_file() or not one.exists())]
     if not files:
         folders = [one.name for one in inside if one.is_dir() and not one.name.startswith((".", "_"))]
         answer = f"no file in it ends with {', '.join(SUFFIXES)}"
