@@ -35,7 +35,7 @@ CLAIMS = 1_000
 LEASE_S = 30
 WINDOW_S = 30.0
 PATIENCE_S = 120.0
-HELD = ("redis", "rabbitmq", "postgresql")
+HELD = ("redis", "rabbitmq", "postgresql", "nats-jetstream")
 """The sources whose held claims are measured."""
 
 TURNS = 4

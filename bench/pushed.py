@@ -253,6 +253,34 @@ def _kubernetes(_folder: Path) -> Iterator[Source]:
     )
 
 
+@contextmanager
+def _nats(_folder: Path) -> Iterator[Source]:
+    from parts.nats_server import NatsServer
+
+    with NatsServer() as server:
+        server.make("work", "workers")
+        metadata = {
+            "natsServerMonitoringEndpoint": server.monitoring,
+            "clientUrl": f"nats://127.0.0.1:{server.port}",
+            "account": "SHOP",
+            "stream": "work",
+            "consumer": "workers",
+            "lagThreshold": "1",
+        }
+        yield Source(
+            {"type": "nats-jetstream", "metadata": metadata},
+            _by(server.publish, "work", 1),
+            # That a message is done nobody tells of; that a stream was changed is told.
+            _by(_emptied, server),
+        )
+
+
+def _emptied(server: Any) -> None:
+    server.ask("$JS.API.STREAM.PURGE.work")
+    for subjects in (["work", "other"], ["work"]):
+        server.ask("$JS.API.STREAM.UPDATE.work", {"name": "work", "subjects": subjects})
+
+
 SOURCES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "redis": _redis,
     "redis-cluster": _redis_cluster,
@@ -262,6 +290,7 @@ SOURCES: dict[str, Callable[[Path], AbstractContextManager[Source]]] = {
     "rabbitmq": _rabbitmq,
     "kubernetes-resource": _kubernetes,
     "kubernetes-workload": _pods,
+    "nats-jetstream": _nats,
 }
 
 

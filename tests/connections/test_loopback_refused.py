@@ -58,6 +58,7 @@ from tidegate.kit.systems.liiklus import GroupOffsets, LiiklusServer
 from tidegate.kit.systems.mongodb import MongodbCount, MongodbServer
 from tidegate.kit.systems.mssql import MssqlServer
 from tidegate.kit.systems.mysql import MysqlServer
+from tidegate.kit.systems.nats_client import ConsumerNews, NatsServer
 from tidegate.kit.systems.newrelic import NewRelicServer, Nrql
 from tidegate.kit.systems.openstack import Keystone, LastMeasure, OpenstackServer
 from tidegate.kit.systems.postgresql import PostgresqlServer
@@ -80,8 +81,8 @@ def _key() -> str:
     return made.private_bytes(*how).decode()
 
 
-# Two are asked over the autoscaler's own connection to Kubernetes; the clients' port of NATS is claimed from.
-NOT_DIALLED = {"kubernetes", "service_accounts", "nats"}
+# These are asked over the autoscaler's own connection to Kubernetes.
+NOT_DIALLED = {"kubernetes", "service_accounts"}
 
 QUESTIONS: dict[str, Callable[[str, int], Question]] = {
     "azure_explorer": lambda host, port: ExplorerQuery(ExplorerServer(f"http://{host}:{port}"), "db", "T"),
@@ -172,6 +173,7 @@ QUESTIONS: dict[str, Callable[[str, int], Question]] = {
     "mysql, a socket": lambda host, port: sql.SqlQuery(
         MysqlServer(socket=f"/tmp/mysql-{port}.sock"), "SELECT 1"
     ),
+    "nats": lambda host, port: ConsumerNews(NatsServer((f"{host}:{port}",)), "jobs", "workers"),
     "newrelic": lambda host, port: Nrql(NewRelicServer(f"http://{host}:{port}", "key"), 1, "SELECT 1"),
     "openstack, its tokens": lambda host, port: LastMeasure(
         OpenstackServer("http://192.0.2.1", Keystone(f"http://{host}:{port}", "id", "pass")), "a", "mean", 60

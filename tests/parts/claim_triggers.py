@@ -8,6 +8,7 @@ from typing import Any
 
 from parts.claim_sources import AzureQueue, ClaimSource, RabbitmqQueue
 from parts.claimed_rows import Rows
+from parts.nats_consumer import NatsConsumer
 
 Object = dict[str, Any]
 
@@ -95,6 +96,19 @@ def _beanstalkd(_source: ClaimSource, address: str) -> Trigger:
     return Trigger("beanstalkd", {"server": address, "tube": "jobs", "value": "1"})
 
 
+def _nats(source: ClaimSource, address: str) -> Trigger:
+    assert isinstance(source, NatsConsumer)
+    metadata = {
+        "natsServerMonitoringEndpoint": source.server.monitoring,
+        "clientUrl": f"nats://{address}",
+        "account": "SHOP",
+        "stream": "jobs",
+        "consumer": "workers",
+        "lagThreshold": "1",
+    }
+    return Trigger("nats-jetstream", metadata, {"tidegate.dev/claim-lease": "60", **_aside("bad")})
+
+
 def _aside(place: str) -> dict[str, str]:
     return {"tidegate.dev/claim-dead-letter": place}
 
@@ -106,5 +120,6 @@ TRIGGERS: dict[str, Callable[[ClaimSource, str], Trigger]] = {
     "postgresql": _postgresql,
     "azure-queue": _azure,
     "beanstalkd": _beanstalkd,
+    "nats-jetstream": _nats,
 }
 """How each source is named at an address: its server's, or a proxy's before it."""

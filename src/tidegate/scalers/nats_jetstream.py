@@ -15,13 +15,13 @@ One replica is wanted for each `lagThreshold` messages. A message counts until i
 busy worker keeps its replica. `account` is `$G` where the server has no accounts of its own; in operator
 mode `accountID` is the account's public key. A stream or consumer that is not there is an error.
 
-The endpoint is the monitoring port (`host:port`, without a scheme), which has no login. In a cluster
-only a consumer's leader knows its lag: the nodes are found through the endpoint and asked on its port.
-One page serves all triggers of an account.
+The endpoint is the monitoring port (`host:port`, without a scheme), which has no login. In a cluster only a
+consumer's leader knows its lag: the nodes are found through the endpoint and asked on its port. One page
+serves all triggers of an account.
 
-A ScaledJob can claim messages of a pull consumer, one Job for each: see [claimed work](../../claims.md). That
-goes through the clients' port, with a login of the stream's account; both are settings of ours, which KEDA
-takes no notice of:
+With `clientUrl` a message is noticed as it comes, not only at the next poll ([how](../../pushes.md)), and
+ScaledJobs can claim messages, one Job for each ([how](../../claims.md)). Both go through the clients' port,
+with a login of the stream's account; these are settings of ours, which KEDA takes no notice of:
 
 ```yaml
 triggers:
@@ -60,21 +60,24 @@ from tidegate.base.names import normalize
 from tidegate.core.claims.wishes import Wishes
 from tidegate.kit.answers import of_kind
 from tidegate.kit.question import Ask
+from tidegate.kit.scaler import Pushed
 from tidegate.kit.settings import activation, declared, setting, target
 from tidegate.kit.systems.calls import ROUND, Calls
 from tidegate.kit.systems.claims import Source
 from tidegate.kit.systems.nats import VARZ, Consumer, JetStream, Server, ServerPage
 from tidegate.kit.systems.nats_access import NatsAccess
 from tidegate.kit.systems.nats_claims import NatsConsumerSource, place_problem
+from tidegate.kit.systems.nats_client import ConsumerNews
 
 
 @declared
-class JetStreamConsumer(NatsAccess):
+class JetStreamConsumer(NatsAccess, Pushed):
     types: ClassVar[tuple[str, ...]] = ("nats-jetstream",)
     is_consumed: ClassVar[bool] = True
     is_claimable: ClassVar[bool] = True
     cost: ClassVar[str] = (
-        "one request for all consumers of an account; in a cluster one more, and at most two to each node"
+        "one request for all consumers of an account; in a cluster one more, at most two to each node; "
+        "with `clientUrl` one connection and a message a second of a busy subject"
     )
     calls: ClassVar[Calls] = ROUND
     tested_against: ClassVar[str] = "NATS 2.15, alone and as a cluster of three (real)"
@@ -96,9 +99,12 @@ class JetStreamConsumer(NatsAccess):
             raise self._missing(page)
         return found.lag
 
-    def claim_source(self, wishes: Wishes) -> Source | None:
+    def watch(self) -> ConsumerNews | None:
         server = self.client_server()
-        if server is None:
+        return ConsumerNews(server, self.stream, self.consumer) if server is not None else None
+
+    def claim_source(self, wishes: Wishes) -> Source | None:
+        if (server := self.client_server()) is None:
             return None
         accounts = tuple(one for one in (self.account, self.account_id) if one)
         return NatsConsumerSource(server, self.stream, self.consumer, wishes.dead_letter, accounts)

@@ -50,6 +50,15 @@ class NatsServer:
         return f"NATS {'tls' if self.is_tls else 'nats'}://{', '.join(self.addresses)}"
 
 
+@dataclass(frozen=True, slots=True)
+class ConsumerNews:
+    """To be watched: whether something may have come for a consumer of a stream."""
+
+    server: NatsServer
+    stream: str
+    consumer: str
+
+
 def read_url(text: str) -> tuple[tuple[str, ...], bool]:
     """The addresses of `nats://host:4222` or `tls://…`, several with commas, and whether TLS is a must.
 
