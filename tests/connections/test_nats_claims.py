@@ -21,6 +21,7 @@ from parts.waiting import until_so, wait_until
 from tidegate.base.errors import Denied, Malformed, Misconfigured, TidegateError, Unreachable
 from tidegate.connections.adapter import Surroundings
 from tidegate.connections.claims.nats.dead_letters import put_aside
+from tidegate.connections.claims.nats.fetching import fetch
 from tidegate.connections.claims.nats.receipts import read_receipt
 from tidegate.connections.nats.opening import opened
 from tidegate.core.claims.values import Acknowledge, DeadLetter, GiveBack, Release, Renew, Take
@@ -491,6 +492,32 @@ async def refused_by(claimant: Claimants, said: bytes) -> TidegateError:
             for writer in writers:
                 writer.transport.abort()
             await asyncio.sleep(0)
+
+
+async def test_what_looks_like_a_status_and_can_be_answered_is_a_message() -> None:
+    """Servers before 2.15 hand on whatever stands in the first line of a sender's headers."""
+    head = b"NATS/1.0 404 No Messages\r\nKind: csv\r\n\r\n"
+    receipt = b"$JS.ACK.jobs.workers.1.7.1.17.0"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"INFO {}\r\nPONG\r\n")
+        while not (line := await reader.readline()).startswith(b"PUB $JS.API.CONSUMER.MSG.NEXT"):
+            number = line.split()[-1]
+        words = receipt, len(head), len(head) + 1
+        writer.write(b"HMSG jobs.csv %s %s %d %d\r\n%sa\r\n" % (number, *words, head))
+        writer.write(b"HMSG x %s 16 16\r\nNATS/1.0 404\r\n\r\n\r\n" % number)
+        await reader.read()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        source = NatsConsumerSource(NatsServer((address,)), "jobs", "workers")
+        wire = await opened(source.server, Surroundings())
+        try:
+            (came,) = await fetch(wire, source, 5, is_tight=False)
+        finally:
+            await wire.close()
+    assert (came.body, came.headers) == (b"a", (("Kind", "csv"),))
 
 
 # --- logins

@@ -18,6 +18,9 @@ from tidegate.connections.queries import Cut
 MOST_BYTES = 64 * 2**20 + 2**16
 """What the longest message may have; the server's own limit is 64 MiB."""
 
+ACKNOWLEDGE = "$JS.ACK."
+"""What the subjects begin with that deliveries are answered to."""
+
 _ATTEMPTED = "speak to the server"
 _REFUSED = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]*)\"", re.IGNORECASE)
 _LOGIN = ("authorization violation", "authentication", "account", "revoked")
@@ -210,7 +213,7 @@ class Wire:
                         del self._listening[number]
                     listening.left -= 1
                     listening.told(came)
-                elif came.reply.startswith("$JS.ACK."):
+                elif came.reply.startswith(ACKNOWLEDGE):
                     # It came after its fetch was given up: somebody else may have it at once.
                     self.send([Post(came.reply, b"-NAK")])
             case b"PING":

@@ -6,7 +6,7 @@ import asyncio
 
 from tidegate.base.errors import Misconfigured, TidegateError, Unreachable
 from tidegate.connections.nats.jetstream import request
-from tidegate.connections.nats.wire import Came, Wire
+from tidegate.connections.nats.wire import ACKNOWLEDGE, Came, Wire
 from tidegate.kit.systems.nats_claims import NatsConsumerSource
 
 PIECE = 20
@@ -39,12 +39,13 @@ async def fetch(wire: Wire, source: NatsConsumerSource, count: int, *, is_tight:
                 came = await heard.get()
                 if isinstance(came, TidegateError):
                     raise came
-                if came.status in _NOTHING:
-                    break
-                if came.status and came.status != _BEAT:
-                    raise _refused(wire, attempted, came.status)
-                if not came.status:
+                # Older servers hand on what a sender has written in the place of a status.
+                if came.reply.startswith(ACKNOWLEDGE):
                     found.append(came)
+                elif came.status in _NOTHING:
+                    break
+                elif came.status and came.status != _BEAT:
+                    raise _refused(wire, attempted, came.status)
     except TimeoutError as error:
         if not found:
             answer = f"no answer within {wire.timeout_s:g} s"
