@@ -103,11 +103,11 @@ class Story:
             killer.aim(chance.randint(2, 9), chance.choice(["before", "after"]))
             for source in self.sources.values():
                 source.push(*(one.encode() for one in NAMES[number * 4 : number * 4 + 4]))
-            assert killer.killed.wait(60), "nothing was said"
+            assert killer.killed.wait(120), "nothing was said"
             self.up.start()
         self.up.until("every source has a Job to delete", lambda: len(self._by_hand()) == len(self.sources))
         self.up.kubectl("delete", "job", "--wait=false", *self._by_hand())
-        self.up.until("every message has ended", self._have_ended, 120)
+        self.up.until("every message has ended", self._have_ended, 300)
         self.up.until("no Job is left", lambda: self.up.get("jobs")["items"] == [], 60)
         self.up.kubectl("delete", "scaledjob", "--all", "--timeout=60s")
         for name, source in self.sources.items():
