@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from tidegate.testing.sources import parsed
+
 ROOT = Path(__file__).parents[2]
 STATES = ("tests", "deviates", "later", "untested")
 ID = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z][A-Z0-9]*)*-[0-9]{2}")
@@ -23,7 +25,7 @@ def named_in(name: str) -> frozenset[str]:
     path = ROOT / name
     if not (name.startswith("tests/") and path.is_file()):
         return frozenset()
-    nodes = ast.parse(path.read_text()).body
+    nodes = parsed(path.read_text()).body
     functions = (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return frozenset(node.name for node in functions if node.name.startswith("test_"))
 

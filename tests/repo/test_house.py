@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.testing.sources import parsed
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tidegate"
 BELOW = ("base", "api", "core", "kit", "scalers", "review")
@@ -34,8 +36,8 @@ def modules() -> list[Path]:
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+def tree_of(path: Path) -> ast.Module:
+    return parsed(path.read_text())
 
 
 def where(path: Path) -> str:
@@ -75,7 +77,7 @@ def test_files_and_functions_stay_within_their_budgets() -> None:
         limit = SCALER_LINES if path.parent.name == "scalers" else FILE_LINES
         if lines > limit:
             over[where(path)] = lines
-        for name, function in functions(parsed(path)):
+        for name, function in functions(tree_of(path)):
             length = (function.end_lineno or function.lineno) - function.lineno + 1
             if length > FUNCTION_LINES:
                 over[f"{where(path)}:{name}"] = length
@@ -89,7 +91,7 @@ def test_files_and_functions_stay_within_their_budgets() -> None:
 def test_a_room_says_what_it_holds_and_holds_no_more_than_one_sees_at_once() -> None:
     silent, crowded = [], {}
     for place in sorted(path.parent for path in SOURCE.rglob("__init__.py")):
-        if not ast.get_docstring(ast.parse((place / "__init__.py").read_text())):
+        if not ast.get_docstring(tree_of(place / "__init__.py")):
             silent.append(where(place))
         files = len(list(place.glob("*.py"))) - 1
         if files > ROOM_FILES and where(place) not in ONE_FILE_EACH:
@@ -108,7 +110,7 @@ def test_below_the_waterline_nothing_reaches_the_world() -> None:
     found = []
     for room in BELOW:
         for path in sorted((SOURCE / room).rglob("*.py")):
-            for node in ast.walk(parsed(path)):
+            for node in ast.walk(tree_of(path)):
                 if isinstance(node, ast.Call) and dotted(node.func) in WORLDLY:
                     found.append(f"{where(path)}:{node.lineno}: {dotted(node.func)}()")
     assert [f for f in found if f.rsplit(":", 2)[0] not in EXEMPT.get("waterline", {})] == []
@@ -119,7 +121,7 @@ def test_names_say_what_a_thing_is_and_not_that_it_is_a_place_to_put_things() ->
     for path in modules():
         if WORDS & set(path.stem.split("_")):
             found.append(where(path))
-        for node in ast.walk(parsed(path)):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 parts = set("".join(f"_{c.lower()}" if c.isupper() else c for c in node.name).split("_"))
                 if parts & WORDS:
@@ -145,7 +147,7 @@ def test_no_module_needs_one_that_needs_it() -> None:
     }
     needs: dict[str, set[str]] = {}
     for name, path in names.items():
-        imports = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom)]
+        imports = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom)]
         found = {
             part
             for node in imports

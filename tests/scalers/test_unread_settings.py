@@ -20,6 +20,7 @@ from tidegate.kit import reading
 from tidegate.kit.reading import Sources
 from tidegate.kit.scaler import Scope
 from tidegate.kit.settings import ENVIRONMENT, METADATA, Declared, settings_of
+from tidegate.testing.sources import parsed
 
 WRONG = "\x00 no value of any type"
 
@@ -64,7 +65,7 @@ def words(kind: type[Any]) -> tuple[str, ...]:
     for base in kind.__mro__:
         module = sys.modules[base.__module__]
         if base.__module__.startswith("tidegate"):
-            for node in ast.walk(ast.parse(inspect.getsource(module))):
+            for node in ast.walk(parsed(inspect.getsource(module))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 60:
                     found[node.value.strip()] = None
     return tuple(word for word in found if word)

@@ -24,6 +24,7 @@ from tidegate.kit.scaler import Clocked, Described, Measured, Polled, Scaler
 from tidegate.kit.settings import settings_of
 from tidegate.kit.systems.calls import EACH, rule_of
 from tidegate.testing.sheets import SECRET, Sample, Sheet
+from tidegate.testing.sources import parsed
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 Rule = Callable[[Sheet], None]
@@ -190,7 +191,7 @@ def a_clock_says_when_it_changes_and_not_before(sheet: Sheet) -> None:
 def scaler_modules_import_nothing_that_reaches_the_world(sheet: Sheet) -> None:
     package = sheet.kind.__module__.partition(".")[0]
     allowed = PURE if package == "tidegate" else (*PURE, package)
-    for node in ast.walk(ast.parse(inspect.getsource(sys.modules[sheet.kind.__module__]))):
+    for node in ast.walk(parsed(inspect.getsource(sys.modules[sheet.kind.__module__]))):
         if isinstance(node, ast.Import):
             assert all(alias.name.startswith(allowed) for alias in node.names), ast.unparse(node)
         elif isinstance(node, ast.ImportFrom):
