@@ -11,7 +11,7 @@ import pytest
 from parts.podman import IMAGE, Podman, podman_in
 from parts.up import Up, needs_kubectl
 
-pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("engines")]
+pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("podman")]
 
 # What the image does not have comes by volumes; nothing of this machine is in it.
 WEB = f"""
