@@ -151,7 +151,7 @@ async def test_after_a_restart_of_the_server_claims_go_on(claimant: Claimants) -
     with Process() as server:
         jobs = NatsConsumer(server)
         jobs.push(b"a", b"b")
-        one = claimant(f"127.0.0.1:{server.port}", timeout_s=1.0)
+        one = claimant(f"127.0.0.1:{server.port}")
         first, second = await taken(one, 2)
         server.kill()
         with pytest.raises(Unreachable):

@@ -72,8 +72,15 @@ class NatsConsumer:
         self.configure()
 
     def push(self, *bodies: bytes, headers: bytes = b"") -> None:
-        for body in bodies:
-            self.ask("jobs.csv", body, headers=headers)
+        numbers = [self.ask("jobs.csv", body, headers=headers)["seq"] for body in bodies]
+        wait_until(lambda: self._sees(numbers), "the consumer has heard of the messages", 20)
+
+    def _sees(self, numbers: list[int]) -> bool:
+        """A stream tells its consumers a moment after it has taken a message: a fetch may find none yet."""
+        with suppress(AssertionError):  # there is no such consumer (any more), which is for the test to find
+            info = self.info()
+            return info["num_pending"] >= len(numbers) or info["delivered"]["stream_seq"] >= max(numbers)
+        return True
 
     def source(self, address: str) -> NatsConsumerSource:
         return NatsConsumerSource(Server((address,)), "jobs", "workers", "bad", ("SHOP",))
