@@ -153,7 +153,7 @@ async def test_after_a_restart_of_the_server_claims_go_on(claimant: Claimants) -
         jobs.push(b"a", b"b")
         one = claimant(f"127.0.0.1:{server.port}")
         first, second = await taken(one, 2)
-        server.kill()
+        server.stop()
         with pytest.raises(Unreachable):
             await one.ask(Renew((first.id,)))
         server.start()
@@ -163,6 +163,28 @@ async def test_after_a_restart_of_the_server_claims_go_on(claimant: Claimants) -
             Done(is_uncounted=True),
         ]
         assert [item.id for item in await taken(one, 1)] == [second.id]
+
+
+async def test_what_a_server_forgot_in_a_crash_that_it_gave_away_comes_again(claimant: Claimants) -> None:
+    with Process() as server:
+        jobs = NatsConsumer(server)
+        jobs.push(b"a", b"b", b"c")
+        one = claimant(f"127.0.0.1:{server.port}")
+        first, second, third = await taken(one, 3)
+        server.kill()
+        # What it had not written yet: a crash takes this much, or less.
+        for written in server.folder.rglob("obs/workers/o.dat"):
+            written.unlink()
+        server.start()
+        assert await one.ask(Renew((third.id,))) == [Renewals((third.id,))]
+        told = await one.ask(
+            Acknowledge(first.id, ""), Release(second.id, 1, 0.0, ""), DeadLetter(third.id, 5, "", "")
+        )
+        assert told == [NotYet(), Done(is_uncounted=True), NotYet()]
+        assert jobs.dead() == []
+        again = await taken(one, 3)
+        assert [item.id for item in again] == [first.id, second.id, third.id]
+        assert await one.ask(Acknowledge(first.id, "")) == [Done()]
 
 
 # --- leases that may be over

@@ -35,7 +35,6 @@ _NO_SYSTEMS = frozenset(
         "identity_logins",
         "lookups",
         "mongodb_aws",
-        "nats",
         "pool",
         "queries",
         "tls",

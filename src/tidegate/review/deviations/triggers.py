@@ -165,7 +165,7 @@ RULES = (
         "A `mongodb` `authMechanism` that logs in with the autoscaler's own identity",
         "is refused; KEDA logs in with its own identity",
         "authMechanism",
-        when=_is("authMechanism", "mongodb-aws", "mongodb-oidc", "gssapi"),
+        when=_is("authMechanism", "mongodb-oidc", "gssapi"),
     ),
     TriggerRule(
         ("mssql",),

@@ -21,12 +21,13 @@ _ASK = "ask about the consumer"
 class Consumer:
     """A consumer as it is now: `created` tells it from one of its name before or after. `room` is how many
     messages it may give away now, `batch` how many at once (0: any number), `floor` the sequence up to which
-    all are acknowledged.
+    all are acknowledged, `delivered` that of the last one that it gave away.
     """
 
     created: str
     config: Mapping[str, Any]
     floor: int
+    delivered: int
     wait_s: float
     room: int
     batch: int
@@ -55,6 +56,7 @@ def read_consumer(document: Mapping[str, Any], label: str) -> Consumer:
         created,
         config,
         whole(inner(document, "ack_floor").get("stream_seq")),
+        whole(inner(document, "delivered").get("stream_seq")),
         min(waits) / _NS,
         most - pending if most > 0 else 2**31,
         whole(config.get("max_batch")),

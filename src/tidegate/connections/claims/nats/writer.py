@@ -55,6 +55,11 @@ class _About:
             return None
         return found if found.identity(self.consumer.created) == id else None
 
+    def is_forgotten(self, id: str) -> bool:
+        """Whether the server forgot in a crash that it gave the message to us: it is given away again, and
+        what is said of the first time is not answered."""
+        return sequence_of(id) > self.consumer.delivered
+
     def is_over(self, id: str) -> bool:
         """Whether the message is done with, and all before it."""
         return 0 < sequence_of(id) <= self.consumer.floor
@@ -220,7 +225,7 @@ class NatsWriter:
         """The server lists nothing that is held: what Jobs show is renewed. It may be somebody else's since;
         nobody tells.
         """
-        ids = [id for id, _ in about.command.receipts if not about.is_over(id)]
+        ids = [id for id, _ in about.command.receipts if not (about.is_over(id) or about.is_forgotten(id))]
         good, late = await self._begun_again(about, [id for id in ids if about.receipt(id) is not None])
         held = tuple((id, about.command.receipt(id)) for id in good)
         return Deliveries(held=held, has_more=bool(late))
@@ -232,7 +237,8 @@ class NatsWriter:
         ours: list[str] = []
         for id in ids:
             receipt = about.receipt(id)
-            is_lost = receipt is None or about.is_over(id) or self._is_past(receipt)
+            is_void = about.is_over(id) or about.is_forgotten(id)
+            is_lost = receipt is None or is_void or self._is_past(receipt)
             (lost if is_lost else ours).append(id)
         _, late = await self._begun_again(about, ours)
         return Renewals(tuple(lost), tuple(late))
@@ -275,14 +281,14 @@ class NatsWriter:
         receipt = about.receipt(id)
         if about.is_over(id) or (receipt is None and about.command.receipt(id)):
             return Done()
-        if receipt is None:
+        if receipt is None or about.is_forgotten(id):
             return NotYet()
         return await self._settled(about, id, receipt, b"+ACK", "acknowledge a message") or Done()
 
     async def _released(self, about: _About, id: str, delay_s: float) -> Result | TidegateError:
         """Where the lease may be over it is left alone: it comes again by itself, or is another's."""
         receipt, done = about.receipt(id), Done(is_uncounted=True)
-        if receipt is None or not self._is_sure(receipt):
+        if receipt is None or about.is_forgotten(id) or not self._is_sure(receipt):
             return done
         word = b'-NAK {"delay": %d}' % math.ceil(delay_s * _NS) if delay_s > 0 else b"-NAK"
         return await self._settled(about, id, receipt, word, "release a message") or done
@@ -299,7 +305,7 @@ class NatsWriter:
             return Done()
         if receipt is None:
             return Done(is_elsewhere=True) if about.command.receipt(id) else NotYet()
-        if not self._is_sure(receipt):
+        if about.is_forgotten(id) or not self._is_sure(receipt):
             return NotYet()
         await self._begun_again(about, [id])
         attempted = "put a message aside"
