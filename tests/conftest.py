@@ -6,14 +6,16 @@ deadline, nor is drawing examples timed: a busy machine proves nothing against a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from parts.real_cluster import kubeconfig_of
 from parts.server_process import Servers
+from tidegate.testing.sources import uncollected
 
 settings.register_profile(
     "full", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -41,6 +43,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         names = sorted({str(mark.args[0]) for mark in item.iter_markers("xdist_group")})
         if names and "@" not in item.nodeid.rpartition("]")[2].rpartition("::")[2]:
             item._id = type(item._id).parse(f"{item.nodeid}@{'_'.join(names)}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """The report of a failure parses what failed: where that goes wrong, the whole session ends."""
+    with uncollected():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
