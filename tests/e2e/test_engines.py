@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from parts.podman import IMAGE, Podman, podman_in
+from parts.podman import IMAGE, Podman, own_podman
 from parts.up import Up, needs_kubectl
 
 pytestmark = [pytest.mark.e2e, pytest.mark.real, pytest.mark.xdist_group("podman")]
@@ -76,8 +76,8 @@ def pod(name: str, annotations: dict[str, str] | None = None, **container: Any) 
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
-    with podman_in(tmp_path_factory.mktemp("podman") / "own") as one:
+def podman() -> Iterator[Podman]:
+    with own_podman() as one:
         yield one
 
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,8 +114,11 @@ def _told(words: list[str]) -> str:
 
 
 @contextmanager
-def podman_in(folder: Path) -> Iterator[Podman]:
-    one = Podman(folder)
+def own_podman() -> Iterator[Podman]:
+    """Its folder has a short name: with one of about 50 characters podman 4.3 learns of each container's end
+    20 s late.
+    """
+    one = Podman(Path(tempfile.mkdtemp(prefix="tg-")))
     try:
         one.start()
         yield one

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from parts.podman import Podman, podman_in
+from parts.podman import Podman, own_podman
 
 
 @pytest.fixture(scope="session")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
-    with podman_in(tmp_path_factory.mktemp("podman") / "own") as one:
+def podman() -> Iterator[Podman]:
+    with own_podman() as one:
         yield one
